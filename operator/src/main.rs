@@ -1,0 +1,3 @@
+//! Arguments, tracing, hand over to a command.
+
+fn main() {}

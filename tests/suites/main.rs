@@ -1,0 +1,1 @@
+//! The suites: one binary, one module a behaviour.
