@@ -1,5 +1,27 @@
 //! The custom resources: types, conditions, columns. No logic but small accessors.
+//!
+//! Kubernetes API conventions: `spec` is what people say, `status` what was seen, conditions are `metav1.Condition`.
+//! A field stands here only when the program honours it. Fields are only ever added, each optional or with a default.
 
+mod cached_image;
 mod class;
+mod common;
+mod crds;
+mod endorser;
+mod subscription;
 
+pub use cached_image::{
+    Artifact, CachedImage, CachedImageSpec, CachedImageStatus, Progress, VersionStatus, WantedImage,
+};
 pub use class::Class;
+pub use common::{
+    CrlPolicy, DeletionPolicy, FINALIZER, FLUX_REQUESTED_AT, GROUP, HasConditions, ObjectReference, REQUESTED_AT,
+    SUBSCRIPTION_LABEL, Trust, VERSION,
+};
+pub use crds::crds;
+pub use endorser::{Credential, CredentialStatus, Endorser, EndorserSpec, EndorserStatus, Purpose, X509Credential};
+pub use subscription::{
+    CandidateStatus, Exclude, ImageCounts, ImageListSubscription, ImageListSubscriptionSpec,
+    ImageListSubscriptionStatus, ImageMatch, ImageNote, ImageSelection, Include, ListSource, ListStatus, Retention,
+    SignerStatus, Tls, TlsTrust, Verify,
+};

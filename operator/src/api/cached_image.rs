@@ -1,0 +1,219 @@
+//! `CachedImage`: one image that this site wants.
+
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::{Condition, Time};
+use kube::CustomResource;
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use super::common::{DeletionPolicy, ObjectReference, has_conditions};
+
+/// One image that this site wants, from the list of one subscription.
+///
+/// A subscription's selection makes it and owns `subscriptionRef` and `identifier`; all other fields are people's.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema, CustomResource)]
+#[kube(
+    group = "vmcatcher.io",
+    version = "v1alpha1",
+    kind = "CachedImage",
+    doc = "One image that this site wants, from the list of one subscription.",
+    namespaced,
+    status = "CachedImageStatus",
+    derive = "PartialEq",
+    shortname = "cimg",
+    category = "vmcatcher",
+    printcolumn(name = "Title", type_ = "string", json_path = ".status.image.title"),
+    printcolumn(name = "Version", type_ = "string", json_path = ".status.image.version"),
+    printcolumn(
+        name = "Published",
+        type_ = "string",
+        json_path = r#".status.conditions[?(@.type=="Published")].status"#
+    ),
+    printcolumn(name = "Ready", type_ = "string", json_path = r#".status.conditions[?(@.type=="Ready")].status"#),
+    printcolumn(name = "Status", type_ = "string", json_path = r#".status.conditions[?(@.type=="Ready")].message"#),
+    printcolumn(name = "Progress", type_ = "string", json_path = ".status.progress.percent"),
+    printcolumn(name = "Size", type_ = "integer", json_path = ".status.image.size"),
+    printcolumn(name = "Age", type_ = "date", json_path = ".metadata.creationTimestamp"),
+    printcolumn(name = "SHA512", type_ = "string", json_path = ".status.artifact.sha512", priority = 1),
+    printcolumn(name = "Format", type_ = "string", json_path = ".status.artifact.format", priority = 1),
+    printcolumn(name = "Subscription", type_ = "string", json_path = ".spec.subscriptionRef.name", priority = 1),
+    printcolumn(name = "Pin", type_ = "string", json_path = ".spec.version", priority = 1),
+    printcolumn(name = "Suspended", type_ = "boolean", json_path = ".spec.suspend", priority = 1)
+)]
+#[serde(rename_all = "camelCase")]
+pub struct CachedImageSpec {
+    /// The subscription whose list endorses the image. Cannot change.
+    pub subscription_ref: ObjectReference,
+    /// dc:identifier of the image. Cannot change.
+    #[schemars(length(max = 128), regex(pattern = r"^[A-Za-z0-9][A-Za-z0-9._@+=-]*$"))]
+    pub identifier: String,
+    /// Pins one hv:version. It is looked for in the accepted lists, newest first; its bytes in the archive, then at
+    /// its address.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(min = 1, max = 128))]
+    pub version: Option<String>,
+    /// Pins the content by sha512 (128 hexadecimal digits); with version, both hold.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(max = 128), regex(pattern = r"^[0-9A-Fa-f]{128}$"))]
+    pub sha512: Option<String>,
+    /// Keeps what is there until then though the list expired or dropped it; never when revoked or excluded.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub keep_until: Option<Time>,
+    /// True: no download and no new version. Expiry, revocation and exclude still act.
+    #[serde(default)]
+    pub suspend: bool,
+    /// What becomes of the image when this object is deleted. Unset: as the subscription says.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub deletion_policy: Option<DeletionPolicy>,
+}
+
+/// What was seen of an image.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct CachedImageStatus {
+    /// The generation of the spec that this status speaks of.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub observed_generation: Option<i64>,
+    /// Ready, Endorsed, Cached, Published; RetryLimitExceeded and StorageOperationFailed only while true.
+    #[serde(default)]
+    #[schemars(length(max = 16))]
+    #[schemars(extend("x-kubernetes-list-type" = "map", "x-kubernetes-list-map-keys" = ["type"]))]
+    pub conditions: Vec<Condition>,
+    /// What is wanted now.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub image: Option<WantedImage>,
+    /// What is on the volume and endorsed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub artifact: Option<Artifact>,
+    /// What is going on; gone when done.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub progress: Option<Progress>,
+    /// How many tries failed since the last that did not.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub failures: Option<u32>,
+    /// When the last try failed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub last_failure_time: Option<Time>,
+    /// When it is tried again.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub next_retry_time: Option<Time>,
+    /// The value of the requestedAt annotation that was last acted on.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(max = 256))]
+    pub last_handled_reconcile_at: Option<String>,
+    /// Versions on the volume, newest first.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = 10))]
+    pub versions: Vec<VersionStatus>,
+}
+
+/// What the list in force (or the pin) wants.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct WantedImage {
+    /// hv:version.
+    #[schemars(length(max = 128))]
+    pub version: String,
+    /// dc:title.
+    #[schemars(length(max = 256))]
+    pub title: String,
+    /// ad:vo of the list.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(max = 256))]
+    pub vo: Option<String>,
+    /// sl:os.
+    #[schemars(length(max = 256))]
+    pub os: String,
+    /// sl:osversion.
+    #[schemars(length(max = 256))]
+    pub os_version: String,
+    /// sl:arch.
+    #[schemars(length(max = 256))]
+    pub arch: String,
+    /// hv:hypervisor.
+    #[schemars(length(max = 256))]
+    pub hypervisor: String,
+    /// hv:format, as the list has it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(max = 256))]
+    pub format: Option<String>,
+    /// hv:size in bytes.
+    pub size: u64,
+    /// sl:checksum:sha512.
+    #[schemars(length(max = 128))]
+    pub sha512: String,
+    /// hv:uri, without its query.
+    #[schemars(length(max = 2048))]
+    pub uri: String,
+    /// hv:version of the list that says so.
+    #[schemars(length(max = 128))]
+    pub list_version: String,
+    /// dc:date:created of that list.
+    pub created: Time,
+    /// When the endorsement ends: of the list, or of the image if that is sooner.
+    pub expires: Time,
+    /// Since when this operator wants this content.
+    pub wanted_since: Time,
+}
+
+/// The bytes on the volume.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct Artifact {
+    /// hv:version of what is published.
+    #[schemars(length(max = 128))]
+    pub version: String,
+    /// sha512 of the file.
+    #[schemars(length(max = 128))]
+    pub sha512: String,
+    /// Size of the file in bytes.
+    pub size: u64,
+    /// Size of the disk inside, in bytes, where the format tells.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub virtual_size: Option<u64>,
+    /// The format, found by looking into the file.
+    #[schemars(length(max = 32))]
+    pub format: String,
+    /// Path on the volume, from its root.
+    #[schemars(length(max = 4096))]
+    pub path: String,
+    /// When the bytes were last verified.
+    pub last_verified_time: Time,
+}
+
+/// What is going on.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct Progress {
+    /// `Download`.
+    #[schemars(length(max = 32))]
+    pub step: String,
+    /// Bytes done.
+    pub bytes: u64,
+    /// Bytes in all.
+    pub total_bytes: u64,
+    /// Such as `42%`.
+    #[schemars(length(max = 8))]
+    pub percent: String,
+    /// Bytes a second, of late.
+    pub bytes_per_second: u64,
+}
+
+/// One version on the volume.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct VersionStatus {
+    /// hv:version.
+    #[schemars(length(max = 128))]
+    pub version: String,
+    /// sha512 of the file.
+    #[schemars(length(max = 128))]
+    pub sha512: String,
+    /// `Endorsed` or `Archived`.
+    #[schemars(length(max = 32))]
+    pub state: String,
+    /// When it was archived.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub archived_time: Option<Time>,
+}
+
+has_conditions!(CachedImageStatus);

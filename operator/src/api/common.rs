@@ -1,0 +1,107 @@
+//! Types that several kinds share.
+
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+/// The API group of all kinds.
+pub const GROUP: &str = "vmcatcher.io";
+/// The only version so far.
+pub const VERSION: &str = "v1alpha1";
+/// Any new value reconciles the object now and clears its retry limit; on a subscription its images' too.
+pub const REQUESTED_AT: &str = "vmcatcher.io/requestedAt";
+/// Flux's name of the same annotation, honoured too.
+pub const FLUX_REQUESTED_AT: &str = "reconcile.fluxcd.io/requestedAt";
+/// The label of a generated `CachedImage`: the subscription that made it.
+pub const SUBSCRIPTION_LABEL: &str = "vmcatcher.io/subscription";
+/// The finalizer of objects whose deletion policy is `Retire`.
+pub const FINALIZER: &str = "vmcatcher.io/retire";
+
+/// Names an object of the same namespace.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct ObjectReference {
+    /// Name of the object, in this object's namespace.
+    #[schemars(length(max = 253), regex(pattern = r"^[a-z0-9]([-a-z0-9.]*[a-z0-9])?$"))]
+    pub name: String,
+}
+
+/// How far a signer is trusted.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub enum Trust {
+    /// Its signatures are believed.
+    #[default]
+    Trusted,
+    /// No new list is accepted from it; what is in force stays.
+    Hold,
+    /// What it signed goes out now.
+    Revoked,
+    /// A value of a newer version of this API: the object is `Stalled`.
+    #[serde(other)]
+    #[schemars(skip)]
+    Unknown,
+}
+
+/// What certificate revocation lists (CRLs) must say.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub enum CrlPolicy {
+    /// Every CA on the path needs a current CRL.
+    #[default]
+    Require,
+    /// No CRL is fine; a bad or outdated one is not.
+    IfPresent,
+    /// CRLs are not looked at.
+    Ignore,
+    /// A value of a newer version of this API: the object is `Stalled`.
+    #[serde(other)]
+    #[schemars(skip)]
+    Unknown,
+}
+
+/// What becomes of cached images when the object that wanted them is deleted.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub enum DeletionPolicy {
+    /// They stay where they are and nobody looks after them any more.
+    #[default]
+    Orphan,
+    /// They are archived, as if the list had dropped them; the object waits until that is done.
+    Retire,
+    /// A value of a newer version of this API: the object is `Stalled`.
+    #[serde(other)]
+    #[schemars(skip)]
+    Unknown,
+}
+
+/// A status that holds conditions.
+pub trait HasConditions {
+    /// The generation of the spec that the status speaks of; -1 before the first.
+    fn observed_generation(&self) -> Option<i64>;
+    /// The conditions, one a type.
+    fn conditions(&self) -> &[Condition];
+
+    /// The condition of a type, if there is one.
+    fn condition(&self, name: &str) -> Option<&Condition> {
+        self.conditions().iter().find(|condition| condition.type_ == name)
+    }
+
+    /// Whether the condition of a type is `True`.
+    fn is_true(&self, name: &str) -> bool {
+        self.condition(name).is_some_and(|condition| condition.status == "True")
+    }
+}
+
+/// Implements [`HasConditions`] for a status with the two usual fields.
+macro_rules! has_conditions {
+    ($status:ty) => {
+        impl $crate::api::HasConditions for $status {
+            fn observed_generation(&self) -> Option<i64> {
+                self.observed_generation
+            }
+
+            fn conditions(&self) -> &[k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition] {
+                &self.conditions
+            }
+        }
+    };
+}
+pub(crate) use has_conditions;

@@ -1,0 +1,131 @@
+//! `Endorser`: who may sign image lists.
+
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::{Condition, Time};
+use kube::CustomResource;
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use super::common::{CrlPolicy, Trust, has_conditions};
+
+/// Who may sign image lists: the certificates by which one signer is known.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema, CustomResource)]
+#[kube(
+    group = "vmcatcher.io",
+    version = "v1alpha1",
+    kind = "Endorser",
+    doc = "Who may sign image lists: the certificates by which one signer is known.",
+    namespaced,
+    status = "EndorserStatus",
+    derive = "PartialEq",
+    category = "vmcatcher",
+    printcolumn(name = "Trust", type_ = "string", json_path = ".spec.trust"),
+    printcolumn(name = "Subscriptions", type_ = "integer", json_path = ".status.subscriptions"),
+    printcolumn(name = "Ready", type_ = "string", json_path = r#".status.conditions[?(@.type=="Ready")].status"#),
+    printcolumn(name = "Status", type_ = "string", json_path = r#".status.conditions[?(@.type=="Ready")].message"#),
+    printcolumn(name = "Age", type_ = "date", json_path = ".metadata.creationTimestamp")
+)]
+#[serde(rename_all = "camelCase")]
+pub struct EndorserSpec {
+    /// For people.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(max = 1024))]
+    pub description: Option<String>,
+    /// Trusted: its lists are accepted. Hold: no new list; what is in force stays. Revoked: what it signed goes out now.
+    #[serde(default)]
+    pub trust: Trust,
+    /// The certificates of this one signer; any one of them is this endorser. Several, since certificates are renewed.
+    #[schemars(length(min = 1, max = 16))]
+    #[schemars(extend("x-kubernetes-list-type" = "map", "x-kubernetes-list-map-keys" = ["name"]))]
+    pub credentials: Vec<Credential>,
+    /// What revocation lists must say of every certificate on a signer's path. Require (default): each CA has a current
+    /// CRL. IfPresent: none is fine, a bad or outdated one is not. Ignore: not looked at.
+    #[serde(default)]
+    pub crl_policy: CrlPolicy,
+}
+
+/// One certificate name by which the endorser is known.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct Credential {
+    /// Name of this credential, for status and messages.
+    #[schemars(length(max = 253), regex(pattern = r"^[a-z0-9]([-a-z0-9.]*[a-z0-9])?$"))]
+    pub name: String,
+    /// The same three for this credential alone. Taking the entry away acts as Hold.
+    #[serde(default)]
+    pub trust: Trust,
+    /// An X.509 certificate, known by its names.
+    pub x509: X509Credential,
+}
+
+/// A certificate known by subject and issuer.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct X509Credential {
+    /// Subject as grid tools print it (/DC=org/CN=Name) or as RFC 4514 does (CN=Name,DC=org).
+    #[schemars(length(min = 1, max = 1024))]
+    pub subject: String,
+    /// Issuer, in either spelling.
+    #[schemars(length(min = 1, max = 1024))]
+    pub issuer: String,
+    /// SMIMESign (default): the certificate must be made for signing mail. Any: also a host certificate.
+    #[serde(default)]
+    pub purpose: Purpose,
+}
+
+/// What a signing certificate must be made for.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub enum Purpose {
+    /// S/MIME signing: an extended key usage, if there is one, has emailProtection.
+    #[default]
+    SMIMESign,
+    /// Any: a host certificate without emailProtection too.
+    Any,
+    /// A value of a newer version of this API: the object is `Stalled`.
+    #[serde(other)]
+    #[schemars(skip)]
+    Unknown,
+}
+
+/// What was seen of an endorser.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct EndorserStatus {
+    /// The generation of the spec that this status speaks of.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub observed_generation: Option<i64>,
+    /// Ready, CRLsFresh; CredentialExpiring while a credential's certificate has less than 30 days left.
+    #[serde(default)]
+    #[schemars(length(max = 16))]
+    #[schemars(extend("x-kubernetes-list-type" = "map", "x-kubernetes-list-map-keys" = ["type"]))]
+    pub conditions: Vec<Condition>,
+    /// How many subscriptions name this endorser.
+    #[serde(default)]
+    pub subscriptions: i32,
+    /// The credentials, with their names as they were understood.
+    #[serde(default)]
+    #[schemars(length(max = 16))]
+    pub credentials: Vec<CredentialStatus>,
+}
+
+/// What was seen of one credential.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct CredentialStatus {
+    /// Name of the credential.
+    #[schemars(length(max = 253))]
+    pub name: String,
+    /// Subject as it was understood, in one spelling.
+    #[schemars(length(max = 2048))]
+    pub subject: String,
+    /// Issuer as it was understood.
+    #[schemars(length(max = 2048))]
+    pub issuer: String,
+    /// When the certificate last seen ends.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub not_after: Option<Time>,
+    /// When a list in force was last accepted with it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub last_seen_time: Option<Time>,
+}
+
+has_conditions!(EndorserStatus);
