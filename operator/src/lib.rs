@@ -2,8 +2,12 @@
 //!
 //! The map, from the top down; a module may use those below it and never those above:
 //!
+//! * [`anchors`]: the trust directory: load, watch, refresh CRLs (the I/O around `trust`)
+//! * [`trust`]: is this message signed by someone we believe, and may this list replace the last? (pure)
 //! * [`imagelist`]: the `HEPiX` image list document: model, parse, validate, select (pure)
 //! * [`api`]: the custom resources: types, conditions, columns
 
+pub mod anchors;
 pub mod api;
 pub mod imagelist;
+pub mod trust;

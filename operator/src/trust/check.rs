@@ -1,0 +1,132 @@
+//! What was checked, one row a rule, for `list verify`.
+
+use std::fmt;
+
+/// A rule that a message, its signer or its list must keep. In the order in which they are applied.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum Rule {
+    /// The message is signed, and can be taken apart.
+    Message,
+    /// Each signature fits the text.
+    Signature,
+    /// Only allowed digests were used.
+    Digest,
+    /// The signer's certificate leads to a trust anchor, at the time of the check.
+    Chain,
+    /// No certificate on the path is revoked.
+    Revocation,
+    /// Each CA on the path keeps to its namespace.
+    Namespace,
+    /// The signer is an endorser of the subscription.
+    Endorser,
+    /// Enough different endorsers signed.
+    Endorsements,
+    /// The payload is an image list of the right shape.
+    Shape,
+    /// `hv:endorser` names the signer.
+    NamedEndorser,
+    /// `dc:identifier` is the one that the subscription is pinned to.
+    Identifier,
+    /// `dc:date:created` is not in the future.
+    Created,
+    /// `dc:date:expires` is not past.
+    Expires,
+    /// The list is not older than `maxListAge`.
+    Age,
+    /// `hv:version` is not lower than the one in force.
+    Version,
+    /// The message is not an older one sent again.
+    Replay,
+}
+
+impl Rule {
+    /// The rule in a few words, as the first column of the table.
+    pub const fn title(self) -> &'static str {
+        match self {
+            Self::Message => "message is signed",
+            Self::Signature => "signature fits the text",
+            Self::Digest => "digests are allowed",
+            Self::Chain => "signer leads to a trust anchor",
+            Self::Revocation => "nobody on the path is revoked",
+            Self::Namespace => "CAs keep to their namespace",
+            Self::Endorser => "signer is a trusted endorser",
+            Self::Endorsements => "enough endorsers signed",
+            Self::Shape => "payload is an image list",
+            Self::NamedEndorser => "hv:endorser names the signer",
+            Self::Identifier => "dc:identifier is the expected one",
+            Self::Created => "dc:date:created is not in the future",
+            Self::Expires => "dc:date:expires is not past",
+            Self::Age => "list is not too old",
+            Self::Version => "hv:version does not go back",
+            Self::Replay => "not an older message again",
+        }
+    }
+
+    /// Where the rule comes from.
+    pub const fn source(self) -> &'static str {
+        match self {
+            Self::Message => "RFC 8551 section 3.5",
+            Self::Signature => "RFC 5652 section 5.6",
+            Self::Digest => "RFC 8551 section 2.1; --allow-digest",
+            Self::Chain => "RFC 5280 section 6; RFC 8550 section 4.4",
+            Self::Revocation => "RFC 5280 section 6.3; crlPolicy",
+            Self::Namespace => "IGTF signing policy (EACL, namespaces)",
+            Self::Endorser => "Endorser credentials",
+            Self::Endorsements => "verify.requiredEndorsements",
+            Self::Shape => "HEPiX image list format",
+            Self::NamedEndorser => "HEPiX hv:endorser (hv:dn, hv:ca)",
+            Self::Identifier => "verify.identifier",
+            Self::Created | Self::Expires => "HEPiX image list format, dates",
+            Self::Age => "verify.maxListAge",
+            Self::Version => "HEPiX hv:version order",
+            Self::Replay => "last accepted list",
+        }
+    }
+}
+
+/// How a check came out.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum CheckResult {
+    /// The rule holds.
+    Passed,
+    /// The rule is broken. Where it is about one of several signers, the message can still be good.
+    Failed,
+    /// Nobody asked for it (no endorser given, no CRLs wanted).
+    NotAsked,
+}
+
+/// One row: a rule, what was found, and how it came out.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Check {
+    /// What was checked; [`Rule::title`] and [`Rule::source`] tell it in words.
+    pub rule: Rule,
+    /// What was found.
+    pub found: String,
+    /// How it came out.
+    pub result: CheckResult,
+}
+
+impl Check {
+    pub(super) fn passed(rule: Rule, found: impl Into<String>) -> Self {
+        Self { rule, found: super::refusal::bounded(found.into()), result: CheckResult::Passed }
+    }
+
+    pub(super) fn failed(rule: Rule, found: impl Into<String>) -> Self {
+        Self { rule, found: super::refusal::bounded(found.into()), result: CheckResult::Failed }
+    }
+
+    pub(super) fn not_asked(rule: Rule, found: impl Into<String>) -> Self {
+        Self { rule, found: super::refusal::bounded(found.into()), result: CheckResult::NotAsked }
+    }
+}
+
+impl fmt::Display for Check {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mark = match self.result {
+            CheckResult::Passed => "✓",
+            CheckResult::Failed => "✗",
+            CheckResult::NotAsked => "–",
+        };
+        write!(f, "{mark} {}: {} ({})", self.rule.title(), self.found, self.rule.source())
+    }
+}

@@ -1,0 +1,32 @@
+//! Is this message signed by someone we believe, and may this list replace the last? Pure: bytes and a time in, a verdict out.
+//!
+//! [`verify`] takes a message apart, proves each signature (RFC 5652), leads each signer to a trust anchor (RFC 5280),
+//! asks the CRLs, finds the endorser, and reads the list. [`accept`] asks whether the list may replace the one in force.
+//! [`standing`] verifies the list in force again on each pass. Each gives its checks, in order, for people to read.
+
+#![allow(dead_code)]
+
+mod accept;
+mod anchors;
+mod check;
+mod digest;
+mod list;
+mod name;
+mod policy;
+mod refusal;
+mod standing;
+mod verify;
+
+pub use accept::accept;
+pub use anchors::{AnchorError, Anchors, AnchorsBuilder};
+pub use check::{Check, CheckResult, Rule};
+pub use digest::{Sha256Digest, Sha256DigestError};
+pub use list::{AcceptRequest, Acceptance, AcceptedList, LastAccepted, Signer, Standing, Verification, VerifiedList};
+pub use name::{DistinguishedName, NameError};
+pub use policy::{
+    Credential, CredentialKind, CrlPolicy, DigestPolicy, EndorserPolicy, EndorserRule, Purpose, SignerName, TrustLevel,
+    VerifyRequest,
+};
+pub use refusal::{Refusal, RefusalReason};
+pub use standing::standing;
+pub use verify::verify;

@@ -1,0 +1,139 @@
+//! Whom a subscription believes, and how strictly: what `verify` is asked with.
+
+use std::num::NonZeroUsize;
+use std::sync::Arc;
+
+use jiff::Timestamp;
+
+use super::{Anchors, DistinguishedName};
+
+/// What is asked of the CRL of each CA on a signer's path.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
+pub enum CrlPolicy {
+    /// Every CA must have a CRL that is signed by it and in its time.
+    #[default]
+    Require,
+    /// A CA without a CRL is fine; a CRL that is there must be good.
+    IfPresent,
+    /// CRLs are not looked at.
+    Ignore,
+}
+
+/// How far an endorser, or one of its credentials, is trusted.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
+pub enum TrustLevel {
+    /// It may sign.
+    #[default]
+    Trusted,
+    /// Nothing new is accepted; what is in force stays.
+    Hold,
+    /// What it signed goes out now.
+    Revoked,
+}
+
+/// What a certificate must be made for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
+pub enum Purpose {
+    /// S/MIME signing: `emailProtection` where an extended key usage is present (RFC 8550 section 4.4.4).
+    #[default]
+    SmimeSign,
+    /// Any extended key usage; a key usage, where present, must still allow signatures. For host certificates.
+    Any,
+}
+
+/// A signer by its names.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SignerName {
+    /// The certificate's subject.
+    pub subject: DistinguishedName,
+    /// The certificate's issuer.
+    pub issuer: DistinguishedName,
+}
+
+/// What a credential is.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum CredentialKind {
+    /// A certificate by its names; a renewed one is the same.
+    X509 {
+        /// The certificate's subject.
+        subject: DistinguishedName,
+        /// The certificate's issuer; `None` takes any (only `list verify --endorser` asks so).
+        issuer: Option<DistinguishedName>,
+        /// What the certificate must be made for.
+        purpose: Purpose,
+    },
+}
+
+/// One credential of an endorser.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Credential {
+    /// Its name within the endorser.
+    pub name: String,
+    /// How far it is trusted.
+    pub trust: TrustLevel,
+    /// What it is.
+    pub kind: CredentialKind,
+}
+
+/// An `Endorser`: somebody who may sign, with one or more credentials.
+#[derive(Debug, Clone)]
+pub struct EndorserRule {
+    /// Its object's name.
+    pub name: String,
+    /// How far it is trusted.
+    pub trust: TrustLevel,
+    /// What is asked of CRLs on its signers' paths.
+    pub crl_policy: CrlPolicy,
+    /// Its own trust anchors; `None`: those of the request.
+    pub anchors: Option<Arc<Anchors>>,
+    /// Any one of them is this endorser.
+    pub credentials: Vec<Credential>,
+}
+
+/// Who must have signed.
+#[derive(Debug, Clone, Copy)]
+pub enum EndorserPolicy<'a> {
+    /// Only these, and as many different ones as are required.
+    Enforce {
+        /// The endorsers that the subscription references.
+        endorsers: &'a [EndorserRule],
+        /// How many different ones must have signed.
+        required: NonZeroUsize,
+    },
+    /// The first signer that leads to an anchor, and from then on only that one.
+    AutoEndorse {
+        /// The signer that was seen first.
+        pinned: Option<&'a SignerName>,
+        /// What is asked of CRLs.
+        crl_policy: CrlPolicy,
+    },
+    /// Anyone who leads to an anchor (`list verify` without an endorser). Such a list never enters a plan.
+    NotAsked {
+        /// What is asked of CRLs.
+        crl_policy: CrlPolicy,
+    },
+}
+
+/// Which digests signatures may use. SHA-2 and better always; the weak ones only where they are listed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
+pub struct DigestPolicy {
+    /// SHA-1, for old archives.
+    pub allow_sha1: bool,
+    /// MD5, for older ones.
+    pub allow_md5: bool,
+}
+
+/// What `verify` is asked.
+#[derive(Debug, Clone, Copy)]
+pub struct VerifyRequest<'a> {
+    /// The anchors in force, for every endorser that has none of its own.
+    pub anchors: &'a Anchors,
+    /// Who must have signed.
+    pub policy: EndorserPolicy<'a>,
+    /// Credentials that some endorser of the namespace calls revoked: revoked for everyone.
+    pub revoked: &'a [CredentialKind],
+    /// Which digests may be used.
+    pub digests: DigestPolicy,
+    /// The time of the check.
+    pub at: Timestamp,
+}
