@@ -1,1 +1,10 @@
 //! The suites: one binary, one module a behaviour.
+#![allow(
+    clippy::expect_used,
+    clippy::panic,
+    clippy::print_stderr,
+    clippy::unwrap_used,
+    reason = "all of it is test code, helpers included; figures are printed for people"
+)]
+
+mod imagelist;

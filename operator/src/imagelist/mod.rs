@@ -3,14 +3,37 @@
 //! Nothing here knows who signed a list; that is `trust`. The newtypes are the only way a name, digest, version or
 //! address out of a list travels through the program: each is checked once, when it is made, and has no `Deref<str>`.
 
+mod date;
 mod digest;
+mod error;
+mod field;
 mod identifier;
+mod json;
 mod model;
+mod parse;
+mod render;
 mod source_url;
 mod version;
 
 pub use digest::{DigestError, Sha512Digest};
+pub use error::ListError;
 pub use identifier::{IdentifierError, ImageId};
 pub use model::{ImageList, ImageRefusal, ListedImage, NamedEndorser, RefusedImage};
 pub use source_url::{SourceUrl, SourceUrlError};
 pub use version::{ListVersion, VersionError};
+
+/// The most bytes that a list may have.
+pub const MAXIMUM_BYTES: usize = 64 << 20;
+
+/// The most images that a list may have.
+pub const MAXIMUM_IMAGES: usize = 50_000;
+
+/// How deep objects and arrays may stand in each other; an ordinary list needs 5.
+pub const MAXIMUM_DEPTH: usize = 16;
+
+/// The most bytes of one text or key.
+pub const MAXIMUM_TEXT: usize = 64 << 10;
+
+/// The most JSON values in all: 64 for each of the most images; an image of today's largest publisher has 24.
+/// Without it, a list of the largest size could hold 32 million numbers in a key that nobody reads.
+pub const MAXIMUM_VALUES: usize = 64 * MAXIMUM_IMAGES;

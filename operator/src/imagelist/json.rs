@@ -1,0 +1,356 @@
+//! JSON, read with bounds: a tree that borrows from the payload, or images handed over one at a time.
+//!
+//! Depth, text lengths, the number of values and of images are checked while reading, so that a hostile document is
+//! left at its first excess; a key that stands twice in one object is an error at any level.
+
+use std::borrow::Cow;
+use std::cell::{Cell, RefCell};
+use std::collections::HashSet;
+use std::fmt;
+
+use serde::de::{DeserializeSeed, Deserializer, MapAccess, SeqAccess, Visitor};
+use serde_json::{Map, Number, Value};
+
+use super::ListError;
+use super::{MAXIMUM_BYTES, MAXIMUM_DEPTH, MAXIMUM_IMAGES, MAXIMUM_TEXT, MAXIMUM_VALUES};
+
+/// A JSON value whose texts borrow from the payload where they hold no escapes.
+#[derive(Debug, Clone, PartialEq)]
+pub(super) enum Node<'a> {
+    Null,
+    Bool(bool),
+    Number(Number),
+    Text(Cow<'a, str>),
+    Array(Vec<Node<'a>>),
+    Object(Object<'a>),
+    /// The array of images, whose elements went to the sink.
+    Images,
+}
+
+/// An object: its members in order; taken ones leave a hole.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub(super) struct Object<'a> {
+    members: Vec<(Cow<'a, str>, Option<Node<'a>>)>,
+}
+
+impl<'a> Object<'a> {
+    /// Takes a member out.
+    pub(super) fn take(&mut self, key: &str) -> Option<Node<'a>> {
+        self.members.iter_mut().find(|(name, _)| name == key).and_then(|(_, node)| node.take())
+    }
+
+    /// The members that were not taken, in order.
+    pub(super) fn members(&self) -> impl Iterator<Item = (&str, &Node<'a>)> {
+        self.members.iter().filter_map(|(name, node)| Some((name.as_ref(), node.as_ref()?)))
+    }
+
+    /// The value of a key that was not taken.
+    pub(super) fn get(&self, key: &str) -> Option<&Node<'a>> {
+        self.members().find(|(name, _)| *name == key).map(|(_, node)| node)
+    }
+
+    /// This object, and after its own members those of another one that shares no key with it.
+    pub(super) fn joined_by(mut self, other: Self) -> Self {
+        self.members.extend(other.members);
+        self
+    }
+
+    /// What was not taken, as owned JSON.
+    pub(super) fn into_map(self) -> Map<String, Value> {
+        let rest = self.members.into_iter().filter_map(|(name, node)| Some((name.into_owned(), node?.into_value())));
+        rest.collect()
+    }
+}
+
+impl Node<'_> {
+    /// The value for a message: its kind, and what it holds where that is short.
+    pub(super) fn describe(&self) -> String {
+        match self {
+            Self::Null => "null".to_owned(),
+            Self::Bool(value) => value.to_string(),
+            Self::Number(number) => format!("the number {number}"),
+            Self::Text(text) => describe_text(text),
+            Self::Array(_) | Self::Images => "an array".to_owned(),
+            Self::Object(object) => describe_object(object),
+        }
+    }
+
+    pub(super) fn into_value(self) -> Value {
+        match self {
+            Self::Null => Value::Null,
+            Self::Bool(value) => Value::Bool(value),
+            Self::Number(number) => Value::Number(number),
+            Self::Text(text) => Value::String(text.into_owned()),
+            Self::Array(nodes) => nodes.into_iter().map(Node::into_value).collect(),
+            Self::Images => Value::Array(Vec::new()),
+            Self::Object(object) => Value::Object(object.into_map()),
+        }
+    }
+}
+
+/// A text for a message: quoted, control characters escaped, cut at 48 characters.
+pub(super) fn describe_text(text: &str) -> String {
+    let shown: String = text.chars().take(48).collect();
+    if shown.len() < text.len() { format!("{shown:?}…") } else { format!("{shown:?}") }
+}
+
+fn describe_object(object: &Object<'_>) -> String {
+    let keys: Vec<String> = object.members().take(5).map(|(key, _)| step(key)).collect();
+    if keys.is_empty() { "an empty object".to_owned() } else { format!("an object with {}", keys.join(", ")) }
+}
+
+/// A key as one step of a path: escaped and cut, since the publisher wrote it.
+fn step(key: &str) -> String {
+    key.chars().take(48).collect::<String>().escape_debug().to_string()
+}
+
+/// Takes an image: its place in the array, counted from 0, and what stands there.
+pub(super) type ImageSink<'s> = &'s dyn Fn(usize, Node<'_>);
+
+/// Reads a whole document. With a sink, the elements of `hv:images` (at the top, or in `hv:imagelist`) go there
+/// as they are read, and [`Node::Images`] stands in their place.
+pub(super) fn read<'a>(payload: &'a [u8], sink: Option<ImageSink<'_>>) -> Result<Node<'a>, ListError> {
+    if payload.len() > MAXIMUM_BYTES {
+        return Err(ListError::TooLarge { limit: MAXIMUM_BYTES, found: payload.len() });
+    }
+    let walk = Walk { sink, refusal: RefCell::default(), steps: RefCell::default(), values: Cell::new(0) };
+    let mut deserializer = serde_json::Deserializer::from_slice(payload);
+    let seed = NodeSeed { walk: &walk, depth: 0, place: Place::Top };
+    let outcome = seed.deserialize(&mut deserializer).and_then(|node| deserializer.end().map(|()| node));
+    outcome.map_err(|error| walk.error(&error))
+}
+
+/// An error that still lacks its path.
+type Refusal = Box<dyn FnOnce(String) -> ListError>;
+
+/// What one reading shares: where images go, how many values there were, and what went wrong where.
+struct Walk<'s> {
+    sink: Option<ImageSink<'s>>,
+    refusal: RefCell<Option<Refusal>>,
+    /// The way to the error, innermost first: written only while unwinding, so that it costs nothing before.
+    steps: RefCell<Vec<String>>,
+    values: Cell<usize>,
+}
+
+impl Walk<'_> {
+    fn error(&self, error: &serde_json::Error) -> ListError {
+        let mut path = String::new();
+        for step in self.steps.borrow().iter().rev() {
+            if !path.is_empty() && !step.starts_with('[') {
+                path.push('.');
+            }
+            path.push_str(step);
+        }
+        if path.is_empty() {
+            path.push_str("top level");
+        }
+        match self.refusal.borrow_mut().take() {
+            Some(refusal) => refusal(path),
+            None => ListError::NotJson { path, message: error.to_string() },
+        }
+    }
+
+    /// Leaves the document with this error.
+    fn refuse<E: serde::de::Error>(&self, refusal: impl FnOnce(String) -> ListError + 'static) -> E {
+        *self.refusal.borrow_mut() = Some(Box::new(refusal));
+        E::custom("refused")
+    }
+
+    fn went_through(&self, step: String) {
+        self.steps.borrow_mut().push(step);
+    }
+
+    fn count_value<E: serde::de::Error>(&self) -> Result<(), E> {
+        self.values.set(self.values.get() + 1);
+        if self.values.get() > MAXIMUM_VALUES {
+            return Err(self.refuse(|path| ListError::TooManyValues { path, limit: MAXIMUM_VALUES }));
+        }
+        Ok(())
+    }
+
+    fn check_text<E: serde::de::Error>(&self, text: &str) -> Result<(), E> {
+        let found = text.len();
+        if found > MAXIMUM_TEXT {
+            return Err(self.refuse(move |path| ListError::TextTooLong { path, limit: MAXIMUM_TEXT, found }));
+        }
+        Ok(())
+    }
+}
+
+/// Where a value stands, as far as images are looked for.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Place {
+    Top,
+    List,
+    Images,
+    Elsewhere,
+}
+
+impl Place {
+    fn of_member(self, key: &str) -> Self {
+        match (self, key) {
+            (Self::Top, "hv:imagelist") => Self::List,
+            (Self::Top | Self::List, "hv:images") => Self::Images,
+            (Self::Top | Self::List | Self::Images | Self::Elsewhere, _) => Self::Elsewhere,
+        }
+    }
+}
+
+#[derive(Clone, Copy)]
+struct NodeSeed<'w> {
+    walk: &'w Walk<'w>,
+    depth: usize,
+    place: Place,
+}
+
+impl NodeSeed<'_> {
+    /// The seed of what stands inside this value, if it may still hold something.
+    fn inner<E: serde::de::Error>(self) -> Result<Self, E> {
+        if self.depth == MAXIMUM_DEPTH {
+            return Err(self.walk.refuse(|path| ListError::TooDeep { path, limit: MAXIMUM_DEPTH }));
+        }
+        Ok(Self { depth: self.depth + 1, place: Place::Elsewhere, ..self })
+    }
+
+    /// Reads the images one by one and hands each over before the next one is read.
+    fn hand_over<'de, A: SeqAccess<'de>>(self, sink: ImageSink<'_>, mut array: A) -> Result<Node<'de>, A::Error> {
+        let inner = self.inner()?;
+        for index in 0.. {
+            match array.next_element_seed(inner).inspect_err(|_| self.walk.went_through(format!("[{index}]")))? {
+                None => break,
+                Some(_) if index == MAXIMUM_IMAGES => {
+                    return Err(self.walk.refuse(|path| ListError::TooManyImages { path, limit: MAXIMUM_IMAGES }));
+                }
+                Some(node) => sink(index, node),
+            }
+        }
+        Ok(Node::Images)
+    }
+}
+
+impl<'de> DeserializeSeed<'de> for NodeSeed<'_> {
+    type Value = Node<'de>;
+
+    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<Node<'de>, D::Error> {
+        self.walk.count_value()?;
+        deserializer.deserialize_any(self)
+    }
+}
+
+impl<'de> Visitor<'de> for NodeSeed<'_> {
+    type Value = Node<'de>;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a JSON value")
+    }
+
+    fn visit_unit<E>(self) -> Result<Node<'de>, E> {
+        Ok(Node::Null)
+    }
+
+    fn visit_bool<E>(self, value: bool) -> Result<Node<'de>, E> {
+        Ok(Node::Bool(value))
+    }
+
+    fn visit_u64<E>(self, value: u64) -> Result<Node<'de>, E> {
+        Ok(Node::Number(value.into()))
+    }
+
+    fn visit_i64<E>(self, value: i64) -> Result<Node<'de>, E> {
+        Ok(Node::Number(value.into()))
+    }
+
+    fn visit_f64<E: serde::de::Error>(self, value: f64) -> Result<Node<'de>, E> {
+        Number::from_f64(value).map(Node::Number).ok_or_else(|| E::custom("number out of range"))
+    }
+
+    fn visit_borrowed_str<E: serde::de::Error>(self, text: &'de str) -> Result<Node<'de>, E> {
+        self.walk.check_text(text)?;
+        Ok(Node::Text(Cow::Borrowed(text)))
+    }
+
+    fn visit_str<E: serde::de::Error>(self, text: &str) -> Result<Node<'de>, E> {
+        self.walk.check_text(text)?;
+        Ok(Node::Text(Cow::Owned(text.to_owned())))
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, mut array: A) -> Result<Node<'de>, A::Error> {
+        if let (Place::Images, Some(sink)) = (self.place, self.walk.sink) {
+            return self.hand_over(sink, array);
+        }
+        let inner = self.inner()?;
+        let mut nodes = Vec::new();
+        let at = |index: usize| self.walk.went_through(format!("[{index}]"));
+        while let Some(node) = array.next_element_seed(inner).inspect_err(|_| at(nodes.len()))? {
+            nodes.push(node);
+        }
+        Ok(Node::Array(nodes))
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Node<'de>, A::Error> {
+        let inner = self.inner()?;
+        let mut object = Object::default();
+        let mut keys = Keys::default();
+        while let Some(key) = map.next_key_seed(KeySeed { walk: self.walk })? {
+            if !keys.insert(&object, key.clone()) {
+                self.walk.went_through(step(&key));
+                return Err(self.walk.refuse(|path| ListError::DuplicateKey { path }));
+            }
+            let seed = NodeSeed { place: self.place.of_member(&key), ..inner };
+            let node = map.next_value_seed(seed).inspect_err(|_| self.walk.went_through(step(&key)))?;
+            object.members.push((key, Some(node)));
+        }
+        Ok(Node::Object(object))
+    }
+}
+
+/// The keys seen in one object: looked through while they are few, a set when they are many.
+#[derive(Default)]
+struct Keys<'a> {
+    many: HashSet<Cow<'a, str>>,
+}
+
+impl<'a> Keys<'a> {
+    const FEW: usize = 32;
+
+    /// False where the key was there before.
+    fn insert(&mut self, object: &Object<'a>, key: Cow<'a, str>) -> bool {
+        if object.members.len() < Self::FEW {
+            return object.members.iter().all(|(seen, _)| *seen != key);
+        }
+        if self.many.is_empty() {
+            self.many.extend(object.members.iter().map(|(seen, _)| seen.clone()));
+        }
+        self.many.insert(key)
+    }
+}
+
+struct KeySeed<'w> {
+    walk: &'w Walk<'w>,
+}
+
+impl<'de> DeserializeSeed<'de> for KeySeed<'_> {
+    type Value = Cow<'de, str>;
+
+    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<Cow<'de, str>, D::Error> {
+        deserializer.deserialize_str(self)
+    }
+}
+
+impl<'de> Visitor<'de> for KeySeed<'_> {
+    type Value = Cow<'de, str>;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a key")
+    }
+
+    fn visit_borrowed_str<E: serde::de::Error>(self, key: &'de str) -> Result<Cow<'de, str>, E> {
+        self.walk.check_text(key)?;
+        Ok(Cow::Borrowed(key))
+    }
+
+    fn visit_str<E: serde::de::Error>(self, key: &str) -> Result<Cow<'de, str>, E> {
+        self.walk.check_text(key)?;
+        Ok(Cow::Owned(key.to_owned()))
+    }
+}

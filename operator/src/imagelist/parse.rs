@@ -1,0 +1,271 @@
+//! From the signed bytes to an [`ImageList`].
+//!
+//! The format: a JSON object `{"hv:imagelist": {…}}`, or the older form in which the list's keys stand at the top.
+//! What the whole list needs and lacks refuses the list; what one image lacks refuses that image.
+
+use std::cell::RefCell;
+use std::collections::HashMap;
+
+use super::field::{self, Fault, FieldError, optional, required};
+use super::json::{self, Node, Object};
+use super::model::{ImageList, ImageRefusal, ListedImage, NamedEndorser, RefusedImage};
+use super::{ListError, Sha512Digest};
+
+/// The keys of a list that the model has a place for.
+pub(super) const LIST_KEYS: [&str; 11] = [
+    "dc:date:created",
+    "dc:date:expires",
+    "dc:identifier",
+    "dc:description",
+    "dc:title",
+    "dc:source",
+    "hv:version",
+    "hv:uri",
+    "hv:endorser",
+    "hv:images",
+    "ad:vo",
+];
+
+impl ImageList {
+    /// Reads the payload of a list: the very bytes that were signed.
+    ///
+    /// Tolerant where publishers differ (sizes as text, versions as numbers, one endorser or several, any RFC 3339
+    /// date, unknown keys), strict where two readers could see two lists (a key twice, keys beside `hv:imagelist`).
+    /// An image that cannot be read, whose identifier is no safe file name, or whose identifier stands twice is in
+    /// [`ImageList::refused`] with its reason; all else that is wrong refuses the list.
+    pub fn parse(payload: &[u8]) -> Result<Self, ListError> {
+        let entries = RefCell::new(Vec::new());
+        let document = json::read(payload, Some(&|index, node| entries.borrow_mut().push(read_entry(index, node))))?;
+        let (place, mut list) = find_list(document)?;
+        let mut read = read_list(&mut list).map_err(|error| error.at(place))?;
+        (read.images, read.refused) = sort_entries(entries.into_inner());
+        read.extra = list.into_map();
+        Ok(read)
+    }
+}
+
+/// A refusal of the list, before it is known where the list's object stands.
+enum ListFault {
+    Field(FieldError),
+    Endorser { path: String, error: FieldError },
+    Other { key: &'static str, message: String },
+}
+
+impl From<FieldError> for ListFault {
+    fn from(error: FieldError) -> Self {
+        Self::Field(error)
+    }
+}
+
+impl ListFault {
+    fn at(self, place: &str) -> ListError {
+        let (path, fault) = match self {
+            Self::Field(error) => (format!("{place}{}", error.key), error.fault),
+            Self::Endorser { path, error } => (format!("{place}{path}.{}", error.key), error.fault),
+            Self::Other { key, message } => (format!("{place}{key}"), Fault::Unreadable(message)),
+        };
+        match fault {
+            Fault::Missing(expected) => ListError::Missing { path, expected },
+            Fault::Unreadable(message) => ListError::Field { path, message },
+        }
+    }
+}
+
+/// The object that holds the list, and the path before its keys. Unknown keys beside `hv:imagelist` join its own.
+pub(super) fn find_list(document: Node<'_>) -> Result<(&'static str, Object<'_>), ListError> {
+    let Node::Object(mut top) = document else {
+        return Err(ListError::NotAList { found: document.describe() });
+    };
+    match top.take("hv:imagelist") {
+        None if LIST_KEYS.iter().any(|key| top.get(key).is_some()) => Ok(("", top)),
+        None => Err(ListError::NotAList { found: Node::Object(top).describe() }),
+        Some(Node::Object(list)) => {
+            let beside = top.members().find(|(key, _)| LIST_KEYS.contains(key) || list.get(key).is_some());
+            if let Some((key, _)) = beside {
+                return Err(ListError::Ambiguous { path: key.to_owned() });
+            }
+            Ok(("hv:imagelist.", list.joined_by(top)))
+        }
+        Some(other) => {
+            let message = format!("expected an object, found {}", other.describe());
+            Err(ListError::Field { path: "hv:imagelist".to_owned(), message })
+        }
+    }
+}
+
+fn read_list(list: &mut Object<'_>) -> Result<ImageList, ListFault> {
+    let read = ImageList {
+        identifier: required(list, "dc:identifier", &field::IDENTIFIER)?,
+        version: required(list, "hv:version", &field::VERSION)?,
+        created: required(list, "dc:date:created", &field::DATE)?,
+        expires: required(list, "dc:date:expires", &field::DATE)?,
+        title: required(list, "dc:title", &field::TEXT)?,
+        description: required(list, "dc:description", &field::TEXT)?,
+        source: required(list, "dc:source", &field::TEXT)?,
+        uri: required(list, "hv:uri", &field::TEXT)?,
+        endorsers: read_endorsers(list.take("hv:endorser"))?,
+        vo: optional(list, "ad:vo", &field::TEXT)?,
+        images: Vec::new(),
+        refused: Vec::new(),
+        extra: serde_json::Map::new(),
+    };
+    match list.take("hv:images") {
+        Some(Node::Images) => Ok(read),
+        None => Err(FieldError { key: "hv:images", fault: Fault::Missing("an array of images") }.into()),
+        Some(other) => Err(ListFault::Other {
+            key: "hv:images",
+            message: format!("expected an array of images, found {}", other.describe()),
+        }),
+    }
+}
+
+/// One endorser, or an array of them.
+fn read_endorsers(node: Option<Node<'_>>) -> Result<Vec<NamedEndorser>, ListFault> {
+    let key = "hv:endorser";
+    match node {
+        None => Err(FieldError { key, fault: Fault::Missing("an endorser") }.into()),
+        Some(Node::Array(nodes)) if !nodes.is_empty() => {
+            let nodes = nodes.into_iter().enumerate();
+            nodes.map(|(index, node)| read_endorser(&format!("{key}[{index}]"), node)).collect()
+        }
+        Some(Node::Array(_)) => {
+            Err(ListFault::Other { key, message: "expected at least one endorser, found an empty array".to_owned() })
+        }
+        Some(node) => Ok(vec![read_endorser(key, node)?]),
+    }
+}
+
+fn read_endorser(path: &str, node: Node<'_>) -> Result<NamedEndorser, ListFault> {
+    let at = |path: String| move |error| ListFault::Endorser { path, error };
+    let wrong = |key, found: String| FieldError { key, fault: Fault::Unreadable(found) };
+    let key = "hv:x509";
+    let Node::Object(mut wrapper) = node else {
+        let found = format!("expected it in an object, found {}", node.describe());
+        return Err(at(path.to_owned())(wrong(key, found)));
+    };
+    let mut names = match wrapper.take(key) {
+        Some(Node::Object(names)) => names,
+        Some(other) => {
+            let found = format!("expected an object, found {}", other.describe());
+            return Err(at(path.to_owned())(wrong(key, found)));
+        }
+        None => {
+            return Err(at(path.to_owned())(FieldError { key, fault: Fault::Missing("the names of a certificate") }));
+        }
+    };
+    let inside = format!("{path}.{key}");
+    let read = |names: &mut Object<'_>| -> Result<NamedEndorser, FieldError> {
+        Ok(NamedEndorser {
+            subject: required(names, "hv:dn", &field::TEXT)?,
+            issuer: required(names, "hv:ca", &field::TEXT)?,
+            email: required(names, "hv:email", &field::TEXT)?,
+            creator: required(names, "dc:creator", &field::TEXT)?,
+        })
+    };
+    read(&mut names).map_err(at(inside))
+}
+
+/// What stands at one place of `hv:images`.
+struct Entry {
+    /// `dc:identifier` as it stands: what duplicates are told by, in refused entries too.
+    identifier: Option<String>,
+    /// Its place, counted from 1.
+    number: usize,
+    outcome: Result<ListedImage, (ImageRefusal, String)>,
+}
+
+fn read_entry(index: usize, node: Node<'_>) -> Entry {
+    let malformed = |message: String| Err((ImageRefusal::ImageMalformed, message));
+    let number = index + 1;
+    let mut wrapper = match node {
+        Node::Object(wrapper) => wrapper,
+        other => {
+            let outcome = malformed(format!("expected an object with hv:image, found {}", other.describe()));
+            return Entry { identifier: None, number, outcome };
+        }
+    };
+    match wrapper.take("hv:image") {
+        Some(Node::Object(image)) => {
+            let beside = wrapper.members().find(|(key, _)| image.get(key).is_some()).map(|(key, _)| key.to_owned());
+            let identifier = image.get("dc:identifier").and_then(|node| field::text(node).ok());
+            let outcome = match beside {
+                Some(key) => malformed(format!("{key}: expected it inside hv:image only, found it beside too")),
+                None => read_image(image.joined_by(wrapper)),
+            };
+            Entry { identifier, number, outcome }
+        }
+        Some(other) => {
+            let outcome = malformed(format!("hv:image: expected an object, found {}", other.describe()));
+            Entry { identifier: None, number, outcome }
+        }
+        None => {
+            let found = Node::Object(wrapper).describe();
+            Entry { identifier: None, number, outcome: malformed(format!("expected hv:image, found {found}")) }
+        }
+    }
+}
+
+/// The identifier first, since an unsafe one has a reason of its own.
+fn read_image(mut image: Object<'_>) -> Result<ListedImage, (ImageRefusal, String)> {
+    let identifier = required(&mut image, "dc:identifier", &field::IDENTIFIER).map_err(|error| {
+        let reason = match error.fault {
+            Fault::Missing(_) => ImageRefusal::ImageMalformed,
+            Fault::Unreadable(_) => ImageRefusal::IdentifierUnsafe,
+        };
+        (reason, error.message())
+    })?;
+    let malformed = |error: FieldError| (ImageRefusal::ImageMalformed, error.message());
+    read_members(identifier, &mut image).map_err(malformed).map(|read| ListedImage { extra: image.into_map(), ..read })
+}
+
+fn read_members(identifier: super::ImageId, image: &mut Object<'_>) -> Result<ListedImage, FieldError> {
+    let sha512: Sha512Digest = required(image, "sl:checksum:sha512", &field::DIGEST)?;
+    Ok(ListedImage {
+        identifier,
+        version: required(image, "hv:version", &field::VERSION)?,
+        title: required(image, "dc:title", &field::TEXT)?,
+        description: required(image, "dc:description", &field::TEXT)?,
+        size: required(image, "hv:size", &field::SIZE)?,
+        sha512,
+        uri: required(image, "hv:uri", &field::IMAGE_URL)?,
+        os: required(image, "sl:os", &field::TEXT)?,
+        os_version: required(image, "sl:osversion", &field::TEXT)?,
+        arch: required(image, "sl:arch", &field::TEXT)?,
+        hypervisor: required(image, "hv:hypervisor", &field::TEXT)?,
+        comments: required(image, "sl:comments", &field::TEXT)?,
+        format: optional(image, "hv:format", &field::TEXT)?,
+        mpuri: optional(image, "ad:mpuri", &field::TEXT)?,
+        expires: optional(image, "dc:date:expires", &field::DATE)?,
+        extra: serde_json::Map::new(),
+    })
+}
+
+/// Parts the usable from the refused; an identifier that stands more than once refuses all its entries.
+fn sort_entries(entries: Vec<Entry>) -> (Vec<ListedImage>, Vec<RefusedImage>) {
+    let mut times: HashMap<String, usize> = HashMap::new();
+    for identifier in entries.iter().filter_map(|entry| entry.identifier.clone()) {
+        *times.entry(identifier).or_default() += 1;
+    }
+    let (mut images, mut refused) = (Vec::new(), Vec::new());
+    for Entry { identifier, number, outcome } in entries {
+        let count = identifier.as_ref().and_then(|identifier| times.get(identifier)).copied().unwrap_or(0);
+        let (reason, message) = match outcome {
+            Ok(image) if count < 2 => {
+                images.push(image);
+                continue;
+            }
+            Ok(_) => {
+                let message = format!("dc:identifier: expected it once in the list, found it {count} times");
+                (ImageRefusal::IdentifierDuplicate, message)
+            }
+            Err(refusal) => refusal,
+        };
+        let shown = identifier.filter(|text| !text.is_empty()).map(|text| text.chars().take(128).collect());
+        let identifier = shown.unwrap_or_else(|| format!("image {number}"));
+        refused.push(RefusedImage { identifier, reason, message });
+    }
+    (images, refused)
+}
+
+#[cfg(test)]
+mod tests;
