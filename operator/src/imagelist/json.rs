@@ -57,8 +57,9 @@ impl<'a> Object<'a> {
 
     /// What was not taken, as owned JSON.
     pub(super) fn into_map(self) -> Map<String, Value> {
-        let rest = self.members.into_iter().filter_map(|(name, node)| Some((name.into_owned(), node?.into_value())));
-        rest.collect()
+        let mut map = Map::with_capacity(self.members().count());
+        map.extend(self.members.into_iter().filter_map(|(name, node)| Some((name.into_owned(), node?.into_value()))));
+        map
     }
 }
 

@@ -12,6 +12,7 @@ mod json;
 mod model;
 mod parse;
 mod render;
+mod select;
 mod source_url;
 mod version;
 
@@ -19,6 +20,7 @@ pub use digest::{DigestError, Sha512Digest};
 pub use error::ListError;
 pub use identifier::{IdentifierError, ImageId};
 pub use model::{ImageList, ImageRefusal, ListedImage, NamedEndorser, RefusedImage};
+pub use select::{ExcludedBy, ImageMatch, Selected, Selection, SelectionError};
 pub use source_url::{SourceUrl, SourceUrlError};
 pub use version::{ListVersion, VersionError};
 
@@ -34,6 +36,6 @@ pub const MAXIMUM_DEPTH: usize = 16;
 /// The most bytes of one text or key.
 pub const MAXIMUM_TEXT: usize = 64 << 10;
 
-/// The most JSON values in all: 64 for each of the most images; an image of today's largest publisher has 24.
+/// The most JSON values in all: 32 for each of the most images; an image of today's largest publisher has 24.
 /// Without it, a list of the largest size could hold 32 million numbers in a key that nobody reads.
-pub const MAXIMUM_VALUES: usize = 64 * MAXIMUM_IMAGES;
+pub const MAXIMUM_VALUES: usize = 32 * MAXIMUM_IMAGES;
