@@ -4,10 +4,12 @@
 //!
 //! * [`anchors`]: the trust directory: load, watch, refresh CRLs (the I/O around `trust`)
 //! * [`trust`]: is this message signed by someone we believe, and may this list replace the last? (pure)
+//! * [`opennebula`]: XML-RPC client; carry-over: plan (pure) and steps
 //! * [`imagelist`]: the `HEPiX` image list document: model, parse, validate, select (pure)
 //! * [`api`]: the custom resources: types, conditions, columns
 
 pub mod anchors;
 pub mod api;
 pub mod imagelist;
+pub mod opennebula;
 pub mod trust;

@@ -1,0 +1,194 @@
+//! The calls that are used here, typed.
+
+use std::time::Duration;
+
+use super::document::{self, Datastore, Image, Named, Permissions, User};
+use super::error::OneError;
+use super::template::Template;
+use super::transport::{Connection, Transport};
+use super::xmlrpc::{Answer, Value, ValueError, decode_answer, encode_call};
+
+/// A session with one cloud. Cheap to share behind an `Arc`; holds no state of the cloud's.
+#[derive(Debug)]
+pub struct Client {
+    transport: Transport,
+}
+
+/// The version of a server, to tell what it takes.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub struct ServerVersion {
+    /// Major number.
+    pub major: u32,
+    /// Minor number.
+    pub minor: u32,
+    /// As the server writes it.
+    pub text: String,
+}
+
+impl ServerVersion {
+    /// `7.4.0` and the like.
+    pub fn parse(text: &str) -> Option<Self> {
+        let mut numbers = text.split('.').map(str::parse);
+        let (major, minor) = (numbers.next()?.ok()?, numbers.next()?.ok()?);
+        Some(Self { major, minor, text: text.to_owned() })
+    }
+
+    /// Whether the hypervisor's format comes from `DRIVER` in the template (before 6.0), or from what the server finds.
+    pub fn takes_driver(&self) -> bool {
+        self.major < 7
+    }
+}
+
+/// How often a read is tried when the connection fails; writes never are: the next pass looks first.
+const READS: u32 = 2;
+
+impl Client {
+    /// A client for one endpoint; nothing is sent yet.
+    pub fn new(connection: Connection) -> Result<Self, OneError> {
+        Ok(Self { transport: Transport::new(connection)? })
+    }
+
+    /// `one.system.version`; it also tells whether the session is accepted.
+    pub async fn version(&self) -> Result<ServerVersion, OneError> {
+        const METHOD: &str = "one.system.version";
+        let text = self.read(METHOD, &[]).await?;
+        ServerVersion::parse(&text).ok_or_else(|| malformed(METHOD, ValueError::unexpected("a version", &text)))
+    }
+
+    /// `one.user.info` of the session itself (-1).
+    pub async fn myself(&self) -> Result<User, OneError> {
+        const METHOD: &str = "one.user.info";
+        let text = self.read(METHOD, &[Value::Integer(-1)]).await?;
+        document::read_user(&text).map_err(|source| malformed(METHOD, source))
+    }
+
+    /// `one.userpool.info`: all users, for an administrator; else the user itself.
+    pub async fn users(&self) -> Result<Vec<Named>, OneError> {
+        const METHOD: &str = "one.userpool.info";
+        document::read_users(&self.read(METHOD, &[]).await?).map_err(|source| malformed(METHOD, source))
+    }
+
+    /// `one.grouppool.info`: all groups, for an administrator; else one's own.
+    pub async fn groups(&self) -> Result<Vec<Named>, OneError> {
+        const METHOD: &str = "one.grouppool.info";
+        document::read_groups(&self.read(METHOD, &[]).await?).map_err(|source| malformed(METHOD, source))
+    }
+
+    /// `one.datastorepool.info`.
+    pub async fn datastores(&self) -> Result<Vec<Datastore>, OneError> {
+        const METHOD: &str = "one.datastorepool.info";
+        document::read_datastores(&self.read(METHOD, &[]).await?).map_err(|source| malformed(METHOD, source))
+    }
+
+    /// `one.imagepool.info` with filter -2, all at once: a walk over pages can skip images, since the order is
+    /// descending and images come and go.
+    pub async fn images(&self) -> Result<Vec<Image>, OneError> {
+        const METHOD: &str = "one.imagepool.info";
+        let text = self.read(METHOD, &[-2, -1, -1].map(Value::Integer)).await?;
+        document::read_images(&text).map_err(|source| malformed(METHOD, source))
+    }
+
+    /// `one.image.info`.
+    pub async fn image(&self, id: u32) -> Result<Image, OneError> {
+        const METHOD: &str = "one.image.info";
+        let text = self.read(METHOD, &[id.into()]).await?;
+        document::read_image(&text).map_err(|source| malformed(METHOD, source))
+    }
+
+    /// `one.image.allocate`: gives the new id; the copy goes on in the background. Not safe to repeat: after a time-out
+    /// look for the name first. The capacity flag, whose meaning changed in 6.8.3, is not sent.
+    pub async fn allocate(&self, template: &Template, datastore: u32) -> Result<u32, OneError> {
+        let parameters = [Value::Text(template.to_xml()), datastore.into()];
+        self.write("one.image.allocate", &parameters, self.transport.timeouts().allocate).await
+    }
+
+    /// `one.image.update` with 1: adds and replaces attributes, keeps all others.
+    pub async fn update(&self, id: u32, template: &Template) -> Result<(), OneError> {
+        self.append(id, template.to_xml()).await
+    }
+
+    /// `one.image.update` with 1 and empty values: an attribute cannot be removed without replacing all of them.
+    pub async fn empty_attributes(&self, id: u32, names: &[&'static str]) -> Result<(), OneError> {
+        self.append(id, super::template::emptied(names)).await
+    }
+
+    async fn append(&self, id: u32, text: String) -> Result<(), OneError> {
+        self.change("one.image.update", &[id.into(), Value::Text(text), Value::Integer(1)]).await
+    }
+
+    /// `one.image.rename`.
+    pub async fn rename(&self, id: u32, name: &str) -> Result<(), OneError> {
+        self.change("one.image.rename", &[id.into(), Value::Text(name.to_owned())]).await
+    }
+
+    /// `one.image.chown`; what is none stays (-1). Servers before 6.2 refuse an owner that the image already has.
+    pub async fn chown(&self, id: u32, uid: Option<u32>, gid: Option<u32>) -> Result<(), OneError> {
+        let number = |id: Option<u32>| id.map_or(Value::Integer(-1), Value::from);
+        self.change("one.image.chown", &[id.into(), number(uid), number(gid)]).await
+    }
+
+    /// `one.image.chmod` of all nine bits.
+    pub async fn chmod(&self, id: u32, permissions: Permissions) -> Result<(), OneError> {
+        let flags = permissions.flags().map(|flag| Value::Integer(i64::from(flag)));
+        let parameters: Vec<_> = std::iter::once(id.into()).chain(flags).collect();
+        self.change("one.image.chmod", &parameters).await
+    }
+
+    /// `one.image.enable`: true enables, false disables. Never enable an image without a SOURCE.
+    pub async fn enable(&self, id: u32, enabled: bool) -> Result<(), OneError> {
+        self.change("one.image.enable", &[id.into(), Value::Boolean(enabled)]).await
+    }
+
+    /// `one.image.delete`. `force` is needed for an image in state LOCKED since 6.6; older servers ignore it.
+    pub async fn delete(&self, id: u32, force: bool) -> Result<(), OneError> {
+        self.change("one.image.delete", &[id.into(), Value::Boolean(force)]).await
+    }
+
+    async fn change(&self, method: &'static str, parameters: &[Value]) -> Result<(), OneError> {
+        self.write(method, parameters, self.transport.timeouts().call).await.map(|_| ())
+    }
+
+    async fn write(&self, method: &'static str, parameters: &[Value], limit: Duration) -> Result<u32, OneError> {
+        match self.call(method, parameters, limit).await? {
+            Value::Integer(number) => {
+                let bad = |_| malformed(method, ValueError::unexpected("an object id", &number.to_string()));
+                u32::try_from(number).map_err(bad)
+            }
+            other => Err(malformed(method, ValueError::unexpected("an object id", &format!("{other:?}")))),
+        }
+    }
+
+    async fn read(&self, method: &'static str, parameters: &[Value]) -> Result<String, OneError> {
+        let mut tries = 1;
+        loop {
+            match self.call(method, parameters, self.transport.timeouts().call).await {
+                Ok(Value::Text(text)) => return Ok(text),
+                Ok(other) => return Err(malformed(method, ValueError::unexpected("a text", &format!("{other:?}")))),
+                Err(OneError::Unreachable { .. }) if tries < READS => tries += 1,
+                Err(error) => return Err(error),
+            }
+        }
+    }
+
+    async fn call(&self, method: &'static str, parameters: &[Value], limit: Duration) -> Result<Value, OneError> {
+        let mut all = vec![Value::Text(self.transport.session().to_owned())];
+        all.extend_from_slice(parameters);
+        let body = self.transport.post(method, encode_call(method, &all), limit).await?;
+        match decode_answer(&body) {
+            Ok(Answer::Success(value)) => Ok(value),
+            Ok(Answer::Failure(failure)) => Err(OneError::from_failure(failure)),
+            Ok(Answer::Fault { code, text }) => Err(OneError::Fault { method, code, text }),
+            Err(error) => Err(self.transport.not_opennebula(method, error.to_string())),
+        }
+    }
+}
+
+impl From<u32> for Value {
+    fn from(number: u32) -> Self {
+        Self::Integer(i64::from(number))
+    }
+}
+
+fn malformed(method: &'static str, source: ValueError) -> OneError {
+    OneError::Malformed { method, source }
+}

@@ -1,0 +1,161 @@
+//! Images, datastores and owners as OpenNebula describes them (XSD of `one.imagepool.info` and others).
+
+use std::collections::BTreeMap;
+
+use super::xml::{Element, Limits, XmlError, each_child, parse};
+use super::xmlrpc::ValueError;
+
+mod image;
+mod permissions;
+
+pub use image::{Image, ImageState, Lock};
+pub use permissions::Permissions;
+
+/// Bounds of one object: an image lists its VMs by id, so it may have many elements, but is never deep.
+const OBJECT: Limits = Limits { depth: 12, elements: 200_000 };
+
+/// The most objects of one pool.
+const POOL: usize = 200_000;
+
+/// A user or a group: what a name and an id of it are.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Named {
+    /// `ID`.
+    pub id: u32,
+    /// `NAME`.
+    pub name: String,
+}
+
+/// Who a session belongs to.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct User {
+    /// `ID`; 0 is `oneadmin`.
+    pub id: u32,
+    /// `NAME`.
+    pub name: String,
+    /// `GID`, the primary group; 0 is `oneadmin`.
+    pub gid: u32,
+    /// `GNAME`.
+    pub gname: String,
+    /// All groups.
+    pub groups: Vec<u32>,
+}
+
+/// A datastore.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Datastore {
+    /// `ID`.
+    pub id: u32,
+    /// `NAME`.
+    pub name: String,
+    /// `TYPE`: 0 holds images, 1 is a system datastore, 2 holds files.
+    pub kind: u32,
+    /// `FREE_MB`, as last measured; 0 for some minutes after the server's start.
+    pub free_mb: u64,
+    /// `SAFE_DIRS` of its template: directories images may be read from.
+    pub safe_dirs: Option<String>,
+    /// `RESTRICTED_DIRS` of its template.
+    pub restricted_dirs: Option<String>,
+}
+
+/// The images of a pool, by id.
+pub fn read_images(text: &str) -> Result<Vec<Image>, ValueError> {
+    read_pool(text, "IMAGE_POOL", "IMAGE", Image::from_element)
+}
+
+/// One image.
+pub fn read_image(text: &str) -> Result<Image, ValueError> {
+    Image::from_element(&root(text, "IMAGE")?)
+}
+
+/// The users of a pool; their passwords, which the document holds hashed, are not kept.
+pub fn read_users(text: &str) -> Result<Vec<Named>, ValueError> {
+    read_pool(text, "USER_POOL", "USER", named)
+}
+
+/// The groups of a pool.
+pub fn read_groups(text: &str) -> Result<Vec<Named>, ValueError> {
+    read_pool(text, "GROUP_POOL", "GROUP", named)
+}
+
+/// The datastores of a pool.
+pub fn read_datastores(text: &str) -> Result<Vec<Datastore>, ValueError> {
+    read_pool(text, "DATASTORE_POOL", "DATASTORE", |element| {
+        let template = element.child("TEMPLATE");
+        let text = |name| template.and_then(|template| template.child(name)).map(|child| child.text.clone());
+        Ok(Datastore {
+            id: number(element, "ID")?,
+            name: required(element, "NAME")?,
+            kind: number(element, "TYPE")?,
+            free_mb: number(element, "FREE_MB")?,
+            safe_dirs: text("SAFE_DIRS"),
+            restricted_dirs: text("RESTRICTED_DIRS"),
+        })
+    })
+}
+
+/// One user.
+pub fn read_user(text: &str) -> Result<User, ValueError> {
+    let element = root(text, "USER")?;
+    let groups = element.child("GROUPS").map(|groups| groups.children.as_slice()).unwrap_or_default();
+    Ok(User {
+        id: number(&element, "ID")?,
+        name: required(&element, "NAME")?,
+        gid: number(&element, "GID")?,
+        gname: required(&element, "GNAME")?,
+        groups: groups.iter().filter_map(|group| group.text.trim().parse().ok()).collect(),
+    })
+}
+
+fn root(text: &str, name: &'static str) -> Result<Element, ValueError> {
+    let element = parse(text, OBJECT)?;
+    if element.name == name { Ok(element) } else { Err(ValueError::unexpected(name, &element.name)) }
+}
+
+fn read_pool<T>(
+    text: &str,
+    pool: &'static str,
+    item: &'static str,
+    read: impl Fn(&Element) -> Result<T, ValueError>,
+) -> Result<Vec<T>, ValueError> {
+    let mut objects = Vec::new();
+    let mut failure = None;
+    let name = each_child(text, OBJECT, |element| {
+        if element.name != item || failure.is_some() {
+            return; // QUOTAS stands between the users of a pool
+        }
+        if objects.len() == POOL {
+            failure = Some(ValueError::Xml(XmlError::TooMuch { limit: POOL, what: "objects in a pool" }));
+            return;
+        }
+        match read(&element) {
+            Ok(object) => objects.push(object),
+            Err(error) => failure = Some(error),
+        }
+    })?;
+    match failure {
+        Some(error) => Err(error),
+        None if name == pool => Ok(objects),
+        None => Err(ValueError::unexpected(pool, &name)),
+    }
+}
+
+fn named(element: &Element) -> Result<Named, ValueError> {
+    Ok(Named { id: number(element, "ID")?, name: required(element, "NAME")? })
+}
+
+fn required(element: &Element, name: &'static str) -> Result<String, ValueError> {
+    element.child(name).map(|child| child.text.clone()).ok_or_else(|| ValueError::unexpected(name, "none"))
+}
+
+fn number<T: std::str::FromStr>(element: &Element, name: &'static str) -> Result<T, ValueError> {
+    let text = element.child(name).ok_or_else(|| ValueError::unexpected(name, "none"))?.text.trim();
+    text.parse().map_err(|_| ValueError::unexpected(name, text))
+}
+
+/// Attributes of a template: leaves only, one value a name (the last, as OpenNebula keeps it).
+fn attributes(element: &Element) -> BTreeMap<String, String> {
+    let leaves = element.child("TEMPLATE").map(|template| template.children.as_slice()).unwrap_or_default();
+    let leaves = leaves.iter().filter(|leaf| leaf.children.is_empty());
+    leaves.map(|leaf| (leaf.name.clone(), leaf.text.clone())).collect()
+}

@@ -1,0 +1,77 @@
+//! Nine permission bits: use, manage and administer for owner, group and others.
+
+use std::fmt;
+use std::str::FromStr;
+
+/// Permissions of an object: bit 8 is the owner's use, bit 0 the others' administer, as in the octal form `640`.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct Permissions(u16);
+
+/// Why a text is no permissions.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("expected permissions of three octal digits, such as 600, found {0:?}")]
+pub struct PermissionsError(String);
+
+impl Permissions {
+    /// The owner uses and manages: what a new image gets.
+    pub const PRIVATE: Self = Self(0o600);
+    /// The owner alone, administering too: what a retired image gets.
+    pub const RETIRED: Self = Self(0o700);
+
+    /// From nine bits; higher ones are dropped.
+    pub const fn from_bits(bits: u16) -> Self {
+        Self(bits & 0o777)
+    }
+
+    /// The nine bits.
+    pub const fn bits(self) -> u16 {
+        self.0
+    }
+
+    /// Owner use, manage, administer, then group, then others: the order of `one.image.chmod`.
+    pub fn flags(self) -> [bool; 9] {
+        std::array::from_fn(|place| self.0 >> (8 - place) & 1 == 1)
+    }
+}
+
+impl FromStr for Permissions {
+    type Err = PermissionsError;
+
+    fn from_str(text: &str) -> Result<Self, PermissionsError> {
+        let octal = text.len() == 3 && text.bytes().all(|c| (b'0'..=b'7').contains(&c));
+        let bits = u16::from_str_radix(text, 8).ok().filter(|_| octal);
+        bits.map(Self).ok_or_else(|| PermissionsError(text.chars().take(20).collect()))
+    }
+}
+
+impl fmt::Display for Permissions {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{:03o}", self.0)
+    }
+}
+
+impl fmt::Debug for Permissions {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(self, f)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn all_512_modes_are_read_back() {
+        for bits in 0..512 {
+            let permissions = Permissions::from_bits(bits);
+            assert_eq!(permissions.to_string().parse(), Ok(permissions));
+        }
+        assert_eq!(
+            "640".parse::<Permissions>().unwrap().flags(),
+            [true, true, false, true, false, false, false, false, false]
+        );
+        for text in ["", "64", "0640", "888", "+64", "u=rw"] {
+            assert!(text.parse::<Permissions>().is_err(), "{text}");
+        }
+    }
+}

@@ -1,0 +1,175 @@
+//! One HTTP POST to `…/RPC2`, bounded in time and size.
+
+use std::fmt;
+use std::time::Duration;
+
+use reqwest::header::CONTENT_TYPE;
+use reqwest::{Certificate, Identity, redirect};
+use secrecy::{ExposeSecret as _, SecretString};
+use url::Url;
+
+use super::error::OneError;
+
+/// How to reach a cloud.
+#[derive(Debug, Clone)]
+pub struct Connection {
+    /// `https://one.example.org:2633/RPC2`; http or https, without user information.
+    pub endpoint: Url,
+    /// `user:password`, the line of a `one_auth` file.
+    pub session: SecretString,
+    /// Whom to believe the server's certificate from.
+    pub trust: TlsTrust,
+    /// A client certificate and its key (PEM, PKCS #8), where a proxy in front asks for one.
+    pub identity: Option<(Vec<u8>, SecretString)>,
+    /// How long calls may take.
+    pub timeouts: Timeouts,
+    /// The most bytes one answer may have: a pool of 1,000 images is about 2 MiB on the wire.
+    pub answer_limit: usize,
+}
+
+/// Whom to believe a server's certificate from.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum TlsTrust {
+    /// The system's authorities.
+    System,
+    /// These authorities alone (PEM, one or more).
+    Authorities(Vec<u8>),
+}
+
+/// Time-outs of calls.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Timeouts {
+    /// To get a connection.
+    pub connect: Duration,
+    /// Any call but allocate, from start to end.
+    pub call: Duration,
+    /// `one.image.allocate`, which reads the head of the image before it answers.
+    pub allocate: Duration,
+}
+
+impl Default for Timeouts {
+    fn default() -> Self {
+        Self { connect: Duration::from_secs(10), call: Duration::from_mins(1), allocate: Duration::from_mins(2) }
+    }
+}
+
+impl Connection {
+    /// A connection with the usual limits: 64 MiB an answer, 10 s to connect, 60 s a call, 120 s for allocate.
+    pub fn new(endpoint: Url, session: SecretString) -> Self {
+        Self {
+            endpoint,
+            session,
+            trust: TlsTrust::System,
+            identity: None,
+            timeouts: Timeouts::default(),
+            answer_limit: 64 << 20,
+        }
+    }
+}
+
+/// An HTTP client for one endpoint. `Debug` shows neither session nor user information.
+pub(super) struct Transport {
+    http: reqwest::Client,
+    connection: Connection,
+    endpoint: String,
+}
+
+impl fmt::Debug for Transport {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Transport({})", self.endpoint)
+    }
+}
+
+impl Transport {
+    pub(super) fn new(connection: Connection) -> Result<Self, OneError> {
+        let endpoint = shown(&connection.endpoint);
+        let refuse = |message: String| OneError::Configuration { endpoint: endpoint.clone(), message };
+        if !matches!(connection.endpoint.scheme(), "http" | "https") {
+            return Err(refuse(format!("expected http or https, found {:?}", connection.endpoint.scheme())));
+        }
+        if !connection.endpoint.username().is_empty() || connection.endpoint.password().is_some() {
+            return Err(refuse("expected no user:password@ in the endpoint, found one".to_owned()));
+        }
+        if !connection.session.expose_secret().contains(':') {
+            return Err(refuse("expected a session of the form user:password, found no colon".to_owned()));
+        }
+        let http = build(&connection).map_err(|error| refuse(chain(&error)))?;
+        Ok(Self { http, connection, endpoint })
+    }
+
+    pub(super) fn session(&self) -> &str {
+        self.connection.session.expose_secret()
+    }
+
+    pub(super) fn timeouts(&self) -> Timeouts {
+        self.connection.timeouts
+    }
+
+    /// Sends a body and gives the answer's. The server closes the connection after each answer (`Connection: close`).
+    pub(super) async fn post(&self, method: &'static str, body: String, limit: Duration) -> Result<String, OneError> {
+        let request = self.http.post(self.connection.endpoint.clone()).header(CONTENT_TYPE, "text/xml").body(body);
+        let exchange = async {
+            let mut response = request.send().await.map_err(|error| self.unreachable(method, &error))?;
+            if response.status() != reqwest::StatusCode::OK {
+                return Err(self.not_opennebula(method, format!("HTTP status {}", response.status())));
+            }
+            let mut answer = Vec::new();
+            while let Some(chunk) = response.chunk().await.map_err(|error| self.unreachable(method, &error))? {
+                if answer.len() + chunk.len() > self.connection.answer_limit {
+                    return Err(OneError::TooLarge { method, limit: self.connection.answer_limit });
+                }
+                answer.extend_from_slice(&chunk);
+            }
+            String::from_utf8(answer).map_err(|_| self.not_opennebula(method, "a body that is not UTF-8".to_owned()))
+        };
+        tokio::time::timeout(limit, exchange)
+            .await
+            .unwrap_or_else(|_| Err(OneError::TimedOut { method, endpoint: self.endpoint.clone(), after: limit }))
+    }
+
+    pub(super) fn not_opennebula(&self, method: &'static str, found: String) -> OneError {
+        OneError::NotOpenNebula { method, endpoint: self.endpoint.clone(), found }
+    }
+
+    fn unreachable(&self, method: &'static str, error: &reqwest::Error) -> OneError {
+        let endpoint = self.endpoint.clone();
+        OneError::Unreachable { method, endpoint, message: chain(error), sent: !error.is_connect() }
+    }
+}
+
+fn build(connection: &Connection) -> reqwest::Result<reqwest::Client> {
+    let mut builder = reqwest::Client::builder()
+        .tls_backend_native()
+        .redirect(redirect::Policy::none())
+        .connect_timeout(connection.timeouts.connect)
+        .pool_max_idle_per_host(0)
+        .http1_only()
+        .user_agent(concat!("vmcatcher-operator/", env!("CARGO_PKG_VERSION")));
+    if let TlsTrust::Authorities(pem) = &connection.trust {
+        builder = builder.tls_certs_only(Certificate::from_pem_bundle(pem)?);
+    }
+    if let Some((certificate, key)) = &connection.identity {
+        builder = builder.identity(Identity::from_pkcs8_pem(certificate, key.expose_secret().as_bytes())?);
+    }
+    builder.build()
+}
+
+/// An error with its causes, without the URL (which is said once, redacted, by the variant that holds this text).
+fn chain(error: &reqwest::Error) -> String {
+    let mut causes = Vec::new();
+    let mut next = std::error::Error::source(error);
+    while let Some(cause) = next {
+        causes.push(cause.to_string());
+        next = cause.source();
+    }
+    // The outermost text of reqwest repeats the URL; its last cause is what a person needs.
+    causes
+        .pop()
+        .unwrap_or_else(|| if error.is_connect() { "no connection".to_owned() } else { "it broke off".to_owned() })
+}
+
+fn shown(endpoint: &Url) -> String {
+    let host = endpoint.host_str().unwrap_or_default();
+    let port = endpoint.port().map(|port| format!(":{port}")).unwrap_or_default();
+    format!("{}://{host}{port}{}", endpoint.scheme(), endpoint.path())
+}
