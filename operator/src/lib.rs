@@ -5,11 +5,17 @@
 //! * [`anchors`]: the trust directory: load, watch, refresh CRLs (the I/O around `trust`)
 //! * [`trust`]: is this message signed by someone we believe, and may this list replace the last? (pure)
 //! * [`opennebula`]: XML-RPC client; carry-over: plan (pure) and steps
+//! * [`cache`]: the volume: blobs by sha512, downloads, what is published and archived, accepted lists, state
+//! * [`fetch`]: bytes from elsewhere: HTTP(S) with conditional GET, resume, limits; file
+//! * [`convert`]: what an image file is, by its bytes
 //! * [`imagelist`]: the `HEPiX` image list document: model, parse, validate, select (pure)
 //! * [`api`]: the custom resources: types, conditions, columns
 
 pub mod anchors;
 pub mod api;
+pub mod cache;
+pub mod convert;
+pub mod fetch;
 pub mod imagelist;
 pub mod opennebula;
 pub mod trust;

@@ -1,0 +1,279 @@
+//! Blobs: verified bytes by their sha512, the only place where an image's bytes live.
+
+use std::fs::{self, File};
+use std::io::{ErrorKind, Read, Seek, SeekFrom};
+use std::os::unix::fs::PermissionsExt;
+use std::path::{Path, PathBuf};
+
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+
+use super::digest::{Digests, ImageHasher};
+use super::error::CacheError;
+use super::record;
+use super::volume::Volume;
+use super::write::{parent, sync_directory};
+use crate::convert::sniff::{self, Format, Sniffed};
+use crate::imagelist::Sha512Digest;
+
+/// Bytes on the volume that were seen to have their digest. Nothing else can be published.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct VerifiedBlob {
+    digest: Sha512Digest,
+    record: BlobRecord,
+    path: PathBuf,
+}
+
+/// What stands beside a blob.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct BlobRecord {
+    size: u64,
+    sha1: String,
+    #[serde(flatten)]
+    sniffed: Sniffed,
+    last_verified_time: Timestamp,
+}
+
+/// What a second look at a blob's bytes found.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum BlobCheck {
+    /// They have their digest.
+    Good(VerifiedBlob),
+    /// They do not.
+    Bad {
+        /// The digest they should have: the file's name.
+        expected: Sha512Digest,
+        /// The one they have.
+        found: Sha512Digest,
+        /// Their number.
+        size: u64,
+    },
+}
+
+impl VerifiedBlob {
+    /// SHA-512 of the bytes: their name.
+    pub fn digest(&self) -> &Sha512Digest {
+        &self.digest
+    }
+
+    /// Number of bytes.
+    pub fn size(&self) -> u64 {
+        self.record.size
+    }
+
+    /// SHA-1 of the bytes, 40 hexadecimal digits, for clouds that check it.
+    pub fn sha1(&self) -> &str {
+        &self.record.sha1
+    }
+
+    /// What the bytes are, found by looking into them.
+    pub fn format(&self) -> Format {
+        self.record.sniffed.format
+    }
+
+    /// All that looking into them found.
+    pub fn sniffed(&self) -> &Sniffed {
+        &self.record.sniffed
+    }
+
+    /// Size of the disk inside in bytes, where the format tells it.
+    pub fn virtual_size(&self) -> Option<u64> {
+        self.record.sniffed.virtual_size
+    }
+
+    /// When the bytes were last seen to have their digest.
+    pub fn last_verified_time(&self) -> Timestamp {
+        self.record.last_verified_time
+    }
+
+    /// Where they are, absolute. Read-only for everyone.
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+}
+
+impl Volume {
+    /// A blob by its record and its length; the bytes are not read. `None` where there is none, or where the record
+    /// is missing, does not fit or cannot be read: then [`Volume::verify_blob`] tells by the bytes.
+    pub fn blob(&self, digest: &Sha512Digest) -> Result<Option<VerifiedBlob>, CacheError> {
+        let path = self.blob_path(digest);
+        let Some(size) = file_size(&path)? else { return Ok(None) };
+        let record = match record::read::<BlobRecord>(&record_path(&path)) {
+            Ok(record) => record,
+            Err(CacheError::StateCorrupt { .. }) => None,
+            Err(error) => return Err(error),
+        };
+        let fitting = record.filter(|record| record.size == size);
+        Ok(fitting.map(|record| VerifiedBlob { digest: *digest, record, path }))
+    }
+
+    /// Whether there are bytes under a digest's name, verified or not.
+    pub(super) fn holds_bytes(&self, digest: &Sha512Digest) -> Result<bool, CacheError> {
+        file_size(&self.blob_path(digest)).map(|size| size.is_some())
+    }
+
+    /// Reads a blob's bytes and compares. Changes nothing. `None` where there is none.
+    pub fn check_blob(&self, digest: &Sha512Digest, now: Timestamp) -> Result<Option<BlobCheck>, CacheError> {
+        let path = self.blob_path(digest);
+        let file = match File::open(&path) {
+            Ok(file) => file,
+            Err(error) if error.kind() == ErrorKind::NotFound => return Ok(None),
+            Err(error) => return Err(CacheError::io("open", &path)(error)),
+        };
+        let seen = look_through(file).map_err(CacheError::io("read", &path))?;
+        if seen.digests.sha512 != *digest {
+            return Ok(Some(BlobCheck::Bad { expected: *digest, found: seen.digests.sha512, size: seen.size }));
+        }
+        let record = seen.record(now);
+        Ok(Some(BlobCheck::Good(VerifiedBlob { digest: *digest, record, path })))
+    }
+
+    /// Reads a blob's bytes again. Good ones get a fresh record; bad ones go to `quarantine/`, out of every use.
+    pub fn verify_blob(&self, digest: &Sha512Digest, now: Timestamp) -> Result<Option<BlobCheck>, CacheError> {
+        let path = self.blob_path(digest);
+        self.writable(&path)?;
+        let check = self.check_blob(digest, now)?;
+        match &check {
+            Some(BlobCheck::Good(blob)) => record::write(self, &record_path(&path), &blob.record)?,
+            Some(BlobCheck::Bad { .. }) => self.quarantine(digest)?,
+            None => {}
+        }
+        Ok(check)
+    }
+
+    /// The digests of all blobs, in order. Names that are no digest are passed over.
+    pub fn blobs(&self) -> Result<Vec<Sha512Digest>, CacheError> {
+        let mut found = Vec::new();
+        for prefix in read_directory(&self.path("blobs/sha512"))? {
+            if prefix.is_dir() {
+                let names = read_directory(&prefix)?;
+                found.extend(names.iter().filter_map(|path| path.file_name()?.to_str()?.parse::<Sha512Digest>().ok()));
+            }
+        }
+        found.sort_unstable();
+        found.dedup();
+        Ok(found)
+    }
+
+    /// Brings verified bytes under their digest's name: the record first, then the bytes, so that a blob always has
+    /// one. `from` is a complete file on the volume whose digests were computed as it was written.
+    pub(super) fn add_blob(&self, from: &Path, seen: &Seen, now: Timestamp) -> Result<VerifiedBlob, CacheError> {
+        let digest = seen.digests.sha512;
+        let path = self.blob_path(&digest);
+        self.prepare(&path)?;
+        let record = seen.record(now);
+        self.step("blob: sync");
+        let file = File::open(from).map_err(CacheError::io("open", from))?;
+        file.sync_all().map_err(CacheError::io("sync", from))?;
+        self.step("blob: record");
+        record::write(self, &record_path(&path), &record)?;
+        self.step("blob: mode");
+        let read_only = fs::Permissions::from_mode(0o444);
+        fs::set_permissions(from, read_only).map_err(CacheError::io("set the mode of", from))?;
+        self.step("blob: rename");
+        fs::rename(from, &path).map_err(CacheError::io("rename", from))?;
+        self.step("blob: sync directory");
+        sync_directory(parent(&path))?;
+        Ok(VerifiedBlob { digest, record, path })
+    }
+
+    fn quarantine(&self, digest: &Sha512Digest) -> Result<(), CacheError> {
+        let path = self.blob_path(digest);
+        let directory = self.path("quarantine");
+        let aside = unused(|n| directory.join(format!("{digest}-{n}")));
+        self.prepare(&aside)?;
+        self.step("quarantine: rename");
+        fs::rename(&path, &aside).map_err(CacheError::io("rename", &path))?;
+        self.step("quarantine: record");
+        super::write::remove(&record_path(&path))?;
+        sync_directory(parent(&path))
+    }
+}
+
+/// What one pass over some bytes found.
+#[derive(Debug, Clone)]
+pub(super) struct Seen {
+    pub(super) digests: Digests,
+    pub(super) size: u64,
+    pub(super) sniffed: Sniffed,
+}
+
+impl Seen {
+    fn record(&self, now: Timestamp) -> BlobRecord {
+        BlobRecord {
+            size: self.size,
+            sha1: hex::encode(self.digests.sha1),
+            sniffed: self.sniffed.clone(),
+            last_verified_time: now,
+        }
+    }
+}
+
+/// Reads a file through once, in constant memory.
+fn look_through(file: File) -> std::io::Result<Seen> {
+    let mut file = file;
+    let mut hasher = ImageHasher::new()?;
+    let mut head = Vec::new();
+    let mut buffer = vec![0; 256 * 1024];
+    let mut size = 0;
+    loop {
+        let count = match file.read(&mut buffer) {
+            Ok(0) => break,
+            Ok(count) => count,
+            Err(error) if error.kind() == ErrorKind::Interrupted => continue,
+            Err(error) => return Err(error),
+        };
+        hasher.update(&buffer[..count])?;
+        let missing = sniff::HEAD - head.len();
+        head.extend_from_slice(&buffer[..count.min(missing)]);
+        size += count as u64;
+    }
+    let tail = read_tail(&mut file, size)?;
+    Ok(Seen { digests: hasher.finish()?, size, sniffed: sniff::sniff(&head, &tail, size) })
+}
+
+/// The last bytes of a file of `size` bytes, for the formats that say at the end what they are.
+pub(super) fn read_tail(file: &mut File, size: u64) -> std::io::Result<Vec<u8>> {
+    file.seek(SeekFrom::Start(size.saturating_sub(sniff::TAIL as u64)))?;
+    let mut tail = Vec::new();
+    file.take(sniff::TAIL as u64).read_to_end(&mut tail)?;
+    Ok(tail)
+}
+
+/// The first of the paths made from 1, 2, 3, … that nothing has yet.
+pub(super) fn unused(path: impl Fn(u64) -> PathBuf) -> PathBuf {
+    let mut n = 1;
+    while fs::symlink_metadata(path(n)).is_ok() {
+        n += 1;
+    }
+    path(n)
+}
+
+/// The length of a regular file; `None` where there is none.
+pub(super) fn file_size(path: &Path) -> Result<Option<u64>, CacheError> {
+    match fs::symlink_metadata(path) {
+        Ok(about) if about.is_file() => Ok(Some(about.len())),
+        Ok(_) => Err(CacheError::Foreign { path: path.to_owned() }),
+        Err(error) if error.kind() == ErrorKind::NotFound => Ok(None),
+        Err(error) => Err(CacheError::io("look at", path)(error)),
+    }
+}
+
+/// `<digest>.json` beside the blob.
+pub(super) fn record_path(blob: &Path) -> PathBuf {
+    blob.with_extension("json")
+}
+
+/// The paths in a directory, in order; none where there is no directory.
+pub(super) fn read_directory(directory: &Path) -> Result<Vec<PathBuf>, CacheError> {
+    let entries = match fs::read_dir(directory) {
+        Ok(entries) => entries,
+        Err(error) if matches!(error.kind(), ErrorKind::NotFound | ErrorKind::NotADirectory) => return Ok(Vec::new()),
+        Err(error) => return Err(CacheError::io("read", directory)(error)),
+    };
+    let paths: Result<Vec<PathBuf>, std::io::Error> = entries.map(|entry| Ok(entry?.path())).collect();
+    let mut paths = paths.map_err(CacheError::io("read", directory))?;
+    paths.sort();
+    Ok(paths)
+}

@@ -1,0 +1,282 @@
+//! Entries: what people and clouds see of the cache. A link to a blob under `endorsed/` or `expired/`, with a record.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::io::ErrorKind;
+use std::os::unix::fs::{MetadataExt, symlink};
+use std::path::{Path, PathBuf};
+
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+
+use super::blob::{VerifiedBlob, read_directory};
+use super::error::CacheError;
+use super::name::{ImageKey, SafeName, encode_version};
+use super::record;
+use super::volume::Volume;
+use super::write::{TEMPORARY, parent, remove, sync_directory};
+use crate::imagelist::{ImageId, ListVersion, Sha512Digest};
+
+/// One version of an image on the volume.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Entry {
+    /// `hv:version` of the image.
+    pub version: ListVersion,
+    /// SHA-512 of its bytes.
+    pub digest: Sha512Digest,
+    /// The link, absolute.
+    pub path: PathBuf,
+    /// When it went to the archive; `None` while it is endorsed.
+    pub archived_time: Option<Timestamp>,
+}
+
+impl Entry {
+    /// The first 12 hexadecimal digits of the digest, as in the file's name.
+    pub fn digest12(&self) -> String {
+        self.digest.short()
+    }
+}
+
+/// The versions of one image, those published or archived last coming last.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Entries {
+    /// Under `endorsed/`.
+    pub endorsed: Vec<Entry>,
+    /// Under `expired/`, the oldest first.
+    pub expired: Vec<Entry>,
+}
+
+/// `<name>.json` beside a link: what its name cannot hold, and the proof that it is ours.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct EntryRecord {
+    version: ListVersion,
+    sha512: Sha512Digest,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    archived_time: Option<Timestamp>,
+}
+
+/// Where entries are.
+#[derive(Debug, Clone, Copy)]
+enum Shelf {
+    Endorsed,
+    Expired,
+}
+
+impl Shelf {
+    const fn directory(self) -> &'static str {
+        match self {
+            Self::Endorsed => "endorsed",
+            Self::Expired => "expired",
+        }
+    }
+}
+
+impl Volume {
+    /// Publishes a verified blob as `endorsed/<namespace>/<identifier>/<version>-<digest12>.<format>` and says where:
+    /// a hard link, a relative symbolic link where links cannot be made. Once more changes nothing.
+    ///
+    /// [`CacheError::Foreign`] where something that is not the operator's has that name.
+    pub fn publish(&self, key: &ImageKey, version: &ListVersion, blob: &VerifiedBlob) -> Result<PathBuf, CacheError> {
+        let name = format!("{}-{}.{}", encode_version(version), blob.digest().short(), blob.format().extension());
+        let path = self.shelf_of(Shelf::Endorsed, key).join(name);
+        let record = EntryRecord { version: version.clone(), sha512: *blob.digest(), archived_time: None };
+        self.place(&path, &record, blob.path())?;
+        Ok(path)
+    }
+
+    /// Moves an endorsed entry to the archive. Once more changes nothing.
+    pub fn archive(&self, key: &ImageKey, entry: &Entry, now: Timestamp) -> Result<Entry, CacheError> {
+        self.shift(key, entry, Shelf::Expired, Some(now))
+    }
+
+    /// Moves an archived entry back among the endorsed. Once more changes nothing.
+    pub fn restore(&self, key: &ImageKey, entry: &Entry) -> Result<Entry, CacheError> {
+        self.shift(key, entry, Shelf::Endorsed, None)
+    }
+
+    /// Removes an archived entry; its bytes go with the next collection, when nothing else refers to them.
+    pub fn remove_archived(&self, key: &ImageKey, entry: &Entry) -> Result<(), CacheError> {
+        let path = self.shelf_of(Shelf::Expired, key).join(entry.path.file_name().unwrap_or_default());
+        self.writable(&path)?;
+        if record::read::<EntryRecord>(&record_of(&path))?.is_none() {
+            return if path.exists() { Err(CacheError::Foreign { path }) } else { Ok(()) };
+        }
+        self.step("remove: link");
+        remove(&path)?;
+        self.step("remove: record");
+        remove(&record_of(&path))?;
+        sync_directory(parent(&path))
+    }
+
+    /// The versions of one image.
+    pub fn entries(&self, key: &ImageKey) -> Result<Entries, CacheError> {
+        Ok(Entries {
+            endorsed: self.read_shelf(&self.shelf_of(Shelf::Endorsed, key))?,
+            expired: self.read_shelf(&self.shelf_of(Shelf::Expired, key))?,
+        })
+    }
+
+    /// The versions of all images of a namespace.
+    pub fn index(&self, namespace: &SafeName) -> Result<BTreeMap<ImageId, Entries>, CacheError> {
+        let mut index: BTreeMap<ImageId, Entries> = BTreeMap::new();
+        for shelf in [Shelf::Endorsed, Shelf::Expired] {
+            for directory in read_directory(&self.path(shelf.directory()).join(namespace.as_str()))? {
+                let name = directory.file_name().and_then(|name| name.to_str());
+                let Some(Ok(identifier)) = name.map(str::parse::<ImageId>) else { continue };
+                let found = self.read_shelf(&directory)?;
+                if found.is_empty() {
+                    continue;
+                }
+                let entries = index.entry(identifier).or_default();
+                match shelf {
+                    Shelf::Endorsed => entries.endorsed = found,
+                    Shelf::Expired => entries.expired = found,
+                }
+            }
+        }
+        Ok(index)
+    }
+
+    /// The namespaces that have entries.
+    pub fn namespaces(&self) -> Result<Vec<SafeName>, CacheError> {
+        let mut found = Vec::new();
+        for shelf in [Shelf::Endorsed, Shelf::Expired] {
+            let directories = read_directory(&self.path(shelf.directory()))?;
+            found.extend(directories.iter().filter_map(|path| path.file_name()?.to_str()?.parse::<SafeName>().ok()));
+        }
+        found.sort();
+        found.dedup();
+        Ok(found)
+    }
+
+    fn shelf_of(&self, kind: Shelf, key: &ImageKey) -> PathBuf {
+        self.path(kind.directory()).join(key.namespace.as_str()).join(key.identifier.as_str())
+    }
+
+    /// The entries in a directory: each record with the link that it belongs to. Everything else is passed over.
+    fn read_shelf(&self, directory: &Path) -> Result<Vec<Entry>, CacheError> {
+        let mut found = Vec::new();
+        for path in read_directory(directory)? {
+            if path.extension().is_some_and(|extension| extension == "json") || path.is_dir() {
+                continue;
+            }
+            let record = match record::read::<EntryRecord>(&record_of(&path)) {
+                Ok(record) => record,
+                Err(CacheError::StateCorrupt { .. }) => None,
+                Err(error) => return Err(error),
+            };
+            let Some(record) = record.filter(|record| self.blob_is_behind(&path, &record.sha512)) else { continue };
+            let EntryRecord { version, sha512, archived_time } = record;
+            found.push(Entry { version, digest: sha512, path, archived_time });
+        }
+        found.sort_by(|a, b| a.archived_time.cmp(&b.archived_time).then_with(|| a.path.cmp(&b.path)));
+        Ok(found)
+    }
+
+    /// Whether a link leads to the bytes of a digest: same file as the blob. After a blob was quarantined and fetched
+    /// again an old link does not, so it has to be published again.
+    fn blob_is_behind(&self, link: &Path, digest: &Sha512Digest) -> bool {
+        same_file(link, &self.blob_path(digest))
+    }
+
+    /// Puts a record and a link in place, the record first: a link without one is not ours.
+    fn place(&self, path: &Path, record: &EntryRecord, blob: &Path) -> Result<(), CacheError> {
+        self.prepare(path)?;
+        let beside = record_of(path);
+        let known = match record::read::<EntryRecord>(&beside) {
+            Ok(known) => known,
+            Err(CacheError::StateCorrupt { .. }) if same_file(path, blob) => None,
+            Err(error) => return Err(error),
+        };
+        let linked = same_file(path, blob);
+        if fs::symlink_metadata(path).is_ok() && !linked && known.is_none() {
+            return Err(CacheError::Foreign { path: path.to_owned() });
+        }
+        if known.as_ref() != Some(record) {
+            self.step("entry: record");
+            record::write(self, &beside, record)?;
+        }
+        if !linked {
+            self.link(blob, path)?;
+        }
+        Ok(())
+    }
+
+    /// A link under a temporary name, renamed over what is there.
+    fn link(&self, blob: &Path, path: &Path) -> Result<(), CacheError> {
+        let name = path.file_name().unwrap_or_default().to_string_lossy();
+        let short: String = name.chars().take(100).collect();
+        let temporary = parent(path).join(format!("{}{short}{}", TEMPORARY.0, TEMPORARY.1));
+        remove(&temporary)?;
+        self.step("entry: link");
+        match fs::hard_link(blob, &temporary) {
+            Ok(()) => {}
+            Err(error) if error.kind() == ErrorKind::NotFound => {
+                return Err(CacheError::Gone { path: blob.to_owned() });
+            }
+            Err(_) => {
+                let target = self.relative_to_shelf(blob);
+                symlink(&target, &temporary).map_err(CacheError::io("link", path))?;
+            }
+        }
+        self.step("entry: rename");
+        fs::rename(&temporary, path).map_err(CacheError::io("rename to", path))?;
+        self.step("entry: sync directory");
+        sync_directory(parent(path))
+    }
+
+    /// From an entry's directory, three below the root, to a blob.
+    fn relative_to_shelf(&self, blob: &Path) -> PathBuf {
+        Path::new("../../..").join(blob.strip_prefix(self.root()).unwrap_or(blob))
+    }
+
+    /// From one shelf to the other: there first, then away from here, so that at no moment it is on neither.
+    fn shift(
+        &self,
+        key: &ImageKey,
+        entry: &Entry,
+        to: Shelf,
+        archived: Option<Timestamp>,
+    ) -> Result<Entry, CacheError> {
+        let name = entry.path.file_name().unwrap_or_default();
+        let from = match to {
+            Shelf::Endorsed => self.shelf_of(Shelf::Expired, key),
+            Shelf::Expired => self.shelf_of(Shelf::Endorsed, key),
+        };
+        let (from, path) = (from.join(name), self.shelf_of(to, key).join(name));
+        self.writable(&path)?;
+        let archived_time = match record::read::<EntryRecord>(&record_of(&path)) {
+            Ok(Some(there)) if archived.is_some() => there.archived_time.or(archived),
+            Ok(Some(_) | None) | Err(CacheError::StateCorrupt { .. }) => archived,
+            Err(error) => return Err(error),
+        };
+        let record = EntryRecord { version: entry.version.clone(), sha512: entry.digest, archived_time };
+        self.place(&path, &record, &self.blob_path(&entry.digest))?;
+        if self.blob_is_behind(&from, &entry.digest) {
+            self.step("shift: remove link");
+            remove(&from)?;
+        }
+        self.step("shift: remove record");
+        remove(&record_of(&from))?;
+        if parent(&from).is_dir() {
+            sync_directory(parent(&from))?;
+        }
+        Ok(Entry { path, archived_time, ..entry.clone() })
+    }
+}
+
+/// `<name>.json` beside a link.
+fn record_of(path: &Path) -> PathBuf {
+    let mut name = path.file_name().unwrap_or_default().to_os_string();
+    name.push(".json");
+    path.with_file_name(name)
+}
+
+/// Whether two paths lead to one file.
+fn same_file(one: &Path, two: &Path) -> bool {
+    match (fs::metadata(one), fs::metadata(two)) {
+        (Ok(one), Ok(two)) => one.dev() == two.dev() && one.ino() == two.ino(),
+        (Ok(_) | Err(_), _) => false,
+    }
+}

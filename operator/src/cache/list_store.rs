@@ -1,0 +1,115 @@
+//! `lists/`: every accepted list, as it was signed.
+
+use std::fs::{self, File};
+use std::io::{ErrorKind, Read};
+use std::path::{Path, PathBuf};
+
+use jiff::Timestamp;
+
+use super::error::CacheError;
+use super::name::{SafeName, checked_component, decode_version, encode_version};
+use super::volume::Volume;
+use super::write::write_with_steps;
+use crate::fetch::LIST_LIMIT;
+use crate::imagelist::ListVersion;
+
+/// A list that was accepted once.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct StoredList {
+    /// `hv:version` of the list; `None` where it was too long for a file name.
+    pub version: Option<ListVersion>,
+    /// The first 12 hexadecimal digits of the payload's digest.
+    pub digest12: String,
+    /// The signed message.
+    pub path: PathBuf,
+    /// When it was stored.
+    pub stored: Timestamp,
+}
+
+impl Volume {
+    /// Keeps an accepted list as it was signed. `digest` is the payload's, at least 12 hexadecimal digits. The same
+    /// list again changes nothing.
+    pub fn store_list(
+        &self,
+        namespace: &SafeName,
+        name: &SafeName,
+        version: &ListVersion,
+        digest: &str,
+        message: &[u8],
+    ) -> Result<PathBuf, CacheError> {
+        let path = self.list_path(namespace, name, version, digest)?;
+        if !path.exists() {
+            self.prepare(&path)?;
+            write_with_steps(&path, message, 0o644, self.steps())?;
+        }
+        Ok(path)
+    }
+
+    /// A list that was kept, as it was signed; `None` where it is not there.
+    pub fn read_list(
+        &self,
+        namespace: &SafeName,
+        name: &SafeName,
+        version: &ListVersion,
+        digest: &str,
+    ) -> Result<Option<Vec<u8>>, CacheError> {
+        read_message(&self.list_path(namespace, name, version, digest)?)
+    }
+
+    /// All lists kept of a subscription, the last stored first.
+    pub fn list_versions(&self, namespace: &SafeName, name: &SafeName) -> Result<Vec<StoredList>, CacheError> {
+        let directory = self.list_directory(namespace, name);
+        let entries = match fs::read_dir(&directory) {
+            Ok(entries) => entries,
+            Err(error) if error.kind() == ErrorKind::NotFound => return Ok(Vec::new()),
+            Err(error) => return Err(CacheError::io("read", &directory)(error)),
+        };
+        let mut found = Vec::new();
+        for entry in entries {
+            let path = entry.map_err(CacheError::io("read", &directory))?.path();
+            found.extend(stored(&path)?);
+        }
+        found.sort_by(|a, b| b.stored.cmp(&a.stored).then_with(|| a.path.cmp(&b.path)));
+        Ok(found)
+    }
+
+    fn list_directory(&self, namespace: &SafeName, name: &SafeName) -> PathBuf {
+        self.path("lists").join(namespace.as_str()).join(name.as_str())
+    }
+
+    fn list_path(
+        &self,
+        namespace: &SafeName,
+        name: &SafeName,
+        version: &ListVersion,
+        digest: &str,
+    ) -> Result<PathBuf, CacheError> {
+        let digest = checked_component(digest)?.get(..12).unwrap_or(digest);
+        Ok(self.list_directory(namespace, name).join(format!("{}-{digest}.smime", encode_version(version))))
+    }
+}
+
+fn read_message(path: &Path) -> Result<Option<Vec<u8>>, CacheError> {
+    let file = match File::open(path) {
+        Ok(file) => file,
+        Err(error) if error.kind() == ErrorKind::NotFound => return Ok(None),
+        Err(error) => return Err(CacheError::io("open", path)(error)),
+    };
+    let mut bytes = Vec::new();
+    file.take(LIST_LIMIT).read_to_end(&mut bytes).map_err(CacheError::io("read", path))?;
+    Ok(Some(bytes))
+}
+
+/// `<version>-<digest12>.smime`; anything else is not ours to tell.
+fn stored(path: &Path) -> Result<Option<StoredList>, CacheError> {
+    let name = path.file_name().and_then(|name| name.to_str()).and_then(|name| name.strip_suffix(".smime"));
+    let Some((version, digest12)) = name.and_then(|name| name.rsplit_once('-')) else { return Ok(None) };
+    let about = fs::metadata(path).map_err(CacheError::io("look at", path))?;
+    let modified = about.modified().ok().and_then(|time| Timestamp::try_from(time).ok());
+    Ok(Some(StoredList {
+        version: decode_version(version),
+        digest12: digest12.to_owned(),
+        path: path.to_owned(),
+        stored: modified.unwrap_or(Timestamp::UNIX_EPOCH),
+    }))
+}

@@ -1,0 +1,41 @@
+//! The volume: verified images by their sha512, what is published of them, the archive, and everything that must not
+//! be forgotten. One operator owns a volume.
+//!
+//! * [`Volume`] opens it, under the lock or for reading; [`write_atomic`] is how every small file gets there.
+//! * [`VerifiedBlob`] is made only where bytes were seen to have their digest; only it can be published.
+//! * [`Jobs`] runs the downloads: keyed by digest and URL, bounded in all and by host, resumed from what is on disk.
+//! * Entries ([`Volume::publish`], [`Volume::archive`], …) are the links that people and clouds see; [`retention`]
+//!   selects what the archive no longer needs and [`Volume::collect_garbage`] removes blobs that nothing refers to.
+//!
+//! What the operator did not make is never deleted or overwritten. Calls on [`Volume`] block for a few file
+//! operations each, some with `fsync`; only downloads are long, and those are jobs.
+
+#![expect(dead_code, reason = "downloads come next")]
+
+mod blob;
+mod digest;
+mod download;
+mod entry;
+mod error;
+mod garbage;
+mod job;
+mod list_store;
+mod name;
+mod partial;
+mod record;
+pub mod retention;
+mod state;
+mod step;
+mod volume;
+mod write;
+
+pub use blob::{BlobCheck, VerifiedBlob};
+pub use entry::{Entries, Entry};
+pub use error::{CacheError, DownloadError};
+pub use garbage::{Collected, Keep};
+pub use job::{DownloadRequest, JobKey, JobLimits, JobState, Jobs};
+pub use list_store::StoredList;
+pub use name::{ImageKey, NameError, SafeName, StatePath};
+pub use step::Steps;
+pub use volume::Volume;
+pub use write::write_atomic;

@@ -1,0 +1,186 @@
+//! Names on the volume: each is checked once, when it is made, so no text from a list or a manifest becomes a path.
+
+use std::fmt;
+use std::path::{Path, PathBuf};
+use std::str::FromStr;
+
+use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, percent_decode_str, utf8_percent_encode};
+use serde::{Deserialize, Serialize};
+use sha2::{Digest, Sha256};
+
+use crate::imagelist::{ImageId, ListVersion};
+
+/// Why a text is no name on the volume.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("expected {expected}, found {found:?}")]
+pub struct NameError {
+    expected: &'static str,
+    found: String,
+}
+
+impl NameError {
+    fn new(expected: &'static str, found: &str) -> Self {
+        Self { expected, found: found.chars().take(64).collect() }
+    }
+}
+
+/// A namespace or an object's name: an RFC 1123 subdomain, so one component of a path.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
+pub struct SafeName(String);
+
+impl SafeName {
+    /// The text.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl FromStr for SafeName {
+    type Err = NameError;
+
+    fn from_str(text: &str) -> Result<Self, NameError> {
+        let inner = |c: u8| c.is_ascii_lowercase() || c.is_ascii_digit() || c == b'-';
+        let label = |label: &str| {
+            !label.is_empty() && !label.starts_with('-') && !label.ends_with('-') && label.bytes().all(inner)
+        };
+        if text.len() <= 253 && text.split('.').all(label) {
+            Ok(Self(text.to_owned()))
+        } else {
+            Err(NameError::new("a name of at most 253 lower-case letters, digits, - and . (RFC 1123)", text))
+        }
+    }
+}
+
+impl fmt::Display for SafeName {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(&self.0)
+    }
+}
+
+impl TryFrom<String> for SafeName {
+    type Error = NameError;
+
+    fn try_from(text: String) -> Result<Self, NameError> {
+        text.parse()
+    }
+}
+
+impl From<SafeName> for String {
+    fn from(name: SafeName) -> Self {
+        name.0
+    }
+}
+
+/// Whose versions: an identifier in a namespace.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct ImageKey {
+    /// The namespace of the subscription.
+    pub namespace: SafeName,
+    /// `dc:identifier`.
+    pub identifier: ImageId,
+}
+
+impl fmt::Display for ImageKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}/{}", self.namespace, self.identifier)
+    }
+}
+
+/// A file under `state/`: one or more components, `.json` at the end is added.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct StatePath(PathBuf);
+
+impl StatePath {
+    /// From its components, each 1 to 200 letters, digits and `. _ @ + = -` with a letter or digit first.
+    pub fn new<'a>(components: impl IntoIterator<Item = &'a str>) -> Result<Self, NameError> {
+        let mut path = PathBuf::new();
+        for component in components {
+            path.push(checked_component(component)?);
+        }
+        match path.file_name().map(|name| name.to_string_lossy().into_owned()) {
+            Some(name) => Ok(Self(path.with_file_name(format!("{name}.json")))),
+            None => Err(NameError::new("at least one component of a state path", "")),
+        }
+    }
+
+    /// Relative to `state/`.
+    pub fn relative(&self) -> &Path {
+        &self.0
+    }
+}
+
+pub(super) fn checked_component(component: &str) -> Result<&str, NameError> {
+    let allowed = |c: u8| c.is_ascii_alphanumeric() || b"._@+=-".contains(&c);
+    let starts_well = component.bytes().next().is_some_and(|c| c.is_ascii_alphanumeric());
+    if starts_well && component.len() <= 200 && component.bytes().all(allowed) {
+        Ok(component)
+    } else {
+        Err(NameError::new("1 to 200 letters, digits and . _ @ + = - with a letter or digit first", component))
+    }
+}
+
+/// What stands for itself in an encoded version. No `~`: it marks one that was cut.
+const ENCODED: &AsciiSet =
+    &NON_ALPHANUMERIC.remove(b'.').remove(b'_').remove(b'-').remove(b'+').remove(b'=').remove(b'@');
+
+/// The longest encoded version: with a digest, an extension and `.json` it stays below the 255 bytes of a file name.
+const LONGEST_VERSION: usize = 160;
+
+/// A version as the first part of a file name. Percent-encoded; a dot or dash in front too, so nothing is hidden, `..` or
+/// an option to a command.
+/// One that gets too long is cut and ends in `~` and 12 digits of its SHA-256.
+pub(super) fn encode_version(version: &ListVersion) -> String {
+    let mut text = utf8_percent_encode(version.as_str(), ENCODED).to_string();
+    match text.as_bytes().first() {
+        Some(b'.') => text.replace_range(..1, "%2E"),
+        Some(b'-') => text.replace_range(..1, "%2D"),
+        Some(_) | None => {}
+    }
+    if text.len() > LONGEST_VERSION {
+        let digest = hex::encode(Sha256::digest(version.as_str().as_bytes()));
+        text.truncate(LONGEST_VERSION - 13);
+        text = format!("{text}~{}", &digest[..12]);
+    }
+    text
+}
+
+/// The version that a file name holds; `None` for a cut one or a text that no version encodes to.
+pub(super) fn decode_version(text: &str) -> Option<ListVersion> {
+    let version: ListVersion = percent_decode_str(text).decode_utf8().ok()?.parse().ok()?;
+    (encode_version(&version) == text).then_some(version)
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    #[test]
+    fn paths_are_no_names() {
+        for text in ["", ".", "..", "../a", "a/b", "A", "-a", "a-", "a..b", "a\0", "a b", "é"] {
+            assert!(text.parse::<SafeName>().is_err(), "{text:?}");
+        }
+        assert!("site-a.example".parse::<SafeName>().is_ok());
+        for bad in [vec![], vec![".."], vec!["a", ""], vec!["a/b"], vec![".a"], vec!["a", "../../b"]] {
+            assert!(StatePath::new(bad.clone()).is_err(), "{bad:?}");
+        }
+        assert_eq!(StatePath::new(["a", "b.c"]).unwrap().relative(), Path::new("a/b.c.json"));
+    }
+
+    proptest! {
+        #[test]
+        fn a_version_is_one_component_and_comes_back(text in "\\PC{1,128}") {
+            let Ok(version) = text.parse::<ListVersion>() else { return Ok(()) };
+            let encoded = encode_version(&version);
+            prop_assert!(encoded.len() <= LONGEST_VERSION);
+            prop_assert!(encoded.bytes().all(|c| c.is_ascii_graphic() && c != b'/'));
+            prop_assert!(!encoded.starts_with(['.', '-']));
+            match decode_version(&encoded) {
+                Some(back) => prop_assert_eq!(back, version),
+                None => prop_assert!(encoded.contains('~')),
+            }
+        }
+    }
+}

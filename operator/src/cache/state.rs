@@ -1,0 +1,51 @@
+//! `state/`: what must not be forgotten, one JSON file each.
+
+use std::fs;
+use std::path::PathBuf;
+
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+
+use super::blob::unused;
+use super::error::CacheError;
+use super::name::StatePath;
+use super::record;
+use super::volume::Volume;
+use super::write::{parent, remove, sync_directory};
+
+impl Volume {
+    /// Reads a state; `None` where it was never written.
+    ///
+    /// [`CacheError::StateCorrupt`] names a file that does not hold a `T`. It is neither empty nor overwritten: the
+    /// caller decides, and [`Volume::set_state_aside`] makes room.
+    pub fn read_state<T: DeserializeOwned>(&self, state: &StatePath) -> Result<Option<T>, CacheError> {
+        record::read(&self.state_path(state))
+    }
+
+    /// Writes a state, whole or not at all.
+    pub fn write_state<T: Serialize>(&self, state: &StatePath, value: &T) -> Result<(), CacheError> {
+        record::write(self, &self.state_path(state), value)
+    }
+
+    /// Removes a state; nothing happens where there is none.
+    pub fn remove_state(&self, state: &StatePath) -> Result<(), CacheError> {
+        let path = self.state_path(state);
+        self.writable(&path)?;
+        remove(&path)
+    }
+
+    /// Moves a state that cannot be read to `*.corrupt-<n>` beside it, for a person to look at; says where it went.
+    pub fn set_state_aside(&self, state: &StatePath) -> Result<PathBuf, CacheError> {
+        let path = self.state_path(state);
+        self.writable(&path)?;
+        let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
+        let aside = unused(|n| path.with_file_name(format!("{name}.corrupt-{n}")));
+        fs::rename(&path, &aside).map_err(CacheError::io("set aside", &path))?;
+        sync_directory(parent(&path))?;
+        Ok(aside)
+    }
+
+    fn state_path(&self, state: &StatePath) -> PathBuf {
+        self.path("state").join(state.relative())
+    }
+}

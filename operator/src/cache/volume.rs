@@ -1,0 +1,155 @@
+//! Opening a volume: its directories, its lock, its paths.
+
+use std::fs::{self, File, TryLockError};
+use std::io::{Read, Seek, Write};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::error::CacheError;
+use super::step::{StepHook, Steps};
+use super::write::{ensure_directory, parent};
+use crate::imagelist::Sha512Digest;
+
+/// How often a waiting operator looks whether the volume is free.
+const LOCK_POLL: Duration = Duration::from_millis(250);
+
+/// The directories of a volume.
+const DIRECTORIES: [&str; 8] =
+    ["blobs/sha512", "partial", "endorsed", "expired", "lists", "state", "scratch", "quarantine"];
+
+/// A volume that this process may use. Cheap to clone; the lock is held until the last clone is gone.
+#[derive(Debug, Clone)]
+pub struct Volume {
+    root: Arc<Path>,
+    /// `None`: opened for reading.
+    lock: Option<Arc<File>>,
+    steps: StepHook,
+}
+
+impl Volume {
+    /// Opens a volume to write: makes its directories (the one above the root has to be there) and takes its lock.
+    ///
+    /// [`CacheError::Locked`] when another process has it.
+    pub fn open(root: &Path) -> Result<Self, CacheError> {
+        if !root.exists() {
+            fs::create_dir(root)
+                .map_err(|error| CacheError::NoVolume { root: root.to_owned(), found: error.to_string() })?;
+        }
+        let root = canonical(root)?;
+        let lock = take_lock(&root)?;
+        for directory in DIRECTORIES {
+            ensure_directory(&root.join(directory))?;
+        }
+        Ok(Self { root: root.into(), lock: Some(Arc::new(lock)), steps: StepHook::default() })
+    }
+
+    /// Opens a volume to write and waits as long as another process has it. `waits` is told once, with a
+    /// [`CacheError::Locked`] that says who has it.
+    pub async fn open_waiting(root: &Path, waits: impl FnOnce(&CacheError)) -> Result<Self, CacheError> {
+        let mut waits = Some(waits);
+        loop {
+            match Self::open(root) {
+                Err(locked @ CacheError::Locked { .. }) => {
+                    if let Some(waits) = waits.take() {
+                        waits(&locked);
+                    }
+                    tokio::time::sleep(LOCK_POLL).await;
+                }
+                opened_or_failed => return opened_or_failed,
+            }
+        }
+    }
+
+    /// Opens a volume to look at it, whoever owns it. Every write is refused with [`CacheError::ReadOnly`].
+    pub fn read_only(root: &Path) -> Result<Self, CacheError> {
+        let root = canonical(root)?;
+        if !root.join("blobs/sha512").is_dir() {
+            let found = "a directory without blobs/sha512 in it".to_owned();
+            return Err(CacheError::NoVolume { root, found });
+        }
+        Ok(Self { root: root.into(), lock: None, steps: StepHook::default() })
+    }
+
+    /// Tells `steps` of every change before it is made. For tests that cut a run off.
+    #[must_use]
+    pub fn with_steps(mut self, steps: Arc<dyn Steps>) -> Self {
+        self.steps = StepHook(Some(steps));
+        self
+    }
+
+    /// The volume's directory, absolute.
+    pub fn root(&self) -> &Path {
+        &self.root
+    }
+
+    /// A directory of the volume, by its first component.
+    pub(super) fn path(&self, relative: impl AsRef<Path>) -> PathBuf {
+        self.root.join(relative)
+    }
+
+    /// Where a blob is or would be.
+    pub(super) fn blob_path(&self, digest: &Sha512Digest) -> PathBuf {
+        let text = digest.to_string();
+        self.path("blobs/sha512").join(&text[..2]).join(text)
+    }
+
+    /// Says the name of the step that comes next.
+    pub(super) fn step(&self, step: &'static str) {
+        self.steps.before(step);
+    }
+
+    pub(super) fn steps(&self) -> &StepHook {
+        &self.steps
+    }
+
+    /// Refuses where the volume was opened for reading; else the directory of `path` is there afterwards.
+    pub(super) fn prepare(&self, path: &Path) -> Result<(), CacheError> {
+        self.writable(path)?;
+        ensure_directory(parent(path))
+    }
+
+    /// Refuses where the volume was opened for reading.
+    pub(super) fn writable(&self, path: &Path) -> Result<(), CacheError> {
+        match self.lock {
+            Some(_) => Ok(()),
+            None => Err(CacheError::ReadOnly { path: path.to_owned() }),
+        }
+    }
+
+    /// Bytes that can still be written by this process' user.
+    pub fn available(&self) -> Result<u64, CacheError> {
+        let about = rustix::fs::statvfs(&*self.root)
+            .map_err(|error| CacheError::io("ask for the space of", &self.root)(error.into()))?;
+        Ok(about.f_bavail.saturating_mul(about.f_frsize))
+    }
+}
+
+fn canonical(root: &Path) -> Result<PathBuf, CacheError> {
+    let missing = |found: String| CacheError::NoVolume { root: root.to_owned(), found };
+    let path = fs::canonicalize(root).map_err(|error| missing(error.to_string()))?;
+    if path.is_dir() { Ok(path) } else { Err(missing("something that is no directory".to_owned())) }
+}
+
+/// The lock file is written in place: a new file under its name would be another lock.
+fn take_lock(root: &Path) -> Result<File, CacheError> {
+    let path = root.join("lock");
+    let open = File::options().read(true).write(true).create(true).truncate(false).open(&path);
+    let mut file = open.map_err(CacheError::io("open", &path))?;
+    match file.try_lock() {
+        Ok(()) => {}
+        Err(TryLockError::WouldBlock) => {
+            let mut holder = String::new();
+            let read = (&mut file).take(512).read_to_string(&mut holder).is_ok();
+            let named = read && !holder.trim().is_empty();
+            let holder = if named { holder.trim().to_owned() } else { "another process".to_owned() };
+            return Err(CacheError::Locked { root: root.to_owned(), holder });
+        }
+        Err(TryLockError::Error(error)) => return Err(CacheError::io("lock", &path)(error)),
+    }
+    let host = fs::read_to_string("/proc/sys/kernel/hostname").unwrap_or_default();
+    let holder = format!("process {} on {}\n", std::process::id(), host.trim());
+    let written = file.set_len(0).and_then(|()| file.rewind()).and_then(|()| file.write_all(holder.as_bytes()));
+    written.map_err(CacheError::io("write", &path))?;
+    Ok(file)
+}

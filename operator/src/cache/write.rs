@@ -1,0 +1,74 @@
+//! How small files get onto a volume: whole or not at all, whatever happens in between.
+
+use std::fs::{self, File};
+use std::io::Write;
+use std::os::unix::fs::PermissionsExt;
+use std::path::Path;
+
+use super::error::CacheError;
+use super::step::StepHook;
+
+/// What the names of unfinished files begin and end with. Everything so named is the operator's own.
+pub(super) const TEMPORARY: (&str, &str) = (".vmcatcher-", ".tmp");
+
+/// Writes a file under a temporary name beside its own, syncs it, renames it, syncs the directory.
+///
+/// After a crash at any moment the path holds the old bytes or the new ones. `mode` is the new file's permissions.
+pub fn write_atomic(path: &Path, bytes: &[u8], mode: u32) -> Result<(), CacheError> {
+    write_with_steps(path, bytes, mode, &StepHook::default())
+}
+
+pub(super) fn write_with_steps(path: &Path, bytes: &[u8], mode: u32, steps: &StepHook) -> Result<(), CacheError> {
+    let directory = parent(path);
+    steps.before("write: temporary file");
+    let mut file = tempfile::Builder::new()
+        .prefix(TEMPORARY.0)
+        .suffix(TEMPORARY.1)
+        .permissions(fs::Permissions::from_mode(mode))
+        .tempfile_in(directory)
+        .map_err(CacheError::io("make a temporary file in", directory))?;
+    file.write_all(bytes).map_err(CacheError::io("write", path))?;
+    // The mode above passed through the umask; clouds and people have to be able to read.
+    file.as_file()
+        .set_permissions(fs::Permissions::from_mode(mode))
+        .map_err(CacheError::io("set the mode of", path))?;
+    steps.before("write: sync");
+    file.as_file().sync_all().map_err(CacheError::io("sync", path))?;
+    steps.before("write: rename");
+    file.persist(path).map_err(|error| CacheError::io("rename to", path)(error.error))?;
+    steps.before("write: sync directory");
+    sync_directory(directory)
+}
+
+/// Makes what was renamed, linked or removed in a directory survive a power cut.
+pub(super) fn sync_directory(directory: &Path) -> Result<(), CacheError> {
+    File::open(directory).and_then(|file| file.sync_all()).map_err(CacheError::io("sync", directory))
+}
+
+/// Makes a directory and those above it, where they are missing, each synced into the one above.
+pub(super) fn ensure_directory(directory: &Path) -> Result<(), CacheError> {
+    if directory.is_dir() {
+        return Ok(());
+    }
+    let above = parent(directory);
+    ensure_directory(above)?;
+    match fs::create_dir(directory) {
+        Ok(()) => sync_directory(above),
+        Err(error) if error.kind() == std::io::ErrorKind::AlreadyExists && directory.is_dir() => Ok(()),
+        Err(error) => Err(CacheError::io("make the directory", directory)(error)),
+    }
+}
+
+/// The directory that a path is in.
+pub(super) fn parent(path: &Path) -> &Path {
+    path.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."))
+}
+
+/// Removes a file; that it is gone already is as good.
+pub(super) fn remove(path: &Path) -> Result<(), CacheError> {
+    match fs::remove_file(path) {
+        Ok(()) => Ok(()),
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(()),
+        Err(error) => Err(CacheError::io("remove", path)(error)),
+    }
+}

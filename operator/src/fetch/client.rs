@@ -1,0 +1,105 @@
+//! The client: settings once, one connection pool for everything that is public.
+
+use std::time::Duration;
+
+use super::address::AddressPolicy;
+use super::error::FetchError;
+use super::source::{Source, TlsTrust};
+use super::tls;
+
+/// How to fetch. All limits are settings, so that tests can make them short.
+#[derive(Debug, Clone)]
+pub struct ClientSettings {
+    /// `User-Agent`: product and version.
+    pub user_agent: String,
+    /// Until a connection stands, TLS included.
+    pub connect_timeout: Duration,
+    /// An image's connection that brings less than `minimum_rate` over this time of waiting is given up.
+    pub stall_window: Duration,
+    /// Bytes a second.
+    pub minimum_rate: u64,
+    /// The longest that one image may take over one connection.
+    pub total_timeout: Duration,
+    /// Refuse loopback addresses: for operators in a cluster, where loopback is the pod itself.
+    pub deny_loopback: bool,
+    /// Read lists from `file:` URLs: for operators without a cluster.
+    pub allow_files: bool,
+}
+
+impl Default for ClientSettings {
+    fn default() -> Self {
+        Self {
+            user_agent: concat!(env!("CARGO_PKG_NAME"), "/", env!("CARGO_PKG_VERSION")).to_owned(),
+            connect_timeout: Duration::from_secs(15),
+            stall_window: Duration::from_mins(1),
+            minimum_rate: 1024,
+            total_timeout: Duration::from_hours(24),
+            deny_loopback: false,
+            allow_files: false,
+        }
+    }
+}
+
+/// Fetches. Cheap to clone; all clones share connections.
+#[derive(Debug, Clone)]
+pub struct Client {
+    pub(super) settings: ClientSettings,
+    pub(super) policy: AddressPolicy,
+    system: reqwest::Client,
+}
+
+impl Client {
+    /// A client with the proxies of the environment.
+    pub fn new(settings: &ClientSettings) -> Result<Self, FetchError> {
+        let policy = AddressPolicy::new(settings.deny_loopback, std::env::vars());
+        let system = base(settings, &policy).build().map_err(|error| FetchError::Setup { message: chain(&error) })?;
+        Ok(Self { settings: settings.clone(), policy, system })
+    }
+
+    /// The settings it was made with.
+    pub fn settings(&self) -> &ClientSettings {
+        &self.settings
+    }
+
+    /// The connections for a source; `own` where its client certificate may be shown.
+    pub(super) fn connections(&self, source: &Source, own: bool) -> Result<reqwest::Client, FetchError> {
+        let builder = match &source.tls {
+            TlsTrust::System => return Ok(self.system.clone()),
+            TlsTrust::Grid(directory) => {
+                tls::directory(directory).map(|trusted| base(&self.settings, &self.policy).tls_certs_only(trusted))
+            }
+            TlsTrust::Own { ca_pem, identity } => {
+                let identity = identity.as_ref().filter(|_| own);
+                tls::own(base(&self.settings, &self.policy), ca_pem.as_deref(), identity)
+            }
+        };
+        let unusable = |message| FetchError::TlsSettings { url: source.url.clone(), message };
+        builder.map_err(unusable)?.build().map_err(|error| unusable(chain(&error)))
+    }
+}
+
+fn base(settings: &ClientSettings, policy: &AddressPolicy) -> reqwest::ClientBuilder {
+    reqwest::Client::builder()
+        .tls_backend_native()
+        .http1_only()
+        .user_agent(&settings.user_agent)
+        .connect_timeout(settings.connect_timeout)
+        .redirect(reqwest::redirect::Policy::none())
+        .retry(reqwest::retry::never())
+        .referer(false)
+        .dns_resolver(policy.clone())
+}
+
+/// An error with its causes in one line, without the address (the caller names it, redacted).
+pub(super) fn chain(error: &(dyn std::error::Error + 'static)) -> String {
+    let mut text = error.to_string();
+    let mut next = error.source();
+    while let Some(cause) = next {
+        let more = cause.to_string();
+        if !text.contains(&more) {
+            text = format!("{text}: {more}");
+        }
+        next = cause.source();
+    }
+    text
+}

@@ -1,0 +1,249 @@
+//! An image's bytes, from an offset on, as they come.
+
+use std::time::Duration;
+
+use bytes::Bytes;
+use jiff::Timestamp;
+use reqwest::header::{CONTENT_RANGE, HeaderMap, HeaderValue, IF_RANGE, RANGE};
+use reqwest::{Response, StatusCode};
+use tokio::time::{Instant, timeout};
+
+use super::client::Client;
+use super::error::FetchError;
+use super::request::{failure, refused};
+use super::source::Source;
+use super::validator::Validator;
+use crate::imagelist::SourceUrl;
+
+/// What a server answers when it is asked for an image from an offset on.
+#[derive(Debug)]
+pub enum ImageAnswer {
+    /// The bytes from `start` on: what was asked for (206), or 0 where the server begins anew (200).
+    Bytes {
+        /// The offset of the first byte that comes.
+        start: u64,
+        /// The length of the whole, where the server says it.
+        total: Option<u64>,
+        /// What names this state of the file.
+        validator: Option<Validator>,
+        /// The bytes to come.
+        body: ImageBody,
+    },
+    /// There are no bytes from that offset on (416).
+    NoMore {
+        /// The length of the whole, where the server says it.
+        total: Option<u64>,
+    },
+}
+
+/// The bytes of an answer.
+#[derive(Debug)]
+pub struct ImageBody {
+    url: SourceUrl,
+    answer: Box<Response>,
+    until: Instant,
+    total_timeout: Duration,
+}
+
+/// The least that has to come: below `minimum` bytes a second over `window` of waiting, a source is given up.
+///
+/// It lives as long as a download and not as a connection, so a server cannot hold a slot by cutting connections.
+/// Only waiting for the network counts: a slow disk or a bandwidth limit of ours is nobody's fault.
+#[derive(Debug)]
+pub struct RateFloor {
+    window: Duration,
+    minimum: u64,
+    waited: Duration,
+    bytes: u64,
+}
+
+impl RateFloor {
+    /// At least `minimum` bytes a second over each `window`.
+    pub fn new(window: Duration, minimum: u64) -> Self {
+        Self { window, minimum, waited: Duration::ZERO, bytes: 0 }
+    }
+
+    /// Waits for something from the network; `None` when the floor was broken meanwhile.
+    async fn wait<T>(&mut self, work: impl Future<Output = T>, size: impl Fn(&T) -> u64) -> Option<T> {
+        tokio::pin!(work);
+        loop {
+            let began = Instant::now();
+            let came = timeout(self.window.saturating_sub(self.waited), &mut work).await.ok();
+            self.waited += began.elapsed();
+            self.bytes += came.as_ref().map_or(0, &size);
+            if self.waited >= self.window {
+                let enough = self.bytes >= self.minimum.saturating_mul(self.window.as_secs().max(1));
+                self.waited = Duration::ZERO;
+                self.bytes = 0;
+                if !enough && came.is_none() {
+                    return None;
+                }
+            }
+            if came.is_some() {
+                return came;
+            }
+        }
+    }
+
+    fn broken(&self, url: &SourceUrl) -> FetchError {
+        let Self { window, minimum, .. } = self;
+        let message = format!("expected at least {minimum} bytes a second over {window:?}, found less");
+        FetchError::Timeout { url: url.clone(), message }
+    }
+}
+
+impl Client {
+    /// A rate floor by the settings, for one download.
+    pub fn rate_floor(&self) -> RateFloor {
+        RateFloor::new(self.settings.stall_window, self.settings.minimum_rate)
+    }
+
+    /// Asks for an image from `offset` on. With `validator`, only while it is still the file that it names.
+    pub async fn open_image(
+        &self,
+        source: &Source,
+        offset: u64,
+        validator: Option<&Validator>,
+        floor: &mut RateFloor,
+    ) -> Result<ImageAnswer, FetchError> {
+        let headers = range(offset, validator);
+        let total_timeout = self.settings.total_timeout;
+        let until = Instant::now() + total_timeout;
+        let answer = floor.wait(self.get(source, &headers), |_| 0).await;
+        let answer = answer.ok_or_else(|| floor.broken(&source.url))??;
+        let validator = Validator::of(answer.headers());
+        let content_range = answer.headers().get(CONTENT_RANGE).and_then(|value| value.to_str().ok());
+        let (start, total) = match answer.status() {
+            StatusCode::OK => (0, answer.content_length()),
+            StatusCode::PARTIAL_CONTENT if offset > 0 => {
+                let (start, total) = content_range.and_then(part).ok_or_else(|| unclear(source, content_range))?;
+                if answer
+                    .content_length()
+                    .zip(total)
+                    .is_some_and(|(length, total)| start.checked_add(length) != Some(total))
+                {
+                    return Err(unclear(source, content_range));
+                }
+                (start, total)
+            }
+            StatusCode::RANGE_NOT_SATISFIABLE if offset > 0 => {
+                return Ok(ImageAnswer::NoMore { total: content_range.and_then(unsatisfied) });
+            }
+            _ => return Err(refused(&source.url, &answer, Timestamp::now())),
+        };
+        let body = ImageBody { url: source.url.clone(), answer: Box::new(answer), until, total_timeout };
+        Ok(ImageAnswer::Bytes { start, total, validator, body })
+    }
+}
+
+fn range(offset: u64, validator: Option<&Validator>) -> HeaderMap {
+    let mut headers = HeaderMap::new();
+    if offset == 0 {
+        return headers;
+    }
+    if let Ok(value) = HeaderValue::from_str(&format!("bytes={offset}-")) {
+        headers.insert(RANGE, value);
+    }
+    let if_range = validator.and_then(Validator::for_if_range);
+    if let Some(Ok(value)) = if_range.map(HeaderValue::from_str) {
+        headers.insert(IF_RANGE, value);
+    }
+    headers
+}
+
+fn unclear(source: &Source, found: Option<&str>) -> FetchError {
+    let found = found.unwrap_or("none").chars().take(80).collect::<String>();
+    let message = format!("expected a Content-Range up to the end of the file with 206, found {found:?}");
+    FetchError::Connection { url: source.url.clone(), message }
+}
+
+/// `bytes 100-199/200` or `bytes 100-199/*`: the first byte and the whole length; only where it goes up to the end.
+fn part(text: &str) -> Option<(u64, Option<u64>)> {
+    let (range, total) = text.strip_prefix("bytes ")?.split_once('/')?;
+    let (first, last) = range.split_once('-')?;
+    let (first, last): (u64, u64) = (first.trim().parse().ok()?, last.trim().parse().ok()?);
+    if total.trim() == "*" {
+        return (first <= last).then_some((first, None));
+    }
+    let total: u64 = total.trim().parse().ok()?;
+    (first <= last && last.checked_add(1)? == total).then_some((first, Some(total)))
+}
+
+/// `bytes */200`.
+fn unsatisfied(text: &str) -> Option<u64> {
+    text.strip_prefix("bytes */")?.trim().parse().ok()
+}
+
+impl ImageBody {
+    /// The next bytes; `None` at the end that the server announced.
+    pub async fn next(&mut self, floor: &mut RateFloor) -> Result<Option<Bytes>, FetchError> {
+        if Instant::now() >= self.until {
+            let message = format!("expected the end within {:?} over one connection", self.total_timeout);
+            return Err(FetchError::Timeout { url: self.url.clone(), message });
+        }
+        let size = |came: &reqwest::Result<Option<Bytes>>| match came {
+            Ok(Some(bytes)) => bytes.len() as u64,
+            Ok(None) | Err(_) => 0,
+        };
+        let came = floor.wait(self.answer.chunk(), size).await;
+        came.ok_or_else(|| floor.broken(&self.url))?.map_err(|error| failure(&self.url, error))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_content_range_is_read_strictly() {
+        let cases = [
+            ("bytes 100-199/200", Some((100, Some(200)))),
+            ("bytes 0-0/1", Some((0, Some(1)))),
+            ("bytes 5-9/*", Some((5, None))),
+            ("bytes 100-150/200", None),
+            ("bytes 9-5/10", None),
+            ("bytes */200", None),
+            ("bytes 1-18446744073709551615/18446744073709551615", None),
+            ("bytes -5/10", None),
+            ("items 0-1/2", None),
+            ("", None),
+        ];
+        for (text, expected) in cases {
+            assert_eq!(part(text), expected, "{text}");
+        }
+        assert_eq!(unsatisfied("bytes */200"), Some(200));
+        assert_eq!(unsatisfied("bytes 0-1/2"), None);
+    }
+
+    #[test]
+    fn if_range_takes_strong_validators_only() {
+        let validator = |etag: Option<&str>, strong| Validator {
+            etag: etag.map(str::to_owned),
+            last_modified: Some("Sun, 06 Nov 1994 08:49:37 GMT".to_owned()),
+            last_modified_is_strong: strong,
+        };
+        let sent =
+            |validator: &Validator| range(7, Some(validator)).get(IF_RANGE).map(|v| v.to_str().unwrap().to_owned());
+        assert_eq!(sent(&validator(Some("\"a\""), false)).as_deref(), Some("\"a\""));
+        assert_eq!(sent(&validator(Some("W/\"a\""), false)), None);
+        assert_eq!(sent(&validator(Some("W/\"a\""), true)).as_deref(), Some("Sun, 06 Nov 1994 08:49:37 GMT"));
+        assert_eq!(sent(&validator(None, false)), None);
+        assert_eq!(range(7, None).get(RANGE).unwrap(), "bytes=7-");
+        assert!(range(0, None).is_empty());
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn the_floor_counts_over_connections_and_only_what_was_waited_for() {
+        let mut floor = RateFloor::new(Duration::from_mins(1), 1024);
+        let slow = |bytes: u64| async move {
+            tokio::time::sleep(Duration::from_secs(30)).await;
+            bytes
+        };
+        for _ in 0..4 {
+            assert!(floor.wait(slow(31 * 1024), |bytes| *bytes).await.is_some());
+        }
+        assert!(floor.wait(slow(1), |bytes| *bytes).await.is_some());
+        tokio::time::sleep(Duration::from_hours(1)).await;
+        assert!(floor.wait(std::future::pending::<u64>(), |bytes| *bytes).await.is_none());
+    }
+}

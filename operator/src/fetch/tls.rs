@@ -1,0 +1,80 @@
+//! Certificates that a source brings along, turned into what the HTTP client takes.
+
+use std::collections::BTreeSet;
+use std::path::Path;
+
+use openssl::pkey::PKey;
+use openssl::x509::X509;
+use reqwest::{Certificate, ClientBuilder, Identity};
+use secrecy::ExposeSecret;
+
+use super::client::chain;
+use super::source::ClientIdentity;
+
+/// A certificate file larger than this is not read.
+const LARGEST_FILE: u64 = 1024 * 1024;
+
+/// The authorities of a trust directory in the IGTF layout. A file that holds no certificate is passed over.
+pub(super) fn directory(directory: &Path) -> Result<Vec<Certificate>, String> {
+    let unreadable =
+        |error: &dyn std::fmt::Display| format!("expected a trust directory at {}: {error}", directory.display());
+    let mut seen = BTreeSet::new();
+    let mut trusted = Vec::new();
+    for entry in std::fs::read_dir(directory).map_err(|error| unreadable(&error))? {
+        let path = entry.map_err(|error| unreadable(&error))?.path();
+        let small = std::fs::metadata(&path).is_ok_and(|about| about.is_file() && about.len() <= LARGEST_FILE);
+        if !small || !holds_an_authority(&path) {
+            continue;
+        }
+        let Ok(pem) = std::fs::read(&path) else { continue };
+        for certificate in X509::stack_from_pem(&pem).unwrap_or_default() {
+            let Ok(der) = certificate.to_der() else { continue };
+            if seen.insert(der.clone()) {
+                trusted.push(Certificate::from_der(&der).map_err(|error| unreadable(&chain(&error)))?);
+            }
+        }
+    }
+    if trusted.is_empty() { Err(unreadable(&"found no certificate in it")) } else { Ok(trusted) }
+}
+
+fn holds_an_authority(path: &Path) -> bool {
+    let extension = path.extension().and_then(|extension| extension.to_str()).unwrap_or_default();
+    extension == "pem" || (extension.len() == 1 && extension.bytes().all(|c| c.is_ascii_digit()))
+}
+
+/// A source's own authorities and client certificate.
+pub(super) fn own(
+    builder: ClientBuilder,
+    ca_pem: Option<&[u8]>,
+    identity: Option<&ClientIdentity>,
+) -> Result<ClientBuilder, String> {
+    let mut builder = builder;
+    if let Some(pem) = ca_pem {
+        let certificates =
+            X509::stack_from_pem(pem).map_err(|error| format!("expected PEM certificates in ca.crt: {error}"))?;
+        if certificates.is_empty() {
+            return Err("expected PEM certificates in ca.crt, found none".to_owned());
+        }
+        let trusted: Result<Vec<Certificate>, String> = certificates
+            .iter()
+            .map(|certificate| {
+                let der = certificate.to_der().map_err(|error| error.to_string())?;
+                Certificate::from_der(&der).map_err(|error| chain(&error))
+            })
+            .collect();
+        builder = builder.tls_certs_only(trusted?);
+    }
+    if let Some(identity) = identity {
+        builder = builder.identity(client_identity(identity)?);
+    }
+    Ok(builder)
+}
+
+/// The key is brought into PKCS #8, the one form that the TLS library takes. OpenSSL's words are not repeated.
+fn client_identity(identity: &ClientIdentity) -> Result<Identity, String> {
+    let key = PKey::private_key_from_pem_callback(identity.key_pem.expose_secret().as_bytes(), |_| Ok(0))
+        .and_then(|key| key.private_key_to_pem_pkcs8())
+        .map_err(|_| "expected an unencrypted PEM key in tls.key, found something else".to_owned())?;
+    Identity::from_pkcs8_pem(&identity.certificate_pem, &key)
+        .map_err(|_| "expected a PEM certificate in tls.crt that belongs to tls.key, found something else".to_owned())
+}
