@@ -4,7 +4,7 @@ use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
-use vmcatcher_operator::imagelist::{ImageList, ImageRefusal, ListError, MAXIMUM_IMAGES};
+use vmcatcher_operator::imagelist::{ImageList, ImageRefusal, LintRequest, ListError, MAXIMUM_IMAGES, Severity, lint};
 
 fn data(name: &str) -> Vec<u8> {
     let path = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("data/imagelists").join(name);
@@ -52,6 +52,27 @@ fn a_list_from_before_the_format_is_refused_with_a_clear_reason() {
     let error = ImageList::parse(&data("hepixvmitrust-before-the-format.json")).unwrap_err();
     let ListError::NotAList { found } = &error else { panic!("{error}") };
     assert_eq!(found, "an object with images, metadata");
+}
+
+/// What `list lint` says of the three, today: `severity path` of every error.
+#[test]
+fn unsigned_lists_are_linted() {
+    let now = "2026-11-22T00:00:00Z".parse().unwrap();
+    let errors = |name: &str| -> Vec<String> {
+        let findings = lint(&data(name), &LintRequest { now, previous: None });
+        let errors = findings.into_iter().filter(|finding| finding.severity == Severity::Error);
+        errors.map(|finding| finding.path).collect()
+    };
+    assert_eq!(errors("hepixvmitrust.json"), ["hv:imagelist.dc:date:expires"]);
+    assert_eq!(
+        errors("appdb-shape.json"),
+        [
+            "hv:imagelist.hv:endorser.hv:x509.hv:dn",
+            "hv:imagelist.hv:endorser.hv:x509.hv:ca",
+            "hv:imagelist.hv:images[0].hv:image.sl:checksum:sha512"
+        ]
+    );
+    assert_eq!(errors("hepixvmitrust-before-the-format.json"), ["top level"]);
 }
 
 fn list_of(images: usize) -> Vec<u8> {

@@ -65,6 +65,19 @@ pub(super) fn optional<T>(object: &mut Object<'_>, key: &'static str, kind: &Kin
     }
 }
 
+/// What is wrong with a member, which stays where it is.
+pub(super) fn fault<T>(object: &Object<'_>, key: &'static str, kind: &Kind<T>) -> Option<FieldError> {
+    match object.get(key) {
+        None => Some(FieldError { key, fault: Fault::Missing(kind.name) }),
+        Some(node) => (kind.read)(node).err().map(|message| FieldError { key, fault: Fault::Unreadable(message) }),
+    }
+}
+
+/// The value of a member, where it can be read.
+pub(super) fn value<T>(object: &Object<'_>, key: &str, kind: &Kind<T>) -> Option<T> {
+    (kind.read)(object.get(key)?).ok()
+}
+
 /// A text; a number is taken as its digits, since publishers write versions so.
 pub(super) fn text(node: &Node<'_>) -> Result<String, String> {
     match node {

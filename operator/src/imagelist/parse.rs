@@ -45,7 +45,7 @@ impl ImageList {
 }
 
 /// A refusal of the list, before it is known where the list's object stands.
-enum ListFault {
+pub(super) enum ListFault {
     Field(FieldError),
     Endorser { path: String, error: FieldError },
     Other { key: &'static str, message: String },
@@ -58,7 +58,7 @@ impl From<FieldError> for ListFault {
 }
 
 impl ListFault {
-    fn at(self, place: &str) -> ListError {
+    pub(super) fn at(self, place: &str) -> ListError {
         let (path, fault) = match self {
             Self::Field(error) => (format!("{place}{}", error.key), error.fault),
             Self::Endorser { path, error } => (format!("{place}{path}.{}", error.key), error.fault),
@@ -120,7 +120,7 @@ fn read_list(list: &mut Object<'_>) -> Result<ImageList, ListFault> {
 }
 
 /// One endorser, or an array of them.
-fn read_endorsers(node: Option<Node<'_>>) -> Result<Vec<NamedEndorser>, ListFault> {
+pub(super) fn read_endorsers(node: Option<Node<'_>>) -> Result<Vec<NamedEndorser>, ListFault> {
     let key = "hv:endorser";
     match node {
         None => Err(FieldError { key, fault: Fault::Missing("an endorser") }.into()),

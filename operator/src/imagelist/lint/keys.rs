@@ -1,0 +1,92 @@
+//! The keys of the format, those seen in the wild, and near misses of them.
+
+use super::{Member, Report};
+
+/// Keys of a list that have a meaning somewhere.
+pub(super) const OF_LIST: [&str; 14] = [
+    "dc:date:created",
+    "dc:date:expires",
+    "dc:identifier",
+    "dc:description",
+    "dc:title",
+    "dc:source",
+    "hv:version",
+    "hv:uri",
+    "hv:endorser",
+    "hv:images",
+    "ad:vo",
+    "ad:swid",
+    "ad:num_of_images",
+    "ad:appid",
+];
+
+/// Keys of an image that have a meaning somewhere.
+pub(super) const OF_IMAGE: [&str; 23] = [
+    "dc:identifier",
+    "hv:version",
+    "dc:title",
+    "dc:description",
+    "hv:size",
+    "sl:checksum:sha512",
+    "hv:uri",
+    "sl:os",
+    "sl:osversion",
+    "sl:osname",
+    "sl:arch",
+    "hv:hypervisor",
+    "sl:comments",
+    "hv:format",
+    "ad:mpuri",
+    "ad:base_mpuri",
+    "dc:date:expires",
+    "hv:ram_minimum",
+    "hv:core_minimum",
+    "ad:ram_recommended",
+    "ad:core_recommended",
+    "ad:group",
+    "ad:appid",
+];
+
+/// Warns of an unknown key that is nearly one of these: it is kept, and read by nobody.
+pub(super) fn check(report: &mut Report, member: Member<'_, '_>, known: &[&str]) {
+    for (key, _) in member.object.members().filter(|(key, _)| key.len() <= 64 && !known.contains(key)) {
+        if let Some(meant) = known.iter().find(|meant| is_near(key, meant)) {
+            let message = format!("expected {meant}, found {key:?}");
+            report.warn(
+                member.path(&key.escape_debug().to_string()),
+                message,
+                "a key that nobody reads: mend its spelling",
+            );
+        }
+    }
+}
+
+/// Another case, up to two letters off, or the same name without its prefix.
+fn is_near(key: &str, meant: &str) -> bool {
+    let name = meant.split_once(':').map_or(meant, |(_, name)| name);
+    key.eq_ignore_ascii_case(meant) || key.eq_ignore_ascii_case(name) || strsim::osa_distance(key, meant) <= 2
+}
+
+/// What to write at a key that is missing or cannot be read.
+pub(super) fn advice(key: &str) -> &'static str {
+    match key {
+        "dc:identifier" => "make one with `uuidgen` and keep it over all versions",
+        "dc:date:created" => "write the time of signing: `date -u +%FT%TZ`",
+        "dc:date:expires" => "write when the word of this list ends, some weeks ahead: `date -u -d '4 weeks' +%FT%TZ`",
+        "hv:version" => "write it as text, and raise it with every change: \"1.0\", \"1.1\", …",
+        "hv:endorser" => {
+            "write {\"hv:x509\": {\"hv:dn\": …, \"hv:ca\": …, \"hv:email\": …, \"dc:creator\": …}} of the signer"
+        }
+        "hv:images" => "write an array of {\"hv:image\": {…}}; an empty one retires the list",
+        "hv:image" => "wrap each image: {\"hv:image\": {…}}",
+        "hv:uri" => "write the http or https address, without user:password@",
+        "hv:size" => "write the file's size in bytes: `stat -c %s FILE`",
+        "sl:checksum:sha512" => "write the output of `sha512sum FILE`",
+        "hv:hypervisor" => "write what it runs on, such as \"KVM\" or \"QEMU,KVM\"",
+        "sl:arch" => "write x86_64, aarch64, …",
+        "sl:os" => "write Linux, Windows, …",
+        "sl:osversion" => "write the release, such as \"AlmaLinux 9\"",
+        "dc:title" => "write a short title: people find the image by it",
+        _ => "every list and every image must have this key; it may be an empty text",
+    }
+}
