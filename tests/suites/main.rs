@@ -7,4 +7,5 @@
     reason = "all of it is test code, helpers included; figures are printed for people"
 )]
 
+mod architecture;
 mod imagelist;

@@ -1,0 +1,283 @@
+//! The house rules that a compiler does not know: arrows point down only, pure code is pure, files and functions stay
+//! short, and nothing names the machine it was written on.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fmt::Write as _;
+use std::fs;
+use std::path::{Path, PathBuf};
+
+fn workspace() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap().to_owned()
+}
+
+/// All files below a folder, but for build output, version control and what editors leave.
+fn files(folder: &Path, found: &mut Vec<PathBuf>) {
+    for entry in fs::read_dir(folder).unwrap() {
+        let path = entry.unwrap().path();
+        let name = path.file_name().unwrap().to_string_lossy().into_owned();
+        if path.is_dir() && !matches!(name.as_str(), "target" | ".git" | ".cache") {
+            files(&path, found);
+        } else if path.is_file() && name != ".git" {
+            found.push(path);
+        }
+    }
+}
+
+fn sources(folder: &str) -> Vec<(PathBuf, String)> {
+    let mut found = Vec::new();
+    files(&workspace().join(folder), &mut found);
+    found.retain(|path| path.extension().is_some_and(|extension| extension == "rs"));
+    found.sort();
+    assert!(!found.is_empty(), "no source in {folder}");
+    found.into_iter().map(|path| (path.clone(), fs::read_to_string(path).unwrap())).collect()
+}
+
+/// The path as people know it.
+fn shown(path: &Path) -> String {
+    path.strip_prefix(workspace()).unwrap_or(path).display().to_string()
+}
+
+/// The code without comments, and without what follows the unit tests' `#[cfg(test)]`.
+fn product_code(text: &str) -> String {
+    let before_tests = text.split("\n#[cfg(test)]\nmod tests").next().unwrap_or(text);
+    let lines = before_tests.lines().map(|line| line.split("//").next().unwrap_or(line));
+    lines.collect::<Vec<_>>().join("\n")
+}
+
+fn is_test(path: &Path) -> bool {
+    let inside = path.strip_prefix(workspace()).unwrap_or(path);
+    inside.ends_with("tests.rs") || inside.components().any(|part| part.as_os_str() == "tests")
+}
+
+/// The floors of the house, from the top down: a module uses those of its own floor and of lower ones.
+const FLOORS: [&[&str]; 5] = [
+    &["cli"],
+    &["serve", "cluster"],
+    &["reconcile"],
+    &["cache", "fetch", "convert", "opennebula", "events", "anchors"],
+    &["trust", "imagelist", "api"],
+];
+
+fn floor(module: &str) -> Option<usize> {
+    FLOORS.iter().position(|modules| modules.contains(&module))
+}
+
+/// The top-level modules that each one names by `crate::`, or by a `super::` that reaches the top.
+fn uses() -> BTreeMap<String, BTreeMap<String, String>> {
+    let top = workspace().join("operator/src");
+    let mut uses: BTreeMap<String, BTreeMap<String, String>> = BTreeMap::new();
+    for (path, text) in sources("operator/src") {
+        let inside: Vec<String> = path
+            .strip_prefix(&top)
+            .unwrap()
+            .components()
+            .map(|part| part.as_os_str().to_string_lossy().into())
+            .collect();
+        if inside.len() < 2 || is_test(&path) {
+            continue;
+        }
+        let depth = inside.len() - usize::from(inside.last().is_some_and(|name| name == "mod.rs"));
+        let code = product_code(&text);
+        for root in ["crate::".to_owned(), "super::".repeat(depth)] {
+            for rest in code.split(&root).skip(1) {
+                for used in named(rest).into_iter().filter(|used| floor(used).is_some() && *used != inside[0]) {
+                    uses.entry(inside[0].clone()).or_default().insert(used, shown(&path));
+                }
+            }
+        }
+    }
+    uses
+}
+
+/// The first names of `a::b`, or of `{a::b, c}`.
+fn named(rest: &str) -> Vec<String> {
+    let word = |text: &str| text.trim().chars().take_while(|c| c.is_alphanumeric() || *c == '_').collect::<String>();
+    match rest.strip_prefix('{') {
+        None => vec![word(rest)],
+        Some(group) => {
+            let mut depth = 0;
+            let parts = group.split(|c| {
+                depth += i32::from(c == '{') - i32::from(c == '}');
+                depth == 0 && c == ',' || depth < 0
+            });
+            parts.map(word).filter(|name| !name.is_empty()).collect()
+        }
+    }
+}
+
+#[test]
+fn arrows_point_down_only() {
+    let mut wrong = String::new();
+    let uses = uses();
+    for (module, used) in &uses {
+        let own = floor(module).unwrap_or_else(|| panic!("operator/src/{module} has no floor in this test"));
+        for (other, path) in used.iter().filter(|(other, _)| floor(other).is_some_and(|floor| floor < own)) {
+            let _ = writeln!(wrong, "{path}: {module} uses {other}, which is above it");
+        }
+    }
+    assert!(wrong.is_empty(), "\n{wrong}");
+    for module in uses.keys() {
+        assert!(!reaches(&uses, module, module, &mut BTreeSet::new()), "{module} uses itself by a way around");
+    }
+}
+
+fn reaches<'u>(
+    uses: &'u BTreeMap<String, BTreeMap<String, String>>,
+    from: &str,
+    to: &str,
+    seen: &mut BTreeSet<&'u str>,
+) -> bool {
+    let next = uses.get(from).into_iter().flatten();
+    next.into_iter().any(|(module, _)| module == to || (seen.insert(module) && reaches(uses, module, to, seen)))
+}
+
+#[test]
+fn every_module_is_on_the_map_of_the_library() {
+    let map = fs::read_to_string(workspace().join("operator/src/lib.rs")).unwrap();
+    let declared: BTreeSet<&str> =
+        map.lines().filter_map(|line| line.strip_prefix("pub mod ")?.strip_suffix(';')).collect();
+    for module in &declared {
+        assert!(floor(module).is_some(), "{module} has no floor in this test");
+        assert_eq!(map.matches(&format!("//! * [`{module}`]:")).count(), 1, "{module} on the map in lib.rs");
+    }
+    assert!(declared.len() > 3);
+}
+
+/// `imagelist`, `trust` and every `check.rs`, `plan.rs`, `report.rs` know no tokio, no kube client, no clock, no file.
+#[test]
+fn pure_code_is_pure() {
+    const IMPURE: [&str; 16] = [
+        "tokio",
+        "reqwest",
+        "kube::Client",
+        "kube::Api",
+        "kube::client",
+        "kube::runtime",
+        "std::fs",
+        "std::net",
+        "std::process",
+        "std::env",
+        "std::thread",
+        "fs::File",
+        "Timestamp::now",
+        "Zoned::now",
+        "SystemTime",
+        "Instant",
+    ];
+    let pure = |path: &Path| {
+        let shown = shown(path);
+        let whole = ["operator/src/imagelist/", "operator/src/trust/"].iter().any(|folder| shown.starts_with(folder));
+        whole || ["check.rs", "plan.rs", "report.rs"].iter().any(|name| path.ends_with(name))
+    };
+    let mut looked_at = 0;
+    let mut wrong = String::new();
+    for (path, text) in sources("operator/src").into_iter().filter(|(path, _)| pure(path) && !is_test(path)) {
+        looked_at += 1;
+        let code = product_code(&text);
+        for name in IMPURE.iter().filter(|name| code.contains(**name)) {
+            let _ = writeln!(wrong, "{}: {name}", shown(&path));
+        }
+    }
+    assert!(looked_at > 10, "looked at {looked_at} files only");
+    assert!(wrong.is_empty(), "\n{wrong}");
+}
+
+/// A rename or a link is durable only with its directory synced: the volume's module alone makes them.
+#[test]
+fn only_the_cache_moves_files() {
+    let mut seen = 0;
+    for (path, text) in sources("operator/src").into_iter().filter(|(path, _)| !is_test(path)) {
+        let code = product_code(&text);
+        for call in ["fs::rename(", "fs::hard_link(", ".persist("].iter().filter(|call| code.contains(**call)) {
+            assert!(shown(&path).starts_with("operator/src/cache/"), "{}: {call}", shown(&path));
+            seen += 1;
+        }
+    }
+    assert!(seen > 0, "no rename seen at all");
+}
+
+#[test]
+fn files_have_at_most_400_lines_and_functions_40() {
+    let mut wrong = String::new();
+    for (path, text) in ["operator", "tests"].into_iter().flat_map(sources) {
+        let lines = text.lines().count();
+        if lines > 400 {
+            let _ = writeln!(wrong, "{}: {lines} lines", shown(&path));
+        }
+        if is_test(&path) {
+            continue;
+        }
+        for (number, name, length) in functions(&text).into_iter().filter(|(_, _, length)| *length > 40) {
+            let _ = writeln!(wrong, "{}:{number}: {name} has {length} lines", shown(&path));
+        }
+    }
+    assert!(wrong.is_empty(), "\n{wrong}");
+}
+
+/// The functions of formatted code before its unit tests: where each begins, its line, and how many lines it has.
+fn functions(text: &str) -> Vec<(usize, String, usize)> {
+    let before_tests = text.split("\n#[cfg(test)]\nmod tests").next().unwrap_or(text);
+    let lines: Vec<&str> = before_tests.lines().collect();
+    let mut found = Vec::new();
+    for (index, line) in lines.iter().enumerate() {
+        let words = line.trim_start();
+        let begins = words.strip_prefix("pub ").or(words.strip_prefix("pub(crate) ")).unwrap_or(words);
+        let begins = begins.strip_prefix("pub(super) ").unwrap_or(begins);
+        let begins = ["const ", "async "].iter().fold(begins, |rest, word| rest.strip_prefix(word).unwrap_or(rest));
+        if begins.starts_with("fn ") {
+            let end = format!("{}}}", &line[..line.len() - words.len()]);
+            let length = lines[index..].iter().position(|line| *line == end).map_or(1, |offset| offset + 1);
+            found.push((index + 1, words.chars().take(60).collect(), length));
+        }
+    }
+    found
+}
+
+/// Nothing tells on which machine, or from which package mirror, the project was written.
+#[test]
+fn no_file_names_a_machine_or_a_mirror() {
+    let forbidden = [
+        concat!("/tmp", "/wt"),
+        concat!("/wo", "rk/"),
+        concat!("/ro", "ot/"),
+        concat!("/home", "/"),
+        concat!("../", "shared"),
+        concat!("artifact", "ory"),
+        concat!("index.", "crates.io"),
+        concat!("static.", "crates.io"),
+        concat!("proxy.", "golang.org"),
+    ];
+    let mut found = Vec::new();
+    files(&workspace(), &mut found);
+    let mut wrong = String::new();
+    for path in found {
+        let Ok(text) = fs::read_to_string(&path) else { continue };
+        for name in forbidden.iter().filter(|name| text.contains(**name)) {
+            let _ = writeln!(wrong, "{}: {name}", shown(&path));
+        }
+        let lock = if path.ends_with("Cargo.lock") { text.as_str() } else { "" };
+        let index = "source = \"registry+https://github.com/rust-lang/crates.io-index\"";
+        for line in lock.lines().filter(|line| line.starts_with("source = ") && *line != index) {
+            let _ = writeln!(wrong, "{}: {line}", shown(&path));
+        }
+    }
+    assert!(wrong.is_empty(), "\n{wrong}");
+}
+
+/// The small readers above see what they must: else the rules hold because nothing is looked at.
+#[test]
+fn the_rules_see_what_they_forbid() {
+    assert_eq!(named("cache::Volume;"), ["cache"]);
+    assert_eq!(named("{api::{Class, Trust}, cli, trust::accept}; use x::{y}"), ["api", "cli", "trust"]);
+    let code = "use a; // tokio\n#[cfg(test)]\nmod tests {\n    use tokio;\n}\n";
+    assert_eq!(product_code(code), "use a; ");
+    let text = "impl A {\n    pub(super) async fn long() {\n        x\n    }\n}\nfn short() {}\n";
+    let found: Vec<_> = functions(text).into_iter().map(|(line, _, length)| (line, length)).collect();
+    assert_eq!(found, [(2, 3), (6, 1)]);
+    let uses = BTreeMap::from([
+        ("a".to_owned(), BTreeMap::from([("b".to_owned(), String::new())])),
+        ("b".to_owned(), BTreeMap::from([("a".to_owned(), String::new())])),
+    ]);
+    assert!(reaches(&uses, "a", "a", &mut BTreeSet::new()));
+    assert!(super::architecture::uses().contains_key("trust"));
+}
