@@ -56,7 +56,7 @@ pub enum OneError {
         /// What is wrong with it.
         message: String,
     },
-    /// No connection, or it broke. When `sent`, the call may have been carried out.
+    /// No connection, or it broke; in the latter case the call may have been carried out.
     #[error("{method}: no answer from {endpoint}: {message}")]
     Unreachable {
         /// The call.
@@ -65,8 +65,6 @@ pub enum OneError {
         endpoint: String,
         /// What the network said.
         message: String,
-        /// Whether the connection stood, so that the call may have arrived.
-        sent: bool,
     },
     /// No answer in time: the call may have been carried out.
     #[error("{method}: expected an answer from {endpoint} within {} s, found none", after.as_secs())]
@@ -146,11 +144,19 @@ pub enum OneError {
     #[error("the datastore has no room: {0}")]
     NoSpace(String),
     /// The cloud could not read the image's file or URL (0x2000).
-    #[error("the cloud cannot read the image: {0}")]
+    #[error("the cloud cannot read the image (the path must be as its front-end sees it): {0}")]
     Unreadable(String),
     /// The image's state does not allow the call now (0x0800 or 0x2000).
     #[error("not in the image's present state: {0}")]
     WrongState(String),
+    /// The configuration names something the cloud does not have, or does not show us.
+    #[error("expected the cloud to have a {what} named {name:?}, found none")]
+    UnknownName {
+        /// Of what kind.
+        what: &'static str,
+        /// As configured.
+        name: String,
+    },
     /// Anything else.
     #[error("the cloud refused it with code {code}: {text}")]
     Refused {
@@ -206,9 +212,11 @@ impl OneError {
     /// How it is dealt with.
     pub fn class(&self) -> Class {
         match self {
-            Self::Configuration { .. } | Self::Authentication(_) | Self::NotAuthorized(_) | Self::Fault { .. } => {
-                Class::Stalled
-            }
+            Self::Configuration { .. }
+            | Self::Authentication(_)
+            | Self::NotAuthorized(_)
+            | Self::UnknownName { .. }
+            | Self::Fault { .. } => Class::Stalled,
             Self::Locked(_) | Self::NameTaken { .. } | Self::WrongState(_) => Class::Waiting,
             Self::Unreachable { .. }
             | Self::TimedOut { .. }
@@ -229,7 +237,8 @@ impl OneError {
             Self::Authentication(_) | Self::NotAuthorized(_) => Reason::NotAuthorized,
             Self::Locked(_) => Reason::ImageLocked,
             Self::NameTaken { .. } => Reason::NameConflict,
-            Self::WrongState(_) => Reason::Importing,
+            // Gone between reading and writing: the next pass makes it anew.
+            Self::WrongState(_) | Self::NotFound { what: Object::Image, .. } => Reason::Importing,
             Self::Configuration { .. }
             | Self::Unreachable { .. }
             | Self::TimedOut { .. }
@@ -237,22 +246,13 @@ impl OneError {
             | Self::TooLarge { .. }
             | Self::Malformed { .. }
             | Self::Fault { .. } => Reason::CloudUnreachable,
-            Self::Quota(_) | Self::NotFound { .. } | Self::NoSpace(_) | Self::Unreadable(_) | Self::Refused { .. } => {
-                Reason::ImportFailed
-            }
+            Self::Quota(_)
+            | Self::NotFound { .. }
+            | Self::NoSpace(_)
+            | Self::Unreadable(_)
+            | Self::UnknownName { .. }
+            | Self::Refused { .. } => Reason::ImportFailed,
         }
-    }
-
-    /// Whether nothing can have been changed by the call that failed so.
-    pub fn surely_not_done(&self) -> bool {
-        !matches!(
-            self,
-            Self::Unreachable { sent: true, .. }
-                | Self::TimedOut { .. }
-                | Self::NotOpenNebula { .. }
-                | Self::TooLarge { .. }
-                | Self::Malformed { .. }
-        )
     }
 
     /// Whether the whole cloud is out of reach, so that the other images need not be tried.
@@ -313,7 +313,7 @@ mod tests {
                 Reason::ImportFailed,
                 Class::Transient,
             ),
-            (1024, "[x] Error getting image [5].", Reason::ImportFailed, Class::Transient),
+            (1024, "[x] Error getting user [5].", Reason::ImportFailed, Class::Transient),
             (2048, "[x] Not enough space in datastore", Reason::ImportFailed, Class::Transient),
             (2048, "[x] Cannot delete image. There are 1 VMs using it.", Reason::Importing, Class::Waiting),
             (8192, "[x] Could not disable image: Image cannot be in state USED.", Reason::Importing, Class::Waiting),
@@ -328,7 +328,6 @@ mod tests {
         for (code, text, reason, class) in cases {
             let error = OneError::from_failure(Failure { text: text.to_owned(), code, object: None });
             assert_eq!((error.reason(), error.class()), (reason, class), "{text}");
-            assert!(error.surely_not_done());
         }
     }
 }

@@ -95,6 +95,11 @@ impl Template {
         self.0.get(name).map(String::as_str)
     }
 
+    /// Adds all of another, replacing what is there.
+    pub fn extend(&mut self, other: Self) {
+        self.0.extend(other.0);
+    }
+
     /// Only those that differ from what is there.
     #[must_use]
     pub fn changes(&self, present: &BTreeMap<String, String>) -> Self {

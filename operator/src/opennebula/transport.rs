@@ -133,7 +133,7 @@ impl Transport {
 
     fn unreachable(&self, method: &'static str, error: &reqwest::Error) -> OneError {
         let endpoint = self.endpoint.clone();
-        OneError::Unreachable { method, endpoint, message: chain(error), sent: !error.is_connect() }
+        OneError::Unreachable { method, endpoint, message: chain(error) }
     }
 }
 

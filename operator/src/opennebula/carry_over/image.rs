@@ -1,0 +1,243 @@
+//! The plan for one image.
+//!
+//! Three questions, in this order: is the wanted version there? If so, has it the name? If not, what stands in the way
+//! of registering it?
+
+mod chores;
+mod register;
+mod take_over;
+mod withdraw;
+
+use jiff::Timestamp;
+
+use super::attributes::{self, Role};
+use super::names::{refuse_name, retired_name};
+use super::plan::{ImagePlan, Verdict};
+use super::recognise::{Index, Mine, Recognised};
+use super::{Cloud, Metadata, PublishedImage, Record, Reference, Request, Settings, Step, Wanted};
+use crate::opennebula::document::{Image, ImageState, Permissions};
+use crate::opennebula::error::Reason;
+
+/// Everything the plan of one image reads.
+struct Situation<'a> {
+    index: &'a Index<'a>,
+    request: &'a Request,
+    settings: &'a Settings,
+    cloud: &'a Cloud,
+    now: Timestamp,
+    ours: Vec<Mine<'a>>,
+}
+
+/// What an image should become, of the things that belong to the site.
+struct Wish {
+    owner: Reference,
+    group: Reference,
+    permissions: Permissions,
+    enabled: bool,
+    labels: Option<String>,
+}
+
+pub(super) fn plan_image(
+    index: &Index<'_>,
+    request: &Request,
+    settings: &Settings,
+    cloud: &Cloud,
+    now: Timestamp,
+) -> ImagePlan {
+    let Recognised { ours, rival, strangers } = index.recognise(request, settings, cloud);
+    let situation = Situation { index, request, settings, cloud, now, ours };
+    let mut plan = ImagePlan {
+        identifier: request.identifier.clone(),
+        registers: None,
+        steps: Vec::new(),
+        afterwards: Vec::new(),
+        chores: Vec::new(),
+        verdict: Verdict::Retired,
+        record: situation.record(),
+        record_changed: false,
+        retired: situation.ours.iter().filter(|mine| mine.role == Role::Retired).count(),
+        strangers: strangers.iter().map(|image| image.id).collect(),
+    };
+    match &request.wanted {
+        None => situation.withdraw(&mut plan),
+        Some(wanted) => match situation.refusal(rival) {
+            Some(message) => plan.verdict = Verdict::waiting(Reason::NameConflict, message),
+            None => situation.publish(wanted, &mut plan),
+        },
+    }
+    plan.record_changed = plan.record != request.record;
+    plan
+}
+
+impl<'a> Situation<'a> {
+    /// Why nothing may be published under this identifier at all.
+    fn refusal(&self, rival: Option<&Image>) -> Option<String> {
+        let rival = rival.map(|image| {
+            let claim = image.attribute(attributes::OPERATOR);
+            format!("image {} ({}) belongs to the operator {claim:?}", image.id, image.name)
+        });
+        refuse_name(&self.request.identifier).or(rival)
+    }
+
+    fn publish(&self, wanted: &Wanted, plan: &mut ImagePlan) {
+        let version = |mine: &&Mine<'_>| mine.digest == Some(wanted.sha512);
+        let usable = |mine: &&Mine<'_>| mine.image.is_usable();
+        let chosen = self.ours.iter().filter(version).filter(usable).filter(|mine| Self::can_serve(mine));
+        let chosen = chosen.min_by_key(|mine| self.rank(mine)).copied();
+        match chosen {
+            Some(new) if self.is_settled(&new) => self.keep(wanted, &new, plan),
+            Some(new) => self.take_over(wanted, &new, plan),
+            None => {
+                self.restore_name(plan);
+                match self.ours.iter().filter(version).find(|mine| is_upload(mine)).copied() {
+                    Some(upload) => self.wait_for(&upload, plan),
+                    None => self.register(wanted, plan),
+                }
+            }
+        }
+        let current = match plan.verdict {
+            Verdict::Published { id } => Some(id),
+            Verdict::Retired | Verdict::Waiting { .. } => None,
+        };
+        self.tidy(chosen.map(|mine| mine.image.id), current, plan);
+    }
+
+    /// An image out of circulation is taken back only when nothing stands against it.
+    fn can_serve(mine: &Mine<'_>) -> bool {
+        mine.role != Role::Retired || (!mine.image.persistent && mine.image.lock.is_none())
+    }
+
+    /// The lowest serves first: the one with the name, then the least work.
+    fn rank(&self, mine: &Mine<'_>) -> u8 {
+        match mine.role {
+            _ if mine.is_named(&self.request.identifier) => 0,
+            Role::Current => 1,
+            Role::Staged => 2,
+            Role::Registering => 3,
+            Role::Retired => 4,
+        }
+    }
+
+    /// It has the name, and had everything else before it got it.
+    fn is_settled(&self, mine: &Mine<'_>) -> bool {
+        mine.is_named(&self.request.identifier) && matches!(mine.role, Role::Current | Role::Staged)
+    }
+
+    /// The wanted version has the name: what is ours is repaired, what is the site's is left.
+    fn keep(&self, wanted: &Wanted, new: &Mine<'_>, plan: &mut ImagePlan) {
+        plan.verdict = Verdict::Published { id: new.image.id };
+        plan.record.clear_failures();
+        if new.image.lock.is_none() {
+            self.describe(wanted, new.image, None, plan);
+        }
+        for old in self.others(new).filter(|old| old.role != Role::Retired) {
+            if Self::blocked(old).is_none() {
+                plan.retired += 1;
+                plan.afterwards.push(self.retire(old, self.settings.mode));
+            }
+        }
+    }
+
+    /// Attributes that differ from what the list and the role say.
+    fn describe(&self, wanted: &Wanted, image: &Image, labels: Option<&str>, plan: &mut ImagePlan) {
+        let (mut template, absent) = attributes::described(self.request, wanted, self.settings, Role::Current);
+        if let Some(labels) = labels {
+            template.set("LABELS", labels);
+        }
+        let template = template.changes(&image.attributes);
+        if !template.is_empty() {
+            plan.steps.push(Step::Update { id: image.id, template, why: "what it is" });
+        }
+        let names: Vec<_> = absent.into_iter().filter(|name| !image.attribute(name).is_empty()).collect();
+        if !names.is_empty() {
+            plan.steps.push(Step::Empty { id: image.id, names });
+        }
+    }
+
+    /// What is known of this image's copies, for the next pass.
+    fn record(&self) -> Record {
+        let mut record = self.request.record.clone();
+        let entry = |mine: &Mine<'_>| {
+            let registered = Some(mine.image.registered);
+            mine.digest.map(|sha512| PublishedImage { id: mine.image.id, registered, sha512 })
+        };
+        record.images = self.ours.iter().filter_map(entry).collect();
+        record.images.sort_by_key(|entry| entry.id);
+        // Only of an image that has the name: under any other one its metadata may be ours and not the site's.
+        let named = self.ours.iter().find(|mine| self.is_settled(mine));
+        let metadata = named.map(|mine| Metadata::of(mine.image));
+        if metadata.is_some() && metadata != record.metadata {
+            record.metadata = metadata;
+            record.seen = Some(self.now);
+        }
+        record
+    }
+
+    /// All images of ours but this one.
+    fn others(&self, new: &Mine<'_>) -> impl Iterator<Item = &Mine<'a>> {
+        let (id, identifier) = (new.image.id, &self.request.identifier);
+        self.ours
+            .iter()
+            .filter(move |mine| mine.image.id != id)
+            .filter(move |mine| mine.is_live(identifier) || mine.role == Role::Retired)
+    }
+
+    /// The image in circulation: the one with the name, else the newest that had it.
+    fn old(&self, new: Option<&Mine<'_>>) -> Option<&Mine<'a>> {
+        let identifier = &self.request.identifier;
+        let live = || {
+            let other = move |mine: &&Mine<'_>| new.is_none_or(|new| new.image.id != mine.image.id);
+            self.ours.iter().filter(other).filter(|mine| mine.is_live(identifier))
+        };
+        live().find(|mine| mine.is_named(identifier)).or_else(|| live().next())
+    }
+
+    /// What keeps us from touching an image that is in circulation.
+    fn blocked(mine: &Mine<'_>) -> Option<Verdict> {
+        let Image { id, name, uname, .. } = mine.image;
+        if let Some(lock) = mine.image.lock {
+            let message =
+                format!("image {id} ({name}) was locked by user {}; unlock it to let the update go on", lock.owner);
+            return Some(Verdict::waiting(Reason::ImageLocked, message));
+        }
+        mine.image.persistent.then(|| {
+            let message = format!("image {id} ({name} of {uname}) is persistent and holds users' data; make it non-persistent or rename it");
+            Verdict::waiting(Reason::ImagePersistent, message)
+        })
+    }
+
+    /// Why this owner cannot have an image of this name: somebody else's holds it.
+    fn conflict(&self, name: &str, owner: &Reference) -> Option<Verdict> {
+        let ours = |image: &Image| self.ours.iter().any(|mine| mine.image.id == image.id);
+        let holder = self.index.named(name).iter().find(|image| owner.is(image.uid, &image.uname) && !ours(image))?;
+        let Image { id, uname, .. } = holder;
+        Some(if holder.state == ImageState::Delete {
+            Verdict::waiting(Reason::Importing, format!("image {id}, which has the name {name}, is being removed"))
+        } else {
+            let message =
+                format!("image {id} of {uname} has the name {name} and is not ours; rename it, or let it be adopted");
+            Verdict::waiting(Reason::NameConflict, message)
+        })
+    }
+
+    /// A name for an image that goes out of circulation; no image of the pool has it, whoever owns it.
+    fn retired_name(&self, mine: &Mine<'_>) -> String {
+        // Two of one image in one pass must differ: their place among ours moves the second.
+        let place = self.ours.iter().position(|other| other.image.id == mine.image.id).unwrap_or_default();
+        let moved = |seconds: usize| {
+            let pause = jiff::SignedDuration::from_secs(i64::try_from(seconds).unwrap_or_default());
+            retired_name(&self.request.identifier, self.now.checked_add(pause).unwrap_or(self.now))
+        };
+        let step = self.ours.len().max(1);
+        let mut seconds = place;
+        while !self.index.named(&moved(seconds)).is_empty() {
+            seconds += step;
+        }
+        moved(seconds)
+    }
+}
+
+/// An image that was registered and is no image yet, or never will be.
+fn is_upload(mine: &Mine<'_>) -> bool {
+    matches!(mine.role, Role::Staged | Role::Registering) && !mine.image.is_usable()
+}

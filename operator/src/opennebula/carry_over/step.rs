@@ -1,0 +1,102 @@
+//! One call that changes something.
+
+use std::fmt;
+
+use super::Reference;
+use crate::opennebula::document::Permissions;
+use crate::opennebula::template::Template;
+
+/// A change. Each is safe to repeat but `Allocate`, whose name the cloud keeps unique.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Step {
+    /// Register an image (`one.image.allocate`).
+    Allocate {
+        /// Its name, which the template holds too.
+        name: String,
+        /// All attributes.
+        template: Template,
+    },
+    /// Add or replace attributes (`one.image.update`, append).
+    Update {
+        /// The image.
+        id: u32,
+        /// What is written.
+        template: Template,
+        /// What for.
+        why: &'static str,
+    },
+    /// Empty attributes of ours that the list no longer has.
+    Empty {
+        /// The image.
+        id: u32,
+        /// Which.
+        names: Vec<&'static str>,
+    },
+    /// `one.image.chmod`.
+    Chmod {
+        /// The image.
+        id: u32,
+        /// All nine bits.
+        permissions: Permissions,
+    },
+    /// `one.image.chown`; none stays as it is.
+    Chown {
+        /// The image.
+        id: u32,
+        /// Its new owner.
+        owner: Option<Reference>,
+        /// Its new group.
+        group: Option<Reference>,
+    },
+    /// `one.image.rename`.
+    Rename {
+        /// The image.
+        id: u32,
+        /// Its new name.
+        name: String,
+    },
+    /// `one.image.enable` with true.
+    Enable {
+        /// The image.
+        id: u32,
+    },
+    /// `one.image.enable` with false.
+    Disable {
+        /// The image.
+        id: u32,
+    },
+    /// `one.image.delete`.
+    Delete {
+        /// The image.
+        id: u32,
+        /// Even while it is being copied.
+        force: bool,
+        /// What for.
+        why: &'static str,
+    },
+}
+
+impl fmt::Display for Step {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Allocate { name, template } => {
+                write!(f, "register {name} from {}", template.get("PATH").unwrap_or_default())
+            }
+            Self::Update { id, template, why } => {
+                let names: Vec<_> = template.iter().map(|(name, _)| name).collect();
+                write!(f, "update {id}: {why} ({})", names.join(", "))
+            }
+            Self::Empty { id, names } => write!(f, "empty {id}: {}", names.join(", ")),
+            Self::Chmod { id, permissions } => write!(f, "chmod {id} {permissions}"),
+            Self::Chown { id, owner, group } => {
+                let text =
+                    |reference: &Option<Reference>| reference.as_ref().map_or("-".to_owned(), Reference::to_string);
+                write!(f, "chown {id} {}:{}", text(owner), text(group))
+            }
+            Self::Rename { id, name } => write!(f, "rename {id} to {name}"),
+            Self::Enable { id } => write!(f, "enable {id}"),
+            Self::Disable { id } => write!(f, "disable {id}"),
+            Self::Delete { id, force, why } => write!(f, "delete {id}{}: {why}", if *force { " by force" } else { "" }),
+        }
+    }
+}
