@@ -1,8 +1,171 @@
-//! May this list replace the one in force?
+//! May this list replace the one in force? An ordered list of small functions, one rule each.
 
-use super::{AcceptRequest, Acceptance, VerifiedList};
+use std::cmp::Ordering;
+
+use jiff::SignedDuration;
+
+use super::{
+    AcceptRequest, Acceptance, AcceptedList, Check, DistinguishedName, Refusal, RefusalReason, Rule, SignerName,
+    VerifiedList,
+};
+use crate::imagelist::NamedEndorser;
+
+/// How far a publisher's clock may be ahead of ours.
+const SKEW: SignedDuration = SignedDuration::from_mins(5);
+
+/// What a rule found when it is not broken.
+enum Finding {
+    Holds(String),
+    NotAsked(String),
+}
+
+type RuleFunction = fn(&VerifiedList, &AcceptRequest<'_>) -> Result<Finding, Refusal>;
+
+/// The rules, in the order in which they are asked; the first that is broken is the refusal.
+const RULES: [(Rule, RuleFunction); 7] = [
+    (Rule::NamedEndorser, names_its_signers),
+    (Rule::Identifier, keeps_its_identifier),
+    (Rule::Created, is_not_from_the_future),
+    (Rule::Expires, has_not_expired),
+    (Rule::Age, is_not_stale),
+    (Rule::Version, does_not_roll_back),
+    (Rule::Replay, is_not_replayed),
+];
 
 /// Judges whether a verified list may replace the one in force.
-pub fn accept(_list: VerifiedList, _request: &AcceptRequest<'_>) -> Acceptance {
-    todo!()
+pub fn accept(list: VerifiedList, request: &AcceptRequest<'_>) -> Acceptance {
+    let mut checks = Vec::new();
+    for (rule, holds) in RULES {
+        match holds(&list, request) {
+            Ok(Finding::Holds(found)) => checks.push(Check::passed(rule, found)),
+            Ok(Finding::NotAsked(why)) => checks.push(Check::not_asked(rule, why)),
+            Err(refusal) => {
+                checks.push(Check::failed(rule, refusal.to_string()));
+                return Acceptance { checks, outcome: Err(refusal) };
+            }
+        }
+    }
+    Acceptance { checks, outcome: Ok(AcceptedList { verified: list, accepted: request.now }) }
+}
+
+/// `hv:dn` and `hv:ca` of `hv:endorser` are the signer's subject and issuer (HEPiX image list format). Where more than
+/// one endorsement is required, everyone whom the list names must have signed.
+fn names_its_signers(verified: &VerifiedList, _: &AcceptRequest<'_>) -> Result<Finding, Refusal> {
+    let named = &verified.list.endorsers;
+    let signed = |endorser: &NamedEndorser| verified.names.iter().any(|signer| is_named(endorser, signer));
+    let absent = named.iter().find(|endorser| !signed(endorser));
+    let nobody = !named.iter().any(signed);
+    let Some(absent) = absent.filter(|_| nobody || verified.required > 1) else {
+        return Ok(Finding::Holds(verified.signers.iter().map(|s| s.subject.as_str()).collect::<Vec<_>>().join(", ")));
+    };
+    let signers: Vec<String> =
+        verified.signers.iter().map(|s| format!("{} (issuer {})", s.subject, s.issuer)).collect();
+    let message = format!(
+        "expected the signer {} to be named, found hv:dn {} and hv:ca {}",
+        signers.join(", "),
+        absent.subject,
+        absent.issuer
+    );
+    let subject = verified.signers.first().map(|signer| signer.subject.clone()).unwrap_or_default();
+    Err(Refusal::new(RefusalReason::EndorserMismatch, message).about(subject, 0))
+}
+
+/// Names are compared as lists of RDNs; a text that is no name names nobody.
+fn is_named(endorser: &NamedEndorser, signer: &SignerName) -> bool {
+    let is = |text: &str, name: &DistinguishedName| text.parse::<DistinguishedName>().is_ok_and(|read| read == *name);
+    is(&endorser.subject, &signer.subject) && is(&endorser.issuer, &signer.issuer)
+}
+
+/// `dc:identifier` is the one that the subscription is pinned to, or else the one of the list in force.
+fn keeps_its_identifier(verified: &VerifiedList, request: &AcceptRequest<'_>) -> Result<Finding, Refusal> {
+    let found = &verified.list.identifier;
+    let expected = request.identifier.or(request.last.map(|last| &last.identifier));
+    match expected {
+        None => Ok(Finding::NotAsked(format!("{found}, no identifier is expected yet"))),
+        Some(expected) if expected == found => Ok(Finding::Holds(found.to_string())),
+        Some(expected) => {
+            let message = format!("expected dc:identifier {expected}, found {found}");
+            Err(Refusal::new(RefusalReason::IdentifierMismatch, message))
+        }
+    }
+}
+
+/// A list is valid from `dc:date:created` (HEPiX image list format), with some patience for clocks.
+fn is_not_from_the_future(verified: &VerifiedList, request: &AcceptRequest<'_>) -> Result<Finding, Refusal> {
+    let created = verified.list.created;
+    if created.duration_since(request.now) > SKEW {
+        let message = format!("expected a list created before {}, found dc:date:created {created}", request.now);
+        return Err(Refusal::new(RefusalReason::CreatedInFuture, message));
+    }
+    Ok(Finding::Holds(created.to_string()))
+}
+
+/// A list is valid until `dc:date:expires` (HEPiX image list format).
+fn has_not_expired(verified: &VerifiedList, request: &AcceptRequest<'_>) -> Result<Finding, Refusal> {
+    let expires = verified.list.expires;
+    if expires <= request.now {
+        let message = format!("expected a list valid at {}, found dc:date:expires {expires}", request.now);
+        return Err(Refusal::new(RefusalReason::ListExpired, message));
+    }
+    Ok(Finding::Holds(expires.to_string()))
+}
+
+/// `verify.maxListAge`: the site's own bound on the age of a list.
+fn is_not_stale(verified: &VerifiedList, request: &AcceptRequest<'_>) -> Result<Finding, Refusal> {
+    let Some(most) = request.max_list_age else { return Ok(Finding::NotAsked("no greatest age is set".to_owned())) };
+    let age = request.now.duration_since(verified.list.created);
+    if age >= most {
+        let message = format!(
+            "expected a list younger than {most:#}, found dc:date:created {} ({age:#} ago)",
+            verified.list.created
+        );
+        return Err(Refusal::new(RefusalReason::ListStale, message));
+    }
+    Ok(Finding::Holds(format!("{age:#} of {most:#}")))
+}
+
+/// `hv:version` never goes back (vmcatcher: `new version is older`), unless a person takes this very message.
+fn does_not_roll_back(verified: &VerifiedList, request: &AcceptRequest<'_>) -> Result<Finding, Refusal> {
+    let found = &verified.list.version;
+    let Some(last) = comparable(verified, request) else {
+        return Ok(Finding::NotAsked(format!("{found}, the first one")));
+    };
+    if found.compare(&last.version) != Ordering::Less {
+        return Ok(Finding::Holds(format!("{found} after {}", last.version)));
+    }
+    if is_taken_by_a_person(verified, request) {
+        return Ok(Finding::Holds(format!("{found} after {}, taken by acceptList", last.version)));
+    }
+    let message = format!("expected hv:version {} or newer, found {found}", last.version);
+    Err(Refusal::new(RefusalReason::VersionRollback, message))
+}
+
+/// The original accepted an older signed list again as long as its version was the same. Here a message of the same
+/// version must not be older, and must be newer where it says something else; a message of a higher version must not
+/// have been created before the one in force (it can only be one from before a person's `acceptList`).
+fn is_not_replayed(verified: &VerifiedList, request: &AcceptRequest<'_>) -> Result<Finding, Refusal> {
+    let created = verified.list.created;
+    let Some(last) = comparable(verified, request) else { return Ok(Finding::NotAsked("the first one".to_owned())) };
+    let same_version = verified.list.version.compare(&last.version) == Ordering::Equal;
+    let other_text = verified.payload != last.payload;
+    let older = created < last.created || (same_version && other_text && created == last.created);
+    if !older || is_taken_by_a_person(verified, request) {
+        return Ok(Finding::Holds(if other_text { format!("created {created}") } else { "the same list".to_owned() }));
+    }
+    let message = format!(
+        "expected a list created after {}, found dc:date:created {created} with {} text",
+        last.created,
+        if other_text { "another" } else { "the same" }
+    );
+    Err(Refusal::new(RefusalReason::Replay, message))
+}
+
+/// The list in force, where it is the same list: another one's versions say nothing.
+fn comparable<'a>(verified: &VerifiedList, request: &AcceptRequest<'a>) -> Option<&'a super::LastAccepted> {
+    request.last.filter(|last| last.identifier == verified.list.identifier)
+}
+
+/// `verify.acceptList` names this message by its digest.
+fn is_taken_by_a_person(verified: &VerifiedList, request: &AcceptRequest<'_>) -> bool {
+    request.accept_list == Some(verified.message)
 }

@@ -1,12 +1,31 @@
 //! The certificates that paths may end in, and their CRLs.
 
-/// Trust anchors and CRLs, parsed once. Shared as `Arc<Anchors>`.
+use std::collections::{BTreeMap, BTreeSet};
+
+use openssl::x509::X509;
+
+use super::certificate::Certificate;
+use super::crl::Crl;
+use super::{DistinguishedName, Sha256Digest};
+
+/// The largest file that is looked at, in bytes; the largest CRLs of the field have 20 MiB.
+const LARGEST_FILE: usize = 128 << 20;
+
+/// Trust anchors and CRLs, parsed once. Shared as `Arc<Anchors>`; a CRL's signature is checked once a key.
 #[derive(Debug, Default)]
-pub struct Anchors {}
+pub struct Anchors {
+    authorities: Vec<Certificate>,
+    /// By the issuer's folded name.
+    crls: BTreeMap<String, Vec<Crl>>,
+}
 
 /// Gathers anchors from bytes; a file that cannot be read costs only itself.
 #[derive(Debug, Default)]
-pub struct AnchorsBuilder {}
+pub struct AnchorsBuilder {
+    authorities: Vec<Certificate>,
+    seen: BTreeSet<Sha256Digest>,
+    crls: BTreeMap<String, Vec<Crl>>,
+}
 
 /// Why bytes hold no trust anchor or no CRL.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -15,7 +34,7 @@ pub enum AnchorError {
     #[error("expected certificates in PEM or DER, found {0}")]
     NoCertificate(String),
     /// Not a CRL that can be used.
-    #[error("expected a CRL in PEM or DER, found {0}")]
+    #[error("expected CRLs in PEM or DER, found {0}")]
     NoCrl(String),
 }
 
@@ -24,21 +43,104 @@ impl Anchors {
     pub fn builder() -> AnchorsBuilder {
         AnchorsBuilder::default()
     }
+
+    /// How many trust anchors there are.
+    pub fn count(&self) -> usize {
+        self.authorities.len()
+    }
+
+    /// How many CRLs there are.
+    pub fn crl_count(&self) -> usize {
+        self.crls.values().map(Vec::len).sum()
+    }
+
+    pub(super) fn authorities(&self) -> &[Certificate] {
+        &self.authorities
+    }
+
+    /// The CRLs that name this issuer, in no order.
+    pub(super) fn crls_of(&self, issuer: &DistinguishedName) -> &[Crl] {
+        self.crls.get(&issuer.folded()).map_or(&[], Vec::as_slice)
+    }
 }
 
 impl AnchorsBuilder {
-    /// Adds all certificates of a file, PEM or DER; gives how many.
-    pub fn add_certificates(&mut self, _bytes: &[u8]) -> Result<usize, AnchorError> {
-        todo!()
+    /// Adds all certificates of a file, PEM or DER; gives how many were not there yet. One that cannot be read is an
+    /// error, and the others of the file are added all the same.
+    pub fn add_certificates(&mut self, bytes: &[u8]) -> Result<usize, AnchorError> {
+        let refused = |why: &dyn ToString| AnchorError::NoCertificate(why.to_string());
+        if bytes.len() > LARGEST_FILE {
+            return Err(refused(&format!("{} bytes", bytes.len())));
+        }
+        let found = match bytes.first() {
+            Some(0x30) => X509::from_der(bytes).map(|certificate| vec![certificate]),
+            _ => X509::stack_from_pem(bytes),
+        };
+        let found = found.map_err(|_| refused(&describe(bytes)))?;
+        if found.is_empty() {
+            return Err(refused(&describe(bytes)));
+        }
+        let before = self.authorities.len();
+        let mut bad = None;
+        for read in found.into_iter().map(Certificate::from_x509) {
+            match read {
+                Ok(certificate) if self.seen.insert(certificate.digest) => self.authorities.push(certificate),
+                Ok(_) => {}
+                Err(error) => bad = Some(error),
+            }
+        }
+        bad.map_or(Ok(self.authorities.len() - before), |error| Err(refused(&error)))
     }
 
-    /// Adds all CRLs of a file, PEM or DER; gives how many.
-    pub fn add_crls(&mut self, _bytes: &[u8]) -> Result<usize, AnchorError> {
-        todo!()
+    /// Adds all CRLs of a file, PEM or DER; gives how many. The same file under a second name adds none.
+    pub fn add_crls(&mut self, bytes: &[u8]) -> Result<usize, AnchorError> {
+        if bytes.len() > LARGEST_FILE {
+            return Err(AnchorError::NoCrl(format!("{} bytes", bytes.len())));
+        }
+        if !self.seen.insert(Sha256Digest::of(bytes)) {
+            return Ok(0);
+        }
+        let found = match bytes.first() {
+            Some(0x30) => vec![bytes.to_vec()],
+            _ => pem_blocks(bytes, "X509 CRL").ok_or_else(|| AnchorError::NoCrl(describe(bytes)))?,
+        };
+        let read: Result<Vec<_>, _> = found.into_iter().map(Crl::from_der).collect();
+        let read = read.map_err(AnchorError::NoCrl)?;
+        let count = read.len();
+        for crl in read {
+            self.crls.entry(crl.issuer().folded()).or_default().push(crl);
+        }
+        Ok(count)
     }
 
     /// The anchors, ready for use.
     pub fn build(self) -> Anchors {
-        todo!()
+        Anchors { authorities: self.authorities, crls: self.crls }
+    }
+}
+
+/// The DER of each PEM block (RFC 7468) of this label; `None` where there is none or one is broken.
+pub(super) fn pem_blocks(bytes: &[u8], label: &str) -> Option<Vec<Vec<u8>>> {
+    use base64::Engine as _;
+    let text = std::str::from_utf8(bytes).ok()?;
+    let (begin, end) = (format!("-----BEGIN {label}-----"), format!("-----END {label}-----"));
+    let mut blocks = Vec::new();
+    let mut rest = text;
+    while let Some((_, after)) = rest.split_once(&begin) {
+        let (body, tail) = after.split_once(&end)?;
+        let digits: Vec<u8> = body.bytes().filter(|c| !c.is_ascii_whitespace()).collect();
+        blocks.push(base64::engine::general_purpose::STANDARD.decode(digits).ok()?);
+        rest = tail;
+    }
+    (!blocks.is_empty()).then_some(blocks)
+}
+
+/// What a file looks like, in a few words.
+fn describe(bytes: &[u8]) -> String {
+    match bytes.first() {
+        None => "an empty file".to_owned(),
+        Some(0x30) => "DER of another kind".to_owned(),
+        Some(_) if bytes.starts_with(b"-----BEGIN") => "PEM of another kind, or broken".to_owned(),
+        Some(_) => format!("{} bytes of another kind", bytes.len()),
     }
 }

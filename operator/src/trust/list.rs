@@ -7,7 +7,8 @@ use super::{Check, Refusal, Sha256Digest};
 use crate::imagelist::{ImageId, ImageList, ListVersion};
 
 /// Who signed, as it was verified.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
 pub struct Signer {
     /// The `Endorser` that it was counted for; `None` where nobody asked.
     pub endorser: Option<String>,
@@ -50,10 +51,13 @@ pub struct LastAccepted {
     pub version: ListVersion,
     /// `dc:date:created`.
     pub created: Timestamp,
-    /// SHA-256 of the payload: the bytes that were signed.
+    /// SHA-256 of the payload; see [`VerifiedList::payload_digest`].
     pub payload: Sha256Digest,
     /// When it was accepted. The signer's certificate dates are judged at this time.
     pub accepted: Timestamp,
+    /// Who signed it, each counted once: whether a later revocation is of one of these decides what becomes of it.
+    #[serde(default)]
+    pub signers: Vec<Signer>,
 }
 
 /// What `accept` is asked.
@@ -118,7 +122,8 @@ impl VerifiedList {
         self.message
     }
 
-    /// SHA-256 of the payload: the bytes that were signed.
+    /// SHA-256 of the list's JSON text as it was signed, without white space around it and with LF line ends: the
+    /// same list signed again in another S/MIME form is the same payload.
     pub fn payload_digest(&self) -> Sha256Digest {
         self.payload
     }
@@ -140,7 +145,7 @@ impl AcceptedList {
         self.verified.message
     }
 
-    /// SHA-256 of the payload: the bytes that were signed.
+    /// SHA-256 of the payload; see [`VerifiedList::payload_digest`].
     pub fn payload_digest(&self) -> Sha256Digest {
         self.verified.payload
     }
@@ -158,6 +163,7 @@ impl AcceptedList {
             created: self.list().created,
             payload: self.verified.payload,
             accepted: self.accepted,
+            signers: self.verified.signers.clone(),
         }
     }
 }

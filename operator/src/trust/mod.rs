@@ -4,17 +4,24 @@
 //! asks the CRLs, finds the endorser, and reads the list. [`accept`] asks whether the list may replace the one in force.
 //! [`standing`] verifies the list in force again on each pass. Each gives its checks, in order, for people to read.
 
-#![allow(dead_code)]
-
 mod accept;
 mod anchors;
+mod certificate;
+mod chain;
 mod check;
+mod cms;
+mod crl;
 mod digest;
+mod endorsement;
 mod list;
+mod message;
+mod mime;
 mod name;
 mod policy;
 mod refusal;
+mod revocation;
 mod standing;
+mod tlv;
 mod verify;
 
 pub use accept::accept;
@@ -22,6 +29,7 @@ pub use anchors::{AnchorError, Anchors, AnchorsBuilder};
 pub use check::{Check, CheckResult, Rule};
 pub use digest::{Sha256Digest, Sha256DigestError};
 pub use list::{AcceptRequest, Acceptance, AcceptedList, LastAccepted, Signer, Standing, Verification, VerifiedList};
+pub use message::SignedMessage;
 pub use name::{DistinguishedName, NameError};
 pub use policy::{
     Credential, CredentialKind, CrlPolicy, DigestPolicy, EndorserPolicy, EndorserRule, Purpose, SignerName, TrustLevel,

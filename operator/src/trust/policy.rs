@@ -90,6 +90,16 @@ pub struct EndorserRule {
     pub credentials: Vec<Credential>,
 }
 
+impl EndorserRule {
+    /// The credentials that this endorser calls revoked: all of them where it is revoked itself. They are revoked for
+    /// every endorser of the namespace; see [`VerifyRequest::revoked`].
+    pub fn revoked_credentials(&self) -> impl Iterator<Item = &CredentialKind> {
+        let revoked =
+            |credential: &&Credential| self.trust == TrustLevel::Revoked || credential.trust == TrustLevel::Revoked;
+        self.credentials.iter().filter(revoked).map(|credential| &credential.kind)
+    }
+}
+
 /// Who must have signed.
 #[derive(Debug, Clone, Copy)]
 pub enum EndorserPolicy<'a> {

@@ -1,8 +1,106 @@
 //! Is this message signed by someone we believe?
 
-use super::{Verification, VerifyRequest};
+use super::endorsement::{self, Judgement, Times};
+use super::message::{ProvenMessage, SignedMessage};
+use super::{
+    Check, EndorserPolicy, Refusal, RefusalReason, Rule, Sha256Digest, Verification, VerifiedList, VerifyRequest,
+};
+use crate::imagelist::ImageList;
 
-/// Takes a message apart and proves who signed it.
-pub fn verify(_message: &[u8], _request: &VerifyRequest<'_>) -> Verification {
-    todo!()
+/// Takes a message apart and proves who signed it, in this order: message, signatures, digests, paths, revocation,
+/// endorsers, and the list in it. The first rule that is broken is the refusal. A signature that does not fit refuses
+/// the message; a signer whom nobody trusts beside one who is trusted does not.
+pub fn verify(message: &[u8], request: &VerifyRequest<'_>) -> Verification {
+    let mut checks = Vec::new();
+    let outcome = steps(message, request, &mut checks);
+    Verification { checks, outcome }
+}
+
+fn steps(message: &[u8], request: &VerifyRequest<'_>, checks: &mut Vec<Check>) -> Result<VerifiedList, Refusal> {
+    let proven = prove(message, checks)?;
+    let groups = endorsement::judge(&proven.signers, request, Times { path: request.at, crls: request.at });
+    endorsement::tell(&groups, checks);
+    let required = request.policy.required();
+    let counted = endorsement::assign(&groups);
+    if counted.len() < required {
+        let refusal = endorsement::missing(&groups, &counted, required);
+        if refusal.reason == RefusalReason::EndorsementsMissing {
+            checks.push(Check::failed(Rule::Endorsements, refusal.message.clone()));
+        }
+        return Err(refusal);
+    }
+    if let EndorserPolicy::Enforce { .. } = request.policy {
+        checks.push(Check::passed(Rule::Endorsements, format!("{} of {required}", counted.len())));
+    }
+    let payload = shape(&proven, checks)?;
+    Ok(payload.verified(&counted, required, message))
+}
+
+/// A list that was read, before it is bound to its signers.
+pub(super) struct Payload {
+    pub(super) list: ImageList,
+    pub(super) digest: Sha256Digest,
+}
+
+impl Payload {
+    pub(super) fn verified(self, counted: &[&Judgement<'_>], required: usize, message: &[u8]) -> VerifiedList {
+        VerifiedList {
+            list: self.list,
+            signers: counted.iter().map(|judgement| judgement.signer()).collect(),
+            names: counted.iter().map(|judgement| judgement.name()).collect(),
+            required,
+            message: Sha256Digest::of(message),
+            payload: self.digest,
+        }
+    }
+}
+
+impl EndorserPolicy<'_> {
+    /// How many different endorsers must have signed.
+    pub(super) fn required(&self) -> usize {
+        match self {
+            Self::Enforce { required, .. } => required.get(),
+            Self::AutoEndorse { .. } | Self::NotAsked { .. } => 1,
+        }
+    }
+}
+
+fn prove(message: &[u8], checks: &mut Vec<Check>) -> Result<ProvenMessage, Refusal> {
+    let told = |rule, refusal: Refusal, checks: &mut Vec<Check>| {
+        checks.push(Check::failed(rule, format!("{}: {}", refusal.reason, refusal.message)));
+        refusal
+    };
+    let read = SignedMessage::read(message).map_err(|refusal| told(Rule::Message, refusal, checks))?;
+    checks.push(Check::passed(Rule::Message, read.described()));
+    let proven = read.prove().map_err(|refusal| told(Rule::Signature, refusal, checks))?;
+    for signer in &proven.signers {
+        checks.push(Check::passed(Rule::Signature, format!("by {}", signer.certificate.shown())));
+    }
+    Ok(proven)
+}
+
+/// Reads the list out of the text that was signed.
+fn shape(proven: &ProvenMessage, checks: &mut Vec<Check>) -> Result<Payload, Refusal> {
+    read_payload(proven).inspect_err(|refusal| checks.push(Check::failed(Rule::Shape, refusal.to_string()))).inspect(
+        |payload| {
+            let list = &payload.list;
+            let found = format!(
+                "{}, version {}, {} images, {} refused",
+                list.identifier,
+                list.version,
+                list.images.len(),
+                list.refused.len()
+            );
+            checks.push(Check::passed(Rule::Shape, found));
+        },
+    )
+}
+
+/// The list in the text that was signed, and the digest of its JSON.
+pub(super) fn read_payload(proven: &ProvenMessage) -> Result<Payload, Refusal> {
+    let json = proven.payload()?;
+    let list = ImageList::parse(json).map_err(|error| Refusal::new(RefusalReason::ListMalformed, error.to_string()))?;
+    let mut lines = json.trim_ascii().to_vec();
+    lines.retain(|byte| *byte != b'\r');
+    Ok(Payload { list, digest: Sha256Digest::of(&lines) })
 }

@@ -1,0 +1,188 @@
+//! A certificate, read once by OpenSSL (for paths and signatures) and once as DER (for names and extensions).
+
+use const_oid::ObjectIdentifier;
+use const_oid::db::rfc5280;
+use der::Decode;
+use jiff::Timestamp;
+use openssl::x509::X509;
+use x509_cert::ext::pkix::{BasicConstraints, CrlDistributionPoints, ExtendedKeyUsage, KeyUsage, SubjectKeyIdentifier};
+use x509_cert::time::Time;
+
+use super::tlv::{self, Reader};
+use super::{DistinguishedName, Sha256Digest};
+
+/// RFC 3820 `proxyCertInfo`, and the number its drafts used.
+const PROXY_INFORMATION: [ObjectIdentifier; 2] =
+    [ObjectIdentifier::new_unwrap("1.3.6.1.5.5.7.1.14"), ObjectIdentifier::new_unwrap("1.3.6.1.4.1.3536.1.222")];
+
+/// A certificate (RFC 5280) with what the rules ask of it.
+#[derive(Debug, Clone)]
+pub(super) struct Certificate {
+    /// For OpenSSL.
+    pub(super) x509: X509,
+    /// SHA-256 of its DER.
+    pub(super) digest: Sha256Digest,
+    pub(super) subject: DistinguishedName,
+    pub(super) issuer: DistinguishedName,
+    /// The contents octets of the serial number, without leading zeros.
+    pub(super) serial: Vec<u8>,
+    pub(super) not_after: Timestamp,
+    /// The issuer's name in DER, as a signer identifier repeats it.
+    pub(super) issuer_der: Vec<u8>,
+    pub(super) subject_key_id: Option<Vec<u8>>,
+    /// SHA-256 of the public key's DER: the same key under two names is one signer.
+    pub(super) key: Sha256Digest,
+    /// Whether it may sign CRLs and texts: all bits where there is no key usage.
+    key_usage: Option<KeyUsage>,
+    pub(super) extended_key_usage: Vec<ObjectIdentifier>,
+    pub(super) has_extended_key_usage: bool,
+    /// The signature algorithm that its issuer used.
+    pub(super) signature_algorithm: ObjectIdentifier,
+    pub(super) crl_points: Option<CrlDistributionPoints>,
+    pub(super) is_authority: bool,
+    proxy_extension: bool,
+}
+
+/// A certificate that cannot be read; the text says why.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{0}")]
+pub(super) struct CertificateError(String);
+
+impl Certificate {
+    /// Reads DER.
+    pub(super) fn from_der(bytes: &[u8]) -> Result<Self, CertificateError> {
+        let x509 = X509::from_der(bytes).map_err(|_| CertificateError("no X.509 certificate".to_owned()))?;
+        Self::read(x509, bytes).map_err(|error| CertificateError(format!("a certificate that is not DER: {error}")))
+    }
+
+    /// Takes what OpenSSL already read.
+    pub(super) fn from_x509(x509: X509) -> Result<Self, CertificateError> {
+        let bytes = x509.to_der().map_err(|_| CertificateError("no X.509 certificate".to_owned()))?;
+        Self::read(x509, &bytes).map_err(|error| CertificateError(format!("a certificate that is not DER: {error}")))
+    }
+
+    fn read(x509: X509, bytes: &[u8]) -> Result<Self, der::Error> {
+        let whole = x509_cert::Certificate::from_der(bytes)?;
+        let exact = ExactParts::of(bytes).ok_or(der::ErrorKind::Failed)?;
+        let inner = &whole.tbs_certificate;
+        let key_id: Option<SubjectKeyIdentifier> = find(inner, &rfc5280::ID_CE_SUBJECT_KEY_IDENTIFIER)?;
+        let usage: Option<ExtendedKeyUsage> = find(inner, &rfc5280::ID_CE_EXT_KEY_USAGE)?;
+        let constraints: Option<BasicConstraints> = find(inner, &rfc5280::ID_CE_BASIC_CONSTRAINTS)?;
+        let extensions = inner.extensions.as_deref().unwrap_or_default();
+        Ok(Self {
+            x509,
+            digest: Sha256Digest::of(bytes),
+            subject: DistinguishedName::from_rdns(&inner.subject),
+            issuer: DistinguishedName::from_rdns(&inner.issuer),
+            serial: without_leading_zeros(exact.serial).to_vec(),
+            not_after: timestamp(inner.validity.not_after),
+            issuer_der: exact.issuer.to_vec(),
+            subject_key_id: key_id.map(|id| id.0.into_bytes()),
+            key: Sha256Digest::of(exact.key),
+            key_usage: find(inner, &rfc5280::ID_CE_KEY_USAGE)?,
+            has_extended_key_usage: usage.is_some(),
+            extended_key_usage: usage.map(|usage| usage.0).unwrap_or_default(),
+            signature_algorithm: whole.signature_algorithm.oid,
+            crl_points: find(inner, &rfc5280::ID_CE_CRL_DISTRIBUTION_POINTS)?,
+            is_authority: constraints.is_some_and(|constraints| constraints.ca),
+            proxy_extension: extensions.iter().any(|e| PROXY_INFORMATION.contains(&e.extn_id)),
+        })
+    }
+
+    /// The subject as a one-line name.
+    pub(super) fn shown(&self) -> String {
+        self.subject.to_string()
+    }
+
+    /// Whether this is a proxy of its issuer: RFC 3820, its drafts, or the older kind without an extension
+    /// (`CN=proxy`, `CN=limited proxy`).
+    pub(super) fn is_proxy(&self) -> bool {
+        let old_kind = self.subject.extends_by_common_name(&self.issuer)
+            && matches!(self.subject.last_common_name(), Some(b"proxy" | b"limited proxy"));
+        self.proxy_extension || (old_kind && !self.is_authority)
+    }
+
+    /// Whether its key may sign texts: `digitalSignature` or `nonRepudiation`, where there is a key usage.
+    pub(super) fn may_sign_texts(&self) -> bool {
+        self.key_usage.is_none_or(|usage| usage.digital_signature() || usage.non_repudiation())
+    }
+
+    /// Whether its key may sign CRLs: `cRLSign`, where there is a key usage.
+    pub(super) fn may_sign_crls(&self) -> bool {
+        self.key_usage.is_none_or(|usage| usage.crl_sign())
+    }
+
+    /// The extended key usages by name, for messages.
+    pub(super) fn usage_names(&self) -> String {
+        let name = |usage: &ObjectIdentifier| match *usage {
+            rfc5280::ID_KP_SERVER_AUTH => "serverAuth".to_owned(),
+            rfc5280::ID_KP_CLIENT_AUTH => "clientAuth".to_owned(),
+            rfc5280::ID_KP_CODE_SIGNING => "codeSigning".to_owned(),
+            rfc5280::ID_KP_EMAIL_PROTECTION => "emailProtection".to_owned(),
+            other => other.to_string(),
+        };
+        self.extended_key_usage.iter().map(name).collect::<Vec<_>>().join(", ")
+    }
+}
+
+/// The parts of a certificate that are compared octet by octet.
+struct ExactParts<'a> {
+    serial: &'a [u8],
+    issuer: &'a [u8],
+    key: &'a [u8],
+}
+
+impl<'a> ExactParts<'a> {
+    fn of(bytes: &'a [u8]) -> Option<Self> {
+        let certificate = Reader::new(bytes).expect(tlv::SEQUENCE)?;
+        let mut inner = Reader::new(Reader::new(certificate.content).expect(tlv::SEQUENCE)?.content);
+        inner.optional(tlv::context(0));
+        let serial = inner.expect(tlv::INTEGER)?.content;
+        inner.expect(tlv::SEQUENCE)?;
+        let issuer = inner.expect(tlv::SEQUENCE)?.whole;
+        inner.expect(tlv::SEQUENCE)?;
+        inner.expect(tlv::SEQUENCE)?;
+        let key = inner.expect(tlv::SEQUENCE)?.whole;
+        Some(Self { serial, issuer, key })
+    }
+}
+
+/// A serial number as it is compared: some encoders write zeros in front.
+pub(super) fn without_leading_zeros(serial: &[u8]) -> &[u8] {
+    let start = serial.iter().position(|byte| *byte != 0).unwrap_or(serial.len());
+    &serial[start..]
+}
+
+fn find<'a, T: Decode<'a>>(
+    certificate: &'a x509_cert::TbsCertificate,
+    kind: &ObjectIdentifier,
+) -> Result<Option<T>, der::Error> {
+    let extensions = certificate.extensions.as_deref().unwrap_or_default();
+    extensions.iter().find(|e| e.extn_id == *kind).map(|e| T::from_der(e.extn_value.as_bytes())).transpose()
+}
+
+/// A time of X.509 as a timestamp. They have whole seconds and no zone but UTC.
+pub(super) fn timestamp(time: Time) -> Timestamp {
+    let seconds = i64::try_from(time.to_unix_duration().as_secs()).unwrap_or(i64::MAX);
+    Timestamp::from_second(seconds).unwrap_or(Timestamp::MAX)
+}
+
+/// The weak digest that a signature algorithm uses, by name; `None` for SHA-2 and better.
+pub(super) fn weak_digest(algorithm: &ObjectIdentifier) -> Option<&'static str> {
+    const MD5: &[&str] = &["1.2.840.113549.2.5", "1.2.840.113549.1.1.4"];
+    const SHA1: &[&str] =
+        &["1.3.14.3.2.26", "1.3.14.3.2.29", "1.2.840.113549.1.1.5", "1.2.840.10045.4.1", "1.2.840.10040.4.3"];
+    const OLDER: &[&str] =
+        &["1.2.840.113549.2.2", "1.2.840.113549.2.4", "1.2.840.113549.1.1.2", "1.2.840.113549.1.1.3"];
+    let text = algorithm.to_string();
+    let among = |list: &[&str]| list.contains(&text.as_str());
+    if among(MD5) {
+        Some("MD5")
+    } else if among(SHA1) {
+        Some("SHA-1")
+    } else if among(OLDER) {
+        Some("MD2 or MD4")
+    } else {
+        None
+    }
+}

@@ -1,0 +1,159 @@
+//! From a signer to a trust anchor (RFC 5280 section 6), built and judged by OpenSSL.
+
+use jiff::Timestamp;
+use openssl::error::ErrorStack;
+use openssl::stack::Stack;
+use openssl::x509::store::{X509Store, X509StoreBuilder};
+use openssl::x509::verify::X509VerifyParam;
+use openssl::x509::{X509, X509PurposeId, X509StoreContext};
+
+use super::certificate::Certificate;
+use super::{Anchors, Purpose, Refusal, RefusalReason};
+
+/// The longest path, in certificates between the signer and its anchor.
+const DEEPEST: i32 = 10;
+
+/// A path that holds: the signer first, its anchor last.
+#[derive(Debug, Clone)]
+pub(super) struct Path(Vec<Certificate>);
+
+/// What `X509_verify_cert` said.
+struct Verdict {
+    holds: bool,
+    code: i32,
+    text: &'static str,
+    depth: u32,
+    subject: Option<X509>,
+    chain: Vec<X509>,
+}
+
+impl Path {
+    /// Leads a signer to an anchor at a time, over the certificates that its message carries.
+    pub(super) fn build(
+        signer: &Certificate,
+        carried: &[Certificate],
+        anchors: &Anchors,
+        purpose: Purpose,
+        at: Timestamp,
+    ) -> Result<Self, Refusal> {
+        refuse_proxies(signer)?;
+        let verdict = judge(signer, carried, anchors, purpose, at).map_err(|error| {
+            Refusal::new(RefusalReason::IssuerUnknown, format!("OpenSSL could not build a path: {error}"))
+                .about(signer.shown(), 0)
+        })?;
+        if !verdict.holds {
+            return Err(explain(signer, &verdict, anchors, at));
+        }
+        if purpose == Purpose::Any && !signer.may_sign_texts() {
+            let found = "expected a key usage of digitalSignature or nonRepudiation, found neither";
+            return Err(Refusal::new(RefusalReason::PurposeMismatch, found).about(signer.shown(), 0));
+        }
+        let chain: Result<Vec<_>, _> = verdict.chain.into_iter().map(Certificate::from_x509).collect();
+        chain
+            .map(Self)
+            .map_err(|error| Refusal::new(RefusalReason::IssuerUnknown, error.to_string()).about(signer.shown(), 0))
+    }
+
+    /// The certificates, the signer first.
+    pub(super) fn certificates(&self) -> &[Certificate] {
+        &self.0
+    }
+
+    /// Each certificate with its issuer and its depth. The anchor is its own issuer.
+    pub(super) fn issued(&self) -> impl Iterator<Item = (u32, &Certificate, &Certificate)> {
+        (0_u32..).zip(&self.0).zip(self.0.iter().skip(1).chain(self.0.last())).map(|((d, c), i)| (d, c, i))
+    }
+}
+
+/// A proxy signs in a user's name without being the user; grid software accepts them, a list must not.
+fn refuse_proxies(signer: &Certificate) -> Result<(), Refusal> {
+    if !signer.is_proxy() {
+        return Ok(());
+    }
+    let found = "expected a certificate of the endorser itself, found a proxy (RFC 3820)";
+    Err(Refusal::new(RefusalReason::ProxyCertificate, found).about(signer.shown(), 0))
+}
+
+fn judge(
+    signer: &Certificate,
+    carried: &[Certificate],
+    anchors: &Anchors,
+    purpose: Purpose,
+    at: Timestamp,
+) -> Result<Verdict, ErrorStack> {
+    let store = store(anchors, purpose, at)?;
+    let mut untrusted = Stack::new()?;
+    for certificate in carried {
+        untrusted.push(certificate.x509.clone())?;
+    }
+    X509StoreContext::new()?.init(&store, &signer.x509, &untrusted, |context| {
+        let holds = context.verify_cert()?;
+        let error = context.error();
+        Ok(Verdict {
+            holds,
+            code: error.as_raw(),
+            text: error.error_string(),
+            depth: context.error_depth(),
+            subject: context.current_cert().map(ToOwned::to_owned),
+            chain: context.chain().map(|chain| chain.iter().map(ToOwned::to_owned).collect()).unwrap_or_default(),
+        })
+    })
+}
+
+fn store(anchors: &Anchors, purpose: Purpose, at: Timestamp) -> Result<X509Store, ErrorStack> {
+    let mut store = X509StoreBuilder::new()?;
+    for authority in anchors.authorities() {
+        store.add_cert(authority.x509.clone())?;
+    }
+    let mut parameters = X509VerifyParam::new()?;
+    parameters.set_time(at.as_second());
+    parameters.set_depth(DEEPEST);
+    parameters.set_purpose(match purpose {
+        Purpose::SmimeSign => X509PurposeId::SMIME_SIGN,
+        Purpose::Any => X509PurposeId::ANY,
+    })?;
+    store.set_param(&parameters)?;
+    Ok(store.build())
+}
+
+/// What OpenSSL's error means here (`x509_vfy.h`), with what was expected and found.
+fn explain(signer: &Certificate, verdict: &Verdict, anchors: &Anchors, at: Timestamp) -> Refusal {
+    let certificate = verdict.subject.clone().and_then(|x509| Certificate::from_x509(x509).ok());
+    let certificate = certificate.as_ref().unwrap_or(signer);
+    let (reason, message) = match verdict.code {
+        9 | 13 => (
+            RefusalReason::CertificateNotYetValid,
+            format!("expected a certificate valid at {at}, found one that begins later"),
+        ),
+        10 | 14 => (
+            RefusalReason::CertificateExpired,
+            format!("expected a certificate valid at {at}, found one that ended at {}", certificate.not_after),
+        ),
+        26 => (RefusalReason::PurposeMismatch, purpose_message(certificate)),
+        40 => (RefusalReason::ProxyCertificate, "found a proxy certificate (RFC 3820) on the path".to_owned()),
+        47..=53 => {
+            (RefusalReason::NamespaceViolation, format!("the name constraints of a CA on the path: {}", verdict.text))
+        }
+        2 | 18 | 19 | 20 | 21 => (RefusalReason::IssuerUnknown, unknown_issuer(certificate, anchors)),
+        _ => (RefusalReason::IssuerUnknown, format!("the path does not hold: {}", verdict.text)),
+    };
+    Refusal::new(reason, message).about(certificate.shown(), verdict.depth)
+}
+
+fn purpose_message(certificate: &Certificate) -> String {
+    let email_protection = const_oid::db::rfc5280::ID_KP_EMAIL_PROTECTION;
+    if certificate.has_extended_key_usage && !certificate.extended_key_usage.contains(&email_protection) {
+        let found = certificate.usage_names();
+        return format!(
+            "expected an extended key usage with emailProtection, found {found}; for a host certificate that signs \
+             lists, set purpose: Any on its credential"
+        );
+    }
+    "expected a key usage of digitalSignature or nonRepudiation, found neither".to_owned()
+}
+
+fn unknown_issuer(certificate: &Certificate, anchors: &Anchors) -> String {
+    let known = anchors.count();
+    let issuer = &certificate.issuer;
+    format!("expected {issuer} among the {known} trust anchors or in the message, found neither")
+}

@@ -1,0 +1,193 @@
+//! CMS `SignedData` (RFC 5652 section 5): taken apart here, its signatures proved by OpenSSL one by one.
+//!
+//! Each signature is proved alone, against one certificate that this module chose: a message of that one
+//! `SignerInfo` and nothing else is put together and handed to OpenSSL with that one certificate. So the certificate
+//! that was proved and the one whose names are judged cannot be two different ones, and each signer has its verdict.
+
+use const_oid::ObjectIdentifier;
+use der::Decode;
+use openssl::cms::{CMSOptions, CmsContentInfo};
+use openssl::stack::Stack;
+
+use super::certificate::{Certificate, weak_digest, without_leading_zeros};
+use super::tlv::{self, Reader, Tlv};
+use super::{DistinguishedName, Refusal, RefusalReason};
+
+const SIGNED_DATA: &[u8] = &[0x2a, 0x86, 0x48, 0x86, 0xf7, 0x0d, 0x01, 0x07, 0x02];
+const DATA: &[u8] = &[0x2a, 0x86, 0x48, 0x86, 0xf7, 0x0d, 0x01, 0x07, 0x01];
+const RSASSA_PSS: &str = "1.2.840.113549.1.1.10";
+
+/// The most signatures and the most certificates of one message.
+const MOST_SIGNERS: usize = 16;
+const MOST_CERTIFICATES: usize = 64;
+
+/// A `SignedData`, taken apart.
+#[derive(Debug, Clone)]
+pub(super) struct SignedData {
+    version: Vec<u8>,
+    digest_algorithms: Vec<u8>,
+    /// The text, where it is inside.
+    pub(super) content: Option<Vec<u8>>,
+    /// The certificates that it carries, as many as can be read.
+    pub(super) certificates: Vec<Certificate>,
+    pub(super) signers: Vec<SignerInfo>,
+}
+
+/// One `SignerInfo`.
+#[derive(Debug, Clone)]
+pub(super) struct SignerInfo {
+    whole: Vec<u8>,
+    identifier: SignerIdentifier,
+    /// The weak digests that it uses, by name.
+    pub(super) weak_digests: Vec<&'static str>,
+}
+
+/// How a `SignerInfo` names its certificate.
+#[derive(Debug, Clone)]
+enum SignerIdentifier {
+    IssuerAndSerial { issuer: Vec<u8>, serial: Vec<u8> },
+    KeyId(Vec<u8>),
+}
+
+impl SignedData {
+    /// Reads DER, or BER with the help of OpenSSL (streaming signers write indefinite lengths).
+    pub(super) fn read(bytes: &[u8]) -> Result<Self, String> {
+        if let Some(read) = Self::from_der(bytes) {
+            return read;
+        }
+        let not_cms = || "a signature that is no CMS SignedData (RFC 5652)".to_owned();
+        let der = CmsContentInfo::from_der(bytes).and_then(|cms| cms.to_der()).map_err(|_| not_cms())?;
+        Self::from_der(&der).ok_or_else(not_cms)?
+    }
+
+    /// `None` where it is no DER of this shape; an error where it is, and breaks a bound.
+    fn from_der(bytes: &[u8]) -> Option<Result<Self, String>> {
+        let mut info = Reader::new(tlv::only(bytes, tlv::SEQUENCE)?.content);
+        info.expect(tlv::OBJECT_IDENTIFIER).filter(|kind| kind.content == SIGNED_DATA)?;
+        let tagged = info.expect(tlv::context(0))?;
+        let mut inner = Reader::new(tlv::only(tagged.content, tlv::SEQUENCE)?.content);
+        let version = inner.expect(tlv::INTEGER)?.whole.to_vec();
+        let digest_algorithms = inner.expect(tlv::SET)?.whole.to_vec();
+        let content = read_content(inner.expect(tlv::SEQUENCE)?)?.first().map(|text| text.content.to_vec());
+        let carried = inner.optional(tlv::context(0)).map_or(&[][..], |set| set.content);
+        inner.optional(tlv::context(1));
+        let signers = Reader::new(inner.expect(tlv::SET)?.content).all()?;
+        let carried = Reader::new(carried).all()?;
+        if signers.len() > MOST_SIGNERS || carried.len() > MOST_CERTIFICATES {
+            let found = format!("{} signatures and {} certificates", signers.len(), carried.len());
+            return Some(Err(format!("expected at most {MOST_SIGNERS} and {MOST_CERTIFICATES}, found {found}")));
+        }
+        let signers = signers.into_iter().map(SignerInfo::read).collect::<Option<Vec<_>>>()?;
+        let plain = carried.into_iter().filter(|element| element.tag == tlv::SEQUENCE);
+        let certificates = plain.filter_map(|element| Certificate::from_der(element.whole).ok()).collect();
+        Some(Ok(Self { version, digest_algorithms, content, certificates, signers }))
+    }
+
+    /// The certificate whose key made this signature over this text.
+    pub(super) fn prove(&self, signer: &SignerInfo, text: &[u8]) -> Result<&Certificate, Refusal> {
+        let named: Vec<_> = self.certificates.iter().filter(|certificate| signer.names(certificate)).collect();
+        let Some(first) = named.first() else {
+            let why = format!("expected the certificate of {} in the message, found none", signer.shown());
+            return Err(Refusal::new(RefusalReason::SignatureInvalid, why));
+        };
+        let alone = self.with_only(signer);
+        let proved = named.iter().find(|certificate| verify_alone(&alone, certificate, text).is_ok());
+        proved.copied().ok_or_else(|| {
+            let why = format!("the signature of {} does not fit the text", signer.shown());
+            Refusal::new(RefusalReason::SignatureInvalid, why).about(first.shown(), 0)
+        })
+    }
+
+    /// A `ContentInfo` of this one signature: detached, without certificates.
+    fn with_only(&self, signer: &SignerInfo) -> Vec<u8> {
+        let data = tlv::write(tlv::OBJECT_IDENTIFIER, &[DATA]);
+        let content = tlv::write(tlv::SEQUENCE, &[&data]);
+        let signers = tlv::write(tlv::SET, &[&signer.whole]);
+        let parts = tlv::write(tlv::SEQUENCE, &[&self.version, &self.digest_algorithms, &content, &signers]);
+        let kind = tlv::write(tlv::OBJECT_IDENTIFIER, &[SIGNED_DATA]);
+        tlv::write(tlv::SEQUENCE, &[&kind, &tlv::write(tlv::context(0), &[&parts])])
+    }
+}
+
+/// The octets of the encapsulated text, none where the signature is detached. Only plain data is taken (`id-data`).
+fn read_content(element: Tlv<'_>) -> Option<Vec<Tlv<'_>>> {
+    let mut inner = Reader::new(element.content);
+    inner.expect(tlv::OBJECT_IDENTIFIER).filter(|kind| kind.content == DATA)?;
+    match inner.optional(tlv::context(0)) {
+        Some(tagged) => Some(vec![tlv::only(tagged.content, tlv::OCTET_STRING)?]),
+        None => Some(Vec::new()),
+    }
+}
+
+/// The mathematics, and nothing else: no path, no purpose, no time.
+fn verify_alone(alone: &[u8], certificate: &Certificate, text: &[u8]) -> Result<(), openssl::error::ErrorStack> {
+    let mut certificates = Stack::new()?;
+    certificates.push(certificate.x509.clone())?;
+    let options = CMSOptions::NO_SIGNER_CERT_VERIFY | CMSOptions::NOINTERN | CMSOptions::BINARY | CMSOptions::DETACHED;
+    CmsContentInfo::from_der(alone)?.verify(Some(&certificates), None, Some(text), None, options)
+}
+
+impl SignerInfo {
+    fn read(element: Tlv<'_>) -> Option<Self> {
+        let mut inner = Reader::new(tlv::only(element.whole, tlv::SEQUENCE)?.content);
+        inner.expect(tlv::INTEGER)?;
+        let identifier = SignerIdentifier::read(inner.next()?)?;
+        let digest = inner.expect(tlv::SEQUENCE)?;
+        inner.optional(tlv::context(0));
+        let algorithm = inner.expect(tlv::SEQUENCE)?;
+        inner.expect(tlv::OCTET_STRING)?;
+        let mut weak_digests: Vec<_> = [digest, algorithm].into_iter().filter_map(weak_digest_of).collect();
+        weak_digests.dedup();
+        Some(Self { whole: element.whole.to_vec(), identifier, weak_digests })
+    }
+
+    fn names(&self, certificate: &Certificate) -> bool {
+        match &self.identifier {
+            SignerIdentifier::IssuerAndSerial { issuer, serial } => {
+                *issuer == certificate.issuer_der && *serial == certificate.serial
+            }
+            SignerIdentifier::KeyId(id) => certificate.subject_key_id.as_ref() == Some(id),
+        }
+    }
+
+    /// How the signature names its certificate, for messages.
+    fn shown(&self) -> String {
+        match &self.identifier {
+            SignerIdentifier::IssuerAndSerial { issuer, serial } => {
+                let name = DistinguishedName::from_der(issuer).map_or_else(|_| "?".to_owned(), |n| n.to_string());
+                format!("serial {} of {name}", hex::encode(serial))
+            }
+            SignerIdentifier::KeyId(id) => format!("key {}", hex::encode(id)),
+        }
+    }
+}
+
+impl SignerIdentifier {
+    fn read(element: Tlv<'_>) -> Option<Self> {
+        match element.tag {
+            tlv::SEQUENCE => {
+                let mut inner = Reader::new(element.content);
+                let issuer = inner.expect(tlv::SEQUENCE)?.whole.to_vec();
+                let serial = without_leading_zeros(inner.expect(tlv::INTEGER)?.content).to_vec();
+                Some(Self::IssuerAndSerial { issuer, serial })
+            }
+            0x80 => Some(Self::KeyId(element.content.to_vec())),
+            _ => None,
+        }
+    }
+}
+
+/// The weak digest of an algorithm identifier; of RSA-PSS, the one in its parameters (SHA-1 where they name none).
+fn weak_digest_of(algorithm: Tlv<'_>) -> Option<&'static str> {
+    let mut inner = Reader::new(algorithm.content);
+    let kind = ObjectIdentifier::from_der(inner.expect(tlv::OBJECT_IDENTIFIER)?.whole).ok()?;
+    if kind.to_string() != RSASSA_PSS {
+        return weak_digest(&kind);
+    }
+    let hash =
+        inner.optional(tlv::SEQUENCE).and_then(|parameters| Reader::new(parameters.content).optional(tlv::context(0)));
+    match hash {
+        Some(tagged) => weak_digest_of(tlv::only(tagged.content, tlv::SEQUENCE)?),
+        None => Some("SHA-1"),
+    }
+}

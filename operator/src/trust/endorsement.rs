@@ -1,0 +1,356 @@
+//! Who signed, and for which endorser does it count?
+
+use jiff::Timestamp;
+
+use super::certificate::{Certificate, weak_digest};
+use super::chain::Path;
+use super::message::ProvenSigner;
+use super::{
+    Anchors, Check, Credential, CredentialKind, CrlPolicy, DigestPolicy, EndorserPolicy, EndorserRule, Purpose,
+    Refusal, RefusalReason, Rule, Signer, SignerName, TrustLevel, VerifyRequest, revocation,
+};
+
+/// When each question is asked: certificate dates at `path`, revocation at `crls`.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Times {
+    pub(super) path: Timestamp,
+    pub(super) crls: Timestamp,
+}
+
+/// A credential that a signer could be, and how strictly its path is judged then.
+#[derive(Debug, Clone, Copy)]
+struct Candidate<'a> {
+    endorser: Option<(usize, &'a EndorserRule, &'a Credential)>,
+    anchors: &'a Anchors,
+    crl_policy: CrlPolicy,
+    purpose: Purpose,
+}
+
+/// A signer judged as one candidate.
+#[derive(Debug)]
+pub(super) struct Judgement<'a> {
+    pub(super) signer: &'a ProvenSigner,
+    candidate: Candidate<'a>,
+    checks: Vec<Check>,
+    pub(super) outcome: Result<(), Refusal>,
+}
+
+/// Signatures of one person: of one name, or of one key. They count once.
+#[derive(Debug)]
+pub(super) struct Group<'a> {
+    pub(super) judgements: Vec<Judgement<'a>>,
+}
+
+/// Judges every signer as each credential that it could be.
+pub(super) fn judge<'a>(signers: &'a [ProvenSigner], request: &VerifyRequest<'a>, times: Times) -> Vec<Group<'a>> {
+    let mut groups: Vec<Group<'a>> = Vec::new();
+    for signer in signers {
+        let judged = candidates(&signer.certificate, request)
+            .into_iter()
+            .map(|candidate| judge_one(signer, candidate, request, times));
+        let same = |group: &&mut Group<'a>| group.judgements.iter().any(|other| is_same(signer, other.signer));
+        match groups.iter_mut().find(same) {
+            Some(group) => group.judgements.extend(judged),
+            None => groups.push(Group { judgements: judged.collect() }),
+        }
+    }
+    groups
+}
+
+fn is_same(a: &ProvenSigner, b: &ProvenSigner) -> bool {
+    let (a, b) = (&a.certificate, &b.certificate);
+    a.key == b.key || (a.subject == b.subject && a.issuer == b.issuer)
+}
+
+/// The credentials of these names; where there is none, the signer is judged as a stranger, so that the first rule it
+/// breaks is told.
+fn candidates<'a>(certificate: &Certificate, request: &VerifyRequest<'a>) -> Vec<Candidate<'a>> {
+    let anyone =
+        |crl_policy| Candidate { endorser: None, anchors: request.anchors, crl_policy, purpose: Purpose::default() };
+    match request.policy {
+        EndorserPolicy::NotAsked { crl_policy } | EndorserPolicy::AutoEndorse { crl_policy, .. } => {
+            vec![anyone(crl_policy)]
+        }
+        EndorserPolicy::Enforce { endorsers, .. } => {
+            let mut found = Vec::new();
+            for (index, rule) in endorsers.iter().enumerate() {
+                for credential in rule.credentials.iter().filter(|credential| credential.kind.names(certificate)) {
+                    let CredentialKind::X509 { purpose, .. } = &credential.kind;
+                    let anchors = rule.anchors.as_deref().unwrap_or(request.anchors);
+                    let endorser = Some((index, rule, credential));
+                    found.push(Candidate { endorser, anchors, crl_policy: rule.crl_policy, purpose: *purpose });
+                }
+            }
+            if found.is_empty() { vec![anyone(CrlPolicy::Require)] } else { found }
+        }
+    }
+}
+
+impl CredentialKind {
+    /// Whether a certificate bears these names: as lists of RDNs, never as strings.
+    pub(super) fn names(&self, certificate: &Certificate) -> bool {
+        let Self::X509 { subject, issuer, purpose: _ } = self;
+        !certificate.subject.is_empty()
+            && *subject == certificate.subject
+            && issuer.as_ref().is_none_or(|issuer| *issuer == certificate.issuer)
+    }
+}
+
+/// The rules for one signer, in their order.
+fn judge_one<'a>(
+    signer: &'a ProvenSigner,
+    candidate: Candidate<'a>,
+    request: &VerifyRequest<'a>,
+    times: Times,
+) -> Judgement<'a> {
+    let mut checks = Vec::new();
+    let outcome = judge_steps(signer, candidate, request, times, &mut checks);
+    if let Err((rule, refusal)) = &outcome {
+        checks.push(Check::failed(*rule, format!("{}: {}", refusal.reason, refusal.message)));
+    }
+    Judgement { signer, candidate, checks, outcome: outcome.map_err(|(_, refusal)| refusal) }
+}
+
+fn judge_steps(
+    signer: &ProvenSigner,
+    candidate: Candidate<'_>,
+    request: &VerifyRequest<'_>,
+    times: Times,
+    checks: &mut Vec<Check>,
+) -> Result<(), (Rule, Refusal)> {
+    let certificate = &signer.certificate;
+    let at_digest = |refusal| (Rule::Digest, refusal);
+    allowed(&signer.weak_digests, request.digests, certificate, 0).map_err(at_digest)?;
+    checks.push(Check::passed(Rule::Digest, describe_digests(&signer.weak_digests)));
+    let path = Path::build(certificate, &signer.carried, candidate.anchors, candidate.purpose, times.path)
+        .map_err(|refusal| (Rule::Chain, refusal))?;
+    chain_digests(&path, request.digests).map_err(at_digest)?;
+    checks.push(Check::passed(Rule::Chain, describe_path(&path, times.path)));
+    let found = revocation::check(&path, candidate.anchors, candidate.crl_policy, times.crls)
+        .map_err(|refusal| (Rule::Revocation, refusal))?;
+    checks.push(match candidate.crl_policy {
+        CrlPolicy::Ignore => Check::not_asked(Rule::Revocation, found),
+        CrlPolicy::Require | CrlPolicy::IfPresent => Check::passed(Rule::Revocation, found),
+    });
+    let check = trusted(certificate, candidate, request).map_err(|refusal| (Rule::Endorser, refusal))?;
+    checks.push(check);
+    Ok(())
+}
+
+/// SHA-2 and better; SHA-1 and MD5 only where they are listed.
+fn allowed(weak: &[&'static str], policy: DigestPolicy, certificate: &Certificate, depth: u32) -> Result<(), Refusal> {
+    let forbidden = |name: &&&str| match **name {
+        "SHA-1" => !policy.allow_sha1,
+        "MD5" => !policy.allow_md5,
+        _ => true,
+    };
+    match weak.iter().find(forbidden) {
+        None => Ok(()),
+        Some(name) => {
+            Err(Refusal::new(RefusalReason::DigestNotAllowed, format!("expected SHA-2 or better, found {name}"))
+                .about(certificate.shown(), depth))
+        }
+    }
+}
+
+/// The digests by which the CAs signed. The anchor's own signature proves nothing, so it is not asked.
+fn chain_digests(path: &Path, policy: DigestPolicy) -> Result<(), Refusal> {
+    let certificates = path.certificates();
+    let issued = &certificates[..certificates.len().saturating_sub(1)];
+    (0_u32..).zip(issued).try_for_each(|(depth, certificate)| {
+        let weak: Vec<_> = weak_digest(&certificate.signature_algorithm).into_iter().collect();
+        allowed(&weak, policy, certificate, depth)
+    })
+}
+
+fn describe_digests(weak: &[&'static str]) -> String {
+    if weak.is_empty() { "SHA-2 or better".to_owned() } else { format!("{}, which is allowed here", weak.join(", ")) }
+}
+
+fn describe_path(path: &Path, at: Timestamp) -> String {
+    let names: Vec<String> = path.certificates().iter().map(Certificate::shown).collect();
+    format!("{} (valid at {at})", names.join(" ← "))
+}
+
+/// Whether the signer is somebody whom the subscription trusts.
+fn trusted(certificate: &Certificate, candidate: Candidate<'_>, request: &VerifyRequest<'_>) -> Result<Check, Refusal> {
+    if let Some(refusal) = revoked_by_a_person(certificate, candidate, request) {
+        return Err(refusal);
+    }
+    let shown = certificate.shown();
+    let refused = |why: String| Refusal::new(RefusalReason::EndorserNotTrusted, why).about(shown.clone(), 0);
+    match (request.policy, candidate.endorser) {
+        (EndorserPolicy::NotAsked { .. }, _) => Ok(Check::not_asked(Rule::Endorser, format!("signed by {shown}"))),
+        (EndorserPolicy::AutoEndorse { pinned: None, .. }, _) => {
+            Ok(Check::passed(Rule::Endorser, format!("{shown} is the first signer that was seen")))
+        }
+        (EndorserPolicy::AutoEndorse { pinned: Some(SignerName { subject, issuer }), .. }, _) => {
+            if *subject == certificate.subject && *issuer == certificate.issuer {
+                return Ok(Check::passed(Rule::Endorser, format!("{shown} is the signer that was seen first")));
+            }
+            Err(refused(format!(
+                "expected {subject} (issuer {issuer}), who signed first, found {shown} (issuer {})",
+                certificate.issuer
+            )))
+        }
+        (EndorserPolicy::Enforce { endorsers, .. }, None) => {
+            let names: Vec<&str> = endorsers.iter().map(|rule| rule.name.as_str()).collect();
+            let issuer = &certificate.issuer;
+            Err(refused(format!("expected a credential of {}, found {shown} (issuer {issuer})", names.join(", "))))
+        }
+        (EndorserPolicy::Enforce { .. }, Some((_, rule, credential))) => {
+            if rule.trust == TrustLevel::Trusted && credential.trust == TrustLevel::Trusted {
+                return Ok(Check::passed(Rule::Endorser, format!("{shown} is {}/{}", rule.name, credential.name)));
+            }
+            Err(refused(format!("expected a trusted endorser, found {}/{} on hold", rule.name, credential.name)))
+        }
+    }
+}
+
+/// A person's word: the endorser or the credential is revoked, or another endorser calls this credential revoked.
+fn revoked_by_a_person(
+    certificate: &Certificate,
+    candidate: Candidate<'_>,
+    request: &VerifyRequest<'_>,
+) -> Option<Refusal> {
+    let referenced = match request.policy {
+        EndorserPolicy::Enforce { endorsers, .. } => endorsers,
+        EndorserPolicy::AutoEndorse { .. } | EndorserPolicy::NotAsked { .. } => &[],
+    };
+    let says_so = |rule: &EndorserRule| rule.revoked_credentials().any(|kind| kind.names(certificate));
+    let elsewhere = request.revoked.iter().any(|kind| kind.names(certificate)) || referenced.iter().any(says_so);
+    let of = match candidate.endorser {
+        Some((_, rule, credential)) if rule.trust == TrustLevel::Revoked || credential.trust == TrustLevel::Revoked => {
+            format!("{}/{} is revoked", rule.name, credential.name)
+        }
+        Some(_) | None if elsewhere => "an endorser calls this credential revoked".to_owned(),
+        Some(_) | None => return None,
+    };
+    Some(Refusal::new(RefusalReason::EndorserNotTrusted, of).about(certificate.shown(), 0).stated())
+}
+
+impl<'a> Judgement<'a> {
+    /// A person's word about this signer, whatever else is wrong with it.
+    pub(super) fn revoked_by_a_person(&self, request: &VerifyRequest<'a>) -> Option<Refusal> {
+        revoked_by_a_person(&self.signer.certificate, self.candidate, request)
+    }
+
+    /// The endorser that this counts for; one place for all where nobody asked.
+    fn place(&self) -> usize {
+        self.candidate.endorser.map_or(0, |(index, _, _)| index)
+    }
+
+    /// The signer, for status.
+    pub(super) fn signer(&self) -> Signer {
+        let certificate = &self.signer.certificate;
+        Signer {
+            endorser: self.candidate.endorser.map(|(_, rule, _)| rule.name.clone()),
+            credential: self.candidate.endorser.map(|(_, _, credential)| credential.name.clone()),
+            subject: certificate.shown(),
+            issuer: certificate.issuer.to_string(),
+            not_after: certificate.not_after,
+        }
+    }
+
+    /// The signer by name, for `hv:endorser`.
+    pub(super) fn name(&self) -> SignerName {
+        let certificate = &self.signer.certificate;
+        SignerName { subject: certificate.subject.clone(), issuer: certificate.issuer.clone() }
+    }
+
+    /// How many rules it kept.
+    fn progress(&self) -> usize {
+        self.checks.len()
+    }
+}
+
+impl<'a> Group<'a> {
+    /// The judgement to tell: one that holds, else the one that came furthest.
+    pub(super) fn best(&self) -> Option<&Judgement<'a>> {
+        let good = self.judgements.iter().find(|judgement| judgement.outcome.is_ok());
+        good.or_else(|| self.judgements.iter().rev().max_by_key(|judgement| judgement.progress()))
+    }
+}
+
+/// Gives each group that holds to one endorser, as many as possible: different endorsers by different signatures.
+pub(super) fn assign<'j, 'a>(groups: &'j [Group<'a>]) -> Vec<&'j Judgement<'a>> {
+    let mut taken: Vec<(usize, usize, &'j Judgement<'a>)> = Vec::new();
+    for group in 0..groups.len() {
+        place(groups, group, &mut taken, &mut Vec::new());
+    }
+    taken.sort_by_key(|(_, group, _)| *group);
+    taken.into_iter().map(|(_, _, judgement)| judgement).collect()
+}
+
+/// Finds an endorser for one group, moving others where they have another one (augmenting paths).
+fn place<'j, 'a>(
+    groups: &'j [Group<'a>],
+    group: usize,
+    taken: &mut Vec<(usize, usize, &'j Judgement<'a>)>,
+    tried: &mut Vec<usize>,
+) -> bool {
+    for judgement in groups[group].judgements.iter().filter(|judgement| judgement.outcome.is_ok()) {
+        let endorser = judgement.place();
+        if tried.contains(&endorser) {
+            continue;
+        }
+        tried.push(endorser);
+        let holder = taken.iter().position(|(place, _, _)| *place == endorser);
+        match holder.map(|index| taken[index].1) {
+            None => {
+                taken.push((endorser, group, judgement));
+                return true;
+            }
+            Some(other) => {
+                if place(groups, other, taken, tried) {
+                    taken.retain(|(place, of, _)| !(*place == endorser && *of == other));
+                    taken.push((endorser, group, judgement));
+                    return true;
+                }
+            }
+        }
+    }
+    false
+}
+
+/// Records what was found about each signer; names them where there are several.
+pub(super) fn tell(groups: &[Group<'_>], checks: &mut Vec<Check>) {
+    for judgement in groups.iter().filter_map(Group::best) {
+        checks.extend(judgement.checks.iter().cloned().map(|mut check| {
+            if groups.len() > 1 {
+                check.found = format!("{}: {}", judgement.signer.certificate.shown(), check.found);
+            }
+            check
+        }));
+    }
+}
+
+/// Why too few endorsers signed.
+pub(super) fn missing(groups: &[Group<'_>], counted: &[&Judgement<'_>], required: usize) -> Refusal {
+    let refusal = furthest_refused(groups).and_then(|judgement| judgement.outcome.as_ref().err());
+    match (refusal, counted.is_empty()) {
+        (Some(refusal), true) => refusal.clone(),
+        (refusal, _) => {
+            let names: Vec<String> = counted.iter().map(|judgement| judgement.signer.certificate.shown()).collect();
+            let others =
+                refusal.map(|r| format!("; not counted: {} ({})", r.subject.as_deref().unwrap_or("?"), r.reason));
+            let message = format!(
+                "expected signatures of {required} different endorsers, found {} ({}){}",
+                counted.len(),
+                names.join(", "),
+                others.unwrap_or_default()
+            );
+            let mut missing = Refusal::new(RefusalReason::EndorsementsMissing, message);
+            if let Some(refusal) = refusal {
+                (missing.subject, missing.depth) = (refusal.subject.clone(), refusal.depth);
+            }
+            missing
+        }
+    }
+}
+
+/// The judgement that was refused and came furthest, the first of equals.
+fn furthest_refused<'j, 'a>(groups: &'j [Group<'a>]) -> Option<&'j Judgement<'a>> {
+    let refused = groups.iter().filter_map(Group::best).filter(|judgement| judgement.outcome.is_err());
+    refused.reduce(|best, next| if next.progress() > best.progress() { next } else { best })
+}

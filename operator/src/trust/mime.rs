@@ -1,0 +1,235 @@
+//! MIME (RFC 2045, 2046) as far as signed lists need it. Our own, since the signed part must keep its exact bytes.
+
+use base64::Engine as _;
+use base64::alphabet;
+use base64::engine::{DecodePaddingMode, GeneralPurpose, GeneralPurposeConfig};
+
+/// A block of headers and what follows it.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Entity<'a> {
+    headers: &'a str,
+    /// What follows the empty line, as it stands.
+    pub(super) body: &'a [u8],
+}
+
+/// The most octets of headers that are read.
+const LONGEST_HEADERS: usize = 64 << 10;
+
+impl<'a> Entity<'a> {
+    /// Splits headers from body. `None` where the bytes do not begin with a header.
+    pub(super) fn read(bytes: &'a [u8]) -> Option<Self> {
+        let begin = &bytes[..bytes.len().min(LONGEST_HEADERS)];
+        let mut end = 0;
+        loop {
+            let line = line(&begin[end..])?;
+            let text = line.strip_suffix(b"\n")?;
+            let text = text.strip_suffix(b"\r").unwrap_or(text);
+            if text.is_empty() {
+                let headers = std::str::from_utf8(&begin[..end]).ok()?;
+                let body = &bytes[end + line.len()..];
+                return (end > 0).then_some(Self { headers, body });
+            }
+            if !continues(text) && !begins_header(text) {
+                return None;
+            }
+            end += line.len();
+        }
+    }
+
+    /// A header's value, unfolded; the first where there are several.
+    pub(super) fn header(&self, name: &str) -> Option<String> {
+        let mut value: Option<String> = None;
+        for line in self.headers.lines() {
+            if let Some(value) = &mut value {
+                if !line.starts_with([' ', '\t']) {
+                    break;
+                }
+                value.push(' ');
+                value.push_str(line.trim());
+            } else if let Some((found, text)) = line.split_once(':')
+                && found.trim().eq_ignore_ascii_case(name)
+            {
+                value = Some(text.trim().to_owned());
+            }
+        }
+        value
+    }
+
+    /// The body, with its `Content-Transfer-Encoding` undone where that is `base64`.
+    pub(super) fn decoded_body(&self) -> Result<Vec<u8>, String> {
+        match self.header("Content-Transfer-Encoding").map(|encoding| encoding.to_ascii_lowercase()).as_deref() {
+            Some("base64") => decode_base64(self.body),
+            None | Some("7bit" | "8bit" | "binary") => Ok(self.body.to_vec()),
+            Some(other) => Err(format!("the transfer encoding {other:?}, expected base64 or binary")),
+        }
+    }
+}
+
+fn line(bytes: &[u8]) -> Option<&[u8]> {
+    let end = bytes.iter().position(|c| *c == b'\n')?;
+    Some(&bytes[..=end])
+}
+
+fn continues(line: &[u8]) -> bool {
+    line.starts_with(b" ") || line.starts_with(b"\t")
+}
+
+fn begins_header(line: &[u8]) -> bool {
+    let name = line.iter().position(|c| *c == b':').map_or(&[][..], |colon| &line[..colon]);
+    !name.is_empty() && name.iter().all(|c| c.is_ascii_alphanumeric() || *c == b'-')
+}
+
+/// `Content-Type`: the type in lower case, and its parameters.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct ContentType {
+    pub(super) kind: String,
+    parameters: Vec<(String, String)>,
+}
+
+impl ContentType {
+    pub(super) fn read(value: &str) -> Self {
+        let mut parts = cut_parameters(value).into_iter();
+        let kind = parts.next().unwrap_or_default().trim().to_ascii_lowercase();
+        let parameter = |part: String| {
+            let (name, value) = part.split_once('=')?;
+            Some((name.trim().to_ascii_lowercase(), unquote(value.trim())))
+        };
+        Self { kind, parameters: parts.filter_map(parameter).collect() }
+    }
+
+    pub(super) fn parameter(&self, name: &str) -> Option<&str> {
+        self.parameters.iter().find(|(found, _)| found == name).map(|(_, value)| value.as_str())
+    }
+}
+
+/// Cuts at each `;` outside quotation marks.
+fn cut_parameters(value: &str) -> Vec<String> {
+    let mut parts = vec![String::new()];
+    let (mut quoted, mut escaped) = (false, false);
+    for c in value.chars() {
+        if c == ';' && !quoted {
+            parts.push(String::new());
+            continue;
+        }
+        if c == '"' && !escaped {
+            quoted = !quoted;
+        }
+        escaped = c == '\\' && !escaped;
+        if let Some(part) = parts.last_mut() {
+            part.push(c);
+        }
+    }
+    parts
+}
+
+fn unquote(value: &str) -> String {
+    let Some(inner) = value.strip_prefix('"').and_then(|v| v.strip_suffix('"')) else { return value.to_owned() };
+    let mut text = String::with_capacity(inner.len());
+    let mut characters = inner.chars();
+    while let Some(c) = characters.next() {
+        text.push(if c == '\\' { characters.next().unwrap_or(c) } else { c });
+    }
+    text
+}
+
+/// The parts of a multipart body (RFC 2046 section 5.1.1), each exactly as it stands between its delimiter lines: the
+/// line break before a delimiter belongs to the delimiter.
+pub(super) fn parts<'a>(body: &'a [u8], boundary: &str) -> Result<Vec<&'a [u8]>, String> {
+    let delimiter = [b"--", boundary.as_bytes()].concat();
+    if boundary.is_empty() || boundary.len() > 200 {
+        return Err("no boundary of 1 to 200 characters".to_owned());
+    }
+    let mut parts = Vec::new();
+    let mut open: Option<usize> = None;
+    let mut position = 0;
+    while position < body.len() {
+        let length = line(&body[position..]).map_or(body.len() - position, <[u8]>::len);
+        let text = body[position..position + length].trim_ascii_end();
+        if let Some(rest) = text.strip_prefix(delimiter.as_slice())
+            && (rest.is_empty() || rest == b"--")
+        {
+            if let Some(start) = open {
+                parts.push(without_line_break(&body[start..position]));
+            }
+            if rest == b"--" {
+                return Ok(parts);
+            }
+            open = Some(position + length);
+        }
+        position += length;
+    }
+    Err("the closing boundary is missing: the message is cut off".to_owned())
+}
+
+fn without_line_break(part: &[u8]) -> &[u8] {
+    let part = part.strip_suffix(b"\n").unwrap_or(part);
+    part.strip_suffix(b"\r").unwrap_or(part)
+}
+
+/// Base64 (RFC 2045 section 6.8): line breaks and spaces do not count, and padding may be missing.
+pub(super) fn decode_base64(text: &[u8]) -> Result<Vec<u8>, String> {
+    const LENIENT: GeneralPurposeConfig =
+        GeneralPurposeConfig::new().with_decode_padding_mode(DecodePaddingMode::Indifferent);
+    let digits: Vec<u8> = text.iter().copied().filter(|c| !c.is_ascii_whitespace()).collect();
+    GeneralPurpose::new(&alphabet::STANDARD, LENIENT)
+        .decode(digits)
+        .map_err(|error| format!("base64 that cannot be read: {error}"))
+}
+
+/// The same text with CRLF at each line's end, as RFC 8551 section 3.1.1 signs it; `None` where it has that already.
+pub(super) fn with_crlf(text: &[u8]) -> Option<Vec<u8>> {
+    let mut bytes = Vec::with_capacity(text.len() + text.len() / 32);
+    let mut last = 0;
+    for &byte in text {
+        if byte == b'\n' && last != b'\r' {
+            bytes.push(b'\r');
+        }
+        bytes.push(byte);
+        last = byte;
+    }
+    (bytes.len() != text.len()).then_some(bytes)
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    #[test]
+    fn headers_are_unfolded_and_parameters_unquoted() {
+        let bytes = b"MIME-Version: 1.0\r\ncontent-type: Multipart/Signed; protocol=\"a;b\";\r\n boundary=\"x \\\"y\"\r\n\r\nbody";
+        let entity = Entity::read(bytes).unwrap();
+        let kind = ContentType::read(&entity.header("Content-Type").unwrap());
+        assert_eq!(kind.kind, "multipart/signed");
+        assert_eq!((kind.parameter("protocol"), kind.parameter("boundary")), (Some("a;b"), Some("x \"y")));
+        assert_eq!(entity.body, b"body");
+    }
+
+    #[test]
+    fn what_does_not_begin_with_headers_is_no_entity() {
+        for bytes in [&b""[..], b"{\"a\": 1}\n\n", b"\n\nbody", b"<html>\n\n", b"A: b\nno header\n\n", b"A: b\n"] {
+            assert!(Entity::read(bytes).is_none(), "{bytes:?}");
+        }
+    }
+
+    #[test]
+    fn the_line_break_before_a_delimiter_is_no_part_of_the_text() {
+        let body = b"preamble\n--b\none\n\n--b \r\nt--bwo\r\n--bx\r\n--b--\nepilogue --b";
+        assert_eq!(parts(body, "b").unwrap(), [&b"one\n"[..], b"t--bwo\r\n--bx"]);
+        assert!(parts(b"--b\none\n--b\ntwo", "b").is_err());
+        assert!(parts(b"--\n--", "").is_err());
+    }
+
+    proptest! {
+        #[test]
+        fn no_bytes_make_it_panic(bytes in prop::collection::vec(prop::sample::select(b"-b:\r\n ;=\"A".to_vec()), 0..60)) {
+            let _ = parts(&bytes, "b");
+            if let Some(entity) = Entity::read(&bytes) {
+                let _ = entity.header("A").map(|value| ContentType::read(&value));
+                let _ = entity.decoded_body();
+            }
+            let _ = with_crlf(&bytes).map(|crlf| assert!(with_crlf(&crlf).is_none()));
+        }
+    }
+}

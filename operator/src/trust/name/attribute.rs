@@ -1,0 +1,81 @@
+//! The attributes of names: their object identifiers and the names that texts use for them.
+
+use const_oid::ObjectIdentifier;
+
+/// `CN` (X.520).
+pub(super) const COMMON_NAME: ObjectIdentifier = ObjectIdentifier::new_unwrap("2.5.4.3");
+
+/// Object identifier, the name OpenSSL prints, and other names that are read; case does not count.
+/// RFC 4514 section 3, RFC 4519, RFC 2985 and what grid software writes (`E`, `EMAIL`, `USERID`).
+const ATTRIBUTES: &[(ObjectIdentifier, &str, &[&str])] = &[
+    (COMMON_NAME, "CN", &["commonName"]),
+    (oid("2.5.4.4"), "SN", &["surname"]),
+    (oid("2.5.4.5"), "serialNumber", &[]),
+    (oid("2.5.4.6"), "C", &["countryName"]),
+    (oid("2.5.4.7"), "L", &["localityName"]),
+    (oid("2.5.4.8"), "ST", &["S", "stateOrProvinceName"]),
+    (oid("2.5.4.9"), "street", &["streetAddress"]),
+    (oid("2.5.4.10"), "O", &["organizationName"]),
+    (oid("2.5.4.11"), "OU", &["organizationalUnitName"]),
+    (oid("2.5.4.12"), "title", &["T"]),
+    (oid("2.5.4.13"), "description", &[]),
+    (oid("2.5.4.15"), "businessCategory", &[]),
+    (oid("2.5.4.16"), "postalAddress", &[]),
+    (oid("2.5.4.17"), "postalCode", &[]),
+    (oid("2.5.4.20"), "telephoneNumber", &[]),
+    (oid("2.5.4.41"), "name", &[]),
+    (oid("2.5.4.42"), "GN", &["givenName", "G"]),
+    (oid("2.5.4.43"), "initials", &[]),
+    (oid("2.5.4.44"), "generationQualifier", &[]),
+    (oid("2.5.4.45"), "x500UniqueIdentifier", &[]),
+    (oid("2.5.4.46"), "dnQualifier", &[]),
+    (oid("2.5.4.65"), "pseudonym", &[]),
+    (oid("2.5.4.97"), "organizationIdentifier", &[]),
+    (oid("0.9.2342.19200300.100.1.1"), "UID", &["userId"]),
+    (oid("0.9.2342.19200300.100.1.3"), "mail", &["rfc822Mailbox"]),
+    (oid("0.9.2342.19200300.100.1.25"), "DC", &["domainComponent"]),
+    (oid("1.2.840.113549.1.9.1"), "emailAddress", &["E", "Email"]),
+    (oid("1.2.840.113549.1.9.2"), "unstructuredName", &[]),
+    (oid("1.2.840.113549.1.9.8"), "unstructuredAddress", &[]),
+    (oid("1.3.6.1.4.1.311.60.2.1.1"), "jurisdictionL", &[]),
+    (oid("1.3.6.1.4.1.311.60.2.1.2"), "jurisdictionST", &[]),
+    (oid("1.3.6.1.4.1.311.60.2.1.3"), "jurisdictionC", &[]),
+];
+
+const fn oid(text: &str) -> ObjectIdentifier {
+    ObjectIdentifier::new_unwrap(text)
+}
+
+/// What stands before a `=`.
+pub(super) enum Keyword {
+    /// An attribute.
+    Known(ObjectIdentifier),
+    /// Could be an attribute by its shape, but none that is known.
+    Unknown,
+    /// Cannot be one: not of the shape of RFC 4512 section 1.4 (`descr`, `numericoid`).
+    Impossible,
+}
+
+pub(super) fn keyword(text: &str) -> Keyword {
+    let known = |(_, name, others): &&(ObjectIdentifier, &str, &[&str])| {
+        name.eq_ignore_ascii_case(text) || others.iter().any(|other| other.eq_ignore_ascii_case(text))
+    };
+    if let Some((attribute, _, _)) = ATTRIBUTES.iter().find(known) {
+        return Keyword::Known(*attribute);
+    }
+    let number = text.strip_prefix("OID.").or_else(|| text.strip_prefix("oid.")).unwrap_or(text);
+    if number.contains('.') && number.bytes().all(|c| c.is_ascii_digit() || c == b'.') {
+        return ObjectIdentifier::new(number).map_or(Keyword::Impossible, Keyword::Known);
+    }
+    let starts = text.bytes().next().is_some_and(|c| c.is_ascii_alphabetic());
+    if starts && text.bytes().all(|c| c.is_ascii_alphanumeric() || c == b'-') {
+        Keyword::Unknown
+    } else {
+        Keyword::Impossible
+    }
+}
+
+/// The name that OpenSSL prints for an attribute; others are shown by number.
+pub(super) fn short_name(attribute: &ObjectIdentifier) -> Option<&'static str> {
+    ATTRIBUTES.iter().find(|(known, _, _)| known == attribute).map(|(_, name, _)| *name)
+}
