@@ -56,6 +56,12 @@ impl SignedMessage {
         }
     }
 
+    /// The JSON that all its signatures fit, for tools that show or lint it. Who signed is not asked: this is no
+    /// verification, and nothing that is published may come from here.
+    pub fn into_payload(self) -> Result<Vec<u8>, Refusal> {
+        self.prove()?.payload().map(<[u8]>::to_vec)
+    }
+
     /// What was found, for people.
     pub(super) fn described(&self) -> String {
         let count: usize = self.signatures.iter().map(|signed| signed.signers.len()).sum();

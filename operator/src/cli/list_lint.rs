@@ -1,0 +1,111 @@
+//! `list lint`: what sites refuse or trip over, before a list is signed.
+
+use std::fmt::Write as _;
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use clap::ValueEnum;
+use jiff::Timestamp;
+
+use super::list_input::{self, printable};
+use crate::imagelist::{Finding, ImageList, LintRequest, Severity, lint};
+
+/// Tells what sites refuse or trip over in a list, and what to do. Exits with 1 when there is an error.
+#[derive(Debug, clap::Args)]
+pub(crate) struct Args {
+    /// The list: its JSON, or a signed message whose text is taken without asking who signed it; - is standard input.
+    file: PathBuf,
+    /// The list that this one is to replace: the version must be higher, identifiers must stay.
+    #[arg(long, value_name = "FILE")]
+    previous: Option<PathBuf>,
+    /// Judge the list at this time instead of now, such as 2026-11-22T01:34:05Z.
+    #[arg(long, value_name = "TIME")]
+    at: Option<Timestamp>,
+    /// How findings are shown.
+    #[arg(short, long, value_enum, default_value_t = Output::Table)]
+    output: Output,
+}
+
+/// How findings are shown.
+#[derive(Debug, Clone, Copy, ValueEnum)]
+enum Output {
+    /// For people.
+    Table,
+    /// An array of `{severity, path, message, advice}`.
+    Json,
+}
+
+/// Runs the command.
+pub(crate) fn run(args: &Args) -> anyhow::Result<ExitCode> {
+    let text = list_input::read(&args.file)?.into_text()?;
+    let previous = args.previous.as_deref().map(|path| -> anyhow::Result<ImageList> {
+        let text = list_input::read(path)?.into_text()?;
+        ImageList::parse(&text).map_err(|error| anyhow::anyhow!("{}: {error}", path.display()))
+    });
+    let previous = previous.transpose()?;
+    let request = LintRequest { now: args.at.unwrap_or_else(Timestamp::now), previous: previous.as_ref() };
+    let findings = lint(&text, &request);
+    let shown = match args.output {
+        Output::Table => table(&findings),
+        Output::Json => format!("{:#}\n", json(&findings)),
+    };
+    list_input::print(shown.as_bytes())?;
+    let refused = findings.iter().any(|finding| finding.severity == Severity::Error);
+    Ok(if refused { ExitCode::FAILURE } else { ExitCode::SUCCESS })
+}
+
+fn table(findings: &[Finding]) -> String {
+    let mut shown = String::new();
+    for Finding { severity, path, message, advice } in findings {
+        let _ = writeln!(shown, "{severity:<8} {}", printable(path));
+        let _ = writeln!(shown, "         {}", printable(message));
+        let _ = writeln!(shown, "         → {}\n", printable(advice));
+    }
+    let _ = writeln!(shown, "{}", summary(findings));
+    shown
+}
+
+fn summary(findings: &[Finding]) -> String {
+    let count = |severity: Severity| findings.iter().filter(|finding| finding.severity == severity).count();
+    let plural = |number: usize, word: &str| format!("{number} {word}{}", if number == 1 { "" } else { "s" });
+    let (errors, warnings) = (count(Severity::Error), count(Severity::Warning));
+    let counts = [plural(errors, "error"), plural(warnings, "warning"), plural(count(Severity::Notice), "notice")];
+    let verdict = match (errors, warnings) {
+        (0, 0) => "sites will take this list, once it is signed",
+        (0, _) => "sites will take this list, once it is signed; some may trip over it",
+        (_, _) => "sites will refuse this list, or images of it",
+    };
+    format!("{}: {verdict}", counts.join(", "))
+}
+
+fn json(findings: &[Finding]) -> serde_json::Value {
+    let object = |finding: &Finding| {
+        serde_json::json!({
+            "severity": finding.severity.as_str(),
+            "path": finding.path,
+            "message": finding.message,
+            "advice": finding.advice,
+        })
+    };
+    findings.iter().map(object).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn finding(severity: Severity) -> Finding {
+        Finding { severity, path: "a.b".into(), message: "expected x, found\n y".into(), advice: "write x".into() }
+    }
+
+    #[test]
+    fn findings_and_their_sum_are_shown() {
+        let shown = table(&[finding(Severity::Error), finding(Severity::Notice)]);
+        let expected = "error    a.b\n         expected x, found\\n y\n         → write x\n\n\
+                        notice   a.b\n         expected x, found\\n y\n         → write x\n\n\
+                        1 error, 0 warnings, 1 notice: sites will refuse this list, or images of it\n";
+        assert_eq!(shown, expected);
+        assert_eq!(table(&[]), "0 errors, 0 warnings, 0 notices: sites will take this list, once it is signed\n");
+        assert_eq!(json(&[finding(Severity::Error)])[0]["severity"], "error");
+    }
+}

@@ -1,0 +1,237 @@
+//! `list show`: what a list says, in the forms that people and scripts read.
+
+use std::fmt::Write as _;
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+
+use anyhow::{Context, bail};
+use clap::ValueEnum;
+use comfy_table::{Table, presets};
+use jiff::Timestamp;
+use serde_json::json;
+
+use super::list_input::{self, ListInput, printable};
+use crate::cache::{SafeName, Volume};
+use crate::imagelist::{ImageList, ListedImage};
+
+/// Shows a list: a file's, or the last accepted one of a subscription. It says nothing about signatures: `list verify`
+/// does.
+#[derive(Debug, clap::Args)]
+pub(crate) struct Args {
+    /// A file (- is standard input), or with --volume the name of a subscription.
+    #[arg(value_name = "FILE|NAME")]
+    list: String,
+    /// In which form.
+    #[arg(short, long, value_enum, default_value_t = Format::Table)]
+    format: Format,
+    /// The volume that holds the accepted lists.
+    #[arg(long, value_name = "DIR")]
+    volume: Option<PathBuf>,
+    /// Namespace of the subscription.
+    #[arg(short, long, default_value = "default")]
+    namespace: String,
+}
+
+/// The forms of a list.
+#[derive(Debug, Clone, Copy, ValueEnum)]
+enum Format {
+    /// For people: the list, its images, and those that were refused with their reasons.
+    Table,
+    /// `key=value` lines as vmcatcher printed them, a blank line between images; control characters are escaped.
+    Lines,
+    /// The list as it was understood, and `refused`: the images that were not.
+    Json,
+    /// The text that was signed, byte for byte.
+    Message,
+    /// The signed message, byte for byte.
+    Smime,
+}
+
+/// Runs the command.
+pub(crate) fn run(args: &Args) -> anyhow::Result<ExitCode> {
+    let input = find(args)?;
+    let shown = match args.format {
+        Format::Smime if input.is_signed() => input.bytes,
+        Format::Smime => bail!("{}: expected a signed message, found the text of a list alone", args.list),
+        Format::Message => input.into_text()?,
+        Format::Json => format!("{:#}\n", document(&parse(args, input)?)).into_bytes(),
+        Format::Lines => lines(&parse(args, input)?, Timestamp::now()).into_bytes(),
+        Format::Table => table(&parse(args, input)?).into_bytes(),
+    };
+    list_input::print(&shown)?;
+    Ok(ExitCode::SUCCESS)
+}
+
+/// With a volume, a subscription's last accepted list; else a file.
+fn find(args: &Args) -> anyhow::Result<ListInput> {
+    let Some(root) = &args.volume else { return list_input::read(Path::new(&args.list)) };
+    let (namespace, name): (SafeName, SafeName) = (args.namespace.parse()?, args.list.parse()?);
+    let kept = Volume::read_only(root)?.list_versions(&namespace, &name)?;
+    let last = kept.first().with_context(|| {
+        format!("expected an accepted list of {namespace}/{name} on {}, found none yet", root.display())
+    })?;
+    list_input::read(&last.path)
+}
+
+fn parse(args: &Args, input: ListInput) -> anyhow::Result<ImageList> {
+    ImageList::parse(&input.into_text()?).with_context(|| args.list.clone())
+}
+
+fn document(list: &ImageList) -> serde_json::Value {
+    let mut document = list.to_json();
+    let refused = list.refused.iter().map(|refused| {
+        json!({
+            "identifier": refused.identifier,
+            "reason": refused.reason.as_str(),
+            "message": refused.message,
+        })
+    });
+    document["refused"] = refused.collect();
+    document
+}
+
+/// One block for the list, one for each image, as `vmcatcher_subscribe -i` and `vmcatcher_image -i` name the keys.
+fn lines(list: &ImageList, now: Timestamp) -> String {
+    let mut shown = String::new();
+    let mut line = |key: &str, value: &str| writeln!(shown, "{key}={}", printable(value));
+    let _ = line("imagelist.dc:identifier", list.identifier.as_str());
+    let _ = line("imagelist.dc:title", &list.title);
+    let _ = line("imagelist.dc:description", &list.description);
+    let _ = line("imagelist.dc:source", &list.source);
+    let _ = line("imagelist.hv:version", list.version.as_str());
+    let _ = line("imagelist.hv:uri", &list.uri);
+    let _ = line("imagelist.ad:vo", list.vo.as_deref().unwrap_or_default());
+    let _ = line("imagelist.dc:date:created", &list.created.to_string());
+    let _ = line("imagelist.dc:date:expires", &list.expires.to_string());
+    let _ = line("imagelist.expired", if list.expires <= now { "True" } else { "False" });
+    for endorser in &list.endorsers {
+        let _ = line("endorser:hv:subject", &endorser.subject);
+        let _ = line("endorser:hv:issuer", &endorser.issuer);
+    }
+    for image in &list.images {
+        shown.push('\n');
+        image_lines(&mut shown, image);
+    }
+    for refused in &list.refused {
+        let _ = write!(shown, "\nrefused.dc:identifier={}\n", printable(&refused.identifier));
+        let _ = writeln!(shown, "refused.reason={}", refused.reason.as_str());
+        let _ = writeln!(shown, "refused.message={}", printable(&refused.message));
+    }
+    shown
+}
+
+fn image_lines(shown: &mut String, image: &ListedImage) {
+    let members = [
+        ("dc:identifier", image.identifier.to_string()),
+        ("dc:title", image.title.clone()),
+        ("dc:description", image.description.clone()),
+        ("hv:version", image.version.to_string()),
+        ("hv:size", image.size.to_string()),
+        ("hv:uri", image.uri.to_string()),
+        ("hv:hypervisor", image.hypervisor.clone()),
+        ("hv:format", image.format.clone().unwrap_or_default()),
+        ("sl:arch", image.arch.clone()),
+        ("sl:checksum:sha512", image.sha512.to_string()),
+        ("sl:comments", image.comments.clone()),
+        ("sl:os", image.os.clone()),
+        ("sl:osversion", image.os_version.clone()),
+        ("ad:mpuri", image.mpuri.clone().unwrap_or_default()),
+        ("dc:date:expires", image.expires.map(|date| date.to_string()).unwrap_or_default()),
+    ];
+    for (key, value) in members {
+        let _ = writeln!(shown, "image.{key}={}", printable(&value));
+    }
+}
+
+fn table(list: &ImageList) -> String {
+    let mut shown = format!("{}, version {}\n", printable(&list.title), printable(list.version.as_str()));
+    let _ = writeln!(shown, "identifier  {}", list.identifier);
+    let _ = writeln!(shown, "created     {}", list.created);
+    let _ = writeln!(shown, "expires     {}", list.expires);
+    if let Some(vo) = &list.vo {
+        let _ = writeln!(shown, "VO          {}", printable(vo));
+    }
+    for endorser in &list.endorsers {
+        let _ = writeln!(shown, "endorser    {} (says the list)", printable(&endorser.subject));
+    }
+    let mut images = Table::new();
+    images.load_style(presets::NOTHING);
+    images.set_header(["IDENTIFIER", "VERSION", "TITLE", "OS", "ARCH", "HYPERVISOR", "FORMAT", "SIZE"]);
+    for image in &list.images {
+        images.add_row([
+            image.identifier.to_string(),
+            printable(image.version.as_str()),
+            printable(&image.title),
+            printable(&format!("{} {}", image.os, image.os_version)),
+            printable(&image.arch),
+            printable(&image.hypervisor),
+            printable(image.format.as_deref().unwrap_or("-")),
+            image.size.to_string(),
+        ]);
+    }
+    let _ = writeln!(shown, "\n{}", images.to_string().lines().map(str::trim_end).collect::<Vec<_>>().join("\n"));
+    for refused in &list.refused {
+        let (identifier, message) = (printable(&refused.identifier), printable(&refused.message));
+        let _ = writeln!(shown, "refused: {identifier}: {}: {message}", refused.reason.as_str());
+    }
+    let images = if list.images.len() == 1 { "image" } else { "images" };
+    let _ = writeln!(shown, "{} {images}, {} refused", list.images.len(), list.refused.len());
+    shown
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// One good image whose title holds a line of its own, and one bad image.
+    fn list() -> ImageList {
+        let image = json!({
+            "dc:identifier": "image-1", "hv:version": "1", "dc:title": "t\nimage.hv:uri=http://evil/",
+            "dc:description": "", "hv:size": 7, "sl:checksum:sha512": "ab".repeat(64), "sl:os": "Linux",
+            "hv:uri": "https://example.org/a.qcow2?token=s3cret", "sl:osversion": "9", "sl:arch": "x86_64",
+            "hv:hypervisor": "KVM", "sl:comments": "",
+        });
+        let document = json!({"hv:imagelist": {
+            "dc:date:created": "2026-11-01T00:00:00Z", "dc:date:expires": "2026-12-01T00:00:00Z",
+            "dc:identifier": "list-1", "dc:title": "A list", "dc:description": "", "dc:source": "", "hv:version": "1.0",
+            "hv:uri": "", "hv:images": [{"hv:image": image}, {"hv:image": {"dc:identifier": "image-2"}}],
+            "hv:endorser": {"hv:x509": {"hv:dn": "/CN=a", "hv:ca": "/CN=ca", "hv:email": "", "dc:creator": ""}},
+        }});
+        ImageList::parse(document.to_string().as_bytes()).unwrap()
+    }
+
+    #[test]
+    fn lines_have_the_known_keys_and_nothing_forges_one() {
+        let shown = lines(&list(), "2026-12-01T00:00:00Z".parse().unwrap());
+        for line in [
+            "imagelist.dc:identifier=list-1",
+            "imagelist.expired=True",
+            "endorser:hv:subject=/CN=a",
+            "image.dc:title=t\\nimage.hv:uri=http://evil/",
+            "image.sl:arch=x86_64",
+            "image.hv:uri=https://example.org/a.qcow2?…",
+            "refused.dc:identifier=image-2",
+            "refused.reason=ImageMalformed",
+        ] {
+            assert_eq!(shown.lines().filter(|shown| *shown == line).count(), 1, "{line} in\n{shown}");
+        }
+        assert!(shown.lines().all(|line| line.is_empty() || line.contains('=')), "{shown}");
+    }
+
+    #[test]
+    fn the_table_tells_each_image_and_each_refusal() {
+        let shown = table(&list());
+        assert!(shown.contains(" image-1 ") && shown.contains("A list, version 1.0\n"), "{shown}");
+        assert!(shown.contains("refused: image-2: ImageMalformed: sl:checksum:sha512: expected a sha512"), "{shown}");
+        assert!(shown.ends_with("1 image, 1 refused\n"), "{shown}");
+    }
+
+    #[test]
+    fn the_document_is_read_as_the_same_list_and_tells_what_was_refused() {
+        let list = list();
+        let document = document(&list);
+        assert_eq!(document["refused"][0]["identifier"], "image-2");
+        let again = ImageList::parse(document.to_string().as_bytes()).unwrap();
+        assert_eq!(again.images, list.images);
+    }
+}
