@@ -8,6 +8,7 @@
 )]
 
 mod architecture;
+mod disk_image;
 mod examples;
 mod imagelist;
 mod trust;
