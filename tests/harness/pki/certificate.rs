@@ -1,0 +1,189 @@
+//! Certificates with anything that can be right or wrong with them.
+
+use jiff::{SignedDuration, Timestamp};
+use openssl::asn1::{Asn1Integer, Asn1Object, Asn1OctetString, Asn1Time};
+use openssl::bn::{BigNum, MsbOption};
+use openssl::ec::{EcGroup, EcKey};
+use openssl::hash::MessageDigest;
+use openssl::nid::Nid;
+use openssl::pkey::{PKey, Private};
+use openssl::x509::extension::{BasicConstraints, ExtendedKeyUsage, KeyUsage, SubjectKeyIdentifier};
+use openssl::x509::{X509, X509Builder, X509Extension, X509Name, X509NameBuilder, X509NameRef};
+
+use super::Identity;
+use super::der::{SEQUENCE, oid, tlv};
+
+/// What a certificate says that it is for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Usage {
+    EmailProtection,
+    ServerAuth,
+    ClientAuth,
+}
+
+/// What a certificate is to hold.
+#[derive(Clone)]
+pub struct CertificateSpec {
+    subject: String,
+    begin: Timestamp,
+    end: Timestamp,
+    authority: bool,
+    proxy: bool,
+    signs: bool,
+    usages: Vec<Usage>,
+    digest: MessageDigest,
+    extensions: Vec<(String, bool, Vec<u8>)>,
+    key: Option<PKey<Private>>,
+}
+
+impl CertificateSpec {
+    /// A certificate authority, for twenty years.
+    pub fn authority(subject: &str, now: Timestamp) -> Self {
+        let decade = SignedDuration::from_hours(10 * 365 * 24);
+        let spec = Self::person(subject, now).valid(now - decade, now + decade);
+        Self { authority: true, usages: Vec::new(), ..spec }
+    }
+
+    /// An endorser's certificate, for S/MIME signing, a year long.
+    pub fn person(subject: &str, now: Timestamp) -> Self {
+        let half = SignedDuration::from_hours(182 * 24);
+        Self {
+            subject: subject.to_owned(),
+            begin: now - half,
+            end: now + half,
+            authority: false,
+            proxy: false,
+            signs: true,
+            usages: vec![Usage::EmailProtection, Usage::ClientAuth],
+            digest: MessageDigest::sha256(),
+            extensions: Vec::new(),
+            key: None,
+        }
+    }
+
+    /// An RFC 3820 proxy; its issuer is the user.
+    pub fn proxy(subject: &str, now: Timestamp) -> Self {
+        Self { proxy: true, usages: Vec::new(), ..Self::person(subject, now) }
+    }
+
+    #[must_use]
+    pub fn valid(self, begin: Timestamp, end: Timestamp) -> Self {
+        Self { begin, end, ..self }
+    }
+
+    /// The extended key usage; none at all where the list is empty.
+    #[must_use]
+    pub fn usages(self, usages: &[Usage]) -> Self {
+        Self { usages: usages.to_vec(), ..self }
+    }
+
+    /// The key may encrypt keys and nothing else.
+    #[must_use]
+    pub fn encryption_only(self) -> Self {
+        Self { signs: false, ..self }
+    }
+
+    /// The digest that the issuer signs over.
+    #[must_use]
+    pub fn signed_over(self, digest: MessageDigest) -> Self {
+        Self { digest, ..self }
+    }
+
+    /// One more extension, its value in DER.
+    #[must_use]
+    pub fn extension(mut self, kind: &str, critical: bool, value: &[u8]) -> Self {
+        self.extensions.push((kind.to_owned(), critical, value.to_vec()));
+        self
+    }
+
+    /// An old key for a new certificate.
+    #[must_use]
+    pub fn key(self, key: &PKey<Private>) -> Self {
+        Self { key: Some(key.clone()), ..self }
+    }
+
+    /// Makes it: below an issuer, or signed by itself. The chain of what comes out is empty.
+    pub fn build(&self, issuer: Option<(&X509, &PKey<Private>)>) -> Identity {
+        let key = self.key.clone().unwrap_or_else(new_key);
+        let name = subject_name(&self.subject);
+        let mut builder = X509::builder().unwrap();
+        builder.set_version(2).unwrap();
+        builder.set_serial_number(&serial()).unwrap();
+        builder.set_subject_name(&name).unwrap();
+        builder.set_issuer_name(issuer.map_or(&name, |(certificate, _)| certificate.subject_name())).unwrap();
+        builder.set_not_before(&Asn1Time::from_unix(self.begin.as_second()).unwrap()).unwrap();
+        builder.set_not_after(&Asn1Time::from_unix(self.end.as_second()).unwrap()).unwrap();
+        builder.set_pubkey(&key).unwrap();
+        self.add_extensions(&mut builder, issuer.map(|(certificate, _)| certificate));
+        builder.sign(issuer.map_or(&key, |(_, key)| key), self.digest).unwrap();
+        Identity { certificate: builder.build(), key, chain: Vec::new() }
+    }
+
+    fn add_extensions(&self, builder: &mut X509Builder, issuer: Option<&X509>) {
+        if self.authority {
+            builder.append_extension(BasicConstraints::new().critical().ca().build().unwrap()).unwrap();
+        }
+        let mut usage = KeyUsage::new();
+        match (self.authority, self.signs) {
+            (true, _) => usage.key_cert_sign().crl_sign().digital_signature(),
+            (false, true) => usage.digital_signature(),
+            (false, false) => usage.key_encipherment(),
+        };
+        builder.append_extension(usage.critical().build().unwrap()).unwrap();
+        if !self.usages.is_empty() {
+            let mut extended = ExtendedKeyUsage::new();
+            for usage in &self.usages {
+                match usage {
+                    Usage::EmailProtection => extended.email_protection(),
+                    Usage::ServerAuth => extended.server_auth(),
+                    Usage::ClientAuth => extended.client_auth(),
+                };
+            }
+            builder.append_extension(extended.build().unwrap()).unwrap();
+        }
+        let key_id = SubjectKeyIdentifier::new().build(&builder.x509v3_context(issuer.map(|i| &**i), None)).unwrap();
+        builder.append_extension(key_id).unwrap();
+        if self.proxy {
+            let inherit_all = tlv(SEQUENCE, &[&tlv(SEQUENCE, &[&oid("1.3.6.1.5.5.7.21.1")])]);
+            builder.append_extension(raw_extension("1.3.6.1.5.5.7.1.14", true, &inherit_all)).unwrap();
+        }
+        for (kind, critical, value) in &self.extensions {
+            builder.append_extension(raw_extension(kind, *critical, value)).unwrap();
+        }
+    }
+}
+
+fn raw_extension(kind: &str, critical: bool, value: &[u8]) -> X509Extension {
+    let kind = Asn1Object::from_str(kind).unwrap();
+    X509Extension::new_from_der(&kind, critical, &Asn1OctetString::new_from_bytes(value).unwrap()).unwrap()
+}
+
+fn new_key() -> PKey<Private> {
+    let group = EcGroup::from_curve_name(Nid::X9_62_PRIME256V1).unwrap();
+    PKey::from_ec_key(EcKey::generate(&group).unwrap()).unwrap()
+}
+
+fn serial() -> Asn1Integer {
+    let mut number = BigNum::new().unwrap();
+    number.rand(127, MsbOption::ONE, false).unwrap();
+    Asn1Integer::from_bn(&number).unwrap()
+}
+
+/// A name out of its one-line form; no escapes.
+pub fn subject_name(one_line: &str) -> X509Name {
+    let mut name = X509NameBuilder::new().unwrap();
+    for part in one_line.split('/').filter(|part| !part.is_empty()) {
+        let (attribute, value) = part.split_once('=').unwrap();
+        name.append_entry_by_text(attribute, value).unwrap();
+    }
+    name.build()
+}
+
+/// A name in OpenSSL's one-line form. Only for names without anything to escape.
+pub fn one_line(name: &X509NameRef) -> String {
+    let entry = |entry: &openssl::x509::X509NameEntryRef| {
+        let attribute = entry.object().nid().short_name().unwrap().to_owned();
+        format!("/{attribute}={}", entry.data().to_string().unwrap())
+    };
+    name.entries().map(entry).collect()
+}
