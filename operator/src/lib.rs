@@ -2,6 +2,9 @@
 //!
 //! The map, from the top down; a module may use those below it and never those above:
 //!
+//! * [`cli`]: the commands: one file each
+//! * [`cluster`]: where resources live: a folder of manifests
+//! * [`reconcile`]: the reconcilers: one folder a kind, one file a call
 //! * [`anchors`]: the trust directory: load, watch, refresh CRLs (the I/O around `trust`)
 //! * [`trust`]: is this message signed by someone we believe, and may this list replace the last? (pure)
 //! * [`opennebula`]: XML-RPC client; carry-over: plan (pure) and steps
@@ -16,8 +19,11 @@
 pub mod anchors;
 pub mod api;
 pub mod cache;
+pub mod cli;
+pub mod cluster;
 pub mod convert;
 pub mod fetch;
 pub mod imagelist;
 pub mod opennebula;
+pub mod reconcile;
 pub mod trust;

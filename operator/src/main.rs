@@ -1,3 +1,10 @@
 //! Arguments, tracing, hand over to a command.
 
-fn main() {}
+use std::process::ExitCode;
+
+use clap::Parser;
+use vmcatcher_operator::cli::{Cli, run};
+
+fn main() -> ExitCode {
+    run(&Cli::parse())
+}

@@ -4,6 +4,8 @@
 //! beyond their ending; the same certificate under two names is one. A plain bundle (one file of PEM certificates)
 //! works as well. One bad file costs only itself and is reported.
 
+mod directory;
+
 use std::collections::BTreeMap;
 use std::ffi::OsString;
 use std::fs;
@@ -11,6 +13,8 @@ use std::io;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::time::SystemTime;
+
+pub use directory::TrustDirectory;
 
 use crate::trust::{AnchorError, Anchors, AnchorsBuilder};
 

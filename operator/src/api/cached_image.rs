@@ -90,6 +90,9 @@ pub struct CachedImageStatus {
     /// How many tries failed since the last that did not.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub failures: Option<u32>,
+    /// Of those, how many brought wrong bytes; after three nothing is tried until the list changes or someone asks.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub mismatches: Option<u32>,
     /// When the last try failed.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub last_failure_time: Option<Time>,

@@ -142,6 +142,11 @@ impl Selection {
             || self.include_match.iter().any(|wanted| wanted.matches(image))
     }
 
+    /// Whether `exclude` names this identifier: all that can be told of an image that the list does not have.
+    pub fn excludes_identifier(&self, identifier: &ImageId) -> bool {
+        self.exclude_identifiers.contains(identifier)
+    }
+
     /// What keeps this image out, if something does. It wins over `include` and over images asked for by hand.
     pub fn excludes(&self, image: &ListedImage) -> Option<ExcludedBy> {
         if self.exclude_identifiers.contains(&image.identifier) {

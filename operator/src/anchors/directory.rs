@@ -1,0 +1,40 @@
+//! The trust directory as it stands: loaded, and loaded again when it changed.
+
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, PoisonError, RwLock};
+
+use super::{AnchorProblem, Fingerprint, fingerprint, load};
+use crate::trust::Anchors;
+
+/// A trust directory and what was last loaded from it.
+#[derive(Debug)]
+pub struct TrustDirectory {
+    path: PathBuf,
+    loaded: RwLock<(Fingerprint, Arc<Anchors>)>,
+}
+
+impl TrustDirectory {
+    /// Loads a trust directory. Files that cannot be used are told; the others are in force.
+    pub fn open(path: &Path) -> (Self, Vec<AnchorProblem>) {
+        let seen = fingerprint(path);
+        let (anchors, problems) = load(path);
+        (Self { path: path.to_owned(), loaded: RwLock::new((seen, Arc::new(anchors))) }, problems)
+    }
+
+    /// What is in force.
+    pub fn current(&self) -> Arc<Anchors> {
+        self.loaded.read().unwrap_or_else(PoisonError::into_inner).1.clone()
+    }
+
+    /// Loads the directory again if it looks different than before; `None` where it does not.
+    pub fn refresh(&self) -> Option<Vec<AnchorProblem>> {
+        // Looked at before it is read: a change in between is seen the next time.
+        let seen = fingerprint(&self.path);
+        if self.loaded.read().unwrap_or_else(PoisonError::into_inner).0 == seen {
+            return None;
+        }
+        let (anchors, problems) = load(&self.path);
+        *self.loaded.write().unwrap_or_else(PoisonError::into_inner) = (seen, Arc::new(anchors));
+        Some(problems)
+    }
+}

@@ -1,0 +1,34 @@
+//! `crds`: the custom resource definitions.
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use anyhow::Context as _;
+use kube::ResourceExt;
+
+use super::print;
+use crate::api::crds;
+use crate::cache::write_atomic;
+
+/// Arguments of `crds`.
+#[derive(Debug, clap::Args)]
+pub(super) struct Args {
+    /// Write one file a kind into this folder instead of printing all
+    #[arg(long, value_name = "DIR")]
+    out: Option<PathBuf>,
+}
+
+/// Prints the definitions, or writes them.
+pub(super) fn run(args: &Args) -> anyhow::Result<ExitCode> {
+    for crd in crds() {
+        let text = format!("---\n{}", serde_yaml::to_string(&crd)?);
+        match &args.out {
+            Some(folder) => {
+                let path = folder.join(format!("{}.yaml", crd.name_any()));
+                write_atomic(&path, text.as_bytes(), 0o644).with_context(|| format!("writing {}", path.display()))?;
+            }
+            None => print(&text)?,
+        }
+    }
+    Ok(ExitCode::SUCCESS)
+}

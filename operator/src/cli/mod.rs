@@ -1,0 +1,101 @@
+//! The commands: one file each.
+//!
+//! Exit codes, the same for all commands: 0 done and good; 1 done, and something is not as it should be (a list
+//! refused, an image not ready, a blob damaged); 2 the command line is wrong; 3 it could not be done at all.
+
+mod crds;
+mod get;
+mod progress;
+mod reconcile;
+mod table;
+
+use std::process::ExitCode;
+
+use clap::{ArgAction, Parser, Subcommand, ValueEnum};
+use tracing_subscriber::EnvFilter;
+
+/// Done, and something is not as it should be.
+const NOT_GOOD: u8 = 1;
+/// It could not be done at all.
+const NOT_DONE: u8 = 3;
+
+/// Keeps a site's VM images equal to what trusted endorsers publish.
+///
+/// Exit codes: 0 done and good; 1 done, and something is not as it should be; 2 the command line is wrong; 3 it could
+/// not be done at all.
+#[derive(Debug, Parser)]
+#[command(version, propagate_version = true)]
+pub struct Cli {
+    #[command(subcommand)]
+    command: Command,
+    /// Tell more (twice: everything)
+    #[arg(short, long, global = true, action = ArgAction::Count)]
+    verbose: u8,
+    /// Tell only warnings (twice: only errors)
+    #[arg(short, long, global = true, action = ArgAction::Count, conflicts_with = "verbose")]
+    quiet: u8,
+    /// How what happens is told on standard error
+    #[arg(long, global = true, value_enum, default_value_t = LogFormat::Text)]
+    log_format: LogFormat,
+}
+
+/// How what happens is told.
+#[derive(Debug, Clone, Copy, ValueEnum)]
+enum LogFormat {
+    /// One line each, for people.
+    Text,
+    /// One JSON object each, for programs.
+    Json,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Make the volume equal to a folder of manifests: once, or for as long as it runs
+    Reconcile(reconcile::Args),
+    /// Show resources and their conditions, as kubectl would
+    Get(get::Args),
+    /// Print the custom resource definitions
+    Crds(crds::Args),
+}
+
+/// Runs a command.
+pub fn run(cli: &Cli) -> ExitCode {
+    tell(cli);
+    let ended = match &cli.command {
+        Command::Reconcile(args) => reconcile::run(args),
+        Command::Get(args) => get::run(args),
+        Command::Crds(args) => crds::run(args),
+    };
+    ended.unwrap_or_else(|error| {
+        tracing::error!("{error:#}");
+        ExitCode::from(NOT_DONE)
+    })
+}
+
+/// What happens is told on standard error; standard output is the command's own.
+fn tell(cli: &Cli) {
+    let level = match (cli.verbose, cli.quiet) {
+        (0, 0) => "info",
+        (1, _) => "debug",
+        (2.., _) => "trace",
+        (0, 1) => "warn",
+        (0, 2..) => "error",
+    };
+    // Libraries speak of requests, addresses and headers: only where someone asks for everything.
+    let others = if cli.verbose >= 2 { "debug" } else { "warn" };
+    let filter = EnvFilter::new(format!("{others},vmcatcher_operator={level}"));
+    let told = tracing_subscriber::fmt().with_env_filter(filter).with_target(false).with_writer(std::io::stderr);
+    match cli.log_format {
+        LogFormat::Text => told.init(),
+        LogFormat::Json => told.json().init(),
+    }
+}
+
+/// Writes a command's output. A reader that went away (`| head`) is no fault.
+fn print(text: &str) -> anyhow::Result<()> {
+    use std::io::Write;
+    match std::io::stdout().lock().write_all(text.as_bytes()) {
+        Err(error) if error.kind() == std::io::ErrorKind::BrokenPipe => Ok(()),
+        other => Ok(other?),
+    }
+}

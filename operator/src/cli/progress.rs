@@ -1,0 +1,87 @@
+//! Bars for the downloads that run, on a terminal.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use indicatif::{MultiProgress, ProgressBar, ProgressStyle};
+use tokio::sync::oneshot;
+use tokio::task::JoinHandle;
+
+use crate::cache::{JobKey, JobState};
+use crate::cluster::directory::Directory;
+use crate::reconcile::Context;
+
+/// How often the bars move.
+const EVERY: Duration = Duration::from_millis(200);
+
+/// The bars of a run; none where nobody looks.
+pub(super) struct Bars(Option<(oneshot::Sender<()>, JoinHandle<()>)>);
+
+impl Bars {
+    /// Shows the downloads of a context for as long as it runs.
+    pub(super) fn start(context: &Arc<Context<Directory>>, terminal: bool) -> Self {
+        if !terminal {
+            return Self(None);
+        }
+        let (stop, mut stopped) = oneshot::channel();
+        let context = context.clone();
+        let task = tokio::spawn(async move {
+            let mut bars = Drawn::default();
+            while tokio::time::timeout(EVERY, &mut stopped).await.is_err() {
+                bars.draw(&context);
+            }
+            bars.clear();
+        });
+        Self(Some((stop, task)))
+    }
+
+    /// Clears the bars.
+    pub(super) async fn stop(self) {
+        if let Some((stop, task)) = self.0 {
+            let _ = stop.send(());
+            let _ = task.await;
+        }
+    }
+}
+
+#[derive(Default)]
+struct Drawn {
+    all: MultiProgress,
+    bars: HashMap<JobKey, ProgressBar>,
+}
+
+impl Drawn {
+    fn draw(&mut self, context: &Context<Directory>) {
+        let wanted = context.downloads.all();
+        for key in &wanted {
+            if let Some(JobState::Running { bytes, total, .. }) = context.jobs.look(key) {
+                self.bar(key, total).set_position(bytes);
+            }
+        }
+        self.bars.retain(|key, bar| {
+            let runs = matches!(context.jobs.look(key), Some(JobState::Queued | JobState::Running { .. }));
+            if !runs {
+                bar.finish_and_clear();
+            }
+            runs
+        });
+    }
+
+    fn bar(&mut self, key: &JobKey, total: u64) -> &ProgressBar {
+        self.bars.entry(key.clone()).or_insert_with(|| {
+            let bar = self.all.add(ProgressBar::new(total));
+            if let Ok(style) = ProgressStyle::with_template(
+                "{msg:40!} {wide_bar} {bytes:>10}/{total_bytes:<10} {bytes_per_sec:>12} {eta:>4}",
+            ) {
+                bar.set_style(style);
+            }
+            let path = key.url.url().path();
+            bar.with_message(path.rsplit('/').next().unwrap_or(path).to_owned())
+        })
+    }
+
+    fn clear(&self) {
+        let _ = self.all.clear();
+    }
+}

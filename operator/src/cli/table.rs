@@ -1,0 +1,124 @@
+//! Resources as tables, by the columns of their definitions: what kubectl shows.
+
+use std::fmt::Write as _;
+
+use comfy_table::Table;
+use comfy_table::presets::NOTHING;
+use jiff::{SignedDuration, Timestamp};
+use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomResourceColumnDefinition;
+use kube::CustomResourceExt;
+use serde_json::Value;
+
+use crate::reconcile::Resource;
+
+/// How resources are shown.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+pub(super) enum Output {
+    /// The columns that kubectl shows.
+    Table,
+    /// All columns.
+    Wide,
+    /// A JSON list.
+    Json,
+    /// YAML documents.
+    Yaml,
+}
+
+/// The objects of one kind as text; empty where there are none.
+pub(super) fn show<K: Resource + CustomResourceExt>(
+    objects: &[impl AsRef<K>],
+    wide: bool,
+    now: Timestamp,
+) -> anyhow::Result<String> {
+    let crd = K::crd();
+    let versions = crd.spec.versions.into_iter().next();
+    let columns = versions.and_then(|version| version.additional_printer_columns).unwrap_or_default();
+    let columns: Vec<_> = columns.into_iter().filter(|column| wide || column.priority.unwrap_or(0) == 0).collect();
+    let mut rows = Vec::new();
+    for object in objects {
+        let value = serde_json::to_value(object.as_ref())?;
+        let name = |field: &str| value.pointer(field).and_then(Value::as_str).unwrap_or_default().to_owned();
+        let mut row = vec![name("/metadata/namespace"), name("/metadata/name")];
+        row.extend(columns.iter().map(|column| cell(&value, column, now)));
+        rows.push(row);
+    }
+    let head = ["Namespace", "Name"].into_iter().chain(columns.iter().map(|column| column.name.as_str()));
+    Ok(format!("{}\n{}", crd.spec.names.kind, render(head, rows)))
+}
+
+/// A table without lines, its columns two spaces apart.
+pub(super) fn render<'a>(head: impl Iterator<Item = &'a str>, rows: Vec<Vec<String>>) -> String {
+    let mut table = Table::new();
+    table.load_style(NOTHING).set_header(head.map(str::to_uppercase)).add_rows(rows);
+    let mut text = String::new();
+    for line in table.lines() {
+        let _ = writeln!(text, "{}", line.trim());
+    }
+    text
+}
+
+fn cell(object: &Value, column: &CustomResourceColumnDefinition, now: Timestamp) -> String {
+    let Some(value) = find(object, &column.json_path) else { return String::new() };
+    match (column.type_.as_str(), value) {
+        ("date", Value::String(text)) => text.parse().map_or_else(|_| text.clone(), |at| age(now.duration_since(at))),
+        (_, Value::String(text)) => text.clone(),
+        (_, other) => other.to_string(),
+    }
+}
+
+/// The paths that printer columns use: `.a.b`, and `.a[?(@.type=="T")].b` for conditions.
+fn find<'a>(object: &'a Value, path: &str) -> Option<&'a Value> {
+    let (before, after) = match path.split_once("[?(@.type==\"") {
+        Some((before, rest)) => (before, Some(rest.split_once("\")]")?)),
+        None => (path, None),
+    };
+    let found = walk(object, before)?;
+    match after {
+        None => Some(found),
+        Some((name, rest)) => {
+            let named = |entry: &&Value| entry.get("type").and_then(Value::as_str) == Some(name);
+            walk(found.as_array()?.iter().find(named)?, rest)
+        }
+    }
+}
+
+fn walk<'a>(value: &'a Value, path: &str) -> Option<&'a Value> {
+    path.split('.').filter(|part| !part.is_empty()).try_fold(value, |value, part| value.get(part))
+}
+
+/// An age as kubectl writes it: the two largest units, fewer where they do not matter.
+fn age(age: SignedDuration) -> String {
+    let seconds = age.as_secs();
+    match seconds {
+        ..0 => format!("in {}", self::age(age.abs())),
+        0..120 => format!("{seconds}s"),
+        120..7_200 => format!("{}m", seconds / 60),
+        7_200..172_800 => format!("{}h", seconds / 3_600),
+        _ => format!("{}d", seconds / 86_400),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_paths_of_printer_columns_are_found() {
+        let object = serde_json::json!({"a": {"b": 1}, "status": {"conditions": [
+            {"type": "Reconciling", "status": "True"}, {"type": "Ready", "status": "False"}
+        ]}});
+        assert_eq!(find(&object, ".a.b"), Some(&Value::from(1)));
+        let ready = r#".status.conditions[?(@.type=="Ready")].status"#;
+        assert_eq!(find(&object, ready), Some(&Value::from("False")));
+        assert_eq!(find(&object, ".a.c"), None);
+        assert_eq!(find(&object, r#".status.conditions[?(@.type=="Stalled")].status"#), None);
+    }
+
+    #[test]
+    fn ages_as_kubectl_writes_them() {
+        let cases = [(5, "5s"), (119, "119s"), (120, "2m"), (7_200, "2h"), (172_800, "2d"), (-600, "in 10m")];
+        for (seconds, text) in cases {
+            assert_eq!(age(SignedDuration::from_secs(seconds)), text);
+        }
+    }
+}

@@ -1,0 +1,251 @@
+//! Drives the reconcilers over a folder of manifests: until nothing changes any more, or for as long as it is left to.
+
+use std::future::Future;
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+
+use futures::StreamExt;
+use futures::stream::FuturesUnordered;
+use jiff::Timestamp;
+use notify::{RecursiveMode, Watcher};
+use tokio::sync::mpsc;
+
+use super::{Directory, DirectoryError, ManifestProblem};
+use crate::api::{CachedImage, Endorser, ImageListSubscription};
+use crate::cache::{CacheError, JobState, Keep};
+use crate::reconcile::subscription::Ask;
+use crate::reconcile::{Cluster, ClusterError, Context, ObjectKey, endorser, image, subscription};
+
+/// An editor and `git pull` write several files: the folder is read once it was quiet for so long.
+const QUIET: Duration = Duration::from_millis(300);
+/// A pass that could not finish its work is followed by another no later than this.
+const LONGEST_SLEEP: Duration = Duration::from_mins(10);
+/// Passes in a row that change something without waiting for anything; more than this is a fault of this program.
+const MOST_ROUNDS: usize = 64;
+
+/// Drives the reconcilers over a folder of manifests.
+pub struct Driver {
+    context: Arc<Context<Directory>>,
+}
+
+/// What a run left behind.
+#[derive(Debug, Default)]
+pub struct Settled {
+    /// Manifests that could not be taken.
+    pub problems: Vec<ManifestProblem>,
+    /// What could not be written.
+    pub errors: Vec<String>,
+}
+
+impl Driver {
+    /// A driver over a context.
+    pub fn new(context: Arc<Context<Directory>>) -> Self {
+        Self { context }
+    }
+
+    /// Asks every server, does what follows, waits for the downloads, and stops when nothing changes any more.
+    pub async fn once(&self) -> Result<Settled, DirectoryError> {
+        let mut settled = Settled { problems: self.reload()?, errors: Vec::new() };
+        let mut ask = Ask::Now;
+        loop {
+            let mut jobs = self.context.jobs.changed();
+            jobs.mark_unchanged();
+            settled.errors = self.settle(ask).await.errors;
+            ask = Ask::WhenDue;
+            if !self.downloads_run() {
+                break;
+            }
+            // The sender lives in the context, so this ends only by a change.
+            if jobs.changed().await.is_err() {
+                break;
+            }
+        }
+        self.tidy(&mut settled);
+        Ok(settled)
+    }
+
+    /// Keeps the volume equal to the folder until `stop` is done: looks again when a manifest or the trust directory
+    /// changes, when a download ends, and when something's time has come.
+    pub async fn keep(&self, trust: &Path, stop: impl Future<Output = ()>) -> Result<(), DirectoryError> {
+        let (_watcher, mut changes) = watch(&self.context.cluster.manifests, trust);
+        let work = async {
+            let mut problems = Vec::new();
+            self.reload_and_tell(&mut problems);
+            loop {
+                let mut jobs = self.context.jobs.changed();
+                jobs.mark_unchanged();
+                let mut settled = self.settle(Ask::WhenDue).await;
+                self.tidy(&mut settled.told);
+                let sleep = sleep_until(settled.wake, Timestamp::now());
+                tokio::select! {
+                    () = tokio::time::sleep(sleep) => {}
+                    _ = jobs.changed() => {}
+                    Some(()) = changes.recv() => {
+                        quiet(&mut changes).await;
+                        self.reload_and_tell(&mut problems);
+                    }
+                }
+            }
+        };
+        tokio::select! {
+            () = stop => Ok(()),
+            never = work => never,
+        }
+    }
+
+    fn reload(&self) -> Result<Vec<ManifestProblem>, DirectoryError> {
+        let problems = self.context.cluster.reload(Timestamp::now())?;
+        for problem in &problems {
+            tracing::warn!(file = %problem.path.display(), "{}", problem.message);
+        }
+        Ok(problems)
+    }
+
+    /// Reads the folder again; a problem is told when it is new.
+    fn reload_and_tell(&self, before: &mut Vec<ManifestProblem>) {
+        match self.context.cluster.reload(Timestamp::now()) {
+            Ok(problems) => {
+                for problem in problems.iter().filter(|problem| !before.contains(problem)) {
+                    tracing::warn!(file = %problem.path.display(), "{}", problem.message);
+                }
+                *before = problems;
+            }
+            Err(error) => tracing::error!(%error, "what the manifests said before stays in force"),
+        }
+    }
+
+    /// Passes over everything until one of them changes nothing.
+    async fn settle(&self, first: Ask) -> Pass {
+        self.refresh_anchors();
+        let mut pass = self.pass(first).await;
+        for _ in 1..MOST_ROUNDS {
+            let before = self.context.cluster.changes();
+            if before == pass.changes_before {
+                return pass;
+            }
+            pass = self.pass(Ask::WhenDue).await;
+        }
+        tracing::error!("{MOST_ROUNDS} passes in a row have changed something; going on when something happens");
+        pass
+    }
+
+    /// One pass over everything: endorsers, subscriptions side by side, then their images.
+    async fn pass(&self, ask: Ask) -> Pass {
+        let (context, cluster) = (&*self.context, &*self.context.cluster);
+        let mut pass = Pass { changes_before: cluster.changes(), ..Pass::default() };
+        context.lists.retain(|key| cluster.get::<ImageListSubscription>(key).is_some());
+        for object in cluster.all::<Endorser>() {
+            let key = ObjectKey::of(&*object);
+            pass.take(&key, endorser::reconcile(context, &key, Timestamp::now()).await);
+        }
+        // A dead server holds its own subscription only.
+        let mut subscriptions: FuturesUnordered<_> = cluster
+            .all::<ImageListSubscription>()
+            .iter()
+            .map(|object| ObjectKey::of(&**object))
+            .map(|key| async move {
+                let ended = subscription::reconcile(context, &key, ask, Timestamp::now()).await;
+                (key, ended)
+            })
+            .collect();
+        while let Some((key, ended)) = subscriptions.next().await {
+            pass.take(&key, ended);
+        }
+        drop(subscriptions);
+        for object in cluster.all::<CachedImage>() {
+            let key = ObjectKey::of(&*object);
+            pass.take(&key, image::reconcile(context, &key, Timestamp::now()).await);
+        }
+        pass
+    }
+
+    fn refresh_anchors(&self) {
+        for problem in self.context.anchors.refresh().unwrap_or_default() {
+            tracing::warn!(file = %problem.path.display(), "{}", problem.message);
+        }
+    }
+
+    fn downloads_run(&self) -> bool {
+        self.context
+            .downloads
+            .all()
+            .iter()
+            .any(|key| matches!(self.context.jobs.look(key), Some(JobState::Queued | JobState::Running { .. })))
+    }
+
+    /// Removes what nothing refers to any more.
+    fn tidy(&self, settled: &mut Settled) {
+        if let Err(error) = self.context.cluster.sweep() {
+            settled.errors.push(error.to_string());
+        }
+        if let Err(error) = self.collect() {
+            settled.errors.push(error.to_string());
+        }
+    }
+
+    fn collect(&self) -> Result<(), CacheError> {
+        let digests = self.context.downloads.all().into_iter().map(|key| key.digest).collect();
+        let collected = self.context.volume.collect_garbage(&Keep { digests, ..Keep::default() }, Timestamp::now())?;
+        if collected.bytes > 0 {
+            tracing::info!(bytes = collected.bytes, "removed what nothing refers to");
+        }
+        Ok(())
+    }
+}
+
+/// What one pass over everything found.
+#[derive(Default)]
+struct Pass {
+    changes_before: u64,
+    wake: Option<Timestamp>,
+    errors: Vec<String>,
+    told: Settled,
+}
+
+impl Pass {
+    fn take(&mut self, key: &ObjectKey, ended: Result<Option<Timestamp>, ClusterError>) {
+        match ended {
+            Ok(Some(wake)) => self.wake = Some(self.wake.map_or(wake, |before| before.min(wake))),
+            Ok(None) => {}
+            Err(error) => {
+                tracing::error!(object = %key, %error, "the pass could not be finished");
+                self.errors.push(format!("{key}: {error}"));
+            }
+        }
+    }
+}
+
+fn sleep_until(wake: Option<Timestamp>, now: Timestamp) -> Duration {
+    let until = wake.map(|wake| Duration::try_from(wake.duration_since(now)).unwrap_or(Duration::ZERO));
+    until.unwrap_or(LONGEST_SLEEP).clamp(QUIET, LONGEST_SLEEP)
+}
+
+/// Watches the folders. Where the system cannot, the folders are still read at every pass' time.
+fn watch(manifests: &Path, trust: &Path) -> (Option<notify::RecommendedWatcher>, mpsc::Receiver<()>) {
+    let (sender, receiver) = mpsc::channel(1);
+    let told = move |event: notify::Result<notify::Event>| {
+        // Reading a file is no change. A full channel has its message already.
+        if event.is_ok_and(|event| !event.kind.is_access()) {
+            let _ = sender.try_send(());
+        }
+    };
+    let mut watcher = match notify::recommended_watcher(told) {
+        Ok(watcher) => watcher,
+        Err(error) => {
+            tracing::warn!(%error, "changes of manifests are seen only when something else happens");
+            return (None, receiver);
+        }
+    };
+    for folder in [manifests, trust] {
+        if let Err(error) = watcher.watch(folder, RecursiveMode::Recursive) {
+            tracing::warn!(folder = %folder.display(), %error, "changes in it are seen only when something else happens");
+        }
+    }
+    (Some(watcher), receiver)
+}
+
+/// Waits until no change came for a while.
+async fn quiet(changes: &mut mpsc::Receiver<()>) {
+    while let Ok(Some(())) = tokio::time::timeout(QUIET, changes.recv()).await {}
+}

@@ -1,0 +1,97 @@
+//! Objects as files: what the next run, and a person, finds of them.
+
+use std::fs;
+use std::io;
+use std::path::{Path, PathBuf};
+
+use super::objects::Objects;
+use crate::api::{CachedImage, Endorser, ImageListSubscription};
+use crate::cache::{CacheError, write_atomic};
+use crate::reconcile::{ClusterError, ObjectKey, Resource};
+
+/// A kept file that could not be read. The object is made anew from its manifest and the volume.
+#[derive(Debug, thiserror::Error)]
+#[error("cannot read the kept object {}: {message}", path.display())]
+pub struct KeptProblem {
+    /// The file.
+    pub path: PathBuf,
+    /// Why.
+    pub message: String,
+}
+
+/// Everything that was kept.
+pub(super) fn read_all(resources: &Path) -> (Objects, Vec<KeptProblem>) {
+    let mut objects = Objects::default();
+    let mut problems = Vec::new();
+    for namespace in entries(resources) {
+        read_kind::<Endorser>(&namespace, &mut objects, &mut problems);
+        read_kind::<ImageListSubscription>(&namespace, &mut objects, &mut problems);
+        read_kind::<CachedImage>(&namespace, &mut objects, &mut problems);
+    }
+    (objects, problems)
+}
+
+fn read_kind<K: Resource>(namespace: &Path, objects: &mut Objects, problems: &mut Vec<KeptProblem>) {
+    for path in entries(&namespace.join(&*K::plural(&()))) {
+        let read = fs::read_to_string(&path).map_err(|error| error.to_string());
+        match read.and_then(|text| serde_yaml::from_str::<K>(&text).map_err(|error| error.to_string())) {
+            Ok(object) => drop(objects.put(object)),
+            Err(message) => problems.push(KeptProblem { path, message }),
+        }
+    }
+}
+
+/// The visible entries of a folder, in order; none where it is not there yet.
+fn entries(folder: &Path) -> Vec<PathBuf> {
+    let mut found: Vec<PathBuf> = fs::read_dir(folder)
+        .into_iter()
+        .flatten()
+        .filter_map(Result::ok)
+        .filter(|entry| !entry.file_name().as_encoded_bytes().starts_with(b"."))
+        .map(|entry| entry.path())
+        .collect();
+    found.sort();
+    found
+}
+
+fn path_of<K: Resource>(resources: &Path, key: &ObjectKey) -> PathBuf {
+    resources.join(&key.namespace).join(&*K::plural(&())).join(format!("{}.yaml", key.name))
+}
+
+/// Keeps an object as it stands.
+pub(super) fn write<K: Resource>(resources: &Path, object: &K) -> Result<(), ClusterError> {
+    let key = ObjectKey::of(object);
+    let text = serde_yaml::to_string(object).map_err(|source| ClusterError::Encode { key: key.clone(), source })?;
+    let path = path_of::<K>(resources, &key);
+    let folder = path.parent().unwrap_or(resources);
+    fs::create_dir_all(folder)
+        .map_err(CacheError::io("make the directory", folder))
+        .and_then(|()| write_atomic(&path, text.as_bytes(), 0o644))
+        .map_err(|source| ClusterError::Keep { kind: K::KIND, key, source })
+}
+
+/// Forgets an object that is gone.
+pub(super) fn forget<K: Resource>(resources: &Path, key: &ObjectKey) -> Result<(), ClusterError> {
+    let path = path_of::<K>(resources, key);
+    match fs::remove_file(&path) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => {
+            let source = CacheError::io("remove", &path)(error);
+            Err(ClusterError::Keep { kind: K::KIND, key: key.clone(), source })
+        }
+        _ => Ok(()),
+    }
+}
+
+/// Forgets the kept objects of a kind that are no longer held.
+pub(super) fn sweep<K: Resource>(resources: &Path, objects: &Objects) -> Result<(), ClusterError> {
+    for namespace in entries(resources) {
+        for path in entries(&namespace.join(&*K::plural(&()))) {
+            let part = |text: Option<&std::ffi::OsStr>| text.unwrap_or_default().to_string_lossy().into_owned();
+            let key = ObjectKey::new(part(namespace.file_name()), part(path.file_stem()));
+            if path.extension().is_some_and(|end| end == "yaml") && objects.get::<K>(&key).is_none() {
+                forget::<K>(resources, &key)?;
+            }
+        }
+    }
+    Ok(())
+}

@@ -1,0 +1,3 @@
+//! Where resources live: implementations of [`Cluster`](crate::reconcile::Cluster).
+
+pub mod directory;

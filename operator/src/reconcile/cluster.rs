@@ -1,0 +1,215 @@
+//! What a reconcile needs from wherever the resources live.
+
+use std::any::Any;
+use std::collections::BTreeMap;
+use std::fmt;
+use std::future::Future;
+use std::sync::Arc;
+
+use kube::core::object::{HasSpec, HasStatus};
+use secrecy::SecretSlice;
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+
+use crate::api::{CachedImage, Class, Endorser, ImageListSubscription};
+use crate::cache::CacheError;
+use crate::imagelist::ImageId;
+
+/// Namespace and name of an object.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct ObjectKey {
+    /// The namespace.
+    pub namespace: String,
+    /// The name.
+    pub name: String,
+}
+
+impl ObjectKey {
+    /// The key of an object of that namespace and name.
+    pub fn new(namespace: impl Into<String>, name: impl Into<String>) -> Self {
+        Self { namespace: namespace.into(), name: name.into() }
+    }
+
+    /// The key of an object at hand.
+    pub fn of(object: &impl kube::Resource) -> Self {
+        let meta = object.meta();
+        Self::new(meta.namespace.clone().unwrap_or_default(), meta.name.clone().unwrap_or_default())
+    }
+
+    /// The key of an object that this one's namespace holds too.
+    #[must_use]
+    pub fn sibling(&self, name: &str) -> Self {
+        Self::new(self.namespace.clone(), name)
+    }
+}
+
+impl fmt::Display for ObjectKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}/{}", self.namespace, self.name)
+    }
+}
+
+/// The kinds that are reconciled.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Kind {
+    /// [`Endorser`].
+    Endorser,
+    /// [`ImageListSubscription`].
+    Subscription,
+    /// [`CachedImage`].
+    Image,
+}
+
+/// A custom resource of ours, with a spec and a status.
+pub trait Resource:
+    kube::Resource<DynamicType = ()>
+    + HasSpec<Spec: PartialEq>
+    + HasStatus<Status: Clone + PartialEq + Serialize + Send + Sync>
+    + Any
+    + Clone
+    + Serialize
+    + DeserializeOwned
+    + Send
+    + Sync
+{
+    /// Which kind it is.
+    const KIND: Kind;
+
+    /// Whether a spec may become another: fields that identify what an object is about cannot change.
+    fn transition(old: &Self::Spec, new: &Self::Spec) -> Result<(), String>;
+}
+
+impl Resource for Endorser {
+    const KIND: Kind = Kind::Endorser;
+
+    fn transition(_old: &Self::Spec, _new: &Self::Spec) -> Result<(), String> {
+        Ok(())
+    }
+}
+
+impl Resource for ImageListSubscription {
+    const KIND: Kind = Kind::Subscription;
+
+    fn transition(old: &Self::Spec, new: &Self::Spec) -> Result<(), String> {
+        super::subscription::transition(old, new)
+    }
+}
+
+impl Resource for CachedImage {
+    const KIND: Kind = Kind::Image;
+
+    fn transition(old: &Self::Spec, new: &Self::Spec) -> Result<(), String> {
+        super::image::transition(old, new)
+    }
+}
+
+/// The entries of a Secret. Values never reach a log, a status or an error.
+pub type SecretData = BTreeMap<String, SecretSlice<u8>>;
+
+/// Something that happened to an object, told once, when it happened.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Happening {
+    /// What it is about.
+    pub kind: Kind,
+    /// Which one.
+    pub key: ObjectKey,
+    /// Whether a person should look at it.
+    pub warning: bool,
+    /// One word, such as `ListAccepted`.
+    pub reason: &'static str,
+    /// With the figures a person wants.
+    pub message: String,
+}
+
+/// What went wrong between a reconcile and the place where its resources live.
+#[derive(Debug, thiserror::Error)]
+pub enum ClusterError {
+    /// The object is gone.
+    #[error("expected {kind:?} {key}, found that it is gone")]
+    Gone {
+        /// The kind.
+        kind: Kind,
+        /// Which one.
+        key: ObjectKey,
+    },
+    /// The resources could not be kept on the volume.
+    #[error("cannot keep {kind:?} {key}")]
+    Keep {
+        /// The kind.
+        kind: Kind,
+        /// Which one.
+        key: ObjectKey,
+        /// Why.
+        source: CacheError,
+    },
+    /// An object could not be written as YAML.
+    #[error("cannot write {key} as YAML")]
+    Encode {
+        /// Which one.
+        key: ObjectKey,
+        /// Why.
+        source: serde_yaml::Error,
+    },
+}
+
+impl ClusterError {
+    /// The condition reason.
+    pub fn reason(&self) -> &'static str {
+        match self {
+            Self::Gone { .. } => "Gone",
+            Self::Keep { source, .. } => source.reason(),
+            Self::Encode { .. } => "InternalError",
+        }
+    }
+
+    /// What kind of trouble it is.
+    pub fn class(&self) -> Class {
+        match self {
+            Self::Gone { .. } => Class::Waiting,
+            Self::Keep { .. } => Class::Transient,
+            Self::Encode { .. } => Class::Internal,
+        }
+    }
+}
+
+/// The small set of things that a reconcile needs from wherever the resources live.
+///
+/// Reads are answered from what the implementation holds in memory; writes go through to where the resources are kept.
+pub trait Cluster: Send + Sync + 'static {
+    /// An object, if it is there.
+    fn get<K: Resource>(&self, key: &ObjectKey) -> Option<Arc<K>>;
+
+    /// All objects of a kind in a namespace, by name.
+    fn list<K: Resource>(&self, namespace: &str) -> Vec<Arc<K>>;
+
+    /// A Secret's entries, if it is there.
+    fn secret(&self, key: &ObjectKey) -> impl Future<Output = Result<Option<SecretData>, ClusterError>> + Send;
+
+    /// Makes the image of a subscription, or claims `subscriptionRef` and `identifier` of the one that is there.
+    /// All its other fields are people's.
+    fn apply_image(
+        &self,
+        owner: &ImageListSubscription,
+        identifier: &ImageId,
+    ) -> impl Future<Output = Result<(), ClusterError>> + Send;
+
+    /// Deletes an image that a subscription made.
+    fn delete_image(&self, key: &ObjectKey) -> impl Future<Output = Result<(), ClusterError>> + Send;
+
+    /// Puts the finalizer on an object or takes it off.
+    fn finalize<K: Resource>(
+        &self,
+        key: &ObjectKey,
+        held: bool,
+    ) -> impl Future<Output = Result<(), ClusterError>> + Send;
+
+    /// Writes the whole status of an object.
+    fn write_status<K: Resource>(
+        &self,
+        key: &ObjectKey,
+        status: K::Status,
+    ) -> impl Future<Output = Result<(), ClusterError>> + Send;
+
+    /// Tells what happened.
+    fn record(&self, happening: Happening) -> impl Future<Output = ()> + Send;
+}

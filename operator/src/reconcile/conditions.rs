@@ -1,0 +1,122 @@
+//! Conditions: made from a pass's findings, merged with the ones before. Pure.
+
+use jiff::Timestamp;
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::{Condition, Time};
+
+/// The longest message of a condition, in bytes.
+const LONGEST_MESSAGE: usize = 1024;
+
+/// What a pass found for one condition.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Finding {
+    /// The type, such as `Ready`.
+    pub name: &'static str,
+    /// `True`, `False` or, while nothing is known yet, `Unknown`.
+    pub status: Status,
+    /// One word.
+    pub reason: String,
+    /// What was expected and what was found.
+    pub message: String,
+}
+
+/// The status of a condition.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Status {
+    /// It holds.
+    True,
+    /// It does not.
+    False,
+    /// Nobody knows yet.
+    Unknown,
+}
+
+impl Status {
+    const fn as_str(self) -> &'static str {
+        match self {
+            Self::True => "True",
+            Self::False => "False",
+            Self::Unknown => "Unknown",
+        }
+    }
+}
+
+impl Finding {
+    /// A condition that holds.
+    pub(super) fn holds(name: &'static str, reason: impl Into<String>, message: impl Into<String>) -> Self {
+        Self { name, status: Status::True, reason: reason.into(), message: message.into() }
+    }
+
+    /// A condition that does not hold.
+    pub(super) fn fails(name: &'static str, reason: impl Into<String>, message: impl Into<String>) -> Self {
+        Self { name, status: Status::False, reason: reason.into(), message: message.into() }
+    }
+
+    /// A condition that nobody can tell yet.
+    pub(super) fn unknown(name: &'static str, reason: impl Into<String>, message: impl Into<String>) -> Self {
+        Self { name, status: Status::Unknown, reason: reason.into(), message: message.into() }
+    }
+}
+
+/// The conditions after a pass: exactly the findings, each with the transition time it had if its status is unchanged.
+pub(super) fn merge(
+    before: &[Condition],
+    findings: Vec<Finding>,
+    generation: Option<i64>,
+    now: Timestamp,
+) -> Vec<Condition> {
+    findings.into_iter().map(|finding| condition(before, finding, generation, now)).collect()
+}
+
+fn condition(before: &[Condition], finding: Finding, generation: Option<i64>, now: Timestamp) -> Condition {
+    let status = finding.status.as_str();
+    let unchanged = before.iter().find(|old| old.type_ == finding.name && old.status == status);
+    Condition {
+        type_: finding.name.to_owned(),
+        status: status.to_owned(),
+        last_transition_time: unchanged.map_or_else(|| time(now), |old| old.last_transition_time.clone()),
+        reason: finding.reason,
+        message: shorten(&finding.message, LONGEST_MESSAGE),
+        observed_generation: generation,
+    }
+}
+
+/// A time as the API keeps it: whole seconds.
+pub fn time(at: Timestamp) -> Time {
+    Time(Timestamp::from_second(at.as_second()).unwrap_or(at))
+}
+
+/// At most so many bytes, cut at a character, with an ellipsis where something was cut.
+pub(super) fn shorten(text: &str, most: usize) -> String {
+    if text.len() <= most {
+        return text.to_owned();
+    }
+    let end = text.floor_char_boundary(most.saturating_sub('…'.len_utf8()));
+    format!("{}…", &text[..end])
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn at(second: i64) -> Timestamp {
+        Timestamp::from_second(second).unwrap()
+    }
+
+    #[test]
+    fn a_transition_time_moves_only_with_the_status() {
+        let first = merge(&[], vec![Finding::fails("Ready", "FetchFailed", "no route")], Some(1), at(10));
+        let second = merge(&first, vec![Finding::fails("Ready", "Timeout", "60 s")], Some(2), at(20));
+        assert_eq!((second[0].last_transition_time.0, second[0].reason.as_str()), (at(10), "Timeout"));
+        let third = merge(&second, vec![Finding::holds("Ready", "Succeeded", "")], Some(2), at(30));
+        assert_eq!(third[0].last_transition_time.0, at(30));
+        assert_eq!(merge(&third, vec![], Some(2), at(40)), vec![]);
+    }
+
+    #[test]
+    fn messages_are_cut_at_a_character() {
+        let long = "é".repeat(2000);
+        let cut = shorten(&long, 1024);
+        assert!(cut.len() <= 1024 && cut.ends_with('…'), "{}", cut.len());
+        assert_eq!(shorten("short", 1024), "short");
+    }
+}

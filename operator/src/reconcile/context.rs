@@ -1,0 +1,96 @@
+//! What every reconcile stands on.
+
+use std::collections::HashMap;
+use std::path::PathBuf;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use super::cluster::{Cluster, ObjectKey};
+use super::lists::ListsInForce;
+use crate::anchors::TrustDirectory;
+use crate::cache::{JobKey, Jobs, Volume};
+use crate::fetch::Client;
+use crate::trust::DigestPolicy;
+
+/// What every reconcile stands on: shared, and safe to use from several at once.
+pub struct Context<C: Cluster> {
+    /// Where the resources live.
+    pub cluster: Arc<C>,
+    /// Where the bytes live.
+    pub volume: Volume,
+    /// How bytes are fetched.
+    pub client: Client,
+    /// The downloads that run.
+    pub jobs: Jobs,
+    /// The trust anchors.
+    pub anchors: TrustDirectory,
+    /// The lists in force.
+    pub lists: ListsInForce,
+    /// The newest messages that were refused.
+    pub refused: RefusedMessages,
+    /// Which object wants which download.
+    pub downloads: Downloads,
+    /// What the operator was started with.
+    pub settings: Settings,
+}
+
+/// What the operator was started with.
+#[derive(Debug, Clone)]
+pub struct Settings {
+    /// The trust directory, for servers that are checked by it.
+    pub trust_directory: PathBuf,
+    /// Which digests a signature may use.
+    pub digests: DigestPolicy,
+}
+
+/// The newest message of each subscription while it is refused: judged anew in each pass, for what was missing (an
+/// endorser, a CRL) may have come.
+#[derive(Debug, Default)]
+pub struct RefusedMessages(Mutex<HashMap<ObjectKey, Arc<[u8]>>>);
+
+impl RefusedMessages {
+    /// The message of a subscription.
+    pub fn get(&self, subscription: &ObjectKey) -> Option<Arc<[u8]>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).get(subscription).cloned()
+    }
+
+    /// Holds a message, or lets go of the one that was held.
+    pub fn set(&self, subscription: &ObjectKey, message: Option<Arc<[u8]>>) {
+        let mut messages = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        match message {
+            Some(message) => messages.insert(subscription.clone(), message),
+            None => messages.remove(subscription),
+        };
+    }
+}
+
+/// Which object wants which download. Objects may share one; it is stopped when the last of them lets go.
+#[derive(Debug, Default)]
+pub struct Downloads(Mutex<HashMap<ObjectKey, JobKey>>);
+
+impl Downloads {
+    /// The download of an object.
+    pub fn get(&self, object: &ObjectKey) -> Option<JobKey> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).get(object).cloned()
+    }
+
+    /// All downloads that are wanted, each once.
+    pub fn all(&self) -> Vec<JobKey> {
+        let downloads = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut all: Vec<JobKey> = downloads.values().cloned().collect();
+        all.sort();
+        all.dedup();
+        all
+    }
+
+    /// Notes that an object wants a download.
+    pub fn want(&self, object: &ObjectKey, job: JobKey) {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).insert(object.clone(), job);
+    }
+
+    /// Notes that an object wants its download no more; says whether nobody else does either.
+    pub fn let_go(&self, object: &ObjectKey) -> bool {
+        let mut downloads = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let Some(job) = downloads.remove(object) else { return false };
+        !downloads.values().any(|other| *other == job)
+    }
+}

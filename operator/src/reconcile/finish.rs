@@ -1,0 +1,82 @@
+//! The end of a pass: its report is written, once, and only where something changed.
+
+use jiff::Timestamp;
+use kube::ResourceExt;
+use kube::core::object::HasStatus;
+
+use super::check::SpecError;
+use super::cluster::{Cluster, ClusterError, ObjectKey, Resource};
+use super::conditions::{Finding, merge};
+use super::context::Context;
+use super::report::Report;
+use crate::api::{CachedImageStatus, EndorserStatus, HasConditions, ImageListSubscriptionStatus};
+
+/// A status that a pass can say "this spec cannot work" in.
+pub trait Stallable: HasConditions + Clone + Default {
+    /// Sets what a stalled object tells; everything else stays.
+    fn stall(
+        &mut self,
+        generation: Option<i64>,
+        conditions: Vec<k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition>,
+    );
+}
+
+macro_rules! stallable {
+    ($($status:ty),*) => {$(
+        impl Stallable for $status {
+            fn stall(
+                &mut self,
+                generation: Option<i64>,
+                conditions: Vec<k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition>,
+            ) {
+                self.observed_generation = generation;
+                self.conditions = conditions;
+            }
+        }
+    )*};
+}
+stallable!(CachedImageStatus, EndorserStatus, ImageListSubscriptionStatus);
+
+/// Writes a report where it says something new, and tells what happened.
+pub(super) async fn finish<C: Cluster, K: Resource>(
+    context: &Context<C>,
+    object: &K,
+    report: Report<<K as HasStatus>::Status>,
+) -> Result<Option<Timestamp>, ClusterError> {
+    let key = ObjectKey::of(object);
+    for happening in report.happenings {
+        context.cluster.record(happening).await;
+    }
+    if object.status() != Some(&report.status) {
+        match context.cluster.write_status::<K>(&key, report.status).await {
+            // Deleted while the pass ran, perhaps by the pass itself.
+            Err(ClusterError::Gone { .. }) => return Ok(None),
+            other => other?,
+        }
+    }
+    Ok(report.wake)
+}
+
+/// Tells that a spec cannot work. What was there stays.
+pub(super) async fn stalled<C: Cluster, K: Resource>(
+    context: &Context<C>,
+    object: &K,
+    error: &SpecError,
+    now: Timestamp,
+) -> Result<Option<Timestamp>, ClusterError>
+where
+    <K as HasStatus>::Status: Stallable,
+{
+    let mut status = object.status().cloned().unwrap_or_default();
+    let generation = object.meta().generation;
+    let findings = vec![
+        Finding::fails("Ready", error.reason(), error.to_string()),
+        Finding::holds("Stalled", error.reason(), error.to_string()),
+    ];
+    let kept = status.conditions().iter().filter(|old| !["Ready", "Stalled", "Reconciling"].contains(&&*old.type_));
+    let mut conditions: Vec<_> = kept.cloned().collect();
+    conditions.extend(merge(status.conditions(), findings, generation, now));
+    status.stall(generation, conditions);
+    tracing::warn!(object = %ObjectKey::of(object), name = object.name_any(), %error, "the spec cannot work");
+    finish(context, object, Report { status, happenings: Vec::new(), wake: None }).await
+}

@@ -1,0 +1,97 @@
+//! Does what the plan says. Decides nothing.
+
+use std::path::PathBuf;
+
+use jiff::Timestamp;
+
+use super::check::Checked;
+use super::observe::Observed;
+use super::plan::{Plan, Step};
+use crate::api::CachedImage;
+use crate::cache::{DownloadRequest, JobKey};
+use crate::imagelist::SourceUrl;
+use crate::reconcile::cluster::Cluster;
+use crate::reconcile::context::Context;
+use crate::reconcile::source::{SourceError, source};
+use crate::reconcile::step::{StepError, StepProblem};
+
+/// What became of the steps.
+#[derive(Debug, Default)]
+pub(super) struct Outcomes {
+    /// The step that failed; those after it were not done.
+    pub failed: Option<StepError>,
+    /// How many steps were done.
+    pub done: usize,
+    /// Where the version is that was published in this pass.
+    pub published: Option<PathBuf>,
+}
+
+/// Does the steps in their order: the old version is not archived unless the new one is published. After a step that
+/// failed nothing else is done; the next pass sees what is there and plans again.
+pub(super) async fn apply<C: Cluster>(
+    context: &Context<C>,
+    checked: &Checked,
+    observed: &Observed,
+    plan: &Plan,
+    now: Timestamp,
+) -> Outcomes {
+    let mut outcomes = Outcomes::default();
+    for step in &plan.steps {
+        match apply_step(context, checked, observed, step, now).await {
+            Ok(published) => outcomes.published = published.or(outcomes.published),
+            Err(problem) => {
+                outcomes.failed = Some(StepError { step: step.to_string(), problem });
+                break;
+            }
+        }
+        outcomes.done += 1;
+    }
+    outcomes
+}
+
+async fn apply_step<C: Cluster>(
+    context: &Context<C>,
+    checked: &Checked,
+    observed: &Observed,
+    step: &Step,
+    now: Timestamp,
+) -> Result<Option<PathBuf>, StepProblem> {
+    match step {
+        Step::Finalize(held) => context.cluster.finalize::<CachedImage>(&checked.key, *held).await?,
+        Step::ForgetJob(key) => {
+            context.downloads.let_go(&checked.key);
+            context.jobs.forget(key);
+        }
+        Step::CancelJob(key) => {
+            if context.downloads.let_go(&checked.key) {
+                context.jobs.cancel(key);
+            }
+        }
+        Step::StartDownload { digest, size, url } => {
+            let source = download_source(context, checked, observed, url).await?;
+            context.downloads.want(&checked.key, JobKey { digest: *digest, url: url.clone() });
+            context.jobs.start(DownloadRequest { digest: *digest, size: *size, source });
+        }
+        Step::Publish { version, blob } => {
+            let path = context.volume.publish(&checked.image, version, blob)?;
+            context.downloads.let_go(&checked.key);
+            return Ok(Some(path));
+        }
+        Step::Archive(entry) => drop(context.volume.archive(&checked.image, entry, now)?),
+        Step::RemoveArchived(entry) => context.volume.remove_archived(&checked.image, entry)?,
+    }
+    Ok(None)
+}
+
+async fn download_source<C: Cluster>(
+    context: &Context<C>,
+    checked: &Checked,
+    observed: &Observed,
+    url: &SourceUrl,
+) -> Result<crate::fetch::Source, SourceError> {
+    let trust = &context.settings.trust_directory;
+    match observed.list.as_deref() {
+        Some(list) => source(&*context.cluster, &checked.key.namespace, &list.source, url, trust).await,
+        None => Ok(crate::fetch::Source::public(url.clone())),
+    }
+}

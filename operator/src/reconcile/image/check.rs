@@ -1,0 +1,110 @@
+//! `CachedImage` spec -> checked values. Pure.
+
+use jiff::Timestamp;
+use kube::ResourceExt;
+
+use crate::api::{CachedImage, CachedImageSpec, FINALIZER};
+use crate::cache::ImageKey;
+use crate::imagelist::{ImageId, ListVersion, ListedImage, Sha512Digest};
+use crate::reconcile::check::{SpecError, unchanged};
+use crate::reconcile::cluster::ObjectKey;
+use crate::reconcile::subscription::{requested_at, retire};
+
+/// An image whose spec was checked.
+#[derive(Debug, Clone)]
+pub(super) struct Checked {
+    /// Which object.
+    pub key: ObjectKey,
+    /// Whose versions on the volume.
+    pub image: ImageKey,
+    /// The subscription whose list endorses it.
+    pub subscription: ObjectKey,
+    /// The generation of the spec.
+    pub generation: Option<i64>,
+    /// What a person pinned.
+    pub pin: Pin,
+    /// Until when a person keeps it, whatever the list says.
+    pub keep_until: Option<Timestamp>,
+    /// No download and no new version.
+    pub suspend: bool,
+    /// What this object says of its deletion; unset: as the subscription says.
+    pub retire: Option<bool>,
+    /// The annotation by which a person asks for a pass now.
+    pub requested_at: Option<String>,
+    /// A subscription's selection made it.
+    pub generated: bool,
+    /// The object is being deleted.
+    pub deleting: bool,
+    /// Our finalizer is on it.
+    pub finalizer: bool,
+}
+
+/// A version, or content, or both, that a person pinned.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub(super) struct Pin {
+    /// `hv:version`.
+    pub version: Option<ListVersion>,
+    /// The content.
+    pub sha512: Option<Sha512Digest>,
+}
+
+impl Pin {
+    /// Whether an image is what the pin names.
+    pub(super) fn takes(&self, image: &ListedImage) -> bool {
+        self.version.as_ref().is_none_or(|version| *version == image.version)
+            && self.sha512.is_none_or(|sha512| sha512 == image.sha512)
+    }
+}
+
+impl std::fmt::Display for Pin {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match (&self.version, &self.sha512) {
+            (Some(version), Some(sha512)) => write!(f, "version {version} with sha512 {}…", sha512.short()),
+            (Some(version), None) => write!(f, "version {version}"),
+            (None, Some(sha512)) => write!(f, "sha512 {}…", sha512.short()),
+            (None, None) => f.write_str("any version"),
+        }
+    }
+}
+
+/// Checks an image. The error says which field keeps it from working.
+pub(super) fn check(object: &CachedImage) -> Result<Checked, SpecError> {
+    let key = ObjectKey::of(object);
+    let spec = &object.spec;
+    let identifier: ImageId = spec.identifier.parse().map_err(|error| SpecError::invalid("identifier", &error))?;
+    if key.name != identifier.object_name() {
+        let message = format!("expected the object's name to be {}, found {}", identifier.object_name(), key.name);
+        return Err(SpecError::invalid("identifier", &message));
+    }
+    let namespace = key.namespace.parse().map_err(|error| SpecError::invalid("metadata.namespace", &error))?;
+    Ok(Checked {
+        image: ImageKey { namespace, identifier },
+        subscription: key.sibling(&spec.subscription_ref.name),
+        generation: object.metadata.generation,
+        pin: Pin {
+            version: parse("version", spec.version.as_deref())?,
+            sha512: parse("sha512", spec.sha512.as_deref())?,
+        },
+        keep_until: spec.keep_until.as_ref().map(|time| time.0),
+        suspend: spec.suspend,
+        retire: spec.deletion_policy.map(|policy| retire("deletionPolicy", policy)).transpose()?,
+        requested_at: requested_at(object),
+        generated: !object.owner_references().is_empty(),
+        deleting: object.metadata.deletion_timestamp.is_some(),
+        finalizer: object.finalizers().iter().any(|name| name == FINALIZER),
+        key,
+    })
+}
+
+fn parse<T: std::str::FromStr<Err: std::fmt::Display>>(
+    field: &str,
+    text: Option<&str>,
+) -> Result<Option<T>, SpecError> {
+    text.map(str::parse).transpose().map_err(|error: T::Err| SpecError::invalid(field, &error))
+}
+
+/// What may not change once it was said.
+pub(in crate::reconcile) fn transition(old: &CachedImageSpec, new: &CachedImageSpec) -> Result<(), String> {
+    unchanged("subscriptionRef.name", &old.subscription_ref.name, &new.subscription_ref.name)?;
+    unchanged("identifier", &old.identifier, &new.identifier)
+}

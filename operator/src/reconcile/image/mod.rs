@@ -1,0 +1,34 @@
+//! The reconcile of a `CachedImage`: the version that is wanted, verified, under its published path; others archived.
+
+mod apply;
+mod check;
+mod observe;
+mod plan;
+mod report;
+mod want;
+
+use jiff::Timestamp;
+
+pub(super) use self::check::transition;
+use super::cluster::{Cluster, ClusterError, ObjectKey};
+use super::context::Context;
+use super::finish::{finish, stalled};
+use crate::api::CachedImage;
+
+/// One pass over an image. Returns when to come back though nothing changes.
+pub async fn reconcile<C: Cluster>(
+    context: &Context<C>,
+    key: &ObjectKey,
+    now: Timestamp,
+) -> Result<Option<Timestamp>, ClusterError> {
+    let Some(object) = context.cluster.get::<CachedImage>(key) else { return Ok(None) };
+    let checked = match check::check(&object) {
+        Ok(checked) => checked,
+        Err(error) => return stalled(context, &*object, &error, now).await,
+    };
+    let observed = observe::observe(context, &object, &checked, now);
+    let plan = plan::plan(&checked, &observed, now);
+    let outcomes = apply::apply(context, &checked, &observed, &plan, now).await;
+    let report = report::report(&checked, &observed, &plan, &outcomes, now);
+    finish(context, &*object, report).await
+}

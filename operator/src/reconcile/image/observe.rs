@@ -1,0 +1,76 @@
+//! What is there: the list in force, the versions on the volume, the download. Decides nothing.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use jiff::Timestamp;
+
+use super::check::Checked;
+use super::want::{Want, want};
+use crate::api::{CachedImage, CachedImageStatus};
+use crate::cache::{CacheError, Entries, JobKey, JobState, VerifiedBlob};
+use crate::reconcile::cluster::Cluster;
+use crate::reconcile::context::Context;
+use crate::reconcile::lists::ListInForce;
+
+/// Everything that a plan is made from.
+pub(super) struct Observed {
+    /// The status that the pass before wrote.
+    pub status: CachedImageStatus,
+    /// The volume's directory, from which status tells paths.
+    pub root: PathBuf,
+    /// The list in force of the image's subscription.
+    pub list: Option<Arc<ListInForce>>,
+    /// What is wanted, by that list.
+    pub want: Want,
+    /// The versions on the volume.
+    pub entries: Entries,
+    /// The bytes of the wanted version, if they are in the cache already.
+    pub blob: Option<VerifiedBlob>,
+    /// The bytes of the version that is published.
+    pub published: Option<VerifiedBlob>,
+    /// The download of the wanted version.
+    pub job: Option<JobState>,
+    /// The download that an earlier pass started for this object.
+    pub running: Option<JobKey>,
+    /// What could not be read on the volume.
+    pub trouble: Option<CacheError>,
+}
+
+/// Looks at everything that a plan is made from.
+pub(super) fn observe<C: Cluster>(
+    context: &Context<C>,
+    object: &CachedImage,
+    checked: &Checked,
+    now: Timestamp,
+) -> Observed {
+    let list = context.lists.get(&checked.subscription);
+    let mut observed = Observed {
+        status: object.status.clone().unwrap_or_default(),
+        root: context.volume.root().to_owned(),
+        want: want(checked, list.as_deref(), now),
+        list,
+        entries: Entries::default(),
+        blob: None,
+        published: None,
+        job: None,
+        running: context.downloads.get(&checked.key),
+        trouble: None,
+    };
+    if let Err(error) = look(context, checked, &mut observed) {
+        observed.trouble = Some(error);
+    }
+    observed
+}
+
+fn look<C: Cluster>(context: &Context<C>, checked: &Checked, observed: &mut Observed) -> Result<(), CacheError> {
+    observed.entries = context.volume.entries(&checked.image)?;
+    if let Want::Image(wanted) = &observed.want {
+        observed.job = context.jobs.look(&JobKey { digest: wanted.image.sha512, url: wanted.image.uri.clone() });
+        observed.blob = context.volume.blob(&wanted.image.sha512)?;
+    }
+    if let Some(entry) = observed.entries.endorsed.last() {
+        observed.published = context.volume.blob(&entry.digest)?;
+    }
+    Ok(())
+}

@@ -1,0 +1,299 @@
+//! What follows from what was seen. Pure, total and deterministic.
+
+use std::fmt;
+use std::time::Duration;
+
+use jiff::Timestamp;
+
+use super::check::Checked;
+use super::observe::Observed;
+use super::want::{Want, Wanted, is_selected};
+use crate::cache::{Entry, JobKey, JobState, VerifiedBlob, retention};
+use crate::imagelist::{ListVersion, Sha512Digest, SourceUrl};
+use crate::reconcile::backoff::{next_try, spread};
+use crate::reconcile::conditions::time;
+
+/// So many downloads of one (digest, address) may bring wrong bytes; then a person, or a new list, has to say more.
+const MISMATCH_LIMIT: u32 = 3;
+/// The longest wait between two tries where no subscription says.
+const LONGEST_WAIT: Duration = Duration::from_hours(6);
+
+/// What a pass makes of an image.
+#[derive(Debug)]
+pub(super) struct Plan {
+    /// What is to be done, in order. A step that needs the one before it stands behind it.
+    pub steps: Vec<Step>,
+    /// Where the image is on its way.
+    pub phase: Phase,
+    /// How often it failed, and when it is tried again.
+    pub tries: Tries,
+}
+
+/// Where an image is on its way.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum Phase {
+    /// The wanted version is under its published path, or will be when the steps are done.
+    Current,
+    /// Its download waits or runs.
+    Downloading {
+        /// On the volume so far.
+        bytes: u64,
+        /// Of so many.
+        total: u64,
+        /// Of late.
+        bytes_per_second: u64,
+    },
+    /// Its download failed and is tried again later, or not at all.
+    Failed {
+        /// One word.
+        reason: &'static str,
+        /// What was expected and found.
+        message: String,
+    },
+    /// It is wanted, and a person suspended it.
+    Suspended,
+    /// What is there stays as it is.
+    Unchanged,
+    /// It goes out.
+    Out,
+    /// The object goes.
+    Deleting,
+}
+
+/// How often a download failed.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(super) struct Tries {
+    /// In a row.
+    pub failures: u32,
+    /// Of those: wrong bytes.
+    pub mismatches: u32,
+    /// The last of them.
+    pub last: Option<Timestamp>,
+    /// The next try.
+    pub next: Option<Timestamp>,
+}
+
+impl Tries {
+    /// Whether nothing is tried any more until the list changes or a person asks.
+    pub(super) fn are_exhausted(&self) -> bool {
+        self.mismatches >= MISMATCH_LIMIT
+    }
+}
+
+/// One thing to do.
+#[derive(Debug, Clone)]
+pub(super) enum Step {
+    /// Put the finalizer on the object, or take it off.
+    Finalize(bool),
+    /// Forget a download that failed, so that it is counted once.
+    ForgetJob(JobKey),
+    /// Stop a download that nobody wants any more.
+    CancelJob(JobKey),
+    /// Start the download of the wanted version.
+    StartDownload {
+        /// What the bytes must be.
+        digest: Sha512Digest,
+        /// How many.
+        size: u64,
+        /// Where they are.
+        url: SourceUrl,
+    },
+    /// Put verified bytes under the published path.
+    Publish {
+        /// `hv:version` of the image.
+        version: ListVersion,
+        /// The bytes.
+        blob: VerifiedBlob,
+    },
+    /// Move a version to the archive.
+    Archive(Entry),
+    /// Remove a version that the archive no longer needs.
+    RemoveArchived(Entry),
+}
+
+impl fmt::Display for Step {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Finalize(true) => f.write_str("hold the object until the image is archived"),
+            Self::Finalize(false) => f.write_str("let the object go"),
+            Self::ForgetJob(key) => write!(f, "forget the failed download from {}", key.url),
+            Self::CancelJob(key) => write!(f, "stop the download from {}", key.url),
+            Self::StartDownload { digest, size, url } => {
+                write!(f, "download {size} bytes from {url} as {}…", digest.short())
+            }
+            Self::Publish { version, blob } => write!(f, "publish {version} ({}…)", blob.digest().short()),
+            Self::Archive(entry) => write!(f, "archive {} ({}…)", entry.version, entry.digest.short()),
+            Self::RemoveArchived(entry) => {
+                write!(f, "remove {} ({}…) from the archive", entry.version, entry.digest.short())
+            }
+        }
+    }
+}
+
+impl fmt::Display for Plan {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.steps.iter().try_for_each(|step| writeln!(f, "{step}"))
+    }
+}
+
+/// Makes the plan.
+pub(super) fn plan(checked: &Checked, observed: &Observed, now: Timestamp) -> Plan {
+    if checked.deleting {
+        return deletion(checked, observed);
+    }
+    let mut steps = Vec::new();
+    let retire = is_retired(checked, observed);
+    if retire != checked.finalizer {
+        steps.push(Step::Finalize(retire));
+    }
+    let mut tries = Tries::default();
+    let phase = match &observed.want {
+        Want::Image(wanted) => {
+            tries = tries_so_far(checked, observed, wanted);
+            bring_in(checked, observed, wanted, &mut tries, &mut steps, now)
+        }
+        Want::Kept { .. } | Want::Unclear { .. } => Phase::Unchanged,
+        Want::Out { .. } => {
+            steps.extend(observed.entries.endorsed.iter().cloned().map(Step::Archive));
+            Phase::Out
+        }
+    };
+    steps.extend(stale_job(checked, observed));
+    steps.extend(beyond_retention(observed, now));
+    Plan { steps, phase, tries }
+}
+
+/// An object that is being deleted: its image is archived first where the policy says so, but never while the
+/// subscription would make it again.
+fn deletion(checked: &Checked, observed: &Observed) -> Plan {
+    let made_again = observed.list.as_deref().is_some_and(|list| !list.deleting && is_selected(checked, list));
+    let mut steps: Vec<Step> = stale_job(checked, observed).into_iter().collect();
+    if is_retired(checked, observed) && !made_again {
+        steps.extend(observed.entries.endorsed.iter().cloned().map(Step::Archive));
+    }
+    if checked.finalizer {
+        steps.push(Step::Finalize(false));
+    }
+    Plan { steps, phase: Phase::Deleting, tries: Tries::default() }
+}
+
+fn is_retired(checked: &Checked, observed: &Observed) -> bool {
+    checked.retire.unwrap_or_else(|| observed.list.as_deref().is_some_and(|list| list.retire))
+}
+
+/// What status remembers of failures, as long as it speaks of the same bytes of the same list and nobody asked.
+fn tries_so_far(checked: &Checked, observed: &Observed, wanted: &Wanted) -> Tries {
+    let status = &observed.status;
+    let same = status.image.as_ref().is_some_and(|before| {
+        before.sha512 == wanted.image.sha512.to_string()
+            && before.uri == wanted.image.uri.to_string()
+            && before.list_version == wanted.list_version.as_str()
+    });
+    let asked = checked.requested_at.is_some() && checked.requested_at != status.last_handled_reconcile_at;
+    if !same || asked {
+        return Tries::default();
+    }
+    Tries {
+        failures: status.failures.unwrap_or(0),
+        mismatches: status.mismatches.unwrap_or(0),
+        last: status.last_failure_time.as_ref().map(|time| time.0),
+        next: status.next_retry_time.as_ref().map(|time| time.0),
+    }
+}
+
+/// The steps that make the wanted version the published one. The one before stays until this one is there.
+fn bring_in(
+    checked: &Checked,
+    observed: &Observed,
+    wanted: &Wanted,
+    tries: &mut Tries,
+    steps: &mut Vec<Step>,
+    now: Timestamp,
+) -> Phase {
+    let is_wanted = |entry: &&Entry| entry.digest == wanted.image.sha512 && entry.version == wanted.image.version;
+    let published = observed.entries.endorsed.iter().any(|entry| is_wanted(&entry));
+    let suspended = checked.suspend || observed.list.as_deref().is_some_and(|list| list.suspend);
+    match (&observed.blob, published) {
+        (Some(_), true) => {}
+        (_, false) if suspended => return Phase::Suspended,
+        (Some(blob), false) => steps.push(Step::Publish { version: wanted.image.version.clone(), blob: blob.clone() }),
+        (None, _) => return fetch(observed, wanted, tries, steps, suspended, now),
+    }
+    let others = observed.entries.endorsed.iter().filter(|entry| !is_wanted(entry));
+    steps.extend(others.cloned().map(Step::Archive));
+    *tries = Tries::default();
+    Phase::Current
+}
+
+fn fetch(
+    observed: &Observed,
+    wanted: &Wanted,
+    tries: &mut Tries,
+    steps: &mut Vec<Step>,
+    suspended: bool,
+    now: Timestamp,
+) -> Phase {
+    let key = JobKey { digest: wanted.image.sha512, url: wanted.image.uri.clone() };
+    let total = wanted.image.size;
+    match &observed.job {
+        Some(JobState::Queued) => return Phase::Downloading { bytes: 0, total, bytes_per_second: 0 },
+        Some(JobState::Running { bytes, total, bytes_per_second }) => {
+            let (bytes, total, bytes_per_second) = (*bytes, *total, *bytes_per_second);
+            return Phase::Downloading { bytes, total, bytes_per_second };
+        }
+        Some(JobState::Failed(error)) => {
+            steps.push(Step::ForgetJob(key));
+            count_failure(observed, wanted, tries, error.is_mismatch(), now);
+            return Phase::Failed { reason: error.reason(), message: error.to_string() };
+        }
+        // Done, and yet its bytes are gone from the volume: somebody removed them, so they are fetched again.
+        Some(JobState::Done(_)) => steps.push(Step::ForgetJob(key)),
+        None => {}
+    }
+    if suspended {
+        return Phase::Suspended;
+    }
+    if tries.are_exhausted() || tries.next.is_some_and(|next| next > now) {
+        return failed_before(observed);
+    }
+    steps.push(Step::StartDownload { digest: wanted.image.sha512, size: total, url: wanted.image.uri.clone() });
+    Phase::Downloading { bytes: 0, total, bytes_per_second: 0 }
+}
+
+fn count_failure(observed: &Observed, wanted: &Wanted, tries: &mut Tries, mismatch: bool, now: Timestamp) {
+    tries.failures = tries.failures.saturating_add(1);
+    tries.mismatches = tries.mismatches.saturating_add(u32::from(mismatch));
+    tries.last = Some(time(now).0);
+    let cap = observed.list.as_deref().map_or(LONGEST_WAIT, |list| list.interval);
+    let next = next_try(tries.failures, now, cap, spread(wanted.image.identifier.as_str()));
+    tries.next = (!tries.are_exhausted()).then(|| time(next).0);
+}
+
+/// What an earlier pass found, while the next try is waited for.
+fn failed_before(observed: &Observed) -> Phase {
+    let cached = observed.status.conditions.iter().find(|condition| condition.type_ == "Cached");
+    let known = ["FetchFailed", "ChecksumMismatch", "SizeMismatch", "NoSpace"];
+    let reason = cached.and_then(|before| known.into_iter().find(|reason| *reason == before.reason));
+    let message = cached.map(|before| before.message.clone()).unwrap_or_default();
+    Phase::Failed { reason: reason.unwrap_or("FetchFailed"), message }
+}
+
+/// The download of a version that was wanted in an earlier pass and no longer is.
+fn stale_job(checked: &Checked, observed: &Observed) -> Option<Step> {
+    let running = observed.running.clone()?;
+    let still = match &observed.want {
+        Want::Image(wanted) => wanted.image.sha512 == running.digest && wanted.image.uri == running.url,
+        Want::Kept { .. } | Want::Unclear { .. } | Want::Out { .. } => false,
+    };
+    (!still || checked.deleting).then_some(Step::CancelJob(running))
+}
+
+fn beyond_retention(observed: &Observed, now: Timestamp) -> Vec<Step> {
+    let Some(list) = observed.list.as_deref() else { return Vec::new() };
+    let pinned: Vec<Sha512Digest> = match &observed.want {
+        Want::Image(wanted) => vec![wanted.image.sha512],
+        Want::Kept { .. } | Want::Unclear { .. } | Want::Out { .. } => Vec::new(),
+    };
+    let removed = retention::select(&observed.entries.expired, &list.retention, &pinned, now);
+    removed.into_iter().cloned().map(Step::RemoveArchived).collect()
+}

@@ -1,0 +1,342 @@
+//! What a pass tells: status, events, when to come back. Pure.
+
+use std::path::Path;
+
+use jiff::{SignedDuration, Timestamp};
+
+use super::apply::Outcomes;
+use super::check::Checked;
+use super::observe::Observed;
+use super::plan::{Phase, Plan, Step};
+use super::want::{Want, Wanted};
+use crate::api::{Artifact, CachedImageStatus, Class, Progress, VersionStatus, WantedImage};
+use crate::cache::{Entry, VerifiedBlob};
+use crate::reconcile::cluster::{Happening, Kind};
+use crate::reconcile::conditions::{Finding, Status, merge, shorten, time};
+use crate::reconcile::report::Report;
+use crate::reconcile::step::StepError;
+
+/// How often progress is told.
+const PROGRESS_EVERY: SignedDuration = SignedDuration::from_secs(10);
+/// So many versions stand in a status.
+const MOST_VERSIONS: usize = 10;
+
+/// The report of a pass.
+pub(super) fn report(
+    checked: &Checked,
+    observed: &Observed,
+    plan: &Plan,
+    outcomes: &Outcomes,
+    now: Timestamp,
+) -> Report<CachedImageStatus> {
+    let before = &observed.status;
+    let after = After::of(observed, plan, outcomes, now);
+    let tries = &plan.tries;
+    let mut status = CachedImageStatus {
+        observed_generation: checked.generation,
+        conditions: Vec::new(),
+        image: image(before, &observed.want, now),
+        artifact: after.published.as_ref().map(|(entry, blob)| artifact(entry, blob, &observed.root)),
+        progress: progress(&plan.phase),
+        failures: (tries.failures > 0).then_some(tries.failures),
+        mismatches: (tries.mismatches > 0).then_some(tries.mismatches),
+        last_failure_time: tries.last.map(time),
+        next_retry_time: tries.next.map(time),
+        last_handled_reconcile_at: handled(checked, before),
+        versions: after.versions(),
+    };
+    let findings = findings(observed, plan, outcomes, &after);
+    status.conditions = merge(&before.conditions, findings, checked.generation, now);
+    let wake = wake(checked, observed, plan, outcomes, now);
+    Report { happenings: happenings(checked, plan, outcomes), status, wake }
+}
+
+fn handled(checked: &Checked, before: &CachedImageStatus) -> Option<String> {
+    if checked.suspend { before.last_handled_reconcile_at.clone() } else { checked.requested_at.clone() }
+}
+
+/// What is on the volume once the steps that were done are done.
+struct After {
+    /// The entry that is published, and its bytes.
+    published: Option<(Entry, VerifiedBlob)>,
+    endorsed: Vec<Entry>,
+    archived: Vec<Entry>,
+}
+
+impl After {
+    fn of(observed: &Observed, plan: &Plan, outcomes: &Outcomes, now: Timestamp) -> Self {
+        let mut after = Self {
+            published: observed.entries.endorsed.last().cloned().zip(observed.published.clone()),
+            endorsed: observed.entries.endorsed.clone(),
+            archived: observed.entries.expired.clone(),
+        };
+        for step in plan.steps.iter().take(outcomes.done) {
+            after.take(step, outcomes.published.as_deref(), now);
+        }
+        if let Want::Image(wanted) = &observed.want {
+            let current = after.endorsed.iter().find(|entry| entry.digest == wanted.image.sha512);
+            if let (Some(entry), Some(blob)) = (current, &observed.blob) {
+                after.published = Some((entry.clone(), blob.clone()));
+            }
+        }
+        if after.endorsed.is_empty() {
+            after.published = None;
+        }
+        after
+    }
+
+    fn take(&mut self, step: &Step, path: Option<&Path>, now: Timestamp) {
+        match step {
+            Step::Publish { version, blob } => self.endorsed.push(Entry {
+                version: version.clone(),
+                digest: *blob.digest(),
+                path: path.unwrap_or(blob.path()).to_owned(),
+                archived_time: None,
+            }),
+            Step::Archive(entry) => {
+                self.endorsed.retain(|other| other != entry);
+                self.archived.push(Entry { archived_time: Some(now), ..entry.clone() });
+            }
+            Step::RemoveArchived(entry) => self.archived.retain(|other| other != entry),
+            Step::Finalize(_) | Step::ForgetJob(_) | Step::CancelJob(_) | Step::StartDownload { .. } => {}
+        }
+    }
+
+    /// The versions, newest first.
+    fn versions(&self) -> Vec<VersionStatus> {
+        let endorsed = self.endorsed.iter().rev().map(|entry| version(entry, "Endorsed"));
+        let archived = self.archived.iter().rev().map(|entry| version(entry, "Archived"));
+        endorsed.chain(archived).take(MOST_VERSIONS).collect()
+    }
+}
+
+fn version(entry: &Entry, state: &str) -> VersionStatus {
+    VersionStatus {
+        version: entry.version.to_string(),
+        sha512: entry.digest.to_string(),
+        state: state.to_owned(),
+        archived_time: entry.archived_time.map(time),
+    }
+}
+
+fn artifact(entry: &Entry, blob: &VerifiedBlob, root: &Path) -> Artifact {
+    let path = entry.path.strip_prefix(root).unwrap_or(&entry.path);
+    Artifact {
+        version: entry.version.to_string(),
+        sha512: entry.digest.to_string(),
+        size: blob.size(),
+        virtual_size: blob.virtual_size(),
+        format: blob.format().to_string(),
+        path: shorten(&path.display().to_string(), 4096),
+        last_verified_time: time(blob.last_verified_time()),
+    }
+}
+
+fn image(before: &CachedImageStatus, want: &Want, now: Timestamp) -> Option<WantedImage> {
+    match want {
+        Want::Image(wanted) => Some(wanted_image(before, wanted, now)),
+        Want::Kept { .. } | Want::Unclear { .. } => before.image.clone(),
+        Want::Out { .. } => None,
+    }
+}
+
+fn wanted_image(before: &CachedImageStatus, wanted: &Wanted, now: Timestamp) -> WantedImage {
+    let image = &wanted.image;
+    let sha512 = image.sha512.to_string();
+    let since =
+        before.image.as_ref().filter(|before| before.sha512 == sha512).map(|before| before.wanted_since.clone());
+    WantedImage {
+        version: image.version.to_string(),
+        title: shorten(&image.title, 256),
+        vo: wanted.vo.as_deref().map(|vo| shorten(vo, 256)),
+        os: shorten(&image.os, 256),
+        os_version: shorten(&image.os_version, 256),
+        arch: shorten(&image.arch, 256),
+        hypervisor: shorten(&image.hypervisor, 256),
+        format: image.format.as_deref().map(|format| shorten(format, 256)),
+        size: image.size,
+        sha512,
+        uri: image.uri.to_string(),
+        list_version: wanted.list_version.to_string(),
+        created: time(wanted.list_created),
+        expires: time(wanted.expires),
+        wanted_since: since.unwrap_or_else(|| time(now)),
+    }
+}
+
+fn progress(phase: &Phase) -> Option<Progress> {
+    match phase {
+        Phase::Downloading { bytes, total, bytes_per_second } => Some(Progress {
+            step: "Download".to_owned(),
+            bytes: *bytes,
+            total_bytes: *total,
+            percent: format!("{}%", bytes.saturating_mul(100).checked_div(*total).unwrap_or(100)),
+            bytes_per_second: *bytes_per_second,
+        }),
+        Phase::Current | Phase::Failed { .. } | Phase::Suspended | Phase::Unchanged | Phase::Out | Phase::Deleting => {
+            None
+        }
+    }
+}
+
+fn findings(observed: &Observed, plan: &Plan, outcomes: &Outcomes, after: &After) -> Vec<Finding> {
+    let endorsed = endorsed(&observed.want);
+    let cached = cached(observed, plan, outcomes, after);
+    let published = Finding { name: "Published", ..published(after) };
+    let ready = ready(observed, plan, &endorsed, &cached);
+    let mut findings = vec![ready, endorsed, cached, published];
+    if plan.tries.are_exhausted() {
+        let message = "three downloads brought wrong bytes; nothing is tried until the list changes or someone asks";
+        findings.push(Finding::holds("RetryLimitExceeded", "RetryLimitExceeded", message));
+    }
+    if let Some((reason, message)) = storage_trouble(observed, outcomes) {
+        findings.push(Finding::holds("StorageOperationFailed", reason, message));
+    }
+    findings.extend(moving(observed, plan, outcomes, &findings));
+    findings
+}
+
+fn endorsed(want: &Want) -> Finding {
+    const NAME: &str = "Endorsed";
+    match want {
+        Want::Image(wanted) => {
+            let message = format!("version {} by list {}", wanted.image.version, wanted.list_version);
+            Finding::holds(NAME, "Endorsed", message)
+        }
+        Want::Kept { reason, message, .. }
+        | Want::Out { reason, message }
+        | Want::Unclear { reason, message, told: true } => Finding::fails(NAME, *reason, message),
+        Want::Unclear { reason, message, told: false } => Finding::unknown(NAME, *reason, message),
+    }
+}
+
+fn cached(observed: &Observed, plan: &Plan, outcomes: &Outcomes, after: &After) -> Finding {
+    const NAME: &str = "Cached";
+    let held = || after.published.as_ref().map(|(entry, _)| format!("version {} is cached", entry.version));
+    let stays = || held().map(|held| format!("; {held} meanwhile")).unwrap_or_default();
+    if let Some(failed) = &outcomes.failed {
+        return Finding::fails(NAME, failed.reason(), format!("{failed}{}", stays()));
+    }
+    if let Some(trouble) = &observed.trouble {
+        return Finding::fails(NAME, trouble.reason(), trouble.to_string());
+    }
+    match &plan.phase {
+        Phase::Current | Phase::Unchanged => match held() {
+            Some(held) => Finding::holds(NAME, "Succeeded", held),
+            None => Finding::fails(NAME, "NotCached", "nothing of it is on the volume"),
+        },
+        Phase::Downloading { bytes, total, .. } => {
+            Finding::fails(NAME, "Downloading", format!("{bytes} of {total} bytes{}", stays()))
+        }
+        Phase::Failed { reason, message } => {
+            let already = message.split("; version ").next().unwrap_or(message);
+            Finding::fails(NAME, *reason, format!("{already}{}", stays()))
+        }
+        Phase::Suspended => Finding::fails(NAME, "Suspended", format!("no new version while suspended{}", stays())),
+        Phase::Out | Phase::Deleting => Finding::fails(NAME, "Archived", "it is not endorsed"),
+    }
+}
+
+/// Without targets the volume is all there is.
+fn published(after: &After) -> Finding {
+    match &after.published {
+        Some(_) => Finding::holds("Published", "NoTargets", "cache only: no target is named"),
+        None => Finding::fails("Published", "NotCached", "nothing of it is on the volume"),
+    }
+}
+
+fn ready(observed: &Observed, plan: &Plan, endorsed: &Finding, cached: &Finding) -> Finding {
+    const NAME: &str = "Ready";
+    if plan.phase == Phase::Deleting {
+        return Finding::fails(NAME, "Deleting", "the object goes");
+    }
+    match (&observed.want, cached.status) {
+        (Want::Image(wanted), Status::True) => {
+            Finding::holds(NAME, "Succeeded", format!("version {} is cached and verified", wanted.image.version))
+        }
+        (Want::Kept { until, message, .. }, Status::True) => {
+            Finding::holds(NAME, "Kept", format!("kept until {until}: {message}"))
+        }
+        (Want::Image(_) | Want::Kept { .. }, _) => Finding { name: NAME, ..cached.clone() },
+        (Want::Unclear { .. } | Want::Out { .. }, _) => {
+            Finding { name: NAME, status: Status::False, ..endorsed.clone() }
+        }
+    }
+}
+
+fn storage_trouble(observed: &Observed, outcomes: &Outcomes) -> Option<(&'static str, String)> {
+    if let Some(trouble) = &observed.trouble {
+        return Some((trouble.reason(), trouble.to_string()));
+    }
+    let failed = outcomes.failed.as_ref().filter(|failed| failed.is_storage())?;
+    Some((failed.reason(), failed.to_string()))
+}
+
+/// Reconciling or Stalled, at most one of them, while Ready is not True.
+fn moving(observed: &Observed, plan: &Plan, outcomes: &Outcomes, findings: &[Finding]) -> Option<Finding> {
+    let ready = findings.iter().find(|finding| finding.name == "Ready").filter(|ready| ready.status != Status::True)?;
+    let stalled = plan.tries.are_exhausted()
+        || outcomes.failed.as_ref().map(StepError::class) == Some(Class::Stalled)
+        || observed.trouble.as_ref().map(crate::cache::CacheError::class) == Some(Class::Stalled);
+    if stalled {
+        return Some(Finding::holds("Stalled", &ready.reason, &ready.message));
+    }
+    match &plan.phase {
+        Phase::Downloading { .. } | Phase::Deleting => {
+            Some(Finding::holds("Reconciling", "Progressing", &ready.message))
+        }
+        Phase::Failed { .. } | Phase::Current => {
+            Some(Finding::holds("Reconciling", "ProgressingWithRetry", &ready.message))
+        }
+        Phase::Unchanged if observed.list.is_none() => {
+            Some(Finding::holds("Reconciling", "ProgressingWithRetry", &ready.message))
+        }
+        Phase::Suspended | Phase::Unchanged | Phase::Out => None,
+    }
+}
+
+/// When to come back: for the next try, for progress, or when something ends.
+fn wake(checked: &Checked, observed: &Observed, plan: &Plan, outcomes: &Outcomes, now: Timestamp) -> Option<Timestamp> {
+    let ends = match &observed.want {
+        Want::Image(wanted) => Some(wanted.expires),
+        Want::Kept { until, .. } => Some(*until),
+        Want::Unclear { .. } | Want::Out { .. } => None,
+    };
+    let progress = matches!(plan.phase, Phase::Downloading { .. }).then(|| now.checked_add(PROGRESS_EVERY).ok());
+    let failed = outcomes.failed.as_ref().map(|_| crate::reconcile::backoff::next_try(1, now, PROGRESS_WAIT, 0.0));
+    let kept = checked.keep_until.filter(|until| *until > now);
+    [ends.filter(|at| *at > now), plan.tries.next, progress.flatten(), failed, kept].into_iter().flatten().min()
+}
+
+/// A step that failed is tried again after the first back-off.
+const PROGRESS_WAIT: std::time::Duration = std::time::Duration::from_secs(30);
+
+fn happenings(checked: &Checked, plan: &Plan, outcomes: &Outcomes) -> Vec<Happening> {
+    let told =
+        |warning, reason, message| Happening { kind: Kind::Image, key: checked.key.clone(), warning, reason, message };
+    let done = plan.steps.iter().take(outcomes.done);
+    let mut happenings: Vec<Happening> = done
+        .filter_map(|step| match step {
+            Step::Publish { version, blob } => {
+                Some(told(false, "ImageDownloaded", format!("version {version}, {} bytes, verified", blob.size())))
+            }
+            Step::Archive(entry) => {
+                Some(told(false, "ImageArchived", format!("version {} is archived", entry.version)))
+            }
+            Step::Finalize(_)
+            | Step::ForgetJob(_)
+            | Step::CancelJob(_)
+            | Step::StartDownload { .. }
+            | Step::RemoveArchived(_) => None,
+        })
+        .collect();
+    if let (Phase::Failed { reason, message }, true) = (&plan.phase, plan.tries.last.is_some() && counted(plan)) {
+        happenings.push(told(true, reason, message.clone()));
+    }
+    happenings
+}
+
+/// Whether this pass counted a failure.
+fn counted(plan: &Plan) -> bool {
+    plan.steps.iter().any(|step| matches!(step, Step::ForgetJob(_)))
+}

@@ -1,0 +1,172 @@
+//! What is wanted of an image: the list's word, the person's, and the clock's. Pure.
+
+use jiff::Timestamp;
+
+use super::check::Checked;
+use crate::imagelist::{ImageList, ListVersion, ListedImage};
+use crate::reconcile::lists::{Force, ListInForce};
+
+/// What is wanted.
+#[derive(Debug, Clone, PartialEq)]
+pub(super) enum Want {
+    /// This version, endorsed by an accepted list.
+    Image(Box<Wanted>),
+    /// What is there stays, though nothing endorses it now: a person said so.
+    Kept {
+        /// Why it is not endorsed.
+        reason: &'static str,
+        /// The same for people.
+        message: String,
+        /// Until when.
+        until: Timestamp,
+    },
+    /// What is there stays, and nothing else happens: what is wanted cannot be told.
+    Unclear {
+        /// Why.
+        reason: &'static str,
+        /// The same for people.
+        message: String,
+        /// Whether the list was read and says no, as against not being there.
+        told: bool,
+    },
+    /// It goes out: somebody said so.
+    Out {
+        /// Who and how.
+        reason: &'static str,
+        /// The same for people.
+        message: String,
+    },
+}
+
+/// The version that is wanted, and which list says so.
+#[derive(Debug, Clone, PartialEq)]
+pub(super) struct Wanted {
+    /// The image as the list has it.
+    pub image: ListedImage,
+    /// `hv:version` of the list.
+    pub list_version: ListVersion,
+    /// `dc:date:created` of the list.
+    pub list_created: Timestamp,
+    /// `ad:vo` of the list.
+    pub vo: Option<String>,
+    /// When the endorsement ends: of the list, or of the image if that is sooner.
+    pub expires: Timestamp,
+}
+
+/// Decides what is wanted. A statement takes an image out: a revocation, an exclusion, an accepted list that drops it,
+/// the end of a list or an image. An absence never does.
+pub(super) fn want(checked: &Checked, list: Option<&ListInForce>, now: Timestamp) -> Want {
+    let Some(in_force) = list else {
+        let message = format!("no list of the subscription {} is in force; what is there stays", checked.subscription);
+        return Want::Unclear { reason: "ListNotReady", message, told: false };
+    };
+    if let Force::Withdrawn { reason, message } = &in_force.force {
+        return Want::Out { reason, message: message.clone() };
+    }
+    let listed = endorsed(checked, in_force);
+    if let Some(by) = excluded(checked, in_force, listed.as_ref().ok().map(|wanted| &wanted.image)) {
+        return Want::Out { reason: "Excluded", message: format!("excluded by {by}") };
+    }
+    match listed.and_then(|wanted| in_time(wanted, in_force, now)) {
+        Ok(_) if checked.generated && !is_selected(checked, in_force) => {
+            let message = "the subscription no longer selects it".to_owned();
+            keep_or_out(checked, now, "NotSelected", message)
+        }
+        Ok(wanted) => Want::Image(Box::new(wanted)),
+        Err(Missing::Unclear { reason, message }) => Want::Unclear { reason, message, told: true },
+        Err(Missing::Stated { reason, message }) => keep_or_out(checked, now, reason, message),
+    }
+}
+
+fn keep_or_out(checked: &Checked, now: Timestamp, reason: &'static str, message: String) -> Want {
+    match checked.keep_until.filter(|until| *until > now) {
+        Some(until) => Want::Kept { reason, message, until },
+        None => Want::Out { reason, message },
+    }
+}
+
+/// Why no version is wanted.
+enum Missing {
+    /// Nobody said that it goes: the list's entry cannot be used, or the pin names nothing.
+    Unclear { reason: &'static str, message: String },
+    /// The list, or the clock, says that it goes.
+    Stated { reason: &'static str, message: String },
+}
+
+/// The version that the list in force endorses, or the older one that a person pinned.
+fn endorsed(checked: &Checked, in_force: &ListInForce) -> Result<Wanted, Missing> {
+    let list = in_force.accepted.list();
+    let Some(current) = find(checked, list) else { return Err(missing(checked, list)) };
+    if checked.pin.takes(current) {
+        return Ok(wanted(current, list, in_force.expires));
+    }
+    // The identifier is endorsed, so an older version may be gone back to: from a list that was accepted in its time.
+    let older = in_force.older.iter().map(|accepted| accepted.list());
+    let pinned = older.filter_map(|list| Some((list, find(checked, list).filter(|image| checked.pin.takes(image))?)));
+    match pinned.map(|(list, image)| wanted(image, list, in_force.expires)).next() {
+        Some(wanted) => Ok(wanted),
+        None => Err(Missing::Unclear {
+            reason: "PinNotFound",
+            message: format!(
+                "{} is in no accepted list (the list in force has version {}); what is there stays",
+                checked.pin, current.version
+            ),
+        }),
+    }
+}
+
+fn find<'a>(checked: &Checked, list: &'a ImageList) -> Option<&'a ListedImage> {
+    list.images.iter().find(|image| image.identifier == checked.image.identifier)
+}
+
+fn missing(checked: &Checked, list: &ImageList) -> Missing {
+    let identifier = checked.image.identifier.as_str();
+    match list.refused.iter().find(|refused| refused.identifier == identifier) {
+        Some(refused) => Missing::Unclear {
+            reason: refused.reason.as_str(),
+            message: format!("the list's entry is refused: {}; what is there stays", refused.message),
+        },
+        None => Missing::Stated { reason: "NotInList", message: format!("list {} does not have it", list.version) },
+    }
+}
+
+fn wanted(image: &ListedImage, list: &ImageList, list_expires: Timestamp) -> Wanted {
+    Wanted {
+        image: image.clone(),
+        list_version: list.version.clone(),
+        list_created: list.created,
+        vo: list.vo.clone(),
+        expires: image.expires.map_or(list_expires, |own| own.min(list_expires)),
+    }
+}
+
+/// Whether the subscription selects the image: by the entry of the list in force, whatever a person pinned.
+pub(super) fn is_selected(checked: &Checked, in_force: &ListInForce) -> bool {
+    find(checked, in_force.accepted.list())
+        .is_some_and(|entry| in_force.selection.includes(entry) && in_force.selection.excludes(entry).is_none())
+}
+
+/// Refuses what is over. An image's own end counts, like a list's, only once a fetch was tried since.
+fn in_time(wanted: Wanted, in_force: &ListInForce, now: Timestamp) -> Result<Wanted, Missing> {
+    if in_force.force == Force::Expired {
+        let message = format!("list {} expired at {}", in_force.accepted.list().version, in_force.expires);
+        return Err(Missing::Stated { reason: "ListExpired", message });
+    }
+    let own = wanted.image.expires.filter(|own| *own <= now);
+    let tried_since = |own: &Timestamp| in_force.suspend || in_force.last_fetch.is_some_and(|last| last >= *own);
+    match own.filter(tried_since) {
+        Some(own) => Err(Missing::Stated { reason: "ImageExpired", message: format!("it expired at {own}") }),
+        None => Ok(wanted),
+    }
+}
+
+/// What excludes the image: judged by the entry that is wanted, or by the list's where nothing else is.
+fn excluded(checked: &Checked, in_force: &ListInForce, wanted: Option<&ListedImage>) -> Option<String> {
+    let entry = wanted.or_else(|| find(checked, in_force.accepted.list()));
+    match entry {
+        Some(entry) => in_force.selection.excludes(entry).map(|by| by.to_string()),
+        None => {
+            in_force.selection.excludes_identifier(&checked.image.identifier).then(|| "exclude.identifiers".to_owned())
+        }
+    }
+}

@@ -1,0 +1,94 @@
+//! The lists in force: what the subscriptions' passes found, for the passes of their images.
+
+use std::collections::HashMap;
+use std::sync::{Arc, PoisonError, RwLock};
+use std::time::Duration;
+
+use jiff::Timestamp;
+
+use super::cluster::ObjectKey;
+use super::subscription::CheckedTls;
+use crate::cache::retention::Retention;
+use crate::imagelist::{Selection, SourceUrl};
+use crate::trust::AcceptedList;
+
+/// A subscription's list, as its last pass left it.
+#[derive(Debug, Clone)]
+pub struct ListInForce {
+    /// The list.
+    pub accepted: Arc<AcceptedList>,
+    /// Lists that were accepted before it and still verify, the newest first: where pins look. Empty without a pin.
+    pub older: Vec<Arc<AcceptedList>>,
+    /// When it expires: by its own word, or sooner by `maxListAge`.
+    pub expires: Timestamp,
+    /// Whether what it says still counts.
+    pub force: Force,
+    /// When the server was last asked. A list or an image expires only after a fetch was tried since.
+    pub last_fetch: Option<Timestamp>,
+    /// Which of its images are wanted.
+    pub selection: Selection,
+    /// How long replaced versions stay.
+    pub retention: Retention,
+    /// The longest wait between two tries of a download.
+    pub interval: Duration,
+    /// No download and no new version.
+    pub suspend: bool,
+    /// Whether its images are archived when their objects are deleted.
+    pub retire: bool,
+    /// The subscription is being deleted, and its images with it.
+    pub deleting: bool,
+    /// Where the list was fetched: an image on the same server is fetched with the same credentials.
+    pub source: ListOrigin,
+}
+
+/// Where a list was fetched, and how.
+#[derive(Debug, Clone)]
+pub struct ListOrigin {
+    /// The address.
+    pub url: SourceUrl,
+    /// The Secret with the credentials.
+    pub secret: Option<String>,
+    /// How the server is checked.
+    pub tls: CheckedTls,
+}
+
+/// Whether what a list says still counts.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Force {
+    /// It does.
+    Standing,
+    /// A signer was revoked: its images go out, whatever else is said.
+    Withdrawn {
+        /// `CertificateRevoked` or `EndorserRevoked`.
+        reason: &'static str,
+        /// Which, and by whom.
+        message: String,
+    },
+    /// Its time is over, and a fetch since then has brought no newer one.
+    Expired,
+}
+
+/// The lists in force of all subscriptions.
+#[derive(Debug, Default)]
+pub struct ListsInForce(RwLock<HashMap<ObjectKey, Arc<ListInForce>>>);
+
+impl ListsInForce {
+    /// A subscription's list; `None` while no pass has found one.
+    pub fn get(&self, subscription: &ObjectKey) -> Option<Arc<ListInForce>> {
+        self.0.read().unwrap_or_else(PoisonError::into_inner).get(subscription).cloned()
+    }
+
+    /// Forgets the lists of subscriptions that are gone.
+    pub fn retain(&self, is_there: impl Fn(&ObjectKey) -> bool) {
+        self.0.write().unwrap_or_else(PoisonError::into_inner).retain(|key, _| is_there(key));
+    }
+
+    /// Sets what a pass found.
+    pub fn set(&self, subscription: ObjectKey, list: Option<ListInForce>) {
+        let mut lists = self.0.write().unwrap_or_else(PoisonError::into_inner);
+        match list {
+            Some(list) => lists.insert(subscription, Arc::new(list)),
+            None => lists.remove(&subscription),
+        };
+    }
+}

@@ -1,0 +1,35 @@
+//! The reconcilers: one folder a kind, one file a call.
+//!
+//! ```text
+//! check     Spec -> Checked                               pure: parse the spec once, into checked types
+//! observe   &Checked -> Observed                          I/O: the list, the images, the volume. Decides nothing
+//! plan      (&Checked, &Observed, now) -> Plan            pure, total, deterministic: leaves no choice for later
+//! apply     &Plan -> Outcomes                             I/O: each step idempotent. Decides nothing
+//! report    (&Checked, &Plan, &Outcomes, now) -> Report   pure: conditions, events, when to come back
+//! ```
+//!
+//! Level-triggered: a pass may be cut off anywhere; the next one observes and plans again and needs no memory but the
+//! volume's and the status's.
+
+mod backoff;
+mod check;
+mod cluster;
+mod conditions;
+mod context;
+mod duration;
+pub mod endorser;
+mod finish;
+pub mod image;
+mod lists;
+mod report;
+mod source;
+mod step;
+pub mod subscription;
+
+pub use check::SpecError;
+pub use cluster::{Cluster, ClusterError, Happening, Kind, ObjectKey, Resource, SecretData};
+pub use conditions::time;
+pub use context::{Context, Downloads, RefusedMessages, Settings};
+pub use finish::Stallable;
+pub use lists::{Force, ListInForce, ListOrigin, ListsInForce};
+pub use report::Report;

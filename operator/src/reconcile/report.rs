@@ -1,0 +1,16 @@
+//! What a pass tells.
+
+use jiff::Timestamp;
+
+use super::cluster::Happening;
+
+/// What a pass tells: written once, at its end.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Report<S> {
+    /// The whole status of the object.
+    pub status: S,
+    /// What happened, for people and programs that listen.
+    pub happenings: Vec<Happening>,
+    /// When to look at the object again though nothing changed; `None`: only then.
+    pub wake: Option<Timestamp>,
+}

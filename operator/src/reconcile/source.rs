@@ -1,0 +1,133 @@
+//! Where bytes are fetched, with which credentials: from a subscription's source and its Secrets.
+
+use secrecy::{ExposeSecret, SecretString};
+
+use super::cluster::{Cluster, ClusterError, ObjectKey, SecretData};
+use super::lists::ListOrigin;
+use super::subscription::CheckedTls;
+use crate::api::Class;
+use crate::fetch::{ClientIdentity, Credentials, Source, TlsTrust};
+use crate::imagelist::SourceUrl;
+
+/// Why a source's credentials or certificates cannot be had.
+#[derive(Debug, thiserror::Error)]
+pub(super) enum SourceError {
+    /// A Secret is not there yet.
+    #[error("expected the Secret {key}, found none")]
+    SecretNotFound {
+        /// Which.
+        key: ObjectKey,
+    },
+    /// A Secret has not the entries that it must have.
+    #[error("Secret {key}: expected {expected}, found the entries {found}")]
+    SecretInvalid {
+        /// Which.
+        key: ObjectKey,
+        /// The entries.
+        expected: &'static str,
+        /// Their names, never their values.
+        found: String,
+    },
+    /// Secrets cannot be read.
+    #[error(transparent)]
+    Cluster(#[from] ClusterError),
+}
+
+impl SourceError {
+    /// What kind of trouble it is.
+    pub(super) fn class(&self) -> Class {
+        match self {
+            Self::SecretNotFound { .. } => Class::Waiting,
+            Self::SecretInvalid { .. } => Class::Stalled,
+            Self::Cluster(error) => error.class(),
+        }
+    }
+
+    /// The condition reason.
+    pub(super) fn reason(&self) -> &'static str {
+        match self {
+            Self::SecretNotFound { .. } => "SecretNotFound",
+            Self::SecretInvalid { .. } => "SecretInvalid",
+            Self::Cluster(error) => error.reason(),
+        }
+    }
+}
+
+/// The source of one address. Credentials and certificates are the list's; where the address is on another server
+/// than the list's, none are sent and the system's authorities count.
+pub(super) async fn source<C: Cluster>(
+    cluster: &C,
+    namespace: &str,
+    origin: &ListOrigin,
+    url: &SourceUrl,
+    trust_directory: &std::path::Path,
+) -> Result<Source, SourceError> {
+    if url.url().origin() != origin.url.url().origin() {
+        return Ok(Source::public(url.clone()));
+    }
+    let credentials = match &origin.secret {
+        Some(name) => Some(credentials(&read(cluster, namespace, name).await?)?),
+        None => None,
+    };
+    let tls = match &origin.tls {
+        CheckedTls::System(None) => TlsTrust::System,
+        CheckedTls::System(Some(name)) => {
+            let secret = read(cluster, namespace, name).await?;
+            TlsTrust::Own { ca_pem: None, identity: Some(identity(&secret)?) }
+        }
+        CheckedTls::Grid => TlsTrust::Grid(trust_directory.to_owned()),
+        CheckedTls::Secret(name) => own_authority(&read(cluster, namespace, name).await?)?,
+    };
+    Ok(Source { url: url.clone(), credentials, tls })
+}
+
+/// A Secret with its key, for messages.
+struct Named {
+    key: ObjectKey,
+    data: SecretData,
+}
+
+async fn read<C: Cluster>(cluster: &C, namespace: &str, name: &str) -> Result<Named, SourceError> {
+    let key = ObjectKey::new(namespace, name);
+    match cluster.secret(&key).await? {
+        Some(data) => Ok(Named { key, data }),
+        None => Err(SourceError::SecretNotFound { key }),
+    }
+}
+
+impl Named {
+    fn invalid(&self, expected: &'static str) -> SourceError {
+        let found = self.data.keys().cloned().collect::<Vec<_>>().join(", ");
+        SourceError::SecretInvalid { key: self.key.clone(), expected, found }
+    }
+
+    /// An entry as text, without the line end that editors leave.
+    fn text(&self, entry: &str) -> Option<SecretString> {
+        let text = std::str::from_utf8(self.data.get(entry)?.expose_secret()).ok()?;
+        Some(text.trim_end_matches(['\r', '\n']).to_owned().into())
+    }
+}
+
+fn credentials(secret: &Named) -> Result<Credentials, SourceError> {
+    let (user, password) = (secret.text("username"), secret.text("password"));
+    match (secret.text("token"), secret.text("bearerToken"), user, password) {
+        (Some(token), None, None, None) => Ok(Credentials::token(token.expose_secret())),
+        (None, Some(bearer), None, None) => Ok(Credentials::Bearer(bearer)),
+        (None, None, Some(username), Some(password)) => Ok(Credentials::Basic { username, password }),
+        _ => Err(secret.invalid("one of: username and password; token; bearerToken")),
+    }
+}
+
+fn identity(secret: &Named) -> Result<ClientIdentity, SourceError> {
+    let (certificate, key) = (secret.text("tls.crt"), secret.text("tls.key"));
+    let (Some(certificate), Some(key_pem)) = (certificate, key) else {
+        return Err(secret.invalid("tls.crt and tls.key"));
+    };
+    Ok(ClientIdentity { certificate_pem: certificate.expose_secret().as_bytes().to_vec(), key_pem })
+}
+
+fn own_authority(secret: &Named) -> Result<TlsTrust, SourceError> {
+    let ca = secret.text("ca.crt").ok_or_else(|| secret.invalid("ca.crt"))?;
+    let identity = if secret.data.contains_key("tls.crt") { Some(identity(secret)?) } else { None };
+    Ok(TlsTrust::Own { ca_pem: Some(ca.expose_secret().as_bytes().to_vec()), identity })
+}

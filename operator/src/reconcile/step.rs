@@ -1,0 +1,58 @@
+//! Steps that fail.
+
+use super::cluster::ClusterError;
+use super::source::SourceError;
+use crate::api::Class;
+use crate::cache::CacheError;
+
+/// A step that failed.
+#[derive(Debug, thiserror::Error)]
+#[error("cannot {step}: {problem}")]
+pub(super) struct StepError {
+    /// The step, as the plan prints it.
+    pub step: String,
+    /// Why.
+    pub problem: StepProblem,
+}
+
+/// Why a step failed.
+#[derive(Debug, thiserror::Error)]
+pub(super) enum StepProblem {
+    /// The volume.
+    #[error(transparent)]
+    Volume(#[from] CacheError),
+    /// Where the resources live.
+    #[error(transparent)]
+    Cluster(#[from] ClusterError),
+    /// The credentials of a download.
+    #[error(transparent)]
+    Source(#[from] SourceError),
+}
+
+impl StepError {
+    /// The condition reason.
+    pub(super) fn reason(&self) -> &'static str {
+        match &self.problem {
+            StepProblem::Volume(error) => error.reason(),
+            StepProblem::Cluster(error) => error.reason(),
+            StepProblem::Source(error) => error.reason(),
+        }
+    }
+
+    /// What kind of trouble it is.
+    pub(super) fn class(&self) -> Class {
+        match &self.problem {
+            StepProblem::Volume(error) => error.class(),
+            StepProblem::Cluster(error) => error.class(),
+            StepProblem::Source(error) => error.class(),
+        }
+    }
+
+    /// Whether the volume failed.
+    pub(super) fn is_storage(&self) -> bool {
+        match &self.problem {
+            StepProblem::Volume(_) => true,
+            StepProblem::Cluster(_) | StepProblem::Source(_) => false,
+        }
+    }
+}

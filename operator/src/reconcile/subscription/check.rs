@@ -1,0 +1,178 @@
+//! `ImageListSubscription` spec -> checked values. Pure.
+
+use std::time::Duration;
+
+use jiff::SignedDuration;
+use kube::ResourceExt;
+
+use crate::api::{
+    self, DeletionPolicy, FINALIZER, FLUX_REQUESTED_AT, ImageListSubscription, ImageListSubscriptionSpec, REQUESTED_AT,
+};
+use crate::cache::SafeName;
+use crate::cache::retention::Retention;
+use crate::imagelist::{ImageId, Selection, SelectionError, SourceUrl};
+use crate::reconcile::check::{SpecError, unchanged};
+use crate::reconcile::cluster::ObjectKey;
+use crate::reconcile::duration::{DurationError, parse_duration, parse_duration_of_at_least};
+
+/// A subscription whose spec was checked.
+#[derive(Debug, Clone)]
+pub struct Checked {
+    /// Which object.
+    pub key: ObjectKey,
+    /// Its namespace, as a name on the volume.
+    pub namespace: SafeName,
+    /// Its name, as a name on the volume.
+    pub name: SafeName,
+    /// The generation of the spec.
+    pub generation: Option<i64>,
+    /// Where the list is.
+    pub url: SourceUrl,
+    /// The Secret with the credentials.
+    pub secret: Option<String>,
+    /// How the server is checked.
+    pub tls: CheckedTls,
+    /// The Endorsers whose signature is believed.
+    pub endorsers: Vec<String>,
+    /// `dc:identifier` that the list must have.
+    pub identifier: Option<ImageId>,
+    /// The longest that a list counts after it was created.
+    pub max_list_age: Option<Duration>,
+    /// How often the list is fetched.
+    pub interval: Duration,
+    /// How long a fetch may take.
+    pub timeout: Duration,
+    /// No fetch and no new version.
+    pub suspend: bool,
+    /// Which images are wanted.
+    pub selection: Selection,
+    /// How long replaced versions stay.
+    pub retention: Retention,
+    /// What becomes of the images when the object goes.
+    pub retire: bool,
+    /// The annotation by which a person asks for a pass now.
+    pub requested_at: Option<String>,
+    /// The object is being deleted.
+    pub deleting: bool,
+    /// Our finalizer is on it.
+    pub finalizer: bool,
+}
+
+/// Whose word is taken for the list's server.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum CheckedTls {
+    /// The operating system's authorities, and a client certificate from the Secret where one is named.
+    System(Option<String>),
+    /// The trust directory's.
+    Grid,
+    /// The Secret's `ca.crt`, and its client certificate where it has one.
+    Secret(String),
+}
+
+/// Checks a subscription. The error says which field keeps it from working.
+pub(super) fn check(object: &ImageListSubscription) -> Result<Checked, SpecError> {
+    let key = ObjectKey::of(object);
+    let spec = &object.spec;
+    Ok(Checked {
+        namespace: key.namespace.parse().map_err(|error| SpecError::invalid("metadata.namespace", &error))?,
+        name: key.name.parse().map_err(|error| SpecError::invalid("metadata.name", &error))?,
+        generation: object.metadata.generation,
+        url: spec.source.url.parse().map_err(|error| SpecError::invalid("source.url", &error))?,
+        secret: spec.source.secret_ref.as_ref().map(|reference| reference.name.clone()),
+        tls: tls(&spec.source.tls)?,
+        endorsers: endorsers(spec)?,
+        identifier: optional("verify.identifier", spec.verify.identifier.as_deref(), str::parse)?,
+        max_list_age: optional("verify.maxListAge", spec.verify.max_list_age.as_deref(), parse_duration)?,
+        interval: duration("interval", &spec.interval, "1m")?,
+        timeout: duration("timeout", &spec.timeout, "1s")?,
+        suspend: spec.suspend,
+        selection: Selection::new(&spec.images).map_err(|error| selection_error(&error))?,
+        retention: retention(&spec.retention)?,
+        retire: retire("deletionPolicy", spec.deletion_policy)?,
+        requested_at: requested_at(object),
+        deleting: object.metadata.deletion_timestamp.is_some(),
+        finalizer: object.finalizers().iter().any(|name| name == FINALIZER),
+        key,
+    })
+}
+
+/// What may not change once it was said.
+pub(in crate::reconcile) fn transition(
+    old: &ImageListSubscriptionSpec,
+    new: &ImageListSubscriptionSpec,
+) -> Result<(), String> {
+    match &old.verify.identifier {
+        Some(_) => unchanged("verify.identifier", &old.verify.identifier, &new.verify.identifier),
+        None => Ok(()),
+    }
+}
+
+/// Whether a deletion policy says to retire.
+pub(in crate::reconcile) fn retire(field: &str, policy: DeletionPolicy) -> Result<bool, SpecError> {
+    match policy {
+        DeletionPolicy::Orphan => Ok(false),
+        DeletionPolicy::Retire => Ok(true),
+        DeletionPolicy::Unknown => Err(SpecError::unsupported(field, "Orphan or Retire")),
+    }
+}
+
+/// The annotation by which a person asks for a pass now, ours or Flux's.
+pub(in crate::reconcile) fn requested_at(object: &impl ResourceExt) -> Option<String> {
+    let annotations = object.annotations();
+    annotations.get(REQUESTED_AT).or_else(|| annotations.get(FLUX_REQUESTED_AT)).cloned()
+}
+
+fn tls(tls: &api::Tls) -> Result<CheckedTls, SpecError> {
+    let secret = tls.cert_secret_ref.as_ref().map(|reference| reference.name.clone());
+    match (tls.trust, secret) {
+        (api::TlsTrust::System, secret) => Ok(CheckedTls::System(secret)),
+        (api::TlsTrust::Grid, None) => Ok(CheckedTls::Grid),
+        (api::TlsTrust::Grid, Some(_)) => {
+            Err(SpecError::invalid("source.tls.certSecretRef", "expected none with trust: Grid, found one"))
+        }
+        (api::TlsTrust::Secret, Some(secret)) => Ok(CheckedTls::Secret(secret)),
+        (api::TlsTrust::Secret, None) => {
+            Err(SpecError::invalid("source.tls.certSecretRef", "expected a Secret with ca.crt, found none"))
+        }
+        (api::TlsTrust::Unknown, _) => Err(SpecError::unsupported("source.tls.trust", "System, Grid or Secret")),
+    }
+}
+
+fn endorsers(spec: &ImageListSubscriptionSpec) -> Result<Vec<String>, SpecError> {
+    let names: Vec<String> = spec.verify.endorser_refs.iter().map(|reference| reference.name.clone()).collect();
+    if (1..=16).contains(&names.len()) {
+        return Ok(names);
+    }
+    let message = format!("expected 1 to 16 Endorsers, found {}", names.len());
+    Err(SpecError::invalid("verify.endorserRefs", &message))
+}
+
+fn optional<T, E: std::fmt::Display>(
+    field: &str,
+    text: Option<&str>,
+    parse: impl FnOnce(&str) -> Result<T, E>,
+) -> Result<Option<T>, SpecError> {
+    text.map(parse).transpose().map_err(|error| SpecError::invalid(field, &error))
+}
+
+/// The selection's own error begins with the path of its field.
+fn selection_error(error: &SelectionError) -> SpecError {
+    let text = error.to_string();
+    let (path, message) = text.split_once(": ").unwrap_or(("spec.images", &text));
+    SpecError::invalid(path.trim_start_matches("spec."), message)
+}
+
+fn duration(field: &str, text: &str, least: &'static str) -> Result<Duration, SpecError> {
+    parse_duration_of_at_least(text, least).map_err(|error: DurationError| SpecError::invalid(field, &error))
+}
+
+fn retention(retention: &api::Retention) -> Result<Retention, SpecError> {
+    let keep_for =
+        parse_duration(&retention.keep_for).map_err(|error| SpecError::invalid("retention.keepFor", &error))?;
+    if retention.keep_versions > 10 {
+        let message = format!("expected at most 10, found {}", retention.keep_versions);
+        return Err(SpecError::invalid("retention.keepVersions", &message));
+    }
+    let keep_for = SignedDuration::try_from(keep_for).unwrap_or(SignedDuration::MAX);
+    Ok(Retention { keep_versions: retention.keep_versions as usize, keep_for })
+}

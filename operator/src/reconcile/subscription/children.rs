@@ -1,0 +1,140 @@
+//! Which images a subscription makes, keeps and lets go. Pure.
+
+use std::collections::BTreeMap;
+
+use jiff::{SignedDuration, Timestamp};
+use kube::ResourceExt;
+
+use super::check::Checked;
+use super::observe::Observed;
+use super::plan::Step;
+use crate::api::{CachedImage, HasConditions, ImageCounts, ImageNote};
+use crate::imagelist::{ImageId, ListedImage};
+use crate::reconcile::cluster::ObjectKey;
+use crate::reconcile::conditions::shorten;
+use crate::reconcile::lists::ListInForce;
+
+/// A wanted image that is not there after so long is late: what monitoring of sites warns at.
+const LATE_AFTER: SignedDuration = SignedDuration::from_hours(24);
+/// So many notes stand in a status.
+const MOST_NOTES: usize = 20;
+
+/// What the selection makes of a list.
+#[derive(Debug, Default)]
+pub(super) struct Children {
+    /// Objects to make and to delete.
+    pub steps: Vec<Step>,
+    /// Counts of the list's images.
+    pub counts: ImageCounts,
+    /// The first of those that were refused, conflict or are missing.
+    pub notes: Vec<ImageNote>,
+}
+
+/// Compares the selection with the images that are there.
+pub(super) fn plan(checked: &Checked, observed: &Observed, list: Option<&ListInForce>, now: Timestamp) -> Children {
+    let mut children = Children::default();
+    if checked.deleting {
+        children.steps = let_go(checked, observed);
+        return children;
+    }
+    if checked.retire != checked.finalizer {
+        children.steps.push(Step::Finalize(checked.retire));
+    }
+    let Some(in_force) = list else { return children };
+    let list = in_force.accepted.list();
+    let selected = checked.selection.select(list);
+    let images: BTreeMap<&str, &CachedImage> =
+        observed.images.iter().map(|image| (image.metadata.name.as_deref().unwrap_or_default(), &**image)).collect();
+    for image in &selected.selected {
+        match images.get(image.identifier.object_name().as_str()) {
+            None => children.steps.push(Step::ApplyImage(image.identifier.clone())),
+            Some(there) if is_ours(checked, there) => count(&mut children.counts, there, now),
+            Some(there) => children.note(&image.identifier.to_string(), "IdentifierConflict", &conflict(there)),
+        }
+    }
+    children.steps.extend(gone(checked, observed, &selected.selected));
+    children.counts.listed = number(list.images.len() + list.refused.len());
+    children.counts.selected = number(selected.selected.len());
+    children.counts.refused = number(list.refused.len());
+    children.counts.missing = number(selected.missing.len());
+    for refused in &list.refused {
+        children.note(&refused.identifier, refused.reason.as_str(), &refused.message);
+    }
+    for missing in &selected.missing {
+        children.note(missing.as_str(), "NotInList", "included by its identifier, and the list has no such image");
+    }
+    children
+}
+
+/// The steps of a subscription that is being deleted: its images go, each in its own way, and then it goes itself.
+fn let_go(checked: &Checked, observed: &Observed) -> Vec<Step> {
+    let owned: Vec<&CachedImage> = owned(checked, observed).collect();
+    if owned.is_empty() && checked.finalizer {
+        return vec![Step::Finalize(false)];
+    }
+    let unmarked = owned.into_iter().filter(|image| image.metadata.deletion_timestamp.is_none());
+    unmarked.map(|image| Step::DeleteImage(ObjectKey::of(image))).collect()
+}
+
+/// The objects of images that are no longer selected, once they are archived.
+fn gone(checked: &Checked, observed: &Observed, selected: &[&ListedImage]) -> Vec<Step> {
+    let selected: Vec<String> = selected.iter().map(|image| image.identifier.object_name()).collect();
+    let mut names: Vec<&str> = selected.iter().map(String::as_str).collect();
+    names.sort_unstable();
+    owned(checked, observed)
+        .filter(|image| image.metadata.deletion_timestamp.is_none())
+        .filter(|image| names.binary_search(&image.metadata.name.as_deref().unwrap_or_default()).is_err())
+        .filter(|image| is_out(image))
+        .map(|image| Step::DeleteImage(ObjectKey::of(image)))
+        .collect()
+}
+
+/// The images that this subscription made.
+fn owned<'a>(checked: &'a Checked, observed: &'a Observed) -> impl Iterator<Item = &'a CachedImage> {
+    observed.images.iter().map(|image| &**image).filter(|image| {
+        is_ours(checked, image) && image.owner_references().iter().any(|owner| owner.name == checked.key.name)
+    })
+}
+
+fn is_ours(checked: &Checked, image: &CachedImage) -> bool {
+    image.spec.subscription_ref.name == checked.key.name
+}
+
+/// Whether an image's own pass has seen that it is not endorsed, and has nothing left under a published path.
+fn is_out(image: &CachedImage) -> bool {
+    let current = image.status.as_ref().filter(|status| status.observed_generation == image.metadata.generation);
+    current.is_some_and(|status| {
+        let refused = status.condition("Endorsed").is_some_and(|condition| condition.status == "False");
+        refused && status.artifact.is_none()
+    })
+}
+
+fn count(counts: &mut ImageCounts, image: &CachedImage, now: Timestamp) {
+    let Some(status) = &image.status else { return };
+    let ready = status.is_true("Ready");
+    counts.ready += u32::from(ready);
+    counts.kept += u32::from(status.condition("Ready").is_some_and(|condition| condition.reason == "Kept"));
+    counts.failed += u32::from(!ready && status.failures.unwrap_or(0) > 0);
+    let since = status.image.as_ref().map(|wanted| wanted.wanted_since.0);
+    counts.late += u32::from(!ready && since.is_some_and(|since| now.duration_since(since) > LATE_AFTER));
+}
+
+fn conflict(there: &CachedImage) -> String {
+    format!("the image belongs to the subscription {} already", there.spec.subscription_ref.name)
+}
+
+fn number(count: usize) -> u32 {
+    u32::try_from(count).unwrap_or(u32::MAX)
+}
+
+impl Children {
+    fn note(&mut self, identifier: &str, reason: &str, message: &str) {
+        if self.notes.len() < MOST_NOTES {
+            self.notes.push(ImageNote {
+                identifier: shorten(identifier, ImageId::MAXIMUM_LENGTH),
+                reason: reason.to_owned(),
+                message: shorten(message, 256),
+            });
+        }
+    }
+}

@@ -1,0 +1,67 @@
+//! The reconcile of an `ImageListSubscription`: its newest list fetched, believed or refused, and its images made.
+
+mod apply;
+mod check;
+mod children;
+mod observe;
+mod plan;
+mod report;
+mod schedule;
+
+use jiff::Timestamp;
+
+pub use self::check::CheckedTls;
+pub(super) use self::check::{requested_at, retire, transition};
+pub use self::observe::ListMemory;
+use self::plan::Newest;
+use super::cluster::{Cluster, ClusterError, ObjectKey};
+use super::context::Context;
+use super::finish::{finish, stalled};
+use crate::api::ImageListSubscription;
+
+/// When a pass asks the list's server.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Ask {
+    /// When its time has come, the spec changed or a person asked for it.
+    WhenDue,
+    /// Now: a person, or cron, started the run.
+    Now,
+}
+
+/// One pass over a subscription. Returns when to come back though nothing changes.
+pub async fn reconcile<C: Cluster>(
+    context: &Context<C>,
+    key: &ObjectKey,
+    ask: Ask,
+    now: Timestamp,
+) -> Result<Option<Timestamp>, ClusterError> {
+    let Some(object) = context.cluster.get::<ImageListSubscription>(key) else {
+        context.lists.set(key.clone(), None);
+        context.refused.set(key, None);
+        return Ok(None);
+    };
+    let checked = match check::check(&object) {
+        Ok(checked) => checked,
+        Err(error) => return stalled(context, &*object, &error, now).await,
+    };
+    let observed = observe::observe(context, &object, &checked, ask, now).await;
+    let plan = plan::plan(&checked, &observed, now);
+    let outcomes = apply::apply(context, &object, &checked, &plan).await;
+    hand_over(context, key, &plan, &outcomes);
+    let report = report::report(&checked, &observed, &plan, &outcomes, now);
+    finish(context, &*object, report).await
+}
+
+/// Hands the list in force to the passes of its images, and a refused message to the next pass.
+fn hand_over<C: Cluster>(context: &Context<C>, key: &ObjectKey, plan: &plan::Plan, outcomes: &apply::Outcomes) {
+    if outcomes.import.is_none() {
+        context.lists.set(key.clone(), plan.list.clone());
+    }
+    match &plan.newest {
+        Newest::NotJudged { message } | Newest::Refused { message, .. } => {
+            context.refused.set(key, Some(message.clone()));
+        }
+        Newest::InForce if outcomes.import.is_none() => context.refused.set(key, None),
+        Newest::InForce | Newest::NotSeen => {}
+    }
+}

@@ -1,0 +1,239 @@
+//! What is there: the list's bytes, the endorsers, what was accepted before, the images. Decides nothing.
+
+use std::sync::Arc;
+
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+
+use super::Ask;
+use super::check::Checked;
+use super::schedule;
+use crate::api::{CachedImage, Class, Endorser, ImageListSubscription, ImageListSubscriptionStatus};
+use crate::cache::{CacheError, StatePath, Volume};
+use crate::fetch::{FetchError, LIST_LIMIT, ListAnswer, Validator};
+use crate::reconcile::cluster::Cluster;
+use crate::reconcile::context::Context;
+use crate::reconcile::endorser;
+use crate::reconcile::lists::ListOrigin;
+use crate::reconcile::source::{SourceError, source};
+use crate::trust::{Anchors, CredentialKind, DigestPolicy, EndorserRule, LastAccepted, Sha256Digest};
+
+/// Everything that a plan is made from.
+pub(super) struct Observed {
+    /// The status that the pass before wrote.
+    pub status: ImageListSubscriptionStatus,
+    /// The endorsers that the subscription names, as far as they can be used.
+    pub rules: Vec<EndorserRule>,
+    /// Those that are not there or cannot be used, each with why.
+    pub unusable: Vec<String>,
+    /// Credentials that some endorser of the namespace calls revoked.
+    pub revoked: Vec<CredentialKind>,
+    /// The trust anchors.
+    pub anchors: Arc<Anchors>,
+    /// Which digests a signature may use.
+    pub digests: DigestPolicy,
+    /// What is remembered of the list in force.
+    pub memory: Option<ListMemory>,
+    /// The message in force, as it was signed.
+    pub stored: Option<Vec<u8>>,
+    /// The messages before it that are still kept, the last first; read only where an image has a pin.
+    pub older: Vec<(LastAccepted, Vec<u8>)>,
+    /// What could not be read on the volume.
+    pub trouble: Option<CacheError>,
+    /// What the server said in this pass.
+    pub fetched: Fetched,
+    /// The newest message, when an earlier pass refused it: it is judged anew, for the reason may have gone.
+    pub refused_before: Option<Arc<[u8]>>,
+    /// All images of the namespace.
+    pub images: Vec<Arc<CachedImage>>,
+}
+
+/// What must not be forgotten of a subscription's list: `state/lists/<namespace>/<name>.json`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct ListMemory {
+    /// Rollback and replay are judged by it.
+    pub last: LastAccepted,
+    /// SHA-256 of the message.
+    pub message: Sha256Digest,
+    /// How the server names what it sent; only for the address of which `address` is the digest.
+    pub validator: Option<Validator>,
+    /// SHA-256 of the address that the message came from. Not the address: it may hold a secret.
+    pub address: Sha256Digest,
+    /// The lists that were in force before it, the last first: where pins look for older versions.
+    #[serde(default)]
+    pub older: Vec<OlderList>,
+}
+
+/// A list that was in force once.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct OlderList {
+    /// What it was accepted as.
+    pub last: LastAccepted,
+    /// SHA-256 of its message.
+    pub message: Sha256Digest,
+}
+
+/// What the server said.
+pub(super) enum Fetched {
+    /// It was not asked in this pass.
+    NotAsked,
+    /// What it sent before has not changed.
+    NotModified,
+    /// A message.
+    Message {
+        /// The bytes.
+        bytes: Vec<u8>,
+        /// How the server names them.
+        validator: Option<Validator>,
+    },
+    /// Nothing that could be used.
+    Failed(FetchProblem),
+}
+
+/// Why the list could not be fetched.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct FetchProblem {
+    /// One word.
+    pub reason: &'static str,
+    /// What was expected and what was found.
+    pub message: String,
+    /// What kind of trouble it is.
+    pub class: Class,
+}
+
+impl ListMemory {
+    /// Where the memory of a subscription is kept.
+    pub fn path(checked: &Checked) -> Result<StatePath, CacheError> {
+        Ok(StatePath::new(["lists", checked.namespace.as_str(), checked.name.as_str()])?)
+    }
+}
+
+/// Looks at everything that a plan is made from; asks the server if it is time to.
+pub(super) async fn observe<C: Cluster>(
+    context: &Context<C>,
+    object: &ImageListSubscription,
+    checked: &Checked,
+    ask: Ask,
+    now: Timestamp,
+) -> Observed {
+    let status = object.status.clone().unwrap_or_default();
+    let (rules, unusable, revoked) = endorsers(&*context.cluster, checked);
+    let (memory, stored, trouble) = remembered(&context.volume, checked);
+    let images = context.cluster.list::<CachedImage>(&checked.key.namespace);
+    let pinned = images.iter().any(|image| image.spec.subscription_ref.name == checked.key.name && has_pin(image));
+    let older = memory.as_ref().filter(|_| pinned).map(|memory| older(&context.volume, checked, memory));
+    let refused_before = context.refused.get(&checked.key);
+    let ask = ask == Ask::Now || schedule::fetch_due(checked, &status, now);
+    let fetched = match (checked.suspend || checked.deleting, ask) {
+        (false, true) => fetch(context, checked, memory.as_ref().filter(|_| stored.is_some())).await,
+        (true, _) | (false, false) => Fetched::NotAsked,
+    };
+    Observed {
+        status,
+        rules,
+        unusable,
+        revoked,
+        anchors: context.anchors.current(),
+        digests: context.settings.digests,
+        memory,
+        stored,
+        older: older.unwrap_or_default(),
+        trouble,
+        fetched,
+        refused_before,
+        images,
+    }
+}
+
+fn has_pin(image: &CachedImage) -> bool {
+    image.spec.version.is_some() || image.spec.sha512.is_some()
+}
+
+/// The older messages that are still there. One that cannot be read is as good as one that is gone.
+fn older(volume: &Volume, checked: &Checked, memory: &ListMemory) -> Vec<(LastAccepted, Vec<u8>)> {
+    let read = |older: &OlderList| {
+        let digest = older.message.to_string();
+        let message = volume.read_list(&checked.namespace, &checked.name, &older.last.version, &digest).ok()??;
+        Some((older.last.clone(), message))
+    };
+    memory.older.iter().filter_map(read).collect()
+}
+
+type Endorsers = (Vec<EndorserRule>, Vec<String>, Vec<CredentialKind>);
+
+fn endorsers<C: Cluster>(cluster: &C, checked: &Checked) -> Endorsers {
+    let all = cluster.list::<Endorser>(&checked.key.namespace);
+    let judged: Vec<(String, Result<EndorserRule, _>)> =
+        all.iter().map(|object| (object.metadata.name.clone().unwrap_or_default(), endorser::check(object))).collect();
+    let (mut rules, mut unusable) = (Vec::new(), Vec::new());
+    for name in &checked.endorsers {
+        match judged.iter().find(|(other, _)| other == name) {
+            Some((_, Ok(rule))) => rules.push(rule.clone()),
+            Some((_, Err(error))) => unusable.push(format!("Endorser {name}: {error}")),
+            None => unusable.push(format!("expected the Endorser {name}, found none")),
+        }
+    }
+    let usable = judged.iter().filter_map(|(_, rule)| rule.as_ref().ok());
+    (rules, unusable, usable.flat_map(endorser::revoked).cloned().collect())
+}
+
+type Remembered = (Option<ListMemory>, Option<Vec<u8>>, Option<CacheError>);
+
+fn remembered(volume: &Volume, checked: &Checked) -> Remembered {
+    let memory = match ListMemory::path(checked).and_then(|path| volume.read_state::<ListMemory>(&path)) {
+        Ok(Some(memory)) => memory,
+        Ok(None) => return (None, None, None),
+        Err(error) => return (None, None, Some(error)),
+    };
+    let digest = memory.message.to_string();
+    match volume.read_list(&checked.namespace, &checked.name, &memory.last.version, &digest) {
+        Ok(stored) => (Some(memory), stored, None),
+        Err(error) => (Some(memory), None, Some(error)),
+    }
+}
+
+/// Asks the server, conditionally where what it sent last is in force.
+async fn fetch<C: Cluster>(context: &Context<C>, checked: &Checked, memory: Option<&ListMemory>) -> Fetched {
+    let origin = ListOrigin { url: checked.url.clone(), secret: checked.secret.clone(), tls: checked.tls.clone() };
+    let trust = &context.settings.trust_directory;
+    let source = match source(&*context.cluster, &checked.key.namespace, &origin, &checked.url, trust).await {
+        Ok(source) => source,
+        Err(error) => return Fetched::Failed(FetchProblem::from(&error)),
+    };
+    let address = address(checked);
+    let validator = memory.filter(|memory| memory.address == address).and_then(|memory| memory.validator.as_ref());
+    match context.client.fetch_list(&source, validator, checked.timeout, LIST_LIMIT).await {
+        Ok(ListAnswer::NotModified { .. }) => Fetched::NotModified,
+        Ok(ListAnswer::Body { bytes, validator, .. }) => Fetched::Message { bytes, validator },
+        Err(error) => Fetched::Failed(FetchProblem::from(&error)),
+    }
+}
+
+/// The digest of the subscription's address.
+pub(super) fn address(checked: &Checked) -> Sha256Digest {
+    Sha256Digest::of(checked.url.url().as_str().as_bytes())
+}
+
+impl From<&FetchError> for FetchProblem {
+    fn from(error: &FetchError) -> Self {
+        Self { reason: error.reason(), message: error.to_string(), class: error.class() }
+    }
+}
+
+impl From<&SourceError> for FetchProblem {
+    fn from(error: &SourceError) -> Self {
+        Self { reason: error.reason(), message: error.to_string(), class: error.class() }
+    }
+}
+
+impl Fetched {
+    /// Whether the server was asked in this pass.
+    pub(super) fn was_asked(&self) -> bool {
+        match self {
+            Self::NotAsked => false,
+            Self::NotModified | Self::Message { .. } | Self::Failed(_) => true,
+        }
+    }
+}

@@ -1,0 +1,282 @@
+//! What follows from what was seen. Pure, total and deterministic.
+
+use std::fmt;
+use std::num::NonZeroUsize;
+use std::sync::Arc;
+
+use jiff::{SignedDuration, Timestamp};
+
+use super::check::Checked;
+use super::children::{self, Children};
+use super::observe::{Fetched, ListMemory, Observed, OlderList, address};
+use super::schedule::expiry;
+use crate::fetch::Validator;
+use crate::imagelist::{ImageId, ListVersion};
+use crate::reconcile::cluster::ObjectKey;
+use crate::reconcile::lists::{Force, ListInForce, ListOrigin};
+use crate::trust::{
+    AcceptRequest, AcceptedList, EndorserPolicy, LastAccepted, Refusal, RefusalReason, Sha256Digest, Standing,
+    VerifyRequest, accept, standing, verify,
+};
+
+/// So many older lists are remembered.
+const MOST_OLDER: usize = 100;
+
+/// What a pass makes of a subscription.
+pub(super) struct Plan {
+    /// What is to be done, in order; the first two make the list the one in force, the others do not need each other.
+    pub steps: Vec<Step>,
+    /// The list that is in force once the steps are done.
+    pub list: Option<ListInForce>,
+    /// Whether that list is a new one.
+    pub newly_accepted: bool,
+    /// What the newest message is worth.
+    pub newest: Newest,
+    /// What keeps the list in force from being verified as on its first day.
+    pub frozen: Option<Refusal>,
+    /// What the selection makes of the list.
+    pub children: Children,
+}
+
+/// What the newest message that was seen is worth.
+pub(super) enum Newest {
+    /// None was ever seen.
+    NotSeen,
+    /// It is the list in force.
+    InForce,
+    /// It cannot be judged: no endorser can be used.
+    NotJudged {
+        /// The message, held until it can be.
+        message: Arc<[u8]>,
+    },
+    /// It was refused.
+    Refused {
+        /// The message, judged anew in the next pass.
+        message: Arc<[u8]>,
+        /// Its SHA-256.
+        digest: Sha256Digest,
+        /// Why.
+        refusal: Refusal,
+        /// `hv:version` and `dc:date:created`, where its signature was good.
+        list: Option<(ListVersion, Timestamp)>,
+    },
+}
+
+/// One thing to do.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum Step {
+    /// Keep an accepted list as it was signed.
+    StoreList {
+        /// `hv:version`.
+        version: ListVersion,
+        /// SHA-256 of the message: a list that was signed anew without a change is another message.
+        digest: Sha256Digest,
+        /// The message.
+        message: Arc<[u8]>,
+    },
+    /// Remember what the next message is judged by. From then on the list is in force.
+    Remember(Box<ListMemory>),
+    /// Put the finalizer on the subscription, or take it off.
+    Finalize(bool),
+    /// Make a selected image's object.
+    ApplyImage(ImageId),
+    /// Delete the object of an image that went out, or of a subscription that goes.
+    DeleteImage(ObjectKey),
+}
+
+impl fmt::Display for Step {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::StoreList { version, digest, .. } => write!(f, "store list {version} ({})", digest.short()),
+            Self::Remember(memory) => write!(f, "remember list {} as accepted", memory.last.version),
+            Self::Finalize(true) => f.write_str("hold the subscription until its images are archived"),
+            Self::Finalize(false) => f.write_str("let the subscription go"),
+            Self::ApplyImage(identifier) => write!(f, "make the image {identifier}"),
+            Self::DeleteImage(key) => write!(f, "delete the image {key}"),
+        }
+    }
+}
+
+impl fmt::Display for Plan {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.steps.iter().try_for_each(|step| writeln!(f, "{step}"))
+    }
+}
+
+/// Makes the plan.
+pub(super) fn plan(checked: &Checked, observed: &Observed, now: Timestamp) -> Plan {
+    let before = judge_stored(observed, now);
+    let judged = judge_newest(checked, observed, now);
+    let (newest, accepted) = match judged {
+        Judged::Accepted(import) => (Newest::InForce, Some(*import)),
+        Judged::Other(newest) => (newest, None),
+    };
+    let mut steps = accepted.as_ref().map(|import| import.steps(checked, observed)).unwrap_or_default();
+    let newly_accepted = accepted.is_some();
+    let (list, frozen) = match accepted {
+        Some(import) => (Some((import.list, None)), None),
+        None => match before {
+            Before::None => (None, None),
+            Before::Standing(list) => (Some((list, None)), None),
+            Before::Frozen(list, refusal) => (Some((list, None)), Some(refusal)),
+            Before::Withdrawn(list, refusal) => (Some((list, Some(refusal))), None),
+        },
+    };
+    let list = list.map(|(list, withdrawn)| in_force(checked, observed, Arc::new(list), withdrawn.as_ref(), now));
+    let children = children::plan(checked, observed, list.as_ref(), now);
+    steps.extend(children.steps.iter().cloned());
+    Plan { steps, list, newly_accepted, newest, frozen, children }
+}
+
+/// How the list that was in force stands.
+enum Before {
+    None,
+    Standing(AcceptedList),
+    Frozen(AcceptedList, Refusal),
+    Withdrawn(AcceptedList, Refusal),
+}
+
+fn judge_stored(observed: &Observed, now: Timestamp) -> Before {
+    let (Some(memory), Some(stored)) = (&observed.memory, &observed.stored) else { return Before::None };
+    match standing(stored, &memory.last, &request(observed, now)) {
+        Standing::InForce(list) => Before::Standing(list),
+        Standing::Frozen(list, refusal) => Before::Frozen(list, refusal),
+        Standing::Withdrawn(list, refusal) => Before::Withdrawn(list, refusal),
+        // What was stored is not what was accepted: it counts as lost, and the next fetch brings it again.
+        Standing::Broken(_) => Before::None,
+    }
+}
+
+fn request(observed: &Observed, now: Timestamp) -> VerifyRequest<'_> {
+    VerifyRequest {
+        anchors: &observed.anchors,
+        policy: EndorserPolicy::Enforce { endorsers: &observed.rules, required: NonZeroUsize::MIN },
+        revoked: &observed.revoked,
+        digests: observed.digests,
+        at: now,
+    }
+}
+
+/// What became of the newest message.
+enum Judged {
+    Accepted(Box<Import>),
+    Other(Newest),
+}
+
+/// A message that is accepted in this pass.
+struct Import {
+    list: AcceptedList,
+    message: Arc<[u8]>,
+    validator: Option<Validator>,
+}
+
+impl Import {
+    fn steps(&self, checked: &Checked, observed: &Observed) -> Vec<Step> {
+        let memory = ListMemory {
+            last: self.list.last_accepted(),
+            message: self.list.message_digest(),
+            validator: self.validator.clone(),
+            address: address(checked),
+            older: older(observed),
+        };
+        let store = Step::StoreList {
+            version: memory.last.version.clone(),
+            digest: memory.message,
+            message: self.message.clone(),
+        };
+        vec![store, Step::Remember(Box::new(memory))]
+    }
+}
+
+/// The lists before the one that comes into force now: the one in force so far, then those before it.
+fn older(observed: &Observed) -> Vec<OlderList> {
+    let Some(memory) = &observed.memory else { return Vec::new() };
+    let so_far = OlderList { last: memory.last.clone(), message: memory.message };
+    [so_far].into_iter().chain(memory.older.iter().cloned()).take(MOST_OLDER).collect()
+}
+
+fn judge_newest(checked: &Checked, observed: &Observed, now: Timestamp) -> Judged {
+    let (message, validator): (Arc<[u8]>, _) = match (&observed.fetched, &observed.refused_before) {
+        (Fetched::Message { bytes, validator }, _) => (bytes.as_slice().into(), validator.clone()),
+        (Fetched::NotModified, _) => return Judged::Other(Newest::InForce),
+        (Fetched::NotAsked | Fetched::Failed(_), Some(refused)) => (refused.clone(), None),
+        (Fetched::NotAsked | Fetched::Failed(_), None) => return Judged::Other(nothing_new(observed)),
+    };
+    let digest = Sha256Digest::of(&message);
+    if observed.stored.is_some() && observed.memory.as_ref().is_some_and(|memory| memory.message == digest) {
+        return Judged::Other(Newest::InForce);
+    }
+    if observed.rules.is_empty() {
+        return Judged::Other(Newest::NotJudged { message });
+    }
+    let verified = match verify(&message, &request(observed, now)).outcome {
+        Ok(verified) => verified,
+        Err(refusal) => return Judged::Other(Newest::Refused { message, digest, refusal, list: None }),
+    };
+    let told = (verified.list().version.clone(), verified.list().created);
+    let outcome = accept(verified, &accept_request(checked, observed, now)).outcome;
+    match outcome {
+        Ok(list) => Judged::Accepted(Box::new(Import { list, message, validator })),
+        Err(refusal) => Judged::Other(Newest::Refused { message, digest, refusal, list: Some(told) }),
+    }
+}
+
+fn nothing_new(observed: &Observed) -> Newest {
+    if observed.stored.is_some() { Newest::InForce } else { Newest::NotSeen }
+}
+
+fn accept_request<'a>(checked: &'a Checked, observed: &'a Observed, now: Timestamp) -> AcceptRequest<'a> {
+    AcceptRequest {
+        identifier: checked.identifier.as_ref(),
+        last: observed.memory.as_ref().map(|memory| &memory.last),
+        max_list_age: checked.max_list_age.and_then(|age| SignedDuration::try_from(age).ok()),
+        accept_list: None,
+        now,
+    }
+}
+
+fn in_force(
+    checked: &Checked,
+    observed: &Observed,
+    accepted: Arc<AcceptedList>,
+    withdrawn: Option<&Refusal>,
+    now: Timestamp,
+) -> ListInForce {
+    let expires = expiry(accepted.list().expires, accepted.list().created, checked.max_list_age);
+    let asked_before = observed.status.last_fetch_time.as_ref().map(|time| time.0);
+    let last_fetch = if observed.fetched.was_asked() { Some(now) } else { asked_before };
+    let tried_since = checked.suspend || last_fetch.is_some_and(|last| last >= expires);
+    let force = match withdrawn {
+        Some(refusal) => Force::Withdrawn { reason: withdrawal_reason(refusal), message: refusal.message.clone() },
+        None if expires <= now && tried_since => Force::Expired,
+        None => Force::Standing,
+    };
+    let older = observed.older.iter().filter_map(|(last, message)| still_stands(observed, last, message, now));
+    ListInForce {
+        accepted,
+        older: older.map(Arc::new).collect(),
+        expires,
+        force,
+        last_fetch,
+        selection: checked.selection.clone(),
+        retention: checked.retention,
+        interval: checked.interval,
+        suspend: checked.suspend,
+        retire: checked.retire,
+        deleting: checked.deleting,
+        source: ListOrigin { url: checked.url.clone(), secret: checked.secret.clone(), tls: checked.tls.clone() },
+    }
+}
+
+/// An older list, unless a signer of it was revoked since or its message is not what was accepted.
+fn still_stands(observed: &Observed, then: &LastAccepted, message: &[u8], now: Timestamp) -> Option<AcceptedList> {
+    match standing(message, then, &request(observed, now)) {
+        Standing::InForce(list) | Standing::Frozen(list, _) => Some(list),
+        Standing::Withdrawn(..) | Standing::Broken(_) => None,
+    }
+}
+
+/// What a withdrawn list's images say: a CA's word or a person's.
+fn withdrawal_reason(refusal: &Refusal) -> &'static str {
+    if refusal.reason == RefusalReason::CertificateRevoked { "CertificateRevoked" } else { "EndorserRevoked" }
+}

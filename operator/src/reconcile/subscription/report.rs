@@ -1,0 +1,273 @@
+//! What a pass tells: status, events, when to come back. Pure.
+
+use jiff::Timestamp;
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
+
+use super::apply::Outcomes;
+use super::check::Checked;
+use super::observe::{FetchProblem, Fetched, Observed};
+use super::plan::{Newest, Plan};
+use super::schedule::next_fetch;
+use crate::api::{CandidateStatus, Class, ImageListSubscriptionStatus, ListStatus, SignerStatus};
+use crate::reconcile::cluster::{Happening, Kind};
+use crate::reconcile::conditions::{Finding, merge, shorten, time};
+use crate::reconcile::lists::{Force, ListInForce};
+use crate::reconcile::report::Report;
+use crate::reconcile::step::StepError;
+
+/// The report of a pass.
+pub(super) fn report(
+    checked: &Checked,
+    observed: &Observed,
+    plan: &Plan,
+    outcomes: &Outcomes,
+    now: Timestamp,
+) -> Report<ImageListSubscriptionStatus> {
+    let before = &observed.status;
+    // A list that could not be kept is not in force: what is told of the list stays as it was.
+    let list = plan.list.as_ref().filter(|_| outcomes.import.is_none());
+    let mut status = ImageListSubscriptionStatus {
+        observed_generation: checked.generation,
+        conditions: Vec::new(),
+        list: list.map_or_else(|| before.list.clone(), |list| Some(list_status(list))),
+        candidate: candidate(plan),
+        images: list.map(|_| plan.children.counts.clone()),
+        notes: plan.children.notes.clone(),
+        last_handled_reconcile_at: handled(checked, before),
+        ..before.clone()
+    };
+    fetch_times(&mut status, checked, observed, now);
+    let findings = findings(checked, observed, plan, outcomes, list);
+    status.conditions = merge(&before.conditions, findings, checked.generation, now);
+    let wake = wake(checked, &status, list, now);
+    Report { happenings: happenings(checked, observed, plan, outcomes), status, wake }
+}
+
+/// A suspended object acts on no request, so that it is still open when it is resumed.
+fn handled(checked: &Checked, before: &ImageListSubscriptionStatus) -> Option<String> {
+    if checked.suspend { before.last_handled_reconcile_at.clone() } else { checked.requested_at.clone() }
+}
+
+fn fetch_times(status: &mut ImageListSubscriptionStatus, checked: &Checked, observed: &Observed, now: Timestamp) {
+    let failures = match &observed.fetched {
+        Fetched::NotAsked => return,
+        Fetched::NotModified | Fetched::Message { .. } => {
+            status.last_successful_fetch_time = Some(time(now));
+            0
+        }
+        Fetched::Failed(_) => observed.status.fetch_failures.unwrap_or(0).saturating_add(1),
+    };
+    status.fetch_failures = (failures > 0).then_some(failures);
+    status.last_fetch_time = Some(time(now));
+    status.next_fetch_time = Some(time(next_fetch(checked, now, failures)));
+}
+
+fn list_status(list: &ListInForce) -> ListStatus {
+    let accepted = &list.accepted;
+    let document = accepted.list();
+    ListStatus {
+        identifier: document.identifier.to_string(),
+        version: document.version.to_string(),
+        digest: format!("sha256:{}", accepted.message_digest()),
+        created: time(document.created),
+        expires: time(list.expires),
+        accepted_time: time(accepted.accepted_time()),
+        vo: document.vo.as_deref().map(|vo| shorten(vo, 256)),
+        title: shorten(&document.title, 256),
+        signers: accepted.signers().iter().map(signer_status).collect(),
+    }
+}
+
+fn signer_status(signer: &crate::trust::Signer) -> SignerStatus {
+    SignerStatus {
+        endorser: signer.endorser.clone().unwrap_or_default(),
+        credential: signer.credential.clone().unwrap_or_default(),
+        subject: shorten(&signer.subject, 2048),
+        issuer: shorten(&signer.issuer, 2048),
+        not_after: time(signer.not_after),
+    }
+}
+
+fn candidate(plan: &Plan) -> Option<CandidateStatus> {
+    match &plan.newest {
+        Newest::NotSeen | Newest::InForce | Newest::NotJudged { .. } => None,
+        Newest::Refused { digest, refusal, list, message: _ } => Some(CandidateStatus {
+            digest: format!("sha256:{digest}"),
+            reason: refusal.reason().to_owned(),
+            message: shorten(&refusal.message, 1024),
+            version: list.as_ref().map(|(version, _)| version.to_string()),
+            created: list.as_ref().map(|(_, created)| time(*created)),
+        }),
+    }
+}
+
+fn findings(
+    checked: &Checked,
+    observed: &Observed,
+    plan: &Plan,
+    outcomes: &Outcomes,
+    list: Option<&ListInForce>,
+) -> Vec<Finding> {
+    let verified = source_verified(observed, plan, list);
+    let ready = ready(checked, observed, outcomes, list, &verified);
+    let images = images_ready(plan, list);
+    let mut findings = vec![ready, verified, images];
+    if let Fetched::Failed(problem) = &observed.fetched {
+        findings.push(Finding::holds("FetchFailed", problem.reason, &problem.message));
+    } else if let (Fetched::NotAsked, Some(last)) = (&observed.fetched, failed_before(observed)) {
+        findings.push(last);
+    }
+    findings.extend(progress(checked, observed, outcomes, &findings));
+    findings
+}
+
+/// The failure of an earlier pass, while the server has not been asked again.
+fn failed_before(observed: &Observed) -> Option<Finding> {
+    let failed = observed.status.conditions.iter().find(|condition| condition.type_ == "FetchFailed")?;
+    Some(Finding::holds("FetchFailed", &failed.reason, &failed.message))
+}
+
+fn source_verified(observed: &Observed, plan: &Plan, list: Option<&ListInForce>) -> Finding {
+    const NAME: &str = "SourceVerified";
+    if let Newest::Refused { refusal, .. } = &plan.newest {
+        return Finding::fails(NAME, refusal.reason(), &refusal.message);
+    }
+    if let Some(Force::Withdrawn { reason, message }) = list.map(|list| &list.force) {
+        return Finding::fails(NAME, *reason, message);
+    }
+    if observed.rules.is_empty() {
+        return Finding::fails(NAME, "EndorserNotFound", observed.unusable.join("; "));
+    }
+    if let Some(refusal) = &plan.frozen {
+        let message = format!("{}; what is in force stays, nothing new is accepted", refusal.message);
+        return Finding::fails(NAME, refusal.reason(), message);
+    }
+    match list {
+        Some(list) => Finding::holds(NAME, "Verified", signed_by(list)),
+        None => Finding::unknown(NAME, "NotSeen", "no list was fetched yet"),
+    }
+}
+
+fn signed_by(list: &ListInForce) -> String {
+    let signers = list.accepted.signers().iter();
+    let names: Vec<&str> = signers.map(|signer| signer.endorser.as_deref().unwrap_or(&signer.subject)).collect();
+    format!("list {} is signed by {}", list.accepted.list().version, names.join(" and "))
+}
+
+fn ready(
+    checked: &Checked,
+    observed: &Observed,
+    outcomes: &Outcomes,
+    list: Option<&ListInForce>,
+    verified: &Finding,
+) -> Finding {
+    const NAME: &str = "Ready";
+    if checked.deleting {
+        return Finding::fails(NAME, "Deleting", "the images are let go, then this object");
+    }
+    if let Some(failed) = outcomes.import.as_ref().or(outcomes.others.first()) {
+        return Finding::fails(NAME, failed.reason(), failed.to_string());
+    }
+    if let Some(trouble) = &observed.trouble {
+        return Finding::fails(NAME, trouble.reason(), trouble.to_string());
+    }
+    let Some(list) = list else { return without_a_list(observed, verified) };
+    match (&list.force, verified.status) {
+        (Force::Withdrawn { reason, message }, _) => Finding::fails(NAME, *reason, message),
+        (Force::Expired, _) => {
+            let message = format!("list {} expired at {}", list.accepted.list().version, list.expires);
+            Finding::fails(NAME, "ListExpired", message)
+        }
+        (Force::Standing, crate::reconcile::conditions::Status::True) => {
+            Finding::holds(NAME, "Succeeded", format!("{}, in force until {}", signed_by(list), list.expires))
+        }
+        (Force::Standing, _) => Finding { name: NAME, ..verified.clone() },
+    }
+}
+
+fn without_a_list(observed: &Observed, verified: &Finding) -> Finding {
+    match &observed.fetched {
+        Fetched::Failed(problem) => Finding::fails("Ready", problem.reason, &problem.message),
+        Fetched::NotAsked | Fetched::NotModified | Fetched::Message { .. } => {
+            let status = crate::reconcile::conditions::Status::False;
+            Finding { name: "Ready", status, ..verified.clone() }
+        }
+    }
+}
+
+fn images_ready(plan: &Plan, list: Option<&ListInForce>) -> Finding {
+    const NAME: &str = "ImagesReady";
+    let counts = &plan.children.counts;
+    let told = format!("{} of {} selected images are ready", counts.ready, counts.selected);
+    match list {
+        None => Finding::unknown(NAME, "NoList", "no list is in force"),
+        Some(_) if counts.selected == 0 => Finding::holds(NAME, "NothingSelected", "the selection takes no image"),
+        Some(_) if counts.ready >= counts.selected => Finding::holds(NAME, "Succeeded", told),
+        Some(_) => Finding::fails(NAME, "ImagesNotReady", told),
+    }
+}
+
+/// Reconciling or Stalled, at most one of them, while Ready is not True.
+fn progress(checked: &Checked, observed: &Observed, outcomes: &Outcomes, findings: &[Finding]) -> Option<Finding> {
+    let ready = findings.iter().find(|finding| finding.name == "Ready")?;
+    if ready.status == crate::reconcile::conditions::Status::True {
+        return None;
+    }
+    let failed = outcomes.import.as_ref().or(outcomes.others.first()).map(StepError::class);
+    let class = failed
+        .or(observed.trouble.as_ref().map(crate::cache::CacheError::class))
+        .or_else(|| fetch_problem(observed).map(|problem| problem.class));
+    match class {
+        Some(Class::Stalled) => Some(Finding::holds("Stalled", &ready.reason, &ready.message)),
+        Some(Class::Waiting | Class::Transient | Class::Internal) | None if !checked.suspend => {
+            Some(Finding::holds("Reconciling", "ProgressingWithRetry", &ready.message))
+        }
+        Some(Class::Waiting | Class::Transient | Class::Internal) | None => None,
+    }
+}
+
+fn fetch_problem(observed: &Observed) -> Option<&FetchProblem> {
+    match &observed.fetched {
+        Fetched::Failed(problem) => Some(problem),
+        Fetched::NotAsked | Fetched::NotModified | Fetched::Message { .. } => None,
+    }
+}
+
+/// When to come back: for the next fetch, or when the list expires if that is sooner.
+fn wake(
+    checked: &Checked,
+    status: &ImageListSubscriptionStatus,
+    list: Option<&ListInForce>,
+    now: Timestamp,
+) -> Option<Timestamp> {
+    let fetch = status.next_fetch_time.as_ref().map(|Time(at)| *at).filter(|_| !checked.suspend && !checked.deleting);
+    let expiry = list.map(|list| list.expires).filter(|expires| *expires > now);
+    fetch.into_iter().chain(expiry).min()
+}
+
+fn happenings(checked: &Checked, observed: &Observed, plan: &Plan, outcomes: &Outcomes) -> Vec<Happening> {
+    let told = |warning, reason, message| Happening {
+        kind: Kind::Subscription,
+        key: checked.key.clone(),
+        warning,
+        reason,
+        message,
+    };
+    let mut happenings = Vec::new();
+    if let (true, None, Some(list)) = (plan.newly_accepted, &outcomes.import, &plan.list) {
+        let counts = &plan.children.counts;
+        let figures = format!("{} images listed, {} selected", counts.listed, counts.selected);
+        happenings.push(told(false, "ListAccepted", format!("{}: {figures}", signed_by(list))));
+    }
+    if let Newest::Refused { digest, refusal, .. } = &plan.newest {
+        let same = observed
+            .status
+            .candidate
+            .as_ref()
+            .is_some_and(|before| before.digest == format!("sha256:{digest}") && before.reason == refusal.reason());
+        if !same {
+            happenings.push(told(true, "ListRefused", refusal.to_string()));
+        }
+    }
+    happenings
+}
