@@ -5,6 +5,9 @@
 
 mod crds;
 mod get;
+mod list_input;
+mod list_lint;
+mod list_show;
 mod progress;
 mod reconcile;
 mod table;
@@ -54,8 +57,19 @@ enum Command {
     Reconcile(reconcile::Args),
     /// Show resources and their conditions, as kubectl would
     Get(get::Args),
+    /// Look at signed image lists
+    #[command(subcommand)]
+    List(List),
     /// Print the custom resource definitions
     Crds(crds::Args),
+}
+
+#[derive(Debug, Subcommand)]
+enum List {
+    /// Show a list, as it was signed or in other forms
+    Show(list_show::Args),
+    /// Warn a publisher of what sites trip over
+    Lint(list_lint::Args),
 }
 
 /// Runs a command.
@@ -64,6 +78,8 @@ pub fn run(cli: &Cli) -> ExitCode {
     let ended = match &cli.command {
         Command::Reconcile(args) => reconcile::run(args),
         Command::Get(args) => get::run(args),
+        Command::List(List::Show(args)) => list_show::run(args),
+        Command::List(List::Lint(args)) => list_lint::run(args),
         Command::Crds(args) => crds::run(args),
     };
     ended.unwrap_or_else(|error| {
