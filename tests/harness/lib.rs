@@ -9,6 +9,7 @@
 )]
 
 pub mod disk_image;
+pub mod image_server;
 pub mod list;
 pub mod pki;
 pub mod signer;

@@ -11,4 +11,5 @@ mod architecture;
 mod disk_image;
 mod examples;
 mod imagelist;
+mod kill;
 mod trust;

@@ -157,11 +157,16 @@ impl Volume {
     }
 
     /// Brings verified bytes under their digest's name: the record first, then the bytes, so that a blob always has
-    /// one. `from` is a complete file on the volume whose digests were computed as it was written.
+    /// one. `from` is a complete file on the volume whose digests were computed as it was written; where the blob is
+    /// there already, it stays for the caller to remove.
     pub(super) fn add_blob(&self, from: &Path, seen: &Seen, now: Timestamp) -> Result<VerifiedBlob, CacheError> {
         let digest = seen.digests.sha512;
         let path = self.blob_path(&digest);
         self.prepare(&path)?;
+        let _adding = self.adding();
+        if let Some(there) = self.blob(&digest)? {
+            return Ok(there);
+        }
         let record = seen.record(now);
         self.step("blob: sync");
         let file = File::open(from).map_err(CacheError::io("open", from))?;

@@ -1,1 +1,391 @@
-//! d
+//! One download, from its start or from what an earlier one left, until the image is in the cache.
+//!
+//! A *try* is one connection. Bytes go from the socket over a short queue to a thread that writes them to the page
+//! cache and hashes them, so memory is constant and nothing is read twice. What has come stays: the next connection
+//! asks for the rest. Only tries without progress count, and between those the download gives its slot away.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
+use jiff::Timestamp;
+use tokio::sync::mpsc;
+use tokio_util::sync::CancellationToken;
+
+use super::blob::{BlobCheck, VerifiedBlob};
+use super::error::{CacheError, DownloadError};
+use super::job::{DownloadRequest, JobLimits};
+use super::partial::{Partial, allocated, partial_path, remove_partial};
+use super::progress::Progress;
+use super::slots::Slots;
+use super::volume::Volume;
+use crate::fetch::{Client, FetchError, ImageAnswer, ImageBody, RateFloor, Validator};
+
+/// Chunks between the socket and the disk: each is at most what one read of the socket brings (some 100 KiB).
+const QUEUE: usize = 16;
+
+/// The longest wait between two tries, in first waits.
+const LONGEST_WAIT: u32 = 30;
+
+/// A download with all that it needs.
+pub(super) struct Download {
+    pub(super) volume: Volume,
+    pub(super) client: Client,
+    pub(super) limits: JobLimits,
+    pub(super) slots: Slots,
+    pub(super) request: DownloadRequest,
+    pub(super) progress: Arc<Progress>,
+    pub(super) cancelled: CancellationToken,
+}
+
+/// What is known between two tries.
+struct Standing {
+    /// `None` before the first try and while the writing thread has it.
+    partial: Option<Partial>,
+    floor: RateFloor,
+    /// The most bytes that were ever there: only more than that is progress.
+    best: u64,
+    /// Bytes of more than one connection or run are there: they may be of two states of the file.
+    resumed: bool,
+    /// Whether the one clean start after a mismatch was made.
+    started_clean: bool,
+}
+
+impl Standing {
+    /// Whether there are more bytes than ever before.
+    fn made_progress(&mut self) -> bool {
+        let length = self.partial.as_ref().map_or(0, Partial::length);
+        let more = length > self.best;
+        self.best = self.best.max(length);
+        more
+    }
+}
+
+/// How a try ended that did not end everything.
+enum Tried {
+    /// All bytes are there.
+    Complete,
+    /// It broke off; what has come is there.
+    Broken(FetchError),
+}
+
+/// How the bytes of one connection ended.
+enum Ended {
+    /// The server said that this was all.
+    All,
+    /// The connection broke, or stalled.
+    Broken(FetchError),
+    /// More bytes than the image has.
+    TooLong,
+}
+
+impl Download {
+    /// Runs until the image is in the cache or the download has failed.
+    pub(super) async fn run(&self) -> Result<VerifiedBlob, DownloadError> {
+        if let Some(blob) = self.present().await? {
+            return Ok(blob);
+        }
+        let floor = self.client.rate_floor();
+        let mut standing = Standing { partial: None, floor, best: 0, resumed: false, started_clean: false };
+        let outcome = self.until_complete(&mut standing).await;
+        if let Some(partial) = standing.partial.take() {
+            // Space that was reserved for bytes that do not come now.
+            self.blocking(move || partial.release()).await?;
+        }
+        outcome
+    }
+
+    /// What is in the cache already. Bytes without a fitting record are looked through, before anything is fetched.
+    async fn present(&self) -> Result<Option<VerifiedBlob>, DownloadError> {
+        let (volume, key) = (self.volume.clone(), self.request.key());
+        let found = self.blocking(move || {
+            let blob = match volume.blob(&key.digest)? {
+                Some(blob) => Some(blob),
+                None if volume.holds_bytes(&key.digest)? => match volume.verify_blob(&key.digest, Timestamp::now())? {
+                    Some(BlobCheck::Good(blob)) => Some(blob),
+                    Some(BlobCheck::Bad { .. }) | None => None,
+                },
+                None => None,
+            };
+            if blob.is_some() {
+                remove_partial(&volume, &partial_path(&volume, &key))?;
+            }
+            Ok(blob)
+        });
+        found.await
+    }
+
+    async fn until_complete(&self, standing: &mut Standing) -> Result<VerifiedBlob, DownloadError> {
+        let mut tries = 0;
+        loop {
+            let slot = self.or_cancelled(self.slots.take(self.request.source.url.url())).await?;
+            self.progress.set_running(true);
+            let best = standing.best;
+            let error = loop {
+                match self.try_once(standing).await? {
+                    Tried::Complete => {
+                        if let Some(blob) = self.take_in(standing).await? {
+                            return Ok(blob);
+                        }
+                    }
+                    Tried::Broken(error) if standing.made_progress() && !is_stall(&error) => {
+                        tracing::debug!(url = %self.request.source.url, bytes = standing.best, %error, "goes on");
+                    }
+                    Tried::Broken(error) => break error,
+                }
+            };
+            tries = if standing.best > best && !is_stall(&error) { 1 } else { tries + 1 };
+            let wait = self.wait_before(tries, &error).ok_or(error)?;
+            self.progress.set_running(false);
+            drop(slot);
+            self.or_cancelled(tokio::time::sleep(wait)).await?;
+        }
+    }
+
+    /// One connection, where bytes are missing.
+    async fn try_once(&self, standing: &mut Standing) -> Result<Tried, DownloadError> {
+        let (offset, validator) = self.opened(standing).await?;
+        if offset == self.request.size {
+            return Ok(Tried::Complete);
+        }
+        self.check_space(offset)?;
+        let answer = self.client.open_image(&self.request.source, offset, validator.as_ref(), &mut standing.floor);
+        match self.or_cancelled(answer).await? {
+            Err(error) if may_pass_soon(&error) => Ok(Tried::Broken(error)),
+            Err(error) => Err(error.into()),
+            Ok(ImageAnswer::NoMore { total }) => match total {
+                Some(total) if total != self.request.size => self.wrong_size(standing, total.to_string()).await,
+                Some(_) | None => self.begin_anew(standing, "416 though bytes are missing".to_owned()).await,
+            },
+            Ok(ImageAnswer::Bytes { total: Some(total), .. }) if total != self.request.size => {
+                self.wrong_size(standing, total.to_string()).await
+            }
+            Ok(ImageAnswer::Bytes { start, validator: named, body, .. }) => {
+                let changed = validator.zip(named.clone()).is_some_and(|(before, now)| before.contradicts(&now));
+                if start != 0 && (start != offset || changed) {
+                    return self.begin_anew(standing, format!("bytes from {start} on of another file")).await;
+                }
+                standing.resumed = start > 0;
+                self.settle(standing, start, named).await?;
+                self.stream(standing, body).await
+            }
+        }
+    }
+
+    /// The partial download's length and validator; it is opened first where it is not.
+    async fn opened(&self, standing: &mut Standing) -> Result<(u64, Option<Validator>), DownloadError> {
+        if standing.partial.is_none() {
+            let (volume, key, size) = (self.volume.clone(), self.request.key(), self.request.size);
+            let (cancelled, progress) = (self.cancelled.clone(), self.progress.clone());
+            let open = move || Partial::open(&volume, &key, size, &cancelled, |bytes| progress.set_bytes(bytes));
+            let partial = self.blocking(open).await?.ok_or_else(|| self.was_cancelled())?;
+            standing.best = partial.length();
+            standing.resumed = partial.length() > 0;
+            self.progress.set_bytes(partial.length());
+            standing.partial = Some(partial);
+        }
+        let partial = standing.partial.as_ref();
+        Ok(partial.map_or((0, None), |partial| (partial.length(), partial.validator().cloned())))
+    }
+
+    fn check_space(&self, offset: u64) -> Result<(), DownloadError> {
+        let there = allocated(&self.volume, &self.request.key()).max(offset);
+        let needed = self.request.size.saturating_sub(there);
+        let available = self.volume.available()?.saturating_sub(self.limits.keep_free);
+        if needed <= available {
+            return Ok(());
+        }
+        Err(DownloadError::NoSpace { url: self.request.source.url.clone(), needed, available })
+    }
+
+    /// The server has another length: nothing of it is of use.
+    async fn wrong_size(&self, standing: &mut Standing, found: String) -> Result<Tried, DownloadError> {
+        if let Some(partial) = standing.partial.take() {
+            self.blocking(move || partial.remove()).await?;
+        }
+        Err(DownloadError::SizeMismatch { url: self.request.source.url.clone(), expected: self.request.size, found })
+    }
+
+    /// The answer does not fit what is there. The next try asks for the whole.
+    async fn begin_anew(&self, standing: &mut Standing, found: String) -> Result<Tried, DownloadError> {
+        let offset = standing.partial.as_ref().map_or(0, Partial::length);
+        self.with_partial(standing, Partial::start_over).await?;
+        let message = format!("expected bytes from {offset} on, found {found}");
+        Ok(Tried::Broken(FetchError::Connection { url: self.request.source.url.clone(), message }))
+    }
+
+    /// Everything that comes before the first byte of a connection.
+    async fn settle(&self, standing: &mut Standing, start: u64, named: Option<Validator>) -> Result<(), DownloadError> {
+        self.with_partial(standing, move |partial| {
+            if start == 0 && partial.length() > 0 {
+                partial.start_over()?;
+            }
+            let keeps = partial.validator().cloned().filter(|_| start > 0);
+            partial.remember(named.or(keeps))?;
+            partial.reserve()
+        })
+        .await
+    }
+
+    /// From the socket to the page cache, hashed on the way by the thread that writes.
+    async fn stream(&self, standing: &mut Standing, body: ImageBody) -> Result<Tried, DownloadError> {
+        let Some(partial) = standing.partial.take() else { return Ok(Tried::Complete) };
+        let ends_surely = body.ends_surely();
+        let missing = self.request.size.saturating_sub(partial.length());
+        let (sender, receiver) = mpsc::channel(QUEUE);
+        let progress = self.progress.clone();
+        let writer = tokio::task::spawn_blocking(move || write_all(partial, receiver, &progress));
+        let ended = self.pump(body, missing, &mut standing.floor, sender).await;
+        let (partial, written) = writer.await.map_err(|error| self.thread_ended(error))?;
+        let length = partial.length();
+        standing.partial = Some(partial);
+        written?;
+        match ended? {
+            Ended::TooLong => self.wrong_size(standing, format!("more than {}", self.request.size)).await,
+            Ended::All | Ended::Broken(_) if length == self.request.size => Ok(Tried::Complete),
+            Ended::All if ends_surely => self.wrong_size(standing, length.to_string()).await,
+            Ended::All => {
+                let message = format!("expected {} bytes, the connection ended at {length}", self.request.size);
+                Ok(Tried::Broken(FetchError::Connection { url: self.request.source.url.clone(), message }))
+            }
+            Ended::Broken(error) => Ok(Tried::Broken(error)),
+        }
+    }
+
+    /// Hands chunks over until the server, the writer, the limit or a cancellation ends it.
+    async fn pump(
+        &self,
+        body: ImageBody,
+        missing: u64,
+        floor: &mut RateFloor,
+        sender: mpsc::Sender<Bytes>,
+    ) -> Result<Ended, DownloadError> {
+        let (mut body, mut missing) = (body, missing);
+        loop {
+            let chunk = match self.or_cancelled(body.next(floor)).await? {
+                Ok(Some(chunk)) => chunk,
+                Ok(None) => return Ok(Ended::All),
+                Err(error) => return Ok(Ended::Broken(error)),
+            };
+            if chunk.len() as u64 > missing {
+                return Ok(Ended::TooLong);
+            }
+            missing -= chunk.len() as u64;
+            // A closed queue is a failed writer, which says why.
+            if self.or_cancelled(sender.send(chunk)).await?.is_err() || missing == 0 && !body.ends_surely() {
+                return Ok(Ended::All);
+            }
+        }
+    }
+
+    /// All bytes are there: into the cache with them, or away. `None`: once more from a clean start.
+    async fn take_in(&self, standing: &mut Standing) -> Result<Option<VerifiedBlob>, DownloadError> {
+        let seen = self.with_partial(standing, Partial::finish).await?;
+        let found = seen.digests.sha512;
+        if found == self.request.digest {
+            let Some(partial) = standing.partial.take() else { return Err(self.was_cancelled()) };
+            return self.blocking(move || partial.into_blob(&seen, Timestamp::now())).await.map(Some);
+        }
+        if standing.resumed && !standing.started_clean {
+            (standing.started_clean, standing.best) = (true, 0);
+            self.with_partial(standing, Partial::start_over).await?;
+            return Ok(None);
+        }
+        if let Some(partial) = standing.partial.take() {
+            self.blocking(move || partial.remove()).await?;
+        }
+        let (expected, found) = (Box::new(self.request.digest), Box::new(found));
+        Err(DownloadError::ChecksumMismatch { url: self.request.source.url.clone(), expected, found })
+    }
+
+    /// How long to wait after so many tries without progress; `None` where it is time to give up, or where the server
+    /// wants to be left alone for longer.
+    fn wait_before(&self, tries: u32, error: &FetchError) -> Option<Duration> {
+        if tries >= self.limits.tries {
+            return None;
+        }
+        let longest = self.limits.first_wait.saturating_mul(LONGEST_WAIT);
+        let doubled = self.limits.first_wait.saturating_mul(2_u32.saturating_pow(tries - 1)).min(longest);
+        let jittered = doubled.mul_f64(0.5 + fastrand::f64() / 2.0);
+        let asked = error.retry_after().unwrap_or_default();
+        (asked <= longest).then(|| jittered.max(asked))
+    }
+
+    async fn or_cancelled<T>(&self, work: impl Future<Output = T>) -> Result<T, DownloadError> {
+        tokio::select! {
+            biased;
+            () = self.cancelled.cancelled() => Err(self.was_cancelled()),
+            done = work => Ok(done),
+        }
+    }
+
+    fn was_cancelled(&self) -> DownloadError {
+        DownloadError::Cancelled { url: self.request.source.url.clone() }
+    }
+
+    /// File operations, away from the threads that wait for the network. Never abandoned half-way.
+    async fn blocking<T: Send + 'static>(
+        &self,
+        work: impl FnOnce() -> Result<T, CacheError> + Send + 'static,
+    ) -> Result<T, DownloadError> {
+        let done = tokio::task::spawn_blocking(work).await;
+        Ok(done.map_err(|error| self.thread_ended(error))??)
+    }
+
+    async fn with_partial<T: Send + 'static>(
+        &self,
+        standing: &mut Standing,
+        work: impl FnOnce(&mut Partial) -> Result<T, CacheError> + Send + 'static,
+    ) -> Result<T, DownloadError> {
+        let Some(mut partial) = standing.partial.take() else { return Err(self.was_cancelled()) };
+        let (partial, done) = self
+            .blocking(move || {
+                let done = work(&mut partial);
+                Ok((partial, done))
+            })
+            .await?;
+        standing.partial = Some(partial);
+        Ok(done?)
+    }
+
+    fn thread_ended(&self, error: tokio::task::JoinError) -> DownloadError {
+        let path = partial_path(&self.volume, &self.request.key());
+        CacheError::Io { action: "finish writing", path, source: std::io::Error::other(error) }.into()
+    }
+}
+
+/// Whether the same request may be answered otherwise within a minute.
+fn may_pass_soon(error: &FetchError) -> bool {
+    match error {
+        FetchError::Timeout { .. } | FetchError::Connection { .. } => true,
+        FetchError::Status { status, .. } => *status >= 500 || [408, 425, 429].contains(status),
+        FetchError::AuthenticationFailed { .. }
+        | FetchError::UrlInvalid { .. }
+        | FetchError::Tls { .. }
+        | FetchError::TlsSettings { .. }
+        | FetchError::TooLarge { .. }
+        | FetchError::Setup { .. }
+        | FetchError::File { .. } => false,
+    }
+}
+
+/// Too little in too long: however many bytes came, it counts.
+fn is_stall(error: &FetchError) -> bool {
+    matches!(error, FetchError::Timeout { .. })
+}
+
+/// Writes until the queue is closed. The partial download comes back whatever happens.
+fn write_all(
+    partial: Partial,
+    mut queue: mpsc::Receiver<Bytes>,
+    progress: &Progress,
+) -> (Partial, Result<(), CacheError>) {
+    let mut partial = partial;
+    while let Some(chunk) = queue.blocking_recv() {
+        if let Err(error) = partial.append(&chunk) {
+            return (partial, Err(error));
+        }
+        progress.set_bytes(partial.length());
+    }
+    (partial, Ok(()))
+}

@@ -58,13 +58,13 @@ struct EntryRecord {
 
 /// Where entries are.
 #[derive(Debug, Clone, Copy)]
-enum Shelf {
+pub(super) enum Shelf {
     Endorsed,
     Expired,
 }
 
 impl Shelf {
-    const fn directory(self) -> &'static str {
+    pub(super) const fn directory(self) -> &'static str {
         match self {
             Self::Endorsed => "endorsed",
             Self::Expired => "expired",
@@ -279,4 +279,22 @@ fn same_file(one: &Path, two: &Path) -> bool {
         (Ok(one), Ok(two)) => one.dev() == two.dev() && one.ino() == two.ino(),
         (Ok(_) | Err(_), _) => false,
     }
+}
+
+/// The digests that a directory's records and symbolic links name, whatever became of their other half. (A hard link
+/// shows in the blob's own count.)
+pub(super) fn named_digests(directory: &Path) -> Result<Vec<Sha512Digest>, CacheError> {
+    let mut found = Vec::new();
+    for path in read_directory(directory)? {
+        let target = fs::read_link(&path).ok();
+        found.extend(target.and_then(|target| target.file_name()?.to_str()?.parse::<Sha512Digest>().ok()));
+        if path.extension().is_some_and(|extension| extension == "json") {
+            match record::read::<EntryRecord>(&path) {
+                Ok(record) => found.extend(record.map(|record| record.sha512)),
+                Err(CacheError::StateCorrupt { .. }) => {}
+                Err(error) => return Err(error),
+            }
+        }
+    }
+    Ok(found)
 }

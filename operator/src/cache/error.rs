@@ -141,9 +141,9 @@ pub enum DownloadError {
         /// Where they came from.
         url: SourceUrl,
         /// The list's.
-        expected: Sha512Digest,
+        expected: Box<Sha512Digest>,
         /// Theirs.
-        found: Sha512Digest,
+        found: Box<Sha512Digest>,
     },
     /// Another length than the list endorses. What had come was removed.
     #[error("{url}: expected {expected} bytes, found {found}")]

@@ -1,19 +1,29 @@
-//! What nothing refers to any more.
+//! What nothing refers to any more: selected purely, then removed.
 
 use std::collections::BTreeSet;
+use std::fs;
+use std::os::unix::fs::MetadataExt;
+use std::path::{Path, PathBuf};
 
 use jiff::{SignedDuration, Timestamp};
 
+use super::blob::{read_directory, record_path};
+use super::entry::{Shelf, named_digests};
 use super::error::CacheError;
+use super::partial;
 use super::volume::Volume;
+use super::write::{TEMPORARY, parent, remove, sync_directory};
 use crate::imagelist::Sha512Digest;
+
+/// A temporary file this old is one of a run that was cut off.
+const LEFT_BEHIND: SignedDuration = SignedDuration::from_hours(1);
 
 /// What a collection leaves alone, beside everything that an entry refers to.
 #[derive(Debug, Clone)]
 pub struct Keep {
     /// Blobs that are wanted though no entry refers to them (yet), and partial downloads of them.
     pub digests: BTreeSet<Sha512Digest>,
-    /// Blobs that were verified within this time: just fetched, not yet published.
+    /// Blobs that changed within this time: just fetched, not yet published.
     pub blobs_for: SignedDuration,
     /// Partial downloads that grew within this time.
     pub partials_for: SignedDuration,
@@ -34,16 +44,166 @@ impl Default for Keep {
 pub struct Collected {
     /// Blobs.
     pub blobs: Vec<Sha512Digest>,
-    /// Partial downloads.
-    pub partials: usize,
-    /// Bytes of both.
+    /// Partial downloads, by their file names.
+    pub partials: Vec<String>,
+    /// Bytes on the disk of both.
     pub bytes: u64,
 }
 
+/// A blob or a partial download, as far as its end is concerned.
+#[derive(Debug, Clone, PartialEq, Eq)]
+struct Candidate {
+    path: PathBuf,
+    digest: Sha512Digest,
+    /// Names that the file has; a blob without entries has one.
+    links: u64,
+    /// When its inode or its bytes changed last.
+    changed: Timestamp,
+    /// On the disk.
+    bytes: u64,
+}
+
+/// The blobs to remove: those without another name, that nobody wants, that are not new. Pure.
+fn unneeded<'c>(
+    blobs: &'c [Candidate],
+    used: &BTreeSet<Sha512Digest>,
+    keep: &Keep,
+    now: Timestamp,
+) -> Vec<&'c Candidate> {
+    let needed = |blob: &&Candidate| {
+        let new = now.duration_since(blob.changed) <= keep.blobs_for;
+        blob.links > 1 || used.contains(&blob.digest) || keep.digests.contains(&blob.digest) || new
+    };
+    blobs.iter().filter(|blob| !needed(blob)).collect()
+}
+
+/// The partial downloads to remove: those that nobody wants and that have not grown for long. Pure.
+fn stale<'c>(partials: &'c [Candidate], keep: &Keep, now: Timestamp) -> Vec<&'c Candidate> {
+    let old = |partial: &&Candidate| now.duration_since(partial.changed) > keep.partials_for;
+    partials.iter().filter(|partial| !keep.digests.contains(&partial.digest)).filter(old).collect()
+}
+
 impl Volume {
-    /// Removes blobs that nothing refers to and partial downloads that went stale. What the operator did not make
-    /// stays, and so does a blob that has a link which the operator did not make.
-    pub fn collect_garbage(&self, _keep: &Keep, _now: Timestamp) -> Result<Collected, CacheError> {
-        todo!()
+    /// Removes blobs that nothing refers to, partial downloads that went stale and temporary files that a run left
+    /// behind. What the operator did not make stays, and so does a blob that has another name, whoever gave it.
+    pub fn collect_garbage(&self, keep: &Keep, now: Timestamp) -> Result<Collected, CacheError> {
+        self.writable(self.root())?;
+        let mut collected = Collected::default();
+        let _adding = self.adding();
+        let used = self.used()?;
+        let blobs = self.candidates(&self.blobs()?)?;
+        for blob in unneeded(&blobs, &used, keep, now) {
+            self.step("collect: blob");
+            remove(&blob.path)?;
+            remove(&record_path(&blob.path))?;
+            sync_directory(parent(&blob.path))?;
+            collected.blobs.push(blob.digest);
+            collected.bytes += blob.bytes;
+        }
+        for partial in stale(&self.partials()?, keep, now) {
+            partial::remove_partial(self, &partial.path)?;
+            collected.partials.push(partial.path.file_name().unwrap_or_default().to_string_lossy().into_owned());
+            collected.bytes += partial.bytes;
+        }
+        self.remove_leftovers(now)?;
+        Ok(collected)
+    }
+
+    /// The digests that entries refer to, whether or not their links are right.
+    fn used(&self) -> Result<BTreeSet<Sha512Digest>, CacheError> {
+        let mut used = BTreeSet::new();
+        for shelf in [Shelf::Endorsed, Shelf::Expired] {
+            for namespace in read_directory(&self.path(shelf.directory()))? {
+                for image in read_directory(&namespace)? {
+                    used.extend(named_digests(&image)?);
+                }
+            }
+        }
+        Ok(used)
+    }
+
+    fn candidates(&self, digests: &[Sha512Digest]) -> Result<Vec<Candidate>, CacheError> {
+        let found: Result<Vec<_>, _> =
+            digests.iter().map(|digest| candidate(self.blob_path(digest), *digest)).collect();
+        Ok(found?.into_iter().flatten().collect())
+    }
+
+    /// `<digest>-<hash>` in `partial/`; other names are not ours.
+    fn partials(&self) -> Result<Vec<Candidate>, CacheError> {
+        let mut found = Vec::new();
+        for path in read_directory(&self.path("partial"))? {
+            let name = path.file_name().and_then(|name| name.to_str()).and_then(|name| name.split_once('-'));
+            let Some((digest, hash)) = name else { continue };
+            let ours = hash.len() == 16 && hash.bytes().all(|c| c.is_ascii_hexdigit());
+            if let (true, Ok(digest)) = (ours, digest.parse()) {
+                found.extend(candidate(path, digest)?);
+            }
+        }
+        Ok(found)
+    }
+
+    /// Temporary files by their names, in the directories that the operator writes to.
+    fn remove_leftovers(&self, now: Timestamp) -> Result<(), CacheError> {
+        for directory in ["blobs", "partial", "endorsed", "expired", "lists", "state"] {
+            self.remove_leftovers_in(&self.path(directory), now)?;
+        }
+        Ok(())
+    }
+
+    fn remove_leftovers_in(&self, directory: &Path, now: Timestamp) -> Result<(), CacheError> {
+        for path in read_directory(directory)? {
+            let Ok(about) = fs::symlink_metadata(&path) else { continue };
+            if about.is_dir() {
+                self.remove_leftovers_in(&path, now)?;
+                continue;
+            }
+            let name = path.file_name().unwrap_or_default().to_string_lossy();
+            let ours = name.starts_with(TEMPORARY.0) && name.ends_with(TEMPORARY.1);
+            if ours && now.duration_since(changed(&about)) > LEFT_BEHIND {
+                self.step("collect: temporary file");
+                remove(&path)?;
+            }
+        }
+        Ok(())
+    }
+}
+
+fn candidate(path: PathBuf, digest: Sha512Digest) -> Result<Option<Candidate>, CacheError> {
+    let about = match fs::symlink_metadata(&path) {
+        Ok(about) if about.is_file() => about,
+        Ok(_) => return Ok(None),
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(None),
+        Err(error) => return Err(CacheError::io("look at", &path)(error)),
+    };
+    let bytes = about.blocks().saturating_mul(512);
+    Ok(Some(Candidate { path, digest, links: about.nlink(), changed: changed(&about), bytes }))
+}
+
+/// The later of the inode's and the bytes' change. A time that cannot be is taken as now's far end: nothing goes.
+fn changed(about: &fs::Metadata) -> Timestamp {
+    let seconds = about.ctime().max(about.mtime());
+    Timestamp::from_second(seconds).unwrap_or(Timestamp::MAX)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn candidate(byte: u8, links: u64, hours_old: i64) -> Candidate {
+        let changed = Timestamp::UNIX_EPOCH - SignedDuration::from_hours(hours_old);
+        let digest = Sha512Digest::from_bytes([byte; 64]);
+        Candidate { path: PathBuf::from(byte.to_string()), digest, links, changed, bytes: 1 }
+    }
+
+    #[test]
+    fn only_what_is_old_unnamed_unused_and_unwanted_goes() {
+        let blobs =
+            [candidate(1, 1, 2), candidate(2, 2, 2), candidate(3, 1, 0), candidate(4, 1, 2), candidate(5, 1, 2)];
+        let used = BTreeSet::from([blobs[3].digest]);
+        let keep = Keep { digests: BTreeSet::from([blobs[4].digest]), ..Keep::default() };
+        let removed = unneeded(&blobs, &used, &keep, Timestamp::UNIX_EPOCH);
+        assert_eq!(removed, [&blobs[0]]);
+        let partials = [candidate(1, 1, 200), candidate(2, 1, 100), candidate(5, 1, 200)];
+        assert_eq!(stale(&partials, &keep, Timestamp::UNIX_EPOCH), [&partials[0]]);
     }
 }

@@ -1,11 +1,19 @@
 //! Downloads as jobs: started and looked at by reconciles, never waited for.
 
-use std::sync::Arc;
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
+use tokio::runtime::Handle;
 use tokio::sync::watch;
+use tokio::task::JoinHandle;
+use tokio_util::sync::CancellationToken;
 
 use super::blob::VerifiedBlob;
+use super::download::Download;
 use super::error::DownloadError;
+use super::progress::Progress;
+use super::slots::Slots;
 use super::volume::Volume;
 use crate::fetch::{Client, Source};
 use crate::imagelist::{Sha512Digest, SourceUrl};
@@ -42,34 +50,28 @@ impl DownloadRequest {
 pub struct JobLimits {
     /// Downloads at once.
     pub downloads: usize,
-    /// Downloads at once from one host and port.
+    /// Downloads at once from one scheme, host and port.
     pub per_host: usize,
-    /// Connections in a row without progress after which a job has failed. One that made progress starts the count anew.
+    /// Connections in a row without progress after which a job has failed. Progress starts the count anew.
     pub tries: u32,
     /// The wait before the second try; doubled for each one more, up to thirty times it, and jittered.
-    pub first_wait: std::time::Duration,
+    pub first_wait: Duration,
     /// Bytes that downloads leave free on the volume.
     pub keep_free: u64,
 }
 
 impl Default for JobLimits {
     fn default() -> Self {
-        Self {
-            downloads: 4,
-            per_host: 2,
-            tries: 3,
-            first_wait: std::time::Duration::from_secs(2),
-            keep_free: 64 * 1024 * 1024,
-        }
+        Self { downloads: 4, per_host: 2, tries: 3, first_wait: Duration::from_secs(2), keep_free: 64 * 1024 * 1024 }
     }
 }
 
 /// Where a job is.
 #[derive(Debug, Clone)]
 pub enum JobState {
-    /// Waits for its turn.
+    /// Waits for its turn, or for its next try.
     Queued,
-    /// Bytes come, or a try is waited for.
+    /// Has a connection, or looks through what an earlier run left.
     Running {
         /// On the volume so far.
         bytes: u64,
@@ -85,46 +87,179 @@ pub enum JobState {
 }
 
 /// All downloads of one operator. Cheap to clone.
-#[derive(Debug, Clone)]
+#[derive(Clone)]
 pub struct Jobs {
-    inner: Arc<()>,
+    inner: Arc<Inner>,
+}
+
+struct Inner {
+    volume: Volume,
+    client: Client,
+    limits: JobLimits,
+    slots: Slots,
+    runtime: Handle,
+    table: Mutex<Table>,
+    changed: watch::Sender<u64>,
+}
+
+#[derive(Default)]
+struct Table {
+    jobs: HashMap<JobKey, Job>,
+    /// Cancelled and not yet ended: a new job of the same name waits, so that no two write to one file.
+    ending: HashMap<JobKey, JoinHandle<()>>,
+    /// Told apart by number, so that a job that was cancelled says nothing about its successor.
+    next: u64,
+    closed: bool,
+}
+
+struct Job {
+    number: u64,
+    progress: Arc<Progress>,
+    outcome: Option<Result<VerifiedBlob, DownloadError>>,
+    cancelled: CancellationToken,
+    task: Option<JoinHandle<()>>,
 }
 
 impl Jobs {
-    /// No jobs yet.
-    pub fn new(_volume: Volume, _client: Client, _limits: JobLimits) -> Self {
-        todo!()
+    /// No jobs yet. To be called within a tokio runtime, which runs them.
+    pub fn new(volume: Volume, client: Client, limits: JobLimits) -> Self {
+        let slots = Slots::new(limits.downloads, limits.per_host);
+        let table = Mutex::new(Table::default());
+        let (changed, _) = watch::channel(0);
+        let runtime = Handle::current();
+        Self { inner: Arc::new(Inner { volume, client, limits, slots, runtime, table, changed }) }
     }
 
     /// Starts a job, or starts a failed one again; one that waits, runs or is done goes on as it is.
-    pub fn start(&self, _request: DownloadRequest) -> JobKey {
-        todo!()
+    pub fn start(&self, request: DownloadRequest) -> JobKey {
+        let key = request.key();
+        let mut table = self.inner.table();
+        let restarts = table.jobs.get(&key).is_none_or(|job| matches!(job.outcome, Some(Err(_))));
+        if restarts {
+            let job = self.spawn(&mut table, &key, request);
+            table.jobs.insert(key.clone(), job);
+            drop(table);
+            self.inner.tell();
+        }
+        key
+    }
+
+    fn spawn(&self, table: &mut Table, key: &JobKey, request: DownloadRequest) -> Job {
+        table.next += 1;
+        table.ending.retain(|_, task| !task.is_finished());
+        let number = table.next;
+        let before = table.ending.remove(key);
+        let progress = Arc::new(Progress::new(request.size));
+        let cancelled = CancellationToken::new();
+        if table.closed {
+            let outcome = Some(Err(DownloadError::Cancelled { url: key.url.clone() }));
+            return Job { number, progress, outcome, cancelled, task: None };
+        }
+        let download = Download {
+            volume: self.inner.volume.clone(),
+            client: self.inner.client.clone(),
+            limits: self.inner.limits.clone(),
+            slots: self.inner.slots.clone(),
+            request,
+            progress: progress.clone(),
+            cancelled: cancelled.clone(),
+        };
+        let (inner, name) = (self.inner.clone(), key.clone());
+        let task = self.inner.runtime.spawn(async move {
+            if let Some(before) = before {
+                // Its result was of no interest when it was cancelled; only its end is.
+                let _ended = before.await;
+            }
+            download.progress.tell_changes(&inner.changed);
+            let outcome = download.run().await;
+            inner.ended(&name, number, outcome);
+        });
+        Job { number, progress, outcome: None, cancelled, task: Some(task) }
     }
 
     /// Where a job is; `None` where it was never started or was forgotten.
-    pub fn look(&self, _key: &JobKey) -> Option<JobState> {
-        todo!()
+    pub fn look(&self, key: &JobKey) -> Option<JobState> {
+        let table = self.inner.table();
+        let job = table.jobs.get(key)?;
+        Some(match &job.outcome {
+            None => job.progress.state(),
+            Some(Ok(blob)) => JobState::Done(blob.clone()),
+            Some(Err(error)) => JobState::Failed(error.clone()),
+        })
+    }
+
+    /// The names of all jobs.
+    pub fn keys(&self) -> Vec<JobKey> {
+        self.inner.table().jobs.keys().cloned().collect()
     }
 
     /// Ends a job and forgets it. What has come stays on the volume for the next time.
-    pub fn cancel(&self, _key: &JobKey) {
-        todo!()
+    pub fn cancel(&self, key: &JobKey) {
+        let mut table = self.inner.table();
+        let Some(job) = table.jobs.remove(key) else { return };
+        job.cancelled.cancel();
+        if let Some(task) = job.task {
+            table.ending.insert(key.clone(), task);
+        }
+        drop(table);
+        self.inner.tell();
     }
 
     /// Forgets a job that is done or has failed; one that waits or runs stays.
-    pub fn forget(&self, _key: &JobKey) {
-        todo!()
+    pub fn forget(&self, key: &JobKey) {
+        let mut table = self.inner.table();
+        if table.jobs.get(key).is_some_and(|job| job.outcome.is_some()) {
+            table.jobs.remove(key);
+        }
     }
 
-    /// A counter that goes up whenever any job changes its state (progress is no change). Take it before looking,
-    /// then wait for `changed()` on it: nothing is missed in between.
+    /// A counter that goes up whenever any job changes its state (bytes that come are no change). Take it before
+    /// looking, then wait for `changed()` on it: nothing is missed in between.
     pub fn changed(&self) -> watch::Receiver<u64> {
-        todo!()
+        self.inner.changed.subscribe()
     }
 
-    /// Ends all jobs and waits until none writes any more. What has come stays on the volume.
+    /// Ends all jobs and waits until none writes any more. What has come stays on the volume; later starts fail.
     pub async fn shutdown(&self) {
-        std::future::ready(()).await;
-        todo!()
+        let tasks: Vec<JoinHandle<()>> = {
+            let mut table = self.inner.table();
+            table.closed = true;
+            table.jobs.values().for_each(|job| job.cancelled.cancel());
+            let running: Vec<_> = table.jobs.values_mut().filter_map(|job| job.task.take()).collect();
+            running.into_iter().chain(table.ending.drain().map(|(_, task)| task)).collect()
+        };
+        for task in tasks {
+            let _ended = task.await;
+        }
+    }
+}
+
+impl Inner {
+    /// The table holds no half-made change, so that a panic elsewhere does not spoil it.
+    fn table(&self) -> MutexGuard<'_, Table> {
+        self.table.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn tell(&self) {
+        self.changed.send_modify(|count| *count += 1);
+    }
+
+    fn ended(&self, key: &JobKey, number: u64, outcome: Result<VerifiedBlob, DownloadError>) {
+        match &outcome {
+            Ok(blob) => {
+                tracing::info!(url = %key.url, digest = ?key.digest, size = blob.size(), "image is in the cache");
+            }
+            Err(error) => tracing::warn!(url = %key.url, digest = ?key.digest, %error, "image was not fetched"),
+        }
+        if let Some(job) = self.table().jobs.get_mut(key).filter(|job| job.number == number) {
+            job.outcome = Some(outcome);
+        }
+        self.tell();
+    }
+}
+
+impl std::fmt::Debug for Jobs {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Jobs").field("limits", &self.inner.limits).finish_non_exhaustive()
     }
 }

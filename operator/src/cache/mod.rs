@@ -10,8 +10,6 @@
 //! What the operator did not make is never deleted or overwritten. Calls on [`Volume`] block for a few file
 //! operations each, some with `fsync`; only downloads are long, and those are jobs.
 
-#![expect(dead_code, reason = "downloads come next")]
-
 mod blob;
 mod digest;
 mod download;
@@ -22,8 +20,10 @@ mod job;
 mod list_store;
 mod name;
 mod partial;
+mod progress;
 mod record;
 pub mod retention;
+mod slots;
 mod state;
 mod step;
 mod volume;

@@ -1,1 +1,221 @@
-//! p
+//! A download that is not complete: its length is the offset from which it goes on.
+
+use std::fs::{self, File};
+use std::io::{ErrorKind, Read, Write};
+use std::os::unix::fs::{MetadataExt, PermissionsExt};
+use std::path::{Path, PathBuf};
+
+use jiff::Timestamp;
+use rustix::fs::FallocateFlags;
+use rustix::io::Errno;
+use serde::{Deserialize, Serialize};
+use sha2::{Digest, Sha256};
+use tokio_util::sync::CancellationToken;
+
+use super::blob::{Seen, VerifiedBlob, file_size, read_tail};
+use super::digest::ImageHasher;
+use super::error::CacheError;
+use super::job::JobKey;
+use super::record;
+use super::volume::Volume;
+use super::write::{parent, remove, sync_directory};
+use crate::convert::sniff;
+use crate::fetch::Validator;
+
+/// How much is read at once when the bytes of an earlier run are hashed again.
+const BLOCK: usize = 256 * 1024;
+
+/// `partial/<digest>-<hash of the URL>` with its record beside it, open for appending. One job has it.
+pub(super) struct Partial {
+    volume: Volume,
+    path: PathBuf,
+    file: File,
+    length: u64,
+    hasher: ImageHasher,
+    head: Vec<u8>,
+    record: PartialRecord,
+}
+
+/// What stands beside a partial download. The URL is shown without its query, as everywhere.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub(super) struct PartialRecord {
+    pub(super) url: String,
+    pub(super) size: u64,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(super) validator: Option<Validator>,
+}
+
+/// Where a job's partial download is.
+pub(super) fn partial_path(volume: &Volume, key: &JobKey) -> PathBuf {
+    let url = hex::encode(Sha256::digest(key.url.url().as_str().as_bytes()));
+    volume.path("partial").join(format!("{}-{}", key.digest, &url[..16]))
+}
+
+/// Bytes that a job's partial download has on the disk already, reserved ones included.
+pub(super) fn allocated(volume: &Volume, key: &JobKey) -> u64 {
+    fs::metadata(partial_path(volume, key)).map_or(0, |about| about.blocks().saturating_mul(512))
+}
+
+impl Partial {
+    /// Opens what an earlier run left, or makes an empty one. The bytes that are there are hashed again, once; `seen`
+    /// is told how far that is. `None` when `cancelled` came first.
+    pub(super) fn open(
+        volume: &Volume,
+        key: &JobKey,
+        size: u64,
+        cancelled: &CancellationToken,
+        seen: impl Fn(u64),
+    ) -> Result<Option<Self>, CacheError> {
+        let path = partial_path(volume, key);
+        volume.prepare(&path)?;
+        if file_size(&path)?.is_some() {
+            // A run that ended between making it read-only and renaming it.
+            fs::set_permissions(&path, fs::Permissions::from_mode(0o644))
+                .map_err(CacheError::io("set the mode of", &path))?;
+        }
+        volume.step("partial: open");
+        let open = File::options().read(true).append(true).create(true).open(&path);
+        let file = open.map_err(CacheError::io("open", &path))?;
+        let known = match record::read::<PartialRecord>(&record_path(&path)) {
+            Ok(known) => known,
+            Err(CacheError::StateCorrupt { .. }) => None,
+            Err(error) => return Err(error),
+        };
+        let validator = known.and_then(|known| known.validator);
+        let record = PartialRecord { url: key.url.to_string(), size, validator };
+        let hasher = new_hasher(&path)?;
+        let mut partial = Self { volume: volume.clone(), path, file, length: 0, hasher, head: Vec::new(), record };
+        if partial.hash_again(cancelled, seen)? { Ok(Some(partial)) } else { Ok(None) }
+    }
+
+    /// The bytes on the volume: the offset to go on from.
+    pub(super) fn length(&self) -> u64 {
+        self.length
+    }
+
+    /// What named the file that these bytes are of.
+    pub(super) fn validator(&self) -> Option<&Validator> {
+        self.record.validator.as_ref()
+    }
+
+    /// Remembers what names the file that the bytes to come are of.
+    pub(super) fn remember(&mut self, validator: Option<Validator>) -> Result<(), CacheError> {
+        let beside = record_path(&self.path);
+        if self.record.validator != validator || !beside.exists() {
+            self.record.validator = validator;
+            self.volume.step("partial: record");
+            record::write(&self.volume, &beside, &self.record)?;
+        }
+        Ok(())
+    }
+
+    /// Throws its bytes away.
+    pub(super) fn start_over(&mut self) -> Result<(), CacheError> {
+        self.volume.step("partial: start over");
+        self.file.set_len(0).map_err(CacheError::io("truncate", &self.path))?;
+        self.length = 0;
+        self.head.clear();
+        self.hasher = new_hasher(&self.path)?;
+        Ok(())
+    }
+
+    /// Reserves the space of the bytes to come, where the file system can; the length stays.
+    pub(super) fn reserve(&self) -> Result<(), CacheError> {
+        let missing = self.record.size.saturating_sub(self.length);
+        if missing == 0 {
+            return Ok(());
+        }
+        self.volume.step("partial: reserve");
+        match rustix::fs::fallocate(&self.file, FallocateFlags::KEEP_SIZE, self.length, missing) {
+            Ok(()) | Err(Errno::OPNOTSUPP | Errno::NOSYS | Errno::INVAL) => Ok(()),
+            Err(Errno::NOSPC | Errno::DQUOT) => {
+                // What was reserved before the space ran out is given back.
+                self.release()?;
+                let available = self.volume.available()?;
+                Err(CacheError::NoSpace { path: self.path.clone(), needed: missing, available })
+            }
+            Err(error) => Err(CacheError::io("reserve space for", &self.path)(error.into())),
+        }
+    }
+
+    /// Gives back what was reserved beyond its length.
+    pub(super) fn release(&self) -> Result<(), CacheError> {
+        self.file.set_len(self.length).map_err(CacheError::io("release space of", &self.path))
+    }
+
+    /// Appends bytes: to the file first, so that they are not lost whatever comes, then to the digests.
+    pub(super) fn append(&mut self, bytes: &[u8]) -> Result<(), CacheError> {
+        self.volume.step("partial: write");
+        self.file.write_all(bytes).map_err(CacheError::io("write", &self.path))?;
+        self.take_in(bytes)
+    }
+
+    /// All bytes are there: what they are.
+    pub(super) fn finish(&mut self) -> Result<Seen, CacheError> {
+        let failed = CacheError::io("read the end of", &self.path);
+        let digests = self.hasher.finish().map_err(&failed)?;
+        let tail = read_tail(&mut self.file, self.length).map_err(&failed)?;
+        let sniffed = sniff::sniff(&self.head, &tail, self.length);
+        Ok(Seen { digests, size: self.length, sniffed })
+    }
+
+    /// Brings it into the cache under the digest that was computed.
+    pub(super) fn into_blob(self, seen: &Seen, now: Timestamp) -> Result<VerifiedBlob, CacheError> {
+        let blob = self.volume.add_blob(&self.path, seen, now)?;
+        remove_partial(&self.volume, &self.path)?;
+        Ok(blob)
+    }
+
+    /// Removes it and its record.
+    pub(super) fn remove(self) -> Result<(), CacheError> {
+        remove_partial(&self.volume, &self.path)
+    }
+
+    fn take_in(&mut self, bytes: &[u8]) -> Result<(), CacheError> {
+        self.hasher.update(bytes).map_err(CacheError::io("hash", &self.path))?;
+        let missing = sniff::HEAD - self.head.len();
+        self.head.extend_from_slice(&bytes[..bytes.len().min(missing)]);
+        self.length += bytes.len() as u64;
+        Ok(())
+    }
+
+    /// Whether it came to the end. More bytes than there can be are thrown away.
+    fn hash_again(&mut self, cancelled: &CancellationToken, seen: impl Fn(u64)) -> Result<bool, CacheError> {
+        let about = self.file.metadata().map_err(CacheError::io("look at", &self.path))?;
+        if about.len() > self.record.size {
+            self.start_over()?;
+            return Ok(true);
+        }
+        let mut buffer = vec![0; BLOCK];
+        loop {
+            if cancelled.is_cancelled() {
+                return Ok(false);
+            }
+            match self.file.read(&mut buffer) {
+                Ok(0) => return Ok(true),
+                Ok(count) => self.take_in(&buffer[..count])?,
+                Err(error) if error.kind() == ErrorKind::Interrupted => {}
+                Err(error) => return Err(CacheError::io("read", &self.path)(error)),
+            }
+            seen(self.length);
+        }
+    }
+}
+
+fn new_hasher(path: &Path) -> Result<ImageHasher, CacheError> {
+    ImageHasher::new().map_err(CacheError::io("hash", path))
+}
+
+/// `<name>.json` beside a partial download.
+pub(super) fn record_path(partial: &Path) -> PathBuf {
+    partial.with_extension("json")
+}
+
+/// Removes a partial download, then its record.
+pub(super) fn remove_partial(volume: &Volume, path: &Path) -> Result<(), CacheError> {
+    volume.step("partial: remove");
+    remove(path)?;
+    remove(&record_path(path))?;
+    sync_directory(parent(path))
+}

@@ -3,7 +3,7 @@
 use std::fs::{self, File, TryLockError};
 use std::io::{Read, Seek, Write};
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use super::error::CacheError;
@@ -25,6 +25,8 @@ pub struct Volume {
     /// `None`: opened for reading.
     lock: Option<Arc<File>>,
     steps: StepHook,
+    /// Held while a blob gets its name, so that two downloads of one digest make one file.
+    adding: Arc<Mutex<()>>,
 }
 
 impl Volume {
@@ -41,7 +43,7 @@ impl Volume {
         for directory in DIRECTORIES {
             ensure_directory(&root.join(directory))?;
         }
-        Ok(Self { root: root.into(), lock: Some(Arc::new(lock)), steps: StepHook::default() })
+        Ok(Self { root: root.into(), lock: Some(Arc::new(lock)), steps: StepHook::default(), adding: Arc::default() })
     }
 
     /// Opens a volume to write and waits as long as another process has it. `waits` is told once, with a
@@ -68,7 +70,7 @@ impl Volume {
             let found = "a directory without blobs/sha512 in it".to_owned();
             return Err(CacheError::NoVolume { root, found });
         }
-        Ok(Self { root: root.into(), lock: None, steps: StepHook::default() })
+        Ok(Self { root: root.into(), lock: None, steps: StepHook::default(), adding: Arc::default() })
     }
 
     /// Tells `steps` of every change before it is made. For tests that cut a run off.
@@ -97,6 +99,10 @@ impl Volume {
     /// Says the name of the step that comes next.
     pub(super) fn step(&self, step: &'static str) {
         self.steps.before(step);
+    }
+
+    pub(super) fn adding(&self) -> MutexGuard<'_, ()> {
+        self.adding.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     pub(super) fn steps(&self) -> &StepHook {

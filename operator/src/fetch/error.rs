@@ -100,6 +100,11 @@ fn reason_phrase(status: u16) -> String {
 }
 
 impl FetchError {
+    /// How long the server asked to be left alone, where it did.
+    pub fn retry_after(&self) -> Option<Duration> {
+        if let Self::Status { retry_after, .. } = self { *retry_after } else { None }
+    }
+
     /// The reason of the condition `FetchFailed`.
     pub fn reason(&self) -> &'static str {
         match self {

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use jiff::Timestamp;
-use reqwest::header::{CONTENT_RANGE, HeaderMap, HeaderValue, IF_RANGE, RANGE};
+use reqwest::header::{CONTENT_RANGE, HeaderMap, HeaderValue, IF_RANGE, RANGE, TRANSFER_ENCODING};
 use reqwest::{Response, StatusCode};
 use tokio::time::{Instant, timeout};
 
@@ -43,6 +43,7 @@ pub struct ImageBody {
     answer: Box<Response>,
     until: Instant,
     total_timeout: Duration,
+    chunked: bool,
 }
 
 /// The least that has to come: below `minimum` bytes a second over `window` of waiting, a source is given up.
@@ -131,7 +132,8 @@ impl Client {
             }
             _ => return Err(refused(&source.url, &answer, Timestamp::now())),
         };
-        let body = ImageBody { url: source.url.clone(), answer: Box::new(answer), until, total_timeout };
+        let chunked = answer.headers().contains_key(TRANSFER_ENCODING);
+        let body = ImageBody { url: source.url.clone(), answer: Box::new(answer), until, total_timeout, chunked };
         Ok(ImageAnswer::Bytes { start, total, validator, body })
     }
 }
@@ -175,6 +177,11 @@ fn unsatisfied(text: &str) -> Option<u64> {
 }
 
 impl ImageBody {
+    /// Whether its end is the server's word (chunked) and not just that of the connection.
+    pub fn ends_surely(&self) -> bool {
+        self.chunked
+    }
+
     /// The next bytes; `None` at the end that the server announced.
     pub async fn next(&mut self, floor: &mut RateFloor) -> Result<Option<Bytes>, FetchError> {
         if Instant::now() >= self.until {

@@ -49,7 +49,6 @@ impl Validator {
     }
 
     /// Whether both are strong and name different states: then the bytes are not of one document.
-    #[expect(dead_code, reason = "downloads come next")]
     pub(crate) fn contradicts(&self, other: &Self) -> bool {
         match (self.for_if_range(), other.for_if_range()) {
             (Some(one), Some(two)) => self.etag.is_some() == other.etag.is_some() && one != two,

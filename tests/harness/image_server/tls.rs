@@ -1,0 +1,94 @@
+//! A certificate authority and a server certificate, made in memory.
+
+use openssl::asn1::Asn1Time;
+use openssl::bn::BigNum;
+use openssl::ec::{EcGroup, EcKey};
+use openssl::hash::MessageDigest;
+use openssl::nid::Nid;
+use openssl::pkey::{PKey, Private};
+use openssl::ssl::{SslAcceptor, SslMethod, SslVerifyMode};
+use openssl::x509::extension::{BasicConstraints, SubjectAlternativeName};
+use openssl::x509::store::X509StoreBuilder;
+use openssl::x509::{X509, X509Name};
+
+/// A server certificate for `localhost` and 127.0.0.1, with the authority that signed it.
+#[must_use]
+pub struct ServerCertificate {
+    authority: X509,
+    authority_key: PKey<Private>,
+    certificate: X509,
+    key: PKey<Private>,
+    wants_client: bool,
+}
+
+impl ServerCertificate {
+    /// A new authority and a certificate of it.
+    pub fn generate() -> Self {
+        let (authority_key, key) = (new_key(), new_key());
+        let authority = build("A test authority", &authority_key, None, true);
+        let certificate = build("localhost", &key, Some((&authority, &authority_key)), false);
+        Self { authority, authority_key, certificate, key, wants_client: false }
+    }
+
+    /// Refuses clients without a certificate of the same authority.
+    pub fn with_client_certificates(mut self) -> Self {
+        self.wants_client = true;
+        self
+    }
+
+    /// The authority, PEM.
+    pub fn authority_pem(&self) -> Vec<u8> {
+        self.authority.to_pem().expect("PEM")
+    }
+
+    /// A client certificate of the authority and its key, both PEM.
+    pub fn client_pem(&self) -> (Vec<u8>, String) {
+        let key = new_key();
+        let certificate = build("a client", &key, Some((&self.authority, &self.authority_key)), false);
+        let key = key.ec_key().and_then(|key| key.private_key_to_pem()).expect("PEM");
+        (certificate.to_pem().expect("PEM"), String::from_utf8(key).expect("PEM is text"))
+    }
+
+    pub(super) fn acceptor(&self) -> SslAcceptor {
+        let mut acceptor = SslAcceptor::mozilla_intermediate_v5(SslMethod::tls_server()).expect("TLS");
+        acceptor.set_private_key(&self.key).expect("the key");
+        acceptor.set_certificate(&self.certificate).expect("the certificate");
+        if self.wants_client {
+            let mut store = X509StoreBuilder::new().expect("a store");
+            store.add_cert(self.authority.clone()).expect("the authority");
+            acceptor.set_verify_cert_store(store.build()).expect("the store");
+            acceptor.set_verify(SslVerifyMode::PEER | SslVerifyMode::FAIL_IF_NO_PEER_CERT);
+        }
+        acceptor.build()
+    }
+}
+
+fn new_key() -> PKey<Private> {
+    let group = EcGroup::from_curve_name(Nid::X9_62_PRIME256V1).expect("P-256");
+    PKey::from_ec_key(EcKey::generate(&group).expect("a key")).expect("a key")
+}
+
+fn build(name: &str, key: &PKey<Private>, issuer: Option<(&X509, &PKey<Private>)>, authority: bool) -> X509 {
+    let mut subject = X509Name::builder().expect("a name");
+    subject.append_entry_by_nid(Nid::COMMONNAME, name).expect("a name");
+    let subject = subject.build();
+    let mut builder = X509::builder().expect("a certificate");
+    let serial = BigNum::from_u32(if authority { 1 } else { 2 }).and_then(|number| number.to_asn1_integer());
+    builder.set_version(2).expect("a version");
+    builder.set_serial_number(&serial.expect("a number")).expect("a number");
+    builder.set_subject_name(&subject).expect("a name");
+    builder.set_issuer_name(issuer.map_or(&*subject, |(issuer, _)| issuer.subject_name())).expect("a name");
+    builder.set_pubkey(key).expect("a key");
+    builder.set_not_before(&Asn1Time::days_from_now(0).expect("a time")).expect("a time");
+    builder.set_not_after(&Asn1Time::days_from_now(7).expect("a time")).expect("a time");
+    if authority {
+        let constraints = BasicConstraints::new().critical().ca().build().expect("an extension");
+        builder.append_extension(constraints).expect("an extension");
+    } else {
+        let names =
+            SubjectAlternativeName::new().dns("localhost").ip("127.0.0.1").build(&builder.x509v3_context(None, None));
+        builder.append_extension(names.expect("an extension")).expect("an extension");
+    }
+    builder.sign(issuer.map_or(key, |(_, key)| key), MessageDigest::sha256()).expect("a signature");
+    builder.build()
+}
