@@ -58,9 +58,9 @@ impl Site {
             for entry in fs::read_dir(folder).into_iter().flatten() {
                 let path = entry.unwrap().path();
                 if path.is_dir() {
-                    folders.push(path)
+                    folders.push(path);
                 } else {
-                    found.push(path.file_name().unwrap().to_string_lossy().into_owned())
+                    found.push(path.file_name().unwrap().to_string_lossy().into_owned());
                 }
             }
         }
@@ -174,7 +174,10 @@ async fn a_kept_file_that_cannot_be_read_is_told_and_made_anew() {
     let site = Site::new();
     site.write("a.yaml", SUBSCRIPTION);
     site.reload();
-    site.directory.write_status::<ImageListSubscription>(&key("vo"), Default::default()).await.unwrap();
+    site.directory
+        .write_status::<ImageListSubscription>(&key("vo"), ImageListSubscriptionStatus::default())
+        .await
+        .unwrap();
     let path = site.folder.path().join("state/resources/default/imagelistsubscriptions/vo.yaml");
     fs::write(&path, "kind: [").unwrap();
     let (directory, problems) =
