@@ -91,7 +91,8 @@ pub struct ListedImage {
 /// An image of a list that was refused while the rest of the list holds.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct RefusedImage {
-    /// `dc:identifier` as it stands, or `image 3` (counted from 1) where it is missing; at most 128 characters.
+    /// `dc:identifier` as it stands, or `image 3` (counted from 1) where it is missing; at most 128 characters, with
+    /// control characters replaced.
     pub identifier: String,
     /// Why, in one word.
     pub reason: ImageRefusal,

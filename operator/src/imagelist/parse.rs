@@ -260,11 +260,16 @@ fn sort_entries(entries: Vec<Entry>) -> (Vec<ListedImage>, Vec<RefusedImage>) {
             }
             Err(refusal) => refusal,
         };
-        let shown = identifier.filter(|text| !text.is_empty()).map(|text| text.chars().take(128).collect());
+        let shown = identifier.filter(|text| !text.is_empty()).map(|text| shown(&text));
         let identifier = shown.unwrap_or_else(|| format!("image {number}"));
         refused.push(RefusedImage { identifier, reason, message });
     }
     (images, refused)
+}
+
+/// An identifier that may be anything, for people: at most 128 characters, none of them a control character.
+fn shown(text: &str) -> String {
+    text.chars().take(128).map(|c| if c.is_control() { char::REPLACEMENT_CHARACTER } else { c }).collect()
 }
 
 #[cfg(test)]

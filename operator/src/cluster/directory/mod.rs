@@ -9,8 +9,6 @@ mod drive;
 mod kept;
 mod manifests;
 mod objects;
-#[cfg(test)]
-mod tests;
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};

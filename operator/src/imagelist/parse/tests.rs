@@ -258,6 +258,9 @@ fn messages_stay_short_and_printable_whatever_the_list_holds() {
     assert!(error.len() < 1024 && !error.contains('\n'), "{error}");
     let error = parse(&with(LIST, "dc:identifier", Some(json!(key)))).unwrap_err().to_string();
     assert!(error.len() < 1024 && !error.contains('\n'), "{error}");
+    let read = parse(&with(IMAGE, "dc:identifier", Some(json!(key)))).unwrap();
+    assert_eq!(read.refused[0].identifier.chars().count(), 128);
+    assert!(!read.refused[0].identifier.contains('\n'));
     let read = parse(&with(IMAGE, "hv:size", Some(json!(key)))).unwrap();
     assert!(read.refused[0].message.len() < 512 && !read.refused[0].message.contains('\n'));
 }
