@@ -12,6 +12,7 @@ mod progress;
 mod reconcile;
 mod table;
 
+use std::io::IsTerminal as _;
 use std::process::ExitCode;
 
 use clap::{ArgAction, Parser, Subcommand, ValueEnum};
@@ -100,7 +101,11 @@ fn tell(cli: &Cli) {
     // Libraries speak of requests, addresses and headers: only where someone asks for everything.
     let others = if cli.verbose >= 2 { "debug" } else { "warn" };
     let filter = EnvFilter::new(format!("{others},vmcatcher_operator={level}"));
-    let told = tracing_subscriber::fmt().with_env_filter(filter).with_target(false).with_writer(std::io::stderr);
+    let told = tracing_subscriber::fmt()
+        .with_env_filter(filter)
+        .with_target(false)
+        .with_writer(std::io::stderr)
+        .with_ansi(std::io::stderr().is_terminal());
     match cli.log_format {
         LogFormat::Text => told.init(),
         LogFormat::Json => told.json().init(),

@@ -15,7 +15,7 @@ use crate::api::{CachedImage, Endorser, HasConditions, ImageListSubscription};
 use crate::cache::{JobLimits, Jobs, Volume};
 use crate::cluster::directory::{Directory, Driver};
 use crate::fetch::{Client, ClientSettings};
-use crate::reconcile::{Context, Downloads, ListsInForce, RefusedMessages, Settings};
+use crate::reconcile::{Context, Downloads, ListsInForce, PendingMessages, Settings};
 use crate::trust::DigestPolicy;
 
 /// Arguments of `reconcile`.
@@ -92,7 +92,7 @@ fn context(args: &Args, volume: Volume) -> anyhow::Result<Context<Directory>> {
         client,
         anchors,
         lists: ListsInForce::default(),
-        refused: RefusedMessages::default(),
+        pending: PendingMessages::default(),
         downloads: Downloads::default(),
         settings: Settings {
             trust_directory: args.trust.clone(),

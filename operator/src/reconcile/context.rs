@@ -8,7 +8,7 @@ use super::cluster::{Cluster, ObjectKey};
 use super::lists::ListsInForce;
 use crate::anchors::TrustDirectory;
 use crate::cache::{JobKey, Jobs, Volume};
-use crate::fetch::Client;
+use crate::fetch::{Client, Validator};
 use crate::trust::DigestPolicy;
 
 /// What every reconcile stands on: shared, and safe to use from several at once.
@@ -25,8 +25,8 @@ pub struct Context<C: Cluster> {
     pub anchors: TrustDirectory,
     /// The lists in force.
     pub lists: ListsInForce,
-    /// The newest messages that were refused.
-    pub refused: RefusedMessages,
+    /// The newest messages, where they are not in force.
+    pub pending: PendingMessages,
     /// Which object wants which download.
     pub downloads: Downloads,
     /// What the operator was started with.
@@ -42,19 +42,28 @@ pub struct Settings {
     pub digests: DigestPolicy,
 }
 
-/// The newest message of each subscription while it is refused: judged anew in each pass, for what was missing (an
-/// endorser, a CRL) may have come.
-#[derive(Debug, Default)]
-pub struct RefusedMessages(Mutex<HashMap<ObjectKey, Arc<[u8]>>>);
+/// A message that was fetched.
+#[derive(Debug, Clone)]
+pub struct Message {
+    /// The bytes.
+    pub bytes: Arc<[u8]>,
+    /// How the server names them.
+    pub validator: Option<Validator>,
+}
 
-impl RefusedMessages {
+/// The newest message of each subscription while it is not in force: judged anew in each pass, for what was missing
+/// (an endorser, a CRL, space on the volume) may have come.
+#[derive(Debug, Default)]
+pub struct PendingMessages(Mutex<HashMap<ObjectKey, Message>>);
+
+impl PendingMessages {
     /// The message of a subscription.
-    pub fn get(&self, subscription: &ObjectKey) -> Option<Arc<[u8]>> {
+    pub fn get(&self, subscription: &ObjectKey) -> Option<Message> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner).get(subscription).cloned()
     }
 
     /// Holds a message, or lets go of the one that was held.
-    pub fn set(&self, subscription: &ObjectKey, message: Option<Arc<[u8]>>) {
+    pub fn set(&self, subscription: &ObjectKey, message: Option<Message>) {
         let mut messages = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         match message {
             Some(message) => messages.insert(subscription.clone(), message),

@@ -29,7 +29,7 @@ pub mod subscription;
 pub use check::SpecError;
 pub use cluster::{Cluster, ClusterError, Happening, Kind, ObjectKey, Resource, SecretData};
 pub use conditions::time;
-pub use context::{Context, Downloads, RefusedMessages, Settings};
+pub use context::{Context, Downloads, Message, PendingMessages, Settings};
 pub use finish::Stallable;
 pub use lists::{Force, ListInForce, ListOrigin, ListsInForce};
 pub use report::Report;

@@ -9,6 +9,8 @@ mod drive;
 mod kept;
 mod manifests;
 mod objects;
+#[cfg(test)]
+mod tests;
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};

@@ -49,7 +49,7 @@ async fn apply_step<C: Cluster>(
     let (namespace, name) = (&checked.namespace, &checked.name);
     match step {
         Step::StoreList { version, digest, message } => {
-            context.volume.store_list(namespace, name, version, &digest.to_string(), message)?;
+            context.volume.store_list(namespace, name, version, &hex::encode(digest.as_bytes()), message)?;
         }
         Step::Remember(memory) => context.volume.write_state(&ListMemory::path(checked)?, memory)?,
         Step::Finalize(held) => context.cluster.finalize::<ImageListSubscription>(&checked.key, *held).await?,

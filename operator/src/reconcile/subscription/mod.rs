@@ -37,7 +37,7 @@ pub async fn reconcile<C: Cluster>(
 ) -> Result<Option<Timestamp>, ClusterError> {
     let Some(object) = context.cluster.get::<ImageListSubscription>(key) else {
         context.lists.set(key.clone(), None);
-        context.refused.set(key, None);
+        context.pending.set(key, None);
         return Ok(None);
     };
     let checked = match check::check(&object) {
@@ -52,16 +52,12 @@ pub async fn reconcile<C: Cluster>(
     finish(context, &*object, report).await
 }
 
-/// Hands the list in force to the passes of its images, and a refused message to the next pass.
+/// Hands the list in force to the passes of its images, and a message that is not in force to the next pass.
 fn hand_over<C: Cluster>(context: &Context<C>, key: &ObjectKey, plan: &plan::Plan, outcomes: &apply::Outcomes) {
-    if outcomes.import.is_none() {
+    let imported = outcomes.import.is_none();
+    if imported {
         context.lists.set(key.clone(), plan.list.clone());
     }
-    match &plan.newest {
-        Newest::NotJudged { message } | Newest::Refused { message, .. } => {
-            context.refused.set(key, Some(message.clone()));
-        }
-        Newest::InForce if outcomes.import.is_none() => context.refused.set(key, None),
-        Newest::InForce | Newest::NotSeen => {}
-    }
+    let in_force = matches!(plan.newest, Newest::InForce) && imported;
+    context.pending.set(key, plan.message.clone().filter(|_| !in_force));
 }

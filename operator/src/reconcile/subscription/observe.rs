@@ -12,7 +12,7 @@ use crate::api::{CachedImage, Class, Endorser, ImageListSubscription, ImageListS
 use crate::cache::{CacheError, StatePath, Volume};
 use crate::fetch::{FetchError, LIST_LIMIT, ListAnswer, Validator};
 use crate::reconcile::cluster::Cluster;
-use crate::reconcile::context::Context;
+use crate::reconcile::context::{Context, Message};
 use crate::reconcile::endorser;
 use crate::reconcile::lists::ListOrigin;
 use crate::reconcile::source::{SourceError, source};
@@ -42,8 +42,8 @@ pub(super) struct Observed {
     pub trouble: Option<CacheError>,
     /// What the server said in this pass.
     pub fetched: Fetched,
-    /// The newest message, when an earlier pass refused it: it is judged anew, for the reason may have gone.
-    pub refused_before: Option<Arc<[u8]>>,
+    /// The newest message, when an earlier pass did not bring it into force.
+    pub pending: Option<Message>,
     /// All images of the namespace.
     pub images: Vec<Arc<CachedImage>>,
 }
@@ -82,12 +82,7 @@ pub(super) enum Fetched {
     /// What it sent before has not changed.
     NotModified,
     /// A message.
-    Message {
-        /// The bytes.
-        bytes: Vec<u8>,
-        /// How the server names them.
-        validator: Option<Validator>,
-    },
+    Message(Message),
     /// Nothing that could be used.
     Failed(FetchProblem),
 }
@@ -124,7 +119,7 @@ pub(super) async fn observe<C: Cluster>(
     let images = context.cluster.list::<CachedImage>(&checked.key.namespace);
     let pinned = images.iter().any(|image| image.spec.subscription_ref.name == checked.key.name && has_pin(image));
     let older = memory.as_ref().filter(|_| pinned).map(|memory| older(&context.volume, checked, memory));
-    let refused_before = context.refused.get(&checked.key);
+    let pending = context.pending.get(&checked.key);
     let ask = ask == Ask::Now || schedule::fetch_due(checked, &status, now);
     let fetched = match (checked.suspend || checked.deleting, ask) {
         (false, true) => fetch(context, checked, memory.as_ref().filter(|_| stored.is_some())).await,
@@ -142,7 +137,7 @@ pub(super) async fn observe<C: Cluster>(
         older: older.unwrap_or_default(),
         trouble,
         fetched,
-        refused_before,
+        pending,
         images,
     }
 }
@@ -154,7 +149,7 @@ fn has_pin(image: &CachedImage) -> bool {
 /// The older messages that are still there. One that cannot be read is as good as one that is gone.
 fn older(volume: &Volume, checked: &Checked, memory: &ListMemory) -> Vec<(LastAccepted, Vec<u8>)> {
     let read = |older: &OlderList| {
-        let digest = older.message.to_string();
+        let digest = hex::encode(older.message.as_bytes());
         let message = volume.read_list(&checked.namespace, &checked.name, &older.last.version, &digest).ok()??;
         Some((older.last.clone(), message))
     };
@@ -187,7 +182,7 @@ fn remembered(volume: &Volume, checked: &Checked) -> Remembered {
         Ok(None) => return (None, None, None),
         Err(error) => return (None, None, Some(error)),
     };
-    let digest = memory.message.to_string();
+    let digest = hex::encode(memory.message.as_bytes());
     match volume.read_list(&checked.namespace, &checked.name, &memory.last.version, &digest) {
         Ok(stored) => (Some(memory), stored, None),
         Err(error) => (Some(memory), None, Some(error)),
@@ -206,7 +201,7 @@ async fn fetch<C: Cluster>(context: &Context<C>, checked: &Checked, memory: Opti
     let validator = memory.filter(|memory| memory.address == address).and_then(|memory| memory.validator.as_ref());
     match context.client.fetch_list(&source, validator, checked.timeout, LIST_LIMIT).await {
         Ok(ListAnswer::NotModified { .. }) => Fetched::NotModified,
-        Ok(ListAnswer::Body { bytes, validator, .. }) => Fetched::Message { bytes, validator },
+        Ok(ListAnswer::Body { bytes, validator, .. }) => Fetched::Message(Message { bytes: bytes.into(), validator }),
         Err(error) => Fetched::Failed(FetchProblem::from(&error)),
     }
 }
@@ -233,7 +228,7 @@ impl Fetched {
     pub(super) fn was_asked(&self) -> bool {
         match self {
             Self::NotAsked => false,
-            Self::NotModified | Self::Message { .. } | Self::Failed(_) => true,
+            Self::NotModified | Self::Message(_) | Self::Failed(_) => true,
         }
     }
 }

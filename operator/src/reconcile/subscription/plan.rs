@@ -10,9 +10,9 @@ use super::check::Checked;
 use super::children::{self, Children};
 use super::observe::{Fetched, ListMemory, Observed, OlderList, address};
 use super::schedule::expiry;
-use crate::fetch::Validator;
 use crate::imagelist::{ImageId, ListVersion};
 use crate::reconcile::cluster::ObjectKey;
+use crate::reconcile::context::Message;
 use crate::reconcile::lists::{Force, ListInForce, ListOrigin};
 use crate::trust::{
     AcceptRequest, AcceptedList, EndorserPolicy, LastAccepted, Refusal, RefusalReason, Sha256Digest, Standing,
@@ -32,6 +32,8 @@ pub(super) struct Plan {
     pub newly_accepted: bool,
     /// What the newest message is worth.
     pub newest: Newest,
+    /// That message, if one was seen in this process.
+    pub message: Option<Message>,
     /// What keeps the list in force from being verified as on its first day.
     pub frozen: Option<Refusal>,
     /// What the selection makes of the list.
@@ -45,15 +47,10 @@ pub(super) enum Newest {
     /// It is the list in force.
     InForce,
     /// It cannot be judged: no endorser can be used.
-    NotJudged {
-        /// The message, held until it can be.
-        message: Arc<[u8]>,
-    },
+    NotJudged,
     /// It was refused.
     Refused {
-        /// The message, judged anew in the next pass.
-        message: Arc<[u8]>,
-        /// Its SHA-256.
+        /// The message's SHA-256.
         digest: Sha256Digest,
         /// Why.
         refusal: Refusal,
@@ -106,8 +103,8 @@ impl fmt::Display for Plan {
 /// Makes the plan.
 pub(super) fn plan(checked: &Checked, observed: &Observed, now: Timestamp) -> Plan {
     let before = judge_stored(observed, now);
-    let judged = judge_newest(checked, observed, now);
-    let (newest, accepted) = match judged {
+    let message = newest_message(observed);
+    let (newest, accepted) = match judge_newest(checked, observed, message.as_ref(), now) {
         Judged::Accepted(import) => (Newest::InForce, Some(*import)),
         Judged::Other(newest) => (newest, None),
     };
@@ -125,7 +122,7 @@ pub(super) fn plan(checked: &Checked, observed: &Observed, now: Timestamp) -> Pl
     let list = list.map(|(list, withdrawn)| in_force(checked, observed, Arc::new(list), withdrawn.as_ref(), now));
     let children = children::plan(checked, observed, list.as_ref(), now);
     steps.extend(children.steps.iter().cloned());
-    Plan { steps, list, newly_accepted, newest, frozen, children }
+    Plan { steps, list, newly_accepted, newest, message, frozen, children }
 }
 
 /// How the list that was in force stands.
@@ -166,8 +163,7 @@ enum Judged {
 /// A message that is accepted in this pass.
 struct Import {
     list: AcceptedList,
-    message: Arc<[u8]>,
-    validator: Option<Validator>,
+    message: Message,
 }
 
 impl Import {
@@ -175,14 +171,14 @@ impl Import {
         let memory = ListMemory {
             last: self.list.last_accepted(),
             message: self.list.message_digest(),
-            validator: self.validator.clone(),
+            validator: self.message.validator.clone(),
             address: address(checked),
             older: older(observed),
         };
         let store = Step::StoreList {
             version: memory.last.version.clone(),
             digest: memory.message,
-            message: self.message.clone(),
+            message: self.message.bytes.clone(),
         };
         vec![store, Step::Remember(Box::new(memory))]
     }
@@ -195,29 +191,32 @@ fn older(observed: &Observed) -> Vec<OlderList> {
     [so_far].into_iter().chain(memory.older.iter().cloned()).take(MOST_OLDER).collect()
 }
 
-fn judge_newest(checked: &Checked, observed: &Observed, now: Timestamp) -> Judged {
-    let (message, validator): (Arc<[u8]>, _) = match (&observed.fetched, &observed.refused_before) {
-        (Fetched::Message { bytes, validator }, _) => (bytes.as_slice().into(), validator.clone()),
-        (Fetched::NotModified, _) => return Judged::Other(Newest::InForce),
-        (Fetched::NotAsked | Fetched::Failed(_), Some(refused)) => (refused.clone(), None),
-        (Fetched::NotAsked | Fetched::Failed(_), None) => return Judged::Other(nothing_new(observed)),
-    };
-    let digest = Sha256Digest::of(&message);
+/// The newest message that this process has seen: the server's in this pass, or one that is not in force yet.
+fn newest_message(observed: &Observed) -> Option<Message> {
+    match &observed.fetched {
+        Fetched::Message(message) => Some(message.clone()),
+        Fetched::NotModified => None,
+        Fetched::NotAsked | Fetched::Failed(_) => observed.pending.clone(),
+    }
+}
+
+fn judge_newest(checked: &Checked, observed: &Observed, message: Option<&Message>, now: Timestamp) -> Judged {
+    let Some(message) = message else { return Judged::Other(nothing_new(observed)) };
+    let digest = Sha256Digest::of(&message.bytes);
     if observed.stored.is_some() && observed.memory.as_ref().is_some_and(|memory| memory.message == digest) {
         return Judged::Other(Newest::InForce);
     }
     if observed.rules.is_empty() {
-        return Judged::Other(Newest::NotJudged { message });
+        return Judged::Other(Newest::NotJudged);
     }
-    let verified = match verify(&message, &request(observed, now)).outcome {
+    let verified = match verify(&message.bytes, &request(observed, now)).outcome {
         Ok(verified) => verified,
-        Err(refusal) => return Judged::Other(Newest::Refused { message, digest, refusal, list: None }),
+        Err(refusal) => return Judged::Other(Newest::Refused { digest, refusal, list: None }),
     };
     let told = (verified.list().version.clone(), verified.list().created);
-    let outcome = accept(verified, &accept_request(checked, observed, now)).outcome;
-    match outcome {
-        Ok(list) => Judged::Accepted(Box::new(Import { list, message, validator })),
-        Err(refusal) => Judged::Other(Newest::Refused { message, digest, refusal, list: Some(told) }),
+    match accept(verified, &accept_request(checked, observed, now)).outcome {
+        Ok(list) => Judged::Accepted(Box::new(Import { list, message: message.clone() })),
+        Err(refusal) => Judged::Other(Newest::Refused { digest, refusal, list: Some(told) }),
     }
 }
 

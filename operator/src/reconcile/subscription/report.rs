@@ -51,7 +51,7 @@ fn handled(checked: &Checked, before: &ImageListSubscriptionStatus) -> Option<St
 fn fetch_times(status: &mut ImageListSubscriptionStatus, checked: &Checked, observed: &Observed, now: Timestamp) {
     let failures = match &observed.fetched {
         Fetched::NotAsked => return,
-        Fetched::NotModified | Fetched::Message { .. } => {
+        Fetched::NotModified | Fetched::Message(_) => {
             status.last_successful_fetch_time = Some(time(now));
             0
         }
@@ -68,7 +68,7 @@ fn list_status(list: &ListInForce) -> ListStatus {
     ListStatus {
         identifier: document.identifier.to_string(),
         version: document.version.to_string(),
-        digest: format!("sha256:{}", accepted.message_digest()),
+        digest: accepted.message_digest().to_string(),
         created: time(document.created),
         expires: time(list.expires),
         accepted_time: time(accepted.accepted_time()),
@@ -90,9 +90,9 @@ fn signer_status(signer: &crate::trust::Signer) -> SignerStatus {
 
 fn candidate(plan: &Plan) -> Option<CandidateStatus> {
     match &plan.newest {
-        Newest::NotSeen | Newest::InForce | Newest::NotJudged { .. } => None,
-        Newest::Refused { digest, refusal, list, message: _ } => Some(CandidateStatus {
-            digest: format!("sha256:{digest}"),
+        Newest::NotSeen | Newest::InForce | Newest::NotJudged => None,
+        Newest::Refused { digest, refusal, list } => Some(CandidateStatus {
+            digest: digest.to_string(),
             reason: refusal.reason().to_owned(),
             message: shorten(&refusal.message, 1024),
             version: list.as_ref().map(|(version, _)| version.to_string()),
@@ -188,7 +188,7 @@ fn ready(
 fn without_a_list(observed: &Observed, verified: &Finding) -> Finding {
     match &observed.fetched {
         Fetched::Failed(problem) => Finding::fails("Ready", problem.reason, &problem.message),
-        Fetched::NotAsked | Fetched::NotModified | Fetched::Message { .. } => {
+        Fetched::NotAsked | Fetched::NotModified | Fetched::Message(_) => {
             let status = crate::reconcile::conditions::Status::False;
             Finding { name: "Ready", status, ..verified.clone() }
         }
@@ -229,7 +229,7 @@ fn progress(checked: &Checked, observed: &Observed, outcomes: &Outcomes, finding
 fn fetch_problem(observed: &Observed) -> Option<&FetchProblem> {
     match &observed.fetched {
         Fetched::Failed(problem) => Some(problem),
-        Fetched::NotAsked | Fetched::NotModified | Fetched::Message { .. } => None,
+        Fetched::NotAsked | Fetched::NotModified | Fetched::Message(_) => None,
     }
 }
 
@@ -264,7 +264,7 @@ fn happenings(checked: &Checked, observed: &Observed, plan: &Plan, outcomes: &Ou
             .status
             .candidate
             .as_ref()
-            .is_some_and(|before| before.digest == format!("sha256:{digest}") && before.reason == refusal.reason());
+            .is_some_and(|before| before.digest == digest.to_string() && before.reason == refusal.reason());
         if !same {
             happenings.push(told(true, "ListRefused", refusal.to_string()));
         }
