@@ -8,8 +8,10 @@
 )]
 
 mod architecture;
+mod cache;
 mod disk_image;
 mod examples;
+mod fetch;
 mod imagelist;
 mod kill;
 mod trust;

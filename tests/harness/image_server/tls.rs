@@ -22,11 +22,24 @@ pub struct ServerCertificate {
 }
 
 impl ServerCertificate {
-    /// A new authority and a certificate of it.
+    /// A new authority and a certificate of it, for `localhost` and 127.0.0.1.
     pub fn generate() -> Self {
+        let mut names = SubjectAlternativeName::new();
+        names.dns("localhost").ip("127.0.0.1");
+        Self::with_names(&names)
+    }
+
+    /// The same for another host's name.
+    pub fn generate_for(host: &str) -> Self {
+        let mut names = SubjectAlternativeName::new();
+        names.dns(host);
+        Self::with_names(&names)
+    }
+
+    fn with_names(names: &SubjectAlternativeName) -> Self {
         let (authority_key, key) = (new_key(), new_key());
-        let authority = build("A test authority", &authority_key, None, true);
-        let certificate = build("localhost", &key, Some((&authority, &authority_key)), false);
+        let authority = build("A test authority", &authority_key, None, None);
+        let certificate = build("a server", &key, Some((&authority, &authority_key)), Some(names));
         Self { authority, authority_key, certificate, key, wants_client: false }
     }
 
@@ -44,7 +57,9 @@ impl ServerCertificate {
     /// A client certificate of the authority and its key, both PEM.
     pub fn client_pem(&self) -> (Vec<u8>, String) {
         let key = new_key();
-        let certificate = build("a client", &key, Some((&self.authority, &self.authority_key)), false);
+        let mut names = SubjectAlternativeName::new();
+        names.dns("client.example.org");
+        let certificate = build("a client", &key, Some((&self.authority, &self.authority_key)), Some(&names));
         let key = key.ec_key().and_then(|key| key.private_key_to_pem()).expect("PEM");
         (certificate.to_pem().expect("PEM"), String::from_utf8(key).expect("PEM is text"))
     }
@@ -68,12 +83,17 @@ fn new_key() -> PKey<Private> {
     PKey::from_ec_key(EcKey::generate(&group).expect("a key")).expect("a key")
 }
 
-fn build(name: &str, key: &PKey<Private>, issuer: Option<(&X509, &PKey<Private>)>, authority: bool) -> X509 {
+fn build(
+    name: &str,
+    key: &PKey<Private>,
+    issuer: Option<(&X509, &PKey<Private>)>,
+    names: Option<&SubjectAlternativeName>,
+) -> X509 {
     let mut subject = X509Name::builder().expect("a name");
     subject.append_entry_by_nid(Nid::COMMONNAME, name).expect("a name");
     let subject = subject.build();
     let mut builder = X509::builder().expect("a certificate");
-    let serial = BigNum::from_u32(if authority { 1 } else { 2 }).and_then(|number| number.to_asn1_integer());
+    let serial = BigNum::from_u32(if names.is_none() { 1 } else { 2 }).and_then(|number| number.to_asn1_integer());
     builder.set_version(2).expect("a version");
     builder.set_serial_number(&serial.expect("a number")).expect("a number");
     builder.set_subject_name(&subject).expect("a name");
@@ -81,13 +101,12 @@ fn build(name: &str, key: &PKey<Private>, issuer: Option<(&X509, &PKey<Private>)
     builder.set_pubkey(key).expect("a key");
     builder.set_not_before(&Asn1Time::days_from_now(0).expect("a time")).expect("a time");
     builder.set_not_after(&Asn1Time::days_from_now(7).expect("a time")).expect("a time");
-    if authority {
+    if let Some(names) = names {
+        let names = names.build(&builder.x509v3_context(None, None)).expect("an extension");
+        builder.append_extension(names).expect("an extension");
+    } else {
         let constraints = BasicConstraints::new().critical().ca().build().expect("an extension");
         builder.append_extension(constraints).expect("an extension");
-    } else {
-        let names =
-            SubjectAlternativeName::new().dns("localhost").ip("127.0.0.1").build(&builder.x509v3_context(None, None));
-        builder.append_extension(names.expect("an extension")).expect("an extension");
     }
     builder.sign(issuer.map_or(key, |(_, key)| key), MessageDigest::sha256()).expect("a signature");
     builder.build()

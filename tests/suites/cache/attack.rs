@@ -1,0 +1,127 @@
+//! What a list, a server or a manifest may try: `tests/attacks/` holds the texts.
+
+use std::fmt::Write as _;
+
+use harness::image_server::{ImageServer, Resource};
+use vmcatcher_operator::cache::{SafeName, StatePath};
+use vmcatcher_operator::fetch::Credentials;
+use vmcatcher_operator::imagelist::{ImageId, SourceUrl};
+
+use super::*;
+
+fn lines(attack: &str) -> Vec<String> {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("attacks").join(attack);
+    std::fs::read_to_string(path).unwrap().lines().map(str::to_owned).collect()
+}
+
+/// The original handed `hv:uri` to a shell.
+#[tokio::test(flavor = "multi_thread")]
+async fn shell_text_in_an_address_is_an_address() {
+    let server = ImageServer::start();
+    let resource = Resource::pattern(1, 10_000);
+    for uri in lines("uri-shell-text/uris") {
+        let path = uri.split('?').next().unwrap();
+        server.put(path, resource.clone());
+        let site = Site::new();
+        let url: SourceUrl = server.url(&uri).parse().unwrap();
+        let asked = url.url()[url::Position::BeforePath..].to_owned();
+        server.put(&asked, resource.clone());
+        let mut wanted = request(&server, "/", &resource);
+        wanted.source = Source::public(url);
+        let before = files(Path::new(".")).len();
+        site.download(wanted).await.unwrap();
+        assert_eq!(server.all_requests().pop().unwrap().target, asked, "the whole address is asked for");
+        assert_eq!(files(Path::new(".")).len(), before, "nothing was run");
+        let strange: Vec<_> = files(site.path()).into_iter().filter(|path| path.ends_with("x")).collect();
+        assert!(strange.is_empty(), "{strange:?}");
+    }
+}
+
+/// The original wrote to `dc:identifier` as a path.
+#[test]
+fn paths_are_no_identifiers_and_no_names() {
+    for text in lines("identifier-path/identifiers") {
+        assert!(text.parse::<ImageId>().is_err(), "{text:?}");
+        assert!(text.parse::<SafeName>().is_err(), "{text:?}");
+        assert!(StatePath::new([text.as_str()]).is_err(), "{text:?}");
+    }
+}
+
+/// Passwords were in the original's database, output and process list.
+#[tokio::test]
+async fn credentials_are_in_no_error_no_log_and_no_file() {
+    const SECRETS: [&str; 4] = ["s3cret-user", "s3cret-word", "s3cret-token", "s3cret-query"];
+    let log = Log::default();
+    let subscriber = tracing_subscriber::fmt().with_max_level(tracing::Level::TRACE).with_writer(log.clone()).finish();
+    let _guard = tracing::subscriber::set_default(subscriber);
+    let server = ImageServer::start();
+    let other = ImageServer::start();
+    let resource = Resource::pattern(1, 10_000);
+    let paths: [(&str, Resource); 6] = [
+        ("/401", Resource::status(401)),
+        ("/404", Resource::status(404)),
+        ("/cut", resource.clone().cut_every(0)),
+        ("/silent", Resource::silent()),
+        ("/other", Resource::pattern(2, 10_000)),
+        ("/elsewhere", Resource::redirect(302, &other.url("/gone?signature=s3cret-query"))),
+    ];
+    let site = Site::new();
+    let mut said = String::new();
+    for (path, answer) in paths {
+        server.put(path, answer);
+        for credentials in [
+            Credentials::basic("s3cret-user", "s3cret-word"),
+            Credentials::bearer("s3cret-token"),
+            Credentials::token("s3cret-token"),
+            Credentials::bearer("s3cret-token\n"),
+        ] {
+            let mut wanted = with_credentials(request(&server, path, &resource), credentials);
+            wanted.source.url = format!("{}?signature=s3cret-query", server.url(path)).parse().unwrap();
+            write!(said, "{wanted:?} ").unwrap();
+            let error = site.download(wanted).await.unwrap_err();
+            writeln!(said, "{error} {error:?}").unwrap();
+        }
+    }
+    let written: Vec<String> = files(site.path())
+        .iter()
+        .map(|path| String::from_utf8_lossy(&std::fs::read(path).unwrap()).into_owned())
+        .collect();
+    let logged = log.text();
+    assert!(logged.contains("image was not fetched"), "the log was listened to: {logged}");
+    for secret in SECRETS {
+        assert!(!said.contains(secret), "{secret} in {said}");
+        assert!(!logged.contains(secret), "{secret} in the log");
+        assert!(!written.iter().any(|text| text.contains(secret)), "{secret} on the volume");
+    }
+    let others = other.all_requests();
+    assert!(!others.is_empty() && others.iter().all(|request| !request.headers.contains_key("authorization")));
+}
+
+/// What was logged.
+#[derive(Clone, Default)]
+struct Log(std::sync::Arc<std::sync::Mutex<Vec<u8>>>);
+
+impl Log {
+    fn text(&self) -> String {
+        String::from_utf8_lossy(&self.0.lock().unwrap()).into_owned()
+    }
+}
+
+impl std::io::Write for Log {
+    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+        self.0.lock().unwrap().extend_from_slice(bytes);
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> std::io::Result<()> {
+        Ok(())
+    }
+}
+
+impl<'a> tracing_subscriber::fmt::MakeWriter<'a> for Log {
+    type Writer = Self;
+
+    fn make_writer(&'a self) -> Self {
+        self.clone()
+    }
+}
