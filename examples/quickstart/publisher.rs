@@ -44,7 +44,9 @@ fn serve() -> anyhow::Result<()> {
         let answer = match line.split(' ').collect::<Vec<_>>().as_slice() {
             ["put", path, file] => {
                 let bytes = std::fs::read(file).with_context(|| format!("cannot read {file}"))?;
-                server.put(path, Resource::bytes(bytes));
+                let resource = Resource::bytes(bytes);
+                let tag = format!("\"{}\"", &resource.sha512()[..16]);
+                server.put(path, resource.etag(&tag));
                 "ok".to_owned()
             }
             ["sent"] => server.all_requests().iter().map(|request| request.sent).sum::<u64>().to_string(),
