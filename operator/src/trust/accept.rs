@@ -94,7 +94,7 @@ fn keeps_its_identifier(verified: &VerifiedList, request: &AcceptRequest<'_>) ->
 fn is_not_from_the_future(verified: &VerifiedList, request: &AcceptRequest<'_>) -> Result<Finding, Refusal> {
     let created = verified.list.created;
     if created.duration_since(request.now) > SKEW {
-        let message = format!("expected a list created before {}, found dc:date:created {created}", request.now);
+        let message = format!("expected a list that exists already, found dc:date:created {created}, which lies ahead");
         return Err(Refusal::new(RefusalReason::CreatedInFuture, message));
     }
     Ok(Finding::Holds(created.to_string()))
@@ -104,7 +104,7 @@ fn is_not_from_the_future(verified: &VerifiedList, request: &AcceptRequest<'_>) 
 fn has_not_expired(verified: &VerifiedList, request: &AcceptRequest<'_>) -> Result<Finding, Refusal> {
     let expires = verified.list.expires;
     if expires <= request.now {
-        let message = format!("expected a list valid at {}, found dc:date:expires {expires}", request.now);
+        let message = format!("expected a list that has not expired, found dc:date:expires {expires}");
         return Err(Refusal::new(RefusalReason::ListExpired, message));
     }
     Ok(Finding::Holds(expires.to_string()))
@@ -115,10 +115,7 @@ fn is_not_stale(verified: &VerifiedList, request: &AcceptRequest<'_>) -> Result<
     let Some(most) = request.max_list_age else { return Ok(Finding::NotAsked("no greatest age is set".to_owned())) };
     let age = request.now.duration_since(verified.list.created);
     if age >= most {
-        let message = format!(
-            "expected a list younger than {most:#}, found dc:date:created {} ({age:#} ago)",
-            verified.list.created
-        );
+        let message = format!("expected a list younger than {most:#}, found dc:date:created {}", verified.list.created);
         return Err(Refusal::new(RefusalReason::ListStale, message));
     }
     Ok(Finding::Holds(format!("{age:#} of {most:#}")))

@@ -42,7 +42,7 @@ impl Path {
                 .about(signer.shown(), 0)
         })?;
         if !verdict.holds {
-            return Err(explain(signer, &verdict, anchors, at));
+            return Err(explain(signer, &verdict, anchors));
         }
         if purpose == Purpose::Any && !signer.may_sign_texts() {
             let found = "expected a key usage of digitalSignature or nonRepudiation, found neither";
@@ -117,17 +117,17 @@ fn store(anchors: &Anchors, purpose: Purpose, at: Timestamp) -> Result<X509Store
 }
 
 /// What OpenSSL's error means here (`x509_vfy.h`), with what was expected and found.
-fn explain(signer: &Certificate, verdict: &Verdict, anchors: &Anchors, at: Timestamp) -> Refusal {
+fn explain(signer: &Certificate, verdict: &Verdict, anchors: &Anchors) -> Refusal {
     let certificate = verdict.subject.clone().and_then(|x509| Certificate::from_x509(x509).ok());
     let certificate = certificate.as_ref().unwrap_or(signer);
     let (reason, message) = match verdict.code {
         9 | 13 => (
             RefusalReason::CertificateNotYetValid,
-            format!("expected a certificate valid at {at}, found one that begins later"),
+            "expected a certificate that is valid already, found one that begins later".to_owned(),
         ),
         10 | 14 => (
             RefusalReason::CertificateExpired,
-            format!("expected a certificate valid at {at}, found one that ended at {}", certificate.not_after),
+            format!("expected a certificate that is still valid, found one that ended at {}", certificate.not_after),
         ),
         26 => (RefusalReason::PurposeMismatch, purpose_message(certificate)),
         40 => (RefusalReason::ProxyCertificate, "found a proxy certificate (RFC 3820) on the path".to_owned()),

@@ -94,11 +94,13 @@ fn newest<'a>(
 fn in_time(crl: &Crl, issuer: &Certificate, at: Timestamp) -> Result<(), Refusal> {
     let of = &issuer.subject;
     if crl.this_update > at {
-        let message = format!("expected a CRL of {of} valid at {at}, found one that begins at {}", crl.this_update);
+        let message =
+            format!("expected a CRL of {of} that is valid already, found one that begins at {}", crl.this_update);
         return Err(Refusal::new(RefusalReason::CRLNotYetValid, message));
     }
     if crl.next_update <= at {
-        let message = format!("expected a CRL of {of} valid at {at}, found one that ended at {}", crl.next_update);
+        let message =
+            format!("expected a CRL of {of} that is still valid, found one that ended at {}", crl.next_update);
         return Err(Refusal::new(RefusalReason::CRLExpired, message));
     }
     Ok(())

@@ -5,6 +5,7 @@ mod forms;
 mod names;
 mod real_lists;
 mod standing;
+mod steady;
 
 use std::sync::LazyLock;
 
