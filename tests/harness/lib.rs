@@ -11,5 +11,6 @@
 pub mod disk_image;
 pub mod image_server;
 pub mod list;
+pub mod opennebula;
 pub mod pki;
 pub mod signer;

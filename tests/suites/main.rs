@@ -14,4 +14,5 @@ mod examples;
 mod fetch;
 mod imagelist;
 mod kill;
+mod opennebula;
 mod trust;

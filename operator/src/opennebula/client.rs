@@ -8,8 +8,8 @@ use super::template::Template;
 use super::transport::{Connection, Transport};
 use super::xmlrpc::{Answer, Value, ValueError, decode_answer, encode_call};
 
-/// A session with one cloud. Cheap to share behind an `Arc`; holds no state of the cloud's.
-#[derive(Debug)]
+/// A session with one cloud; holds no state of the cloud's. A clone shares its HTTP client.
+#[derive(Debug, Clone)]
 pub struct Client {
     transport: Transport,
 }

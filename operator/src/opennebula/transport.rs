@@ -68,6 +68,7 @@ impl Connection {
 }
 
 /// An HTTP client for one endpoint. `Debug` shows neither session nor user information.
+#[derive(Clone)]
 pub(super) struct Transport {
     http: reqwest::Client,
     connection: Connection,

@@ -113,7 +113,7 @@ pub(super) fn registration(
     template.set("TYPE", "OS");
     template.set("PATH", &source.location);
     // Servers before 7 take the hypervisor's format from here; newer ones look at the bytes and drop both.
-    template.set(if version.takes_driver() { "DRIVER" } else { "FORMAT" }, &source.format);
+    template.set(if version.takes_driver() { "DRIVER" } else { "FORMAT" }, source.format.as_str());
     template.set("SHA1", source.sha1.as_deref().unwrap_or_default());
     template
 }

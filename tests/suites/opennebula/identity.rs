@@ -1,0 +1,221 @@
+//! Which images are ours: what was kept, and who could have made them. Never what an image says alone.
+
+use std::collections::BTreeMap;
+
+use harness::opennebula::{Dialect, State, World};
+use vmcatcher_operator::opennebula::Reason;
+use vmcatcher_operator::opennebula::carry_over::{Claim, Reference, UpdateMode};
+
+use super::site::{ALICE, BOB, IDENTIFIER, ONEADMIN, SITES, Site, USERS, Want, digest, role};
+
+/// An image that says it is ours, in a role and of a version.
+fn put_claiming(world: &mut World, uid: u32, gid: u32, role: &str, version: u8) -> u32 {
+    let id = world.put(IDENTIFIER, uid, gid, 0o644);
+    let attributes = [
+        ("VMCATCHER_EVENT_DC_IDENTIFIER", IDENTIFIER),
+        ("VMCATCHER_EVENT_SL_CHECKSUM_SHA512", &digest(version).to_string()),
+        ("VMCATCHER_OPERATOR", "site/default"),
+        ("VMCATCHER_ROLE", role),
+        ("VMCATCHER_REMEMBERED_UID", "3"),
+        ("VMCATCHER_REMEMBERED_GID", "0"),
+        ("VMCATCHER_REMEMBERED_PERMISSIONS", "777"),
+        ("VMCATCHER_REMEMBERED_ENABLED", "YES"),
+        ("VMCATCHER_RETIRED_TIME", "2035-01-01T00:00:00Z"),
+    ];
+    for (name, value) in attributes {
+        world.image(id).attributes.insert(name.to_owned(), value.to_owned());
+    }
+    id
+}
+
+#[test]
+fn a_tenants_forged_image_is_never_taken_for_ours() {
+    for mode in [UpdateMode::Staged, UpdateMode::InPlace] {
+        for role in ["current", "staged", "registering", "retired", ""] {
+            let site = Site::of(Dialect::V7_4, mode);
+            let forged = site.cloud.world(|world| put_claiming(world, ALICE, SITES, role, 1));
+            let before = site.image(forged);
+            let image = site.publish(1);
+            assert_ne!(image, forged);
+            let ours = site.image(image);
+            assert_eq!((ours.uid, ours.gid, ours.permissions), (ONEADMIN, ONEADMIN, 0o600), "{mode:?} {role}");
+            site.publish(2);
+            site.converge(&[Want(IDENTIFIER, None)]);
+            assert_eq!(site.image(forged), before, "{mode:?} {role}: not touched");
+            let report = site.pass(&[Want(IDENTIFIER, Some(2))]).unwrap();
+            assert_eq!(report.outcomes[0].strangers, [forged], "but told");
+        }
+    }
+}
+
+#[test]
+fn an_owner_cannot_make_its_image_another_version_or_another_image() {
+    let site = Site::new();
+    let image = site.publish(1);
+    site.converge(&[Want("another", Some(1))]);
+    site.cloud.world(|world| {
+        let image = world.image(image);
+        (image.uid, image.gid) = (ALICE, SITES);
+        image.attributes.insert("VMCATCHER_EVENT_SL_CHECKSUM_SHA512".to_owned(), digest(2).to_string());
+        image.attributes.insert("VMCATCHER_EVENT_DC_IDENTIFIER".to_owned(), "another".to_owned());
+    });
+    site.converge(&[Want(IDENTIFIER, Some(1)), Want("another", Some(1))]);
+    let repaired = site.image(image);
+    assert_eq!(repaired.attributes["VMCATCHER_EVENT_SL_CHECKSUM_SHA512"], digest(1).to_string());
+    assert_eq!(repaired.attributes["VMCATCHER_EVENT_DC_IDENTIFIER"], IDENTIFIER);
+    site.cloud.world(|world| {
+        let attributes = &mut world.image(image).attributes;
+        attributes.insert("VMCATCHER_EVENT_SL_CHECKSUM_SHA512".to_owned(), digest(2).to_string());
+    });
+    let new = site.publish(2);
+    assert_ne!(new, image, "version 2 is uploaded, whatever the old image says it is");
+    assert_eq!(site.image(new).uid, ALICE);
+}
+
+#[test]
+fn an_owner_who_says_its_image_is_retired_gains_nothing() {
+    let site = Site::new();
+    let image = site.publish(1);
+    site.cloud.world(|world| {
+        let image = world.image(image);
+        (image.uid, image.gid, image.permissions) = (ALICE, SITES, 0o600);
+    });
+    site.publish(1);
+    site.cloud.world(|world| {
+        let forged = put_claiming(world, BOB, USERS, "retired", 1);
+        let attributes = world.images.remove(&forged).unwrap().attributes;
+        world.image(image).attributes.extend(attributes);
+    });
+    let new = site.publish(2);
+    let found = site.image(new);
+    assert_eq!((found.uid, found.gid, found.permissions), (ALICE, SITES, 0o600), "as it was when it was current");
+}
+
+#[test]
+fn the_original_handlers_images_are_adopted() {
+    for (uid, gid) in [(ONEADMIN, ONEADMIN), (ALICE, ONEADMIN)] {
+        let site = Site::new();
+        let (current, expired) = site.cloud.world(|world| {
+            let handlers = |world: &mut World, name: &str, uid, gid, version| {
+                let id = world.put(name, uid, gid, 0o644);
+                let digest = digest(version).to_string();
+                let given =
+                    [("VMCATCHER_EVENT_DC_IDENTIFIER", IDENTIFIER), ("VMCATCHER_EVENT_SL_CHECKSUM_SHA512", &digest)];
+                let given = given.map(|(name, value)| (name.to_owned(), value.to_owned()));
+                world.image(id).attributes.extend(BTreeMap::from(given));
+                id
+            };
+            let expired = format!("{IDENTIFIER}_EXPIRED_2014-05-01_10-00-00_+0000-UTC");
+            let expired = handlers(world, &expired, ONEADMIN, ONEADMIN, 9);
+            world.image(expired).state = State::Disabled;
+            (handlers(world, IDENTIFIER, uid, gid, 1), expired)
+        });
+        let before = site.image(expired);
+        assert_eq!(site.publish(1), current, "nothing is uploaded for the version that is there");
+        assert_eq!(site.image(current).attributes["VMCATCHER_OPERATOR"], "site/default");
+        let new = site.publish(2);
+        let image = site.image(new);
+        assert_eq!((image.uid, image.gid, image.permissions), (uid, gid, 0o644));
+        assert_eq!(role(&site.image(current)), "retired");
+        assert_eq!(site.image(expired), before, "what it retired is left alone");
+    }
+}
+
+#[test]
+fn an_image_of_a_user_or_of_cloudkeeper_is_adopted_when_a_person_says_so() {
+    let mut site = Site::new();
+    let image = site.cloud.world(|world| {
+        let id = world.put("CernVM by cloudkeeper", ALICE, SITES, 0o640);
+        world.image(id).attributes.insert("CLOUDKEEPER_APPLIANCE_ID".to_owned(), IDENTIFIER.to_owned());
+        id
+    });
+    let before = site.image(image);
+    let first = site.publish(1);
+    assert_ne!(first, image);
+    assert_eq!(site.image(image), before);
+    site.cloud.world(|world| drop(world.images.remove(&first)));
+    site.kept.0.lock().unwrap().clear();
+    site.adopt = Some(image);
+    let new = site.publish(1);
+    assert_ne!(new, image, "its version is not known, so it is replaced");
+    let found = site.image(new);
+    assert_eq!((found.name.as_str(), found.uid, found.gid, found.permissions), (IDENTIFIER, ALICE, SITES, 0o640));
+    assert_eq!((role(&site.image(image)), site.image(image).uid), ("retired", ONEADMIN));
+}
+
+#[test]
+fn two_operators_on_one_cloud_do_not_touch_each_others_images() {
+    for mode in [UpdateMode::Staged, UpdateMode::InPlace] {
+        let mut site = Site::of(Dialect::V7_4, mode);
+        let image = site.publish(1);
+        let mine = site.kept.0.lock().unwrap().clone();
+        let other = Claim { instance: "other".to_owned(), namespace: "default".to_owned() };
+        let own = std::mem::replace(&mut site.settings.claim, other);
+        site.kept.0.lock().unwrap().clear();
+        site.cloud.take_calls();
+        for wanted in [Some(1), Some(2)] {
+            let (reason, message) = site.condition(wanted);
+            assert_eq!(reason, Reason::NameConflict);
+            assert!(message.contains(&format!("image {image}")) && message.contains("site/default"), "{message}");
+        }
+        assert_eq!(site.condition(None).0, Reason::Retired, "nothing of the other one's is in circulation");
+        assert!(site.cloud.take_calls().iter().all(|call| !call.is_write()));
+        // The first one withdraws; then the second may have the name.
+        let theirs = std::mem::replace(&mut site.settings.claim, own);
+        *site.kept.0.lock().unwrap() = mine;
+        site.converge(&[Want(IDENTIFIER, None)]);
+        site.settings.claim = theirs;
+        site.kept.0.lock().unwrap().clear();
+        let new = site.publish(1);
+        assert_ne!(new, image);
+        assert_eq!(role(&site.image(image)), "retired");
+    }
+}
+
+#[test]
+fn a_name_that_somebody_else_has_is_told_with_the_image() {
+    for mode in [UpdateMode::Staged, UpdateMode::InPlace] {
+        let site = Site::of(Dialect::V7_4, mode);
+        let foreign = site.cloud.world(|world| world.put(IDENTIFIER, ONEADMIN, USERS, 0o644));
+        let (reason, message) = site.condition(Some(1));
+        assert_eq!(reason, Reason::NameConflict);
+        assert!(message.contains(&format!("image {foreign} of oneadmin")), "{message}");
+        assert_eq!(site.images().len(), 1, "nothing is uploaded in vain");
+        site.cloud.world(|world| world.image(foreign).name = "moved".to_owned());
+        let image = site.publish(1);
+        // Two people of one cloud may own images of one name.
+        site.cloud.world(|world| world.put(IDENTIFIER, ALICE, USERS, 0o644));
+        assert_eq!(site.publish(1), image);
+        site.cloud.world(|world| world.image(image).uid = BOB);
+        site.publish(2);
+        assert_eq!(site.cloud.world(|world| world.find(IDENTIFIER, BOB).cloned()).unwrap().uid, BOB);
+    }
+}
+
+#[test]
+fn ids_of_a_cloud_that_was_built_anew_are_not_believed() {
+    let site = Site::new();
+    let image = site.publish(1);
+    site.cloud.world(|world| {
+        world.images.clear();
+        world.next_image = 0;
+        world.advance(1000);
+        assert_eq!(world.put("somebody's", ALICE, SITES, 0o600), image, "the id is used again");
+    });
+    let before = site.image(image);
+    assert_ne!(site.publish(1), image);
+    assert_eq!(site.image(image), before);
+}
+
+#[test]
+fn a_lost_volume_finds_its_images_again() {
+    let mut site = Site::new();
+    site.settings.retired.owner = Reference::Name("oneadmin".to_owned());
+    let first = site.publish(1);
+    let second = site.publish(2);
+    site.kept.0.lock().unwrap().clear();
+    site.restart();
+    assert_eq!(site.publish(2), second);
+    assert_eq!(site.record(IDENTIFIER).images.iter().map(|entry| entry.id).collect::<Vec<_>>(), [first, second]);
+    assert_eq!(site.publish(1), first);
+}
