@@ -1,5 +1,6 @@
 //! `list lint`: what sites refuse or trip over, before a list is signed.
 
+use std::collections::HashMap;
 use std::fmt::Write as _;
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -54,15 +55,34 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<ExitCode> {
     Ok(if refused { ExitCode::FAILURE } else { ExitCode::SUCCESS })
 }
 
+/// Findings that say the same of several images are shown once, with their number.
 fn table(findings: &[Finding]) -> String {
+    let mut groups: Vec<(&Finding, usize)> = Vec::new();
+    let mut places: HashMap<(Severity, String, &str), usize> = HashMap::new();
+    for finding in findings {
+        let place =
+            *places.entry((finding.severity, everywhere(&finding.path), &finding.advice)).or_insert_with(|| {
+                groups.push((finding, 0));
+                groups.len() - 1
+            });
+        groups[place].1 += 1;
+    }
     let mut shown = String::new();
-    for Finding { severity, path, message, advice } in findings {
-        let _ = writeln!(shown, "{severity:<8} {}", printable(path));
+    for (Finding { severity, path, message, advice }, count) in groups {
+        let more = if count > 1 { format!(" (and {} more like it)", count - 1) } else { String::new() };
+        let _ = writeln!(shown, "{severity:<8} {}{more}", printable(path));
         let _ = writeln!(shown, "         {}", printable(message));
         let _ = writeln!(shown, "         → {}\n", printable(advice));
     }
     let _ = writeln!(shown, "{}", summary(findings));
     shown
+}
+
+/// The path without the places in arrays: the same for every image.
+fn everywhere(path: &str) -> String {
+    let mut parts = path.split('[');
+    let first = parts.next().unwrap_or_default().to_owned();
+    parts.fold(first, |whole, part| whole + "[" + part.trim_start_matches(|c: char| c.is_ascii_digit()))
 }
 
 fn summary(findings: &[Finding]) -> String {
@@ -105,6 +125,16 @@ mod tests {
                         notice   a.b\n         expected x, found\\n y\n         → write x\n\n\
                         1 error, 0 warnings, 1 notice: sites will refuse this list, or images of it\n";
         assert_eq!(shown, expected);
+        let of_image = |place: usize| {
+            let path = format!("hv:imagelist.hv:images[{place}].hv:image.hv:size");
+            Finding { path, ..finding(Severity::Notice) }
+        };
+        let shown = table(&[of_image(0), of_image(1), finding(Severity::Notice), of_image(12)]);
+        assert!(
+            shown.starts_with("notice   hv:imagelist.hv:images[0].hv:image.hv:size (and 2 more like it)\n"),
+            "{shown}"
+        );
+        assert_eq!(shown.matches("notice   ").count(), 2, "{shown}");
         assert_eq!(table(&[]), "0 errors, 0 warnings, 0 notices: sites will take this list, once it is signed\n");
         assert_eq!(json(&[finding(Severity::Error)])[0]["severity"], "error");
     }

@@ -64,7 +64,8 @@ pub(super) fn check(report: &mut Report, member: Member<'_, '_>, known: &[&str])
 /// Another case, up to two letters off, or the same name without its prefix.
 fn is_near(key: &str, meant: &str) -> bool {
     let name = meant.split_once(':').map_or(meant, |(_, name)| name);
-    key.eq_ignore_ascii_case(meant) || key.eq_ignore_ascii_case(name) || strsim::osa_distance(key, meant) <= 2
+    let nearly = || key.len().abs_diff(meant.len()) <= 2 && strsim::osa_distance(key, meant) <= 2;
+    key.eq_ignore_ascii_case(meant) || key.eq_ignore_ascii_case(name) || nearly()
 }
 
 /// What to write at a key that is missing or cannot be read.
