@@ -1,6 +1,6 @@
 //! Entries: what people and clouds see of the cache. A link to a blob under `endorsed/` or `expired/`, with a record.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::io::ErrorKind;
 use std::os::unix::fs::{MetadataExt, symlink};
@@ -150,6 +150,17 @@ impl Volume {
         Ok(found)
     }
 
+    /// The digests that the entries of a shelf name, whether or not their links are right.
+    pub(super) fn digests_on(&self, kind: Shelf) -> Result<BTreeSet<Sha512Digest>, CacheError> {
+        let mut found = BTreeSet::new();
+        for namespace in read_directory(&self.path(kind.directory()))? {
+            for image in read_directory(&namespace)? {
+                found.extend(named_digests(&image)?);
+            }
+        }
+        Ok(found)
+    }
+
     fn shelf_of(&self, kind: Shelf, key: &ImageKey) -> PathBuf {
         self.path(kind.directory()).join(key.namespace.as_str()).join(key.identifier.as_str())
     }
@@ -283,7 +294,7 @@ fn same_file(one: &Path, two: &Path) -> bool {
 
 /// The digests that a directory's records and symbolic links name, whatever became of their other half. (A hard link
 /// shows in the blob's own count.)
-pub(super) fn named_digests(directory: &Path) -> Result<Vec<Sha512Digest>, CacheError> {
+fn named_digests(directory: &Path) -> Result<Vec<Sha512Digest>, CacheError> {
     let mut found = Vec::new();
     for path in read_directory(directory)? {
         let target = fs::read_link(&path).ok();

@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use jiff::{SignedDuration, Timestamp};
 
 use super::blob::{read_directory, record_path};
-use super::entry::{Shelf, named_digests};
+use super::entry::Shelf;
 use super::error::CacheError;
 use super::partial;
 use super::volume::Volume;
@@ -90,7 +90,8 @@ impl Volume {
         self.writable(self.root())?;
         let mut collected = Collected::default();
         let _adding = self.adding();
-        let used = self.used()?;
+        let mut used = self.digests_on(Shelf::Endorsed)?;
+        used.extend(self.digests_on(Shelf::Expired)?);
         let blobs = self.candidates(&self.blobs()?)?;
         for blob in unneeded(&blobs, &used, keep, now) {
             self.step("collect: blob");
@@ -107,19 +108,6 @@ impl Volume {
         }
         self.remove_leftovers(now)?;
         Ok(collected)
-    }
-
-    /// The digests that entries refer to, whether or not their links are right.
-    fn used(&self) -> Result<BTreeSet<Sha512Digest>, CacheError> {
-        let mut used = BTreeSet::new();
-        for shelf in [Shelf::Endorsed, Shelf::Expired] {
-            for namespace in read_directory(&self.path(shelf.directory()))? {
-                for image in read_directory(&namespace)? {
-                    used.extend(named_digests(&image)?);
-                }
-            }
-        }
-        Ok(used)
     }
 
     fn candidates(&self, digests: &[Sha512Digest]) -> Result<Vec<Candidate>, CacheError> {

@@ -26,6 +26,7 @@ pub mod retention;
 mod slots;
 mod state;
 mod step;
+mod usage;
 mod volume;
 mod write;
 
@@ -37,5 +38,6 @@ pub use job::{DownloadRequest, JobKey, JobLimits, JobState, Jobs};
 pub use list_store::StoredList;
 pub use name::{ImageKey, NameError, SafeName, StatePath};
 pub use step::Steps;
+pub use usage::{Usage, Used};
 pub use volume::Volume;
 pub use write::write_atomic;

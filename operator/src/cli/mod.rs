@@ -3,6 +3,7 @@
 //! Exit codes, the same for all commands: 0 done and good; 1 done, and something is not as it should be (a list
 //! refused, an image not ready, a blob damaged); 2 the command line is wrong; 3 it could not be done at all.
 
+mod cache;
 mod crds;
 mod get;
 mod list_input;
@@ -61,6 +62,9 @@ enum Command {
     /// Look at signed image lists
     #[command(subcommand)]
     List(List),
+    /// Look at the images on a volume
+    #[command(subcommand)]
+    Cache(cache::Args),
     /// Print the custom resource definitions
     Crds(crds::Args),
 }
@@ -81,6 +85,7 @@ pub fn run(cli: &Cli) -> ExitCode {
         Command::Get(args) => get::run(args),
         Command::List(List::Show(args)) => list_show::run(args),
         Command::List(List::Lint(args)) => list_lint::run(args),
+        Command::Cache(args) => cache::run(args),
         Command::Crds(args) => crds::run(args),
     };
     ended.unwrap_or_else(|error| {

@@ -1,6 +1,7 @@
 //! The volume and its downloads, against a server that does what servers do.
 
 mod attack;
+mod cut;
 mod download;
 mod hostile_server;
 mod volume;

@@ -1,0 +1,83 @@
+//! What takes how much of a volume.
+
+use std::collections::BTreeSet;
+use std::fs;
+use std::os::unix::fs::MetadataExt;
+use std::path::Path;
+
+use serde::Serialize;
+
+use super::blob::read_directory;
+use super::entry::Shelf;
+use super::error::CacheError;
+use super::volume::Volume;
+
+/// One kind of content of a volume.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Used {
+    /// `endorsed`, `archived` and `unused` (blobs, each counted once), `partial`, `lists`, `state`, `scratch`,
+    /// `quarantine`, and `others`: records, and what the operator did not make.
+    pub what: &'static str,
+    /// Files.
+    pub files: u64,
+    /// Bytes on the disk, reserved ones included.
+    pub bytes: u64,
+}
+
+/// All that is on a volume.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Usage {
+    /// By content, in the order in which [`Used::what`] tells them.
+    pub parts: Vec<Used>,
+    /// Bytes that can still be written.
+    pub available: u64,
+}
+
+impl Volume {
+    /// What takes how much. A file with several names counts once, as a blob where it is one.
+    pub fn usage(&self) -> Result<Usage, CacheError> {
+        let (endorsed, archived) = (self.digests_on(Shelf::Endorsed)?, self.digests_on(Shelf::Expired)?);
+        let mut counted = BTreeSet::new();
+        let mut blobs = ["endorsed", "archived", "unused"].map(|what| Used { what, files: 0, bytes: 0 });
+        for digest in self.blobs()? {
+            let kind = match (endorsed.contains(&digest), archived.contains(&digest)) {
+                (true, _) => 0,
+                (false, true) => 1,
+                (false, false) => 2,
+            };
+            count(&self.blob_path(&digest), &mut blobs[kind], &mut counted);
+        }
+        let mut parts = Vec::from(blobs);
+        for what in ["partial", "lists", "state", "scratch", "quarantine"] {
+            let mut used = Used { what, files: 0, bytes: 0 };
+            count_below(&self.path(what), &mut used, &mut counted)?;
+            parts.push(used);
+        }
+        let mut others = Used { what: "others", files: 0, bytes: 0 };
+        for path in read_directory(self.root())? {
+            count_below(&path, &mut others, &mut counted)?;
+        }
+        parts.push(others);
+        Ok(Usage { parts, available: self.available()? })
+    }
+}
+
+fn count_below(path: &Path, used: &mut Used, counted: &mut BTreeSet<(u64, u64)>) -> Result<(), CacheError> {
+    if path.is_symlink() || !path.is_dir() {
+        count(path, used, counted);
+        return Ok(());
+    }
+    for inside in read_directory(path)? {
+        count_below(&inside, used, counted)?;
+    }
+    Ok(())
+}
+
+/// A file that went away meanwhile counts nothing.
+fn count(path: &Path, used: &mut Used, counted: &mut BTreeSet<(u64, u64)>) {
+    let Ok(about) = fs::symlink_metadata(path) else { return };
+    if counted.insert((about.dev(), about.ino())) {
+        used.files += 1;
+        used.bytes += about.blocks().saturating_mul(512);
+    }
+}

@@ -1,0 +1,209 @@
+//! `cache`: what is on a volume. Reads only, whoever owns the volume.
+
+use std::io::IsTerminal as _;
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use anyhow::bail;
+use clap::{Subcommand, ValueEnum};
+use indicatif::{BinaryBytes, ProgressBar, ProgressStyle};
+use jiff::Timestamp;
+use serde_json::{Value, json};
+
+use super::table::render;
+use super::{NOT_GOOD, print};
+use crate::cache::{BlobCheck, CacheError, Entry, SafeName, Volume};
+use crate::imagelist::{ImageId, Sha512Digest};
+
+/// The commands of `cache`.
+#[derive(Debug, Subcommand)]
+pub(super) enum Args {
+    /// List the versions of images: those in use, and those in the archive
+    Ls(Ls),
+    /// Read images again and compare their sha512; exit code 1 names the damaged ones
+    Verify(Verify),
+    /// Tell what takes how much space
+    Du(Common),
+}
+
+/// What all of them take.
+#[derive(Debug, clap::Args)]
+pub(super) struct Common {
+    /// The volume that holds the images
+    #[arg(long, value_name = "DIR", env = "VMCATCHER_VOLUME")]
+    volume: PathBuf,
+    /// How it is shown
+    #[arg(short, long, value_enum, default_value_t = Output::Table)]
+    output: Output,
+}
+
+/// Arguments of `cache ls`.
+#[derive(Debug, clap::Args)]
+pub(super) struct Ls {
+    #[command(flatten)]
+    common: Common,
+    /// Only images of this namespace
+    #[arg(short, long)]
+    namespace: Option<String>,
+}
+
+/// Arguments of `cache verify`.
+#[derive(Debug, clap::Args)]
+pub(super) struct Verify {
+    #[command(flatten)]
+    common: Common,
+    /// Only images whose sha512 begins so (at least 8 digits)
+    #[arg(value_name = "SHA512")]
+    digests: Vec<String>,
+}
+
+/// How it is shown.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum Output {
+    /// Columns, for people.
+    Table,
+    /// JSON, with exact figures.
+    Json,
+}
+
+/// Runs one of them.
+pub(super) fn run(args: &Args) -> anyhow::Result<ExitCode> {
+    let (text, good) = match args {
+        Args::Ls(args) => (ls(&open(&args.common)?, args)?, true),
+        Args::Verify(args) => verify(&open(&args.common)?, args)?,
+        Args::Du(common) => (du(&open(common)?, common)?, true),
+    };
+    print(&text)?;
+    Ok(if good { ExitCode::SUCCESS } else { ExitCode::from(NOT_GOOD) })
+}
+
+fn open(common: &Common) -> Result<Volume, CacheError> {
+    Volume::read_only(&common.volume)
+}
+
+fn ls(volume: &Volume, args: &Ls) -> anyhow::Result<String> {
+    let namespaces = match &args.namespace {
+        Some(name) => vec![name.parse::<SafeName>()?],
+        None => volume.namespaces()?,
+    };
+    let mut found = Vec::new();
+    for namespace in namespaces {
+        for (identifier, entries) in volume.index(&namespace)? {
+            for entry in entries.endorsed.iter().chain(&entries.expired) {
+                found.push(listed(volume, &namespace, &identifier, entry)?);
+            }
+        }
+    }
+    if args.common.output == Output::Json {
+        return Ok(format!("{}\n", serde_json::to_string_pretty(&found)?));
+    }
+    let columns = ["namespace", "identifier", "version", "state", "size", "format", "sha512", "archived"];
+    let rows = found.iter().map(|one| columns.iter().map(|column| cell(&one[*column], column)).collect()).collect();
+    Ok(render(columns.into_iter(), rows))
+}
+
+/// One version of an image. Size and format are missing where its record is.
+fn listed(volume: &Volume, namespace: &SafeName, identifier: &ImageId, entry: &Entry) -> Result<Value, CacheError> {
+    let blob = volume.blob(&entry.digest)?;
+    Ok(json!({
+        "namespace": namespace,
+        "identifier": identifier,
+        "version": entry.version,
+        "state": if entry.archived_time.is_some() { "archived" } else { "endorsed" },
+        "size": blob.as_ref().map(crate::cache::VerifiedBlob::size),
+        "format": blob.as_ref().map(crate::cache::VerifiedBlob::format),
+        "sha512": entry.digest,
+        "path": entry.path,
+        "archived": entry.archived_time,
+        "lastVerified": blob.map(|blob| blob.last_verified_time()),
+    }))
+}
+
+fn cell(value: &Value, column: &str) -> String {
+    match (value, column) {
+        (Value::Number(bytes), "size" | "bytes") => BinaryBytes(bytes.as_u64().unwrap_or_default()).to_string(),
+        (Value::String(digest), "sha512") => digest.chars().take(12).collect(),
+        (Value::Null, _) => String::new(),
+        (Value::String(text), _) => text.clone(),
+        (other, _) => other.to_string(),
+    }
+}
+
+/// What was found, and whether all of it is as it should be.
+fn verify(volume: &Volume, args: &Verify) -> anyhow::Result<(String, bool)> {
+    let digests = selected(volume, &args.digests)?;
+    let bar = progress(digests.len());
+    let mut found = Vec::new();
+    for digest in digests {
+        bar.set_message(digest.short());
+        found.extend(checked(volume, &digest));
+        bar.inc(1);
+    }
+    bar.finish_and_clear();
+    let bad = found.iter().filter(|one| one["good"] == false).count();
+    let text = if args.common.output == Output::Json {
+        format!("{}\n", serde_json::to_string_pretty(&found)?)
+    } else {
+        let word = |one: &Value| if one["good"] == true { "good" } else { "DAMAGED" }.to_owned();
+        let row = |one: &Value| {
+            vec![word(one), cell(&one["size"], "size"), cell(&one["sha512"], ""), cell(&one["found"], "")]
+        };
+        let table = render(["state", "size", "sha512", "found"].into_iter(), found.iter().map(row).collect());
+        format!("{table}{} images read, {bad} damaged\n", found.len())
+    };
+    Ok((text, bad == 0))
+}
+
+/// One image; nothing where it went away since it was listed.
+fn checked(volume: &Volume, digest: &Sha512Digest) -> Option<Value> {
+    match volume.check_blob(digest, Timestamp::now()) {
+        Ok(Some(BlobCheck::Good(blob))) => Some(json!({"sha512": digest, "good": true, "size": blob.size()})),
+        Ok(Some(BlobCheck::Bad { expected, found, size })) => {
+            Some(json!({"sha512": expected, "good": false, "size": size, "found": format!("sha512 {found}")}))
+        }
+        Ok(None) => None,
+        Err(error) => Some(json!({"sha512": digest, "good": false, "found": error.to_string()})),
+    }
+}
+
+fn selected(volume: &Volume, wanted: &[String]) -> anyhow::Result<Vec<Sha512Digest>> {
+    let all = volume.blobs()?;
+    if wanted.is_empty() {
+        return Ok(all);
+    }
+    let mut found = Vec::new();
+    for beginning in wanted {
+        let beginning = beginning.to_ascii_lowercase();
+        let matching = all.iter().filter(|digest| digest.to_string().starts_with(&beginning));
+        let before = found.len();
+        found.extend(matching.filter(|_| beginning.len() >= 8));
+        if found.len() == before {
+            bail!("expected at least 8 digits of the sha512 of an image on the volume, found {beginning:?}");
+        }
+    }
+    Ok(found)
+}
+
+fn progress(count: usize) -> ProgressBar {
+    let style = ProgressStyle::with_template("{pos}/{len} {wide_bar} {msg}");
+    match style {
+        Ok(style) if std::io::stderr().is_terminal() => ProgressBar::new(count as u64).with_style(style),
+        Ok(_) | Err(_) => ProgressBar::hidden(),
+    }
+}
+
+fn du(volume: &Volume, common: &Common) -> anyhow::Result<String> {
+    let usage = volume.usage()?;
+    if common.output == Output::Json {
+        return Ok(format!("{}\n", serde_json::to_string_pretty(&usage)?));
+    }
+    let row = |what: &str, files: String, bytes: u64| vec![what.to_owned(), files, BinaryBytes(bytes).to_string()];
+    let mut rows: Vec<_> = usage.parts.iter().map(|used| row(used.what, used.files.to_string(), used.bytes)).collect();
+    let files: u64 = usage.parts.iter().map(|used| used.files).sum();
+    rows.push(row("total", files.to_string(), usage.parts.iter().map(|used| used.bytes).sum()));
+    rows.push(row("available", String::new(), usage.available));
+    Ok(render(["what", "files", "size"].into_iter(), rows))
+}
+
+#[cfg(test)]
+mod tests;
