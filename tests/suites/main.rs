@@ -8,6 +8,8 @@
 )]
 
 mod architecture;
+#[path = "../attacks/mod.rs"]
+mod attacks;
 mod cache;
 mod disk_image;
 mod examples;

@@ -9,6 +9,8 @@ mod get;
 mod list_input;
 mod list_lint;
 mod list_show;
+mod list_sign;
+mod list_verify;
 mod progress;
 mod reconcile;
 mod table;
@@ -75,6 +77,10 @@ enum List {
     Show(list_show::Args),
     /// Warn a publisher of what sites trip over
     Lint(list_lint::Args),
+    /// Verify a signed list, and explain every check
+    Verify(list_verify::Args),
+    /// Sign a list
+    Sign(list_sign::Args),
 }
 
 /// Runs a command.
@@ -85,6 +91,8 @@ pub fn run(cli: &Cli) -> ExitCode {
         Command::Get(args) => get::run(args),
         Command::List(List::Show(args)) => list_show::run(args),
         Command::List(List::Lint(args)) => list_lint::run(args),
+        Command::List(List::Verify(args)) => list_verify::run(args),
+        Command::List(List::Sign(args)) => list_sign::run(args),
         Command::Cache(args) => cache::run(args),
         Command::Crds(args) => crds::run(args),
     };

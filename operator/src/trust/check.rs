@@ -40,6 +40,28 @@ pub enum Rule {
 }
 
 impl Rule {
+    /// The rule in one word, for programs.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Message => "Message",
+            Self::Signature => "Signature",
+            Self::Digest => "Digest",
+            Self::Chain => "Chain",
+            Self::Revocation => "Revocation",
+            Self::Namespace => "Namespace",
+            Self::Endorser => "Endorser",
+            Self::Endorsements => "Endorsements",
+            Self::Shape => "Shape",
+            Self::NamedEndorser => "NamedEndorser",
+            Self::Identifier => "Identifier",
+            Self::Created => "Created",
+            Self::Expires => "Expires",
+            Self::Age => "Age",
+            Self::Version => "Version",
+            Self::Replay => "Replay",
+        }
+    }
+
     /// The rule in a few words, as the first column of the table.
     pub const fn title(self) -> &'static str {
         match self {

@@ -20,6 +20,7 @@ mod name;
 mod policy;
 mod refusal;
 mod revocation;
+mod sign;
 mod standing;
 mod tlv;
 mod verify;
@@ -36,5 +37,6 @@ pub use policy::{
     VerifyRequest,
 };
 pub use refusal::{Refusal, RefusalReason};
+pub use sign::{SignError, SigningKey, sign};
 pub use standing::standing;
 pub use verify::verify;

@@ -2,7 +2,7 @@
 
 use jiff::{SignedDuration, Timestamp};
 use openssl::asn1::{Asn1Integer, Asn1Object, Asn1OctetString, Asn1Time};
-use openssl::bn::{BigNum, MsbOption};
+use openssl::bn::{BigNum, BigNumRef, MsbOption};
 use openssl::ec::{EcGroup, EcKey};
 use openssl::hash::MessageDigest;
 use openssl::nid::Nid;
@@ -22,9 +22,10 @@ pub enum Usage {
 }
 
 /// What a certificate is to hold.
-#[derive(Clone)]
 pub struct CertificateSpec {
-    subject: String,
+    subject: X509Name,
+    serial: Option<BigNum>,
+    issuer: Option<X509Name>,
     begin: Timestamp,
     end: Timestamp,
     authority: bool,
@@ -48,7 +49,9 @@ impl CertificateSpec {
     pub fn person(subject: &str, now: Timestamp) -> Self {
         let half = SignedDuration::from_hours(182 * 24);
         Self {
-            subject: subject.to_owned(),
+            subject: subject_name(subject),
+            serial: None,
+            issuer: None,
             begin: now - half,
             end: now + half,
             authority: false,
@@ -64,6 +67,24 @@ impl CertificateSpec {
     /// An RFC 3820 proxy; its issuer is the user.
     pub fn proxy(subject: &str, now: Timestamp) -> Self {
         Self { proxy: true, usages: Vec::new(), ..Self::person(subject, now) }
+    }
+
+    /// Another subject, of any RDNs.
+    #[must_use]
+    pub fn named(self, subject: &X509NameRef) -> Self {
+        Self { subject: subject.to_owned().unwrap(), ..self }
+    }
+
+    /// Another certificate's serial number.
+    #[must_use]
+    pub fn serial(self, serial: &BigNumRef) -> Self {
+        Self { serial: Some(serial.to_owned().unwrap()), ..self }
+    }
+
+    /// Another issuer's name than that of whoever signs it.
+    #[must_use]
+    pub fn issued_by_name(self, issuer: &X509NameRef) -> Self {
+        Self { issuer: Some(issuer.to_owned().unwrap()), ..self }
     }
 
     #[must_use]
@@ -105,12 +126,15 @@ impl CertificateSpec {
     /// Makes it: below an issuer, or signed by itself. The chain of what comes out is empty.
     pub fn build(&self, issuer: Option<(&X509, &PKey<Private>)>) -> Identity {
         let key = self.key.clone().unwrap_or_else(new_key);
-        let name = subject_name(&self.subject);
+        let name = &self.subject;
+        let issuer_name = self.issuer.as_deref().or(issuer.map(|(certificate, _)| certificate.subject_name()));
+        let random = self.serial.is_none().then(random_serial);
+        let number = self.serial.as_ref().or(random.as_ref()).unwrap();
         let mut builder = X509::builder().unwrap();
         builder.set_version(2).unwrap();
-        builder.set_serial_number(&serial()).unwrap();
-        builder.set_subject_name(&name).unwrap();
-        builder.set_issuer_name(issuer.map_or(&name, |(certificate, _)| certificate.subject_name())).unwrap();
+        builder.set_serial_number(&Asn1Integer::from_bn(number).unwrap()).unwrap();
+        builder.set_subject_name(name).unwrap();
+        builder.set_issuer_name(issuer_name.unwrap_or(name)).unwrap();
         builder.set_not_before(&Asn1Time::from_unix(self.begin.as_second()).unwrap()).unwrap();
         builder.set_not_after(&Asn1Time::from_unix(self.end.as_second()).unwrap()).unwrap();
         builder.set_pubkey(&key).unwrap();
@@ -163,10 +187,10 @@ fn new_key() -> PKey<Private> {
     PKey::from_ec_key(EcKey::generate(&group).unwrap()).unwrap()
 }
 
-fn serial() -> Asn1Integer {
+fn random_serial() -> BigNum {
     let mut number = BigNum::new().unwrap();
     number.rand(127, MsbOption::ONE, false).unwrap();
-    Asn1Integer::from_bn(&number).unwrap()
+    number
 }
 
 /// A name out of its one-line form; no escapes.

@@ -1,5 +1,7 @@
 //! Who signed, and may the list replace the last: real lists, every form, every defect.
 
+mod acceptance;
+mod command;
 mod defects;
 mod forms;
 mod names;
@@ -17,17 +19,17 @@ use vmcatcher_operator::trust::{
     Refusal, TrustLevel, VerifiedList, VerifyRequest, verify,
 };
 
-const IDENTIFIER: &str = "63175437-7d59-4851-b333-c96cb6545a86";
+pub(crate) const IDENTIFIER: &str = "63175437-7d59-4851-b333-c96cb6545a86";
 
 /// One infrastructure for all tests of this module; making keys takes a moment.
-static PKI: LazyLock<Pki> = LazyLock::new(|| Pki::at(now()));
+pub(crate) static PKI: LazyLock<Pki> = LazyLock::new(|| Pki::at(now()));
 
-fn now() -> Timestamp {
+pub(crate) fn now() -> Timestamp {
     "2026-06-01T12:00:00Z".parse().unwrap()
 }
 
 /// The root as anchor, and both CRLs.
-fn anchors() -> Anchors {
+pub(crate) fn anchors() -> Anchors {
     let mut builder = Anchors::builder();
     builder.add_certificates(&PKI.root.certificate.to_pem().unwrap()).unwrap();
     builder.add_crls(&PKI.root_crl()).unwrap();
@@ -36,11 +38,11 @@ fn anchors() -> Anchors {
 }
 
 /// A list that this endorser may sign.
-fn list_of(identity: &Identity) -> Vec<u8> {
+pub(crate) fn list_of(identity: &Identity) -> Vec<u8> {
     ListBuilder::new(IDENTIFIER, now()).endorser(identity).images(2).json()
 }
 
-fn credential(identity: &Identity) -> Credential {
+pub(crate) fn credential(identity: &Identity) -> Credential {
     Credential {
         name: "only".to_owned(),
         trust: TrustLevel::Trusted,
@@ -53,7 +55,7 @@ fn credential(identity: &Identity) -> Credential {
 }
 
 /// An endorser that is one certificate.
-fn endorser(name: &str, identity: &Identity) -> EndorserRule {
+pub(crate) fn endorser(name: &str, identity: &Identity) -> EndorserRule {
     EndorserRule {
         name: name.to_owned(),
         trust: TrustLevel::Trusted,
@@ -63,7 +65,7 @@ fn endorser(name: &str, identity: &Identity) -> EndorserRule {
     }
 }
 
-fn request<'a>(anchors: &'a Anchors, endorsers: &'a [EndorserRule], required: usize) -> VerifyRequest<'a> {
+pub(crate) fn request<'a>(anchors: &'a Anchors, endorsers: &'a [EndorserRule], required: usize) -> VerifyRequest<'a> {
     VerifyRequest {
         anchors,
         policy: EndorserPolicy::Enforce { endorsers, required: required.try_into().unwrap() },
@@ -73,17 +75,17 @@ fn request<'a>(anchors: &'a Anchors, endorsers: &'a [EndorserRule], required: us
     }
 }
 
-fn ask_nothing() -> AcceptRequest<'static> {
+pub(crate) fn ask_nothing() -> AcceptRequest<'static> {
     AcceptRequest { identifier: None, last: None, max_list_age: None, accept_list: None, now: now() }
 }
 
 /// Verifies a message for the endorsers, with everything in its place.
-fn verdict(message: &[u8], endorsers: &[EndorserRule]) -> Result<VerifiedList, Refusal> {
+pub(crate) fn verdict(message: &[u8], endorsers: &[EndorserRule]) -> Result<VerifiedList, Refusal> {
     verify(message, &request(&anchors(), endorsers, 1)).outcome
 }
 
 /// The reason, the common name of the one to blame, and its depth.
-fn told(refusal: &Refusal) -> (String, String, Option<u32>) {
+pub(crate) fn told(refusal: &Refusal) -> (String, String, Option<u32>) {
     let subject = refusal.subject.as_deref().unwrap_or_default();
     let name = subject.rsplit_once("CN=").map_or(subject, |(_, name)| name);
     (refusal.reason.as_str().to_owned(), name.to_owned(), refusal.depth)

@@ -1,0 +1,257 @@
+//! `list verify`: every check of a signed list, one row each: what was checked, what was found, where the rule is from.
+
+use std::num::NonZeroUsize;
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+use std::time::Duration;
+
+use anyhow::Context;
+use clap::ValueEnum;
+use comfy_table::{Table, presets};
+use jiff::Timestamp;
+use serde_json::json;
+
+use super::list_input::{self, printable};
+use crate::anchors::{self, AnchorProblem};
+use crate::fetch::{Client, ClientSettings, LIST_LIMIT, ListAnswer, Source};
+use crate::imagelist::SourceUrl;
+use crate::trust::{
+    AcceptRequest, AcceptedList, Anchors, Check, CheckResult, Credential, CredentialKind, CrlPolicy, DigestPolicy,
+    DistinguishedName, EndorserPolicy, EndorserRule, Purpose, Refusal, TrustLevel, VerifyRequest, accept, verify,
+};
+
+/// Verifies a signed list and explains every check. Exits with 1 when the list is refused.
+#[derive(Debug, clap::Args)]
+pub(crate) struct Args {
+    /// The signed list: a file, - for standard input, or an http(s) URL.
+    #[arg(value_name = "FILE|URL")]
+    list: String,
+    /// Trust anchors and CRLs: a directory in IGTF layout, or a bundle of certificates.
+    #[arg(long, value_name = "DIR", default_value = "/etc/grid-security/certificates")]
+    trust: PathBuf,
+    /// What is asked of the CRLs of the CAs on the signer's path.
+    #[arg(long, value_enum, default_value_t = Crls::Require)]
+    crls: Crls,
+    /// Also take signatures over a weak digest: for old archives.
+    #[arg(long, value_enum, value_name = "DIGEST")]
+    allow_digest: Vec<WeakDigest>,
+    /// Who must have signed: the certificate's subject, as /DC=org/…/CN=Name or CN=Name,…,DC=org. May be given again:
+    /// any one of them.
+    #[arg(long, value_name = "SUBJECT")]
+    endorser: Vec<DistinguishedName>,
+    /// What the signer's certificate must be made for.
+    #[arg(long, value_enum, default_value_t = CertificatePurpose::SmimeSign, requires = "endorser")]
+    purpose: CertificatePurpose,
+    /// Judge the list at this time instead of now, such as 2026-11-22T01:34:05Z.
+    #[arg(long, value_name = "TIME")]
+    at: Option<Timestamp>,
+    /// How the checks are shown.
+    #[arg(short, long, value_enum, default_value_t = Output::Table)]
+    output: Output,
+}
+
+/// What is asked of CRLs; spelled as in an Endorser's `crlPolicy`.
+#[derive(Debug, Clone, Copy, ValueEnum)]
+#[value(rename_all = "PascalCase")]
+enum Crls {
+    /// Every CA must have a good one.
+    Require,
+    /// None is fine, a bad or old one is not.
+    IfPresent,
+    /// Not looked at.
+    Ignore,
+}
+
+/// Digests that are too weak to be taken without asking.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum WeakDigest {
+    Sha1,
+    Md5,
+}
+
+/// What a certificate must be made for; spelled as in an Endorser's `purpose`.
+#[derive(Debug, Clone, Copy, ValueEnum)]
+enum CertificatePurpose {
+    /// emailProtection, where there is an extended key usage.
+    #[value(name = "SMIMESign")]
+    SmimeSign,
+    /// Anything: host certificates too.
+    #[value(name = "Any")]
+    Any,
+}
+
+/// How the checks are shown.
+#[derive(Debug, Clone, Copy, ValueEnum)]
+enum Output {
+    /// For people.
+    Table,
+    /// One object.
+    Json,
+}
+
+/// Runs the command.
+pub(crate) fn run(args: &Args) -> anyhow::Result<ExitCode> {
+    let message = read(&args.list)?;
+    let (anchors, problems) = anchors::load(&args.trust);
+    let at = args.at.unwrap_or_else(Timestamp::now);
+    let (checks, outcome) = judge(args, &message, &anchors, at);
+    let shown = match args.output {
+        Output::Table => table(&checks, &outcome, &problems),
+        Output::Json => format!("{:#}\n", document(args, at, &checks, &outcome, &problems)),
+    };
+    list_input::print(shown.as_bytes())?;
+    Ok(if outcome.is_ok() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+}
+
+/// The bytes of a file, of standard input, or from the network.
+fn read(list: &str) -> anyhow::Result<Vec<u8>> {
+    if !list.starts_with("http://") && !list.starts_with("https://") {
+        return Ok(list_input::read(Path::new(list))?.bytes);
+    }
+    let source = Source::public(list.parse::<SourceUrl>()?);
+    let client = Client::new(&ClientSettings::default())?;
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    let fetched = runtime.block_on(client.fetch_list(&source, None, Duration::from_mins(1), LIST_LIMIT));
+    match fetched.with_context(|| format!("cannot fetch {}", source.url))? {
+        ListAnswer::Body { bytes, .. } => Ok(bytes),
+        ListAnswer::NotModified { .. } => anyhow::bail!("{}: expected the list, found `not modified`", source.url),
+    }
+}
+
+/// All checks in their order, and what comes of them.
+fn judge(args: &Args, message: &[u8], anchors: &Anchors, at: Timestamp) -> (Vec<Check>, Result<AcceptedList, Refusal>) {
+    let endorsers: Vec<EndorserRule> = args.endorser.iter().map(|subject| endorser(args, subject)).collect();
+    let policy = if endorsers.is_empty() {
+        EndorserPolicy::NotAsked { crl_policy: args.crls.policy() }
+    } else {
+        EndorserPolicy::Enforce { endorsers: &endorsers, required: NonZeroUsize::MIN }
+    };
+    let allowed = |digest| args.allow_digest.contains(&digest);
+    let digests = DigestPolicy { allow_sha1: allowed(WeakDigest::Sha1), allow_md5: allowed(WeakDigest::Md5) };
+    let verification = verify(message, &VerifyRequest { anchors, policy, revoked: &[], digests, at });
+    let mut checks = verification.checks;
+    let outcome = verification.outcome.and_then(|list| {
+        let request = AcceptRequest { identifier: None, last: None, max_list_age: None, accept_list: None, now: at };
+        let acceptance = accept(list, &request);
+        checks.extend(acceptance.checks);
+        acceptance.outcome
+    });
+    (checks, outcome)
+}
+
+fn endorser(args: &Args, subject: &DistinguishedName) -> EndorserRule {
+    let purpose = match args.purpose {
+        CertificatePurpose::SmimeSign => Purpose::SmimeSign,
+        CertificatePurpose::Any => Purpose::Any,
+    };
+    let kind = CredentialKind::X509 { subject: subject.clone(), issuer: None, purpose };
+    EndorserRule {
+        name: "--endorser".to_owned(),
+        trust: TrustLevel::Trusted,
+        crl_policy: args.crls.policy(),
+        anchors: None,
+        credentials: vec![Credential { name: subject.to_string(), trust: TrustLevel::Trusted, kind }],
+    }
+}
+
+impl Crls {
+    fn policy(self) -> CrlPolicy {
+        match self {
+            Self::Require => CrlPolicy::Require,
+            Self::IfPresent => CrlPolicy::IfPresent,
+            Self::Ignore => CrlPolicy::Ignore,
+        }
+    }
+}
+
+fn table(checks: &[Check], outcome: &Result<AcceptedList, Refusal>, problems: &[AnchorProblem]) -> String {
+    let mut table = Table::new();
+    table.load_style(presets::NOTHING).set_header(["", "CHECK", "RULE", "FOUND"]);
+    for check in checks {
+        table.add_row([mark(check.result), check.rule.title(), check.rule.source(), &printable(&found(check))]);
+    }
+    let mut lines: Vec<String> = table.lines().map(|line| line.trim_end().to_owned()).collect();
+    lines.extend(problems.iter().map(|problem| format!("! trust anchors: {}", printable(&problem.to_string()))));
+    lines.push(String::new());
+    lines.push(match outcome {
+        Ok(list) => {
+            let read = list.list();
+            format!(
+                "Good: {} version {}, {} images",
+                read.identifier,
+                printable(read.version.as_str()),
+                read.images.len()
+            )
+        }
+        Err(refusal) => format!("Refused: {}", refusal.reason),
+    });
+    lines.join("\n") + "\n"
+}
+
+fn found(check: &Check) -> String {
+    match check.result {
+        CheckResult::Passed | CheckResult::Failed => check.found.clone(),
+        CheckResult::NotAsked => format!("not asked ({})", check.found),
+    }
+}
+
+fn mark(result: CheckResult) -> &'static str {
+    match result {
+        CheckResult::Passed => "✓",
+        CheckResult::Failed => "✗",
+        CheckResult::NotAsked => "–",
+    }
+}
+
+fn document(
+    args: &Args,
+    at: Timestamp,
+    checks: &[Check],
+    outcome: &Result<AcceptedList, Refusal>,
+    problems: &[AnchorProblem],
+) -> serde_json::Value {
+    let result = |result| match result {
+        CheckResult::Passed => "Passed",
+        CheckResult::Failed => "Failed",
+        CheckResult::NotAsked => "NotAsked",
+    };
+    let check = |check: &Check| {
+        json!({
+            "rule": check.rule.as_str(),
+            "title": check.rule.title(),
+            "result": result(check.result),
+            "found": check.found,
+            "source": check.rule.source(),
+        })
+    };
+    let mut document = json!({
+        "source": args.list,
+        "at": at,
+        "good": outcome.is_ok(),
+        "checks": checks.iter().map(check).collect::<Vec<_>>(),
+        "anchorProblems": problems.iter().map(ToString::to_string).collect::<Vec<_>>(),
+    });
+    match outcome {
+        Ok(list) => document["list"] = list_document(list),
+        Err(Refusal { reason, message, subject, depth, .. }) => {
+            document["refusal"] =
+                json!({"reason": reason.as_str(), "message": message, "subject": subject, "depth": depth});
+        }
+    }
+    document
+}
+
+fn list_document(list: &AcceptedList) -> serde_json::Value {
+    let read = list.list();
+    json!({
+        "identifier": read.identifier,
+        "version": read.version,
+        "created": read.created,
+        "expires": read.expires,
+        "images": read.images.len(),
+        "refused": read.refused.len(),
+        "messageDigest": list.message_digest(),
+        "payloadDigest": list.payload_digest(),
+        "signers": list.signers(),
+    })
+}

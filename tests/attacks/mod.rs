@@ -1,0 +1,12 @@
+//! Attacks, one module each: what somebody does, and that nothing comes of it.
+
+mod ambiguous_name;
+mod another_ones_credential;
+mod forged_crl;
+mod look_alike_certificate;
+mod old_list_again;
+mod revoked_intermediate;
+mod revoked_signer_stays;
+mod stripped_signature;
+mod text_outside_the_signature;
+mod weak_digest;

@@ -1,0 +1,142 @@
+//! `list verify` and `list sign`, as a person runs them.
+
+use std::path::Path;
+use std::process::{Command, Output};
+
+use harness::image_server::{ImageServer, Resource};
+use harness::list::ListBuilder;
+use harness::pki::Pki;
+use harness::signer::{Form, sign};
+use serde_json::Value;
+
+fn run(arguments: &[&str]) -> (Option<i32>, String, String) {
+    let Output { status, stdout, stderr } =
+        Command::new(env!("CARGO_BIN_EXE_operator")).arg("list").args(arguments).output().unwrap();
+    (status.code(), String::from_utf8(stdout).unwrap(), String::from_utf8(stderr).unwrap())
+}
+
+struct Scene {
+    folder: tempfile::TempDir,
+    pki: Pki,
+}
+
+impl Scene {
+    fn new() -> Self {
+        let (folder, pki) = (tempfile::tempdir().unwrap(), Pki::new());
+        pki.write_trust_dir(&folder.path().join("trust"));
+        Self { folder, pki }
+    }
+
+    fn text(&self) -> Vec<u8> {
+        ListBuilder::new("a-list", self.pki.now).endorser(&self.pki.endorser).images(3).json()
+    }
+
+    fn path(&self, name: &str) -> String {
+        self.folder.path().join(name).to_str().unwrap().to_owned()
+    }
+
+    fn write(&self, name: &str, bytes: &[u8]) -> String {
+        std::fs::write(self.folder.path().join(name), bytes).unwrap();
+        self.path(name)
+    }
+
+    fn verify(&self, list: &str, more: &[&str]) -> (Option<i32>, String, String) {
+        run(&[&["verify", list, "--trust", &self.path("trust")], more].concat())
+    }
+}
+
+#[test]
+fn every_check_is_a_row_and_the_exit_code_tells_the_verdict() {
+    let scene = Scene::new();
+    let list = scene.write("list", &sign(&scene.text(), &scene.pki.endorser, Form::Detached));
+    let (code, shown, _) = scene.verify(&list, &[]);
+    assert_eq!(code, Some(0), "{shown}");
+    assert!(shown.contains("not asked (signed by /DC=org/DC=example/O=People/CN=Erin Endorser)"), "{shown}");
+    assert_eq!(shown.lines().filter(|line| line.trim_start().starts_with('✓')).count(), 9, "{shown}");
+    assert!(shown.ends_with("Good: a-list version 1.0, 3 images\n"), "{shown}");
+    let (code, shown, _) = scene.verify(&list, &["--endorser", "CN=Erin Endorser,O=People,DC=example,DC=org"]);
+    assert_eq!(code, Some(0), "{shown}");
+    let (code, shown, _) = scene.verify(&list, &["--endorser", "/DC=org/CN=Somebody"]);
+    assert_eq!((code, shown.lines().last()), (Some(1), Some("Refused: EndorserNotTrusted")), "{shown}");
+    let (code, shown, _) = scene.verify(&list, &["--at", "2001-01-01T00:00:00Z"]);
+    assert_eq!((code, shown.lines().last()), (Some(1), Some("Refused: CertificateNotYetValid")), "{shown}");
+    let (code, _, told) = scene.verify(&scene.path("missing"), &[]);
+    assert_eq!(code, Some(3), "{told}");
+    let (code, _, told) = scene.verify(&list, &["--endorser", "nobody"]);
+    assert_eq!(code, Some(2), "{told}");
+}
+
+#[test]
+fn the_machine_form_holds_the_same() {
+    let scene = Scene::new();
+    scene.write("trust/bad.0", b"garbage");
+    let list = scene.write("list", &sign(&scene.text(), &scene.pki.revoked, Form::Opaque));
+    let (code, shown, _) = scene.verify(&list, &["-o", "json"]);
+    let document: Value = serde_json::from_str(&shown).unwrap();
+    assert_eq!(code, Some(1));
+    assert_eq!(document["good"], false);
+    assert_eq!(document["refusal"]["reason"], "CertificateRevoked");
+    assert_eq!(document["refusal"]["subject"], scene.pki.revoked.subject());
+    assert_eq!(document["refusal"]["depth"], 0);
+    let checks = document["checks"].as_array().unwrap();
+    let row = |check: &Value| format!("{} {}", check["rule"].as_str().unwrap(), check["result"].as_str().unwrap());
+    let rows: Vec<String> = checks.iter().map(row).collect();
+    assert_eq!(rows, ["Message Passed", "Signature Passed", "Digest Passed", "Chain Passed", "Revocation Failed"]);
+    assert!(document["anchorProblems"][0].as_str().unwrap().contains("bad.0"));
+    let list = scene.write("list", &sign(&scene.text(), &scene.pki.endorser, Form::Opaque));
+    let document: Value = serde_json::from_str(&scene.verify(&list, &["-o", "json"]).1).unwrap();
+    assert_eq!(document["list"]["images"], 3);
+    assert_eq!(document["list"]["signers"][0]["subject"], scene.pki.endorser.subject());
+}
+
+#[test]
+fn a_list_is_verified_where_it_is_published() {
+    let scene = Scene::new();
+    let server = ImageServer::start();
+    server.put("/image.list", Resource::bytes(sign(&scene.text(), &scene.pki.endorser, Form::Detached)));
+    let (code, shown, told) = scene.verify(&server.url("/image.list"), &[]);
+    assert_eq!(code, Some(0), "{shown}{told}");
+    let (code, shown, told) = scene.verify(&server.url("/missing"), &[]);
+    assert_eq!(code, Some(3), "{shown}{told}");
+}
+
+#[test]
+fn what_list_sign_signs_is_verified_by_us_and_by_openssl() {
+    let scene = Scene::new();
+    let (certificate, key) = scene.pki.endorser.pem();
+    let (certificate, key) = (scene.write("cert", &certificate), scene.write("key", &key));
+    let chain = scene.write("chain", &scene.pki.intermediate.certificate.to_pem().unwrap());
+    let (text, out) = (scene.write("text", &scene.text()), scene.path("out"));
+    let arguments = ["sign", &text, "--cert", &certificate, "--key", &key, "--chain", &chain, "-o", &out];
+    let (code, _, told) = run(&arguments);
+    assert_eq!(code, Some(0), "{told}");
+    let (code, shown, _) = scene.verify(&out, &[]);
+    assert_eq!(code, Some(0), "{shown}");
+    let root = scene.write("root", &scene.pki.root.certificate.to_pem().unwrap());
+    let verified = Command::new("openssl").args(["cms", "-verify", "-in", &out, "-CAfile", &root]).output().unwrap();
+    assert!(verified.status.success(), "{}", String::from_utf8_lossy(&verified.stderr));
+    assert_eq!(String::from_utf8(verified.stdout).unwrap().replace('\r', "").into_bytes(), scene.text());
+}
+
+#[test]
+fn list_sign_refuses_what_sites_would() {
+    let scene = Scene::new();
+    let (certificate, key) = scene.pki.second.pem();
+    let (certificate, key) = (scene.write("cert", &certificate), scene.write("key", &key));
+    let other = scene.write("other", &scene.pki.endorser.pem().1);
+    let text = scene.write("text", &scene.text());
+    let broken = scene.write("broken", b"{}");
+    let signed = scene.write("signed", &sign(&scene.text(), &scene.pki.endorser, Form::Detached));
+    let cases = [
+        (&text, &key, "hv:endorser"),
+        (&text, &other, "found another one"),
+        (&text, &certificate, "a private key"),
+        (&broken, &key, "hv:imagelist"),
+        (&signed, &key, "signed already"),
+    ];
+    for (list, key, expected) in cases {
+        let (code, _, told) = run(&["sign", list, "--cert", &certificate, "--key", key]);
+        assert!(code == Some(3) && told.contains(expected), "{expected}: {told}");
+    }
+    assert!(Path::new(&text).exists());
+}
