@@ -16,5 +16,6 @@ mod examples;
 mod fetch;
 mod imagelist;
 mod kill;
+mod list_commands;
 mod opennebula;
 mod trust;
