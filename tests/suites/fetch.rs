@@ -255,3 +255,17 @@ async fn files_are_read_where_they_are_allowed_and_within_the_limit() {
         expect_failure(standalone.fetch_list(&at(bad), None, TIMEOUT, LIST_LIMIT).await, "URLInvalid");
     }
 }
+
+/// A process of its own, since the environment is a process'.
+#[test]
+fn proxies_are_those_of_the_environment() {
+    let proxy = ImageServer::start();
+    let image = Resource::bytes("an image");
+    proxy.put("http://images.example.invalid/a.img", image.clone());
+    let volume = tempfile::tempdir().unwrap();
+    let mut download = std::process::Command::new(env!("CARGO_BIN_EXE_download"));
+    download.arg(volume.path()).arg("http://images.example.invalid/a.img").arg(image.sha512()).arg("8");
+    let output = download.env("http_proxy", format!("http://{}", proxy.address())).output().unwrap();
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    assert_eq!(proxy.all_requests().len(), 1);
+}

@@ -163,14 +163,15 @@ impl Volume {
         let digest = seen.digests.sha512;
         let path = self.blob_path(&digest);
         self.prepare(&path)?;
+        // Before the lock: it takes as long as the disk needs for all bytes.
+        self.step("blob: sync");
+        let file = File::open(from).map_err(CacheError::io("open", from))?;
+        file.sync_all().map_err(CacheError::io("sync", from))?;
         let _adding = self.adding();
         if let Some(there) = self.blob(&digest)? {
             return Ok(there);
         }
         let record = seen.record(now);
-        self.step("blob: sync");
-        let file = File::open(from).map_err(CacheError::io("open", from))?;
-        file.sync_all().map_err(CacheError::io("sync", from))?;
         self.step("blob: record");
         record::write(self, &record_path(&path), &record)?;
         self.step("blob: mode");

@@ -360,6 +360,7 @@ fn may_pass_soon(error: &FetchError) -> bool {
         FetchError::Timeout { .. } | FetchError::Connection { .. } => true,
         FetchError::Status { status, .. } => *status >= 500 || [408, 425, 429].contains(status),
         FetchError::AuthenticationFailed { .. }
+        | FetchError::CredentialsUnusable { .. }
         | FetchError::UrlInvalid { .. }
         | FetchError::Tls { .. }
         | FetchError::TlsSettings { .. }

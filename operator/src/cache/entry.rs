@@ -161,6 +161,22 @@ impl Volume {
         Ok(found)
     }
 
+    /// The records of entries that have no link (any more).
+    pub(super) fn orphaned_records(&self) -> Result<Vec<PathBuf>, CacheError> {
+        let mut found = Vec::new();
+        for kind in [Shelf::Endorsed, Shelf::Expired] {
+            for namespace in read_directory(&self.path(kind.directory()))? {
+                for image in read_directory(&namespace)? {
+                    let records = read_directory(&image)?.into_iter();
+                    found.extend(records.filter(|path| path.extension().is_some_and(|name| name == "json")));
+                }
+            }
+        }
+        let is_ours = |path: &PathBuf| matches!(record::read::<EntryRecord>(path), Ok(Some(_)));
+        found.retain(|path| fs::symlink_metadata(path.with_extension("")).is_err() && is_ours(path));
+        Ok(found)
+    }
+
     fn shelf_of(&self, kind: Shelf, key: &ImageKey) -> PathBuf {
         self.path(kind.directory()).join(key.namespace.as_str()).join(key.identifier.as_str())
     }

@@ -90,6 +90,7 @@ impl Volume {
         self.writable(self.root())?;
         let mut collected = Collected::default();
         let _adding = self.adding();
+        self.remove_orphans(now)?;
         let mut used = self.digests_on(Shelf::Endorsed)?;
         used.extend(self.digests_on(Shelf::Expired)?);
         let blobs = self.candidates(&self.blobs()?)?;
@@ -128,6 +129,18 @@ impl Volume {
             }
         }
         Ok(found)
+    }
+
+    /// Records of entries whose link went while a run was cut off.
+    fn remove_orphans(&self, now: Timestamp) -> Result<(), CacheError> {
+        for record in self.orphaned_records()? {
+            let about = fs::symlink_metadata(&record).map_err(CacheError::io("look at", &record))?;
+            if now.duration_since(changed(&about)) > LEFT_BEHIND {
+                self.step("collect: record");
+                remove(&record)?;
+            }
+        }
+        Ok(())
     }
 
     /// Temporary files by their names, in the directories that the operator writes to.

@@ -18,6 +18,12 @@ pub enum FetchError {
         /// Whether credentials went out with the request.
         sent: bool,
     },
+    /// Credentials that no request can carry. Nothing was sent.
+    #[error("{url}: its credentials cannot be sent: expected a bearer token of visible characters, found others")]
+    CredentialsUnusable {
+        /// What was asked for.
+        url: SourceUrl,
+    },
     /// An address that is not fetched from: a refused range, a scheme that is not allowed here, a bad redirect.
     #[error("{url}: {message}")]
     UrlInvalid {
@@ -108,7 +114,7 @@ impl FetchError {
     /// The reason of the condition `FetchFailed`.
     pub fn reason(&self) -> &'static str {
         match self {
-            Self::AuthenticationFailed { .. } => "AuthenticationFailed",
+            Self::AuthenticationFailed { .. } | Self::CredentialsUnusable { .. } => "AuthenticationFailed",
             Self::UrlInvalid { .. } | Self::File { .. } => "URLInvalid",
             Self::Tls { .. } | Self::TlsSettings { .. } => "TLSError",
             Self::Timeout { .. } => "Timeout",
@@ -121,6 +127,7 @@ impl FetchError {
     pub fn class(&self) -> Class {
         match self {
             Self::AuthenticationFailed { .. }
+            | Self::CredentialsUnusable { .. }
             | Self::UrlInvalid { .. }
             | Self::TlsSettings { .. }
             | Self::TooLarge { .. } => Class::Stalled,

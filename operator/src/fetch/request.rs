@@ -66,9 +66,8 @@ impl Client {
 }
 
 fn bearer(url: &SourceUrl, token: &str) -> Result<HeaderValue, FetchError> {
-    let mut value = HeaderValue::from_str(&format!("Bearer {token}")).map_err(|_| {
-        FetchError::AuthenticationFailed { url: url.clone(), status: StatusCode::UNAUTHORIZED.as_u16(), sent: false }
-    })?;
+    let value = HeaderValue::from_str(&format!("Bearer {token}"));
+    let mut value = value.map_err(|_| FetchError::CredentialsUnusable { url: url.clone() })?;
     value.set_sensitive(true);
     Ok(value)
 }

@@ -288,3 +288,29 @@ fn no_volume_says_what_to_do() {
     Volume::open(&directory.path().join("new")).unwrap();
     assert!(Volume::read_only(directory.path()).is_err(), "a directory is not a volume");
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_a_cut_off_run_left_behind_goes_with_a_collection() {
+    let (site, blobs) = stocked(&[1]).await;
+    let (key, root) = (image("a"), site.volume.root().to_owned());
+    let entry = publish(&site, &key, "1", &blobs[0]);
+    let record = entry.path.with_file_name(format!("{}.json", entry.path.file_name().unwrap().display()));
+    let partial = root.join(format!("partial/{}-0123456789abcdef", blobs[0].digest()));
+    let left = [
+        root.join("state/.vmcatcher-abcdef.tmp"),
+        root.join("endorsed/site/a/.vmcatcher-1-0123.raw.tmp"),
+        partial.with_extension("json"),
+        partial,
+    ];
+    for path in &left {
+        fs::write(path, "half").unwrap();
+    }
+    fs::remove_file(&entry.path).unwrap();
+    let now = Timestamp::now();
+    assert_eq!(site.volume.collect_garbage(&Keep::default(), now).unwrap().blobs, [], "all of it is too new");
+    assert!(left.iter().chain([&record]).all(|path| path.exists()));
+    let later = now + SignedDuration::from_hours(24 * 8);
+    let collected = site.volume.collect_garbage(&Keep::default(), later).unwrap();
+    assert_eq!((collected.blobs.len(), collected.partials.len()), (1, 1));
+    assert!(!left.iter().chain([&record]).any(|path| path.exists()));
+}
