@@ -6,7 +6,10 @@ use super::template::parse_template;
 use super::world::{Dialect, Due, File, Image, Refusal, State, User, World};
 
 /// Attributes that become fields of the image and leave the template.
-const FIELDS: [&str; 9] = ["NAME", "PATH", "SOURCE", "TYPE", "SIZE", "FORMAT", "PERSISTENT", "FS", "DISK_TYPE"];
+const FIELDS: [&str; 6] = ["NAME", "PATH", "SOURCE", "TYPE", "SIZE", "PERSISTENT"];
+
+/// Those that do since 6.0.
+const NEW_FIELDS: [&str; 3] = ["FORMAT", "FS", "DRIVER"];
 
 /// What a name may not have.
 const FORBIDDEN: &[char] = &['&', '|', ':', '\\', '"', ';', '/', '\'', '#', '{', '}', '$', '<', '>'];
@@ -39,7 +42,7 @@ impl World {
             }));
         }
         let file = if field("SOURCE").is_empty() {
-            self.stat(field("PATH"), field("SIZE"))?
+            self.stat(field("PATH"), field("SIZE"), field("FORMAT"))?
         } else {
             let size_mb = field("SIZE").parse().unwrap_or(1);
             File { size_mb, format: field("FORMAT").to_owned(), ..File::default() }
@@ -48,7 +51,10 @@ impl World {
             return Err(Refusal::new(2048, "Not enough space in datastore"));
         }
         self.may_create(user, field("SOURCE"), chosen.id)?;
-        let name = field("NAME").trim();
+        if let Some(text) = self.contradiction(field("PATH"), field("SOURCE"), field("FORMAT")) {
+            return Err(refused(text));
+        }
+        let name = self.trimmed(field("NAME"));
         if let Some(text) = invalid_name(name, self.dialect) {
             return Err(refused(&text));
         }
@@ -72,12 +78,31 @@ impl World {
         Ok(self.insert(user, &template, (chosen.id, kind), &file))
     }
 
+    /// Blanks around a name are cut off; those before it since 6.0.
+    fn trimmed<'a>(&self, name: &'a str) -> &'a str {
+        match self.dialect {
+            Dialect::V5_12 => name.trim_end(),
+            Dialect::V7_4 => name.trim(),
+        }
+    }
+
+    fn contradiction(&self, path: &str, source: &str, format: &str) -> Option<&'static str> {
+        match (self.dialect, path.is_empty(), source.is_empty()) {
+            (_, _, true) => None,
+            (Dialect::V5_12, false, false) => Some("Template malformed, PATH and SOURCE are mutually exclusive."),
+            (Dialect::V7_4, false, false) => Some("PATH and SOURCE cannot be both set."),
+            (Dialect::V7_4, true, false) if format.is_empty() => Some("SOURCE needs FORMAT to be set."),
+            (_, true, false) => None,
+        }
+    }
+
     /// The size and format of what is to be copied, as the driver finds them before anything is registered.
-    fn stat(&self, path: &str, size: &str) -> Result<File, Refusal> {
+    fn stat(&self, path: &str, size: &str, format: &str) -> Result<File, Refusal> {
         let unreadable = |text: String| Refusal::new(8192, format!("Cannot parse image SIZE: {text}"));
         if path.is_empty() {
             let size_mb = size.parse().map_err(|_| unreadable("Wrong number or missing SIZE attribute.".to_owned()))?;
-            return Ok(File { size_mb, format: "raw".to_owned(), ..File::default() });
+            let format = if format.is_empty() { "raw" } else { format }.to_owned();
+            return Ok(File { size_mb, format, ..File::default() });
         }
         let below =
             || self.datastores.values().flat_map(|datastore| &datastore.safe_dirs).any(|dir| path.starts_with(dir));
@@ -89,6 +114,9 @@ impl World {
             (Dialect::V5_12, false) => unreadable("File not found".to_owned()),
             (Dialect::V5_12, true) => unreadable("Failed to get image head".to_owned()),
         })?;
+        if let Some(text) = file.unreadable {
+            return Err(unreadable(text));
+        }
         if file.size_mb == 0 {
             return Err(unreadable("Runtime error during size estimation".to_owned()));
         }
@@ -121,7 +149,7 @@ impl World {
         let (id, (datastore, kind)) = (self.next_image, place);
         self.next_image += 1;
         let kept = |name: &str| {
-            let dropped = self.dialect == Dialect::V7_4 && name == "DRIVER";
+            let dropped = self.dialect == Dialect::V7_4 && NEW_FIELDS.contains(&name);
             !FIELDS.contains(&name) && !dropped
         };
         let mut attributes: BTreeMap<_, _> =
@@ -136,7 +164,7 @@ impl World {
         let base = if user.is_admin() { 0o777 } else { 0o666 };
         let image = Image {
             id,
-            name: field("NAME").trim().to_owned(),
+            name: self.trimmed(&field("NAME")).to_owned(),
             uid: user.id,
             gid: user.gid,
             permissions: base & !umask,
@@ -194,7 +222,7 @@ fn on_disk(path: &str) -> Option<File> {
     let hash = openssl::hash::hash(openssl::hash::MessageDigest::sha1(), &bytes).ok()?;
     let size_mb = u64::try_from(bytes.len()).ok()?.div_ceil(1 << 20);
     let format = if bytes.starts_with(b"QFI\xfb") { "qcow2" } else { "raw" };
-    Some(File { size_mb, format: format.to_owned(), sha1: Some(hex::encode(hash)), md5: None })
+    Some(File { size_mb, format: format.to_owned(), sha1: Some(hex::encode(hash)), ..File::default() })
 }
 
 /// The number of an image type.

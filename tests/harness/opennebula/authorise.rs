@@ -70,7 +70,7 @@ impl World {
             1 => true,
             2 => right >= Right::Manage,
             3 => right >= Right::Admin,
-            4 => self.dialect == Dialect::V7_4,
+            4 => self.dialect == Dialect::V7_4 || right >= Right::Admin,
             _ => false,
         }
     }

@@ -227,7 +227,15 @@ impl World {
     pub(super) fn lock(&mut self, user: &User, id: i64, level: i64, test: bool) -> Done {
         let open = self.unlocked_view(user, id)?;
         let level = u32::try_from(level).ok().filter(|level| (1..=4).contains(level));
-        let level = level.ok_or_else(|| Refusal::new(2048, "Wrong lock level specified"))?;
+        let level = level.ok_or_else(|| {
+            Refusal::new(
+                2048,
+                match self.dialect {
+                    Dialect::V5_12 => "Error trying to lock the resource.",
+                    Dialect::V7_4 => "Wrong lock level specified",
+                },
+            )
+        })?;
         if let (true, Some(lock), Dialect::V7_4) = (test, open.lock, self.dialect) {
             return Err(Refusal::new(2048, lock.time.to_string()));
         }

@@ -31,8 +31,8 @@ fn text(parameters: &[Value], at: usize) -> Result<&str, codec::Fault> {
 }
 
 impl World {
-    /// The whole answer to a call.
-    pub(super) fn answer(&mut self, method: &str, parameters: &[Value]) -> String {
+    /// The body of the answer to a call.
+    pub fn answer(&mut self, method: &str, parameters: &[Value]) -> String {
         self.settle();
         let answer = match self.dispatch(method, parameters) {
             Ok(Ok(value)) => encode_success(&value),

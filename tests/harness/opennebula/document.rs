@@ -58,7 +58,8 @@ impl World {
             let format = if image.source.is_empty() { "" } else { &image.format };
             let _ = write!(text, "<FORMAT>{}</FORMAT><FS>{}</FS>", cdata(format), cdata(""));
         } else {
-            let _ = write!(text, "<FSTYPE>{}</FSTYPE>", cdata(""));
+            let made = if image.path.is_empty() { "raw" } else { "" };
+            let _ = write!(text, "<FSTYPE>{}</FSTYPE>", cdata(made));
         }
         let _ = write!(text, "<SIZE>{size_mb}</SIZE><STATE>{state}</STATE>");
         if new {

@@ -45,7 +45,10 @@ fn from_lines(text: &str) -> Result<Vec<(String, String)>, ParseError> {
         if value.contains("]]>") {
             return Err(ParseError("Parse error.".to_owned()));
         }
-        attributes.push((name(key), value.trim().to_owned()));
+        let name = name(key);
+        // A name is trimmed by whoever takes it, for versions differ.
+        let value = if name == "NAME" { value } else { value.trim().to_owned() };
+        attributes.push((name, value));
         rest = after.trim_start();
     }
     Ok(attributes)

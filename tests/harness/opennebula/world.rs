@@ -140,6 +140,8 @@ pub struct File {
     pub format: String,
     pub sha1: Option<String>,
     pub md5: Option<String>,
+    /// What the driver says instead of its size.
+    pub unreadable: Option<String>,
 }
 
 /// Why a call is refused: code, text without the `[method] ` before it, object id.

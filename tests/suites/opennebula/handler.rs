@@ -148,7 +148,7 @@ fn fault_9_what_was_not_copied_whole_is_never_published() {
             size_mb: 10,
             format: "qcow2".to_owned(),
             sha1: Some("cd".repeat(20)),
-            md5: None,
+            ..harness::opennebula::File::default()
         };
         world.files.insert("/var/lib/vmcatcher/endorsed/2.qcow2".to_owned(), file);
     });
