@@ -15,7 +15,7 @@ mod server;
 mod template;
 mod world;
 
-pub use codec::{decode_call, encode_fault};
+pub use codec::{ProtocolFault, decode_call, encode_fault};
 pub use server::{Call, Cloud, Fault};
 pub use template::{ParseError, parse_template};
 pub use world::{Datastore, Dialect, Due, File, Group, Image, Lock, ONEADMIN, Refusal, State, User, World};

@@ -67,7 +67,7 @@ pub enum OneError {
         message: String,
     },
     /// No answer in time: the call may have been carried out.
-    #[error("{method}: expected an answer from {endpoint} within {} s, found none", after.as_secs())]
+    #[error("{method}: expected an answer from {endpoint} within {} ms, found none", after.as_millis())]
     TimedOut {
         /// The call.
         method: &'static str,

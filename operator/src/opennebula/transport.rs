@@ -94,6 +94,11 @@ impl Transport {
         if !connection.session.expose_secret().contains(':') {
             return Err(refuse("expected a session of the form user:password, found no colon".to_owned()));
         }
+        if let TlsTrust::Authorities(pem) = &connection.trust
+            && Certificate::from_pem_bundle(pem).is_ok_and(|authorities| authorities.is_empty())
+        {
+            return Err(refuse("expected at least one certificate authority in PEM, found none".to_owned()));
+        }
         let http = build(&connection).map_err(|error| refuse(chain(&error)))?;
         Ok(Self { http, connection, endpoint })
     }

@@ -88,11 +88,10 @@ impl World {
 
     fn contradiction(&self, path: &str, source: &str, format: &str) -> Option<&'static str> {
         match (self.dialect, path.is_empty(), source.is_empty()) {
-            (_, _, true) => None,
             (Dialect::V5_12, false, false) => Some("Template malformed, PATH and SOURCE are mutually exclusive."),
             (Dialect::V7_4, false, false) => Some("PATH and SOURCE cannot be both set."),
             (Dialect::V7_4, true, false) if format.is_empty() => Some("SOURCE needs FORMAT to be set."),
-            (_, true, false) => None,
+            (_, _, true) | (_, true, false) => None,
         }
     }
 

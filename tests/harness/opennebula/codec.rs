@@ -6,10 +6,10 @@ use vmcatcher_operator::opennebula::xmlrpc::{Value, decode_value};
 use super::world::Refusal;
 
 /// A protocol error: `faultCode` and `faultString`.
-pub type Fault = (i64, String);
+pub type ProtocolFault = (i64, String);
 
 /// Method and parameters of a call.
-pub fn decode_call(body: &str) -> Result<(String, Vec<Value>), Fault> {
+pub fn decode_call(body: &str) -> Result<(String, Vec<Value>), ProtocolFault> {
     let improper = |what: &str| (-503, format!("Call XML not a proper XML-RPC call.  {what}"));
     if body.chars().any(|c| c > '\u{ffff}') {
         return Err(improper("Call is not valid UTF-8."));
@@ -65,7 +65,7 @@ pub(super) fn encode_refusal(method: &str, refusal: &Refusal) -> String {
 }
 
 /// `<fault>`.
-pub fn encode_fault((code, text): &Fault) -> String {
+pub fn encode_fault((code, text): &ProtocolFault) -> String {
     let text = escape(text);
     format!(
         "{HEAD}<fault>\r\n<value><struct>\r\n<member><name>faultCode</name>\r\n<value><i4>{code}</i4></value></member>\r\n\

@@ -2,11 +2,11 @@
 
 use vmcatcher_operator::opennebula::xmlrpc::Value;
 
-use super::codec::{self, encode_refusal, encode_success};
+use super::codec::{self, ProtocolFault, encode_refusal, encode_success};
 use super::world::{Dialect, Refusal, World};
 
 /// The kinds of parameters, to tell a wrong one as xmlrpc-c does.
-fn integer(parameters: &[Value], at: usize) -> Result<i64, codec::Fault> {
+fn integer(parameters: &[Value], at: usize) -> Result<i64, ProtocolFault> {
     match parameters.get(at) {
         Some(Value::Integer(number)) => Ok(*number),
         Some(_) => Err((-501, "Parameter that is supposed to be integer is not".to_owned())),
@@ -14,7 +14,7 @@ fn integer(parameters: &[Value], at: usize) -> Result<i64, codec::Fault> {
     }
 }
 
-fn boolean(parameters: &[Value], at: usize) -> Result<bool, codec::Fault> {
+fn boolean(parameters: &[Value], at: usize) -> Result<bool, ProtocolFault> {
     match parameters.get(at) {
         Some(Value::Boolean(flag)) => Ok(*flag),
         Some(_) => Err((-501, "Parameter that is supposed to be boolean is not".to_owned())),
@@ -22,7 +22,7 @@ fn boolean(parameters: &[Value], at: usize) -> Result<bool, codec::Fault> {
     }
 }
 
-fn text(parameters: &[Value], at: usize) -> Result<&str, codec::Fault> {
+fn text(parameters: &[Value], at: usize) -> Result<&str, ProtocolFault> {
     match parameters.get(at) {
         Some(Value::Text(text)) => Ok(text),
         Some(_) => Err((-501, "Parameter that is supposed to be string is not".to_owned())),
@@ -43,7 +43,7 @@ impl World {
         answer
     }
 
-    fn dispatch(&mut self, method: &str, given: &[Value]) -> Result<Result<Value, Refusal>, codec::Fault> {
+    fn dispatch(&mut self, method: &str, given: &[Value]) -> Result<Result<Value, Refusal>, ProtocolFault> {
         if given.is_empty() && method.starts_with("one.") && self.dialect == Dialect::V7_4 {
             let text = "Unexpected error executing code for particular method, detected by Xmlrpc-c method registry code.  \
                         Method did not fail; rather, it did not complete at all.  Subscript of xmlrpc_c::paramList out of bounds";
@@ -69,7 +69,7 @@ fn id(done: Result<u32, Refusal>) -> Result<Value, Refusal> {
 
 impl World {
     /// A call with its parameters taken apart; none for a method that is not there.
-    fn prepare(&self, method: &str, given: &[Value]) -> Result<Option<Run>, codec::Fault> {
+    fn prepare(&self, method: &str, given: &[Value]) -> Result<Option<Run>, ProtocolFault> {
         if let Some(run) = self.prepare_read(method, given)? {
             return Ok(Some(run));
         }
@@ -129,7 +129,7 @@ impl World {
         }))
     }
 
-    fn prepare_read(&self, method: &str, given: &[Value]) -> Result<Option<Run>, codec::Fault> {
+    fn prepare_read(&self, method: &str, given: &[Value]) -> Result<Option<Run>, ProtocolFault> {
         let version = match self.dialect {
             Dialect::V5_12 => "5.12.12",
             Dialect::V7_4 => "7.4.0",

@@ -5,7 +5,7 @@ mod directions;
 
 use std::collections::BTreeMap;
 
-use harness::opennebula::{Dialect, World, decode_call, encode_fault};
+use harness::opennebula::{Dialect, decode_call, encode_fault};
 use serde_json::Value as Json;
 use vmcatcher_operator::opennebula::OneError;
 use vmcatcher_operator::opennebula::document;
@@ -45,7 +45,7 @@ fn the_client_reads_every_recorded_answer() {
             let answer = decode_answer(&response).unwrap_or_else(|error| panic!("{name}: {error}"));
             match (answer, method.as_str()) {
                 (Answer::Success(Value::Text(text)), _) if method.ends_with("info") => {
-                    read_document(&name, &method, &text)
+                    read_document(&name, &method, &text);
                 }
                 (Answer::Success(Value::Integer(_) | Value::Text(_)), _) => {}
                 (Answer::Failure(failure), _) => {

@@ -111,9 +111,11 @@ pub(super) fn before(world: &mut World, recordings: &[Recording], at: usize) {
         _ => None,
     });
     match decode_answer(&recording.response) {
-        Ok(Answer::Success(Value::Integer(id))) if matches!(named, None) || method == "one.image.clone" => {
+        Ok(Answer::Success(Value::Integer(id))) if named.is_none() || method == "one.image.clone" => {
             world.next_image = u32::try_from(id).unwrap();
-            named.map(|id| appear(world, &recordings[at..], id, None));
+            if let Some(id) = named {
+                appear(world, &recordings[at..], id, None);
+            }
         }
         Ok(Answer::Success(_)) => {
             let Some(id) = named else { return };
@@ -131,7 +133,9 @@ pub(super) fn before(world: &mut World, recordings: &[Recording], at: usize) {
             named.map(|id| world.images.remove(&id));
         }
         Ok(Answer::Failure(failure)) => {
-            named.map(|id| appear(world, &recordings[at..], id, None));
+            if let Some(id) = named {
+                appear(world, &recordings[at..], id, None);
+            }
             if let Some(holder) = holder(&failure.text) {
                 let name = sought(world, &method, &parameters, named);
                 let name = failure.text.split(" with NAME ").nth(1).unwrap_or(&name).to_owned();
@@ -308,15 +312,8 @@ fn settled(element: &mut Element) -> String {
         "REGTIME" | "MODTIME" | "TIME" | "REQ_ID" | "PREV_STATE" => "N".clone_into(&mut element.text),
         "SOURCE" if !element.text.is_empty() => "/datastore/file".clone_into(&mut element.text),
         "ERROR" => {
-            element.text = element
-                .text
-                .split(" : ")
-                .nth(1)
-                .unwrap_or_default()
-                .split(" to /srv")
-                .next()
-                .unwrap_or_default()
-                .to_owned()
+            let said = element.text.split(" : ").nth(1).unwrap_or_default();
+            element.text = said.split(" to /srv").next().unwrap_or_default().to_owned();
         }
         _ => {}
     }
