@@ -14,3 +14,4 @@ pub mod list;
 pub mod opennebula;
 pub mod pki;
 pub mod signer;
+pub mod site;

@@ -18,4 +18,5 @@ mod imagelist;
 mod kill;
 mod list_commands;
 mod opennebula;
+mod reconcile;
 mod trust;

@@ -27,7 +27,11 @@ const MOST_ROUNDS: usize = 64;
 /// Drives the reconcilers over a folder of manifests.
 pub struct Driver {
     context: Arc<Context<Directory>>,
+    clock: Clock,
 }
+
+/// What time it is.
+pub type Clock = Arc<dyn Fn() -> Timestamp + Send + Sync>;
 
 /// What a run left behind.
 #[derive(Debug, Default)]
@@ -41,7 +45,17 @@ pub struct Settled {
 impl Driver {
     /// A driver over a context.
     pub fn new(context: Arc<Context<Directory>>) -> Self {
-        Self { context }
+        Self { context, clock: Arc::new(Timestamp::now) }
+    }
+
+    /// A driver that goes by another clock.
+    #[must_use]
+    pub fn with_clock(self, clock: Clock) -> Self {
+        Self { clock, ..self }
+    }
+
+    fn now(&self) -> Timestamp {
+        (self.clock)()
     }
 
     /// Asks every server, does what follows, waits for the downloads, and stops when nothing changes any more.
@@ -77,7 +91,7 @@ impl Driver {
                 jobs.mark_unchanged();
                 let mut settled = self.settle(Ask::WhenDue).await;
                 self.tidy(&mut settled.told);
-                let sleep = sleep_until(settled.wake, Timestamp::now());
+                let sleep = sleep_until(settled.wake, self.now());
                 tokio::select! {
                     () = tokio::time::sleep(sleep) => {}
                     _ = jobs.changed() => {}
@@ -95,7 +109,7 @@ impl Driver {
     }
 
     fn reload(&self) -> Result<Vec<ManifestProblem>, DirectoryError> {
-        let problems = self.context.cluster.reload(Timestamp::now())?;
+        let problems = self.context.cluster.reload(self.now())?;
         for problem in &problems {
             tracing::warn!(file = %problem.path.display(), "{}", problem.message);
         }
@@ -104,7 +118,7 @@ impl Driver {
 
     /// Reads the folder again; a problem is told when it is new.
     fn reload_and_tell(&self, before: &mut Vec<ManifestProblem>) {
-        match self.context.cluster.reload(Timestamp::now()) {
+        match self.context.cluster.reload(self.now()) {
             Ok(problems) => {
                 for problem in problems.iter().filter(|problem| !before.contains(problem)) {
                     tracing::warn!(file = %problem.path.display(), "{}", problem.message);
@@ -137,15 +151,15 @@ impl Driver {
         context.lists.retain(|key| cluster.get::<ImageListSubscription>(key).is_some());
         for object in cluster.all::<Endorser>() {
             let key = ObjectKey::of(&*object);
-            pass.take(&key, endorser::reconcile(context, &key, Timestamp::now()).await);
+            pass.take(&key, endorser::reconcile(context, &key, self.now()).await);
         }
         // A dead server holds its own subscription only.
         let mut subscriptions: FuturesUnordered<_> = cluster
             .all::<ImageListSubscription>()
             .iter()
             .map(|object| ObjectKey::of(&**object))
-            .map(|key| async move {
-                let ended = subscription::reconcile(context, &key, ask, Timestamp::now()).await;
+            .map(|key| async {
+                let ended = subscription::reconcile(context, &key, ask, self.now()).await;
                 (key, ended)
             })
             .collect();
@@ -155,7 +169,7 @@ impl Driver {
         drop(subscriptions);
         for object in cluster.all::<CachedImage>() {
             let key = ObjectKey::of(&*object);
-            pass.take(&key, image::reconcile(context, &key, Timestamp::now()).await);
+            pass.take(&key, image::reconcile(context, &key, self.now()).await);
         }
         pass
     }
@@ -186,7 +200,7 @@ impl Driver {
 
     fn collect(&self) -> Result<(), CacheError> {
         let digests = self.context.downloads.all().into_iter().map(|key| key.digest).collect();
-        let collected = self.context.volume.collect_garbage(&Keep { digests, ..Keep::default() }, Timestamp::now())?;
+        let collected = self.context.volume.collect_garbage(&Keep { digests, ..Keep::default() }, self.now())?;
         if collected.bytes > 0 {
             tracing::info!(bytes = collected.bytes, "removed what nothing refers to");
         }

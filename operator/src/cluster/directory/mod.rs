@@ -21,7 +21,7 @@ use jiff::Timestamp;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{ObjectMeta, OwnerReference};
 use kube::{Resource as _, ResourceExt};
 
-pub use drive::{Driver, Settled};
+pub use drive::{Clock, Driver, Settled};
 pub use kept::KeptProblem;
 pub use manifests::ManifestProblem;
 

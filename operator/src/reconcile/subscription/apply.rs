@@ -30,7 +30,7 @@ pub(super) async fn apply<C: Cluster>(
         let Err(problem) = apply_step(context, object, checked, step).await else { continue };
         let failed = StepError { step: step.to_string(), problem };
         match step {
-            Step::StoreList { .. } | Step::Remember(_) => {
+            Step::SetMemoryAside(_) | Step::StoreList { .. } | Step::Remember(_) => {
                 outcomes.import = Some(failed);
                 break;
             }
@@ -48,6 +48,7 @@ async fn apply_step<C: Cluster>(
 ) -> Result<(), StepProblem> {
     let (namespace, name) = (&checked.namespace, &checked.name);
     match step {
+        Step::SetMemoryAside(_) => drop(context.volume.set_state_aside(&ListMemory::path(checked)?)?),
         Step::StoreList { version, digest, message } => {
             context.volume.store_list(namespace, name, version, &hex::encode(digest.as_bytes()), message)?;
         }

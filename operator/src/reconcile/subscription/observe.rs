@@ -38,6 +38,8 @@ pub(super) struct Observed {
     pub stored: Option<Vec<u8>>,
     /// The messages before it that are still kept, the last first; read only where an image has a pin.
     pub older: Vec<(LastAccepted, Vec<u8>)>,
+    /// The message that was stored last, where the memory of it is lost.
+    pub rebuild_from: Option<Vec<u8>>,
     /// What could not be read on the volume.
     pub trouble: Option<CacheError>,
     /// What the server said in this pass.
@@ -115,7 +117,7 @@ pub(super) async fn observe<C: Cluster>(
 ) -> Observed {
     let status = object.status.clone().unwrap_or_default();
     let (rules, unusable, revoked) = endorsers(&*context.cluster, checked);
-    let (memory, stored, trouble) = remembered(&context.volume, checked);
+    let Remembered { memory, stored, rebuild_from, trouble } = remembered(&context.volume, checked);
     let images = context.cluster.list::<CachedImage>(&checked.key.namespace);
     let pinned = images.iter().any(|image| image.spec.subscription_ref.name == checked.key.name && has_pin(image));
     let older = memory.as_ref().filter(|_| pinned).map(|memory| older(&context.volume, checked, memory));
@@ -135,6 +137,7 @@ pub(super) async fn observe<C: Cluster>(
         memory,
         stored,
         older: older.unwrap_or_default(),
+        rebuild_from,
         trouble,
         fetched,
         pending,
@@ -174,19 +177,35 @@ fn endorsers<C: Cluster>(cluster: &C, checked: &Checked) -> Endorsers {
     (rules, unusable, usable.flat_map(endorser::revoked).cloned().collect())
 }
 
-type Remembered = (Option<ListMemory>, Option<Vec<u8>>, Option<CacheError>);
+/// What the volume holds of the list in force.
+#[derive(Default)]
+struct Remembered {
+    memory: Option<ListMemory>,
+    stored: Option<Vec<u8>>,
+    rebuild_from: Option<Vec<u8>>,
+    trouble: Option<CacheError>,
+}
 
 fn remembered(volume: &Volume, checked: &Checked) -> Remembered {
-    let memory = match ListMemory::path(checked).and_then(|path| volume.read_state::<ListMemory>(&path)) {
-        Ok(Some(memory)) => memory,
-        Ok(None) => return (None, None, None),
-        Err(error) => return (None, None, Some(error)),
+    let memory = ListMemory::path(checked).and_then(|path| volume.read_state::<ListMemory>(&path));
+    let (memory, trouble) = match memory {
+        Ok(memory) => (memory, None),
+        Err(error) => (None, Some(error)),
+    };
+    let Some(memory) = memory else {
+        return Remembered { rebuild_from: stored_last(volume, checked), trouble, ..Remembered::default() };
     };
     let digest = hex::encode(memory.message.as_bytes());
     match volume.read_list(&checked.namespace, &checked.name, &memory.last.version, &digest) {
-        Ok(stored) => (Some(memory), stored, None),
-        Err(error) => (Some(memory), None, Some(error)),
+        Ok(stored) => Remembered { memory: Some(memory), stored, ..Remembered::default() },
+        Err(error) => Remembered { memory: Some(memory), trouble: Some(error), ..Remembered::default() },
     }
+}
+
+/// The message that was stored last: what is left of a memory that is lost.
+fn stored_last(volume: &Volume, checked: &Checked) -> Option<Vec<u8>> {
+    let newest = volume.list_versions(&checked.namespace, &checked.name).ok()?.into_iter().next()?;
+    volume.read_list(&checked.namespace, &checked.name, newest.version.as_ref()?, &newest.digest12).ok()?
 }
 
 /// Asks the server, conditionally where what it sent last is in force.

@@ -2,6 +2,7 @@
 
 use std::fmt;
 use std::num::NonZeroUsize;
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use jiff::{SignedDuration, Timestamp};
@@ -10,6 +11,7 @@ use super::check::Checked;
 use super::children::{self, Children};
 use super::observe::{Fetched, ListMemory, Observed, OlderList, address};
 use super::schedule::expiry;
+use crate::cache::CacheError;
 use crate::imagelist::{ImageId, ListVersion};
 use crate::reconcile::cluster::ObjectKey;
 use crate::reconcile::context::Message;
@@ -62,6 +64,8 @@ pub(super) enum Newest {
 /// One thing to do.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Step {
+    /// Move a memory that cannot be read out of the way, for a person to look at.
+    SetMemoryAside(PathBuf),
     /// Keep an accepted list as it was signed.
     StoreList {
         /// `hv:version`.
@@ -84,6 +88,7 @@ pub(super) enum Step {
 impl fmt::Display for Step {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
+            Self::SetMemoryAside(path) => write!(f, "set {} aside", path.display()),
             Self::StoreList { version, digest, .. } => write!(f, "store list {version} ({})", digest.short()),
             Self::Remember(memory) => write!(f, "remember list {} as accepted", memory.last.version),
             Self::Finalize(true) => f.write_str("hold the subscription until its images are archived"),
@@ -102,15 +107,20 @@ impl fmt::Display for Plan {
 
 /// Makes the plan.
 pub(super) fn plan(checked: &Checked, observed: &Observed, now: Timestamp) -> Plan {
+    let rebuilt = rebuild(checked, observed, now);
     let before = judge_stored(observed, now);
     let message = newest_message(observed);
-    let (newest, accepted) = match judge_newest(checked, observed, message.as_ref(), now) {
+    let remembered = observed.memory.as_ref().map(|memory| memory.last.clone());
+    let previous = remembered.or_else(|| rebuilt.as_ref().map(|import| import.list.last_accepted()));
+    let (newest, accepted) = match judge_newest(checked, observed, message.as_ref(), previous.as_ref(), now) {
         Judged::Accepted(import) => (Newest::InForce, Some(*import)),
         Judged::Other(newest) => (newest, None),
     };
-    let mut steps = accepted.as_ref().map(|import| import.steps(checked, observed)).unwrap_or_default();
     let newly_accepted = accepted.is_some();
-    let (list, frozen) = match accepted {
+    let mut steps: Vec<Step> = set_aside(observed).into_iter().collect();
+    let import = accepted.or(rebuilt);
+    steps.extend(import.as_ref().map(|import| import.steps(checked, observed)).unwrap_or_default());
+    let (list, frozen) = match import {
         Some(import) => (Some((import.list, None)), None),
         None => match before {
             Before::None => (None, None),
@@ -123,6 +133,24 @@ pub(super) fn plan(checked: &Checked, observed: &Observed, now: Timestamp) -> Pl
     let children = children::plan(checked, observed, list.as_ref(), now);
     steps.extend(children.steps.iter().cloned());
     Plan { steps, list, newly_accepted, newest, message, frozen, children }
+}
+
+/// Makes room for a memory that can be read.
+fn set_aside(observed: &Observed) -> Option<Step> {
+    match &observed.trouble {
+        Some(CacheError::StateCorrupt { path, .. }) if observed.memory.is_none() => {
+            Some(Step::SetMemoryAside(path.clone()))
+        }
+        Some(_) | None => None,
+    }
+}
+
+/// The list that was in force, from its message alone, where the memory of it is lost: believed as a new one would be.
+fn rebuild(checked: &Checked, observed: &Observed, now: Timestamp) -> Option<Import> {
+    let bytes = observed.rebuild_from.as_deref()?;
+    let verified = verify(bytes, &request(observed, now)).outcome.ok()?;
+    let list = accept(verified, &accept_request(checked, None, now)).outcome.ok()?;
+    Some(Import { list, message: Message { bytes: bytes.into(), validator: None } })
 }
 
 /// How the list that was in force stands.
@@ -200,7 +228,13 @@ fn newest_message(observed: &Observed) -> Option<Message> {
     }
 }
 
-fn judge_newest(checked: &Checked, observed: &Observed, message: Option<&Message>, now: Timestamp) -> Judged {
+fn judge_newest(
+    checked: &Checked,
+    observed: &Observed,
+    message: Option<&Message>,
+    previous: Option<&LastAccepted>,
+    now: Timestamp,
+) -> Judged {
     let Some(message) = message else { return Judged::Other(nothing_new(observed)) };
     let digest = Sha256Digest::of(&message.bytes);
     if observed.stored.is_some() && observed.memory.as_ref().is_some_and(|memory| memory.message == digest) {
@@ -214,7 +248,7 @@ fn judge_newest(checked: &Checked, observed: &Observed, message: Option<&Message
         Err(refusal) => return Judged::Other(Newest::Refused { digest, refusal, list: None }),
     };
     let told = (verified.list().version.clone(), verified.list().created);
-    match accept(verified, &accept_request(checked, observed, now)).outcome {
+    match accept(verified, &accept_request(checked, previous, now)).outcome {
         Ok(list) => Judged::Accepted(Box::new(Import { list, message: message.clone() })),
         Err(refusal) => Judged::Other(Newest::Refused { digest, refusal, list: Some(told) }),
     }
@@ -224,10 +258,10 @@ fn nothing_new(observed: &Observed) -> Newest {
     if observed.stored.is_some() { Newest::InForce } else { Newest::NotSeen }
 }
 
-fn accept_request<'a>(checked: &'a Checked, observed: &'a Observed, now: Timestamp) -> AcceptRequest<'a> {
+fn accept_request<'a>(checked: &'a Checked, last: Option<&'a LastAccepted>, now: Timestamp) -> AcceptRequest<'a> {
     AcceptRequest {
         identifier: checked.identifier.as_ref(),
-        last: observed.memory.as_ref().map(|memory| &memory.last),
+        last,
         max_list_age: checked.max_list_age.and_then(|age| SignedDuration::try_from(age).ok()),
         accept_list: None,
         now,

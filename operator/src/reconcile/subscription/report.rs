@@ -6,7 +6,7 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 use super::apply::Outcomes;
 use super::check::Checked;
 use super::observe::{FetchProblem, Fetched, Observed};
-use super::plan::{Newest, Plan};
+use super::plan::{Newest, Plan, Step};
 use super::schedule::next_fetch;
 use crate::api::{CandidateStatus, Class, ImageListSubscriptionStatus, ListStatus, SignerStatus};
 use crate::reconcile::cluster::{Happening, Kind};
@@ -168,7 +168,7 @@ fn ready(
     if let Some(failed) = outcomes.import.as_ref().or(outcomes.others.first()) {
         return Finding::fails(NAME, failed.reason(), failed.to_string());
     }
-    if let Some(trouble) = &observed.trouble {
+    if let Some(trouble) = observed.trouble.as_ref().filter(|_| list.is_none()) {
         return Finding::fails(NAME, trouble.reason(), trouble.to_string());
     }
     let Some(list) = list else { return without_a_list(observed, verified) };
@@ -186,9 +186,10 @@ fn ready(
 }
 
 fn without_a_list(observed: &Observed, verified: &Finding) -> Finding {
-    match &observed.fetched {
-        Fetched::Failed(problem) => Finding::fails("Ready", problem.reason, &problem.message),
-        Fetched::NotAsked | Fetched::NotModified | Fetched::Message(_) => {
+    match (&observed.fetched, failed_before(observed)) {
+        (Fetched::Failed(problem), _) => Finding::fails("Ready", problem.reason, &problem.message),
+        (Fetched::NotAsked, Some(failed)) => Finding::fails("Ready", failed.reason, failed.message),
+        (Fetched::NotAsked | Fetched::NotModified | Fetched::Message(_), _) => {
             let status = crate::reconcile::conditions::Status::False;
             Finding { name: "Ready", status, ..verified.clone() }
         }
@@ -258,6 +259,15 @@ fn happenings(checked: &Checked, observed: &Observed, plan: &Plan, outcomes: &Ou
         let counts = &plan.children.counts;
         let figures = format!("{} images listed, {} selected", counts.listed, counts.selected);
         happenings.push(told(false, "ListAccepted", format!("{}: {figures}", signed_by(list))));
+    }
+    for step in &plan.steps {
+        if let Step::SetMemoryAside(path) = step {
+            happenings.push(told(
+                true,
+                "StateSetAside",
+                format!("{} could not be read and was set aside", path.display()),
+            ));
+        }
     }
     if let Newest::Refused { digest, refusal, .. } = &plan.newest {
         let same = observed

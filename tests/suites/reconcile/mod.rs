@@ -1,0 +1,10 @@
+//! The reconcilers on a folder of manifests: real files, real sockets, real signatures.
+
+mod cuts;
+mod deletion;
+mod lifecycle;
+mod original_bugs;
+mod pins;
+mod refusals;
+mod retries;
+mod statements;

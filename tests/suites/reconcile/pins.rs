@@ -1,0 +1,85 @@
+//! Going back to an older version, and forward again.
+
+use harness::site::Site;
+use jiff::SignedDuration;
+
+const A: &str = "aaaaaaaa-0000-4000-8000-000000000001";
+
+fn pin(more: &str) -> String {
+    format!(
+        "apiVersion: vmcatcher.io/v1alpha1\nkind: CachedImage\nmetadata: {{name: {A}}}\nspec: {{subscriptionRef: {{name: \
+         vo}}, identifier: {A}, {more}}}\n"
+    )
+}
+
+#[tokio::test]
+async fn an_older_version_comes_back_from_the_archive_or_else_from_its_address() {
+    let site = Site::new();
+    site.subscribe("retention: {keepVersions: 1, keepFor: 0s}");
+    let mut served = Vec::new();
+    for version in 1..=3_u64 {
+        served.push(site.serve(A, &version.to_string(), version, 50_000));
+        site.publish(&site.list(&format!("1.{version}"), &[&served[served.len() - 1]]));
+        site.run().await;
+        site.pass_time(SignedDuration::from_mins(5));
+    }
+    site.run().await;
+    assert_eq!(site.shelf("expired"), [served[1].entry()]);
+
+    site.manifest("pin", &pin("version: '2'"));
+    let run = site.run().await;
+    assert_eq!(run.image_condition(A, "Ready"), "True Succeeded");
+    assert_eq!(site.shelf("endorsed"), [served[1].entry()]);
+    assert_eq!(site.server.requests(&format!("/{A}-2.img")).len(), 1, "from the archive");
+
+    site.manifest("pin", &pin(&format!("sha512: {}", served[0].sha512)));
+    let run = site.run().await;
+    assert_eq!(run.image(A).unwrap().image.unwrap().version, "1");
+    assert_eq!(site.shelf("endorsed"), [served[0].entry()]);
+
+    site.forget("pin");
+    let run = site.run().await;
+    assert_eq!(run.image_condition(A, "Ready"), "True Succeeded");
+    assert_eq!(site.shelf("endorsed"), [served[2].entry()]);
+}
+
+#[tokio::test]
+async fn a_pin_that_names_nothing_leaves_what_is_there() {
+    let site = Site::new();
+    let image = site.serve(A, "1", 1, 50_000);
+    site.publish(&site.list("1.0", &[&image]));
+    site.run().await;
+    for nothing in ["version: '7'".to_owned(), format!("version: '1', sha512: {}", "0".repeat(128))] {
+        site.manifest("pin", &pin(&nothing));
+        let run = site.run().await;
+        assert_eq!(run.image_condition(A, "Endorsed"), "False PinNotFound");
+        assert_eq!(site.shelf("endorsed"), [image.entry()]);
+    }
+}
+
+#[tokio::test]
+async fn a_pinned_version_of_a_revoked_signer_is_not_gone_back_to() {
+    let site = Site::new();
+    let (old, new) = (site.serve(A, "1", 1, 50_000), site.serve(A, "2", 2, 50_000));
+    site.publish(&site.list("1.0", &[&old]));
+    site.run().await;
+    site.pass_time(SignedDuration::from_mins(5));
+    // The next list is another certificate's; then the first certificate is revoked.
+    let second = harness::list::ListBuilder::new(harness::site::LIST, site.now()).version("1.1").created(site.now());
+    let second = second.endorser(&site.pki.second).image(A, "2", &new.uri, new.size, &new.sha512);
+    site.trust("renewed", &site.pki.second, "");
+    let url = site.server.url("/image.list");
+    site.manifest("subscription-vo", &format!(
+        "apiVersion: vmcatcher.io/v1alpha1\nkind: ImageListSubscription\nmetadata: {{name: vo}}\nspec:\n  source: {{url: \
+         {url:?}}}\n  verify: {{endorserRefs: [{{name: endorser}}, {{name: renewed}}]}}\n  images: {{include: {{match: \
+         [{{name: all}}]}}}}\n"
+    ));
+    site.publish_message(&harness::signer::sign(&second.json(), &site.pki.second, harness::signer::Form::Detached));
+    site.run().await;
+    assert_eq!(site.shelf("endorsed"), [new.entry()]);
+    site.trust("endorser", &site.pki.endorser, "trust: Revoked");
+    site.manifest("pin", &pin("version: '1'"));
+    let run = site.run().await;
+    assert_eq!(run.image_condition(A, "Endorsed"), "False PinNotFound");
+    assert_eq!(site.shelf("endorsed"), [new.entry()]);
+}

@@ -1,0 +1,224 @@
+//! Absence never removes, only a statement does.
+
+use harness::image_server::Resource;
+use harness::pki::Reason;
+use harness::site::{Served, Site};
+use jiff::SignedDuration;
+
+const A: &str = "aaaaaaaa-0000-4000-8000-000000000001";
+
+/// A site with one image cached.
+async fn settled() -> (Site, Served) {
+    let site = Site::new();
+    let image = site.serve(A, "1", 1, 50_000);
+    site.publish(&site.list("1.0", &[&image]));
+    let run = site.run().await;
+    assert_eq!(run.image_condition(A, "Ready"), "True Succeeded");
+    (site, image)
+}
+
+#[tokio::test]
+async fn whatever_is_missing_takes_nothing_away() {
+    type Breakage = fn(&Site);
+    let cases: [(&str, Breakage); 7] = [
+        ("the server is gone", |site| site.server.put("/image.list", Resource::status(500))),
+        ("the list is not found", |site| site.server.put("/image.list", Resource::status(404))),
+        ("the endorser is gone", |site| site.forget("endorser-endorser")),
+        ("the endorser is on hold", |site| site.trust("endorser", &site.pki.endorser, "trust: Hold")),
+        ("the trust directory is empty", |site| std::fs::remove_dir_all(site.path("trust")).unwrap()),
+        ("the CRLs are out of date", |site| site.pass_time(SignedDuration::from_hours(24 * 27))),
+        ("the Secret is gone", |site| {
+            let url = site.server.url("/image.list");
+            site.manifest("subscription-vo", &format!(
+                "apiVersion: vmcatcher.io/v1alpha1\nkind: ImageListSubscription\nmetadata: {{name: vo}}\nspec:\n  source: \
+                 {{url: {url:?}, secretRef: {{name: none}}}}\n  verify: {{endorserRefs: [{{name: endorser}}]}}\n  images: \
+                 {{include: {{match: [{{name: all}}]}}}}\n"
+            ));
+        }),
+    ];
+    for (what, breakage) in cases {
+        let (site, image) = settled().await;
+        breakage(&site);
+        let run = site.run().await;
+        assert_eq!(site.shelf("endorsed"), [image.entry()], "{what}");
+        assert_eq!(run.image_condition(A, "Ready"), "True Succeeded", "{what}");
+        assert_eq!(run.list_version().as_deref(), Some("1.0"), "{what}");
+    }
+}
+
+#[tokio::test]
+async fn a_failed_fetch_is_told_and_leaves_ready() {
+    let (site, _) = settled().await;
+    site.server.put("/image.list", Resource::status(500));
+    let run = site.run().await;
+    assert_eq!(run.list_condition("FetchFailed"), "True HTTPError");
+    assert_eq!(run.list_condition("Ready"), "True Succeeded");
+    assert_eq!(run.subscription("vo").fetch_failures, Some(1));
+    let run = site.run().await;
+    assert_eq!(run.subscription("vo").fetch_failures, Some(2));
+}
+
+#[tokio::test]
+async fn what_freezes_a_list_is_told() {
+    let (site, _) = settled().await;
+    site.trust("endorser", &site.pki.endorser, "trust: Hold");
+    let run = site.run().await;
+    assert_eq!(run.list_condition("SourceVerified"), "False EndorserNotTrusted");
+    assert_eq!(run.list_condition("Ready"), "False EndorserNotTrusted");
+}
+
+#[tokio::test]
+async fn a_person_revokes_an_endorser_or_a_credential() {
+    let (site, image) = settled().await;
+    site.trust("endorser", &site.pki.endorser, "trust: Revoked");
+    let run = site.run().await;
+    assert_eq!(site.shelf("endorsed"), Vec::<String>::new());
+    assert_eq!(site.shelf("expired"), [image.entry()]);
+    assert_eq!(run.image_condition(A, "Endorsed"), "False EndorserRevoked");
+    assert_eq!(run.list_condition("Ready"), "False EndorserRevoked");
+
+    // Any Endorser of the namespace may say so, whoever is referenced.
+    let (site, _) = settled().await;
+    site.trust("another", &site.pki.endorser, "trust: Revoked");
+    site.run().await;
+    assert_eq!(site.shelf("endorsed"), Vec::<String>::new());
+}
+
+#[tokio::test]
+async fn a_revocation_acts_past_keep_until_and_suspend() {
+    let (site, _) = settled().await;
+    site.subscribe("suspend: true");
+    let until = site.now() + SignedDuration::from_hours(1000);
+    site.manifest("image", &image_manifest(&format!("keepUntil: {:?}, suspend: true", until.to_string())));
+    site.run().await;
+    assert_eq!(site.shelf("endorsed").len(), 1);
+    site.trust("endorser", &site.pki.endorser, "trust: Revoked");
+    site.run().await;
+    assert_eq!(site.shelf("endorsed").len(), 0);
+}
+
+#[tokio::test]
+async fn a_certificate_that_its_authority_revokes_withdraws_the_list() {
+    for (reason, stays) in [(Some(Reason::KeyCompromise), false), (None, false), (Some(Reason::Superseded), true)] {
+        let (site, _) = settled().await;
+        let crl = site.pki.intermediate.crl(site.pki.now).revoke(&site.pki.endorser, reason).der();
+        let hash = format!("{:08x}.r0", site.pki.intermediate.certificate.subject_name_hash());
+        std::fs::write(site.path("trust").join(hash), crl).unwrap();
+        let run = site.run().await;
+        assert_eq!(site.shelf("endorsed").len(), usize::from(stays), "{reason:?}");
+        assert_eq!(run.list_condition("SourceVerified"), "False CertificateRevoked", "{reason:?}");
+    }
+}
+
+#[tokio::test]
+async fn a_list_expires_only_after_a_fetch_was_tried_since() {
+    let (site, image) = settled().await;
+    site.publish(&site.list("1.1", &[&image]).expires(site.now() + SignedDuration::from_hours(2)));
+    site.run().await;
+    site.pass_time(SignedDuration::from_hours(3));
+    site.server.put("/image.list", Resource::status(500));
+    let run = site.run().await;
+    assert_eq!(run.image_condition(A, "Endorsed"), "False ListExpired");
+    assert_eq!(run.list_condition("Ready"), "False ListExpired");
+    assert_eq!(site.shelf("expired"), [image.entry()]);
+    // A newer list brings it back, without a download.
+    site.publish(&site.list("1.2", &[&image]));
+    let run = site.run().await;
+    assert_eq!(run.image_condition(A, "Ready"), "True Succeeded");
+    assert_eq!(site.server.requests(&format!("/{A}-1.img")).len(), 1);
+}
+
+#[tokio::test]
+async fn keep_until_holds_back_the_clock_and_the_list() {
+    let (site, image) = settled().await;
+    let until = site.now() + SignedDuration::from_hours(24);
+    site.manifest("image", &image_manifest(&format!("keepUntil: {:?}", until.to_string())));
+    site.publish(&site.list("1.1", &[]));
+    let run = site.run().await;
+    assert_eq!(site.shelf("endorsed"), [image.entry()]);
+    assert_eq!(run.image_condition(A, "Ready"), "True Kept");
+    assert_eq!(run.image_condition(A, "Endorsed"), "False NotInList");
+    site.pass_time(SignedDuration::from_hours(25));
+    let run = site.run().await;
+    assert_eq!(site.shelf("expired"), [image.entry()]);
+    assert_eq!(run.image_condition(A, "Ready"), "False NotInList");
+}
+
+#[tokio::test]
+async fn exclude_wins_over_everything() {
+    let cases = [
+        format!("exclude: {{identifiers: [{A}]}}"),
+        "exclude: {match: [{name: x, os: linux}]}".to_owned(),
+        "exclude: {sha512: [SHA512]}".to_owned(),
+    ];
+    for exclude in cases {
+        let (site, image) = settled().await;
+        let until = site.now() + SignedDuration::from_hours(24);
+        site.manifest("image", &image_manifest(&format!("keepUntil: {:?}", until.to_string())));
+        let exclude = exclude.replace("SHA512", &image.sha512);
+        let url = site.server.url("/image.list");
+        site.subscribe_to("vo", &url, &format!("images: {{include: {{match: [{{name: all}}]}}, {exclude}}}"));
+        let run = site.run().await;
+        assert_eq!(site.shelf("endorsed"), Vec::<String>::new(), "{exclude}");
+        assert_eq!(run.image_condition(A, "Endorsed"), "False Excluded", "{exclude}");
+    }
+}
+
+#[tokio::test]
+async fn an_image_expires_by_its_own_date() {
+    let site = Site::new();
+    let image = site.serve(A, "1", 1, 50_000);
+    let list = site.list("1.0", &[&image]);
+    let mut text: serde_json::Value = serde_json::from_slice(&list.json()).unwrap();
+    let ends = site.now() + SignedDuration::from_hours(1);
+    let ends = jiff::Timestamp::from_second(ends.as_second()).unwrap();
+    text["hv:imagelist"]["hv:images"][0]["hv:image"]["dc:date:expires"] = ends.to_string().into();
+    let text = serde_json::to_vec(&text).unwrap();
+    site.publish_message(&harness::signer::sign(&text, &site.pki.endorser, harness::signer::Form::Detached));
+    assert_eq!(site.run().await.image_condition(A, "Ready"), "True Succeeded");
+    site.pass_time(SignedDuration::from_hours(2));
+    let run = site.run().await;
+    assert_eq!(run.image_condition(A, "Endorsed"), "False ImageExpired");
+    assert_eq!(site.shelf("expired"), [image.entry()]);
+}
+
+#[tokio::test]
+async fn suspend_stops_new_versions_and_is_caught_up_with() {
+    let (site, image) = settled().await;
+    site.subscribe("suspend: true");
+    site.run().await;
+    let newer = site.serve(A, "2", 2, 50_000);
+    site.pass_time(SignedDuration::from_mins(5));
+    site.publish(&site.list("1.1", &[&newer]));
+    let asked = site.server.all_requests().len();
+    let run = site.run().await;
+    assert_eq!(site.server.all_requests().len(), asked, "not one request");
+    assert_eq!(site.shelf("endorsed"), [image.entry()]);
+    assert_eq!(run.list_version().as_deref(), Some("1.0"));
+    site.subscribe("suspend: false");
+    site.run().await;
+    assert_eq!(site.shelf("endorsed"), [newer.entry()]);
+}
+
+#[tokio::test]
+async fn a_suspended_image_keeps_its_version() {
+    let (site, image) = settled().await;
+    site.manifest("image", &image_manifest("suspend: true"));
+    let newer = site.serve(A, "2", 2, 50_000);
+    site.pass_time(SignedDuration::from_mins(5));
+    site.publish(&site.list("1.1", &[&newer]));
+    let run = site.run().await;
+    assert_eq!(site.shelf("endorsed"), [image.entry()]);
+    assert_eq!(run.image_condition(A, "Cached"), "False Suspended");
+    site.manifest("image", &image_manifest("suspend: false"));
+    site.run().await;
+    assert_eq!(site.shelf("endorsed"), [newer.entry()]);
+}
+
+/// The manifest of the image A, with fields of its spec that people own.
+fn image_manifest(more: &str) -> String {
+    format!(
+        "apiVersion: vmcatcher.io/v1alpha1\nkind: CachedImage\nmetadata: {{name: {A}}}\nspec: {{subscriptionRef: {{name: \
+         vo}}, identifier: {A}, {more}}}\n"
+    )
+}
