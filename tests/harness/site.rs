@@ -11,8 +11,8 @@
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
+use std::sync::{Arc, LazyLock};
 use std::time::Duration;
 
 use jiff::{SignedDuration, Timestamp};
@@ -33,6 +33,9 @@ use crate::signer::{Form, sign};
 
 /// `dc:identifier` of the site's list.
 pub const LIST: &str = "11111111-1111-4111-8111-111111111111";
+
+/// Keys take their time to make: all sites of a process have the same.
+static PKI: LazyLock<Pki> = LazyLock::new(Pki::new);
 
 /// The whole site.
 pub struct Site {
@@ -72,7 +75,7 @@ impl Site {
     #[expect(clippy::new_without_default, reason = "it makes keys, which is no default")]
     pub fn new() -> Self {
         let folder = tempfile::tempdir().unwrap();
-        let pki = Pki::new();
+        let pki = PKI.clone();
         pki.write_trust_dir(&folder.path().join("trust"));
         std::fs::create_dir(folder.path().join("manifests")).unwrap();
         let site = Self { folder, pki, server: ImageServer::start(), offset: Arc::default() };

@@ -90,6 +90,7 @@ impl Volume {
         self.writable(self.root())?;
         let mut collected = Collected::default();
         let _adding = self.adding();
+        self.remove_partial_records(keep)?;
         self.remove_orphans(now)?;
         let mut used = self.digests_on(Shelf::Endorsed)?;
         used.extend(self.digests_on(Shelf::Expired)?);
@@ -117,18 +118,27 @@ impl Volume {
         Ok(found?.into_iter().flatten().collect())
     }
 
-    /// `<digest>-<hash>` in `partial/`; other names are not ours.
     fn partials(&self) -> Result<Vec<Candidate>, CacheError> {
         let mut found = Vec::new();
         for path in read_directory(&self.path("partial"))? {
-            let name = path.file_name().and_then(|name| name.to_str()).and_then(|name| name.split_once('-'));
-            let Some((digest, hash)) = name else { continue };
-            let ours = hash.len() == 16 && hash.bytes().all(|c| c.is_ascii_hexdigit());
-            if let (true, Ok(digest)) = (ours, digest.parse()) {
+            if let Some(digest) = path.file_name().and_then(|name| partial_digest(name.to_str()?)) {
                 found.extend(candidate(path, digest)?);
             }
         }
         Ok(found)
+    }
+
+    /// Records of partial downloads whose bytes have become a blob: what a run that was cut off in between left.
+    fn remove_partial_records(&self, keep: &Keep) -> Result<(), CacheError> {
+        for record in read_directory(&self.path("partial"))? {
+            let name = record.file_name().and_then(|name| name.to_str()).and_then(|name| name.strip_suffix(".json"));
+            let Some(digest) = name.and_then(partial_digest) else { continue };
+            if !keep.digests.contains(&digest) && !record.with_extension("").exists() {
+                self.step("collect: record of a partial download");
+                remove(&record)?;
+            }
+        }
+        Ok(())
     }
 
     /// Records of entries whose link went while a run was cut off.
@@ -167,6 +177,13 @@ impl Volume {
         }
         Ok(())
     }
+}
+
+/// The digest of `<digest>-<hash>` in `partial/`; other names are not ours.
+fn partial_digest(name: &str) -> Option<Sha512Digest> {
+    let (digest, hash) = name.split_once('-')?;
+    let ours = hash.len() == 16 && hash.bytes().all(|c| c.is_ascii_hexdigit());
+    digest.parse().ok().filter(|_| ours)
 }
 
 fn candidate(path: PathBuf, digest: Sha512Digest) -> Result<Option<Candidate>, CacheError> {
