@@ -52,8 +52,8 @@ async fn main() -> anyhow::Result<()> {
     let limits = JobLimits { first_wait: Duration::from_millis(20), ..JobLimits::default() };
     let jobs = Jobs::new(volume.clone(), client, limits);
     let mut changed = jobs.changed();
-    let request =
-        DownloadRequest { digest: digest.parse()?, size: size.parse()?, source: Source::public(url.parse()?) };
+    let source = Source::public(url.parse()?);
+    let request = DownloadRequest { namespace: "site".parse()?, digest: digest.parse()?, size: size.parse()?, source };
     let key = jobs.start(request);
     let blob = loop {
         match jobs.look(&key).context("the job is known")? {

@@ -23,8 +23,8 @@ fn facts(output: &Output) -> serde_json::Value {
     serde_json::from_slice(&output.stdout).unwrap()
 }
 
-/// Every file on a volume with its bytes, but for what tells the time and who holds the lock.
-fn state_of(volume: &Path) -> BTreeMap<PathBuf, (u32, Vec<u8>)> {
+/// Every file on a volume with its mode and its bytes (a digest of them, or its JSON), but for what tells the time and who holds the lock.
+fn state_of(volume: &Path) -> BTreeMap<PathBuf, (u32, String)> {
     let mut found = BTreeMap::new();
     let mut folders = vec![volume.to_owned()];
     while let Some(folder) = folders.pop() {
@@ -35,14 +35,18 @@ fn state_of(volume: &Path) -> BTreeMap<PathBuf, (u32, Vec<u8>)> {
                 continue;
             }
             let name = path.strip_prefix(volume).unwrap().to_owned();
-            let mut bytes = fs::read(&path).unwrap();
-            if name.extension().is_some_and(|extension| extension == "json") {
+            let bytes = fs::read(&path).unwrap();
+            let text = if name.extension().is_some_and(|extension| extension == "json") {
                 let mut value: serde_json::Value = serde_json::from_slice(&bytes).unwrap();
-                value["lastVerifiedTime"].take();
-                bytes = value.to_string().into_bytes();
-            }
+                for time in ["lastVerifiedTime", "grantedTime"] {
+                    value[time].take();
+                }
+                value.to_string()
+            } else {
+                hex::encode(openssl::sha::sha256(&bytes))
+            };
             if name != Path::new("lock") {
-                found.insert(name, (path.metadata().unwrap().permissions().mode(), bytes));
+                found.insert(name, (path.metadata().unwrap().permissions().mode(), text));
             }
         }
     }
@@ -50,7 +54,7 @@ fn state_of(volume: &Path) -> BTreeMap<PathBuf, (u32, Vec<u8>)> {
 }
 
 /// Temporary files of a run that was killed are the operator's own and go with the next collection.
-fn without_leftovers(mut state: BTreeMap<PathBuf, (u32, Vec<u8>)>) -> BTreeMap<PathBuf, (u32, Vec<u8>)> {
+fn without_leftovers(mut state: BTreeMap<PathBuf, (u32, String)>) -> BTreeMap<PathBuf, (u32, String)> {
     state.retain(|path, _| !path.file_name().unwrap().to_string_lossy().starts_with(".vmcatcher-"));
     state
 }
@@ -77,14 +81,17 @@ fn cut_before_any_step_the_next_run_ends_the_same() {
     let run = |volume: &Path| probe(volume, &server.url("/a.img"), &digest, &resource);
     let undisturbed = tempfile::tempdir().unwrap();
     paths();
-    let steps = facts(&run(undisturbed.path()).output().unwrap())["steps"].as_u64().unwrap();
+    facts(&run(undisturbed.path()).output().unwrap());
     let expected = state_of(undisturbed.path());
-    assert!(steps > 15, "{steps} steps");
-    for step in 0..steps {
+    // How many writes there are depends on how the bytes come, so the run that came to its end is the last.
+    for step in 0.. {
         let volume = tempfile::tempdir().unwrap();
         paths();
         let cut = run(volume.path()).args(["--cut-at", &step.to_string()]).output().unwrap();
-        assert!(!cut.status.success(), "the run was cut at step {step}");
+        if cut.status.success() {
+            assert!(step > 15, "{step} steps");
+            break;
+        }
         let images = ImageKey { namespace: "site".parse().unwrap(), identifier: "image".parse().unwrap() };
         for entry in Volume::read_only(volume.path()).unwrap().entries(&images).unwrap().endorsed {
             assert_eq!(fs::read(entry.path).unwrap(), fs::read(expected_image(undisturbed.path())).unwrap());

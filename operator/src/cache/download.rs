@@ -12,7 +12,7 @@ use jiff::Timestamp;
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
-use super::blob::{BlobCheck, VerifiedBlob};
+use super::blob::VerifiedBlob;
 use super::error::{CacheError, DownloadError};
 use super::job::{DownloadRequest, JobLimits};
 use super::partial::{Partial, allocated, partial_path, remove_partial};
@@ -95,18 +95,15 @@ impl Download {
         outcome
     }
 
-    /// What is in the cache already. Bytes without a fitting record are looked through, before anything is fetched.
+    /// What is in the cache already, and the namespace's. Bytes without a fitting record are looked through, before
+    /// anything is fetched.
     async fn present(&self) -> Result<Option<VerifiedBlob>, DownloadError> {
         let (volume, key) = (self.volume.clone(), self.request.key());
         let found = self.blocking(move || {
-            let blob = match volume.blob(&key.digest)? {
-                Some(blob) => Some(blob),
-                None if volume.holds_bytes(&key.digest)? => match volume.verify_blob(&key.digest, Timestamp::now())? {
-                    Some(BlobCheck::Good(blob)) => Some(blob),
-                    Some(BlobCheck::Bad { .. }) | None => None,
-                },
-                None => None,
-            };
+            if volume.blob(&key.digest)?.is_none() && volume.holds_bytes(&key.digest)? {
+                volume.verify_blob(&key.digest, Timestamp::now())?;
+            }
+            let blob = volume.blob_for(&key.namespace, &key.digest)?;
             if blob.is_some() {
                 remove_partial(&volume, &partial_path(&volume, &key))?;
             }
@@ -284,7 +281,8 @@ impl Download {
         let found = seen.digests.sha512;
         if found == self.request.digest {
             let Some(partial) = standing.partial.take() else { return Err(self.was_cancelled()) };
-            return self.blocking(move || partial.into_blob(&seen, Timestamp::now())).await.map(Some);
+            let namespace = self.request.namespace.clone();
+            return self.blocking(move || partial.into_blob(&namespace, &seen, Timestamp::now())).await.map(Some);
         }
         if standing.resumed && !standing.started_clean {
             (standing.started_clean, standing.best) = (true, 0);

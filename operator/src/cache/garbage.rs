@@ -99,6 +99,7 @@ impl Volume {
             self.step("collect: blob");
             remove(&blob.path)?;
             remove(&record_path(&blob.path))?;
+            self.end_rights(&blob.digest)?;
             sync_directory(parent(&blob.path))?;
             collected.blobs.push(blob.digest);
             collected.bytes += blob.bytes;

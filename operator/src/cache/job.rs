@@ -12,6 +12,7 @@ use tokio_util::sync::CancellationToken;
 use super::blob::VerifiedBlob;
 use super::download::Download;
 use super::error::DownloadError;
+use super::name::SafeName;
 use super::progress::Progress;
 use super::slots::Slots;
 use super::volume::Volume;
@@ -21,6 +22,8 @@ use crate::imagelist::{Sha512Digest, SourceUrl};
 /// What names a download. One poisoned URL does not spoil another one's download of the same digest.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct JobKey {
+    /// Who wants it. One namespace's job says nothing to another's: they may have different credentials.
+    pub namespace: SafeName,
     /// What is wanted.
     pub digest: Sha512Digest,
     /// From where.
@@ -30,6 +33,8 @@ pub struct JobKey {
 /// What to download.
 #[derive(Debug, Clone)]
 pub struct DownloadRequest {
+    /// Who wants it, and has a right to it once this request has brought it.
+    pub namespace: SafeName,
     /// What the bytes have to be.
     pub digest: Sha512Digest,
     /// How many there have to be.
@@ -41,7 +46,7 @@ pub struct DownloadRequest {
 impl DownloadRequest {
     /// The job's name.
     pub fn key(&self) -> JobKey {
-        JobKey { digest: self.digest, url: self.source.url.clone() }
+        JobKey { namespace: self.namespace.clone(), digest: self.digest, url: self.source.url.clone() }
     }
 }
 

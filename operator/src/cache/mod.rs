@@ -23,6 +23,7 @@ mod partial;
 mod progress;
 mod record;
 pub mod retention;
+mod right;
 mod slots;
 mod state;
 mod step;

@@ -16,6 +16,7 @@ use super::blob::{Seen, VerifiedBlob, file_size, read_tail};
 use super::digest::ImageHasher;
 use super::error::CacheError;
 use super::job::JobKey;
+use super::name::SafeName;
 use super::record;
 use super::volume::Volume;
 use super::write::{parent, remove, sync_directory};
@@ -25,7 +26,7 @@ use crate::fetch::Validator;
 /// How much is read at once when the bytes of an earlier run are hashed again.
 const BLOCK: usize = 256 * 1024;
 
-/// `partial/<digest>-<hash of the URL>` with its record beside it, open for appending. One job has it.
+/// `partial/<digest>-<hash of namespace and URL>` with its record beside it, open for appending. One job has it.
 pub(super) struct Partial {
     volume: Volume,
     path: PathBuf,
@@ -48,8 +49,9 @@ pub(super) struct PartialRecord {
 
 /// Where a job's partial download is.
 pub(super) fn partial_path(volume: &Volume, key: &JobKey) -> PathBuf {
-    let url = hex::encode(Sha256::digest(key.url.url().as_str().as_bytes()));
-    volume.path("partial").join(format!("{}-{}", key.digest, &url[..16]))
+    let origin = format!("{}\n{}", key.namespace, key.url.url());
+    let origin = hex::encode(Sha256::digest(origin.as_bytes()));
+    volume.path("partial").join(format!("{}-{}", key.digest, &origin[..16]))
 }
 
 /// Bytes that a job's partial download has on the disk already, reserved ones included.
@@ -160,9 +162,15 @@ impl Partial {
         Ok(Seen { digests, size: self.length, sniffed })
     }
 
-    /// Brings it into the cache under the digest that was computed.
-    pub(super) fn into_blob(self, seen: &Seen, now: Timestamp) -> Result<VerifiedBlob, CacheError> {
+    /// Brings it into the cache under the digest that was computed, for a namespace whose request brought it.
+    pub(super) fn into_blob(
+        self,
+        namespace: &SafeName,
+        seen: &Seen,
+        now: Timestamp,
+    ) -> Result<VerifiedBlob, CacheError> {
         let blob = self.volume.add_blob(&self.path, seen, now)?;
+        self.volume.grant(namespace, &blob, now)?;
         remove_partial(&self.volume, &self.path)?;
         Ok(blob)
     }

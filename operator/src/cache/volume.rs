@@ -2,6 +2,7 @@
 
 use std::fs::{self, File, TryLockError};
 use std::io::{Read, Seek, Write};
+use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -115,12 +116,18 @@ impl Volume {
         ensure_directory(parent(path))
     }
 
-    /// Refuses where the volume was opened for reading.
+    /// Refuses where the volume was opened for reading, and where something else stands in its place meanwhile: an
+    /// empty mount point, another directory. Once it is back, all goes on.
     pub(super) fn writable(&self, path: &Path) -> Result<(), CacheError> {
-        match self.lock {
-            Some(_) => Ok(()),
-            None => Err(CacheError::ReadOnly { path: path.to_owned() }),
-        }
+        let Some(lock) = &self.lock else { return Err(CacheError::ReadOnly { path: path.to_owned() }) };
+        let there = self.path("lock");
+        let held = lock.metadata().map_err(CacheError::io("look at", &there))?;
+        let found = match fs::metadata(&there) {
+            Ok(found) if (found.dev(), found.ino()) == (held.dev(), held.ino()) => return Ok(()),
+            Ok(_) => "another volume in its place".to_owned(),
+            Err(error) => format!("no lock file in it: {error}"),
+        };
+        Err(CacheError::NoVolume { root: self.root.to_path_buf(), found })
     }
 
     /// Bytes that can still be written by this process' user.

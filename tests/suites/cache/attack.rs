@@ -3,7 +3,7 @@
 use std::fmt::Write as _;
 
 use harness::image_server::{ImageServer, Resource};
-use vmcatcher_operator::cache::{SafeName, StatePath};
+use vmcatcher_operator::cache::{Keep, SafeName, StatePath};
 use vmcatcher_operator::fetch::Credentials;
 use vmcatcher_operator::imagelist::{ImageId, SourceUrl};
 
@@ -95,6 +95,36 @@ async fn credentials_are_in_no_error_no_log_and_no_file() {
     }
     let others = other.all_requests();
     assert!(!others.is_empty() && others.iter().all(|request| !request.headers.contains_key("authorization")));
+}
+
+/// A list may name the digest of another namespace's private image: that is no right to its bytes.
+#[tokio::test(flavor = "multi_thread")]
+async fn knowing_a_digest_is_no_right_to_a_private_image() {
+    let server = ImageServer::start();
+    let private = Resource::pattern(1, 50_000);
+    server.put("/private.img", private.clone().bearer("t0ken"));
+    server.put("/nothing.img", Resource::status(404));
+    server.put("/of-that-size.img", Resource::pattern(2, 50_000));
+    let site = Site::new();
+    let theirs = with_credentials(request(&server, "/private.img", &private), Credentials::bearer("t0ken"));
+    let blob = site.download(theirs.clone()).await.unwrap();
+    let other: SafeName = "other".parse().unwrap();
+    let attempt = |path: &str| DownloadRequest { namespace: other.clone(), ..request(&server, path, &private) };
+    for path in ["/private.img", "/nothing.img", "/of-that-size.img"] {
+        assert!(site.download(attempt(path)).await.is_err(), "{path}");
+        assert_eq!(site.volume.blob_for(&other, blob.digest()).unwrap(), None, "{path}");
+    }
+    assert_eq!(site.volume.blob_for(&theirs.namespace, blob.digest()).unwrap().as_ref(), Some(&blob));
+    let allowed = DownloadRequest { namespace: other.clone(), ..theirs.clone() };
+    assert_eq!(site.download(allowed).await.unwrap(), blob, "the bytes are there once");
+    assert_eq!(site.volume.blob_for(&other, blob.digest()).unwrap(), Some(blob.clone()));
+    let site = site.restarted().await;
+    let asked = server.all_requests().len();
+    assert_eq!(site.download(theirs).await.unwrap(), blob);
+    assert_eq!(server.all_requests().len(), asked, "a right outlives the run");
+    let later = jiff::Timestamp::now() + jiff::SignedDuration::from_hours(1000);
+    site.volume.collect_garbage(&Keep::default(), later).unwrap();
+    assert!(names(&site.path().join("state/rights/other")).is_empty(), "and ends with the blob");
 }
 
 /// What was logged.

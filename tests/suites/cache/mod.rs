@@ -87,6 +87,7 @@ async fn reopened(path: &Path) -> Volume {
 
 fn request(server: &ImageServer, path: &str, resource: &Resource) -> DownloadRequest {
     DownloadRequest {
+        namespace: "site".parse().unwrap(),
         digest: resource.sha512().parse().unwrap(),
         size: resource.size(),
         source: Source::public(server.url(path).parse().unwrap()),

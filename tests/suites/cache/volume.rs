@@ -314,3 +314,29 @@ async fn what_a_cut_off_run_left_behind_goes_with_a_collection() {
     assert_eq!((collected.blobs.len(), collected.partials.len()), (1, 1));
     assert!(!left.iter().chain([&record]).any(|path| path.exists()));
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_volume_that_vanished_is_not_made_anew_and_goes_on_when_it_is_back() {
+    let server = ImageServer::start();
+    let resource = Resource::pattern(1, 5_000);
+    server.put("/a.img", resource.clone());
+    let above = tempfile::tempdir().unwrap();
+    let (root, away) = (above.path().join("volume"), above.path().join("away"));
+    let volume = Volume::open(&root).unwrap();
+    let jobs = Jobs::new(volume.clone(), Client::new(&impatient()).unwrap(), quick());
+    let site = Site { directory: above, volume, jobs };
+    fs::rename(&root, &away).unwrap();
+    for mount_point in [false, true] {
+        if mount_point {
+            fs::create_dir(&root).unwrap();
+        }
+        let message =
+            expect_reason(site.download(request(&server, "/a.img", &resource)).await, "StorageOperationFailed");
+        assert!(message.contains("mount the volume there"), "{message}");
+        assert!(site.volume.write_state(&StatePath::new(["a"]).unwrap(), &1).is_err());
+        assert_eq!(names(&root), [] as [String; 0]);
+    }
+    fs::remove_dir(&root).unwrap();
+    fs::rename(&away, &root).unwrap();
+    site.download(request(&server, "/a.img", &resource)).await.unwrap();
+}

@@ -8,7 +8,7 @@ use super::check::Checked;
 use super::observe::Observed;
 use super::plan::{Plan, Step};
 use crate::api::CachedImage;
-use crate::cache::{DownloadRequest, JobKey};
+use crate::cache::DownloadRequest;
 use crate::imagelist::SourceUrl;
 use crate::reconcile::cluster::Cluster;
 use crate::reconcile::context::Context;
@@ -69,8 +69,10 @@ async fn apply_step<C: Cluster>(
         }
         Step::StartDownload { digest, size, url } => {
             let source = download_source(context, checked, observed, url).await?;
-            context.downloads.want(&checked.key, JobKey { digest: *digest, url: url.clone() });
-            context.jobs.start(DownloadRequest { digest: *digest, size: *size, source });
+            let namespace = checked.image.namespace.clone();
+            let request = DownloadRequest { namespace, digest: *digest, size: *size, source };
+            context.downloads.want(&checked.key, request.key());
+            context.jobs.start(request);
         }
         Step::Publish { version, blob } => {
             let path = context.volume.publish(&checked.image, version, blob)?;

@@ -66,8 +66,9 @@ pub(super) fn observe<C: Cluster>(
 fn look<C: Cluster>(context: &Context<C>, checked: &Checked, observed: &mut Observed) -> Result<(), CacheError> {
     observed.entries = context.volume.entries(&checked.image)?;
     if let Want::Image(wanted) = &observed.want {
-        observed.job = context.jobs.look(&JobKey { digest: wanted.image.sha512, url: wanted.image.uri.clone() });
-        observed.blob = context.volume.blob(&wanted.image.sha512)?;
+        let (namespace, digest) = (checked.image.namespace.clone(), wanted.image.sha512);
+        observed.blob = context.volume.blob_for(&namespace, &digest)?;
+        observed.job = context.jobs.look(&JobKey { namespace, digest, url: wanted.image.uri.clone() });
     }
     if let Some(entry) = observed.entries.endorsed.last() {
         observed.published = context.volume.blob(&entry.digest)?;

@@ -217,7 +217,7 @@ fn bring_in(
         (Some(_), true) => {}
         (_, false) if suspended => return Phase::Suspended,
         (Some(blob), false) => steps.push(Step::Publish { version: wanted.image.version.clone(), blob: blob.clone() }),
-        (None, _) => return fetch(observed, wanted, tries, steps, suspended, now),
+        (None, _) => return fetch(checked, observed, wanted, tries, steps, suspended, now),
     }
     let others = observed.entries.endorsed.iter().filter(|entry| !is_wanted(entry));
     steps.extend(others.cloned().map(Step::Archive));
@@ -226,6 +226,7 @@ fn bring_in(
 }
 
 fn fetch(
+    checked: &Checked,
     observed: &Observed,
     wanted: &Wanted,
     tries: &mut Tries,
@@ -233,7 +234,8 @@ fn fetch(
     suspended: bool,
     now: Timestamp,
 ) -> Phase {
-    let key = JobKey { digest: wanted.image.sha512, url: wanted.image.uri.clone() };
+    let namespace = checked.image.namespace.clone();
+    let key = JobKey { namespace, digest: wanted.image.sha512, url: wanted.image.uri.clone() };
     let total = wanted.image.size;
     match &observed.job {
         Some(JobState::Queued) => return Phase::Downloading { bytes: 0, total, bytes_per_second: 0 },

@@ -1,0 +1,57 @@
+//! Who may have which bytes. Blobs are shared over namespaces, rights are not: knowing a digest is no right to a
+//! private image. A namespace has a right to a blob once a request of its own, with its own credentials, brought all
+//! of its bytes.
+
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+
+use super::blob::{VerifiedBlob, read_directory};
+use super::error::CacheError;
+use super::name::{SafeName, StatePath};
+use super::volume::Volume;
+use super::write::remove;
+use crate::imagelist::Sha512Digest;
+
+/// `state/rights/<namespace>/<digest>.json`.
+#[derive(Debug, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct Right {
+    granted_time: Timestamp,
+}
+
+impl Volume {
+    /// A blob, where the namespace has a right to it; else as if there were none.
+    pub fn blob_for(&self, namespace: &SafeName, digest: &Sha512Digest) -> Result<Option<VerifiedBlob>, CacheError> {
+        if self.has_right(namespace, digest)? { self.blob(digest) } else { Ok(None) }
+    }
+
+    /// A record that cannot be read grants nothing: the bytes are fetched again, which writes it anew.
+    pub(super) fn has_right(&self, namespace: &SafeName, digest: &Sha512Digest) -> Result<bool, CacheError> {
+        match self.read_state::<Right>(&path(namespace, digest)?) {
+            Ok(right) => Ok(right.is_some()),
+            Err(CacheError::StateCorrupt { .. }) => Ok(false),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// The namespace's own request brought these bytes.
+    pub(super) fn grant(&self, namespace: &SafeName, blob: &VerifiedBlob, now: Timestamp) -> Result<(), CacheError> {
+        if self.has_right(namespace, blob.digest())? {
+            return Ok(());
+        }
+        self.step("right: grant");
+        self.write_state(&path(namespace, blob.digest())?, &Right { granted_time: now })
+    }
+
+    /// A blob is gone, and all rights to it: who wants it back fetches it.
+    pub(super) fn end_rights(&self, digest: &Sha512Digest) -> Result<(), CacheError> {
+        for namespace in read_directory(&self.path("state/rights"))? {
+            remove(&namespace.join(format!("{digest}.json")))?;
+        }
+        Ok(())
+    }
+}
+
+fn path(namespace: &SafeName, digest: &Sha512Digest) -> Result<StatePath, CacheError> {
+    Ok(StatePath::new(["rights", namespace.as_str(), &digest.to_string()])?)
+}
