@@ -6,6 +6,7 @@ use openssl::x509::X509;
 
 use super::certificate::Certificate;
 use super::crl::Crl;
+use super::namespace::{Policies, PolicyFile, parse_namespaces, parse_signing_policy};
 use super::{DistinguishedName, Sha256Digest};
 
 /// The largest file that is looked at, in bytes; the largest CRLs of the field have 20 MiB.
@@ -17,6 +18,7 @@ pub struct Anchors {
     authorities: Vec<Certificate>,
     /// By the issuer's folded name.
     crls: BTreeMap<String, Vec<Crl>>,
+    policies: Policies,
 }
 
 /// Gathers anchors from bytes; a file that cannot be read costs only itself.
@@ -25,6 +27,7 @@ pub struct AnchorsBuilder {
     authorities: Vec<Certificate>,
     seen: BTreeSet<Sha256Digest>,
     crls: BTreeMap<String, Vec<Crl>>,
+    policies: Policies,
 }
 
 /// Why bytes hold no trust anchor or no CRL.
@@ -36,6 +39,9 @@ pub enum AnchorError {
     /// Not a CRL that can be used.
     #[error("expected CRLs in PEM or DER, found {0}")]
     NoCrl(String),
+    /// Not a signing policy that is understood.
+    #[error("expected a signing policy, found {0}")]
+    NoPolicy(String),
 }
 
 impl Anchors {
@@ -54,8 +60,22 @@ impl Anchors {
         self.crls.values().map(Vec::len).sum()
     }
 
+    /// The subjects of the trust anchors.
+    pub fn subjects(&self) -> impl Iterator<Item = &DistinguishedName> {
+        self.authorities.iter().map(|authority| &authority.subject)
+    }
+
+    /// Why the signing policies do not let a CA sign a subject; `None` where they do, and where there are none.
+    pub fn namespace_objection(&self, issuer: &DistinguishedName, subject: &DistinguishedName) -> Option<String> {
+        self.policies.objection(issuer, subject)
+    }
+
     pub(super) fn authorities(&self) -> &[Certificate] {
         &self.authorities
+    }
+
+    pub(super) fn policies(&self) -> &Policies {
+        &self.policies
     }
 
     /// The CRLs that name this issuer, in no order.
@@ -65,9 +85,9 @@ impl Anchors {
 }
 
 impl AnchorsBuilder {
-    /// Adds all certificates of a file, PEM or DER; gives how many were not there yet. One that cannot be read is an
-    /// error, and the others of the file are added all the same.
-    pub fn add_certificates(&mut self, bytes: &[u8]) -> Result<usize, AnchorError> {
+    /// Adds all certificates of a file, PEM or DER; gives their subjects. One that cannot be read is an error, and the
+    /// others of the file are added all the same.
+    pub fn add_certificates(&mut self, bytes: &[u8]) -> Result<Vec<DistinguishedName>, AnchorError> {
         let refused = |why: &dyn ToString| AnchorError::NoCertificate(why.to_string());
         if bytes.len() > LARGEST_FILE {
             return Err(refused(&format!("{} bytes", bytes.len())));
@@ -80,16 +100,58 @@ impl AnchorsBuilder {
         if found.is_empty() {
             return Err(refused(&describe(bytes)));
         }
-        let before = self.authorities.len();
-        let mut bad = None;
+        let (mut subjects, mut bad) = (Vec::new(), None);
         for read in found.into_iter().map(Certificate::from_x509) {
             match read {
-                Ok(certificate) if self.seen.insert(certificate.digest) => self.authorities.push(certificate),
-                Ok(_) => {}
+                Ok(certificate) => {
+                    subjects.push(certificate.subject.clone());
+                    if self.seen.insert(certificate.digest) {
+                        self.authorities.push(certificate);
+                    }
+                }
                 Err(error) => bad = Some(error),
             }
         }
-        bad.map_or(Ok(self.authorities.len() - before), |error| Err(refused(&error)))
+        bad.map_or(Ok(subjects), |error| Err(refused(&error)))
+    }
+
+    /// From now on a CA of whom no signing policy speaks may sign nothing: the directory is in IGTF layout.
+    pub fn require_policies(&mut self) {
+        self.policies.required = true;
+    }
+
+    /// Adds what an EACL file (`*.signing_policy`) says. `own` are the CAs that the file is named after: where it
+    /// cannot be read, they may sign nothing.
+    pub fn add_signing_policy(&mut self, bytes: &[u8], own: &[DistinguishedName]) -> Result<(), AnchorError> {
+        self.add_policy(bytes, own, |bytes, _| parse_signing_policy(bytes))
+    }
+
+    /// Adds what a `*.namespaces` file says. `own` are the CAs that the file is named after: they are its `SELF`, and
+    /// where it cannot be read, they may sign nothing.
+    pub fn add_namespaces(&mut self, bytes: &[u8], own: &[DistinguishedName]) -> Result<(), AnchorError> {
+        self.add_policy(bytes, own, parse_namespaces)
+    }
+
+    fn add_policy(
+        &mut self,
+        bytes: &[u8],
+        own: &[DistinguishedName],
+        parse: impl Fn(&[u8], &[DistinguishedName]) -> Result<PolicyFile, String>,
+    ) -> Result<(), AnchorError> {
+        let names: Vec<String> = own.iter().map(ToString::to_string).collect();
+        let whole = [bytes, names.join("\n").as_bytes()].concat();
+        match parse(bytes, own) {
+            // The same file under a second name (by hash and by alias) says nothing more.
+            Ok(_) if !self.seen.insert(Sha256Digest::of(&whole)) => Ok(()),
+            Ok(file) => {
+                self.policies.files.push(file);
+                Ok(())
+            }
+            Err(found) => {
+                self.policies.unusable.extend_from_slice(own);
+                Err(AnchorError::NoPolicy(found))
+            }
+        }
     }
 
     /// Adds all CRLs of a file, PEM or DER; gives how many. The same file under a second name adds none.
@@ -115,7 +177,7 @@ impl AnchorsBuilder {
 
     /// The anchors, ready for use.
     pub fn build(self) -> Anchors {
-        Anchors { authorities: self.authorities, crls: self.crls }
+        Anchors { authorities: self.authorities, crls: self.crls, policies: self.policies }
     }
 }
 

@@ -7,7 +7,7 @@ use super::chain::Path;
 use super::message::ProvenSigner;
 use super::{
     Anchors, Check, Credential, CredentialKind, CrlPolicy, DigestPolicy, EndorserPolicy, EndorserRule, Purpose,
-    Refusal, RefusalReason, Rule, Signer, SignerName, TrustLevel, VerifyRequest, revocation,
+    Refusal, RefusalReason, Rule, Signer, SignerName, TrustLevel, VerifyRequest, namespace, revocation,
 };
 
 /// When each question is asked: certificate dates at `path`, revocation at `crls`.
@@ -131,6 +131,11 @@ fn judge_steps(
     checks.push(match candidate.crl_policy {
         CrlPolicy::Ignore => Check::not_asked(Rule::Revocation, found),
         CrlPolicy::Require | CrlPolicy::IfPresent => Check::passed(Rule::Revocation, found),
+    });
+    let found = namespace::check(&path, candidate.anchors).map_err(|refusal| (Rule::Namespace, refusal))?;
+    checks.push(match found {
+        Some(found) => Check::passed(Rule::Namespace, found),
+        None => Check::not_asked(Rule::Namespace, "no signing policies beside these anchors"),
     });
     let check = trusted(certificate, candidate, request).map_err(|refusal| (Rule::Endorser, refusal))?;
     checks.push(check);

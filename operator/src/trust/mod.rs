@@ -17,6 +17,7 @@ mod list;
 mod message;
 mod mime;
 mod name;
+mod namespace;
 mod policy;
 mod refusal;
 mod revocation;

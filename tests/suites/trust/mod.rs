@@ -5,6 +5,7 @@ mod command;
 mod defects;
 mod forms;
 mod names;
+mod policies;
 mod real_lists;
 mod standing;
 mod steady;

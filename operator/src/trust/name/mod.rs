@@ -91,6 +91,21 @@ impl DistinguishedName {
     }
 }
 
+/// A pattern of one-line names with each attribute under the name that we show it by (`E=` is `emailAddress=`).
+pub(super) fn canonical_attributes(pattern: &str) -> String {
+    let component = |component: &str| {
+        let Some((name, value)) = component.split_once('=') else { return component.to_owned() };
+        match attribute::keyword(name) {
+            attribute::Keyword::Known(kind) => match attribute::short_name(&kind) {
+                Some(name) => format!("{name}={value}"),
+                None => component.to_owned(),
+            },
+            attribute::Keyword::Unknown | attribute::Keyword::Impossible => component.to_owned(),
+        }
+    };
+    pattern.split('/').map(component).collect::<Vec<_>>().join("/")
+}
+
 fn sorted(mut relative: RelativeName) -> RelativeName {
     relative.sort();
     relative

@@ -1,0 +1,99 @@
+//! Anchors out of files, wherever these come from: a directory, or the keys of a `ConfigMap` or a `Secret`.
+
+use std::collections::BTreeMap;
+use std::ffi::OsString;
+use std::path::{Path, PathBuf};
+
+use crate::trust::{AnchorError, Anchors, AnchorsBuilder, DistinguishedName};
+
+/// A file of the trust directory that could not be used; the others are.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{}: {message}", path.display())]
+pub struct AnchorProblem {
+    /// The file.
+    pub path: PathBuf,
+    /// What was expected and what was found.
+    pub message: String,
+}
+
+/// What a file is, by the ending of its name. In the order in which they are read.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) enum Kind {
+    Certificates,
+    Crls,
+    SigningPolicy,
+    Namespaces,
+    /// A `.info` file: it says that the directory is in IGTF layout, and nothing that is needed here.
+    Information,
+}
+
+impl Kind {
+    /// `None` for a file that is none of ours (`.crl_url`, a README).
+    pub(super) fn of(path: &Path) -> Option<Self> {
+        let ending = path.extension()?.to_str()?;
+        match ending.as_bytes() {
+            [b'0'..=b'9'] | b"pem" | b"crt" | b"cer" => Some(Self::Certificates),
+            [b'r', b'0'..=b'9'] | b"crl" => Some(Self::Crls),
+            b"signing_policy" => Some(Self::SigningPolicy),
+            b"namespaces" => Some(Self::Namespaces),
+            b"info" => Some(Self::Information),
+            _ => None,
+        }
+    }
+}
+
+/// The anchors of some files, by name and content: the data of a `ConfigMap` or a `Secret`. Names end as in a trust
+/// directory; a name without an ending that is known holds certificates.
+pub fn from_files<'a>(files: impl IntoIterator<Item = (&'a str, &'a [u8])>) -> (Anchors, Vec<AnchorProblem>) {
+    let mut assembly = Assembly::default();
+    let kind = |name: &str| Kind::of(Path::new(name)).unwrap_or(Kind::Certificates);
+    let mut files: Vec<_> = files.into_iter().map(|(name, bytes)| (kind(name), name, bytes)).collect();
+    files.sort_by_key(|(kind, name, _)| (*kind, *name));
+    for (kind, name, bytes) in files {
+        assembly.add(kind, Path::new(name), Ok(bytes));
+    }
+    assembly.finish()
+}
+
+/// Anchors in the making. Certificates must come before the policies that belong to them.
+#[derive(Default)]
+pub(super) struct Assembly {
+    builder: AnchorsBuilder,
+    /// The subjects of the certificates of each file name without its ending.
+    subjects: BTreeMap<OsString, Vec<DistinguishedName>>,
+    problems: Vec<AnchorProblem>,
+}
+
+impl Assembly {
+    pub(super) fn add(&mut self, kind: Kind, file: &Path, bytes: Result<&[u8], &String>) {
+        let stem = file.file_stem().unwrap_or_default().to_owned();
+        let own = self.subjects.get(&stem).map_or(&[][..], Vec::as_slice);
+        if matches!(kind, Kind::SigningPolicy | Kind::Namespaces | Kind::Information) {
+            self.builder.require_policies();
+        }
+        // A policy that cannot be read says nothing that is understood, like one that is not a policy.
+        let content = bytes.unwrap_or_default();
+        let added: Result<(), AnchorError> = match kind {
+            Kind::Certificates => self.builder.add_certificates(content).map(|subjects| {
+                self.subjects.entry(stem).or_default().extend(subjects);
+            }),
+            Kind::Crls => self.builder.add_crls(content).map(drop),
+            Kind::SigningPolicy => self.builder.add_signing_policy(content, own),
+            Kind::Namespaces => self.builder.add_namespaces(content, own),
+            Kind::Information => Ok(()),
+        };
+        match (bytes, added) {
+            (Err(unreadable), _) => self.report(file, unreadable.clone()),
+            (Ok(_), Err(error)) => self.report(file, error.to_string()),
+            (Ok(_), Ok(())) => {}
+        }
+    }
+
+    pub(super) fn report(&mut self, file: &Path, message: String) {
+        self.problems.push(AnchorProblem { path: file.to_owned(), message });
+    }
+
+    pub(super) fn finish(self) -> (Anchors, Vec<AnchorProblem>) {
+        (self.builder.build(), self.problems)
+    }
+}
