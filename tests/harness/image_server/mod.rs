@@ -1,6 +1,6 @@
 //! An HTTP server for images and lists that behaves, or misbehaves, as each path is told. Real sockets.
 //!
-//! ```ignore
+//! ```text
 //! let server = ImageServer::start();
 //! server.put("/a.img", Resource::pattern(7, 1 << 20).etag("\"v1\"").cut_every(100_000));
 //! let url = server.url("/a.img");

@@ -82,13 +82,10 @@ pub(super) fn described(
         (DIGEST, Some(&digest)),
     ];
     let mut template = Template::new();
-    let mut absent = Vec::new();
     for (name, value) in from_list {
         template.set(name, value.unwrap_or_default());
-        if template.get(name).is_none() {
-            absent.push(name);
-        }
     }
+    let absent = from_list.map(|(name, _)| name).into_iter().filter(|name| template.get(name).is_none()).collect();
     template.set(IDENTIFIER, request.identifier.as_str());
     template.set("VMCATCHER_EVENT_TYPE", "AvailablePostfix");
     template.set(OPERATOR, &settings.claim.to_string());

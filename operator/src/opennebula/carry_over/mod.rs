@@ -6,7 +6,7 @@
 //!
 //! * [`plan`]: pool, wanted images and records in, steps out. Pure: no clock, no network
 //! * [`apply`]: the steps against a cloud; images are independent of each other
-//! * [`pass`]: one pool read, the plan, its steps, and what became of each image
+//! * `pass`: one pool read, the plan, its steps, and what became of each image
 //!
 //! Nothing is remembered between passes but the [`Record`] of each image, and a pass may be cut off after any call: the
 //! next one reads the pool and goes on from there.
