@@ -59,10 +59,27 @@ pub(super) fn described(
     settings: &Settings,
     role: Role,
 ) -> (Template, Vec<&'static str>) {
-    let event = &wanted.event;
     let digest = wanted.sha512.to_string();
+    let mut template = Template::new();
+    let mut absent = Vec::new();
+    for (name, value) in from_list(wanted, &digest) {
+        template.set(name, value.unwrap_or_default());
+        if template.get(name).is_none() {
+            absent.push(name);
+        }
+    }
+    template.set(IDENTIFIER, request.identifier.as_str());
+    template.set("VMCATCHER_EVENT_TYPE", "AvailablePostfix");
+    template.set(OPERATOR, &settings.claim.to_string());
+    template.set(ROLE, role.as_str());
+    (template, absent)
+}
+
+/// What the list says, by attribute.
+fn from_list<'a>(wanted: &'a Wanted, digest: &'a str) -> [(&'static str, Option<&'a str>); 17] {
+    let event = &wanted.event;
     let description = event.description.as_ref().filter(|text| !text.trim().is_empty()).or(event.title.as_ref());
-    let from_list: [(&'static str, Option<&str>); 17] = [
+    [
         ("DESCRIPTION", description.map(String::as_str)),
         ("VMCATCHER_EVENT_DC_TITLE", event.title.as_deref()),
         ("VMCATCHER_EVENT_DC_DESCRIPTION", event.description.as_deref()),
@@ -79,18 +96,8 @@ pub(super) fn described(
         ("VMCATCHER_EVENT_FILENAME", event.filename.as_deref()),
         ("VMCATCHER_EVENT_AD_MPURI", event.mpuri.as_deref()),
         ("VMCATCHER_EVENT_VO", event.vo.as_deref()),
-        (DIGEST, Some(&digest)),
-    ];
-    let mut template = Template::new();
-    for (name, value) in from_list {
-        template.set(name, value.unwrap_or_default());
-    }
-    let absent = from_list.map(|(name, _)| name).into_iter().filter(|name| template.get(name).is_none()).collect();
-    template.set(IDENTIFIER, request.identifier.as_str());
-    template.set("VMCATCHER_EVENT_TYPE", "AvailablePostfix");
-    template.set(OPERATOR, &settings.claim.to_string());
-    template.set(ROLE, role.as_str());
-    (template, absent)
+        (DIGEST, Some(digest)),
+    ]
 }
 
 /// The whole template of a registration. The site's own attributes come first, so that none can stand for one of ours.
