@@ -5,6 +5,7 @@ mod deletion;
 mod lifecycle;
 mod original_bugs;
 mod pins;
+mod process;
 mod refusals;
 mod retries;
 mod statements;

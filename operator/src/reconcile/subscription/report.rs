@@ -260,6 +260,12 @@ fn happenings(checked: &Checked, observed: &Observed, plan: &Plan, outcomes: &Ou
         let figures = format!("{} images listed, {} selected", counts.listed, counts.selected);
         happenings.push(told(false, "ListAccepted", format!("{}: {figures}", signed_by(list))));
     }
+    if let Some(problem) = fetch_problem(observed) {
+        let same = failed_before(observed).is_some_and(|before| before.reason == problem.reason);
+        if !same {
+            happenings.push(told(true, problem.reason, problem.message.clone()));
+        }
+    }
     for step in &plan.steps {
         if let Step::SetMemoryAside(path) = step {
             happenings.push(told(

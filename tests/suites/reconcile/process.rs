@@ -1,0 +1,229 @@
+//! The program itself, as a process: exit codes, output, signals, `kill -9`, memory.
+
+use std::io::{BufRead, BufReader};
+use std::process::{Child, ChildStderr, Command, Output, Stdio};
+
+use harness::image_server::Resource;
+use harness::site::{Served, Site};
+use rustix::process::{Pid, Signal, kill_process};
+
+const A: &str = "aaaaaaaa-0000-4000-8000-000000000001";
+const B: &str = "aaaaaaaa-0000-4000-8000-000000000002";
+
+fn operator(site: &Site, more: &[&str]) -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_operator"));
+    command.arg("reconcile").args(more);
+    for (option, folder) in [("--manifests", "manifests"), ("--volume", "volume"), ("--trust", "trust")] {
+        command.arg(option).arg(site.path(folder));
+    }
+    command
+}
+
+fn once(site: &Site) -> Output {
+    operator(site, &["--once"]).output().unwrap()
+}
+
+fn text(output: &Output) -> String {
+    format!("{}{}", String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr))
+}
+
+/// A process that goes on until it is told to stop.
+struct Running {
+    child: Child,
+    lines: BufReader<ChildStderr>,
+}
+
+impl Running {
+    fn start(site: &Site) -> Self {
+        let mut child = operator(site, &[]).stderr(Stdio::piped()).stdout(Stdio::null()).spawn().unwrap();
+        let lines = BufReader::new(child.stderr.take().unwrap());
+        Self { child, lines }
+    }
+
+    /// Waits until a line with this text is told; all lines up to it.
+    fn wait_for(&mut self, expected: &str) -> String {
+        let mut told = String::new();
+        loop {
+            let mut line = String::new();
+            let read = self.lines.read_line(&mut line).unwrap();
+            told.push_str(&line);
+            assert!(read > 0, "expected {expected:?}, found only:\n{told}");
+            if line.contains(expected) {
+                return told;
+            }
+        }
+    }
+
+    /// A field of `/proc/<pid>/<file>`.
+    fn fact(&self, file: &str, field: &str) -> u64 {
+        let text = std::fs::read_to_string(format!("/proc/{}/{file}", self.child.id())).unwrap();
+        let line = text.lines().find_map(|line| line.strip_prefix(field)).unwrap();
+        line.trim_start_matches(':').split_whitespace().next().unwrap().parse().unwrap()
+    }
+
+    fn terminate(mut self) -> std::process::ExitStatus {
+        let pid = Pid::from_child(&self.child);
+        kill_process(pid, Signal::TERM).unwrap();
+        self.child.wait().unwrap()
+    }
+}
+
+#[test]
+fn exit_codes_say_how_it_ended() {
+    let site = Site::new();
+    let image = site.serve(A, "1", 1, 50_000);
+    site.publish(&site.list("1.0", &[&image]));
+    let first = once(&site);
+    assert_eq!(first.status.code(), Some(0), "{}", text(&first));
+    assert!(text(&first).contains("version 1 is cached and verified"), "{}", text(&first));
+
+    site.server.put("/image.list", Resource::status(500));
+    let failed = once(&site);
+    assert_eq!(failed.status.code(), Some(1), "a failed fetch is not silent: {}", text(&failed));
+
+    site.publish(&site.list("1.0", &[&image]));
+    site.manifest("broken", "kind: [");
+    assert_eq!(once(&site).status.code(), Some(1), "a manifest that cannot be read");
+    site.forget("broken");
+
+    let usage = operator(&site, &["--no-such-option"]).output().unwrap();
+    assert_eq!(usage.status.code(), Some(2));
+    std::fs::rename(site.path("manifests"), site.path("elsewhere")).unwrap();
+    let gone = once(&site);
+    assert_eq!(gone.status.code(), Some(3), "{}", text(&gone));
+    assert!(text(&gone).contains("cannot read the manifests in"), "{}", text(&gone));
+}
+
+#[test]
+fn credentials_are_sent_and_never_shown() {
+    let site = Site::new();
+    let image = site.serve(A, "1", 1, 50_000);
+    let list =
+        harness::signer::sign(&site.list("1.0", &[&image]).json(), &site.pki.endorser, harness::signer::Form::Detached);
+    site.server.put("/image.list", Resource::bytes(list).basic("s3cret-token", "x-oauth-basic"));
+    site.manifest(
+        "secret",
+        "apiVersion: v1\nkind: Secret\nmetadata: {name: token}\nstringData: {token: s3cret-token}\n",
+    );
+    let url = site.server.url("/image.list?key=s3cret-query");
+    site.manifest("subscription-vo", &format!(
+        "apiVersion: vmcatcher.io/v1alpha1\nkind: ImageListSubscription\nmetadata: {{name: vo}}\nspec:\n  source: {{url: \
+         {url:?}, secretRef: {{name: token}}}}\n  verify: {{endorserRefs: [{{name: endorser}}]}}\n  images: {{include: \
+         {{match: [{{name: all}}]}}}}\n"
+    ));
+    let good = operator(&site, &["--once", "-v", "-v"]).output().unwrap();
+    assert_eq!(good.status.code(), Some(0), "{}", text(&good));
+    site.server.put("/image.list", Resource::bytes(b"x".as_slice()).basic("another", "password"));
+    let refused = operator(&site, &["--once", "-v", "-v", "-o", "wide"]).output().unwrap();
+    assert!(text(&refused).contains("AuthenticationFailed") && text(&refused).contains("401"), "{}", text(&refused));
+    site.manifest(
+        "secret",
+        "apiVersion: v1\nkind: Secret\nmetadata: {name: token}\nstringData: {tokn: s3cret-token}\n",
+    );
+    let invalid = operator(&site, &["--once", "-v", "-v", "-o", "json"]).output().unwrap();
+    for output in [&good, &refused, &invalid] {
+        let shown = text(output).replace(&url, "the address as the manifest has it");
+        assert!(!shown.contains("s3cret"), "{shown}");
+    }
+}
+
+#[test]
+fn a_second_run_waits_for_the_first_and_says_so() {
+    let site = Site::new();
+    let image = site.serve(A, "1", 1, 50_000);
+    site.publish(&site.list("1.0", &[&image]));
+    let mut first = Running::start(&site);
+    first.wait_for("ImageDownloaded");
+    let mut second = Running::start(&site);
+    let told = second.wait_for("waiting");
+    assert!(told.contains(&first.child.id().to_string()), "{told}");
+    assert!(first.terminate().success());
+    site.pass_time(jiff::SignedDuration::from_secs(60));
+    let newer = site.serve(A, "2", 2, 50_000);
+    site.publish(&site.list("1.1", &[&newer]));
+    site.subscribe_with("vo", "now", &site.server.url("/image.list"), "images: {include: {match: [{name: all}]}}");
+    // By its own clock the list is of the future for at most the skew that is allowed.
+    second.wait_for("ImageDownloaded");
+    assert!(second.terminate().success());
+    assert_eq!(site.shelf("endorsed"), [newer.entry()]);
+}
+
+#[test]
+fn manifests_and_trust_are_watched() {
+    let site = Site::new();
+    let image = site.serve(A, "1", 1, 50_000);
+    site.publish(&site.list("1.0", &[&image]));
+    let trust = site.path("trust");
+    std::fs::rename(&trust, site.path("aside")).unwrap();
+    std::fs::create_dir(&trust).unwrap();
+    let mut running = Running::start(&site);
+    running.wait_for("ListRefused");
+    for entry in std::fs::read_dir(site.path("aside")).unwrap() {
+        let entry = entry.unwrap();
+        std::fs::copy(entry.path(), trust.join(entry.file_name())).unwrap();
+    }
+    running.wait_for("ImageDownloaded");
+    site.manifest("broken", "kind: [");
+    running.wait_for("broken.yaml");
+    site.trust("endorser", &site.pki.endorser, "trust: Revoked");
+    running.wait_for("ImageArchived");
+    assert!(running.terminate().success());
+    assert_eq!(site.shelf("expired"), [image.entry()]);
+}
+
+#[test]
+fn killed_at_twenty_moments_the_next_run_comes_to_the_same_end() {
+    let seed: u64 = std::env::var("SEED").ok().and_then(|seed| seed.parse().ok()).unwrap_or_else(|| fastrand::u64(..));
+    eprintln!("SEED={seed}");
+    let mut random = fastrand::Rng::with_seed(seed);
+    let size = 16 * 1024 * 1024;
+    for moment in 0..20_u64 {
+        let place = Site::new();
+        let resource = |seed| Resource::pattern(seed, size).etag("\"v1\"").rate(200 * 1024 * 1024);
+        let (a, b) = (place.serve_as(A, "1", resource(2 * moment)), place.serve_as(B, "1", resource(2 * moment + 1)));
+        place.publish(&place.list("1.0", &[&a, &b]));
+        let mut child = operator(&place, &["--once"]).stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
+        let path = format!("/{}-1.img", if random.bool() { A } else { B });
+        // A moment of the transfer, not of the clock: it falls into it on any machine.
+        place.server.wait_for(&path, 1, random.u64(..size));
+        child.kill().unwrap();
+        child.wait().unwrap();
+        let lengths = [&a, &b].map(|image| partial_length(&place, image));
+        let before = [A, B].map(|image| place.server.requests(&format!("/{image}-1.img")).len());
+        let next = once(&place);
+        assert_eq!(next.status.code(), Some(0), "{}", text(&next));
+        assert_eq!(place.shelf("endorsed"), [a.entry(), b.entry()], "SEED={seed}");
+        for (image, length, before) in [(A, lengths[0], before[0]), (B, lengths[1], before[1])] {
+            if let Some(request) = place.server.requests(&format!("/{image}-1.img")).get(before) {
+                let range = request.range.as_deref().map_or("0", |range| range.trim_start_matches("bytes="));
+                let start: u64 = range.trim_end_matches('-').parse().unwrap();
+                assert!(
+                    start <= length && length - start <= 1 << 20,
+                    "from {start}, the file had {length}; SEED={seed}"
+                );
+            }
+        }
+    }
+}
+
+fn partial_length(site: &Site, image: &Served) -> u64 {
+    let files = std::fs::read_dir(site.path("volume/partial")).into_iter().flatten().map(|entry| entry.unwrap().path());
+    let mut ours = files.filter(|path| path.extension().is_none());
+    let name = |path: &std::path::PathBuf| path.file_name().unwrap().to_string_lossy().starts_with(&image.sha512);
+    ours.find(name).map_or(0, |path| path.metadata().unwrap().len())
+}
+
+#[test]
+fn a_large_image_takes_little_memory_and_is_read_once() {
+    let site = Site::new();
+    let bytes = 2 << 30;
+    let image = site.serve_as(A, "1", Resource::zeros(bytes));
+    site.publish(&site.list("1.0", &[&image]));
+    let mut running = Running::start(&site);
+    running.wait_for("ImageDownloaded");
+    let (peak, read) = (running.fact("status", "VmHWM"), running.fact("io", "rchar"));
+    assert!(running.terminate().success());
+    eprintln!("2 GiB: peak {peak} KiB, {read} characters read");
+    assert!(peak < 64 * 1024, "a peak of {peak} KiB");
+    assert!(read < bytes + bytes / 20, "{read} characters read: the image was read again");
+}
