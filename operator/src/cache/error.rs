@@ -165,6 +165,18 @@ pub enum DownloadError {
         /// Bytes free.
         available: u64,
     },
+    /// It does not fit into the quota. Nothing was fetched.
+    #[error("{url}: {size} bytes needed, {used} of the quota of {quota} are in use")]
+    QuotaExceeded {
+        /// What was to be fetched.
+        url: SourceUrl,
+        /// Bytes of the image.
+        size: u64,
+        /// Bytes in use and being fetched.
+        used: u64,
+        /// Bytes that may be used.
+        quota: u64,
+    },
     /// The volume failed.
     #[error(transparent)]
     Cache(#[from] Arc<CacheError>),
@@ -189,7 +201,7 @@ impl DownloadError {
             Self::Fetch(_) | Self::Cancelled { .. } => "FetchFailed",
             Self::ChecksumMismatch { .. } => "ChecksumMismatch",
             Self::SizeMismatch { .. } => "SizeMismatch",
-            Self::NoSpace { .. } => "NoSpace",
+            Self::NoSpace { .. } | Self::QuotaExceeded { .. } => "NoSpace",
             Self::Cache(error) => error.reason(),
         }
     }
@@ -201,6 +213,7 @@ impl DownloadError {
             Self::ChecksumMismatch { .. }
             | Self::SizeMismatch { .. }
             | Self::NoSpace { .. }
+            | Self::QuotaExceeded { .. }
             | Self::Cancelled { .. } => Class::Transient,
             Self::Cache(error) => error.class(),
         }
@@ -210,7 +223,11 @@ impl DownloadError {
     pub fn is_mismatch(&self) -> bool {
         match self {
             Self::ChecksumMismatch { .. } | Self::SizeMismatch { .. } => true,
-            Self::Fetch(_) | Self::NoSpace { .. } | Self::Cache(_) | Self::Cancelled { .. } => false,
+            Self::Fetch(_)
+            | Self::NoSpace { .. }
+            | Self::QuotaExceeded { .. }
+            | Self::Cache(_)
+            | Self::Cancelled { .. } => false,
         }
     }
 }

@@ -1,6 +1,7 @@
 //! Downloads as jobs: started and looked at by reconciles, never waited for.
 
 use std::collections::HashMap;
+use std::num::NonZeroU64;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -9,11 +10,13 @@ use tokio::sync::watch;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
+use super::bandwidth::Bandwidth;
 use super::blob::VerifiedBlob;
 use super::download::Download;
 use super::error::DownloadError;
 use super::name::SafeName;
 use super::progress::Progress;
+use super::quota::Quota;
 use super::slots::Slots;
 use super::volume::Volume;
 use crate::fetch::{Client, Source};
@@ -63,11 +66,23 @@ pub struct JobLimits {
     pub first_wait: Duration,
     /// Bytes that downloads leave free on the volume.
     pub keep_free: u64,
+    /// Bytes on the disk that all that the operator keeps may take; `None`: as much as there is.
+    pub quota: Option<u64>,
+    /// Bytes a second of all downloads together; `None`: as fast as they come.
+    pub bytes_per_second: Option<NonZeroU64>,
 }
 
 impl Default for JobLimits {
     fn default() -> Self {
-        Self { downloads: 4, per_host: 2, tries: 3, first_wait: Duration::from_secs(2), keep_free: 64 * 1024 * 1024 }
+        Self {
+            downloads: 4,
+            per_host: 2,
+            tries: 3,
+            first_wait: Duration::from_secs(2),
+            keep_free: 64 * 1024 * 1024,
+            quota: None,
+            bytes_per_second: None,
+        }
     }
 }
 
@@ -102,6 +117,8 @@ struct Inner {
     client: Client,
     limits: JobLimits,
     slots: Slots,
+    quota: Quota,
+    bandwidth: Bandwidth,
     runtime: Handle,
     table: Mutex<Table>,
     changed: watch::Sender<u64>,
@@ -129,10 +146,11 @@ impl Jobs {
     /// No jobs yet. To be called within a tokio runtime, which runs them.
     pub fn new(volume: Volume, client: Client, limits: JobLimits) -> Self {
         let slots = Slots::new(limits.downloads, limits.per_host);
+        let (quota, bandwidth) = (Quota::new(limits.quota), Bandwidth::new(limits.bytes_per_second));
         let table = Mutex::new(Table::default());
         let (changed, _) = watch::channel(0);
         let runtime = Handle::current();
-        Self { inner: Arc::new(Inner { volume, client, limits, slots, runtime, table, changed }) }
+        Self { inner: Arc::new(Inner { volume, client, limits, slots, quota, bandwidth, runtime, table, changed }) }
     }
 
     /// Starts a job, or starts a failed one again; one that waits, runs or is done goes on as it is.
@@ -165,6 +183,8 @@ impl Jobs {
             client: self.inner.client.clone(),
             limits: self.inner.limits.clone(),
             slots: self.inner.slots.clone(),
+            quota: self.inner.quota.clone(),
+            bandwidth: self.inner.bandwidth.clone(),
             request,
             progress: progress.clone(),
             cancelled: cancelled.clone(),

@@ -10,6 +10,7 @@
 //! What the operator did not make is never deleted or overwritten. Calls on [`Volume`] block for a few file
 //! operations each, some with `fsync`; only downloads are long, and those are jobs.
 
+mod bandwidth;
 mod blob;
 mod digest;
 mod download;
@@ -21,6 +22,7 @@ mod list_store;
 mod name;
 mod partial;
 mod progress;
+mod quota;
 mod record;
 pub mod retention;
 mod right;

@@ -2,7 +2,7 @@
 
 use std::fs::{self, File};
 use std::io::{ErrorKind, Read, Write};
-use std::os::unix::fs::{MetadataExt, PermissionsExt};
+use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 
 use jiff::Timestamp;
@@ -52,11 +52,6 @@ pub(super) fn partial_path(volume: &Volume, key: &JobKey) -> PathBuf {
     let origin = format!("{}\n{}", key.namespace, key.url.url());
     let origin = hex::encode(Sha256::digest(origin.as_bytes()));
     volume.path("partial").join(format!("{}-{}", key.digest, &origin[..16]))
-}
-
-/// Bytes that a job's partial download has on the disk already, reserved ones included.
-pub(super) fn allocated(volume: &Volume, key: &JobKey) -> u64 {
-    fs::metadata(partial_path(volume, key)).map_or(0, |about| about.blocks().saturating_mul(512))
 }
 
 impl Partial {

@@ -73,6 +73,11 @@ fn count_below(path: &Path, used: &mut Used, counted: &mut BTreeSet<(u64, u64)>)
     Ok(())
 }
 
+/// Bytes that a file has on the disk, reserved ones included; none where there is no file.
+pub(super) fn allocated(path: &Path) -> u64 {
+    fs::symlink_metadata(path).map_or(0, |about| about.blocks().saturating_mul(512))
+}
+
 /// A file that went away meanwhile counts nothing.
 fn count(path: &Path, used: &mut Used, counted: &mut BTreeSet<(u64, u64)>) {
     let Ok(about) = fs::symlink_metadata(path) else { return };

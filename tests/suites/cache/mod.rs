@@ -4,6 +4,7 @@ mod attack;
 mod cut;
 mod download;
 mod hostile_server;
+mod limits;
 mod volume;
 
 use std::path::{Path, PathBuf};

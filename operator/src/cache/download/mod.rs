@@ -4,25 +4,25 @@
 //! cache and hashes them, so memory is constant and nothing is read twice. What has come stays: the next connection
 //! asks for the rest. Only tries without progress count, and between those the download gives its slot away.
 
+mod stream;
+
 use std::sync::Arc;
 use std::time::Duration;
 
-use bytes::Bytes;
 use jiff::Timestamp;
-use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
+use super::bandwidth::Bandwidth;
 use super::blob::VerifiedBlob;
 use super::error::{CacheError, DownloadError};
 use super::job::{DownloadRequest, JobLimits};
-use super::partial::{Partial, allocated, partial_path, remove_partial};
+use super::partial::{Partial, partial_path, remove_partial};
 use super::progress::Progress;
+use super::quota::{Claim, Exceeded, Quota};
 use super::slots::Slots;
+use super::usage::allocated;
 use super::volume::Volume;
-use crate::fetch::{Client, FetchError, ImageAnswer, ImageBody, RateFloor, Validator};
-
-/// Chunks between the socket and the disk: each is at most what one read of the socket brings (some 100 KiB).
-const QUEUE: usize = 16;
+use crate::fetch::{Client, FetchError, ImageAnswer, RateFloor, Validator};
 
 /// The longest wait between two tries, in first waits.
 const LONGEST_WAIT: u32 = 30;
@@ -33,6 +33,8 @@ pub(super) struct Download {
     pub(super) client: Client,
     pub(super) limits: JobLimits,
     pub(super) slots: Slots,
+    pub(super) quota: Quota,
+    pub(super) bandwidth: Bandwidth,
     pub(super) request: DownloadRequest,
     pub(super) progress: Arc<Progress>,
     pub(super) cancelled: CancellationToken,
@@ -43,6 +45,8 @@ struct Standing {
     /// `None` before the first try and while the writing thread has it.
     partial: Option<Partial>,
     floor: RateFloor,
+    /// Its part of the quota, from its first turn on.
+    claim: Option<Claim>,
     /// The most bytes that were ever there: only more than that is progress.
     best: u64,
     /// Bytes of more than one connection or run are there: they may be of two states of the file.
@@ -69,16 +73,6 @@ enum Tried {
     Broken(FetchError),
 }
 
-/// How the bytes of one connection ended.
-enum Ended {
-    /// The server said that this was all.
-    All,
-    /// The connection broke, or stalled.
-    Broken(FetchError),
-    /// More bytes than the image has.
-    TooLong,
-}
-
 impl Download {
     /// Runs until the image is in the cache or the download has failed.
     pub(super) async fn run(&self) -> Result<VerifiedBlob, DownloadError> {
@@ -86,7 +80,8 @@ impl Download {
             return Ok(blob);
         }
         let floor = self.client.rate_floor();
-        let mut standing = Standing { partial: None, floor, best: 0, resumed: false, started_clean: false };
+        let mut standing =
+            Standing { partial: None, floor, claim: None, best: 0, resumed: false, started_clean: false };
         let outcome = self.until_complete(&mut standing).await;
         if let Some(partial) = standing.partial.take() {
             // Space that was reserved for bytes that do not come now.
@@ -117,6 +112,7 @@ impl Download {
         loop {
             let slot = self.or_cancelled(self.slots.take(self.request.source.url.url())).await?;
             self.progress.set_running(true);
+            self.claim(standing).await?;
             let best = standing.best;
             let error = loop {
                 match self.try_once(standing).await? {
@@ -185,8 +181,26 @@ impl Download {
         Ok(partial.map_or((0, None), |partial| (partial.length(), partial.validator().cloned())))
     }
 
+    /// Its part of the quota, once: two that begin together cannot both have the last of it.
+    async fn claim(&self, standing: &mut Standing) -> Result<(), DownloadError> {
+        if standing.claim.is_none() {
+            let (quota, volume, size) = (self.quota.clone(), self.volume.clone(), self.request.size);
+            let partial = partial_path(&volume, &self.request.key());
+            let claimed = self.blocking(move || quota.claim(&volume, &partial, size)).await?;
+            let url = &self.request.source.url;
+            let refused = |over: Exceeded| DownloadError::QuotaExceeded {
+                url: url.clone(),
+                size,
+                used: over.used,
+                quota: over.limit,
+            };
+            standing.claim = Some(claimed.map_err(refused)?);
+        }
+        Ok(())
+    }
+
     fn check_space(&self, offset: u64) -> Result<(), DownloadError> {
-        let there = allocated(&self.volume, &self.request.key()).max(offset);
+        let there = allocated(&partial_path(&self.volume, &self.request.key())).max(offset);
         let needed = self.request.size.saturating_sub(there);
         let available = self.volume.available()?.saturating_sub(self.limits.keep_free);
         if needed <= available {
@@ -222,57 +236,6 @@ impl Download {
             partial.reserve()
         })
         .await
-    }
-
-    /// From the socket to the page cache, hashed on the way by the thread that writes.
-    async fn stream(&self, standing: &mut Standing, body: ImageBody) -> Result<Tried, DownloadError> {
-        let Some(partial) = standing.partial.take() else { return Ok(Tried::Complete) };
-        let ends_surely = body.ends_surely();
-        let missing = self.request.size.saturating_sub(partial.length());
-        let (sender, receiver) = mpsc::channel(QUEUE);
-        let progress = self.progress.clone();
-        let writer = tokio::task::spawn_blocking(move || write_all(partial, receiver, &progress));
-        let ended = self.pump(body, missing, &mut standing.floor, sender).await;
-        let (partial, written) = writer.await.map_err(|error| self.thread_ended(error))?;
-        let length = partial.length();
-        standing.partial = Some(partial);
-        written?;
-        match ended? {
-            Ended::TooLong => self.wrong_size(standing, format!("more than {}", self.request.size)).await,
-            Ended::All | Ended::Broken(_) if length == self.request.size => Ok(Tried::Complete),
-            Ended::All if ends_surely => self.wrong_size(standing, length.to_string()).await,
-            Ended::All => {
-                let message = format!("expected {} bytes, the connection ended at {length}", self.request.size);
-                Ok(Tried::Broken(FetchError::Connection { url: self.request.source.url.clone(), message }))
-            }
-            Ended::Broken(error) => Ok(Tried::Broken(error)),
-        }
-    }
-
-    /// Hands chunks over until the server, the writer, the limit or a cancellation ends it.
-    async fn pump(
-        &self,
-        body: ImageBody,
-        missing: u64,
-        floor: &mut RateFloor,
-        sender: mpsc::Sender<Bytes>,
-    ) -> Result<Ended, DownloadError> {
-        let (mut body, mut missing) = (body, missing);
-        loop {
-            let chunk = match self.or_cancelled(body.next(floor)).await? {
-                Ok(Some(chunk)) => chunk,
-                Ok(None) => return Ok(Ended::All),
-                Err(error) => return Ok(Ended::Broken(error)),
-            };
-            if chunk.len() as u64 > missing {
-                return Ok(Ended::TooLong);
-            }
-            missing -= chunk.len() as u64;
-            // A closed queue is a failed writer, which says why.
-            if self.or_cancelled(sender.send(chunk)).await?.is_err() || missing == 0 && !body.ends_surely() {
-                return Ok(Ended::All);
-            }
-        }
     }
 
     /// All bytes are there: into the cache with them, or away. `None`: once more from a clean start.
@@ -371,20 +334,4 @@ fn may_pass_soon(error: &FetchError) -> bool {
 /// Too little in too long: however many bytes came, it counts.
 fn is_stall(error: &FetchError) -> bool {
     matches!(error, FetchError::Timeout { .. })
-}
-
-/// Writes until the queue is closed. The partial download comes back whatever happens.
-fn write_all(
-    partial: Partial,
-    mut queue: mpsc::Receiver<Bytes>,
-    progress: &Progress,
-) -> (Partial, Result<(), CacheError>) {
-    let mut partial = partial;
-    while let Some(chunk) = queue.blocking_recv() {
-        if let Err(error) = partial.append(&chunk) {
-            return (partial, Err(error));
-        }
-        progress.set_bytes(partial.length());
-    }
-    (partial, Ok(()))
 }

@@ -1,0 +1,65 @@
+//! One limit for the bytes of all downloads together.
+
+use std::num::NonZeroU64;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use tokio::time::{Instant, sleep_until};
+
+/// A limit in bytes a second, shared by all clones; without a number there is none.
+///
+/// Whoever has taken bytes pays for them by waiting, one after the other, so the sum of all is what was agreed,
+/// whatever the sizes of the pieces. Nothing is saved up: after a pause it does not go faster.
+#[derive(Clone)]
+pub(super) struct Bandwidth {
+    bytes_per_second: Option<NonZeroU64>,
+    paid_until: Arc<Mutex<Instant>>,
+}
+
+impl Bandwidth {
+    pub(super) fn new(bytes_per_second: Option<NonZeroU64>) -> Self {
+        Self { bytes_per_second, paid_until: Arc::new(Mutex::new(Instant::now())) }
+    }
+
+    /// Waits as long as `bytes` take.
+    pub(super) async fn pay(&self, bytes: usize) {
+        let Some(rate) = self.bytes_per_second else { return };
+        let nanoseconds = bytes as u128 * 1_000_000_000 / u128::from(rate.get());
+        let price = Duration::from_nanos(u64::try_from(nanoseconds).unwrap_or(u64::MAX));
+        let until = {
+            let mut paid_until = self.paid_until.lock().unwrap_or_else(PoisonError::into_inner);
+            *paid_until = (*paid_until).max(Instant::now()) + price;
+            *paid_until
+        };
+        sleep_until(until).await;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test(start_paused = true)]
+    async fn the_sum_of_all_is_what_was_agreed() {
+        let limit = Bandwidth::new(NonZeroU64::new(1000));
+        let began = Instant::now();
+        let takers = [1, 7, 92].map(|piece: usize| {
+            let limit = limit.clone();
+            tokio::spawn(async move {
+                for _ in 0..(9200 / piece) {
+                    limit.pay(piece).await;
+                }
+            })
+        });
+        for taker in takers {
+            taker.await.unwrap();
+        }
+        let paid = (9200 + 9198 + 9200) as u64;
+        assert_eq!(began.elapsed().as_millis() / 10, u128::from(paid) / 10);
+        tokio::time::advance(Duration::from_hours(1)).await;
+        let began = Instant::now();
+        limit.pay(500).await;
+        assert!(began.elapsed() >= Duration::from_millis(500), "a pause saves nothing up");
+        Bandwidth::new(None).pay(usize::MAX).await;
+    }
+}

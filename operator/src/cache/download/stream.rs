@@ -1,0 +1,93 @@
+//! The bytes of one connection, on their way to the disk.
+
+use bytes::Bytes;
+use tokio::sync::mpsc;
+
+use super::{Download, Standing, Tried};
+use crate::cache::error::{CacheError, DownloadError};
+use crate::cache::partial::Partial;
+use crate::cache::progress::Progress;
+use crate::fetch::{FetchError, ImageBody, RateFloor};
+
+/// Chunks between the socket and the disk: each is at most what one read of the socket brings (some 100 KiB).
+const QUEUE: usize = 16;
+
+/// How the bytes of one connection ended.
+enum Ended {
+    /// The server said that this was all.
+    All,
+    /// The connection broke, or stalled.
+    Broken(FetchError),
+    /// More bytes than the image has.
+    TooLong,
+}
+
+impl Download {
+    /// From the socket to the page cache, hashed on the way by the thread that writes.
+    pub(super) async fn stream(&self, standing: &mut Standing, body: ImageBody) -> Result<Tried, DownloadError> {
+        let Some(partial) = standing.partial.take() else { return Ok(Tried::Complete) };
+        let ends_surely = body.ends_surely();
+        let missing = self.request.size.saturating_sub(partial.length());
+        let (sender, receiver) = mpsc::channel(QUEUE);
+        let progress = self.progress.clone();
+        let writer = tokio::task::spawn_blocking(move || write_all(partial, receiver, &progress));
+        let ended = self.pump(body, missing, &mut standing.floor, sender).await;
+        let (partial, written) = writer.await.map_err(|error| self.thread_ended(error))?;
+        let length = partial.length();
+        standing.partial = Some(partial);
+        written?;
+        match ended? {
+            Ended::TooLong => self.wrong_size(standing, format!("more than {}", self.request.size)).await,
+            Ended::All | Ended::Broken(_) if length == self.request.size => Ok(Tried::Complete),
+            Ended::All if ends_surely => self.wrong_size(standing, length.to_string()).await,
+            Ended::All => {
+                let message = format!("expected {} bytes, the connection ended at {length}", self.request.size);
+                Ok(Tried::Broken(FetchError::Connection { url: self.request.source.url.clone(), message }))
+            }
+            Ended::Broken(error) => Ok(Tried::Broken(error)),
+        }
+    }
+
+    /// Hands chunks over until the server, the writer, the limit or a cancellation ends it.
+    async fn pump(
+        &self,
+        body: ImageBody,
+        missing: u64,
+        floor: &mut RateFloor,
+        sender: mpsc::Sender<Bytes>,
+    ) -> Result<Ended, DownloadError> {
+        let (mut body, mut missing) = (body, missing);
+        loop {
+            let chunk = match self.or_cancelled(body.next(floor)).await? {
+                Ok(Some(chunk)) => chunk,
+                Ok(None) => return Ok(Ended::All),
+                Err(error) => return Ok(Ended::Broken(error)),
+            };
+            if chunk.len() as u64 > missing {
+                return Ok(Ended::TooLong);
+            }
+            missing -= chunk.len() as u64;
+            self.or_cancelled(self.bandwidth.pay(chunk.len())).await?;
+            // A closed queue is a failed writer, which says why.
+            if self.or_cancelled(sender.send(chunk)).await?.is_err() || missing == 0 && !body.ends_surely() {
+                return Ok(Ended::All);
+            }
+        }
+    }
+}
+
+/// Writes until the queue is closed. The partial download comes back whatever happens.
+fn write_all(
+    partial: Partial,
+    mut queue: mpsc::Receiver<Bytes>,
+    progress: &Progress,
+) -> (Partial, Result<(), CacheError>) {
+    let mut partial = partial;
+    while let Some(chunk) = queue.blocking_recv() {
+        if let Err(error) = partial.append(&chunk) {
+            return (partial, Err(error));
+        }
+        progress.set_bytes(partial.length());
+    }
+    (partial, Ok(()))
+}
