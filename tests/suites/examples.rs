@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 
 use serde_yaml::Value;
 use vmcatcher_operator::api::{CachedImage, Endorser, ImageListSubscription};
+use vmcatcher_operator::cluster::directory::Directory;
 use vmcatcher_operator::imagelist::{ImageId, LintRequest, ListVersion, Selection, SourceUrl, lint};
 
 fn workspace() -> PathBuf {
@@ -78,6 +79,18 @@ fn every_manifest_is_read_whole_and_is_sound() {
             "Secret" => assert!(manifest["stringData"].is_mapping(), "{name}"),
             other => panic!("{name}: kind {other:?}"),
         }
+    }
+}
+
+/// Each folder beside the endorser's, as a site without a cluster would use it.
+#[test]
+fn every_folder_of_manifests_is_taken_whole() {
+    let state = tempfile::tempdir().unwrap();
+    for folder in fs::read_dir(workspace().join("examples")).unwrap() {
+        let folder = folder.unwrap().path();
+        let (directory, _) = Directory::open(&folder, state.path());
+        let problems = directory.reload("2026-11-22T00:00:00Z".parse().unwrap()).unwrap();
+        assert!(problems.is_empty(), "{}: {problems:?}", folder.display());
     }
 }
 

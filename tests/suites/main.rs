@@ -11,6 +11,7 @@ mod architecture;
 #[path = "../attacks/mod.rs"]
 mod attacks;
 mod cache;
+mod crds;
 mod disk_image;
 mod examples;
 mod fetch;

@@ -1,0 +1,62 @@
+//! The definitions in crds/ are those that the types make, and every field of them says what it is.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::path::Path;
+use std::process::Command;
+
+use serde_json::Value;
+use vmcatcher_operator::api::crds;
+
+fn folder(path: &Path) -> BTreeMap<String, String> {
+    let files = fs::read_dir(path).unwrap().map(|entry| entry.unwrap().path());
+    files.map(|path| (path.file_name().unwrap().to_string_lossy().into(), fs::read_to_string(path).unwrap())).collect()
+}
+
+#[test]
+fn the_folder_is_what_the_program_writes() {
+    let written = tempfile::tempdir().unwrap();
+    let ended = Command::new(env!("CARGO_BIN_EXE_operator")).args(["crds", "--out"]).arg(written.path()).status();
+    assert!(ended.unwrap().success());
+    let kept = folder(&Path::new(env!("CARGO_MANIFEST_DIR")).join("../crds"));
+    let written = folder(written.path());
+    assert_eq!(kept.keys().collect::<Vec<_>>(), written.keys().collect::<Vec<_>>());
+    for (name, text) in &written {
+        assert!(
+            kept.get(name) == Some(text),
+            "crds/{name} differs: cargo run -p vmcatcher-operator -- crds --out crds"
+        );
+    }
+}
+
+/// `kubectl explain` shows a description for every field, down to the last.
+#[test]
+fn every_field_says_what_it_is() {
+    let mut silent = Vec::new();
+    let mut fields = 0;
+    for crd in crds() {
+        let name = crd.spec.names.kind.clone();
+        let crd = serde_json::to_value(crd).unwrap();
+        for version in crd["spec"]["versions"].as_array().unwrap() {
+            walk(&version["schema"]["openAPIV3Schema"], &name, &mut silent, &mut fields);
+        }
+    }
+    assert!(fields > 100, "{fields} fields");
+    assert!(silent.is_empty(), "without a description: {silent:#?}");
+}
+
+fn walk(schema: &Value, path: &str, silent: &mut Vec<String>, fields: &mut usize) {
+    for (name, field) in schema["properties"].as_object().into_iter().flatten() {
+        let path = format!("{path}.{name}");
+        *fields += 1;
+        // The API server itself describes these three.
+        let described = field["description"].as_str().is_some_and(|text| text.len() >= 6);
+        if !described && !matches!(name.as_str(), "apiVersion" | "kind" | "metadata") {
+            silent.push(path.clone());
+        }
+        walk(field, &path, silent, fields);
+    }
+    if schema["items"].is_object() {
+        walk(&schema["items"], path, silent, fields);
+    }
+}
