@@ -113,26 +113,26 @@ pub struct CachedImageStatus {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct WantedImage {
-    /// hv:version.
+    /// Version of the image (hv:version).
     #[schemars(length(max = 128))]
     pub version: String,
-    /// dc:title.
+    /// Title of the image (dc:title).
     #[schemars(length(max = 256))]
     pub title: String,
     /// ad:vo of the list.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(max = 256))]
     pub vo: Option<String>,
-    /// sl:os.
+    /// Operating system (sl:os).
     #[schemars(length(max = 256))]
     pub os: String,
-    /// sl:osversion.
+    /// Version of the operating system (sl:osversion).
     #[schemars(length(max = 256))]
     pub os_version: String,
-    /// sl:arch.
+    /// Architecture (sl:arch).
     #[schemars(length(max = 256))]
     pub arch: String,
-    /// hv:hypervisor.
+    /// Hypervisor (hv:hypervisor).
     #[schemars(length(max = 256))]
     pub hypervisor: String,
     /// hv:format, as the list has it.
@@ -187,7 +187,7 @@ pub struct Artifact {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct Progress {
-    /// `Download`.
+    /// What is done: Download.
     #[schemars(length(max = 32))]
     pub step: String,
     /// Bytes done.
@@ -205,7 +205,7 @@ pub struct Progress {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct VersionStatus {
-    /// hv:version.
+    /// Version of the image (hv:version).
     #[schemars(length(max = 128))]
     pub version: String,
     /// sha512 of the file.

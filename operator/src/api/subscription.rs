@@ -190,7 +190,7 @@ pub struct ImageMatch {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(max = 128))]
     pub os: Option<String>,
-    /// sl:osversion.
+    /// Version of the operating system (sl:osversion).
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(max = 128))]
     pub os_version: Option<String>,
@@ -202,7 +202,7 @@ pub struct ImageMatch {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(max = 128))]
     pub hypervisor: Option<String>,
-    /// dc:title.
+    /// Title (dc:title).
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(max = 128))]
     pub title: Option<String>,
@@ -286,7 +286,7 @@ pub struct ListStatus {
     /// dc:identifier of the list.
     #[schemars(length(max = 128))]
     pub identifier: String,
-    /// hv:version.
+    /// Version of the list (hv:version).
     #[schemars(length(max = 128))]
     pub version: String,
     /// sha256 of the signed message: `sha256:` and 64 hexadecimal digits.
@@ -302,7 +302,7 @@ pub struct ListStatus {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(max = 256))]
     pub vo: Option<String>,
-    /// dc:title.
+    /// Title of the list (dc:title).
     #[schemars(length(max = 256))]
     pub title: String,
     /// Who signed it.

@@ -14,15 +14,15 @@ use crate::cache::write_atomic;
 #[derive(Debug, clap::Args)]
 pub(super) struct Args {
     /// Write one file a kind into this folder instead of printing all
-    #[arg(long, value_name = "DIR")]
-    out: Option<PathBuf>,
+    #[arg(short, long, value_name = "DIR")]
+    output: Option<PathBuf>,
 }
 
 /// Prints the definitions, or writes them.
 pub(super) fn run(args: &Args) -> anyhow::Result<ExitCode> {
     for crd in crds() {
         let text = format!("---\n{}", serde_yaml::to_string(&crd)?);
-        match &args.out {
+        match &args.output {
             Some(folder) => {
                 let path = folder.join(format!("{}.yaml", crd.name_any()));
                 write_atomic(&path, text.as_bytes(), 0o644).with_context(|| format!("writing {}", path.display()))?;
