@@ -35,6 +35,8 @@ pub struct ListInForce {
     pub suspend: bool,
     /// Whether its images are archived when their objects are deleted.
     pub retire: bool,
+    /// The annotation on the subscription by which a person asks for a pass now: it asks its images too.
+    pub requested_at: Option<String>,
     /// The subscription is being deleted, and its images with it.
     pub deleting: bool,
     /// Where the list was fetched: an image on the same server is fetched with the same credentials.

@@ -31,9 +31,14 @@ async fn wrong_bytes_are_fetched_three_times_until_the_list_changes_or_someone_a
     site.run().await;
     assert_eq!(site.server.requests(&path).len(), 4, "the same word asks once");
 
+    let url = site.server.url("/image.list");
+    site.subscribe_with("vo", "again", &url, "images: {include: {match: [{name: all}]}}");
+    site.run().await;
+    assert_eq!(site.server.requests(&path).len(), 5, "someone asked the subscription");
+
     site.publish(&site.list("1.1", &[&bad]));
     site.run().await;
-    assert_eq!(site.server.requests(&path).len(), 5, "another list");
+    assert_eq!(site.server.requests(&path).len(), 6, "another list");
     let good = site.serve(A, "1", 1, 50_000);
     site.pass_time(SignedDuration::from_mins(5));
     site.publish(&site.list("1.2", &[&good]));

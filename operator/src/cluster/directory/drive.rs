@@ -60,23 +60,19 @@ impl Driver {
 
     /// Asks every server, does what follows, waits for the downloads, and stops when nothing changes any more.
     pub async fn once(&self) -> Result<Settled, DirectoryError> {
-        let mut settled = Settled { problems: self.reload()?, errors: Vec::new() };
+        let problems = self.reload()?;
         let mut ask = Ask::Now;
         loop {
             let mut jobs = self.context.jobs.changed();
             jobs.mark_unchanged();
-            settled.errors = self.settle(ask).await.errors;
+            let mut pass = self.settle(ask).await;
             ask = Ask::WhenDue;
-            if !self.downloads_run() {
-                break;
-            }
-            // The sender lives in the context, so this ends only by a change.
-            if jobs.changed().await.is_err() {
-                break;
+            // The sender lives in the context, so the wait ends only by a change.
+            if !self.downloads_run() || jobs.changed().await.is_err() {
+                pass.errors.extend(self.tidy());
+                return Ok(Settled { problems, errors: pass.errors });
             }
         }
-        self.tidy(&mut settled);
-        Ok(settled)
     }
 
     /// Keeps the volume equal to the folder until `stop` is done: looks again when a manifest or the trust directory
@@ -89,9 +85,9 @@ impl Driver {
             loop {
                 let mut jobs = self.context.jobs.changed();
                 jobs.mark_unchanged();
-                let mut settled = self.settle(Ask::WhenDue).await;
-                self.tidy(&mut settled.told);
-                let sleep = sleep_until(settled.wake, self.now());
+                let pass = self.settle(Ask::WhenDue).await;
+                self.tidy();
+                let sleep = sleep_until(pass.wake, self.now());
                 tokio::select! {
                     () = tokio::time::sleep(sleep) => {}
                     _ = jobs.changed() => {}
@@ -188,14 +184,15 @@ impl Driver {
             .any(|key| matches!(self.context.jobs.look(key), Some(JobState::Queued | JobState::Running { .. })))
     }
 
-    /// Removes what nothing refers to any more.
-    fn tidy(&self, settled: &mut Settled) {
-        if let Err(error) = self.context.cluster.sweep() {
-            settled.errors.push(error.to_string());
+    /// Removes what nothing refers to any more; says what could not be.
+    fn tidy(&self) -> Vec<String> {
+        let swept = self.context.cluster.sweep().map_err(|error| error.to_string());
+        let collected = self.collect().map_err(|error| error.to_string());
+        let errors: Vec<String> = [swept.err(), collected.err()].into_iter().flatten().collect();
+        for error in &errors {
+            tracing::error!("{error}");
         }
-        if let Err(error) = self.collect() {
-            settled.errors.push(error.to_string());
-        }
+        errors
     }
 
     fn collect(&self) -> Result<(), CacheError> {
@@ -214,7 +211,6 @@ struct Pass {
     changes_before: u64,
     wake: Option<Timestamp>,
     errors: Vec<String>,
-    told: Settled,
 }
 
 impl Pass {

@@ -181,6 +181,13 @@ fn is_retired(checked: &Checked, observed: &Observed) -> bool {
     checked.retire.unwrap_or_else(|| observed.list.as_deref().is_some_and(|list| list.retire))
 }
 
+/// What asks for a pass now: the annotation on the image, on its subscription, or both.
+pub(super) fn request(checked: &Checked, observed: &Observed) -> Option<String> {
+    let subscription = observed.list.as_deref().and_then(|list| list.requested_at.as_ref());
+    let asked: Vec<&str> = checked.requested_at.iter().chain(subscription).map(String::as_str).collect();
+    (!asked.is_empty()).then(|| asked.join(" "))
+}
+
 /// What status remembers of failures, as long as it speaks of the same bytes of the same list and nobody asked.
 fn tries_so_far(checked: &Checked, observed: &Observed, wanted: &Wanted) -> Tries {
     let status = &observed.status;
@@ -189,7 +196,8 @@ fn tries_so_far(checked: &Checked, observed: &Observed, wanted: &Wanted) -> Trie
             && before.uri == wanted.image.uri.to_string()
             && before.list_version == wanted.list_version.as_str()
     });
-    let asked = checked.requested_at.is_some() && checked.requested_at != status.last_handled_reconcile_at;
+    let request = request(checked, observed);
+    let asked = request.is_some() && request != status.last_handled_reconcile_at;
     if !same || asked {
         return Tries::default();
     }

@@ -7,7 +7,7 @@ use jiff::{SignedDuration, Timestamp};
 use super::apply::Outcomes;
 use super::check::Checked;
 use super::observe::Observed;
-use super::plan::{Phase, Plan, Step};
+use super::plan::{Phase, Plan, Step, request};
 use super::want::{Want, Wanted};
 use crate::api::{Artifact, CachedImageStatus, Class, Progress, VersionStatus, WantedImage};
 use crate::cache::{Entry, VerifiedBlob};
@@ -42,7 +42,7 @@ pub(super) fn report(
         mismatches: (tries.mismatches > 0).then_some(tries.mismatches),
         last_failure_time: tries.last.map(time),
         next_retry_time: tries.next.map(time),
-        last_handled_reconcile_at: handled(checked, before),
+        last_handled_reconcile_at: handled(checked, observed),
         versions: after.versions(),
     };
     let findings = findings(observed, plan, outcomes, &after);
@@ -51,8 +51,9 @@ pub(super) fn report(
     Report { happenings: happenings(checked, plan, outcomes), status, wake }
 }
 
-fn handled(checked: &Checked, before: &CachedImageStatus) -> Option<String> {
-    if checked.suspend { before.last_handled_reconcile_at.clone() } else { checked.requested_at.clone() }
+/// A suspended object acts on no request, so that it is still open when it is resumed.
+fn handled(checked: &Checked, observed: &Observed) -> Option<String> {
+    if checked.suspend { observed.status.last_handled_reconcile_at.clone() } else { request(checked, observed) }
 }
 
 /// What is on the volume once the steps that were done are done.

@@ -13,6 +13,7 @@ use crate::cache::retention::Retention;
 use crate::imagelist::{ImageId, Selection, SelectionError, SourceUrl};
 use crate::reconcile::check::{SpecError, unchanged};
 use crate::reconcile::cluster::ObjectKey;
+use crate::reconcile::conditions::shorten;
 use crate::reconcile::duration::{DurationError, parse_duration, parse_duration_of_at_least};
 
 /// A subscription whose spec was checked.
@@ -116,10 +117,14 @@ pub(in crate::reconcile) fn retire(field: &str, policy: DeletionPolicy) -> Resul
     }
 }
 
+/// The longest request that a status repeats, in bytes.
+const LONGEST_REQUEST: usize = 120;
+
 /// The annotation by which a person asks for a pass now, ours or Flux's.
 pub(in crate::reconcile) fn requested_at(object: &impl ResourceExt) -> Option<String> {
     let annotations = object.annotations();
-    annotations.get(REQUESTED_AT).or_else(|| annotations.get(FLUX_REQUESTED_AT)).cloned()
+    let asked = annotations.get(REQUESTED_AT).or_else(|| annotations.get(FLUX_REQUESTED_AT));
+    asked.map(|asked| shorten(asked, LONGEST_REQUEST))
 }
 
 fn tls(tls: &api::Tls) -> Result<CheckedTls, SpecError> {

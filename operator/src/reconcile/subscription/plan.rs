@@ -296,6 +296,7 @@ fn in_force(
         interval: checked.interval,
         suspend: checked.suspend,
         retire: checked.retire,
+        requested_at: checked.requested_at.clone(),
         deleting: checked.deleting,
         source: ListOrigin { url: checked.url.clone(), secret: checked.secret.clone(), tls: checked.tls.clone() },
     }

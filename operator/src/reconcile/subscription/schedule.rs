@@ -8,12 +8,19 @@ use super::check::Checked;
 use crate::api::ImageListSubscriptionStatus;
 use crate::reconcile::backoff::{after, next_try, spread};
 
-/// Whether the server has to be asked in this pass: it never was, its time has come, the spec changed since, or a
-/// person asked for it.
+/// Whether the server has to be asked in this pass: it never was, its time has come, the spec changed since, the
+/// list expired since, or a person asked for it.
 pub(super) fn fetch_due(checked: &Checked, status: &ImageListSubscriptionStatus, now: Timestamp) -> bool {
     let asked_for = checked.requested_at.is_some() && checked.requested_at != status.last_handled_reconcile_at;
     let changed = status.observed_generation != checked.generation;
-    status.next_fetch_time.as_ref().is_none_or(|time| time.0 <= now) || asked_for || changed
+    let due = status.next_fetch_time.as_ref().is_none_or(|time| time.0 <= now);
+    due || asked_for || changed || expired_since(status, now)
+}
+
+/// Whether the list has expired since the server was last asked: it counts as over only once it is asked again.
+fn expired_since(status: &ImageListSubscriptionStatus, now: Timestamp) -> bool {
+    let expires = status.list.as_ref().map(|list| list.expires.0).filter(|expires| *expires <= now);
+    expires.is_some_and(|expires| status.last_fetch_time.as_ref().is_none_or(|last| last.0 < expires))
 }
 
 /// When the server is asked next, after it was asked at `asked` and failed so many times in a row since it last did
