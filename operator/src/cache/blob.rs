@@ -1,19 +1,19 @@
 //! Blobs: verified bytes by their sha512, the only place where an image's bytes live.
 
 use std::fs::{self, File};
-use std::io::{ErrorKind, Read, Seek, SeekFrom};
+use std::io::ErrorKind;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
-use super::digest::{Digests, ImageHasher};
 use super::error::CacheError;
+use super::look::{Look, Seen};
 use super::record;
 use super::volume::Volume;
-use super::write::{parent, sync_directory};
-use crate::convert::sniff::{self, Format, Sniffed};
+use super::write::{parent, remove, sync_directory};
+use crate::convert::{Format, Sniffed};
 use crate::imagelist::Sha512Digest;
 
 /// Bytes on the volume that were seen to have their digest. Nothing else can be published.
@@ -33,6 +33,13 @@ struct BlobRecord {
     #[serde(flatten)]
     sniffed: Sniffed,
     last_verified_time: Timestamp,
+}
+
+impl BlobRecord {
+    fn of(seen: &Seen, now: Timestamp) -> Self {
+        let (sha1, sniffed) = (hex::encode(seen.digests.sha1), seen.sniffed.clone());
+        Self { size: seen.size, sha1, sniffed, last_verified_time: now }
+    }
 }
 
 /// What a second look at a blob's bytes found.
@@ -115,31 +122,61 @@ impl Volume {
 
     /// Reads a blob's bytes and compares. Changes nothing. `None` where there is none.
     pub fn check_blob(&self, digest: &Sha512Digest, now: Timestamp) -> Result<Option<BlobCheck>, CacheError> {
-        let path = self.blob_path(digest);
-        let file = match File::open(&path) {
-            Ok(file) => file,
-            Err(error) if error.kind() == ErrorKind::NotFound => return Ok(None),
-            Err(error) => return Err(CacheError::io("open", &path)(error)),
-        };
-        let seen = look_through(file).map_err(CacheError::io("read", &path))?;
-        if seen.digests.sha512 != *digest {
-            return Ok(Some(BlobCheck::Bad { expected: *digest, found: seen.digests.sha512, size: seen.size }));
-        }
-        let record = seen.record(now);
-        Ok(Some(BlobCheck::Good(VerifiedBlob { digest: *digest, record, path })))
+        let Some(mut look) = Look::begin(&self.blob_path(digest))? else { return Ok(None) };
+        while look.go_on()? > 0 {}
+        Ok(Some(self.judge(digest, &look.finish()?, now)))
     }
 
     /// Reads a blob's bytes again. Good ones get a fresh record; bad ones go to `quarantine/`, out of every use.
     pub fn verify_blob(&self, digest: &Sha512Digest, now: Timestamp) -> Result<Option<BlobCheck>, CacheError> {
+        self.writable(&self.blob_path(digest))?;
+        let Some(mut look) = Look::begin(&self.blob_path(digest))? else { return Ok(None) };
+        while look.go_on()? > 0 {}
+        self.settle_check(digest, &mut look, now)
+    }
+
+    /// The same for bytes that were just read. `None` where another file came into their place meanwhile.
+    pub(super) fn settle_check(
+        &self,
+        digest: &Sha512Digest,
+        look: &mut Look,
+        now: Timestamp,
+    ) -> Result<Option<BlobCheck>, CacheError> {
         let path = self.blob_path(digest);
         self.writable(&path)?;
-        let check = self.check_blob(digest, now)?;
-        match &check {
-            Some(BlobCheck::Good(blob)) => record::write(self, &record_path(&path), &blob.record)?,
-            Some(BlobCheck::Bad { .. }) => self.quarantine(digest)?,
-            None => {}
+        let check = self.judge(digest, &look.finish()?, now);
+        let _adding = self.adding();
+        if !look.is_still_at(&path) {
+            return Ok(None);
         }
-        Ok(check)
+        match &check {
+            BlobCheck::Good(blob) => {
+                let read_only = fs::Permissions::from_mode(0o444);
+                fs::set_permissions(&path, read_only).map_err(CacheError::io("set the mode of", &path))?;
+                record::write(self, &record_path(&path), &blob.record)?;
+            }
+            BlobCheck::Bad { .. } => self.quarantine(digest)?,
+        }
+        Ok(Some(check))
+    }
+
+    fn judge(&self, digest: &Sha512Digest, seen: &Seen, now: Timestamp) -> BlobCheck {
+        if seen.digests.sha512 == *digest {
+            let path = self.blob_path(digest);
+            return BlobCheck::Good(VerifiedBlob { digest: *digest, record: BlobRecord::of(seen, now), path });
+        }
+        BlobCheck::Bad { expected: *digest, found: seen.digests.sha512, size: seen.size }
+    }
+
+    /// When each blob was last seen to have its digest; the oldest first. One without a record never was.
+    pub fn verified_times(&self) -> Result<Vec<(Timestamp, Sha512Digest)>, CacheError> {
+        let mut found = Vec::new();
+        for digest in self.blobs()? {
+            let verified = self.blob(&digest)?.map_or(Timestamp::MIN, |blob| blob.last_verified_time());
+            found.push((verified, digest));
+        }
+        found.sort_unstable();
+        Ok(found)
     }
 
     /// The digests of all blobs, in order. Names that are no digest are passed over.
@@ -171,7 +208,7 @@ impl Volume {
         if let Some(there) = self.blob(&digest)? {
             return Ok(there);
         }
-        let record = seen.record(now);
+        let record = BlobRecord::of(seen, now);
         self.step("blob: record");
         record::write(self, &record_path(&path), &record)?;
         self.step("blob: mode");
@@ -184,67 +221,25 @@ impl Volume {
         Ok(VerifiedBlob { digest, record, path })
     }
 
+    /// Out of every use: first the record, so that it is no blob any more wherever this is cut off, then the links that
+    /// people and clouds see, then the bytes. What someone else linked stays.
     fn quarantine(&self, digest: &Sha512Digest) -> Result<(), CacheError> {
         let path = self.blob_path(digest);
         let directory = self.path("quarantine");
         let aside = unused(|n| directory.join(format!("{digest}-{n}")));
         self.prepare(&aside)?;
+        self.step("quarantine: record");
+        remove(&record_path(&path))?;
+        sync_directory(parent(&path))?;
+        for link in self.links_to(digest)? {
+            self.step("quarantine: link");
+            remove(&link)?;
+            sync_directory(parent(&link))?;
+        }
         self.step("quarantine: rename");
         fs::rename(&path, &aside).map_err(CacheError::io("rename", &path))?;
-        self.step("quarantine: record");
-        super::write::remove(&record_path(&path))?;
         sync_directory(parent(&path))
     }
-}
-
-/// What one pass over some bytes found.
-#[derive(Debug, Clone)]
-pub(super) struct Seen {
-    pub(super) digests: Digests,
-    pub(super) size: u64,
-    pub(super) sniffed: Sniffed,
-}
-
-impl Seen {
-    fn record(&self, now: Timestamp) -> BlobRecord {
-        BlobRecord {
-            size: self.size,
-            sha1: hex::encode(self.digests.sha1),
-            sniffed: self.sniffed.clone(),
-            last_verified_time: now,
-        }
-    }
-}
-
-/// Reads a file through once, in constant memory.
-fn look_through(file: File) -> std::io::Result<Seen> {
-    let mut file = file;
-    let mut hasher = ImageHasher::new()?;
-    let mut head = Vec::new();
-    let mut buffer = vec![0; 256 * 1024];
-    let mut size = 0;
-    loop {
-        let count = match file.read(&mut buffer) {
-            Ok(0) => break,
-            Ok(count) => count,
-            Err(error) if error.kind() == ErrorKind::Interrupted => continue,
-            Err(error) => return Err(error),
-        };
-        hasher.update(&buffer[..count])?;
-        let missing = sniff::HEAD - head.len();
-        head.extend_from_slice(&buffer[..count.min(missing)]);
-        size += count as u64;
-    }
-    let tail = read_tail(&mut file, size)?;
-    Ok(Seen { digests: hasher.finish()?, size, sniffed: sniff::sniff(&head, &tail, size) })
-}
-
-/// The last bytes of a file of `size` bytes, for the formats that say at the end what they are.
-pub(super) fn read_tail(file: &mut File, size: u64) -> std::io::Result<Vec<u8>> {
-    file.seek(SeekFrom::Start(size.saturating_sub(sniff::TAIL as u64)))?;
-    let mut tail = Vec::new();
-    file.take(sniff::TAIL as u64).read_to_end(&mut tail)?;
-    Ok(tail)
 }
 
 /// The first of the paths made from 1, 2, 3, … that nothing has yet.

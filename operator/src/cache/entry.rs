@@ -161,6 +161,19 @@ impl Volume {
         Ok(found)
     }
 
+    /// The entries' links that lead to a blob. Links that the operator has no record of are not among them.
+    pub(super) fn links_to(&self, digest: &Sha512Digest) -> Result<Vec<PathBuf>, CacheError> {
+        let mut found = Vec::new();
+        for kind in [Shelf::Endorsed, Shelf::Expired] {
+            for namespace in read_directory(&self.path(kind.directory()))? {
+                for image in read_directory(&namespace)? {
+                    found.extend(self.read_shelf(&image)?.into_iter().filter(|entry| entry.digest == *digest));
+                }
+            }
+        }
+        Ok(found.into_iter().map(|entry| entry.path).collect())
+    }
+
     /// The records of entries that have no link (any more).
     pub(super) fn orphaned_records(&self) -> Result<Vec<PathBuf>, CacheError> {
         let mut found = Vec::new();

@@ -6,6 +6,7 @@ use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
 use jiff::{SignedDuration, Timestamp};
+use serde::Serialize;
 
 use super::blob::{read_directory, record_path};
 use super::entry::Shelf;
@@ -40,7 +41,7 @@ impl Default for Keep {
 }
 
 /// What a collection removed.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
 pub struct Collected {
     /// Blobs.
     pub blobs: Vec<Sha512Digest>,
@@ -63,24 +64,26 @@ struct Candidate {
     bytes: u64,
 }
 
-/// The blobs to remove: those without another name, that nobody wants, that are not new. Pure.
-fn unneeded<'c>(
-    blobs: &'c [Candidate],
-    used: &BTreeSet<Sha512Digest>,
-    keep: &Keep,
-    now: Timestamp,
-) -> Vec<&'c Candidate> {
-    let needed = |blob: &&Candidate| {
-        let new = now.duration_since(blob.changed) <= keep.blobs_for;
-        blob.links > 1 || used.contains(&blob.digest) || keep.digests.contains(&blob.digest) || new
-    };
-    blobs.iter().filter(|blob| !needed(blob)).collect()
+/// Whether a blob goes: it has no other name, nobody wants it, and it is not new. Pure.
+fn is_unneeded(blob: &Candidate, used: &BTreeSet<Sha512Digest>, keep: &Keep, now: Timestamp) -> bool {
+    let is_new = now.duration_since(blob.changed) <= keep.blobs_for;
+    !(blob.links > 1 || used.contains(&blob.digest) || keep.digests.contains(&blob.digest) || is_new)
 }
 
-/// The partial downloads to remove: those that nobody wants and that have not grown for long. Pure.
-fn stale<'c>(partials: &'c [Candidate], keep: &Keep, now: Timestamp) -> Vec<&'c Candidate> {
-    let old = |partial: &&Candidate| now.duration_since(partial.changed) > keep.partials_for;
-    partials.iter().filter(|partial| !keep.digests.contains(&partial.digest)).filter(old).collect()
+/// Whether a partial download goes: nobody wants it, and it has not grown for long. Pure.
+fn is_stale(partial: &Candidate, keep: &Keep, now: Timestamp) -> bool {
+    !keep.digests.contains(&partial.digest) && now.duration_since(partial.changed) > keep.partials_for
+}
+
+impl Collected {
+    fn of(blobs: &[Candidate], partials: &[Candidate]) -> Self {
+        let name = |partial: &Candidate| partial.path.file_name().unwrap_or_default().to_string_lossy().into_owned();
+        Self {
+            blobs: blobs.iter().map(|blob| blob.digest).collect(),
+            partials: partials.iter().map(name).collect(),
+            bytes: blobs.iter().chain(partials).map(|one| one.bytes).sum(),
+        }
+    }
 }
 
 impl Volume {
@@ -88,29 +91,38 @@ impl Volume {
     /// behind. What the operator did not make stays, and so does a blob that has another name, whoever gave it.
     pub fn collect_garbage(&self, keep: &Keep, now: Timestamp) -> Result<Collected, CacheError> {
         self.writable(self.root())?;
-        let mut collected = Collected::default();
         let _adding = self.adding();
         self.remove_partial_records(keep)?;
         self.remove_orphans(now)?;
-        let mut used = self.digests_on(Shelf::Endorsed)?;
-        used.extend(self.digests_on(Shelf::Expired)?);
-        let blobs = self.candidates(&self.blobs()?)?;
-        for blob in unneeded(&blobs, &used, keep, now) {
+        let (blobs, partials) = self.garbage(keep, now)?;
+        for blob in &blobs {
             self.step("collect: blob");
             remove(&blob.path)?;
             remove(&record_path(&blob.path))?;
             self.end_rights(&blob.digest)?;
             sync_directory(parent(&blob.path))?;
-            collected.blobs.push(blob.digest);
-            collected.bytes += blob.bytes;
         }
-        for partial in stale(&self.partials()?, keep, now) {
+        for partial in &partials {
             partial::remove_partial(self, &partial.path)?;
-            collected.partials.push(partial.path.file_name().unwrap_or_default().to_string_lossy().into_owned());
-            collected.bytes += partial.bytes;
         }
         self.remove_leftovers(now)?;
-        Ok(collected)
+        Ok(Collected::of(&blobs, &partials))
+    }
+
+    /// What a collection would remove of blobs and partial downloads. Changes nothing.
+    pub fn find_garbage(&self, keep: &Keep, now: Timestamp) -> Result<Collected, CacheError> {
+        let (blobs, partials) = self.garbage(keep, now)?;
+        Ok(Collected::of(&blobs, &partials))
+    }
+
+    fn garbage(&self, keep: &Keep, now: Timestamp) -> Result<(Vec<Candidate>, Vec<Candidate>), CacheError> {
+        let mut used = self.digests_on(Shelf::Endorsed)?;
+        used.extend(self.digests_on(Shelf::Expired)?);
+        let mut blobs = self.candidates(&self.blobs()?)?;
+        blobs.retain(|blob| is_unneeded(blob, &used, keep, now));
+        let mut partials = self.partials()?;
+        partials.retain(|partial| is_stale(partial, keep, now));
+        Ok((blobs, partials))
     }
 
     fn candidates(&self, digests: &[Sha512Digest]) -> Result<Vec<Candidate>, CacheError> {
@@ -220,9 +232,10 @@ mod tests {
             [candidate(1, 1, 2), candidate(2, 2, 2), candidate(3, 1, 0), candidate(4, 1, 2), candidate(5, 1, 2)];
         let used = BTreeSet::from([blobs[3].digest]);
         let keep = Keep { digests: BTreeSet::from([blobs[4].digest]), ..Keep::default() };
-        let removed = unneeded(&blobs, &used, &keep, Timestamp::UNIX_EPOCH);
-        assert_eq!(removed, [&blobs[0]]);
+        let goes = |blob: &Candidate| is_unneeded(blob, &used, &keep, Timestamp::UNIX_EPOCH);
+        assert_eq!(blobs.each_ref().map(goes), [true, false, false, false, false]);
         let partials = [candidate(1, 1, 200), candidate(2, 1, 100), candidate(5, 1, 200)];
-        assert_eq!(stale(&partials, &keep, Timestamp::UNIX_EPOCH), [&partials[0]]);
+        let goes = |partial: &Candidate| is_stale(partial, &keep, Timestamp::UNIX_EPOCH);
+        assert_eq!(partials.each_ref().map(goes), [true, false, false]);
     }
 }

@@ -12,10 +12,11 @@ use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 use tokio_util::sync::CancellationToken;
 
-use super::blob::{Seen, VerifiedBlob, file_size, read_tail};
+use super::blob::{VerifiedBlob, file_size};
 use super::digest::ImageHasher;
 use super::error::CacheError;
 use super::job::JobKey;
+use super::look::{Seen, read_tail};
 use super::name::SafeName;
 use super::record;
 use super::volume::Volume;

@@ -1,4 +1,4 @@
-//! `cache`: what is on a volume. Reads only, whoever owns the volume.
+//! `cache`: what is on a volume. All but `gc` only read, whoever owns the volume.
 
 use std::io::IsTerminal as _;
 use std::path::PathBuf;
@@ -12,7 +12,7 @@ use serde_json::{Value, json};
 
 use super::table::render;
 use super::{NOT_GOOD, print};
-use crate::cache::{BlobCheck, CacheError, Entry, SafeName, Volume};
+use crate::cache::{BlobCheck, CacheError, Entry, Keep, SafeName, Volume};
 use crate::imagelist::{ImageId, Sha512Digest};
 
 /// The commands of `cache`.
@@ -24,6 +24,8 @@ pub(super) enum Args {
     Verify(Verify),
     /// Tell what takes how much space
     Du(Common),
+    /// Remove images that nothing refers to, and what cut-off downloads left; a running operator does so by itself
+    Gc(Gc),
 }
 
 /// What all of them take.
@@ -57,6 +59,16 @@ pub(super) struct Verify {
     digests: Vec<String>,
 }
 
+/// Arguments of `cache gc`.
+#[derive(Debug, clap::Args)]
+pub(super) struct Gc {
+    #[command(flatten)]
+    common: Common,
+    /// Only tell what would be removed
+    #[arg(long)]
+    dry_run: bool,
+}
+
 /// How it is shown.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 enum Output {
@@ -72,6 +84,7 @@ pub(super) fn run(args: &Args) -> anyhow::Result<ExitCode> {
         Args::Ls(args) => (ls(&open(&args.common)?, args)?, true),
         Args::Verify(args) => verify(&open(&args.common)?, args)?,
         Args::Du(common) => (du(&open(common)?, common)?, true),
+        Args::Gc(args) => (gc(args)?, true),
     };
     print(&text)?;
     Ok(if good { ExitCode::SUCCESS } else { ExitCode::from(NOT_GOOD) })
@@ -203,6 +216,27 @@ fn du(volume: &Volume, common: &Common) -> anyhow::Result<String> {
     rows.push(row("total", files.to_string(), usage.parts.iter().map(|used| used.bytes).sum()));
     rows.push(row("available", String::new(), usage.available));
     Ok(render(["what", "files", "size"].into_iter(), rows))
+}
+
+/// What is new stays: an hour for images, seven days for partial downloads.
+fn gc(args: &Gc) -> anyhow::Result<String> {
+    let (keep, now) = (Keep::default(), Timestamp::now());
+    let (collected, word) = if args.dry_run {
+        (open(&args.common)?.find_garbage(&keep, now)?, "would be removed")
+    } else {
+        // Read first: a volume that is not there is not made for this.
+        open(&args.common)?;
+        (Volume::open(&args.common.volume)?.collect_garbage(&keep, now)?, "removed")
+    };
+    if args.common.output == Output::Json {
+        return Ok(format!("{}\n", serde_json::to_string_pretty(&collected)?));
+    }
+    let mut lines: Vec<String> = collected.blobs.iter().map(|digest| format!("image {digest}")).collect();
+    lines.extend(collected.partials.iter().map(|name| format!("partial download {name}")));
+    let (images, partials) = (collected.blobs.len(), collected.partials.len());
+    let bytes = BinaryBytes(collected.bytes);
+    lines.push(format!("{images} images and {partials} partial downloads {word}, {bytes}\n"));
+    Ok(lines.join("\n"))
 }
 
 #[cfg(test)]

@@ -1,6 +1,7 @@
 //! Publishing, archiving, restoring and removing, cut off before any of their steps.
 
 use std::fs;
+use std::os::unix::fs::PermissionsExt;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
@@ -123,4 +124,31 @@ fn where_links_cannot_be_made_they_are_symbolic_and_relative() {
     assert_eq!(volume.collect_garbage(&Keep::default(), later).unwrap().blobs, []);
     volume.restore(&image("a"), &entry).unwrap();
     assert_eq!(shelves(&volume), (1, 0));
+}
+
+#[test]
+fn damaged_bytes_cut_off_anywhere_on_their_way_out_are_no_image_any_more() {
+    for step in 1.. {
+        let directory = tempfile::tempdir().unwrap();
+        let volume = Volume::open(directory.path()).unwrap();
+        let blob = blob(&volume, b"an image");
+        publish(&volume).unwrap();
+        fs::set_permissions(blob.path(), fs::Permissions::from_mode(0o644)).unwrap();
+        fs::write(blob.path(), b"no image").unwrap();
+        let cutting = volume.clone().with_steps(Arc::new(Cutter(AtomicI64::new(step))));
+        let cut = catch_unwind(AssertUnwindSafe(|| cutting.verify_blob(blob.digest(), NOW).unwrap())).is_err();
+        assert_eq!(volume.blob(blob.digest()).unwrap(), None, "step {step}");
+        let again = volume.verify_blob(blob.digest(), NOW).unwrap();
+        assert!(matches!(again, Some(BlobCheck::Bad { .. }) | None), "{again:?}");
+        assert!(!blob.path().exists() && names(&directory.path().join("quarantine")).len() == 1);
+        assert!(volume.entries(&image("a")).unwrap().endorsed.is_empty());
+        let linked = names(&directory.path().join("endorsed/site/a"));
+        assert!(
+            linked.iter().all(|name| name.contains(".raw.json")),
+            "nothing damaged has a published name: {linked:?}"
+        );
+        if !cut {
+            break;
+        }
+    }
 }

@@ -5,6 +5,7 @@ mod cut;
 mod download;
 mod hostile_server;
 mod limits;
+mod scrub;
 mod volume;
 
 use std::path::{Path, PathBuf};

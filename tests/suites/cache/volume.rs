@@ -310,6 +310,8 @@ async fn what_a_cut_off_run_left_behind_goes_with_a_collection() {
     assert_eq!(site.volume.collect_garbage(&Keep::default(), now).unwrap().blobs, [], "all of it is too new");
     assert!(left.iter().chain([&record]).all(|path| path.exists()));
     let later = now + SignedDuration::from_hours(24 * 8);
+    let found = site.volume.find_garbage(&Keep::default(), later).unwrap();
+    assert_eq!((found.blobs.len(), found.partials.len()), (0, 1), "the blob has a record yet");
     let collected = site.volume.collect_garbage(&Keep::default(), later).unwrap();
     assert_eq!((collected.blobs.len(), collected.partials.len()), (1, 1));
     assert!(!left.iter().chain([&record]).any(|path| path.exists()));

@@ -102,3 +102,22 @@ fn du_counts_every_file_once() {
     let text = du(&volume, &common(root.path(), Output::Table)).unwrap();
     assert!(text.starts_with("WHAT") && text.contains("\ntotal") && text.contains("\navailable"), "{text}");
 }
+
+#[test]
+fn gc_waits_for_no_one_and_tells_before_it_removes() {
+    let root = tempfile::tempdir().unwrap();
+    let (volume, _blobs) = stocked(root.path());
+    let name = format!("{}-0123456789abcdef", "ab".repeat(64));
+    let partial = root.path().join("partial").join(&name);
+    fs::write(&partial, [1; 5000]).unwrap();
+    let old = std::time::SystemTime::now() - std::time::Duration::from_hours(24 * 8);
+    fs::File::options().append(true).open(&partial).unwrap().set_modified(old).unwrap();
+    let args = |dry_run| Gc { common: common(root.path(), Output::Table), dry_run };
+    assert!(gc(&args(false)).unwrap_err().to_string().contains("is in use by process"));
+    assert!(gc(&args(true)).unwrap().ends_with("0 images and 0 partial downloads would be removed, 0 B\n"));
+    drop(volume);
+    assert_eq!(gc(&args(false)).unwrap(), "0 images and 0 partial downloads removed, 0 B\n");
+    assert!(partial.exists(), "it was made just now, whatever its date says");
+    let missing = Gc { common: common(&root.path().join("none"), Output::Json), dry_run: false };
+    assert!(gc(&missing).is_err() && !root.path().join("none").exists());
+}

@@ -1,0 +1,86 @@
+//! A look through a file, in pieces, so that whoever looks can take his time or stop.
+
+use std::fs::{self, File};
+use std::io::{ErrorKind, Read, Seek, SeekFrom};
+use std::os::unix::fs::MetadataExt;
+use std::path::{Path, PathBuf};
+
+use super::digest::{Digests, ImageHasher};
+use super::error::CacheError;
+use crate::convert::Sniffed;
+use crate::convert::sniff;
+
+/// How much is read at once.
+const PIECE: usize = 1024 * 1024;
+
+/// What one pass over some bytes found.
+#[derive(Debug, Clone)]
+pub(super) struct Seen {
+    pub(super) digests: Digests,
+    pub(super) size: u64,
+    pub(super) sniffed: Sniffed,
+}
+
+/// A file that is read through once, in constant memory.
+pub(super) struct Look {
+    path: PathBuf,
+    file: File,
+    hasher: ImageHasher,
+    head: Vec<u8>,
+    piece: Vec<u8>,
+    size: u64,
+}
+
+impl Look {
+    /// Opens a file; `None` where there is none.
+    pub(super) fn begin(path: &Path) -> Result<Option<Self>, CacheError> {
+        let file = match File::open(path) {
+            Ok(file) => file,
+            Err(error) if error.kind() == ErrorKind::NotFound => return Ok(None),
+            Err(error) => return Err(CacheError::io("open", path)(error)),
+        };
+        let hasher = ImageHasher::new().map_err(CacheError::io("hash", path))?;
+        let (head, piece) = (Vec::new(), vec![0; PIECE]);
+        Ok(Some(Self { path: path.to_owned(), file, hasher, head, piece, size: 0 }))
+    }
+
+    /// Reads the next piece; its length is 0 at the end.
+    pub(super) fn go_on(&mut self) -> Result<usize, CacheError> {
+        let count = loop {
+            match self.file.read(&mut self.piece) {
+                Err(error) if error.kind() == ErrorKind::Interrupted => {}
+                read => break read.map_err(CacheError::io("read", &self.path))?,
+            }
+        };
+        let bytes = &self.piece[..count];
+        self.hasher.update(bytes).map_err(CacheError::io("hash", &self.path))?;
+        let missing = sniff::HEAD - self.head.len();
+        self.head.extend_from_slice(&bytes[..count.min(missing)]);
+        self.size += count as u64;
+        Ok(count)
+    }
+
+    /// All was read: what it is.
+    pub(super) fn finish(&mut self) -> Result<Seen, CacheError> {
+        let failed = CacheError::io("read the end of", &self.path);
+        let tail = read_tail(&mut self.file, self.size).map_err(&failed)?;
+        let sniffed = sniff::sniff(&self.head, &tail, self.size);
+        Ok(Seen { digests: self.hasher.finish().map_err(&failed)?, size: self.size, sniffed })
+    }
+
+    /// Whether the path still leads to the file that was read.
+    pub(super) fn is_still_at(&self, path: &Path) -> bool {
+        match (self.file.metadata(), fs::symlink_metadata(path)) {
+            (Ok(read), Ok(there)) => (read.dev(), read.ino()) == (there.dev(), there.ino()),
+            (Ok(_) | Err(_), _) => false,
+        }
+    }
+}
+
+/// The last bytes of a file of `size` bytes, for the formats that say at the end what they are.
+pub(super) fn read_tail(file: &mut File, size: u64) -> std::io::Result<Vec<u8>> {
+    file.seek(SeekFrom::Start(size.saturating_sub(sniff::TAIL as u64)))?;
+    let mut tail = Vec::new();
+    file.take(sniff::TAIL as u64).read_to_end(&mut tail)?;
+    Ok(tail)
+}
