@@ -16,7 +16,7 @@ fn folder(path: &Path) -> BTreeMap<String, String> {
 #[test]
 fn the_folder_is_what_the_program_writes() {
     let written = tempfile::tempdir().unwrap();
-    let ended = Command::new(env!("CARGO_BIN_EXE_operator")).args(["crds", "--out"]).arg(written.path()).status();
+    let ended = Command::new(env!("CARGO_BIN_EXE_operator")).args(["crds", "--output"]).arg(written.path()).status();
     assert!(ended.unwrap().success());
     let kept = folder(&Path::new(env!("CARGO_MANIFEST_DIR")).join("../crds"));
     let written = folder(written.path());
@@ -24,7 +24,7 @@ fn the_folder_is_what_the_program_writes() {
     for (name, text) in &written {
         assert!(
             kept.get(name) == Some(text),
-            "crds/{name} differs: cargo run -p vmcatcher-operator -- crds --out crds"
+            "crds/{name} differs: cargo run -p vmcatcher-operator -- crds --output crds"
         );
     }
 }
@@ -58,5 +58,43 @@ fn walk(schema: &Value, path: &str, silent: &mut Vec<String>, fields: &mut usize
     }
     if schema["items"].is_object() {
         walk(&schema["items"], path, silent, fields);
+    }
+}
+
+/// Without bounds an API server refuses rules over a field, and a hostile status could fill its store.
+#[test]
+fn every_text_and_list_has_an_end() {
+    for crd in crds() {
+        let kind = crd.spec.names.kind.clone();
+        let value = serde_json::to_value(&crd).unwrap();
+        let schema = &value["spec"]["versions"][0]["schema"]["openAPIV3Schema"];
+        assert_eq!(schema["properties"]["status"]["default"]["observedGeneration"], -1, "{kind}");
+        ends(&kind, &schema["properties"]["spec"]);
+        ends(&kind, &schema["properties"]["status"]);
+    }
+}
+
+fn ends(path: &str, schema: &Value) {
+    // Conditions are Kubernetes' own type.
+    if path.ends_with(".conditions") {
+        return;
+    }
+    let bounded = |key: &str| schema[key].as_u64().is_some();
+    match schema["type"].as_str() {
+        Some("array") => {
+            assert!(bounded("maxItems"), "{path}: an array without an end");
+            ends(&format!("{path}[]"), &schema["items"]);
+        }
+        Some("string") => {
+            let known = schema["enum"].is_array() || schema["format"] == "date-time";
+            assert!(known || bounded("maxLength"), "{path}: a text without an end");
+        }
+        Some("object") => {
+            for (name, below) in schema["properties"].as_object().expect(path) {
+                ends(&format!("{path}.{name}"), below);
+            }
+        }
+        Some("integer" | "boolean") => {}
+        other => panic!("{path}: {other:?}"),
     }
 }

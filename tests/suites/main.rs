@@ -20,5 +20,4 @@ mod kill;
 mod list_commands;
 mod opennebula;
 mod reconcile;
-mod resources;
 mod trust;
