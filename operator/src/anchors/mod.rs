@@ -8,6 +8,7 @@
 
 mod assembly;
 mod directory;
+mod refresh;
 
 use std::collections::BTreeMap;
 use std::ffi::OsString;
@@ -20,6 +21,7 @@ use std::time::SystemTime;
 pub use assembly::{AnchorProblem, from_files};
 use assembly::{Assembly, Kind};
 pub use directory::TrustDirectory;
+pub use refresh::{CrlRefresher, RefreshError, Refreshed};
 
 use crate::trust::Anchors;
 

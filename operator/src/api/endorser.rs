@@ -5,7 +5,7 @@ use kube::CustomResource;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::common::{CrlPolicy, Trust, has_conditions};
+use super::common::{CrlPolicy, ObjectReference, Trust, has_conditions};
 
 /// Who may sign image lists: the certificates by which one signer is known.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema, CustomResource)]
@@ -37,10 +37,26 @@ pub struct EndorserSpec {
     #[schemars(length(min = 1, max = 16))]
     #[schemars(extend("x-kubernetes-list-type" = "map", "x-kubernetes-list-map-keys" = ["name"]))]
     pub credentials: Vec<Credential>,
+    /// Its own certificate authorities and CRLs; they count for this endorser instead of the operator's trust directory.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub trust_anchors: Option<TrustAnchors>,
     /// What revocation lists must say of every certificate on a signer's path. Require (default): each CA has a current
     /// CRL. IfPresent: none is fine, a bad or outdated one is not. Ignore: not looked at.
     #[serde(default)]
     pub crl_policy: CrlPolicy,
+}
+
+/// Where certificate authorities are kept: exactly one of the two. The entries are files as a trust directory in IGTF
+/// layout has them (site-ca.pem, site-ca.r0, site-ca.signing_policy); another name holds certificates.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct TrustAnchors {
+    /// A ConfigMap.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub config_map_ref: Option<ObjectReference>,
+    /// A Secret.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub secret_ref: Option<ObjectReference>,
 }
 
 /// One certificate name by which the endorser is known.

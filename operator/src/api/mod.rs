@@ -8,6 +8,7 @@ mod class;
 mod common;
 mod crds;
 mod endorser;
+mod source;
 mod subscription;
 
 pub use cached_image::{
@@ -19,9 +20,12 @@ pub use common::{
     SUBSCRIPTION_LABEL, Trust, VERSION,
 };
 pub use crds::crds;
-pub use endorser::{Credential, CredentialStatus, Endorser, EndorserSpec, EndorserStatus, Purpose, X509Credential};
+pub use endorser::{
+    Credential, CredentialStatus, Endorser, EndorserSpec, EndorserStatus, Purpose, TrustAnchors, X509Credential,
+};
+pub use source::{ListSource, Tls, TlsTrust};
 pub use subscription::{
     CandidateStatus, Exclude, ImageCounts, ImageListSubscription, ImageListSubscriptionSpec,
-    ImageListSubscriptionStatus, ImageMatch, ImageNote, ImageSelection, Include, ListSource, ListStatus, Retention,
-    SignerStatus, Tls, TlsTrust, Verify,
+    ImageListSubscriptionStatus, ImageMatch, ImageNote, ImageSelection, Include, ListStatus, Retention, SignerStatus,
+    Verify,
 };

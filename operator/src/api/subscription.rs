@@ -6,6 +6,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::common::{DeletionPolicy, ObjectReference, has_conditions};
+use super::source::ListSource;
 
 /// An image list that this site follows.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema, CustomResource)]
@@ -67,51 +68,6 @@ fn default_timeout() -> String {
     "60s".to_owned()
 }
 
-/// Where a list is fetched.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "camelCase")]
-pub struct ListSource {
-    /// Address of the list: https or http; file only without a cluster. Never with user:password@, use secretRef.
-    #[schemars(length(max = 2048), regex(pattern = r"^(https?|file)://"))]
-    pub url: String,
-    /// A Secret with one of: username and password; token (sent as the user name, with the password
-    /// x-oauth-basic); bearerToken.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub secret_ref: Option<ObjectReference>,
-    /// How the server's certificate is checked.
-    #[serde(default)]
-    pub tls: Tls,
-}
-
-/// How a server's certificate is checked.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "camelCase")]
-pub struct Tls {
-    /// System (default): the operating system's authorities. Grid: those of the trust directory. Secret: ca.crt of
-    /// certSecretRef.
-    #[serde(default)]
-    pub trust: TlsTrust,
-    /// A Secret with ca.crt, and tls.crt and tls.key where the server asks for a client certificate.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub cert_secret_ref: Option<ObjectReference>,
-}
-
-/// Whose word is taken for a server's certificate.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-pub enum TlsTrust {
-    /// The operating system's certificate authorities.
-    #[default]
-    System,
-    /// The certificate authorities of the trust directory.
-    Grid,
-    /// The authority in `ca.crt` of the Secret.
-    Secret,
-    /// A value of a newer version of this API: the object is `Stalled`.
-    #[serde(other)]
-    #[schemars(skip)]
-    Unknown,
-}
-
 /// Whose signature is believed, and which list is meant.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
@@ -120,6 +76,10 @@ pub struct Verify {
     #[schemars(length(min = 1, max = 16))]
     #[schemars(extend("x-kubernetes-list-type" = "map", "x-kubernetes-list-map-keys" = ["name"]))]
     pub endorser_refs: Vec<ObjectReference>,
+    /// How many different ones of them must have signed, by different signatures. Default 1.
+    #[serde(default = "default_endorsements")]
+    #[schemars(range(min = 1, max = 16))]
+    pub required_endorsements: u8,
     /// dc:identifier that the list must have. Unset: learned from the first list accepted. Cannot change once set.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(max = 128), regex(pattern = r"^[A-Za-z0-9][A-Za-z0-9._@+=-]*$"))]
@@ -128,6 +88,15 @@ pub struct Verify {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(max = 32), regex(pattern = r"^([0-9]{1,5}(h|m|s|ms)){1,4}$"))]
     pub max_list_age: Option<String>,
+    /// A message that is taken although its version goes back: its digest, as status.candidate.digest tells it. It
+    /// never makes up for a signature, and is for this one message only.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(max = 71), regex(pattern = r"^sha256:[0-9a-f]{64}$"))]
+    pub accept_list: Option<String>,
+}
+
+fn default_endorsements() -> u8 {
+    1
 }
 
 /// Which images of the list are wanted: (identifiers or match) and not exclude.

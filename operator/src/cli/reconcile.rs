@@ -4,13 +4,15 @@ use std::io::IsTerminal;
 use std::path::PathBuf;
 use std::process::ExitCode;
 use std::sync::Arc;
+use std::time::Duration;
 
 use anyhow::Context as _;
+use jiff::Timestamp;
 use tokio::signal::unix::{SignalKind, signal};
 
 use super::table::Output;
 use super::{NOT_GOOD, get, print, progress};
-use crate::anchors::TrustDirectory;
+use crate::anchors::{CrlRefresher, TrustDirectory};
 use crate::api::{CachedImage, Endorser, HasConditions, ImageListSubscription};
 use crate::cache::{JobLimits, Jobs, Volume};
 use crate::cluster::directory::{Directory, Driver};
@@ -36,6 +38,10 @@ pub(super) struct Args {
     /// Ask every server now, do what follows and stop when all is done
     #[arg(long)]
     once: bool,
+    /// Fetch CRLs into the trust directory every so many hours, from its *.crl_url files; with --once: once, before
+    /// anything else. Not needed where fetch-crl does it
+    #[arg(long, value_name = "HOURS", value_parser = clap::value_parser!(u16).range(1..=168))]
+    refresh_crls: Option<u16>,
     /// With --once: how the resources are shown at the end
     #[arg(short, long, value_enum, default_value_t = Output::Table)]
     output: Output,
@@ -57,7 +63,11 @@ async fn reconcile(args: &Args) -> anyhow::Result<ExitCode> {
     let volume = Volume::open_waiting(&args.volume, |locked| tracing::warn!("{locked}; waiting")).await?;
     let context = Arc::new(context(args, volume)?);
     let driver = Driver::new(context.clone());
+    let refresher = args.refresh_crls.map(|_| CrlRefresher::new(&args.trust, context.client.clone()));
     let ended = if args.once {
+        if let Some(mut refresher) = refresher {
+            refresh_crls(&mut refresher).await;
+        }
         let bars = progress::Bars::start(&context, std::io::stderr().is_terminal());
         let settled = driver.once().await;
         bars.stop().await;
@@ -66,7 +76,13 @@ async fn reconcile(args: &Args) -> anyhow::Result<ExitCode> {
             Ok(settled.problems.is_empty() && settled.errors.is_empty() && all_ready(&context.cluster))
         })
     } else {
-        driver.keep(&args.trust, stop()?).await.map(|()| true).context("cannot reconcile")
+        let hours = u64::from(args.refresh_crls.unwrap_or_default());
+        let refreshing = refresher.map(|refresher| tokio::spawn(keep_crls_fresh(refresher, hours)));
+        let kept = driver.keep(&args.trust, stop()?).await.map(|()| true).context("cannot reconcile");
+        if let Some(task) = refreshing {
+            task.abort();
+        }
+        kept
     };
     // What has come of a download stays on the volume; the next run goes on from there.
     context.jobs.shutdown().await;
@@ -102,6 +118,30 @@ fn context(args: &Args, volume: Volume) -> anyhow::Result<Context<Directory>> {
             },
         },
     })
+}
+
+/// Fetches CRLs again and again; the trust directory is watched, so that what came is in force at once.
+async fn keep_crls_fresh(mut refresher: CrlRefresher, hours: u64) {
+    loop {
+        refresh_crls(&mut refresher).await;
+        // All sites at once would be a burden for the CAs' servers.
+        let seconds = hours * 3600;
+        tokio::time::sleep(Duration::from_secs(seconds - fastrand::u64(0..seconds / 5))).await;
+    }
+}
+
+async fn refresh_crls(refresher: &mut CrlRefresher) {
+    for refreshed in refresher.refresh(Timestamp::now()).await {
+        match refreshed.outcome {
+            Ok(Some(path)) => tracing::info!(file = %path.display(), "a new CRL"),
+            Ok(None) => tracing::debug!(file = %refreshed.from.display(), "the CRL is the newest"),
+            Err(errors) => {
+                for error in errors {
+                    tracing::warn!(file = %refreshed.from.display(), "the CRL stays as it is: {error}");
+                }
+            }
+        }
+    }
 }
 
 /// Done when the process is asked to stop.

@@ -106,6 +106,9 @@ impl Resource for CachedImage {
 /// The entries of a Secret. Values never reach a log, a status or an error.
 pub type SecretData = BTreeMap<String, SecretSlice<u8>>;
 
+/// The entries of a `ConfigMap`, text and binary.
+pub type ConfigMapData = BTreeMap<String, Vec<u8>>;
+
 /// Something that happened to an object, told once, when it happened.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Happening {
@@ -184,6 +187,9 @@ pub trait Cluster: Send + Sync + 'static {
 
     /// A Secret's entries, if it is there.
     fn secret(&self, key: &ObjectKey) -> impl Future<Output = Result<Option<SecretData>, ClusterError>> + Send;
+
+    /// A `ConfigMap`'s entries, if it is there.
+    fn config_map(&self, key: &ObjectKey) -> impl Future<Output = Result<Option<ConfigMapData>, ClusterError>> + Send;
 
     /// Makes the image of a subscription, or claims `subscriptionRef` and `identifier` of the one that is there.
     /// All its other fields are people's.

@@ -27,7 +27,7 @@ mod step;
 pub mod subscription;
 
 pub use check::SpecError;
-pub use cluster::{Cluster, ClusterError, Happening, Kind, ObjectKey, Resource, SecretData};
+pub use cluster::{Cluster, ClusterError, ConfigMapData, Happening, Kind, ObjectKey, Resource, SecretData};
 pub use conditions::time;
 pub use context::{Context, Downloads, Message, PendingMessages, Settings};
 pub use finish::Stallable;

@@ -74,6 +74,10 @@ impl Anchors {
         &self.authorities
     }
 
+    pub(super) fn crls(&self) -> impl Iterator<Item = &Crl> {
+        self.crls.values().flatten()
+    }
+
     pub(super) fn policies(&self) -> &Policies {
         &self.policies
     }
@@ -162,10 +166,7 @@ impl AnchorsBuilder {
         if !self.seen.insert(Sha256Digest::of(bytes)) {
             return Ok(0);
         }
-        let found = match bytes.first() {
-            Some(0x30) => vec![bytes.to_vec()],
-            _ => pem_blocks(bytes, "X509 CRL").ok_or_else(|| AnchorError::NoCrl(describe(bytes)))?,
-        };
+        let found = crl_blocks(bytes)?;
         let read: Result<Vec<_>, _> = found.into_iter().map(Crl::from_der).collect();
         let read = read.map_err(AnchorError::NoCrl)?;
         let count = read.len();
@@ -178,6 +179,14 @@ impl AnchorsBuilder {
     /// The anchors, ready for use.
     pub fn build(self) -> Anchors {
         Anchors { authorities: self.authorities, crls: self.crls, policies: self.policies }
+    }
+}
+
+/// The CRLs of a file in DER.
+pub(super) fn crl_blocks(bytes: &[u8]) -> Result<Vec<Vec<u8>>, AnchorError> {
+    match bytes.first() {
+        Some(0x30) => Ok(vec![bytes.to_vec()]),
+        _ => pem_blocks(bytes, "X509 CRL").ok_or_else(|| AnchorError::NoCrl(describe(bytes))),
     }
 }
 

@@ -18,6 +18,7 @@ use super::certificate::{Certificate, timestamp, without_leading_zeros};
 use super::tlv::{self, Reader, Tlv};
 use super::{DistinguishedName, Sha256Digest};
 
+const CRL_NUMBER: &[u8] = &[0x55, 0x1d, 0x14];
 const REASON_CODE: &[u8] = &[0x55, 0x1d, 0x15];
 const ISSUING_DISTRIBUTION_POINT: &[u8] = &[0x55, 0x1d, 0x1c];
 const DELTA_CRL_INDICATOR: &[u8] = &[0x55, 0x1d, 0x1b];
@@ -81,6 +82,18 @@ impl Crl {
     /// Whose CRL this is.
     pub(super) fn issuer(&self) -> &DistinguishedName {
         &self.issuer
+    }
+
+    /// Its bytes, in DER.
+    pub(super) fn der(&self) -> &[u8] {
+        &self.bytes
+    }
+
+    /// The CRL number without leading zeros, where there is one.
+    pub(super) fn number(&self) -> Option<Vec<u8>> {
+        let found = extensions(Shape::of(&self.bytes)?.extensions)?;
+        let value = found.iter().find(|extension| extension.kind == CRL_NUMBER)?.value;
+        Some(without_leading_zeros(tlv::only(value, tlv::INTEGER)?.content).to_vec())
     }
 
     /// The entry of this serial number, if it stands here.

@@ -21,6 +21,7 @@ mod namespace;
 mod policy;
 mod refusal;
 mod revocation;
+mod revocation_list;
 mod sign;
 mod standing;
 mod tlv;
@@ -38,6 +39,7 @@ pub use policy::{
     VerifyRequest,
 };
 pub use refusal::{Refusal, RefusalReason};
+pub use revocation_list::{Freshness, RevocationList};
 pub use sign::{SignError, SigningKey, sign};
 pub use standing::standing;
 pub use verify::verify;

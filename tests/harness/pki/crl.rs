@@ -28,6 +28,7 @@ pub struct CrlSpec<'a> {
     end: Timestamp,
     signed_by: PKey<Private>,
     entries: Vec<u8>,
+    number: Vec<u8>,
     extensions: Vec<u8>,
 }
 
@@ -35,8 +36,8 @@ impl<'a> CrlSpec<'a> {
     pub(super) fn new(issuer: &'a Identity, now: Timestamp) -> Self {
         let hour = SignedDuration::from_hours(1);
         let signed_by = issuer.key.clone();
-        let number = extension("2.5.29.20", false, &integer(&[1]));
-        Self { issuer, begin: now - hour, end: now + hour * 168, signed_by, entries: Vec::new(), extensions: number }
+        let (entries, extensions) = (Vec::new(), Vec::new());
+        Self { issuer, begin: now - hour, end: now + hour * 168, signed_by, entries, number: vec![1], extensions }
     }
 
     #[must_use]
@@ -48,6 +49,12 @@ impl<'a> CrlSpec<'a> {
     #[must_use]
     pub fn signed_by(self, other: &Identity) -> Self {
         Self { signed_by: other.key.clone(), ..self }
+    }
+
+    /// The CRL number, in octets.
+    #[must_use]
+    pub fn number(self, number: &[u8]) -> Self {
+        Self { number: number.to_vec(), ..self }
     }
 
     /// One more extension, its value in DER.
@@ -89,7 +96,8 @@ impl<'a> CrlSpec<'a> {
         let algorithm = tlv(SEQUENCE, &[&oid("1.2.840.10045.4.3.2")]);
         let issuer = self.issuer.certificate.subject_name().to_der().unwrap();
         let entries = if self.entries.is_empty() { Vec::new() } else { tlv(SEQUENCE, &[&self.entries]) };
-        let extensions = tlv(0xa0, &[&tlv(SEQUENCE, &[&self.extensions])]);
+        let number = extension("2.5.29.20", false, &integer(&self.number));
+        let extensions = tlv(0xa0, &[&tlv(SEQUENCE, &[&number, &self.extensions])]);
         let (begin, end) = (time(self.begin), time(self.end));
         let list = tlv(SEQUENCE, &[&integer(&[1]), &algorithm, &issuer, &begin, &end, &entries, &extensions]);
         let mut signer = Signer::new(MessageDigest::sha256(), &self.signed_by).unwrap();

@@ -2,6 +2,7 @@
 
 mod cuts;
 mod deletion;
+mod endorsements;
 mod lifecycle;
 mod original_bugs;
 mod pins;

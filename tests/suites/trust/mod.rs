@@ -7,6 +7,7 @@ mod forms;
 mod names;
 mod policies;
 mod real_lists;
+mod refresh;
 mod standing;
 mod steady;
 

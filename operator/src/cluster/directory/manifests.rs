@@ -4,14 +4,14 @@ use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use k8s_openapi::api::core::v1::Secret;
+use k8s_openapi::api::core::v1::{ConfigMap, Secret};
 use kube::ResourceExt;
 use serde::Deserialize;
 use serde_json::Value;
 
 use crate::api::{CachedImage, Endorser, GROUP, ImageListSubscription, VERSION};
 use crate::cache::SafeName;
-use crate::reconcile::{ObjectKey, Resource, SecretData};
+use crate::reconcile::{ConfigMapData, ObjectKey, Resource, SecretData};
 
 /// The largest manifest that is read, in bytes.
 const LARGEST: u64 = 8 << 20;
@@ -29,6 +29,8 @@ pub(super) struct Manifests {
     pub images: BTreeMap<ObjectKey, (CachedImage, PathBuf)>,
     /// The Secrets.
     pub secrets: BTreeMap<ObjectKey, SecretData>,
+    /// The `ConfigMap`s.
+    pub config_maps: BTreeMap<ObjectKey, ConfigMapData>,
     /// What could not be taken, each with its file.
     pub problems: Vec<ManifestProblem>,
 }
@@ -96,6 +98,7 @@ impl Manifests {
         }
         match (version.as_str(), kind.as_str()) {
             ("v1", "Secret") => return self.take_secret(value),
+            ("v1", "ConfigMap") => return self.take_config_map(value),
             (version, _) if !version.starts_with(&format!("{GROUP}/")) => return Ok(()), // other people's
             (version, _) if version != format!("{GROUP}/{VERSION}") => {
                 return Err(format!("expected apiVersion {GROUP}/{VERSION}, found {version}"));
@@ -108,6 +111,16 @@ impl Manifests {
             "CachedImage" => insert(&mut self.images, value, file),
             other => Err(format!("expected Endorser, ImageListSubscription or CachedImage, found kind {other:?}")),
         }
+    }
+
+    fn take_config_map(&mut self, value: Value) -> Result<(), String> {
+        let map: ConfigMap =
+            serde_json::from_value(value).map_err(|error| format!("expected a v1 ConfigMap: {error}"))?;
+        let key = key_of(&map)?;
+        let binary = map.binary_data.unwrap_or_default().into_iter().map(|(name, bytes)| (name, bytes.0));
+        let text = map.data.unwrap_or_default().into_iter().map(|(name, text)| (name, text.into_bytes()));
+        self.config_maps.insert(key, binary.chain(text).collect());
+        Ok(())
     }
 
     fn take_secret(&mut self, value: Value) -> Result<(), String> {

@@ -31,7 +31,7 @@ use crate::api::{
     CachedImage, CachedImageSpec, Endorser, FINALIZER, ImageListSubscription, ObjectReference, SUBSCRIPTION_LABEL,
 };
 use crate::imagelist::ImageId;
-use crate::reconcile::{Cluster, ClusterError, Happening, ObjectKey, Resource, SecretData};
+use crate::reconcile::{Cluster, ClusterError, ConfigMapData, Happening, ObjectKey, Resource, SecretData};
 
 /// A folder of manifests, and the state folder beside the volume.
 pub struct Directory {
@@ -46,6 +46,7 @@ pub struct Directory {
 struct Held {
     objects: Objects,
     secrets: BTreeMap<ObjectKey, SecretData>,
+    config_maps: BTreeMap<ObjectKey, ConfigMapData>,
 }
 
 /// Why a folder of manifests cannot be used.
@@ -77,12 +78,15 @@ impl Directory {
             .map_err(|source| DirectoryError::Manifests { path: self.manifests.clone(), source })?;
         let mut held = self.held();
         let secrets = std::mem::take(&mut manifests.secrets);
+        let config_maps = std::mem::take(&mut manifests.config_maps);
         let problems = objects::settle(&mut held.objects, &manifests, now);
-        // A broken file may have held a Secret: one that is still named by nobody does no harm.
+        // A broken file may have held a Secret or a ConfigMap: one that is still named by nobody does no harm.
         if problems.is_empty() {
             held.secrets = secrets;
+            held.config_maps = config_maps;
         } else {
             held.secrets.extend(secrets);
+            held.config_maps.extend(config_maps);
         }
         Ok(problems)
     }
@@ -141,6 +145,10 @@ impl Cluster for Directory {
 
     async fn secret(&self, key: &ObjectKey) -> Result<Option<SecretData>, ClusterError> {
         Ok(self.held().secrets.get(key).cloned())
+    }
+
+    async fn config_map(&self, key: &ObjectKey) -> Result<Option<ConfigMapData>, ClusterError> {
+        Ok(self.held().config_maps.get(key).cloned())
     }
 
     async fn apply_image(&self, owner: &ImageListSubscription, identifier: &ImageId) -> Result<(), ClusterError> {

@@ -1,11 +1,11 @@
 //! `Endorser` spec -> rule that `trust` judges by. Pure.
 
-use crate::api::{self, Endorser};
+use crate::api::{self, Endorser, TrustAnchors};
 use crate::reconcile::ObjectKey;
 use crate::reconcile::check::SpecError;
 use crate::trust::{Credential, CredentialKind, CrlPolicy, DistinguishedName, EndorserRule, Purpose, TrustLevel};
 
-/// The checked form of an endorser.
+/// The checked form of an endorser; its own trust anchors are put in by whoever reads them.
 pub fn check(endorser: &Endorser) -> Result<EndorserRule, SpecError> {
     let spec = &endorser.spec;
     if !(1..=16).contains(&spec.credentials.len()) {
@@ -17,6 +17,14 @@ pub fn check(endorser: &Endorser) -> Result<EndorserRule, SpecError> {
     if let Some(twice) = names.array_windows().find_map(|[one, two]| (one == two).then_some(one)) {
         let message = format!("expected one credential of each name, found {twice:?} twice");
         return Err(SpecError::invalid("credentials", &message));
+    }
+    if let Some(TrustAnchors { config_map_ref, secret_ref }) = &spec.trust_anchors
+        && config_map_ref.is_some() == secret_ref.is_some()
+    {
+        return Err(SpecError::invalid(
+            "trustAnchors",
+            "expected one of configMapRef and secretRef, found both or none",
+        ));
     }
     Ok(EndorserRule {
         name: ObjectKey::of(endorser).name,

@@ -1,10 +1,13 @@
 //! The report of an `Endorser`: nothing is done for it but to tell how it stands.
 
+mod anchors;
 mod check;
+mod crls;
 mod report;
 
 use jiff::Timestamp;
 
+pub use self::anchors::{OwnAnchorsError, own_anchors};
 pub use self::check::{check, revoked};
 use super::cluster::{Cluster, ClusterError, ObjectKey};
 use super::context::Context;
@@ -23,7 +26,10 @@ pub async fn reconcile<C: Cluster>(
         Err(error) => return stalled(context, &*object, &error, now).await,
     };
     let subscriptions = context.cluster.list::<ImageListSubscription>(&key.namespace);
-    let anchors = context.anchors.current();
-    let report = report::report(&object, &rule, &subscriptions, &anchors, now);
+    let anchors = match own_anchors(&*context.cluster, &object).await {
+        Ok(own) => Ok(own.unwrap_or_else(|| context.anchors.current())),
+        Err(error) => Err(error.to_string()),
+    };
+    let report = report::report(&object, &rule, &subscriptions, anchors.as_deref(), now);
     finish(context, &*object, report).await
 }

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use jiff::{SignedDuration, Timestamp};
 
+use super::crls::crls_fresh;
 use crate::api::{CredentialStatus, Endorser, EndorserStatus, ImageListSubscription, SignerStatus};
 use crate::reconcile::conditions::{Finding, merge, shorten, time};
 use crate::reconcile::report::Report;
@@ -17,7 +18,7 @@ pub(super) fn report(
     object: &Endorser,
     rule: &EndorserRule,
     subscriptions: &[Arc<ImageListSubscription>],
-    anchors: &Anchors,
+    anchors: Result<&Anchors, &String>,
     now: Timestamp,
 ) -> Report<EndorserStatus> {
     let before = object.status.clone().unwrap_or_default();
@@ -35,18 +36,26 @@ pub(super) fn report(
             .map(|credential| credential_status(rule, credential, &before, subscriptions))
             .collect(),
     };
-    let mut findings = vec![ready(rule, anchors)];
+    let (crls, next) = match anchors {
+        Ok(anchors) => crls_fresh(rule, anchors, now),
+        Err(_) => (Finding::unknown("CRLsFresh", "TrustAnchorsNotFound", "its trust anchors cannot be read"), None),
+    };
+    let mut findings = vec![ready(rule, anchors), crls];
     findings.extend(expiring(&status, now));
     status.conditions = merge(&before.conditions, findings, generation, now);
-    Report { wake: wake(&status, now), status, happenings: Vec::new() }
+    Report { wake: wake(&status, now).into_iter().chain(next).min(), status, happenings: Vec::new() }
 }
 
-fn ready(rule: &EndorserRule, anchors: &Anchors) -> Finding {
+fn ready(rule: &EndorserRule, anchors: Result<&Anchors, &String>) -> Finding {
     const NAME: &str = "Ready";
+    let anchors = match anchors {
+        Ok(anchors) => anchors.count(),
+        Err(error) => return Finding::fails(NAME, "TrustAnchorsNotFound", error.clone()),
+    };
     match rule.trust {
         TrustLevel::Revoked => Finding::fails(NAME, "Revoked", "what it signed goes out"),
         TrustLevel::Hold => Finding::fails(NAME, "Hold", "no new list is accepted from it; what is in force stays"),
-        TrustLevel::Trusted if anchors.count() == 0 => Finding::fails(
+        TrustLevel::Trusted if anchors == 0 => Finding::fails(
             NAME,
             "NoTrustAnchors",
             "expected certificate authorities in the trust directory, found none",
@@ -54,9 +63,7 @@ fn ready(rule: &EndorserRule, anchors: &Anchors) -> Finding {
         TrustLevel::Trusted if rule.credentials.iter().all(|one| one.trust != TrustLevel::Trusted) => {
             Finding::fails(NAME, "NoCredential", "none of its credentials is Trusted")
         }
-        TrustLevel::Trusted => {
-            Finding::holds(NAME, "Succeeded", format!("{} trust anchors are loaded", anchors.count()))
-        }
+        TrustLevel::Trusted => Finding::holds(NAME, "Succeeded", format!("{anchors} trust anchors are loaded")),
     }
 }
 

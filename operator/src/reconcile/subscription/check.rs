@@ -1,5 +1,6 @@
 //! `ImageListSubscription` spec -> checked values. Pure.
 
+use std::num::NonZeroUsize;
 use std::time::Duration;
 
 use jiff::SignedDuration;
@@ -15,6 +16,7 @@ use crate::reconcile::check::{SpecError, unchanged};
 use crate::reconcile::cluster::ObjectKey;
 use crate::reconcile::conditions::shorten;
 use crate::reconcile::duration::{DurationError, parse_duration, parse_duration_of_at_least};
+use crate::trust::Sha256Digest;
 
 /// A subscription whose spec was checked.
 #[derive(Debug, Clone)]
@@ -35,6 +37,10 @@ pub struct Checked {
     pub tls: CheckedTls,
     /// The Endorsers whose signature is believed.
     pub endorsers: Vec<String>,
+    /// How many different ones of them must have signed.
+    pub required_endorsements: NonZeroUsize,
+    /// The message that a person takes although its version goes back.
+    pub accept_list: Option<Sha256Digest>,
     /// `dc:identifier` that the list must have.
     pub identifier: Option<ImageId>,
     /// The longest that a list counts after it was created.
@@ -82,6 +88,8 @@ pub(super) fn check(object: &ImageListSubscription) -> Result<Checked, SpecError
         secret: spec.source.secret_ref.as_ref().map(|reference| reference.name.clone()),
         tls: tls(&spec.source.tls)?,
         endorsers: endorsers(spec)?,
+        required_endorsements: required_endorsements(spec)?,
+        accept_list: optional("verify.acceptList", spec.verify.accept_list.as_deref(), str::parse)?,
         identifier: optional("verify.identifier", spec.verify.identifier.as_deref(), str::parse)?,
         max_list_age: optional("verify.maxListAge", spec.verify.max_list_age.as_deref(), parse_duration)?,
         interval: duration("interval", &spec.interval, "1m")?,
@@ -150,6 +158,14 @@ fn endorsers(spec: &ImageListSubscriptionSpec) -> Result<Vec<String>, SpecError>
     }
     let message = format!("expected 1 to 16 Endorsers, found {}", names.len());
     Err(SpecError::invalid("verify.endorserRefs", &message))
+}
+
+fn required_endorsements(spec: &ImageListSubscriptionSpec) -> Result<NonZeroUsize, SpecError> {
+    let (required, most) = (usize::from(spec.verify.required_endorsements), spec.verify.endorser_refs.len());
+    NonZeroUsize::new(required).filter(|required| required.get() <= most).ok_or_else(|| {
+        let message = format!("expected 1 to {most}, the number of endorserRefs, found {required}");
+        SpecError::invalid("verify.requiredEndorsements", &message)
+    })
 }
 
 fn optional<T, E: std::fmt::Display>(

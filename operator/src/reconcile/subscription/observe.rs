@@ -116,7 +116,7 @@ pub(super) async fn observe<C: Cluster>(
     now: Timestamp,
 ) -> Observed {
     let status = object.status.clone().unwrap_or_default();
-    let (rules, unusable, revoked) = endorsers(&*context.cluster, checked);
+    let (rules, unusable, revoked) = endorsers(&*context.cluster, checked).await;
     let Remembered { memory, stored, rebuild_from, trouble } = remembered(&context.volume, checked);
     let images = context.cluster.list::<CachedImage>(&checked.key.namespace);
     let pinned = images.iter().any(|image| image.spec.subscription_ref.name == checked.key.name && has_pin(image));
@@ -161,20 +161,34 @@ fn older(volume: &Volume, checked: &Checked, memory: &ListMemory) -> Vec<(LastAc
 
 type Endorsers = (Vec<EndorserRule>, Vec<String>, Vec<CredentialKind>);
 
-fn endorsers<C: Cluster>(cluster: &C, checked: &Checked) -> Endorsers {
+async fn endorsers<C: Cluster>(cluster: &C, checked: &Checked) -> Endorsers {
     let all = cluster.list::<Endorser>(&checked.key.namespace);
     let judged: Vec<(String, Result<EndorserRule, _>)> =
         all.iter().map(|object| (object.metadata.name.clone().unwrap_or_default(), endorser::check(object))).collect();
     let (mut rules, mut unusable) = (Vec::new(), Vec::new());
     for name in &checked.endorsers {
         match judged.iter().find(|(other, _)| other == name) {
-            Some((_, Ok(rule))) => rules.push(rule.clone()),
+            Some((_, Ok(rule))) => match own_anchors(cluster, &all, name).await {
+                Ok(anchors) => rules.push(EndorserRule { anchors, ..rule.clone() }),
+                Err(error) => unusable.push(format!("Endorser {name}: {error}")),
+            },
             Some((_, Err(error))) => unusable.push(format!("Endorser {name}: {error}")),
             None => unusable.push(format!("expected the Endorser {name}, found none")),
         }
     }
     let usable = judged.iter().filter_map(|(_, rule)| rule.as_ref().ok());
     (rules, unusable, usable.flat_map(endorser::revoked).cloned().collect())
+}
+
+async fn own_anchors<C: Cluster>(
+    cluster: &C,
+    endorsers: &[Arc<Endorser>],
+    name: &str,
+) -> Result<Option<Arc<Anchors>>, endorser::OwnAnchorsError> {
+    match endorsers.iter().find(|object| object.metadata.name.as_deref() == Some(name)) {
+        Some(object) => endorser::own_anchors(cluster, object).await,
+        None => Ok(None),
+    }
 }
 
 /// What the volume holds of the list in force.

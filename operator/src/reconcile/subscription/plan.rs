@@ -1,7 +1,6 @@
 //! What follows from what was seen. Pure, total and deterministic.
 
 use std::fmt;
-use std::num::NonZeroUsize;
 use std::path::PathBuf;
 use std::sync::Arc;
 
@@ -108,7 +107,7 @@ impl fmt::Display for Plan {
 /// Makes the plan.
 pub(super) fn plan(checked: &Checked, observed: &Observed, now: Timestamp) -> Plan {
     let rebuilt = rebuild(checked, observed, now);
-    let before = judge_stored(observed, now);
+    let before = judge_stored(checked, observed, now);
     let message = newest_message(observed);
     let remembered = observed.memory.as_ref().map(|memory| memory.last.clone());
     let previous = remembered.or_else(|| rebuilt.as_ref().map(|import| import.list.last_accepted()));
@@ -148,7 +147,7 @@ fn set_aside(observed: &Observed) -> Option<Step> {
 /// The list that was in force, from its message alone, where the memory of it is lost: believed as a new one would be.
 fn rebuild(checked: &Checked, observed: &Observed, now: Timestamp) -> Option<Import> {
     let bytes = observed.rebuild_from.as_deref()?;
-    let verified = verify(bytes, &request(observed, now)).outcome.ok()?;
+    let verified = verify(bytes, &request(checked, observed, now)).outcome.ok()?;
     let list = accept(verified, &accept_request(checked, None, now)).outcome.ok()?;
     Some(Import { list, message: Message { bytes: bytes.into(), validator: None } })
 }
@@ -161,9 +160,9 @@ enum Before {
     Withdrawn(AcceptedList, Refusal),
 }
 
-fn judge_stored(observed: &Observed, now: Timestamp) -> Before {
+fn judge_stored(checked: &Checked, observed: &Observed, now: Timestamp) -> Before {
     let (Some(memory), Some(stored)) = (&observed.memory, &observed.stored) else { return Before::None };
-    match standing(stored, &memory.last, &request(observed, now)) {
+    match standing(stored, &memory.last, &request(checked, observed, now)) {
         Standing::InForce(list) => Before::Standing(list),
         Standing::Frozen(list, refusal) => Before::Frozen(list, refusal),
         Standing::Withdrawn(list, refusal) => Before::Withdrawn(list, refusal),
@@ -172,10 +171,10 @@ fn judge_stored(observed: &Observed, now: Timestamp) -> Before {
     }
 }
 
-fn request(observed: &Observed, now: Timestamp) -> VerifyRequest<'_> {
+fn request<'a>(checked: &Checked, observed: &'a Observed, now: Timestamp) -> VerifyRequest<'a> {
     VerifyRequest {
         anchors: &observed.anchors,
-        policy: EndorserPolicy::Enforce { endorsers: &observed.rules, required: NonZeroUsize::MIN },
+        policy: EndorserPolicy::Enforce { endorsers: &observed.rules, required: checked.required_endorsements },
         revoked: &observed.revoked,
         digests: observed.digests,
         at: now,
@@ -243,7 +242,7 @@ fn judge_newest(
     if observed.rules.is_empty() {
         return Judged::Other(Newest::NotJudged);
     }
-    let verified = match verify(&message.bytes, &request(observed, now)).outcome {
+    let verified = match verify(&message.bytes, &request(checked, observed, now)).outcome {
         Ok(verified) => verified,
         Err(refusal) => return Judged::Other(Newest::Refused { digest, refusal, list: None }),
     };
@@ -263,7 +262,7 @@ fn accept_request<'a>(checked: &'a Checked, last: Option<&'a LastAccepted>, now:
         identifier: checked.identifier.as_ref(),
         last,
         max_list_age: checked.max_list_age.and_then(|age| SignedDuration::try_from(age).ok()),
-        accept_list: None,
+        accept_list: checked.accept_list,
         now,
     }
 }
@@ -284,7 +283,8 @@ fn in_force(
         None if expires <= now && tried_since => Force::Expired,
         None => Force::Standing,
     };
-    let older = observed.older.iter().filter_map(|(last, message)| still_stands(observed, last, message, now));
+    let asked = request(checked, observed, now);
+    let older = observed.older.iter().filter_map(|(last, message)| still_stands(last, message, &asked));
     ListInForce {
         accepted,
         older: older.map(Arc::new).collect(),
@@ -303,8 +303,8 @@ fn in_force(
 }
 
 /// An older list, unless a signer of it was revoked since or its message is not what was accepted.
-fn still_stands(observed: &Observed, then: &LastAccepted, message: &[u8], now: Timestamp) -> Option<AcceptedList> {
-    match standing(message, then, &request(observed, now)) {
+fn still_stands(then: &LastAccepted, message: &[u8], asked: &VerifyRequest<'_>) -> Option<AcceptedList> {
+    match standing(message, then, asked) {
         Standing::InForce(list) | Standing::Frozen(list, _) => Some(list),
         Standing::Withdrawn(..) | Standing::Broken(_) => None,
     }

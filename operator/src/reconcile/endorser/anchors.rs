@@ -1,0 +1,64 @@
+//! An endorser's own trust anchors, out of a `ConfigMap` or a Secret.
+
+use std::sync::Arc;
+
+use secrecy::ExposeSecret;
+
+use crate::anchors::from_files;
+use crate::api::{Endorser, TrustAnchors};
+use crate::reconcile::cluster::{Cluster, ClusterError, ObjectKey};
+use crate::trust::Anchors;
+
+/// Why an endorser's own anchors cannot be had. What was signed under them stays as it is meanwhile.
+#[derive(Debug, thiserror::Error)]
+pub enum OwnAnchorsError {
+    /// It is not there yet.
+    #[error("expected the {kind} {key} with trust anchors, found none")]
+    NotFound {
+        /// `ConfigMap` or `Secret`.
+        kind: &'static str,
+        /// Which.
+        key: ObjectKey,
+    },
+    /// It holds no certificate at all.
+    #[error("{kind} {key}: expected certificate authorities, found none; {problems}")]
+    Empty {
+        /// `ConfigMap` or `Secret`.
+        kind: &'static str,
+        /// Which.
+        key: ObjectKey,
+        /// What its entries are instead.
+        problems: String,
+    },
+    /// It cannot be read.
+    #[error(transparent)]
+    Cluster(#[from] ClusterError),
+}
+
+/// The endorser's own anchors, where its spec names some.
+pub async fn own_anchors<C: Cluster>(
+    cluster: &C,
+    endorser: &Endorser,
+) -> Result<Option<Arc<Anchors>>, OwnAnchorsError> {
+    let Some(TrustAnchors { config_map_ref, secret_ref }) = &endorser.spec.trust_anchors else { return Ok(None) };
+    let here = |name: &str| ObjectKey::of(endorser).sibling(name);
+    let (kind, key, files) = if let Some(reference) = config_map_ref {
+        let key = here(&reference.name);
+        ("ConfigMap", key.clone(), cluster.config_map(&key).await?)
+    } else {
+        let key = here(secret_ref.as_ref().map_or("", |reference| reference.name.as_str()));
+        let secret = cluster
+            .secret(&key)
+            .await?
+            .map(|entries| entries.into_iter().map(|(name, bytes)| (name, bytes.expose_secret().to_vec())).collect());
+        ("Secret", key, secret)
+    };
+    let Some(files) = files else { return Err(OwnAnchorsError::NotFound { kind, key }) };
+    let (anchors, problems) = from_files(files.iter().map(|(name, bytes)| (name.as_str(), bytes.as_slice())));
+    if anchors.count() > 0 {
+        return Ok(Some(Arc::new(anchors)));
+    }
+    let problems: Vec<String> = problems.iter().map(ToString::to_string).collect();
+    let problems = problems.join("; ");
+    Err(OwnAnchorsError::Empty { kind, key, problems })
+}

@@ -1,0 +1,47 @@
+//! Whether the CRLs that an endorser's signatures need are there and in their time. Pure.
+
+use jiff::Timestamp;
+
+use crate::reconcile::conditions::Finding;
+use crate::trust::{Anchors, CredentialKind, CrlPolicy, EndorserRule, Freshness};
+
+const NAME: &str = "CRLsFresh";
+
+/// The condition, and when the next CRL ends.
+pub(super) fn crls_fresh(rule: &EndorserRule, anchors: &Anchors, now: Timestamp) -> (Finding, Option<Timestamp>) {
+    if rule.crl_policy == CrlPolicy::Ignore {
+        return (Finding::holds(NAME, "Ignored", "crlPolicy says that CRLs are not looked at"), None);
+    }
+    let mut found = Vec::new();
+    for credential in &rule.credentials {
+        let CredentialKind::X509 { issuer, .. } = &credential.kind;
+        found.extend(issuer.iter().flat_map(|issuer| anchors.crl_freshness(issuer, now)));
+    }
+    let ends = found.iter().filter_map(|(_, freshness)| match freshness {
+        Freshness::Fresh(until) => Some(*until),
+        Freshness::Missing | Freshness::Expired(_) | Freshness::NotYetValid(_) => None,
+    });
+    let ends = ends.min();
+    if found.is_empty() {
+        let message = "no issuer of its credentials is a trust anchor; CRLs are asked when a list is verified";
+        return (Finding::unknown(NAME, "IssuerUnknown", message), None);
+    }
+    let trouble = found.iter().find_map(|(issuer, freshness)| match freshness {
+        Freshness::Missing if rule.crl_policy == CrlPolicy::Require => {
+            Some(("CRLMissing", format!("expected a CRL of {issuer}, found none that it signed")))
+        }
+        Freshness::Expired(at) => {
+            Some(("CRLExpired", format!("expected a current CRL of {issuer}, found one that ended at {at}")))
+        }
+        Freshness::NotYetValid(at) => {
+            Some(("CRLNotYetValid", format!("expected a current CRL of {issuer}, found one that begins at {at}")))
+        }
+        Freshness::Fresh(_) | Freshness::Missing => None,
+    });
+    let finding = match (trouble, ends) {
+        (Some((reason, message)), _) => Finding::fails(NAME, reason, message),
+        (None, Some(until)) => Finding::holds(NAME, "Succeeded", format!("the next CRL is due at {until}")),
+        (None, None) => Finding::holds(NAME, "NoCRLs", "there are none, and none is asked for"),
+    };
+    (finding, ends)
+}

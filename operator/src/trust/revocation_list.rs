@@ -1,0 +1,116 @@
+//! A CRL by itself: for those who fetch CRLs and decide whether a new one may replace the one that is there.
+
+use jiff::Timestamp;
+
+use super::anchors::{AnchorError, crl_blocks};
+use super::certificate::Certificate;
+use super::crl::Crl;
+use super::{Anchors, DistinguishedName};
+
+/// A CRL whose shape was checked; who signed it is asked with [`RevocationList::is_signed_by_any`].
+#[derive(Debug)]
+pub struct RevocationList(Crl);
+
+/// How the CRL of a CA stands.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Freshness {
+    /// There is one of the CA's own, and it is in its time until then.
+    Fresh(Timestamp),
+    /// There is none that the CA signed.
+    Missing,
+    /// It ended then.
+    Expired(Timestamp),
+    /// It begins only then.
+    NotYetValid(Timestamp),
+}
+
+impl RevocationList {
+    /// Reads a CRL in PEM or DER: one, no more.
+    pub fn read(bytes: &[u8]) -> Result<Self, AnchorError> {
+        let mut blocks = crl_blocks(bytes)?;
+        match (blocks.pop(), blocks.is_empty()) {
+            (Some(block), true) => Crl::from_der(block).map(Self).map_err(AnchorError::NoCrl),
+            (Some(_), false) | (None, _) => Err(AnchorError::NoCrl("several in one file".to_owned())),
+        }
+    }
+
+    /// Whose CRL it says that it is.
+    pub fn issuer(&self) -> &DistinguishedName {
+        self.0.issuer()
+    }
+
+    /// When it was made.
+    pub fn this_update(&self) -> Timestamp {
+        self.0.this_update
+    }
+
+    /// Until when there will be a newer one.
+    pub fn next_update(&self) -> Timestamp {
+        self.0.next_update
+    }
+
+    /// Whether a trust anchor of its issuer's name signed it.
+    pub fn is_signed_by_any(&self, anchors: &Anchors) -> bool {
+        let named =
+            anchors.authorities().iter().filter(|authority| authority.subject.folded() == self.issuer().folded());
+        named.filter(|authority| authority.may_sign_crls()).any(|authority| self.0.is_signed_by(authority))
+    }
+
+    /// Whether it goes back behind another one: it was made earlier, or its number (RFC 5280 section 5.2.3) is lower.
+    pub fn goes_back_behind(&self, other: &Self) -> bool {
+        let (new, old) = (self.0.number(), other.0.number());
+        let lower = match (&new, &old) {
+            (Some(new), Some(old)) => (new.len(), new) < (old.len(), old),
+            (_, None) | (None, _) => false,
+        };
+        lower || self.this_update() < other.this_update()
+    }
+
+    /// The CRL in PEM, as trust directories hold it.
+    pub fn to_pem(&self) -> String {
+        use base64::Engine as _;
+        let body = base64::engine::general_purpose::STANDARD.encode(self.0.der());
+        let mut pem = String::from("-----BEGIN X509 CRL-----\n");
+        let mut rest = body.as_str();
+        while !rest.is_empty() {
+            let (line, tail) = rest.split_at(rest.len().min(64));
+            pem.push_str(line);
+            pem.push('\n');
+            rest = tail;
+        }
+        pem.push_str("-----END X509 CRL-----\n");
+        pem
+    }
+}
+
+impl Anchors {
+    /// How the CRLs of a CA and of those above it stand, as far as they are trust anchors; the CA first. Empty where
+    /// the CA is no anchor (it travels inside messages).
+    pub fn crl_freshness(&self, issuer: &DistinguishedName, at: Timestamp) -> Vec<(DistinguishedName, Freshness)> {
+        let mut found: Vec<(DistinguishedName, Freshness)> = Vec::new();
+        let mut next = issuer.clone();
+        while let Some(authority) = self.authorities().iter().find(|authority| authority.subject == next) {
+            if found.iter().any(|(name, _)| *name == next) {
+                break;
+            }
+            found.push((next, self.freshness(authority, at)));
+            next = authority.issuer.clone();
+        }
+        found
+    }
+
+    fn freshness(&self, authority: &Certificate, at: Timestamp) -> Freshness {
+        let own = self.crls_of(&authority.subject).iter().filter(|crl| crl.is_signed_by(authority));
+        match own.max_by_key(|crl| (crl.this_update <= at, crl.this_update)) {
+            None => Freshness::Missing,
+            Some(crl) if crl.this_update > at => Freshness::NotYetValid(crl.this_update),
+            Some(crl) if crl.next_update <= at => Freshness::Expired(crl.next_update),
+            Some(crl) => Freshness::Fresh(crl.next_update),
+        }
+    }
+
+    /// Every CRL's issuer and next update, for metrics.
+    pub fn next_updates(&self) -> impl Iterator<Item = (&DistinguishedName, Timestamp)> {
+        self.crls().map(|crl| (crl.issuer(), crl.next_update))
+    }
+}

@@ -1,0 +1,127 @@
+//! Several endorsers, anchors of their own, a person who takes a list, and what an Endorser says of its CRLs.
+
+use harness::pki::{Identity, Reason};
+use harness::signer::{Form, sign, sign_as};
+use harness::site::{Run, Site, told};
+use jiff::SignedDuration;
+use vmcatcher_operator::api::{Endorser, HasConditions};
+use vmcatcher_operator::reconcile::{Cluster, ObjectKey};
+use vmcatcher_operator::trust::Sha256Digest;
+
+const A: &str = "aaaaaaaa-0000-4000-8000-000000000001";
+
+/// The subscription with these lines of `verify`.
+fn subscribe(site: &Site, verify: &str) {
+    let url = site.server.url("/image.list");
+    site.manifest(
+        "subscription-vo",
+        &format!(
+            "apiVersion: vmcatcher.io/v1alpha1\nkind: ImageListSubscription\nmetadata: {{name: vo}}\nspec:\n  source: \
+             {{url: {url:?}}}\n  verify: {{{verify}}}\n  images: {{include: {{match: [{{name: all}}]}}}}\n"
+        ),
+    );
+}
+
+fn endorser_condition(run: &Run, name: &str) -> String {
+    let object = run.directory.get::<Endorser>(&ObjectKey::new("default", "endorser")).unwrap();
+    told(object.status.as_ref().unwrap().condition(name))
+}
+
+#[tokio::test]
+async fn two_of_two_must_have_signed() {
+    let site = Site::new();
+    site.trust("second", &site.pki.second, "");
+    subscribe(&site, "endorserRefs: [{name: endorser}, {name: second}], requiredEndorsements: 2");
+    let image = site.serve(A, "1", 1, 10_000);
+    let list = site.list("1.0", &[&image]);
+    site.publish(&list);
+    assert_eq!(site.run().await.list_condition("SourceVerified"), "False EndorsementsMissing");
+    assert_eq!(site.shelf("endorsed"), Vec::<String>::new());
+    let both = [&site.pki.endorser, &site.pki.second];
+    site.publish_message(&sign_as(&list.json(), &both, Form::Detached, "sha256"));
+    let run = site.run().await;
+    assert_eq!(run.list_condition("SourceVerified"), "True Verified");
+    assert_eq!(run.subscription("vo").list.unwrap().signers.len(), 2);
+    assert_eq!(site.shelf("endorsed"), [image.entry()]);
+    site.trust("second", &site.pki.second, "trust: Revoked");
+    site.run().await;
+    assert_eq!(site.shelf("endorsed"), Vec::<String>::new(), "one of two is not enough any more");
+}
+
+#[tokio::test]
+async fn more_endorsements_than_endorsers_cannot_work() {
+    let site = Site::new();
+    subscribe(&site, "endorserRefs: [{name: endorser}], requiredEndorsements: 2");
+    assert_eq!(site.run().await.list_condition("Stalled"), "True InvalidSpec");
+}
+
+/// The operator's trust directory knows nothing of this endorser; its own `ConfigMap` does.
+#[tokio::test]
+async fn an_endorser_brings_its_own_anchors() {
+    let site = Site::new();
+    std::fs::remove_dir_all(site.path("trust")).unwrap();
+    let image = site.serve(A, "1", 1, 10_000);
+    site.publish(&site.list("1.0", &[&image]));
+    let own = "trustAnchors: {configMapRef: {name: site-cas}}";
+    site.trust("endorser", &site.pki.endorser, own);
+    let run = site.run().await;
+    assert_eq!(endorser_condition(&run, "Ready"), "False TrustAnchorsNotFound");
+    assert_eq!(run.list_condition("SourceVerified").split(' ').next(), Some("False"));
+    let root = String::from_utf8(site.pki.root.certificate.to_pem().unwrap()).unwrap();
+    let crl = |identity: &Identity| String::from_utf8(identity.crl(site.now()).pem()).unwrap();
+    let map = |below: &str| {
+        let data = serde_json::json!({"root.pem": root, "root.r0": crl(&site.pki.root), "below.r0": below});
+        serde_json::json!({"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "site-cas"}, "data": data})
+    };
+    site.manifest("site-cas", &map(&crl(&site.pki.intermediate)).to_string());
+    let run = site.run().await;
+    assert_eq!(endorser_condition(&run, "Ready"), "True Succeeded");
+    assert_eq!(run.list_condition("SourceVerified"), "True Verified");
+    assert_eq!(site.shelf("endorsed"), [image.entry()]);
+    site.forget("site-cas");
+    let run = site.run().await;
+    assert_eq!(run.list_condition("SourceVerified").split(' ').next(), Some("False"));
+    assert_eq!(site.shelf("endorsed"), [image.entry()], "what is missing takes nothing away");
+    let revoked = site.pki.intermediate.crl(site.now()).revoke(&site.pki.endorser, Some(Reason::KeyCompromise)).pem();
+    site.manifest("site-cas", &map(&String::from_utf8(revoked).unwrap()).to_string());
+    site.run().await;
+    assert_eq!(site.shelf("endorsed"), Vec::<String>::new());
+}
+
+#[tokio::test]
+async fn a_person_takes_a_list_that_goes_back() {
+    let site = Site::new();
+    let (new, old) = (site.serve(A, "2", 2, 10_000), site.serve(A, "1", 1, 10_000));
+    site.publish(&site.list("2.0", &[&new]));
+    site.run().await;
+    let message = sign(&site.list("1.0", &[&old]).json(), &site.pki.endorser, Form::Detached);
+    site.publish_message(&message);
+    let run = site.run().await;
+    assert_eq!(run.list_condition("SourceVerified"), "False VersionRollback");
+    assert_eq!(site.shelf("endorsed"), [new.entry()]);
+    let digest = Sha256Digest::of(&message).to_string();
+    assert_eq!(run.subscription("vo").candidate.unwrap().digest, digest, "what a person has to copy");
+    subscribe(&site, &format!("endorserRefs: [{{name: endorser}}], acceptList: {digest:?}"));
+    let run = site.run().await;
+    assert_eq!(run.list_condition("SourceVerified"), "True Verified");
+    assert_eq!(site.shelf("endorsed"), [old.entry()]);
+}
+
+#[tokio::test]
+async fn an_endorser_says_how_its_crls_stand() {
+    let site = Site::new();
+    assert_eq!(endorser_condition(&site.run().await, "CRLsFresh"), "True Succeeded");
+    site.pass_time(SignedDuration::from_hours(24 * 8));
+    assert_eq!(endorser_condition(&site.run().await, "CRLsFresh"), "False CRLExpired");
+    for entry in std::fs::read_dir(site.path("trust")).unwrap() {
+        let path = entry.unwrap().path();
+        if path.extension().is_some_and(|ending| ending == "r0") {
+            std::fs::remove_file(path).unwrap();
+        }
+    }
+    assert_eq!(endorser_condition(&site.run().await, "CRLsFresh"), "False CRLMissing");
+    site.trust("endorser", &site.pki.endorser, "crlPolicy: IfPresent");
+    assert_eq!(endorser_condition(&site.run().await, "CRLsFresh"), "True NoCRLs");
+    site.trust("endorser", &site.pki.endorser, "crlPolicy: Ignore");
+    assert_eq!(endorser_condition(&site.run().await, "CRLsFresh"), "True Ignored");
+}
