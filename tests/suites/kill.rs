@@ -172,3 +172,23 @@ fn a_second_run_waits_for_the_volume_and_says_for_whom() {
     facts(&child.wait_with_output().unwrap());
     assert_eq!(server.requests("/a.img").len(), 1);
 }
+
+#[test]
+fn whatever_the_umask_says_others_can_read_what_is_published() {
+    let server = ImageServer::start();
+    let resource = Resource::bytes("an image");
+    server.put("/a.img", resource.clone());
+    let directory = tempfile::tempdir().unwrap();
+    let volume = directory.path().join("volume");
+    let direct = probe(&volume, &server.url("/a.img"), &resource.sha512(), &resource);
+    let mut masked = Command::new("sh");
+    masked.args(["-c", "umask 077; exec \"$@\"", "sh"]).arg(direct.get_program()).args(direct.get_args());
+    facts(&masked.output().unwrap());
+    let mut path = expected_image(&volume);
+    assert_eq!(path.metadata().unwrap().permissions().mode() & 0o777, 0o444);
+    while path != volume {
+        path.pop();
+        let mode = path.metadata().unwrap().permissions().mode() & 0o777;
+        assert_eq!(mode, 0o755, "{}", path.display());
+    }
+}

@@ -106,11 +106,7 @@ impl Volume {
     pub fn blob(&self, digest: &Sha512Digest) -> Result<Option<VerifiedBlob>, CacheError> {
         let path = self.blob_path(digest);
         let Some(size) = file_size(&path)? else { return Ok(None) };
-        let record = match record::read::<BlobRecord>(&record_path(&path)) {
-            Ok(record) => record,
-            Err(CacheError::StateCorrupt { .. }) => None,
-            Err(error) => return Err(error),
-        };
+        let record = record::read_beside::<BlobRecord>(&record_path(&path))?;
         let fitting = record.filter(|record| record.size == size);
         Ok(fitting.map(|record| VerifiedBlob { digest: *digest, record, path }))
     }

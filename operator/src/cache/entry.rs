@@ -201,11 +201,7 @@ impl Volume {
             if path.extension().is_some_and(|extension| extension == "json") || path.is_dir() {
                 continue;
             }
-            let record = match record::read::<EntryRecord>(&record_of(&path)) {
-                Ok(record) => record,
-                Err(CacheError::StateCorrupt { .. }) => None,
-                Err(error) => return Err(error),
-            };
+            let record = record::read_beside::<EntryRecord>(&record_of(&path))?;
             let Some(record) = record.filter(|record| self.blob_is_behind(&path, &record.sha512)) else { continue };
             let EntryRecord { version, sha512, archived_time } = record;
             found.push(Entry { version, digest: sha512, path, archived_time });
@@ -329,11 +325,7 @@ fn named_digests(directory: &Path) -> Result<Vec<Sha512Digest>, CacheError> {
         let target = fs::read_link(&path).ok();
         found.extend(target.and_then(|target| target.file_name()?.to_str()?.parse::<Sha512Digest>().ok()));
         if path.extension().is_some_and(|extension| extension == "json") {
-            match record::read::<EntryRecord>(&path) {
-                Ok(record) => found.extend(record.map(|record| record.sha512)),
-                Err(CacheError::StateCorrupt { .. }) => {}
-                Err(error) => return Err(error),
-            }
+            found.extend(record::read_beside::<EntryRecord>(&path)?.map(|record| record.sha512));
         }
     }
     Ok(found)

@@ -13,7 +13,7 @@ use tokio_util::sync::CancellationToken;
 use super::bandwidth::Bandwidth;
 use super::blob::VerifiedBlob;
 use super::download::Download;
-use super::error::DownloadError;
+use super::error::{CacheError, DownloadError};
 use super::name::SafeName;
 use super::progress::Progress;
 use super::quota::Quota;
@@ -196,8 +196,10 @@ impl Jobs {
                 let _ended = before.await;
             }
             download.progress.tell_changes(&inner.changed);
-            let outcome = download.run().await;
-            inner.ended(&name, number, outcome);
+            // A task of its own, so that one that panics is a failed job and not one that runs for ever.
+            let ended = tokio::spawn(async move { download.run().await }).await;
+            let broken = |error| CacheError::io("download to", inner.volume.root())(std::io::Error::other(error));
+            inner.ended(&name, number, ended.unwrap_or_else(|error| Err(broken(error).into())));
         });
         Job { number, progress, outcome: None, cancelled, task: Some(task) }
     }

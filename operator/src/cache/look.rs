@@ -5,6 +5,7 @@ use std::io::{ErrorKind, Read, Seek, SeekFrom};
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
+use super::blob::file_size;
 use super::digest::{Digests, ImageHasher};
 use super::error::CacheError;
 use crate::convert::Sniffed;
@@ -34,6 +35,9 @@ pub(super) struct Look {
 impl Look {
     /// Opens a file; `None` where there is none.
     pub(super) fn begin(path: &Path) -> Result<Option<Self>, CacheError> {
+        if file_size(path)?.is_none() {
+            return Ok(None);
+        }
         let file = match File::open(path) {
             Ok(file) => file,
             Err(error) if error.kind() == ErrorKind::NotFound => return Ok(None),

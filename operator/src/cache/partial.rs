@@ -75,11 +75,7 @@ impl Partial {
         volume.step("partial: open");
         let open = File::options().read(true).append(true).create(true).open(&path);
         let file = open.map_err(CacheError::io("open", &path))?;
-        let known = match record::read::<PartialRecord>(&record_path(&path)) {
-            Ok(known) => known,
-            Err(CacheError::StateCorrupt { .. }) => None,
-            Err(error) => return Err(error),
-        };
+        let known = record::read_beside::<PartialRecord>(&record_path(&path))?;
         let validator = known.and_then(|known| known.validator);
         let record = PartialRecord { url: key.url.to_string(), size, validator };
         let hasher = new_hasher(&path)?;

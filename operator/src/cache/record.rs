@@ -1,6 +1,6 @@
 //! Small JSON files: read with a bound, never trusted to be whole.
 
-use std::fs::File;
+use std::fs::{self, File};
 use std::io::{ErrorKind, Read};
 use std::path::Path;
 
@@ -16,6 +16,10 @@ const LARGEST: u64 = 64 * 1024 * 1024;
 
 /// Reads a record; `None` where there is none, [`CacheError::StateCorrupt`] where it is not what it should be.
 pub(super) fn read<T: DeserializeOwned>(path: &Path) -> Result<Option<T>, CacheError> {
+    // Somebody's directory or pipe of that name is no record, and opening a pipe would wait for ever.
+    if fs::metadata(path).is_ok_and(|about| !about.is_file()) {
+        return Ok(None);
+    }
     let file = match File::open(path) {
         Ok(file) => file,
         Err(error) if matches!(error.kind(), ErrorKind::NotFound | ErrorKind::NotADirectory) => return Ok(None),
@@ -28,6 +32,16 @@ pub(super) fn read<T: DeserializeOwned>(path: &Path) -> Result<Option<T>, CacheE
         return Err(corrupt(format!("expected at most {LARGEST} bytes, found more")));
     }
     serde_json::from_slice(&bytes).map(Some).map_err(|error| corrupt(format!("expected its JSON, found {error}")))
+}
+
+/// The same for the records beside links and blobs: one that cannot be read, or that another user keeps to himself, is
+/// as good as none. The bytes that it is about tell the rest.
+pub(super) fn read_beside<T: DeserializeOwned>(path: &Path) -> Result<Option<T>, CacheError> {
+    match read(path) {
+        Err(CacheError::StateCorrupt { .. }) => Ok(None),
+        Err(CacheError::Io { source, .. }) if source.kind() == ErrorKind::PermissionDenied => Ok(None),
+        read_or_failed => read_or_failed,
+    }
 }
 
 /// Writes a record, readable by everyone.

@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use super::error::CacheError;
 use super::step::{StepHook, Steps};
-use super::write::{ensure_directory, parent};
+use super::write::{ensure_directory, make_directory, parent};
 use crate::imagelist::Sha512Digest;
 
 /// How often a waiting operator looks whether the volume is free.
@@ -36,7 +36,7 @@ impl Volume {
     /// [`CacheError::Locked`] when another process has it.
     pub fn open(root: &Path) -> Result<Self, CacheError> {
         if !root.exists() {
-            fs::create_dir(root)
+            make_directory(root)
                 .map_err(|error| CacheError::NoVolume { root: root.to_owned(), found: error.to_string() })?;
         }
         let root = canonical(root)?;

@@ -52,11 +52,16 @@ pub(super) fn ensure_directory(directory: &Path) -> Result<(), CacheError> {
     }
     let above = parent(directory);
     ensure_directory(above)?;
-    match fs::create_dir(directory) {
-        Ok(()) => sync_directory(above),
+    match make_directory(directory) {
         Err(error) if error.kind() == std::io::ErrorKind::AlreadyExists && directory.is_dir() => Ok(()),
-        Err(error) => Err(CacheError::io("make the directory", directory)(error)),
+        made => made.map_err(CacheError::io("make the directory", directory)).and_then(|()| sync_directory(above)),
     }
+}
+
+/// Makes a directory that clouds and people can read, whatever the umask says.
+pub(super) fn make_directory(directory: &Path) -> std::io::Result<()> {
+    fs::create_dir(directory)?;
+    fs::set_permissions(directory, fs::Permissions::from_mode(0o755))
 }
 
 /// The directory that a path is in.

@@ -1,6 +1,8 @@
 //! The client: settings once, one connection pool for everything that is public.
 
-use std::time::Duration;
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
 
 use super::address::AddressPolicy;
 use super::error::FetchError;
@@ -46,14 +48,27 @@ pub struct Client {
     pub(super) settings: ClientSettings,
     pub(super) policy: AddressPolicy,
     system: reqwest::Client,
+    own: Arc<Mutex<HashMap<TlsKey, Kept>>>,
 }
+
+/// What tells one source's TLS settings from another's: a digest of them, so that no key is kept.
+type TlsKey = [u8; 32];
+
+/// Connections under one source's TLS settings, and since when: certificate authorities change.
+type Kept = (Instant, reqwest::Client);
+
+/// How long connections are kept under the authorities that they were made with.
+const KEPT_FOR: Duration = Duration::from_mins(10);
+
+/// So many sets of TLS settings at most.
+const MOST_KEPT: usize = 64;
 
 impl Client {
     /// A client with the proxies of the environment.
     pub fn new(settings: &ClientSettings) -> Result<Self, FetchError> {
         let policy = AddressPolicy::new(settings.deny_loopback, std::env::vars());
         let system = base(settings, &policy).build().map_err(|error| FetchError::Setup { message: chain(&error) })?;
-        Ok(Self { settings: settings.clone(), policy, system })
+        Ok(Self { settings: settings.clone(), policy, system, own: Arc::default() })
     }
 
     /// The settings it was made with.
@@ -63,6 +78,21 @@ impl Client {
 
     /// The connections for a source; `own` where its client certificate may be shown.
     pub(super) fn connections(&self, source: &Source, own: bool) -> Result<reqwest::Client, FetchError> {
+        let Some(key) = tls::key(&source.tls, own) else { return Ok(self.system.clone()) };
+        let mut kept = self.own.lock().unwrap_or_else(PoisonError::into_inner);
+        kept.retain(|_, (since, _)| since.elapsed() < KEPT_FOR);
+        if let Some((_, client)) = kept.get(&key) {
+            return Ok(client.clone());
+        }
+        let client = self.connect_with(source, own)?;
+        if kept.len() >= MOST_KEPT {
+            kept.clear();
+        }
+        kept.insert(key, (Instant::now(), client.clone()));
+        Ok(client)
+    }
+
+    fn connect_with(&self, source: &Source, own: bool) -> Result<reqwest::Client, FetchError> {
         let builder = match &source.tls {
             TlsTrust::System => return Ok(self.system.clone()),
             TlsTrust::Grid(directory) => {

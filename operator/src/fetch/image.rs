@@ -29,6 +29,11 @@ pub enum ImageAnswer {
         /// The bytes to come.
         body: ImageBody,
     },
+    /// A part (206) of which the server does not say, or not clearly, that it goes from where to the end.
+    Unclear {
+        /// What its `Content-Range` says, at most 80 characters.
+        found: String,
+    },
     /// There are no bytes from that offset on (416).
     NoMore {
         /// The length of the whole, where the server says it.
@@ -117,13 +122,15 @@ impl Client {
         let (start, total) = match answer.status() {
             StatusCode::OK => (0, answer.content_length()),
             StatusCode::PARTIAL_CONTENT if offset > 0 => {
-                let (start, total) = content_range.and_then(part).ok_or_else(|| unclear(source, content_range))?;
+                let unclear =
+                    || ImageAnswer::Unclear { found: content_range.unwrap_or("none").chars().take(80).collect() };
+                let Some((start, total)) = content_range.and_then(part) else { return Ok(unclear()) };
                 if answer
                     .content_length()
                     .zip(total)
                     .is_some_and(|(length, total)| start.checked_add(length) != Some(total))
                 {
-                    return Err(unclear(source, content_range));
+                    return Ok(unclear());
                 }
                 (start, total)
             }
@@ -151,12 +158,6 @@ fn range(offset: u64, validator: Option<&Validator>) -> HeaderMap {
         headers.insert(IF_RANGE, value);
     }
     headers
-}
-
-fn unclear(source: &Source, found: Option<&str>) -> FetchError {
-    let found = found.unwrap_or("none").chars().take(80).collect::<String>();
-    let message = format!("expected a Content-Range up to the end of the file with 206, found {found:?}");
-    FetchError::Connection { url: source.url.clone(), message }
 }
 
 /// `bytes 100-199/200` or `bytes 100-199/*`: the first byte and the whole length; only where it goes up to the end.

@@ -7,12 +7,34 @@ use openssl::pkey::PKey;
 use openssl::x509::X509;
 use reqwest::{Certificate, ClientBuilder, Identity};
 use secrecy::ExposeSecret;
+use sha2::{Digest, Sha256};
 
 use super::client::chain;
-use super::source::ClientIdentity;
+use super::source::{ClientIdentity, TlsTrust};
 
 /// A certificate file larger than this is not read.
 const LARGEST_FILE: u64 = 1024 * 1024;
+
+/// What tells one source's TLS settings from another's; `None` for the system's, which all share.
+pub(super) fn key(trust: &TlsTrust, own: bool) -> Option<[u8; 32]> {
+    let mut parts: Vec<&[u8]> = Vec::new();
+    match trust {
+        TlsTrust::System => return None,
+        TlsTrust::Grid(directory) => parts.extend([b"grid".as_slice(), directory.as_os_str().as_encoded_bytes()]),
+        TlsTrust::Own { ca_pem, identity } => {
+            parts.extend([b"own".as_slice(), ca_pem.as_deref().unwrap_or_default()]);
+            if let Some(identity) = identity.as_ref().filter(|_| own) {
+                parts.extend([identity.certificate_pem.as_slice(), identity.key_pem.expose_secret().as_bytes()]);
+            }
+        }
+    }
+    let mut digest = Sha256::new();
+    for part in parts {
+        digest.update((part.len() as u64).to_be_bytes());
+        digest.update(part);
+    }
+    Some(digest.finalize().into())
+}
 
 /// The authorities of a trust directory in the IGTF layout. A file that holds no certificate is passed over.
 pub(super) fn directory(directory: &Path) -> Result<Vec<Certificate>, String> {

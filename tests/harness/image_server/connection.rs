@@ -205,8 +205,11 @@ fn part(request: &Request, resource: &Resource) -> Part {
     }
     let start = match resource.ranges {
         Ranges::Shifted(bytes) => first.saturating_sub(bytes),
-        Ranges::Honoured | Ranges::Ignored | Ranges::Blind => first,
+        Ranges::Honoured | Ranges::Ignored | Ranges::Blind | Ranges::Unsaid => first,
     };
+    if resource.ranges == Ranges::Unsaid {
+        return Part { status: 206, start, end: size, headers: Vec::new() };
+    }
     let range = format!("bytes {start}-{}/{size}", size - 1);
     Part { status: 206, start, end: size, headers: vec![("Content-Range".into(), range)] }
 }

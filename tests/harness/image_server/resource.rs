@@ -31,6 +31,8 @@ pub(super) enum Ranges {
     Blind,
     /// 206 with a part that starts so many bytes too early.
     Shifted(u64),
+    /// 206 without a word on which part it is.
+    Unsaid,
 }
 
 /// How it says where the body ends.
@@ -161,6 +163,12 @@ impl Resource {
     /// Answers 206 with a part that starts so many bytes before what was asked for.
     pub fn shifted_ranges(mut self, bytes: u64) -> Self {
         self.ranges = Ranges::Shifted(bytes);
+        self
+    }
+
+    /// Answers 206 without a `Content-Range`.
+    pub fn unsaid_ranges(mut self) -> Self {
+        self.ranges = Ranges::Unsaid;
         self
     }
 

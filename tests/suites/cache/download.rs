@@ -137,6 +137,7 @@ async fn trouble_that_passes_is_waited_out() {
             good.clone().cut_every(20_000),
             Resource::status(500),
         ],
+        vec![good.clone().cut_every(50_000), good.clone().unsaid_ranges()],
         vec![good.clone().stall_after(30_000)],
         vec![good.clone().until_close().cut_every(40_000)],
         vec![good.clone().chunked().cut_every(40_000)],

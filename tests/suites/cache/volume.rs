@@ -131,6 +131,12 @@ async fn files_of_others_survive_everything() {
         fs::write(root.join(name), "mine").unwrap();
     }
     fs::hard_link(blobs[1].path(), root.join("my-link")).unwrap();
+    // A pipe would hold whoever opens it for ever.
+    for pipe in ["endorsed/site/a/pipe", "endorsed/site/a/pipe.json", "expired/site/a/my-own.json", "partial/pipe"] {
+        let mode = rustix::fs::Mode::from(0o600);
+        rustix::fs::mknodat(rustix::fs::CWD, root.join(pipe), rustix::fs::FileType::Fifo, mode, 0).unwrap();
+    }
+    fs::create_dir_all(root.join("endorsed/site/a/my-own.qcow2.json")).unwrap();
     let archived = site.volume.archive(&key, &entry, NOW).unwrap();
     site.volume.remove_archived(&key, &archived).unwrap();
     let keep = Keep { blobs_for: SignedDuration::ZERO, partials_for: SignedDuration::ZERO, ..Keep::default() };

@@ -146,6 +146,7 @@ impl Download {
         match self.or_cancelled(answer).await? {
             Err(error) if may_pass_soon(&error) => Ok(Tried::Broken(error)),
             Err(error) => Err(error.into()),
+            Ok(ImageAnswer::Unclear { found }) => self.begin_anew(standing, format!("Content-Range {found:?}")).await,
             Ok(ImageAnswer::NoMore { total }) => match total {
                 Some(total) if total != self.request.size => self.wrong_size(standing, total.to_string()).await,
                 Some(_) | None => self.begin_anew(standing, "416 though bytes are missing".to_owned()).await,
