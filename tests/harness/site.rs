@@ -20,10 +20,10 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
 use vmcatcher_operator::anchors::TrustDirectory;
 use vmcatcher_operator::api::{CachedImage, CachedImageStatus, HasConditions, ImageListSubscription};
 use vmcatcher_operator::api::{ImageListSubscriptionStatus, REQUESTED_AT};
-use vmcatcher_operator::cache::{JobLimits, Jobs, Steps, Volume};
+use vmcatcher_operator::cache::{JobLimits, Steps, Volume};
 use vmcatcher_operator::cluster::directory::{Directory, Driver, Settled};
 use vmcatcher_operator::fetch::{Client, ClientSettings};
-use vmcatcher_operator::reconcile::{Cluster, Context, Downloads, ListsInForce, ObjectKey, PendingMessages, Settings};
+use vmcatcher_operator::reconcile::{Cluster, Context, ObjectKey, Settings};
 use vmcatcher_operator::trust::DigestPolicy;
 
 use crate::image_server::{ImageServer, Resource};
@@ -220,17 +220,8 @@ impl Site {
         let settings = ClientSettings { allow_files: true, ..ClientSettings::default() };
         let client = Client::new(&settings).unwrap();
         let limits = JobLimits { first_wait: Duration::from_millis(5), keep_free: 0, ..JobLimits::default() };
-        Context {
-            cluster: Arc::new(cluster),
-            jobs: Jobs::new(volume.clone(), client.clone(), limits),
-            volume,
-            client,
-            anchors,
-            lists: ListsInForce::default(),
-            pending: PendingMessages::default(),
-            downloads: Downloads::default(),
-            settings: Settings { trust_directory: self.path("trust"), digests: DigestPolicy::default() },
-        }
+        let settings = Settings { trust_directory: self.path("trust"), digests: DigestPolicy::default() };
+        Context::new(cluster, volume, client, limits, anchors, settings)
     }
 
     /// The images that people and clouds see: `<shelf>/<identifier>/<version>` with the first 12 digits of the digest.

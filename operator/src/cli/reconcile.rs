@@ -14,10 +14,10 @@ use super::table::Output;
 use super::{NOT_GOOD, get, print, progress};
 use crate::anchors::{CrlRefresher, TrustDirectory};
 use crate::api::{CachedImage, Endorser, HasConditions, ImageListSubscription};
-use crate::cache::{JobLimits, Jobs, Volume};
+use crate::cache::{JobLimits, Volume};
 use crate::cluster::directory::{Directory, Driver};
 use crate::fetch::{Client, ClientSettings};
-use crate::reconcile::{Context, Downloads, ListsInForce, PendingMessages, Settings};
+use crate::reconcile::{Context, Settings};
 use crate::trust::DigestPolicy;
 
 /// Arguments of `reconcile`.
@@ -101,23 +101,14 @@ fn context(args: &Args, volume: Volume) -> anyhow::Result<Context<Directory>> {
     }
     let client = Client::new(&ClientSettings { allow_files: true, ..ClientSettings::default() })?;
     let limits = JobLimits { downloads: args.max_downloads.into(), ..JobLimits::default() };
-    Ok(Context {
-        cluster: Arc::new(cluster),
-        jobs: Jobs::new(volume.clone(), client.clone(), limits),
-        volume,
-        client,
-        anchors,
-        lists: ListsInForce::default(),
-        pending: PendingMessages::default(),
-        downloads: Downloads::default(),
-        settings: Settings {
-            trust_directory: args.trust.clone(),
-            digests: DigestPolicy {
-                allow_sha1: args.allow_digest.iter().any(|digest| digest == "sha1"),
-                allow_md5: args.allow_digest.iter().any(|digest| digest == "md5"),
-            },
+    let settings = Settings {
+        trust_directory: args.trust.clone(),
+        digests: DigestPolicy {
+            allow_sha1: args.allow_digest.iter().any(|digest| digest == "sha1"),
+            allow_md5: args.allow_digest.iter().any(|digest| digest == "md5"),
         },
-    })
+    };
+    Ok(Context::new(cluster, volume, client, limits, anchors, settings))
 }
 
 /// Fetches CRLs again and again; the trust directory is watched, so that what came is in force at once.

@@ -7,7 +7,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use super::cluster::{Cluster, ObjectKey};
 use super::lists::ListsInForce;
 use crate::anchors::TrustDirectory;
-use crate::cache::{JobKey, Jobs, Volume};
+use crate::cache::{JobKey, JobLimits, Jobs, Volume};
 use crate::fetch::{Client, Validator};
 use crate::trust::DigestPolicy;
 
@@ -31,6 +31,30 @@ pub struct Context<C: Cluster> {
     pub downloads: Downloads,
     /// What the operator was started with.
     pub settings: Settings,
+}
+
+impl<C: Cluster> Context<C> {
+    /// A context in which nothing has happened yet.
+    pub fn new(
+        cluster: C,
+        volume: Volume,
+        client: Client,
+        limits: JobLimits,
+        anchors: TrustDirectory,
+        settings: Settings,
+    ) -> Self {
+        Self {
+            cluster: Arc::new(cluster),
+            jobs: Jobs::new(volume.clone(), client.clone(), limits),
+            volume,
+            client,
+            anchors,
+            lists: ListsInForce::default(),
+            pending: PendingMessages::default(),
+            downloads: Downloads::default(),
+            settings,
+        }
+    }
 }
 
 /// What the operator was started with.

@@ -28,6 +28,7 @@ pub async fn reconcile<C: Cluster>(
     };
     let observed = observe::observe(context, &object, &checked, now);
     let plan = plan::plan(&checked, &observed, now);
+    tracing::debug!(object = %key, "the plan: {plan}");
     let outcomes = apply::apply(context, &checked, &observed, &plan, now).await;
     let report = report::report(&checked, &observed, &plan, &outcomes, now);
     finish(context, &*object, report).await

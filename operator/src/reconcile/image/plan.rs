@@ -132,7 +132,8 @@ impl fmt::Display for Step {
 
 impl fmt::Display for Plan {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.steps.iter().try_for_each(|step| writeln!(f, "{step}"))
+        let steps: Vec<String> = self.steps.iter().map(ToString::to_string).collect();
+        f.write_str(if steps.is_empty() { "nothing to do".to_owned() } else { steps.join("; ") }.as_str())
     }
 }
 

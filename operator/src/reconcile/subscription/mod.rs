@@ -46,6 +46,7 @@ pub async fn reconcile<C: Cluster>(
     };
     let observed = observe::observe(context, &object, &checked, ask, now).await;
     let plan = plan::plan(&checked, &observed, now);
+    tracing::debug!(object = %key, "the plan: {plan}");
     let outcomes = apply::apply(context, &object, &checked, &plan).await;
     hand_over(context, key, &plan, &outcomes);
     let report = report::report(&checked, &observed, &plan, &outcomes, now);
