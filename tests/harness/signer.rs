@@ -108,6 +108,33 @@ pub fn sign_with(text: &[u8], signers: &[&Identity], form: Form, digest: &str, m
     std::fs::read(folder.path().join("out")).unwrap()
 }
 
+fn openssl(arguments: &[&str], folder: &Path) {
+    let output = Command::new("openssl").args(arguments).current_dir(folder).output().unwrap();
+    assert!(output.status.success(), "{arguments:?}: {}", String::from_utf8_lossy(&output.stderr));
+}
+
+/// A detached signature of a text, as a file of its own; `more` are arguments such as `-binary`, `-outform`, `DER`.
+pub fn detached(text: &[u8], signer: &Identity, more: &[&str]) -> Vec<u8> {
+    let folder = tempfile::tempdir().unwrap();
+    let (certificate, key) = signer.pem();
+    let chain: Vec<u8> = signer.chain.iter().flat_map(|certificate| certificate.to_pem().unwrap()).collect();
+    for (name, bytes) in [("text", text), ("certificate", &certificate), ("key", &key), ("chain", &chain)] {
+        write(folder.path(), name, bytes);
+    }
+    let arguments = ["cms", "-sign", "-in", "text", "-signer", "certificate", "-inkey", "key", "-certfile", "chain"];
+    openssl(&[&arguments[..], &["-out", "out"], more].concat(), folder.path());
+    std::fs::read(folder.path().join("out")).unwrap()
+}
+
+/// A message that is encrypted to a certificate; `more` are arguments such as `-aes256`.
+pub fn encrypted(message: &[u8], to: &Identity, more: &[&str]) -> Vec<u8> {
+    let folder = tempfile::tempdir().unwrap();
+    write(folder.path(), "text", message);
+    write(folder.path(), "to", &to.pem().0);
+    openssl(&[&["cms", "-encrypt", "-binary", "-in", "text", "-out", "out"], more, &["to"]].concat(), folder.path());
+    std::fs::read(folder.path().join("out")).unwrap()
+}
+
 fn write(folder: &Path, name: &str, bytes: &[u8]) -> PathBuf {
     let path = folder.join(name);
     std::fs::write(&path, bytes).unwrap();

@@ -80,6 +80,10 @@ pub struct Verify {
     #[serde(default = "default_endorsements")]
     #[schemars(range(min = 1, max = 16))]
     pub required_endorsements: u8,
+    /// A Secret with tls.crt and tls.key: the certificate that lists are encrypted to, and its key. Unset: an encrypted
+    /// list is refused. The signature inside is required all the same.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub decryption_secret_ref: Option<ObjectReference>,
     /// dc:identifier that the list must have. Unset: learned from the first list accepted. Cannot change once set.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(max = 128), regex(pattern = r"^[A-Za-z0-9][A-Za-z0-9._@+=-]*$"))]

@@ -16,8 +16,9 @@ use crate::anchors::{self, AnchorProblem};
 use crate::fetch::{Client, ClientSettings, LIST_LIMIT, ListAnswer, Source};
 use crate::imagelist::SourceUrl;
 use crate::trust::{
-    AcceptRequest, AcceptedList, Anchors, Check, CheckResult, Credential, CredentialKind, CrlPolicy, DigestPolicy,
-    DistinguishedName, EndorserPolicy, EndorserRule, Purpose, Refusal, TrustLevel, VerifyRequest, accept, verify,
+    AcceptRequest, AcceptedList, Anchors, Check, CheckResult, Credential, CredentialKind, CrlPolicy, DecryptionKey,
+    DigestPolicy, DistinguishedName, EndorserPolicy, EndorserRule, Purpose, Refusal, TrustLevel, VerifyRequest, accept,
+    decrypt, is_plain_list, join_detached, verify,
 };
 
 /// Verifies a signed list and explains every check. Exits with 1 when the list is refused.
@@ -42,6 +43,12 @@ pub(crate) struct Args {
     /// What the signer's certificate must be made for.
     #[arg(long, value_enum, default_value_t = CertificatePurpose::SmimeSign, requires = "endorser")]
     purpose: CertificatePurpose,
+    /// Open an encrypted list with this certificate and key, both in one PEM file.
+    #[arg(long, value_name = "FILE")]
+    decrypt_with: Option<PathBuf>,
+    /// A signature that lies beside the list (CMS in DER or PEM); for a file, FILE.p7s is taken by itself.
+    #[arg(long, value_name = "FILE")]
+    signature: Vec<PathBuf>,
     /// Judge the list at this time instead of now, such as 2026-11-22T01:34:05Z.
     #[arg(long, value_name = "TIME")]
     at: Option<Timestamp>,
@@ -91,7 +98,7 @@ enum Output {
 
 /// Runs the command.
 pub(crate) fn run(args: &Args) -> anyhow::Result<ExitCode> {
-    let message = read(&args.list)?;
+    let message = open(args, read(&args.list)?)?;
     let (anchors, problems) = anchors::load(&args.trust);
     let at = args.at.unwrap_or_else(Timestamp::now);
     let (checks, outcome) = judge(args, &message, &anchors, at);
@@ -101,6 +108,23 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<ExitCode> {
     };
     list_input::print(shown.as_bytes())?;
     Ok(if outcome.is_ok() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+}
+
+/// The signed message: with the signatures beside it, or decrypted.
+fn open(args: &Args, bytes: Vec<u8>) -> anyhow::Result<Vec<u8>> {
+    let file = |path: &Path| std::fs::read(path).with_context(|| format!("cannot read {}", path.display()));
+    if is_plain_list(&bytes) {
+        let mut signatures: Vec<Vec<u8>> = args.signature.iter().map(|path| file(path)).collect::<Result<_, _>>()?;
+        let beside = PathBuf::from(format!("{}.p7s", args.list));
+        if signatures.is_empty() && beside.is_file() {
+            signatures.push(file(&beside)?);
+        }
+        return Ok(if signatures.is_empty() { bytes } else { join_detached(&bytes, &signatures) });
+    }
+    let Some(path) = &args.decrypt_with else { return Ok(bytes) };
+    let pem = file(path)?;
+    let key = DecryptionKey::from_pem(&pem, &pem).with_context(|| path.display().to_string())?;
+    Ok(decrypt(&bytes, Some(&key)).map(std::borrow::Cow::into_owned)?)
 }
 
 /// The bytes of a file, of standard input, or from the network.

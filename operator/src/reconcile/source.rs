@@ -8,6 +8,7 @@ use super::subscription::CheckedTls;
 use crate::api::Class;
 use crate::fetch::{ClientIdentity, Credentials, Source, TlsTrust};
 use crate::imagelist::SourceUrl;
+use crate::trust::DecryptionKey;
 
 /// Why a source's credentials or certificates cannot be had.
 #[derive(Debug, thiserror::Error)]
@@ -79,6 +80,18 @@ pub(super) async fn source<C: Cluster>(
         CheckedTls::Secret(name) => own_authority(&read(cluster, namespace, name).await?)?,
     };
     Ok(Source { url: url.clone(), credentials, tls })
+}
+
+/// The site's key for lists that are encrypted to it: a Secret with `tls.crt` and `tls.key`.
+pub(super) async fn decryption_key<C: Cluster>(
+    cluster: &C,
+    namespace: &str,
+    name: &str,
+) -> Result<DecryptionKey, SourceError> {
+    let secret = read(cluster, namespace, name).await?;
+    let ClientIdentity { certificate_pem, key_pem } = identity(&secret)?;
+    DecryptionKey::from_pem(&certificate_pem, key_pem.expose_secret().as_bytes())
+        .map_err(|_| secret.invalid("tls.crt and tls.key in PEM, without a pass phrase"))
 }
 
 /// A Secret with its key, for messages.

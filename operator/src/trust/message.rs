@@ -4,10 +4,12 @@ use super::anchors::pem_blocks;
 use super::certificate::Certificate;
 use super::cms::SignedData;
 use super::mime::{self, ContentType, Entity};
-use super::{Refusal, RefusalReason};
+use super::{Refusal, RefusalReason, is_encrypted};
 
 /// The largest message, in bytes.
 const LARGEST: usize = 64 << 20;
+/// The most signature parts of one message: RFC 1847 has one, more come from signatures that lie beside a list.
+const MOST_PARTS: usize = 16;
 
 /// A message that carries at least one signature; nothing in it is proved yet.
 #[derive(Debug, Clone)]
@@ -42,6 +44,9 @@ impl SignedMessage {
         if message.len() > LARGEST {
             let found = format!("expected a message of at most {LARGEST} bytes, found {}", message.len());
             return Err(Refusal::new(RefusalReason::ListMalformed, found));
+        }
+        if is_encrypted(message) {
+            return Err(Refusal::new(RefusalReason::DecryptionFailed, "the list is encrypted, and was not opened"));
         }
         let start = message.trim_ascii_start();
         if start.starts_with(b"-----BEGIN PKCS7-----") || start.starts_with(b"-----BEGIN CMS-----") {
@@ -101,21 +106,14 @@ impl SignedMessage {
     fn from_multipart(body: &[u8], kind: &ContentType) -> Result<Self, Refusal> {
         let boundary = kind.parameter("boundary").ok_or_else(|| invalid("expected a boundary, found none"))?;
         let parts = mime::parts(body, boundary).map_err(|found| invalid(&format!("found {found}")))?;
-        let [text, signature] = parts.as_slice() else {
-            return Err(invalid(&format!("expected two parts, the text and its signature, found {}", parts.len())));
-        };
-        let entity = Entity::read(signature).ok_or_else(|| invalid("found a signature part without headers"))?;
-        let kind = ContentType::read(&entity.header("Content-Type").unwrap_or_default()).kind;
-        if !matches!(kind.as_str(), "application/pkcs7-signature" | "application/x-pkcs7-signature") {
-            return Err(invalid(&format!("expected application/pkcs7-signature, found {kind:?}")));
+        let [text, signatures @ ..] = parts.as_slice() else { return Err(invalid("expected a text, found no part")) };
+        if !(1..=MOST_PARTS).contains(&signatures.len()) {
+            let found = signatures.len();
+            return Err(invalid(&format!("expected the text and 1 to {MOST_PARTS} signatures, found {found}")));
         }
-        let der = entity.decoded_body().map_err(|found| invalid(&format!("found {found}")))?;
-        let signed = SignedData::read(&der).map_err(|found| invalid(&format!("found {found}")))?;
-        if signed.content.is_some() {
-            return Err(invalid("expected a detached signature, found one with a text of its own"));
-        }
+        let signatures: Result<Vec<_>, _> = signatures.iter().map(|part| detached_signature(part)).collect();
         let texts = std::iter::once(text.to_vec()).chain(mime::with_crlf(text)).collect();
-        Self::of("S/MIME multipart/signed", texts, vec![signed])
+        Self::of("S/MIME multipart/signed", texts, signatures?)
     }
 
     fn of(form: &'static str, texts: Vec<Vec<u8>>, signatures: Vec<SignedData>) -> Result<Self, Refusal> {
@@ -137,6 +135,21 @@ impl SignedMessage {
         }
         Err(refused.unwrap_or_else(|| invalid("found no text")))
     }
+}
+
+/// The signature in a part of its own.
+fn detached_signature(part: &[u8]) -> Result<SignedData, Refusal> {
+    let entity = Entity::read(part).ok_or_else(|| invalid("found a signature part without headers"))?;
+    let kind = ContentType::read(&entity.header("Content-Type").unwrap_or_default()).kind;
+    if !matches!(kind.as_str(), "application/pkcs7-signature" | "application/x-pkcs7-signature") {
+        return Err(invalid(&format!("expected application/pkcs7-signature, found {kind:?}")));
+    }
+    let der = entity.decoded_body().map_err(|found| invalid(&format!("found {found}")))?;
+    let signed = SignedData::read(&der).map_err(|found| invalid(&format!("found {found}")))?;
+    if signed.content.is_some() {
+        return Err(invalid("expected a detached signature, found one with a text of its own"));
+    }
+    Ok(signed)
 }
 
 fn prove_over(signatures: &[SignedData], text: &[u8]) -> Result<Vec<ProvenSigner>, Refusal> {

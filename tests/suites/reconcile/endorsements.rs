@@ -1,7 +1,8 @@
 //! Several endorsers, anchors of their own, a person who takes a list, and what an Endorser says of its CRLs.
 
+use harness::image_server::Resource;
 use harness::pki::{Identity, Reason};
-use harness::signer::{Form, sign, sign_as};
+use harness::signer::{Form, detached, encrypted, sign, sign_as};
 use harness::site::{Run, Site, told};
 use jiff::SignedDuration;
 use vmcatcher_operator::api::{Endorser, HasConditions};
@@ -124,4 +125,44 @@ async fn an_endorser_says_how_its_crls_stand() {
     assert_eq!(endorser_condition(&site.run().await, "CRLsFresh"), "True NoCRLs");
     site.trust("endorser", &site.pki.endorser, "crlPolicy: Ignore");
     assert_eq!(endorser_condition(&site.run().await, "CRLsFresh"), "True Ignored");
+}
+
+#[tokio::test]
+async fn a_signature_beside_the_list_is_fetched() {
+    let site = Site::new();
+    let image = site.serve(A, "1", 1, 10_000);
+    let text = site.list("1.0", &[&image]).json();
+    site.publish_message(&text);
+    assert_eq!(site.run().await.list_condition("SourceVerified"), "False Unsigned");
+    let signature = detached(&text, &site.pki.endorser, &["-binary", "-outform", "DER"]);
+    site.server.put("/image.list.p7s", Resource::bytes(signature));
+    assert_eq!(site.run().await.list_condition("SourceVerified"), "True Verified");
+    assert_eq!(site.shelf("endorsed"), [image.entry()]);
+    site.server.put("/image.list.p7s", Resource::status(404));
+    let run = site.run().await;
+    assert_eq!(run.list_condition("Ready"), "True Succeeded", "what was accepted is kept with its signature");
+    assert_eq!(site.shelf("endorsed"), [image.entry()]);
+}
+
+#[tokio::test]
+async fn an_encrypted_list_needs_the_sites_key() {
+    let site = Site::new();
+    let image = site.serve(A, "1", 1, 10_000);
+    let signed = sign(&site.list("1.0", &[&image]).json(), &site.pki.endorser, Form::Detached);
+    site.publish_message(&encrypted(&signed, &site.pki.host, &["-outform", "SMIME", "-aes256"]));
+    assert_eq!(site.run().await.list_condition("SourceVerified"), "False DecryptionFailed");
+    let (certificate, key) = site.pki.host.pem();
+    let text = |bytes: Vec<u8>| String::from_utf8(bytes).unwrap();
+    let data = serde_json::json!({"tls.crt": text(certificate), "tls.key": text(key)});
+    let secret =
+        serde_json::json!({"apiVersion": "v1", "kind": "Secret", "metadata": {"name": "site-key"}, "stringData": data});
+    site.manifest("site-key", &secret.to_string());
+    subscribe(&site, "endorserRefs: [{name: endorser}], decryptionSecretRef: {name: site-key}");
+    let run = site.run().await;
+    assert_eq!(run.list_condition("SourceVerified"), "True Verified");
+    assert_eq!(site.shelf("endorsed"), [image.entry()]);
+    site.forget("site-key");
+    let run = site.run().await;
+    assert_eq!(run.list_condition("Ready"), "True Succeeded", "what was opened is kept as it was signed");
+    assert_eq!(site.shelf("endorsed"), [image.entry()]);
 }

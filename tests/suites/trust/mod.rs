@@ -3,6 +3,7 @@
 mod acceptance;
 mod command;
 mod defects;
+mod envelopes;
 mod forms;
 mod names;
 mod policies;

@@ -41,6 +41,8 @@ pub struct Checked {
     pub required_endorsements: NonZeroUsize,
     /// The message that a person takes although its version goes back.
     pub accept_list: Option<Sha256Digest>,
+    /// The Secret with the key that lists are encrypted to.
+    pub decryption: Option<String>,
     /// `dc:identifier` that the list must have.
     pub identifier: Option<ImageId>,
     /// The longest that a list counts after it was created.
@@ -89,6 +91,7 @@ pub(super) fn check(object: &ImageListSubscription) -> Result<Checked, SpecError
         tls: tls(&spec.source.tls)?,
         endorsers: endorsers(spec)?,
         required_endorsements: required_endorsements(spec)?,
+        decryption: spec.verify.decryption_secret_ref.as_ref().map(|reference| reference.name.clone()),
         accept_list: optional("verify.acceptList", spec.verify.accept_list.as_deref(), str::parse)?,
         identifier: optional("verify.identifier", spec.verify.identifier.as_deref(), str::parse)?,
         max_list_age: optional("verify.maxListAge", spec.verify.max_list_age.as_deref(), parse_duration)?,

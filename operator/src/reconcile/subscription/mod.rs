@@ -3,6 +3,7 @@
 mod apply;
 mod check;
 mod children;
+mod envelope;
 mod observe;
 mod plan;
 mod report;

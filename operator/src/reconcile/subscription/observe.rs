@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use super::Ask;
 use super::check::Checked;
+use super::envelope;
 use super::schedule;
 use crate::api::{CachedImage, Class, Endorser, ImageListSubscription, ImageListSubscriptionStatus};
 use crate::cache::{CacheError, StatePath, Volume};
@@ -234,7 +235,12 @@ async fn fetch<C: Cluster>(context: &Context<C>, checked: &Checked, memory: Opti
     let validator = memory.filter(|memory| memory.address == address).and_then(|memory| memory.validator.as_ref());
     match context.client.fetch_list(&source, validator, checked.timeout, LIST_LIMIT).await {
         Ok(ListAnswer::NotModified { .. }) => Fetched::NotModified,
-        Ok(ListAnswer::Body { bytes, validator, .. }) => Fetched::Message(Message { bytes: bytes.into(), validator }),
+        Ok(ListAnswer::Body { bytes, validator, .. }) => {
+            match envelope::open(&*context.cluster, &context.client, checked, &source, bytes).await {
+                Ok(bytes) => Fetched::Message(Message { bytes: bytes.into(), validator }),
+                Err(problem) => Fetched::Failed(problem),
+            }
+        }
         Err(error) => Fetched::Failed(FetchProblem::from(&error)),
     }
 }

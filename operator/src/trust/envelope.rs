@@ -1,0 +1,112 @@
+//! What stands around a signed message: encryption to the site's key, and signatures beside the list.
+
+use std::borrow::Cow;
+
+use base64::Engine as _;
+use openssl::cms::CmsContentInfo;
+use openssl::pkey::{PKey, Private};
+use openssl::x509::X509;
+
+use super::anchors::pem_blocks;
+use super::mime::{ContentType, Entity};
+use super::sign::SignError;
+use super::{Refusal, RefusalReason, Sha256Digest};
+
+/// `id-envelopedData` and `id-ct-authEnvelopedData` (RFC 5652 section 6, RFC 5083), as object identifiers in DER.
+const ENVELOPED: [&[u8]; 2] = [
+    &[0x06, 0x09, 0x2a, 0x86, 0x48, 0x86, 0xf7, 0x0d, 0x01, 0x07, 0x03],
+    &[0x06, 0x0b, 0x2a, 0x86, 0x48, 0x86, 0xf7, 0x0d, 0x01, 0x09, 0x10, 0x01, 0x17],
+];
+
+/// The site's key for lists that are encrypted to it. Never shown.
+#[derive(Clone)]
+pub struct DecryptionKey {
+    certificate: X509,
+    key: PKey<Private>,
+}
+
+impl std::fmt::Debug for DecryptionKey {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("DecryptionKey")
+    }
+}
+
+impl DecryptionKey {
+    /// Reads the certificate that lists are encrypted to, and its key without a pass phrase, both in PEM.
+    pub fn from_pem(certificate: &[u8], key: &[u8]) -> Result<Self, SignError> {
+        let unreadable = |expected| SignError::Unreadable { expected };
+        let certificate = X509::from_pem(certificate).map_err(|_| unreadable("a certificate"))?;
+        let key = PKey::private_key_from_pem_passphrase(key, b"")
+            .map_err(|_| unreadable("a private key without a pass phrase"))?;
+        Ok(Self { certificate, key })
+    }
+}
+
+/// Whether a message is encrypted: S/MIME `application/pkcs7-mime`, or CMS in PEM or DER.
+pub fn is_encrypted(message: &[u8]) -> bool {
+    enveloped(message).is_some()
+}
+
+/// The signed message inside an encrypted one; a message that is not encrypted as it stands. What was decrypted is
+/// proved by the signature inside, so every failure is told alike.
+pub fn decrypt<'a>(message: &'a [u8], key: Option<&DecryptionKey>) -> Result<Cow<'a, [u8]>, Refusal> {
+    let Some(der) = enveloped(message) else { return Ok(Cow::Borrowed(message)) };
+    let failed = |why: &str| Refusal::new(RefusalReason::DecryptionFailed, why);
+    let key = key.ok_or_else(|| failed("the list is encrypted, and there is no key to open it with"))?;
+    let opened = CmsContentInfo::from_der(&der).and_then(|cms| cms.decrypt(&key.key, &key.certificate));
+    let opened = opened.map_err(|_| failed("expected a list that is encrypted to the site's certificate"))?;
+    if is_encrypted(&opened) {
+        return Err(failed("expected a signed list inside, found another encrypted one"));
+    }
+    Ok(Cow::Owned(opened))
+}
+
+/// The CMS of an encrypted message.
+fn enveloped(message: &[u8]) -> Option<Vec<u8>> {
+    let start = message.trim_ascii_start();
+    let cms = if start.starts_with(b"-----BEGIN CMS-----") {
+        pem_blocks(start, "CMS")?.into_iter().next()?
+    } else if start.starts_with(b"-----BEGIN PKCS7-----") {
+        pem_blocks(start, "PKCS7")?.into_iter().next()?
+    } else if message.first() == Some(&0x30) {
+        message.to_vec()
+    } else {
+        let entity = Entity::read(start)?;
+        let kind = ContentType::read(&entity.header("Content-Type")?).kind;
+        if !matches!(kind.as_str(), "application/pkcs7-mime" | "application/x-pkcs7-mime") {
+            return None;
+        }
+        entity.decoded_body().ok()?
+    };
+    // The type follows the header of the outer SEQUENCE, which has 2 to 6 octets (one for an indefinite length).
+    let is_type =
+        |start: usize| ENVELOPED.iter().any(|kind| cms.get(start..).is_some_and(|rest| rest.starts_with(kind)));
+    (2..=6).any(is_type).then_some(cms)
+}
+
+/// A list and the signatures that lie beside it (`<url>.p7s`, CMS in DER or PEM), as one message that is kept and
+/// verified like any other. More than one signature goes beyond RFC 1847, which has exactly one; we read what we write.
+pub fn join_detached(list: &[u8], signatures: &[Vec<u8>]) -> Vec<u8> {
+    let whole = signatures.iter().fold(list.to_vec(), |whole, signature| [whole, signature.clone()].concat());
+    let boundary = format!("----{}", hex::encode_upper(&Sha256Digest::of(&whole).as_bytes()[..16]));
+    let head = format!(
+        "MIME-Version: 1.0\nContent-Type: multipart/signed; protocol=\"application/pkcs7-signature\"; \
+         boundary=\"{boundary}\"\n\n--{boundary}\n"
+    );
+    let mut message = [head.as_bytes(), list].concat();
+    for signature in signatures {
+        let der = ["CMS", "PKCS7"].iter().find_map(|label| pem_blocks(signature, label)?.into_iter().next());
+        let encoded = base64::engine::general_purpose::STANDARD.encode(der.as_ref().unwrap_or(signature));
+        let part = format!(
+            "\n--{boundary}\nContent-Type: application/pkcs7-signature\nContent-Transfer-Encoding: base64\n\n{encoded}"
+        );
+        message.extend_from_slice(part.as_bytes());
+    }
+    message.extend_from_slice(format!("\n--{boundary}--\n").as_bytes());
+    message
+}
+
+/// Whether a message is the plain text of a list, whose signature may lie beside it.
+pub fn is_plain_list(message: &[u8]) -> bool {
+    message.trim_ascii_start().starts_with(b"{")
+}
