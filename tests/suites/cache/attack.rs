@@ -37,6 +37,35 @@ async fn shell_text_in_an_address_is_an_address() {
     }
 }
 
+/// The original copied any local file that an endorser named, and a pod's neighbours are on loopback and link-local.
+#[tokio::test(flavor = "multi_thread")]
+async fn images_come_from_the_network_only_and_never_from_where_no_image_is() {
+    let server = ImageServer::start();
+    let resource = Resource::pattern(1, 10_000);
+    server.put("/a.img", resource.clone());
+    server.put("/local", Resource::redirect(302, "file:///etc/passwd"));
+    server.put("/metadata", Resource::redirect(302, "http://169.254.169.254/latest/meta-data"));
+    let in_cluster = ClientSettings { deny_loopback: true, allow_files: true, ..impatient() };
+    let outside = ClientSettings { deny_loopback: false, ..in_cluster.clone() };
+    let cases = [
+        ("file:///etc/passwd".to_owned(), &outside, "expected http or https, found file"),
+        (server.url("/local"), &outside, "found one to file"),
+        (server.url("/metadata"), &outside, "(link-local)"),
+        ("http://[::ffff:169.254.169.254]/".to_owned(), &outside, "(link-local)"),
+        (server.url("/a.img"), &in_cluster, "(loopback)"),
+        (server.url_at("localhost", "/a.img"), &in_cluster, "(loopback)"),
+    ];
+    for (url, settings, expected) in cases {
+        let site = Site::with(quick(), settings);
+        let mut wanted = request(&server, "/a.img", &resource);
+        wanted.source = Source::public(url.parse().unwrap());
+        let error = site.download(wanted).await.unwrap_err();
+        assert!(error.to_string().contains(expected), "{url}: {error}");
+        assert!(site.partials().is_empty(), "{url}");
+    }
+    assert!(server.requests("/a.img").is_empty());
+}
+
 /// The original wrote to `dc:identifier` as a path.
 #[test]
 fn paths_are_no_identifiers_and_no_names() {
@@ -53,6 +82,9 @@ async fn credentials_are_in_no_error_no_log_and_no_file() {
     const SECRETS: [&str; 4] = ["s3cret-user", "s3cret-word", "s3cret-token", "s3cret-query"];
     let log = Log::default();
     let subscriber = tracing_subscriber::fmt().with_max_level(tracing::Level::TRACE).with_writer(log.clone()).finish();
+    // While there is only one, tracing asks the thread that logs first whether anybody listens, and keeps the answer:
+    // that thread may be another test's.
+    let _second = tracing::Dispatch::new(tracing::subscriber::NoSubscriber::new());
     let _guard = tracing::subscriber::set_default(subscriber);
     let server = ImageServer::start();
     let other = ImageServer::start();

@@ -115,6 +115,7 @@ async fn an_image_that_does_not_fit_is_not_begun() {
     let message = expect_reason(site.download(request(&server, "/a.img", &Resource::pattern(1, 10))).await, "NoSpace");
     assert!(message.contains("10 bytes needed, 0 available"), "{message}");
     assert!(server.all_requests().is_empty());
+    assert!(site.partials().is_empty(), "nothing is left of it");
 }
 
 #[tokio::test(flavor = "multi_thread")]

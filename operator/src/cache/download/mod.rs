@@ -85,7 +85,7 @@ impl Download {
         let outcome = self.until_complete(&mut standing).await;
         if let Some(partial) = standing.partial.take() {
             // Space that was reserved for bytes that do not come now.
-            self.blocking(move || partial.release()).await?;
+            self.blocking(move || if partial.length() == 0 { partial.remove() } else { partial.release() }).await?;
         }
         outcome
     }
