@@ -268,11 +268,8 @@ fn happenings(checked: &Checked, observed: &Observed, plan: &Plan, outcomes: &Ou
     }
     for step in &plan.steps {
         if let Step::SetMemoryAside(path) = step {
-            happenings.push(told(
-                true,
-                "StateSetAside",
-                format!("{} could not be read and was set aside", path.display()),
-            ));
+            let message = format!("{} could not be read and was set aside", path.display());
+            happenings.push(told(true, "StateSetAside", message));
         }
     }
     if let Newest::Refused { digest, refusal, .. } = &plan.newest {
