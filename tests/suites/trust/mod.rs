@@ -2,6 +2,7 @@
 
 mod acceptance;
 mod command;
+mod crossed;
 mod defects;
 mod envelopes;
 mod forms;
