@@ -220,7 +220,11 @@ impl Site {
         let settings = ClientSettings { allow_files: true, ..ClientSettings::default() };
         let client = Client::new(&settings).unwrap();
         let limits = JobLimits { first_wait: Duration::from_millis(5), keep_free: 0, ..JobLimits::default() };
-        let settings = Settings { trust_directory: self.path("trust"), digests: DigestPolicy::default() };
+        let settings = Settings {
+            instance: "site".to_owned(),
+            trust_directory: self.path("trust"),
+            digests: DigestPolicy::default(),
+        };
         Context::new(cluster, volume, client, limits, anchors, settings)
     }
 

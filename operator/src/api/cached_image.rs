@@ -58,6 +58,12 @@ pub struct CachedImageSpec {
     /// Keeps what is there until then though the list expired or dropped it; never when revoked or excluded.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub keep_until: Option<Time>,
+    /// The CloudTargets where it is published. Unset: the subscription's; empty: cache only. Taking one away takes the
+    /// image out of circulation there.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(max = 8))]
+    #[schemars(extend("x-kubernetes-list-type" = "map", "x-kubernetes-list-map-keys" = ["name"]))]
+    pub target_refs: Option<Vec<ObjectReference>>,
     /// True: no download and no new version. Expiry, revocation and exclude still act.
     #[serde(default)]
     pub suspend: bool,
@@ -107,6 +113,11 @@ pub struct CachedImageStatus {
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(length(max = 10))]
     pub versions: Vec<VersionStatus>,
+    /// How it stands at each target.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = 8))]
+    #[schemars(extend("x-kubernetes-list-type" = "map", "x-kubernetes-list-map-keys" = ["name"]))]
+    pub targets: Vec<TargetStatus>,
 }
 
 /// What the list in force (or the pin) wants.
@@ -183,6 +194,42 @@ pub struct Artifact {
     pub last_verified_time: Time,
 }
 
+/// How an image stands at one target.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct TargetStatus {
+    /// Name of the CloudTarget.
+    #[schemars(length(max = 253))]
+    pub name: String,
+    /// The image's id there, while it is in circulation.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(max = 64))]
+    pub id: Option<String>,
+    /// Its name there.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(max = 128))]
+    pub image_name: Option<String>,
+    /// hv:version of what is in circulation there.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(max = 128))]
+    pub version: Option<String>,
+    /// sha512 of what is in circulation there.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(max = 128))]
+    pub sha512: Option<String>,
+    /// Since when that version is.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub published_time: Option<Time>,
+    /// Images of it there that are out of circulation.
+    #[serde(default)]
+    pub retired: u32,
+    /// Published: the wanted version is in circulation there.
+    #[serde(default)]
+    #[schemars(length(max = 4))]
+    #[schemars(extend("x-kubernetes-list-type" = "map", "x-kubernetes-list-map-keys" = ["type"]))]
+    pub conditions: Vec<Condition>,
+}
+
 /// What is going on.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
@@ -220,3 +267,13 @@ pub struct VersionStatus {
 }
 
 has_conditions!(CachedImageStatus);
+
+impl super::HasConditions for TargetStatus {
+    fn observed_generation(&self) -> Option<i64> {
+        self.conditions.first().and_then(|condition| condition.observed_generation)
+    }
+
+    fn conditions(&self) -> &[Condition] {
+        &self.conditions
+    }
+}

@@ -3,11 +3,11 @@
 use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::{CustomResourceDefinition, JSON};
 use kube::CustomResourceExt;
 
-use super::{CachedImage, Endorser, ImageListSubscription};
+use super::{CachedImage, CloudTarget, Endorser, ImageListSubscription};
 
 /// The custom resource definitions of all kinds, ordered by name.
 pub fn crds() -> Vec<CustomResourceDefinition> {
-    let mut all = vec![CachedImage::crd(), Endorser::crd(), ImageListSubscription::crd()];
+    let mut all = vec![CachedImage::crd(), CloudTarget::crd(), Endorser::crd(), ImageListSubscription::crd()];
     all.iter_mut().for_each(default_status);
     all
 }

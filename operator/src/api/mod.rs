@@ -5,6 +5,7 @@
 
 mod cached_image;
 mod class;
+mod cloud_target;
 mod common;
 mod crds;
 mod endorser;
@@ -12,12 +13,16 @@ mod source;
 mod subscription;
 
 pub use cached_image::{
-    Artifact, CachedImage, CachedImageSpec, CachedImageStatus, Progress, VersionStatus, WantedImage,
+    Artifact, CachedImage, CachedImageSpec, CachedImageStatus, Progress, TargetStatus, VersionStatus, WantedImage,
 };
 pub use class::Class;
+pub use cloud_target::{
+    CloudTarget, CloudTargetSpec, CloudTargetStatus, CloudType, HandOver, HandOverPath, HandOverType, ImageFormat,
+    Initial, OpenNebula, Retired, Update, VoGroup,
+};
 pub use common::{
-    CrlPolicy, DeletionPolicy, FINALIZER, FLUX_REQUESTED_AT, GROUP, HasConditions, ObjectReference, REQUESTED_AT,
-    SUBSCRIPTION_LABEL, Trust, VERSION,
+    ADOPT, CrlPolicy, DeletionPolicy, FINALIZER, FLUX_REQUESTED_AT, GROUP, HasConditions, ObjectReference,
+    REQUESTED_AT, SUBSCRIPTION_LABEL, Trust, VERSION,
 };
 pub use crds::crds;
 pub use endorser::{

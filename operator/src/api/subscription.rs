@@ -52,6 +52,11 @@ pub struct ImageListSubscriptionSpec {
     /// Which images of the list are wanted. Unset: none; the list is followed and shown.
     #[serde(default)]
     pub images: ImageSelection,
+    /// The CloudTargets where its images are published, unless an image names its own.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = 8))]
+    #[schemars(extend("x-kubernetes-list-type" = "map", "x-kubernetes-list-map-keys" = ["name"]))]
+    pub target_refs: Vec<ObjectReference>,
     /// How long replaced versions stay in the archive.
     #[serde(default)]
     pub retention: Retention,

@@ -11,7 +11,7 @@ use kube::CustomResourceExt;
 
 use super::print;
 use super::table::{Output, show};
-use crate::api::{CachedImage, Endorser, ImageListSubscription};
+use crate::api::{CachedImage, CloudTarget, Endorser, ImageListSubscription};
 use crate::cluster::directory::Directory;
 use crate::reconcile::{ObjectKey, Resource};
 
@@ -42,6 +42,9 @@ pub(super) struct Args {
 enum Which {
     /// All kinds.
     All,
+    /// Cloud targets.
+    #[value(name = "cloudtargets", alias = "cloudtarget")]
+    Targets,
     /// Endorsers.
     #[value(alias = "endorser", alias = "endorsers.vmcatcher.io")]
     Endorsers,
@@ -69,6 +72,9 @@ pub(super) fn run(args: &Args) -> anyhow::Result<ExitCode> {
 
 fn render(directory: &Directory, args: &Args) -> anyhow::Result<String> {
     let mut parts = Vec::new();
+    if matches!(args.kind, Which::All | Which::Targets) {
+        parts.extend(part::<CloudTarget>(directory, args)?);
+    }
     if matches!(args.kind, Which::All | Which::Endorsers) {
         parts.extend(part::<Endorser>(directory, args)?);
     }

@@ -13,7 +13,7 @@ use tokio::signal::unix::{SignalKind, signal};
 use super::table::Output;
 use super::{NOT_GOOD, get, print, progress};
 use crate::anchors::{CrlRefresher, TrustDirectory};
-use crate::api::{CachedImage, Endorser, HasConditions, ImageListSubscription};
+use crate::api::{CachedImage, CloudTarget, Endorser, HasConditions, ImageListSubscription};
 use crate::cache::{JobLimits, Volume};
 use crate::cluster::directory::{Directory, Driver};
 use crate::fetch::{Client, ClientSettings};
@@ -48,6 +48,10 @@ pub(super) struct Args {
     /// Downloads at once
     #[arg(long, value_name = "N", default_value_t = 4, value_parser = clap::value_parser!(u16).range(1..))]
     max_downloads: u16,
+    /// The name of this installation: it is written on every image in a cloud, and no other's images are touched.
+    /// Keep it: under another name its images are another's
+    #[arg(long, value_name = "NAME", env = "VMCATCHER_INSTANCE", default_value = "vmcatcher", value_parser = instance)]
+    instance: String,
     /// Take signatures with this outdated digest too
     #[arg(long, value_name = "DIGEST", value_parser = ["sha1", "md5"])]
     allow_digest: Vec<String>,
@@ -102,6 +106,7 @@ fn context(args: &Args, volume: Volume) -> anyhow::Result<Context<Directory>> {
     let client = Client::new(&ClientSettings { allow_files: true, ..ClientSettings::default() })?;
     let limits = JobLimits { downloads: args.max_downloads.into(), ..JobLimits::default() };
     let settings = Settings {
+        instance: args.instance.clone(),
         trust_directory: args.trust.clone(),
         digests: DigestPolicy {
             allow_sha1: args.allow_digest.iter().any(|digest| digest == "sha1"),
@@ -135,6 +140,15 @@ async fn refresh_crls(refresher: &mut CrlRefresher) {
     }
 }
 
+/// One to 64 letters, digits and `.`, `_`, `-`.
+fn instance(text: &str) -> Result<String, String> {
+    let allowed = |c: char| c.is_ascii_alphanumeric() || "._-".contains(c);
+    if (1..=64).contains(&text.len()) && text.chars().all(allowed) {
+        return Ok(text.to_owned());
+    }
+    Err(format!("expected 1 to 64 letters, digits and . _ -, found {text:?}"))
+}
+
 /// Done when the process is asked to stop.
 fn stop() -> anyhow::Result<impl Future<Output = ()>> {
     let mut terminate = signal(SignalKind::terminate())?;
@@ -153,8 +167,10 @@ fn all_ready(directory: &Directory) -> bool {
     let endorsers = directory.all::<Endorser>();
     let subscriptions = directory.all::<ImageListSubscription>();
     let images = directory.all::<CachedImage>();
+    let targets = directory.all::<CloudTarget>();
     let ready = |status: Option<&dyn HasConditions>| status.is_some_and(|status| status.is_true("Ready"));
     endorsers.iter().all(|object| ready(object.status.as_ref().map(|status| status as _)))
+        && targets.iter().all(|object| ready(object.status.as_ref().map(|status| status as _)))
         && images.iter().all(|object| ready(object.status.as_ref().map(|status| status as _)))
         && subscriptions.iter().all(|object| {
             let failed = object.status.as_ref().is_some_and(|status| status.is_true("FetchFailed"));

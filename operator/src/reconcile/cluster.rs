@@ -11,7 +11,7 @@ use secrecy::SecretSlice;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
-use crate::api::{CachedImage, Class, Endorser, ImageListSubscription};
+use crate::api::{CachedImage, Class, CloudTarget, Endorser, ImageListSubscription};
 use crate::cache::CacheError;
 use crate::imagelist::ImageId;
 
@@ -58,6 +58,8 @@ pub enum Kind {
     Subscription,
     /// [`CachedImage`].
     Image,
+    /// [`CloudTarget`].
+    Target,
 }
 
 /// A custom resource of ours, with a spec and a status.
@@ -100,6 +102,14 @@ impl Resource for CachedImage {
 
     fn transition(old: &Self::Spec, new: &Self::Spec) -> Result<(), String> {
         super::image::transition(old, new)
+    }
+}
+
+impl Resource for CloudTarget {
+    const KIND: Kind = Kind::Target;
+
+    fn transition(_old: &Self::Spec, _new: &Self::Spec) -> Result<(), String> {
+        Ok(())
     }
 }
 

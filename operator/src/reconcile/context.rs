@@ -6,6 +6,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use super::cluster::{Cluster, ObjectKey};
 use super::lists::ListsInForce;
+use super::publications::Publications;
 use crate::anchors::TrustDirectory;
 use crate::cache::{JobKey, JobLimits, Jobs, Volume};
 use crate::fetch::{Client, Validator};
@@ -29,6 +30,8 @@ pub struct Context<C: Cluster> {
     pub pending: PendingMessages,
     /// Which object wants which download.
     pub downloads: Downloads,
+    /// What images want of targets, and how they stand there.
+    pub publications: Publications,
     /// What the operator was started with.
     pub settings: Settings,
 }
@@ -52,6 +55,7 @@ impl<C: Cluster> Context<C> {
             lists: ListsInForce::default(),
             pending: PendingMessages::default(),
             downloads: Downloads::default(),
+            publications: Publications::default(),
             settings,
         }
     }
@@ -62,6 +66,8 @@ impl<C: Cluster> Context<C> {
 pub struct Settings {
     /// The trust directory, for servers that are checked by it.
     pub trust_directory: PathBuf,
+    /// The name of this installation: whose images in a cloud are its own.
+    pub instance: String,
     /// Which digests a signature may use.
     pub digests: DigestPolicy,
 }

@@ -9,7 +9,7 @@ use super::cluster::{Cluster, ClusterError, ObjectKey, Resource};
 use super::conditions::{Finding, merge};
 use super::context::Context;
 use super::report::Report;
-use crate::api::{CachedImageStatus, EndorserStatus, HasConditions, ImageListSubscriptionStatus};
+use crate::api::{CachedImageStatus, CloudTargetStatus, EndorserStatus, HasConditions, ImageListSubscriptionStatus};
 
 /// A status that a pass can say "this spec cannot work" in.
 pub trait Stallable: HasConditions + Clone + Default {
@@ -35,7 +35,7 @@ macro_rules! stallable {
         }
     )*};
 }
-stallable!(CachedImageStatus, EndorserStatus, ImageListSubscriptionStatus);
+stallable!(CachedImageStatus, CloudTargetStatus, EndorserStatus, ImageListSubscriptionStatus);
 
 /// Writes a report where it says something new, and tells what happened.
 pub(super) async fn finish<C: Cluster, K: Resource>(

@@ -39,6 +39,8 @@ pub struct ListInForce {
     pub requested_at: Option<String>,
     /// The subscription is being deleted, and its images with it.
     pub deleting: bool,
+    /// The targets of its images, unless an image names its own.
+    pub targets: Vec<String>,
     /// Where the list was fetched: an image on the same server is fetched with the same credentials.
     pub source: ListOrigin,
 }

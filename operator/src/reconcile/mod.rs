@@ -21,10 +21,12 @@ pub mod endorser;
 mod finish;
 pub mod image;
 mod lists;
+mod publications;
 mod report;
 mod source;
 mod step;
 pub mod subscription;
+pub mod target;
 
 pub use check::SpecError;
 pub use cluster::{Cluster, ClusterError, ConfigMapData, Happening, Kind, ObjectKey, Resource, SecretData};
@@ -32,4 +34,5 @@ pub use conditions::time;
 pub use context::{Context, Downloads, Message, PendingMessages, Settings};
 pub use finish::Stallable;
 pub use lists::{Force, ListInForce, ListOrigin, ListsInForce};
+pub use publications::{Desire, Desired, Offer, Publications, Published, Standing};
 pub use report::Report;

@@ -1,6 +1,7 @@
 //! Where bytes are fetched, with which credentials: from a subscription's source and its Secrets.
 
 use secrecy::{ExposeSecret, SecretString};
+use url::Url;
 
 use super::cluster::{Cluster, ClusterError, ObjectKey, SecretData};
 use super::lists::ListOrigin;
@@ -8,6 +9,7 @@ use super::subscription::CheckedTls;
 use crate::api::Class;
 use crate::fetch::{ClientIdentity, Credentials, Source, TlsTrust};
 use crate::imagelist::SourceUrl;
+use crate::opennebula::transport::{self, Connection};
 use crate::trust::DecryptionKey;
 
 /// Why a source's credentials or certificates cannot be had.
@@ -92,6 +94,44 @@ pub(super) async fn decryption_key<C: Cluster>(
     let ClientIdentity { certificate_pem, key_pem } = identity(&secret)?;
     DecryptionKey::from_pem(&certificate_pem, key_pem.expose_secret().as_bytes())
         .map_err(|_| secret.invalid("tls.crt and tls.key in PEM, without a pass phrase"))
+}
+
+/// How to reach a cloud: its session and certificates out of Secrets.
+pub(super) async fn cloud_connection<C: Cluster>(
+    cluster: &C,
+    namespace: &str,
+    endpoint: &Url,
+    secret: &str,
+    tls: &CheckedTls,
+) -> Result<Connection, SourceError> {
+    let session = session(&read(cluster, namespace, secret).await?)?;
+    let mut connection = Connection::new(endpoint.clone(), session);
+    let certificates = match tls {
+        CheckedTls::System(None) | CheckedTls::Grid => None,
+        CheckedTls::System(Some(name)) => Some((read(cluster, namespace, name).await?, false)),
+        CheckedTls::Secret(name) => Some((read(cluster, namespace, name).await?, true)),
+    };
+    let Some((secret, own)) = certificates else { return Ok(connection) };
+    if own {
+        let ca = secret.text("ca.crt").ok_or_else(|| secret.invalid("ca.crt"))?;
+        connection.trust = transport::TlsTrust::Authorities(ca.expose_secret().as_bytes().to_vec());
+    }
+    if !own || secret.data.contains_key("tls.crt") {
+        let identity = identity(&secret)?;
+        connection.identity = Some((identity.certificate_pem, identity.key_pem));
+    }
+    Ok(connection)
+}
+
+/// `user:password`, from the two entries or from a `one_auth` line.
+fn session(secret: &Named) -> Result<SecretString, SourceError> {
+    match (secret.text("username"), secret.text("password"), secret.text("one_auth")) {
+        (Some(user), Some(password), None) => {
+            Ok(format!("{}:{}", user.expose_secret(), password.expose_secret()).into())
+        }
+        (None, None, Some(line)) if line.expose_secret().contains(':') => Ok(line),
+        _ => Err(secret.invalid("username and password, or one_auth with the line user:password")),
+    }
 }
 
 /// A Secret with its key, for messages.

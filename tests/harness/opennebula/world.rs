@@ -191,6 +191,8 @@ pub struct World {
     pub copy_seconds: Option<i64>,
     /// What every copy ends with instead of READY.
     pub copy_failure: Option<String>,
+    /// How long it takes from one read of the pool to the next.
+    pub read_seconds: i64,
     /// How long a removal takes.
     pub removal_seconds: i64,
 }
@@ -210,6 +212,7 @@ impl World {
             any_file: Some(File { size_mb: 10, format: "qcow2".to_owned(), ..File::default() }),
             copy_seconds: Some(0),
             copy_failure: None,
+            read_seconds: 0,
             removal_seconds: 0,
         };
         for (id, name, may_create_images) in [(0, "oneadmin", true), (1, "users", true)] {

@@ -10,3 +10,4 @@ mod process;
 mod refusals;
 mod retries;
 mod statements;
+mod targets;

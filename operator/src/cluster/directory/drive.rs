@@ -12,10 +12,10 @@ use notify::{RecursiveMode, Watcher};
 use tokio::sync::mpsc;
 
 use super::{Directory, DirectoryError, ManifestProblem};
-use crate::api::{CachedImage, Endorser, ImageListSubscription};
+use crate::api::{CachedImage, CloudTarget, Endorser, ImageListSubscription};
 use crate::cache::{CacheError, JobState, Keep};
 use crate::reconcile::subscription::Ask;
-use crate::reconcile::{Cluster, ClusterError, Context, ObjectKey, endorser, image, subscription};
+use crate::reconcile::{Cluster, ClusterError, Context, ObjectKey, endorser, image, subscription, target};
 
 /// An editor and `git pull` write several files: the folder is read once it was quiet for so long.
 const QUIET: Duration = Duration::from_millis(300);
@@ -58,7 +58,7 @@ impl Driver {
         (self.clock)()
     }
 
-    /// Asks every server, does what follows, waits for the downloads, and stops when nothing changes any more.
+    /// Asks every server, does what follows, waits for downloads and imports, and stops when nothing changes any more.
     pub async fn once(&self) -> Result<Settled, DirectoryError> {
         let problems = self.reload()?;
         let mut ask = Ask::Now;
@@ -67,10 +67,15 @@ impl Driver {
             jobs.mark_unchanged();
             let mut pass = self.settle(ask).await;
             ask = Ask::WhenDue;
-            // The sender lives in the context, so the wait ends only by a change.
-            if !self.downloads_run() || jobs.changed().await.is_err() {
+            let imports = self.context.publications.importing_until();
+            if !self.downloads_run() && imports.is_none() {
                 pass.errors.extend(self.tidy());
                 return Ok(Settled { problems, errors: pass.errors });
+            }
+            // The sender lives in the context, so the wait for jobs ends only by a change.
+            tokio::select! {
+                _ = jobs.changed() => {}
+                () = tokio::time::sleep(sleep_until(imports, self.now())) => {}
             }
         }
     }
@@ -130,8 +135,7 @@ impl Driver {
         self.refresh_anchors();
         let mut pass = self.pass(first).await;
         for _ in 1..MOST_ROUNDS {
-            let before = self.context.cluster.changes();
-            if before == pass.changes_before {
+            if self.changes() == pass.changes_before {
                 return pass;
             }
             pass = self.pass(Ask::WhenDue).await;
@@ -143,8 +147,11 @@ impl Driver {
     /// One pass over everything: endorsers, subscriptions side by side, then their images.
     async fn pass(&self, ask: Ask) -> Pass {
         let (context, cluster) = (&*self.context, &*self.context.cluster);
-        let mut pass = Pass { changes_before: cluster.changes(), ..Pass::default() };
+        let mut pass = Pass { changes_before: self.changes(), ..Pass::default() };
         context.lists.retain(|key| cluster.get::<ImageListSubscription>(key).is_some());
+        context
+            .publications
+            .retain(|key| cluster.get::<CachedImage>(key).is_some(), |key| cluster.get::<CloudTarget>(key).is_some());
         for object in cluster.all::<Endorser>() {
             let key = ObjectKey::of(&*object);
             pass.take(&key, endorser::reconcile(context, &key, self.now()).await);
@@ -167,7 +174,21 @@ impl Driver {
             let key = ObjectKey::of(&*object);
             pass.take(&key, image::reconcile(context, &key, self.now()).await);
         }
+        // A cloud that does not answer holds its own target only.
+        let targets = cluster.all::<CloudTarget>();
+        let passes = targets.iter().map(|object| ObjectKey::of(&**object)).map(|key| async {
+            let ended = target::reconcile(context, &key, self.now()).await;
+            (key, ended)
+        });
+        for (key, ended) in futures::future::join_all(passes).await {
+            pass.take(&key, ended);
+        }
         pass
+    }
+
+    /// Counts what changed: of the objects, and of how images stand at targets.
+    fn changes(&self) -> u64 {
+        self.context.cluster.changes() + self.context.publications.changes()
     }
 
     fn refresh_anchors(&self) {

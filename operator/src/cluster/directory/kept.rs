@@ -5,7 +5,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 use super::objects::Objects;
-use crate::api::{CachedImage, Endorser, ImageListSubscription};
+use crate::api::{CachedImage, CloudTarget, Endorser, ImageListSubscription};
 use crate::cache::{CacheError, write_atomic};
 use crate::reconcile::{ClusterError, ObjectKey, Resource};
 
@@ -24,6 +24,7 @@ pub(super) fn read_all(resources: &Path) -> (Objects, Vec<KeptProblem>) {
     let mut objects = Objects::default();
     let mut problems = Vec::new();
     for namespace in entries(resources) {
+        read_kind::<CloudTarget>(&namespace, &mut objects, &mut problems);
         read_kind::<Endorser>(&namespace, &mut objects, &mut problems);
         read_kind::<ImageListSubscription>(&namespace, &mut objects, &mut problems);
         read_kind::<CachedImage>(&namespace, &mut objects, &mut problems);

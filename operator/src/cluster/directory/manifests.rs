@@ -9,7 +9,7 @@ use kube::ResourceExt;
 use serde::Deserialize;
 use serde_json::Value;
 
-use crate::api::{CachedImage, Endorser, GROUP, ImageListSubscription, VERSION};
+use crate::api::{CachedImage, CloudTarget, Endorser, GROUP, ImageListSubscription, VERSION};
 use crate::cache::SafeName;
 use crate::reconcile::{ConfigMapData, ObjectKey, Resource, SecretData};
 
@@ -21,7 +21,9 @@ const DEFAULT_NAMESPACE: &str = "default";
 /// What a folder of manifests says.
 #[derive(Default)]
 pub(super) struct Manifests {
-    /// The endorsers, by key, each with its file.
+    /// The targets, by key, each with its file.
+    pub targets: BTreeMap<ObjectKey, (CloudTarget, PathBuf)>,
+    /// The endorsers.
     pub endorsers: BTreeMap<ObjectKey, (Endorser, PathBuf)>,
     /// The subscriptions.
     pub subscriptions: BTreeMap<ObjectKey, (ImageListSubscription, PathBuf)>,
@@ -48,7 +50,11 @@ pub struct ManifestProblem {
 impl Manifests {
     /// Whether the folder held nothing at all that is ours.
     pub(super) fn is_empty(&self) -> bool {
-        self.endorsers.is_empty() && self.subscriptions.is_empty() && self.images.is_empty() && self.problems.is_empty()
+        self.targets.is_empty()
+            && self.endorsers.is_empty()
+            && self.subscriptions.is_empty()
+            && self.images.is_empty()
+            && self.problems.is_empty()
     }
 
     /// Whether a file had a document that could not be taken.
@@ -106,10 +112,13 @@ impl Manifests {
             _ => {}
         }
         match kind.as_str() {
+            "CloudTarget" => insert(&mut self.targets, value, file),
             "Endorser" => insert(&mut self.endorsers, value, file),
             "ImageListSubscription" => insert(&mut self.subscriptions, value, file),
             "CachedImage" => insert(&mut self.images, value, file),
-            other => Err(format!("expected Endorser, ImageListSubscription or CachedImage, found kind {other:?}")),
+            other => Err(format!(
+                "expected Endorser, ImageListSubscription, CachedImage or CloudTarget, found kind {other:?}"
+            )),
         }
     }
 

@@ -28,7 +28,8 @@ pub use manifests::ManifestProblem;
 use self::manifests::Manifests;
 use self::objects::Objects;
 use crate::api::{
-    CachedImage, CachedImageSpec, Endorser, FINALIZER, ImageListSubscription, ObjectReference, SUBSCRIPTION_LABEL,
+    CachedImage, CachedImageSpec, CloudTarget, Endorser, FINALIZER, ImageListSubscription, ObjectReference,
+    SUBSCRIPTION_LABEL,
 };
 use crate::imagelist::ImageId;
 use crate::reconcile::{Cluster, ClusterError, ConfigMapData, Happening, ObjectKey, Resource, SecretData};
@@ -99,6 +100,7 @@ impl Directory {
     /// Removes the kept files of objects that are gone.
     pub fn sweep(&self) -> Result<(), ClusterError> {
         let objects = self.held().objects.clone();
+        kept::sweep::<CloudTarget>(&self.resources, &objects)?;
         kept::sweep::<Endorser>(&self.resources, &objects)?;
         kept::sweep::<ImageListSubscription>(&self.resources, &objects)?;
         kept::sweep::<CachedImage>(&self.resources, &objects)
@@ -239,6 +241,7 @@ fn generated_image(owner: &ImageListSubscription, key: &ObjectKey, identifier: &
         version: None,
         sha512: None,
         keep_until: None,
+        target_refs: None,
         suspend: false,
         deletion_policy: None,
     };

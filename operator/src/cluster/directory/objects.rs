@@ -10,7 +10,7 @@ use kube::ResourceExt;
 use uuid::Uuid;
 
 use super::manifests::{ManifestProblem, Manifests};
-use crate::api::{CachedImage, Endorser, ImageListSubscription};
+use crate::api::{CachedImage, CloudTarget, Endorser, ImageListSubscription};
 use crate::reconcile::{Kind, ObjectKey, Resource, time};
 
 /// On an object that came out of the folder: the file that it stood in.
@@ -52,6 +52,7 @@ pub(super) fn settle(objects: &mut Objects, manifests: &Manifests, now: Timestam
         problems.push(ManifestProblem { path: "".into(), message });
         return problems;
     }
+    settle_kind(objects, manifests, &manifests.targets, now, &mut problems);
     settle_kind(objects, manifests, &manifests.endorsers, now, &mut problems);
     settle_kind(objects, manifests, &manifests.subscriptions, now, &mut problems);
     settle_kind(objects, manifests, &manifests.images, now, &mut problems);
@@ -61,7 +62,8 @@ pub(super) fn settle(objects: &mut Objects, manifests: &Manifests, now: Timestam
 
 impl Objects {
     fn has_manifests(&self) -> bool {
-        self.all::<Endorser>().any(|object| object.annotations().contains_key(MANIFEST))
+        self.all::<CloudTarget>().any(|object| object.annotations().contains_key(MANIFEST))
+            || self.all::<Endorser>().any(|object| object.annotations().contains_key(MANIFEST))
             || self.all::<ImageListSubscription>().any(|object| object.annotations().contains_key(MANIFEST))
             || self.all::<CachedImage>().any(|object| object.annotations().contains_key(MANIFEST))
     }

@@ -20,6 +20,8 @@ pub struct Outcome {
     pub identifier: ImageId,
     /// What holds now.
     pub verdict: Verdict,
+    /// Whether the cloud copies it: that ends by itself.
+    pub copying: bool,
     /// What to keep for the next pass; the [`Keeper`] has it already.
     pub record: Record,
     /// How many images of it are out of circulation.
@@ -61,9 +63,9 @@ pub async fn apply(
 impl Hands<'_> {
     async fn image(&self, plan: ImagePlan) -> Outcome {
         let ImagePlan { identifier, registers, steps, afterwards, chores, verdict, record, record_changed, .. } = plan;
-        let (retired, strangers) = (plan.retired, plan.strangers);
+        let (copying, retired, strangers) = (plan.copying, plan.retired, plan.strangers);
         let (done, notes) = (Vec::new(), Vec::new());
-        let mut outcome = Outcome { identifier, verdict, record, retired, strangers, done, notes };
+        let mut outcome = Outcome { identifier, verdict, copying, record, retired, strangers, done, notes };
         if record_changed && let Err(verdict) = self.keep(&outcome) {
             outcome.verdict = verdict;
             return outcome;
@@ -146,6 +148,7 @@ impl Hands<'_> {
     }
 
     fn fail(&self, step: &Step, error: &OneError, outcome: &mut Outcome) {
+        outcome.copying = false;
         let (mut reason, mut message) = (error.reason(), error.to_string());
         if let Step::Allocate { name, .. } = step {
             match error {

@@ -53,6 +53,7 @@ pub(super) fn plan_image(
         afterwards: Vec::new(),
         chores: Vec::new(),
         verdict: Verdict::Retired,
+        copying: false,
         record: situation.record(),
         record_changed: false,
         retired: situation.ours.iter().filter(|mine| mine.role == Role::Retired).count(),

@@ -112,7 +112,8 @@ impl Publisher {
         Ok(PassReport { outcomes, pool: images })
     }
 
-    async fn cloud(&self, now: Timestamp) -> Result<Cloud, OneError> {
+    /// What the last probe found; probes where that is an hour ago or there was none.
+    pub async fn cloud(&self, now: Timestamp) -> Result<Cloud, OneError> {
         let known = self.cell().clone();
         match known {
             Some((at, cloud)) if now.duration_since(at).abs() < PROBED_FOR => Ok(cloud),

@@ -33,6 +33,8 @@ pub struct ImagePlan {
     pub chores: Vec<Vec<Step>>,
     /// What holds once the steps are done.
     pub verdict: Verdict,
+    /// Whether the cloud copies it then: that ends by itself.
+    pub copying: bool,
     /// What to keep, before the first step.
     pub record: Record,
     /// Whether that differs from what was kept.

@@ -3,12 +3,12 @@
 use jiff::Timestamp;
 use kube::ResourceExt;
 
-use crate::api::{CachedImage, CachedImageSpec, FINALIZER};
+use crate::api::{ADOPT, CachedImage, CachedImageSpec, FINALIZER};
 use crate::cache::ImageKey;
 use crate::imagelist::{ImageId, ListVersion, ListedImage, Sha512Digest};
 use crate::reconcile::check::{SpecError, unchanged};
 use crate::reconcile::cluster::ObjectKey;
-use crate::reconcile::subscription::{requested_at, retire};
+use crate::reconcile::subscription::{requested_at, retire, targets};
 
 /// An image whose spec was checked.
 #[derive(Debug, Clone)]
@@ -25,6 +25,10 @@ pub(super) struct Checked {
     pub pin: Pin,
     /// Until when a person keeps it, whatever the list says.
     pub keep_until: Option<Timestamp>,
+    /// The targets that this object names; unset: the subscription's.
+    pub targets: Option<Vec<String>>,
+    /// An image of a target's cloud that a person named as this one.
+    pub adopt: Option<(String, u32)>,
     /// No download and no new version.
     pub suspend: bool,
     /// What this object says of its deletion; unset: as the subscription says.
@@ -86,6 +90,8 @@ pub(super) fn check(object: &CachedImage) -> Result<Checked, SpecError> {
             sha512: parse("sha512", spec.sha512.as_deref())?,
         },
         keep_until: spec.keep_until.as_ref().map(|time| time.0),
+        targets: spec.target_refs.as_deref().map(targets).transpose()?,
+        adopt: adopt(object)?,
         suspend: spec.suspend,
         retire: spec.deletion_policy.map(|policy| retire("deletionPolicy", policy)).transpose()?,
         requested_at: requested_at(object),
@@ -94,6 +100,15 @@ pub(super) fn check(object: &CachedImage) -> Result<Checked, SpecError> {
         finalizer: object.finalizers().iter().any(|name| name == FINALIZER),
         key,
     })
+}
+
+/// `<target>/<id>`.
+fn adopt(object: &CachedImage) -> Result<Option<(String, u32)>, SpecError> {
+    let Some(text) = object.annotations().get(ADOPT) else { return Ok(None) };
+    let parts = text.split_once('/').and_then(|(target, id)| Some((target.to_owned(), id.parse().ok()?)));
+    let message = || format!("expected <target>/<id of the image there>, found {text:?}");
+    let parts = parts.ok_or_else(|| SpecError::invalid(format!("metadata.annotations[{ADOPT}]"), &message()))?;
+    Ok(Some(parts))
 }
 
 fn parse<T: std::str::FromStr<Err: std::fmt::Display>>(

@@ -5,6 +5,7 @@ mod check;
 mod observe;
 mod plan;
 mod report;
+mod targets;
 mod want;
 
 use jiff::Timestamp;
@@ -21,7 +22,10 @@ pub async fn reconcile<C: Cluster>(
     key: &ObjectKey,
     now: Timestamp,
 ) -> Result<Option<Timestamp>, ClusterError> {
-    let Some(object) = context.cluster.get::<CachedImage>(key) else { return Ok(None) };
+    let Some(object) = context.cluster.get::<CachedImage>(key) else {
+        context.publications.want(key, None);
+        return Ok(None);
+    };
     let checked = match check::check(&object) {
         Ok(checked) => checked,
         Err(error) => return stalled(context, &*object, &error, now).await,
@@ -30,6 +34,7 @@ pub async fn reconcile<C: Cluster>(
     let plan = plan::plan(&checked, &observed, now);
     tracing::debug!(object = %key, "the plan: {plan}");
     let outcomes = apply::apply(context, &checked, &observed, &plan, now).await;
+    context.publications.want(key, Some(targets::desired(&checked, &observed, &plan)));
     let report = report::report(&checked, &observed, &plan, &outcomes, now);
     finish(context, &*object, report).await
 }

@@ -6,8 +6,9 @@ use std::sync::Arc;
 use jiff::Timestamp;
 
 use super::check::Checked;
+use super::targets::Targets;
 use super::want::{Want, want};
-use crate::api::{CachedImage, CachedImageStatus};
+use crate::api::{CachedImage, CachedImageStatus, CloudTarget};
 use crate::cache::{CacheError, Entries, JobKey, JobState, VerifiedBlob};
 use crate::reconcile::cluster::Cluster;
 use crate::reconcile::context::Context;
@@ -33,6 +34,8 @@ pub(super) struct Observed {
     pub job: Option<JobState>,
     /// The download that an earlier pass started for this object.
     pub running: Option<JobKey>,
+    /// How it stands at targets.
+    pub targets: Targets,
     /// What could not be read on the volume.
     pub trouble: Option<CacheError>,
 }
@@ -55,12 +58,32 @@ pub(super) fn observe<C: Cluster>(
         published: None,
         job: None,
         running: context.downloads.get(&checked.key),
+        targets: Targets::default(),
         trouble: None,
     };
+    observed.targets = targets(context, checked, &observed);
     if let Err(error) = look(context, checked, &mut observed) {
         observed.trouble = Some(error);
     }
     observed
+}
+
+/// The targets that are named, and those where it was published.
+fn targets<C: Cluster>(context: &Context<C>, checked: &Checked, observed: &Observed) -> Targets {
+    let subscription = observed.list.as_deref().map(|list| list.targets.clone());
+    let before: Vec<String> = observed.status.targets.iter().map(|target| target.name.clone()).collect();
+    // While no list is in force nobody says which targets there are: those before stay.
+    let named = checked.targets.clone().or(subscription).unwrap_or_else(|| before.clone());
+    let mut targets = Targets { named: named.clone(), ..Targets::default() };
+    for name in named.into_iter().chain(before) {
+        let target = checked.key.sibling(&name);
+        if context.cluster.get::<CloudTarget>(&target).is_none() {
+            targets.missing.push(name);
+        } else if let Some(standing) = context.publications.standing(&target, &checked.key) {
+            targets.standings.insert(name, standing);
+        }
+    }
+    targets
 }
 
 fn look<C: Cluster>(context: &Context<C>, checked: &Checked, observed: &mut Observed) -> Result<(), CacheError> {

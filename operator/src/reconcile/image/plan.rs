@@ -167,15 +167,22 @@ pub(super) fn plan(checked: &Checked, observed: &Observed, now: Timestamp) -> Pl
 /// An object that is being deleted: its image is archived first where the policy says so, but never while the
 /// subscription would make it again.
 fn deletion(checked: &Checked, observed: &Observed) -> Plan {
-    let made_again = observed.list.as_deref().is_some_and(|list| !list.deleting && is_selected(checked, list));
+    let leaving = is_leaving(checked, observed);
     let mut steps: Vec<Step> = stale_job(checked, observed).into_iter().collect();
-    if is_retired(checked, observed) && !made_again {
+    if leaving {
         steps.extend(observed.entries.endorsed.iter().cloned().map(Step::Archive));
     }
-    if checked.finalizer {
+    let held = leaving && observed.targets.hold(&observed.status.targets);
+    if checked.finalizer && !held {
         steps.push(Step::Finalize(false));
     }
     Plan { steps, phase: Phase::Deleting, tries: Tries::default() }
+}
+
+/// Whether the image goes out with its object.
+pub(super) fn is_leaving(checked: &Checked, observed: &Observed) -> bool {
+    let made_again = observed.list.as_deref().is_some_and(|list| !list.deleting && is_selected(checked, list));
+    is_retired(checked, observed) && !made_again
 }
 
 fn is_retired(checked: &Checked, observed: &Observed) -> bool {

@@ -8,8 +8,9 @@ use super::apply::Outcomes;
 use super::check::Checked;
 use super::observe::Observed;
 use super::plan::{Phase, Plan, Step, request};
+use super::targets;
 use super::want::{Want, Wanted};
-use crate::api::{Artifact, CachedImageStatus, Class, Progress, VersionStatus, WantedImage};
+use crate::api::{Artifact, CachedImageStatus, Class, Progress, TargetStatus, VersionStatus, WantedImage};
 use crate::cache::{Entry, VerifiedBlob};
 use crate::reconcile::cluster::{Happening, Kind};
 use crate::reconcile::conditions::{Finding, Status, merge, shorten, time};
@@ -44,11 +45,14 @@ pub(super) fn report(
         next_retry_time: tries.next.map(time),
         last_handled_reconcile_at: handled(checked, observed),
         versions: after.versions(),
+        targets: targets::statuses(checked, observed, plan, now),
     };
-    let findings = findings(observed, plan, outcomes, &after);
+    let findings = findings(observed, plan, outcomes, &after, &status.targets);
     status.conditions = merge(&before.conditions, findings, checked.generation, now);
     let wake = wake(checked, observed, plan, outcomes, now);
-    Report { happenings: happenings(checked, plan, outcomes), status, wake }
+    let mut happenings = happenings(checked, plan, outcomes);
+    happenings.extend(circulation(checked, &before.targets, &status.targets));
+    Report { status, happenings, wake }
 }
 
 /// A suspended object acts on no request, so that it is still open when it is resumed.
@@ -180,11 +184,17 @@ fn progress(phase: &Phase) -> Option<Progress> {
     }
 }
 
-fn findings(observed: &Observed, plan: &Plan, outcomes: &Outcomes, after: &After) -> Vec<Finding> {
+fn findings(
+    observed: &Observed,
+    plan: &Plan,
+    outcomes: &Outcomes,
+    after: &After,
+    targets: &[TargetStatus],
+) -> Vec<Finding> {
     let endorsed = endorsed(&observed.want);
     let cached = cached(observed, plan, outcomes, after);
-    let published = Finding { name: "Published", ..published(after) };
-    let ready = ready(observed, plan, &endorsed, &cached);
+    let published = targets::published(targets).unwrap_or_else(|| published(after));
+    let ready = ready(observed, plan, &endorsed, &cached, &published);
     let mut findings = vec![ready, endorsed, cached, published];
     if plan.tries.are_exhausted() {
         let message = "three downloads brought wrong bytes; nothing is tried until the list changes or someone asks";
@@ -246,12 +256,19 @@ fn published(after: &After) -> Finding {
     }
 }
 
-fn ready(observed: &Observed, plan: &Plan, endorsed: &Finding, cached: &Finding) -> Finding {
+fn ready(observed: &Observed, plan: &Plan, endorsed: &Finding, cached: &Finding, published: &Finding) -> Finding {
     const NAME: &str = "Ready";
     if plan.phase == Phase::Deleting {
         return Finding::fails(NAME, "Deleting", "the object goes");
     }
     match (&observed.want, cached.status) {
+        (Want::Image(_), Status::True) if published.status != Status::True => {
+            Finding { name: NAME, status: Status::False, ..published.clone() }
+        }
+        (Want::Image(wanted), Status::True) if published.reason == "Published" => {
+            let message = format!("version {} is cached, verified and published", wanted.image.version);
+            Finding::holds(NAME, "Succeeded", message)
+        }
         (Want::Image(wanted), Status::True) => {
             Finding::holds(NAME, "Succeeded", format!("version {} is cached and verified", wanted.image.version))
         }
@@ -333,6 +350,26 @@ fn happenings(checked: &Checked, plan: &Plan, outcomes: &Outcomes) -> Vec<Happen
         .collect();
     if let (Phase::Failed { reason, message }, true) = (&plan.phase, plan.tries.last.is_some() && counted(plan)) {
         happenings.push(told(true, reason, message.clone()));
+    }
+    happenings
+}
+
+/// What came into circulation at a target, or went out of it.
+fn circulation(checked: &Checked, before: &[TargetStatus], after: &[TargetStatus]) -> Vec<Happening> {
+    let told =
+        |reason, message| Happening { kind: Kind::Image, key: checked.key.clone(), warning: false, reason, message };
+    let at = |targets: &[TargetStatus], name: &str| targets.iter().find(|target| target.name == name).cloned();
+    let mut happenings = Vec::new();
+    for target in after {
+        let known = at(before, &target.name).is_some_and(|before| before.sha512 == target.sha512);
+        if let (Some(id), Some(version), false) = (&target.id, &target.version, known) {
+            happenings.push(told("ImagePublished", format!("version {version} at {} as image {id}", target.name)));
+        }
+    }
+    for target in before.iter().filter(|target| target.id.is_some()) {
+        if at(after, &target.name).is_none_or(|after| after.id.is_none()) {
+            happenings.push(told("ImageRetired", format!("out of circulation at {}", target.name)));
+        }
     }
     happenings
 }

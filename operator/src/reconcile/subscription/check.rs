@@ -7,7 +7,8 @@ use jiff::SignedDuration;
 use kube::ResourceExt;
 
 use crate::api::{
-    self, DeletionPolicy, FINALIZER, FLUX_REQUESTED_AT, ImageListSubscription, ImageListSubscriptionSpec, REQUESTED_AT,
+    self, DeletionPolicy, FINALIZER, FLUX_REQUESTED_AT, ImageListSubscription, ImageListSubscriptionSpec,
+    ObjectReference, REQUESTED_AT,
 };
 use crate::cache::SafeName;
 use crate::cache::retention::Retention;
@@ -57,6 +58,8 @@ pub struct Checked {
     pub selection: Selection,
     /// How long replaced versions stay.
     pub retention: Retention,
+    /// The targets of its images, unless an image names its own.
+    pub targets: Vec<String>,
     /// What becomes of the images when the object goes.
     pub retire: bool,
     /// The annotation by which a person asks for a pass now.
@@ -100,6 +103,7 @@ pub(super) fn check(object: &ImageListSubscription) -> Result<Checked, SpecError
         suspend: spec.suspend,
         selection: Selection::new(&spec.images).map_err(|error| selection_error(&error))?,
         retention: retention(&spec.retention)?,
+        targets: targets(&spec.target_refs)?,
         retire: retire("deletionPolicy", spec.deletion_policy)?,
         requested_at: requested_at(object),
         deleting: object.metadata.deletion_timestamp.is_some(),
@@ -152,6 +156,19 @@ fn tls(tls: &api::Tls) -> Result<CheckedTls, SpecError> {
         }
         (api::TlsTrust::Unknown, _) => Err(SpecError::unsupported("source.tls.trust", "System, Grid or Secret")),
     }
+}
+
+/// The names of targets, each once.
+pub(in crate::reconcile) fn targets(references: &[ObjectReference]) -> Result<Vec<String>, SpecError> {
+    let mut names: Vec<String> = references.iter().map(|reference| reference.name.clone()).collect();
+    let count = names.len();
+    names.sort();
+    names.dedup();
+    if count <= 8 && names.len() == count {
+        return Ok(names);
+    }
+    let message = format!("expected at most 8 CloudTargets, each once, found {count} with {} names", names.len());
+    Err(SpecError::invalid("targetRefs", &message))
 }
 
 fn endorsers(spec: &ImageListSubscriptionSpec) -> Result<Vec<String>, SpecError> {

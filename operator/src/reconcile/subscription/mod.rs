@@ -12,7 +12,7 @@ mod schedule;
 use jiff::Timestamp;
 
 pub use self::check::CheckedTls;
-pub(super) use self::check::{requested_at, retire, transition};
+pub(super) use self::check::{requested_at, retire, targets, transition};
 pub use self::observe::ListMemory;
 use self::plan::Newest;
 use super::cluster::{Cluster, ClusterError, ObjectKey};

@@ -299,6 +299,7 @@ fn in_force(
         retire: checked.retire,
         requested_at: checked.requested_at.clone(),
         deleting: checked.deleting,
+        targets: checked.targets.clone(),
         source: ListOrigin { url: checked.url.clone(), secret: checked.secret.clone(), tls: checked.tls.clone() },
     }
 }

@@ -37,6 +37,7 @@ impl Situation<'_> {
             None => {
                 let message = format!("the cloud is copying image {id} ({state})");
                 plan.verdict = Verdict::waiting(Reason::Importing, message);
+                plan.copying = state.is_arriving();
             }
             Some(message) => {
                 plan.steps.push(Self::delete_upload(upload));
@@ -69,6 +70,7 @@ impl Situation<'_> {
         let template = attributes::registration(from, (self.settings, &self.cloud.version), &name, role);
         plan.steps.push(Step::Allocate { name, template });
         plan.registers = Some(wanted.sha512);
+        plan.copying = true;
         plan.verdict = Verdict::waiting(Reason::Importing, "registering it; the cloud then copies it");
     }
 

@@ -1,0 +1,250 @@
+//! `CloudTarget`: a cloud where images are published.
+
+use std::collections::BTreeMap;
+
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::{Condition, Time};
+use k8s_openapi::apimachinery::pkg::util::intstr::IntOrString;
+use kube::CustomResource;
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use super::Tls;
+use super::common::{ObjectReference, has_conditions};
+
+/// A cloud where images are published.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema, CustomResource)]
+#[kube(
+    group = "vmcatcher.io",
+    version = "v1alpha1",
+    kind = "CloudTarget",
+    doc = "A cloud where images are published.",
+    namespaced,
+    status = "CloudTargetStatus",
+    derive = "PartialEq",
+    category = "vmcatcher",
+    printcolumn(name = "Type", type_ = "string", json_path = ".spec.type"),
+    printcolumn(name = "Images", type_ = "integer", json_path = ".status.images"),
+    printcolumn(name = "Pending", type_ = "integer", json_path = ".status.pending"),
+    printcolumn(name = "Ready", type_ = "string", json_path = r#".status.conditions[?(@.type=="Ready")].status"#),
+    printcolumn(name = "Status", type_ = "string", json_path = r#".status.conditions[?(@.type=="Ready")].message"#),
+    printcolumn(name = "Age", type_ = "date", json_path = ".metadata.creationTimestamp"),
+    printcolumn(name = "Server", type_ = "string", json_path = ".status.serverVersion", priority = 1),
+    printcolumn(name = "Suspended", type_ = "boolean", json_path = ".spec.suspend", priority = 1)
+)]
+#[serde(rename_all = "camelCase")]
+pub struct CloudTargetSpec {
+    /// What kind of cloud it is; names the one member that is set.
+    pub r#type: CloudType,
+    /// True: not one call is made to this cloud. What is owed is told and done afterwards.
+    #[serde(default)]
+    pub suspend: bool,
+    /// The formats that it accepts. Default qcow2 and raw.
+    #[serde(default = "default_formats")]
+    #[schemars(length(min = 1, max = 2))]
+    #[schemars(extend("x-kubernetes-list-type" = "set"))]
+    pub formats: Vec<ImageFormat>,
+    /// With type OpenNebula.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub open_nebula: Option<OpenNebula>,
+}
+
+fn default_formats() -> Vec<ImageFormat> {
+    vec![ImageFormat::Qcow2, ImageFormat::Raw]
+}
+
+/// What kind of cloud a target is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub enum CloudType {
+    /// OpenNebula 5.12 to 7.x, by XML-RPC.
+    OpenNebula,
+    /// A value of a newer version of this API: the object is `Stalled`.
+    #[serde(other)]
+    #[schemars(skip)]
+    Unknown,
+}
+
+/// A format that a cloud accepts.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum ImageFormat {
+    /// QEMU copy on write, version 2 or 3.
+    Qcow2,
+    /// A disk, byte by byte.
+    Raw,
+    /// A value of a newer version of this API: the object is `Stalled`.
+    #[serde(other)]
+    #[schemars(skip)]
+    Unknown,
+}
+
+/// An OpenNebula.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct OpenNebula {
+    /// Address of its XML-RPC API, such as https://one.example.org:2633/RPC2; http or https, never with
+    /// user:password@, use secretRef.
+    #[schemars(length(max = 2048), regex(pattern = r"^https?://"))]
+    pub endpoint: String,
+    /// A Secret with username and password, or with one_auth (the line user:password).
+    pub secret_ref: ObjectReference,
+    /// How the server's certificate is checked: System or Secret.
+    #[serde(default)]
+    pub tls: Tls,
+    /// The datastore where images are registered: a name, or an id as a number.
+    pub datastore: IntOrString,
+    /// How the cloud gets the bytes.
+    pub hand_over: HandOver,
+    /// What an image's first registration gets; later versions carry over what the site made of it.
+    #[serde(default)]
+    pub initial: Initial,
+    /// What becomes of images that are out of circulation.
+    #[serde(default)]
+    pub retired: Retired,
+    /// More attributes of every registration; not those that the operator sets itself.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    #[schemars(extend("maxProperties" = 64))]
+    pub template: BTreeMap<String, String>,
+    /// Staged (default): the new version is complete under a name of its own before the old one is touched. InPlace:
+    /// the old one gives up its name first.
+    #[serde(default)]
+    pub update: Update,
+}
+
+/// How a cloud gets the bytes.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct HandOver {
+    /// Path: it reads the volume itself.
+    pub r#type: HandOverType,
+    /// With type Path.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub path: Option<HandOverPath>,
+}
+
+/// By which way a cloud gets the bytes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub enum HandOverType {
+    /// It reads the volume itself.
+    Path,
+    /// A value of a newer version of this API: the object is `Stalled`.
+    #[serde(other)]
+    #[schemars(skip)]
+    Unknown,
+}
+
+/// The volume as the cloud sees it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct HandOverPath {
+    /// Where the cloud's front-end has the volume, absolute. The datastore's SAFE_DIRS must have it.
+    #[schemars(length(max = 1024), regex(pattern = r"^/"))]
+    pub prefix: String,
+}
+
+/// What an image's first registration gets.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct Initial {
+    /// Its group: a name, or an id as a number. Unset: the operator's user's.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub group: Option<IntOrString>,
+    /// Its permissions, three octal digits. Default 600: publishing it is the site's decision.
+    #[serde(default = "default_permissions")]
+    #[schemars(length(max = 3), regex(pattern = r"^[0-7]{3}$"))]
+    pub permissions: String,
+    /// Its group by the list's VO; goes before group.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = 256))]
+    #[schemars(extend("x-kubernetes-list-type" = "map", "x-kubernetes-list-map-keys" = ["vo"]))]
+    pub vo_groups: Vec<VoGroup>,
+}
+
+impl Default for Initial {
+    fn default() -> Self {
+        Self { group: None, permissions: default_permissions(), vo_groups: Vec::new() }
+    }
+}
+
+fn default_permissions() -> String {
+    "600".to_owned()
+}
+
+/// The group for images of one VO.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct VoGroup {
+    /// ad:vo of the list.
+    #[schemars(length(max = 256))]
+    pub vo: String,
+    /// The group: a name, or an id as a number.
+    pub group: IntOrString,
+}
+
+/// What becomes of images that are out of circulation, besides mode 700.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct Retired {
+    /// Their owner: a name, or an id as a number. Default oneadmin.
+    #[serde(default = "oneadmin")]
+    pub owner: IntOrString,
+    /// Their group: a name, or an id as a number. Default oneadmin.
+    #[serde(default = "oneadmin")]
+    pub group: IntOrString,
+    /// When one that has a successor and no VM is deleted, such as 2160h. Unset: never.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(max = 32), regex(pattern = r"^([0-9]{1,5}(h|m|s|ms)){1,4}$"))]
+    pub delete_after: Option<String>,
+}
+
+impl Default for Retired {
+    fn default() -> Self {
+        Self { owner: oneadmin(), group: oneadmin(), delete_after: None }
+    }
+}
+
+fn oneadmin() -> IntOrString {
+    IntOrString::String("oneadmin".to_owned())
+}
+
+/// In which order an update goes.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub enum Update {
+    /// The new version is complete under a name of its own before the old one is touched.
+    #[default]
+    Staged,
+    /// The old one gives up its name first.
+    InPlace,
+    /// A value of a newer version of this API: the object is `Stalled`.
+    #[serde(other)]
+    #[schemars(skip)]
+    Unknown,
+}
+
+/// What was seen of a target.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct CloudTargetStatus {
+    /// The generation of the spec that this status speaks of.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub observed_generation: Option<i64>,
+    /// Ready: log-in, datastore and rights were seen to work.
+    #[serde(default)]
+    #[schemars(length(max = 16))]
+    #[schemars(extend("x-kubernetes-list-type" = "map", "x-kubernetes-list-map-keys" = ["type"]))]
+    pub conditions: Vec<Condition>,
+    /// The server's version.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(max = 64))]
+    pub server_version: Option<String>,
+    /// Images that are published there.
+    #[serde(default)]
+    pub images: u32,
+    /// Images that are to be published or taken out of circulation there and are not yet.
+    #[serde(default)]
+    pub pending: u32,
+    /// When log-in and datastore were last seen to work.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub last_probe_time: Option<Time>,
+}
+
+has_conditions!(CloudTargetStatus);

@@ -1,0 +1,184 @@
+//! An image and its targets: what it wants of them, and how it stands there. Pure.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use jiff::Timestamp;
+
+use super::check::Checked;
+use super::observe::Observed;
+use super::plan::{Phase, Plan, is_leaving, request};
+use super::want::Want;
+use crate::api::{HasConditions, TargetStatus};
+use crate::imagelist::Sha512Digest;
+use crate::reconcile::conditions::{Finding, Status, merge, time};
+use crate::reconcile::publications::{Desire, Desired, Offer, Standing};
+
+/// How an image stands at the targets that it names, or was published at.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Targets {
+    /// The targets that the image, or its subscription, names.
+    pub named: Vec<String>,
+    /// Of those and of the ones before: how it stands there, where a pass of the target has said.
+    pub standings: BTreeMap<String, Standing>,
+    /// Targets that are no objects.
+    pub missing: Vec<String>,
+}
+
+impl Targets {
+    /// Whether anything of the image is in circulation at a target that is there.
+    pub(super) fn hold(&self, before: &[TargetStatus]) -> bool {
+        before.iter().any(|target| {
+            let withdrawn = self.standings.get(&target.name).is_some_and(|standing| standing.withdrawn);
+            target.id.is_some() && !withdrawn && !self.missing.contains(&target.name)
+        })
+    }
+}
+
+/// What the image wants of its targets now. What it no longer names takes it out of circulation.
+pub(super) fn desired(checked: &Checked, observed: &Observed, plan: &Plan) -> Desired {
+    let desire = desire(checked, observed, plan);
+    let mut at: BTreeMap<String, Desire> =
+        observed.targets.named.iter().map(|name| (name.clone(), desire.clone())).collect();
+    for target in observed.status.targets.iter().filter(|target| target.id.is_some()) {
+        at.entry(target.name.clone()).or_insert(Desire::Withdraw);
+    }
+    let request = request(checked, observed);
+    let asked = request.is_some() && request != observed.status.last_handled_reconcile_at;
+    Desired { identifier: checked.image.identifier.clone(), at, adopt: checked.adopt.clone(), asked }
+}
+
+fn desire(checked: &Checked, observed: &Observed, plan: &Plan) -> Desire {
+    if checked.deleting {
+        return if is_leaving(checked, observed) { Desire::Withdraw } else { Desire::Leave };
+    }
+    let suspended = checked.suspend || observed.list.as_deref().is_some_and(|list| list.suspend);
+    match (&observed.want, observed.list.as_deref()) {
+        (Want::Out { .. }, _) => Desire::Withdraw,
+        (Want::Image(wanted), Some(list)) if !suspended => Desire::Publish(Arc::new(Offer {
+            image: wanted.image.clone(),
+            list: list.accepted.list().identifier.clone(),
+            vo: wanted.vo.clone(),
+            blob: observed.blob.clone().filter(|_| plan.phase == Phase::Current),
+        })),
+        (Want::Image(_) | Want::Kept { .. } | Want::Unclear { .. }, _) => Desire::Leave,
+    }
+}
+
+/// How the image stands at each target, for its status.
+pub(super) fn statuses(checked: &Checked, observed: &Observed, plan: &Plan, now: Timestamp) -> Vec<TargetStatus> {
+    let desired = desired(checked, observed, plan);
+    let each = desired.at.iter().filter_map(|(name, desire)| {
+        let before = observed.status.targets.iter().find(|target| target.name == *name);
+        let standing = observed.targets.standings.get(name);
+        let named = observed.targets.named.contains(name);
+        if !named && (standing.is_some_and(|standing| standing.withdrawn) || observed.targets.missing.contains(name)) {
+            return None;
+        }
+        let mut status = circulation(name, before, standing, now);
+        let finding = finding(observed, desire, &status, before, standing);
+        let earlier = before.map(|before| before.conditions.as_slice()).unwrap_or_default();
+        status.conditions = merge(earlier, vec![finding], checked.generation, now);
+        Some(status)
+    });
+    each.collect()
+}
+
+/// What is in circulation there, as far as it is known.
+fn circulation(name: &str, before: Option<&TargetStatus>, standing: Option<&Standing>, now: Timestamp) -> TargetStatus {
+    let empty = TargetStatus {
+        name: name.to_owned(),
+        id: None,
+        image_name: None,
+        version: None,
+        sha512: None,
+        published_time: None,
+        retired: before.map_or(0, |before| before.retired),
+        conditions: Vec::new(),
+    };
+    let Some(standing) = standing else { return before.cloned().unwrap_or(empty) };
+    let retired = if standing.asked { standing.retired } else { empty.retired };
+    let Some(published) = &standing.published else {
+        let kept = before.cloned().filter(|_| !standing.withdrawn).unwrap_or(empty);
+        return TargetStatus { retired, ..kept };
+    };
+    let sha512 = published.sha512.to_string();
+    let since = before.filter(|before| before.sha512.as_ref() == Some(&sha512));
+    TargetStatus {
+        id: Some(published.id.to_string()),
+        image_name: Some(standing.image_name.clone()),
+        version: Some(published.version.clone()),
+        published_time: since.and_then(|before| before.published_time.clone()).or_else(|| Some(time(now))),
+        sha512: Some(sha512),
+        retired,
+        ..empty
+    }
+}
+
+fn finding(
+    observed: &Observed,
+    desire: &Desire,
+    status: &TargetStatus,
+    before: Option<&TargetStatus>,
+    standing: Option<&Standing>,
+) -> Finding {
+    const NAME: &str = "Published";
+    if observed.targets.missing.contains(&status.name) {
+        let message = format!("expected the CloudTarget {}, found none; what is there stays", status.name);
+        return Finding::fails(NAME, "TargetNotFound", message);
+    }
+    let known = before.and_then(|before| before.conditions().iter().find(|condition| condition.type_ == NAME));
+    let wanted = match desire {
+        Desire::Publish(offer) => Some(offer.image.sha512),
+        Desire::Withdraw => None,
+        Desire::Leave => {
+            return known.map_or_else(
+                || Finding::unknown(NAME, "Progressing", "nothing is asked of the target"),
+                |known| Finding {
+                    name: NAME,
+                    status: if known.status == "True" { Status::True } else { Status::False },
+                    reason: known.reason.clone(),
+                    message: known.message.clone(),
+                },
+            );
+        }
+    };
+    let Some(standing) = standing else { return Finding::unknown(NAME, "Progressing", "the target was not asked yet") };
+    match wanted {
+        // What was seen to be there still is, as far as anybody knows.
+        Some(wanted) if !standing.asked && holds(status, wanted) => {
+            let message = format!("as last seen; now {}: {}", standing.reason, standing.message);
+            Finding::holds(NAME, "Published", message)
+        }
+        Some(wanted) if standing.published.is_some() && holds(status, wanted) => {
+            Finding::holds(NAME, "Published", &standing.message)
+        }
+        Some(_) if standing.published.is_some() || standing.withdrawn => {
+            Finding::fails(NAME, "Importing", "the wanted version is on its way")
+        }
+        None if standing.withdrawn => Finding::fails(NAME, "Retired", &standing.message),
+        None if standing.published.is_some() => Finding::fails(NAME, "Retiring", "it is taken out of circulation"),
+        Some(_) | None => Finding::fails(NAME, standing.reason, &standing.message),
+    }
+}
+
+fn holds(status: &TargetStatus, wanted: Sha512Digest) -> bool {
+    status.sha512.as_deref() == Some(wanted.to_string().as_str())
+}
+
+/// All targets together; `None` where there is none.
+pub(super) fn published(statuses: &[TargetStatus]) -> Option<Finding> {
+    const NAME: &str = "Published";
+    let open = statuses.iter().find(|status| !status.is_true(NAME));
+    let names = || statuses.iter().map(|status| status.name.as_str()).collect::<Vec<_>>().join(", ");
+    match open {
+        None if statuses.is_empty() => None,
+        None => Some(Finding::holds(NAME, "Published", format!("at {}", names()))),
+        Some(open) => {
+            let condition = open.condition(NAME);
+            let reason = condition.map_or("Progressing", |condition| condition.reason.as_str());
+            let message = condition.map(|condition| condition.message.as_str()).unwrap_or_default();
+            Some(Finding::fails(NAME, reason, format!("{}: {message}", open.name)))
+        }
+    }
+}

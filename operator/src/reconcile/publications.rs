@@ -1,0 +1,171 @@
+//! What images want of targets, and how they stand there: what the passes of images and of targets tell each other.
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use jiff::Timestamp;
+
+use super::cluster::ObjectKey;
+use super::target::Session;
+use crate::cache::VerifiedBlob;
+use crate::imagelist::{ImageId, ListedImage, Sha512Digest};
+
+/// What an image wants of its targets.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Desired {
+    /// Which image.
+    pub identifier: ImageId,
+    /// What it wants of each target, by the target's name.
+    pub at: BTreeMap<String, Desire>,
+    /// An image of a cloud that a person named as this one: the target's name, and the id there.
+    pub adopt: Option<(String, u32)>,
+    /// A person asked for a try now.
+    pub asked: bool,
+}
+
+/// What an image wants of one target.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Desire {
+    /// This version in circulation.
+    Publish(Arc<Offer>),
+    /// Nothing of it in circulation.
+    Withdraw,
+    /// Whatever is there stays.
+    Leave,
+}
+
+/// A version that is wanted, with its bytes where they are there.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Offer {
+    /// What the list says.
+    pub image: ListedImage,
+    /// `dc:identifier` of the list.
+    pub list: ImageId,
+    /// `ad:vo` of the list.
+    pub vo: Option<String>,
+    /// Its verified bytes; none while they are fetched.
+    pub blob: Option<VerifiedBlob>,
+}
+
+/// How an image stands at one target.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Standing {
+    /// What is in circulation there; none where that is not known better than before.
+    pub published: Option<Published>,
+    /// Its name there.
+    pub image_name: String,
+    /// Whether the cloud was asked, and answered.
+    pub asked: bool,
+    /// Nothing of it is in circulation, as asked.
+    pub withdrawn: bool,
+    /// The reason of the `Published` condition.
+    pub reason: &'static str,
+    /// What was expected and what was found.
+    pub message: String,
+    /// Images of it there that are out of circulation.
+    pub retired: u32,
+}
+
+/// A version in circulation at a target.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Published {
+    /// The image's id there.
+    pub id: u32,
+    /// Its content.
+    pub sha512: Sha512Digest,
+    /// Its `hv:version`.
+    pub version: String,
+}
+
+/// What the passes tell each other, in memory: every pass says it anew.
+#[derive(Debug, Default)]
+pub struct Publications(Mutex<Held>);
+
+#[derive(Debug, Default)]
+struct Held {
+    desired: BTreeMap<ObjectKey, Desired>,
+    /// By target, then by image.
+    standings: BTreeMap<ObjectKey, BTreeMap<ObjectKey, Standing>>,
+    sessions: BTreeMap<ObjectKey, Arc<tokio::sync::Mutex<Session>>>,
+    /// When a target wants to look again at an import that runs.
+    importing: BTreeMap<ObjectKey, Timestamp>,
+    changes: u64,
+}
+
+impl Publications {
+    fn held(&self) -> MutexGuard<'_, Held> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Sets what an image wants; `None` where the object is gone.
+    pub fn want(&self, image: &ObjectKey, desired: Option<Desired>) {
+        let mut held = self.held();
+        match desired {
+            Some(desired) => held.desired.insert(image.clone(), desired),
+            None => held.desired.remove(image),
+        };
+    }
+
+    /// What the images of its namespace want of a target.
+    pub fn wanted_of(&self, target: &ObjectKey) -> Vec<(ObjectKey, Desired)> {
+        let held = self.held();
+        let of = |(key, desired): &(&ObjectKey, &Desired)| {
+            key.namespace == target.namespace && desired.at.contains_key(&target.name)
+        };
+        held.desired.iter().filter(of).map(|(key, desired)| (key.clone(), desired.clone())).collect()
+    }
+
+    /// How an image stands at a target; `None` while no pass of the target has said.
+    pub fn standing(&self, target: &ObjectKey, image: &ObjectKey) -> Option<Standing> {
+        self.held().standings.get(target)?.get(image).cloned()
+    }
+
+    /// Sets how images stand at a target, and when an import that runs there is looked at again.
+    pub(super) fn tell(&self, target: &ObjectKey, standings: BTreeMap<ObjectKey, Standing>, again: Option<Timestamp>) {
+        let mut held = self.held();
+        if held.standings.get(target) != Some(&standings) {
+            held.standings.insert(target.clone(), standings);
+            held.changes += 1;
+        }
+        match again {
+            Some(at) => held.importing.insert(target.clone(), at),
+            None => held.importing.remove(target),
+        };
+    }
+
+    /// Forgets images and targets that are gone.
+    pub fn retain(&self, has_image: impl Fn(&ObjectKey) -> bool, has_target: impl Fn(&ObjectKey) -> bool) {
+        let gone: Vec<ObjectKey> = {
+            let mut held = self.held();
+            held.desired.retain(|key, _| has_image(key));
+            held.standings.keys().filter(|key| !has_target(key)).cloned().collect()
+        };
+        for target in &gone {
+            self.forget(target);
+        }
+    }
+
+    /// Forgets a target that is gone.
+    pub(super) fn forget(&self, target: &ObjectKey) {
+        let mut held = self.held();
+        let known = held.standings.remove(target).is_some();
+        held.sessions.remove(target);
+        held.importing.remove(target);
+        held.changes += u64::from(known);
+    }
+
+    /// The session with a target's cloud.
+    pub(super) fn session(&self, target: &ObjectKey) -> Arc<tokio::sync::Mutex<Session>> {
+        self.held().sessions.entry(target.clone()).or_default().clone()
+    }
+
+    /// A counter that goes up when an image stands otherwise than before.
+    pub fn changes(&self) -> u64 {
+        self.held().changes
+    }
+
+    /// When the next import that runs is looked at.
+    pub fn importing_until(&self) -> Option<Timestamp> {
+        self.held().importing.values().min().copied()
+    }
+}

@@ -1,0 +1,159 @@
+//! `CloudTarget` spec -> checked values. Pure.
+
+use jiff::SignedDuration;
+use k8s_openapi::apimachinery::pkg::util::intstr::IntOrString;
+use url::Url;
+
+use crate::api::{self, CloudTarget, CloudType, HandOverType, ImageFormat, Update};
+use crate::opennebula::carry_over::{Claim, DiskFormat, Reference, Settings, UpdateMode};
+use crate::opennebula::template::AttributeName;
+use crate::reconcile::check::SpecError;
+use crate::reconcile::cluster::ObjectKey;
+use crate::reconcile::duration::parse_duration;
+use crate::reconcile::subscription::CheckedTls;
+
+/// A target whose spec was checked.
+#[derive(Debug, Clone)]
+pub(super) struct Checked {
+    /// Which object.
+    pub key: ObjectKey,
+    /// The generation of the spec.
+    pub generation: Option<i64>,
+    /// Not one call is made.
+    pub suspend: bool,
+    /// What it accepts.
+    pub formats: Vec<DiskFormat>,
+    /// Where the cloud is.
+    pub endpoint: Url,
+    /// The Secret with the session.
+    pub secret: String,
+    /// How the server is checked.
+    pub tls: CheckedTls,
+    /// Where the cloud's front-end has the volume.
+    pub prefix: String,
+    /// How images are handled there.
+    pub settings: Settings,
+}
+
+/// Checks a target. The error says which field keeps it from working.
+pub(super) fn check(object: &CloudTarget, instance: &str) -> Result<Checked, SpecError> {
+    let key = ObjectKey::of(object);
+    let spec = &object.spec;
+    match spec.r#type {
+        CloudType::OpenNebula => {}
+        CloudType::Unknown => return Err(SpecError::unsupported("type", "OpenNebula")),
+    }
+    let missing = || SpecError::invalid("openNebula", "expected it with type OpenNebula, found none");
+    let cloud = spec.open_nebula.as_ref().ok_or_else(missing)?;
+    let claim = Claim { instance: instance.to_owned(), namespace: key.namespace.clone() };
+    Ok(Checked {
+        generation: object.metadata.generation,
+        suspend: spec.suspend,
+        formats: formats(&spec.formats)?,
+        endpoint: endpoint(&cloud.endpoint)?,
+        secret: cloud.secret_ref.name.clone(),
+        tls: tls(&cloud.tls)?,
+        prefix: prefix(&cloud.hand_over)?,
+        settings: settings(cloud, claim)?,
+        key,
+    })
+}
+
+fn formats(formats: &[ImageFormat]) -> Result<Vec<DiskFormat>, SpecError> {
+    if formats.is_empty() {
+        return Err(SpecError::invalid("formats", "expected at least one of qcow2 and raw, found none"));
+    }
+    let checked = formats.iter().map(|format| match format {
+        ImageFormat::Qcow2 => Ok(DiskFormat::Qcow2),
+        ImageFormat::Raw => Ok(DiskFormat::Raw),
+        ImageFormat::Unknown => Err(SpecError::unsupported("formats", "qcow2 or raw")),
+    });
+    checked.collect()
+}
+
+fn endpoint(text: &str) -> Result<Url, SpecError> {
+    const FIELD: &str = "openNebula.endpoint";
+    let url: Url = text.parse().map_err(|error| SpecError::invalid(FIELD, &error))?;
+    // The address is not repeated in the message: it may hold what it must not.
+    if !matches!(url.scheme(), "http" | "https") || url.host_str().is_none() {
+        return Err(SpecError::invalid(FIELD, "expected an http or https address with a host"));
+    }
+    if !url.username().is_empty() || url.password().is_some() {
+        return Err(SpecError::invalid(FIELD, "expected no user:password@ (use secretRef), found one"));
+    }
+    Ok(url)
+}
+
+fn tls(tls: &api::Tls) -> Result<CheckedTls, SpecError> {
+    const FIELD: &str = "openNebula.tls.trust";
+    let secret = tls.cert_secret_ref.as_ref().map(|reference| reference.name.clone());
+    match (tls.trust, secret) {
+        (api::TlsTrust::System, secret) => Ok(CheckedTls::System(secret)),
+        (api::TlsTrust::Secret, Some(secret)) => Ok(CheckedTls::Secret(secret)),
+        (api::TlsTrust::Secret, None) => {
+            Err(SpecError::invalid("openNebula.tls.certSecretRef", "expected it with trust Secret, found none"))
+        }
+        (api::TlsTrust::Grid | api::TlsTrust::Unknown, _) => Err(SpecError::unsupported(FIELD, "System or Secret")),
+    }
+}
+
+fn prefix(hand_over: &api::HandOver) -> Result<String, SpecError> {
+    const FIELD: &str = "openNebula.handOver.path.prefix";
+    match hand_over.r#type {
+        HandOverType::Path => {}
+        HandOverType::Unknown => return Err(SpecError::unsupported("openNebula.handOver.type", "Path")),
+    }
+    let prefix = hand_over.path.as_ref().map(|path| path.prefix.trim_end_matches('/'));
+    let prefix = prefix.ok_or_else(|| SpecError::invalid("openNebula.handOver.path", "expected it with type Path"))?;
+    let clean = prefix.starts_with('/') && !prefix.split('/').any(|part| part == "..");
+    if clean && prefix.chars().all(|c| !c.is_control()) {
+        return Ok(prefix.to_owned());
+    }
+    Err(SpecError::invalid(FIELD, &format!("expected an absolute path without .., found {prefix:?}")))
+}
+
+fn settings(cloud: &api::OpenNebula, claim: Claim) -> Result<Settings, SpecError> {
+    let mut settings = Settings::new(claim, reference("openNebula.datastore", &cloud.datastore)?);
+    settings.mode = match cloud.update {
+        Update::Staged => UpdateMode::Staged,
+        Update::InPlace => UpdateMode::InPlace,
+        Update::Unknown => return Err(SpecError::unsupported("openNebula.update", "Staged or InPlace")),
+    };
+    settings.initial_permissions = (cloud.initial.permissions.parse())
+        .map_err(|error| SpecError::invalid("openNebula.initial.permissions", &error))?;
+    let group = cloud.initial.group.as_ref();
+    settings.initial_group = group.map(|group| reference("openNebula.initial.group", group)).transpose()?;
+    for api::VoGroup { vo, group } in &cloud.initial.vo_groups {
+        settings.vo_groups.insert(vo.clone(), reference("openNebula.initial.voGroups", group)?);
+    }
+    settings.retired.owner = reference("openNebula.retired.owner", &cloud.retired.owner)?;
+    settings.retired.group = reference("openNebula.retired.group", &cloud.retired.group)?;
+    let after = cloud.retired.delete_after.as_deref().map(parse_duration).transpose();
+    let after = after.map_err(|error| SpecError::invalid("openNebula.retired.deleteAfter", &error))?;
+    settings.retired.delete_after = after.map(|after| SignedDuration::try_from(after).unwrap_or(SignedDuration::MAX));
+    settings.template = template(cloud)?;
+    Ok(settings)
+}
+
+fn template(cloud: &api::OpenNebula) -> Result<Vec<(AttributeName, String)>, SpecError> {
+    const FIELD: &str = "openNebula.template";
+    let checked = cloud.template.iter().map(|(name, value)| Ok((name.parse()?, value.clone())));
+    let checked: Result<Vec<_>, crate::opennebula::template::AttributeNameError> = checked.collect();
+    let checked = checked.map_err(|error| SpecError::invalid(FIELD, &error))?;
+    Settings::check_template(&checked).map_err(|error| SpecError::invalid(FIELD, &error))?;
+    Ok(checked)
+}
+
+/// A number is an id, a text a name.
+fn reference(field: &str, value: &IntOrString) -> Result<Reference, SpecError> {
+    match value {
+        IntOrString::Int(number) => {
+            let bad = |_| SpecError::invalid(field, &format!("expected an id of 0 or more, found {number}"));
+            u32::try_from(*number).map(Reference::Id).map_err(bad)
+        }
+        IntOrString::String(name) if name.is_empty() || name.len() > 128 => {
+            Err(SpecError::invalid(field, &format!("expected a name of 1 to 128 bytes, found {}", name.len())))
+        }
+        IntOrString::String(name) => Ok(Reference::Name(name.clone())),
+    }
+}

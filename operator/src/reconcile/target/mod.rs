@@ -1,0 +1,42 @@
+//! The reconcile of a `CloudTarget`: one pass over its cloud for all images that want something of it.
+//!
+//! What to do there is decided by [`crate::opennebula::carry_over`]: one read of the image pool, a pure plan, its steps.
+
+mod apply;
+mod check;
+mod observe;
+mod plan;
+mod report;
+mod request;
+
+use jiff::Timestamp;
+
+pub use self::apply::Session;
+use super::cluster::{Cluster, ClusterError, ObjectKey};
+use super::context::Context;
+use super::finish::{finish, stalled};
+use crate::api::CloudTarget;
+
+/// One pass over a target. Returns when to come back though nothing changes.
+pub async fn reconcile<C: Cluster>(
+    context: &Context<C>,
+    key: &ObjectKey,
+    now: Timestamp,
+) -> Result<Option<Timestamp>, ClusterError> {
+    let Some(object) = context.cluster.get::<CloudTarget>(key) else {
+        context.publications.forget(key);
+        return Ok(None);
+    };
+    let checked = match check::check(&object, &context.settings.instance) {
+        Ok(checked) => checked,
+        Err(error) => return stalled(context, &*object, &error, now).await,
+    };
+    let observed = observe::observe(context, &object, &checked).await;
+    let plan = plan::plan(&checked, &observed);
+    let session = context.publications.session(key);
+    let mut session = session.lock().await;
+    let outcomes = apply::apply(context, &checked, &observed, &plan, &mut session, now).await;
+    let report = report::report(&checked, &observed, &plan, &outcomes, now);
+    context.publications.tell(key, report.standings, report.importing);
+    finish(context, &*object, report.report).await
+}

@@ -1,0 +1,83 @@
+//! What is there: what images want of the target, its Secret, other targets of the same cloud. Decides nothing.
+
+use crate::api::{CloudTarget, CloudTargetStatus};
+use crate::cache::StatePath;
+use crate::imagelist::ImageId;
+use crate::opennebula::carry_over::Record;
+use crate::opennebula::transport::Connection;
+use crate::reconcile::cluster::{Cluster, ObjectKey};
+use crate::reconcile::context::Context;
+use crate::reconcile::publications::Desired;
+use crate::reconcile::source::{SourceError, cloud_connection};
+
+use super::check::Checked;
+
+/// Everything that a plan is made from.
+pub(super) struct Observed {
+    /// The status that the pass before wrote.
+    pub status: CloudTargetStatus,
+    /// What images want of it, with what was kept of each.
+    pub wanted: Vec<Wanted>,
+    /// How to reach the cloud, if its Secrets are there.
+    pub connection: Result<Connection, SourceError>,
+    /// The first target of the same cloud, where that is another one.
+    pub other: Option<String>,
+}
+
+/// What one image wants of the target.
+pub(super) struct Wanted {
+    /// The image's object.
+    pub image: ObjectKey,
+    /// What it wants.
+    pub desired: Desired,
+    /// What was kept of it.
+    pub record: Record,
+}
+
+/// Looks at everything that a plan is made from.
+pub(super) async fn observe<C: Cluster>(context: &Context<C>, object: &CloudTarget, checked: &Checked) -> Observed {
+    let wanted = context.publications.wanted_of(&checked.key).into_iter();
+    let wanted = wanted.map(|(image, desired)| {
+        let mut record = record(context, checked, &desired);
+        if desired.asked {
+            record.clear_failures();
+        }
+        Wanted { image, desired, record }
+    });
+    let wanted = wanted.collect();
+    let cluster = &*context.cluster;
+    let connection =
+        cloud_connection(cluster, &checked.key.namespace, &checked.endpoint, &checked.secret, &checked.tls).await;
+    Observed { status: object.status.clone().unwrap_or_default(), wanted, connection, other: other(context, checked) }
+}
+
+/// The first target of this namespace, by name, that has the same address, if it is not this one.
+fn other<C: Cluster>(context: &Context<C>, checked: &Checked) -> Option<String> {
+    let same = |target: &&std::sync::Arc<CloudTarget>| {
+        let cloud = target.spec.open_nebula.as_ref();
+        cloud.and_then(|cloud| cloud.endpoint.parse().ok()).is_some_and(|url: url::Url| url == checked.endpoint)
+    };
+    let all = context.cluster.list::<CloudTarget>(&checked.key.namespace);
+    let first = all.iter().filter(same).filter_map(|target| target.metadata.name.clone()).min()?;
+    (first < checked.key.name).then_some(first)
+}
+
+/// What was kept of an image at this target. What cannot be read is set aside: the images in the cloud tell enough.
+fn record<C: Cluster>(context: &Context<C>, checked: &Checked, desired: &Desired) -> Record {
+    let Ok(path) = state_path(&checked.key, &desired.identifier) else { return Record::default() };
+    match context.volume.read_state(&path) {
+        Ok(record) => record.unwrap_or_default(),
+        Err(error) => {
+            tracing::warn!(target = %checked.key, identifier = %desired.identifier, %error, "what was published is looked up in the cloud");
+            if let Err(error) = context.volume.set_state_aside(&path) {
+                tracing::warn!(%error, "it could not be set aside");
+            }
+            Record::default()
+        }
+    }
+}
+
+/// `state/published/<namespace>/<target>/<identifier>.json`.
+pub(super) fn state_path(target: &ObjectKey, identifier: &ImageId) -> Result<StatePath, crate::cache::NameError> {
+    StatePath::new(["published", &target.namespace, &target.name, identifier.as_str()])
+}

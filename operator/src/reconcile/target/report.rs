@@ -1,0 +1,189 @@
+//! What a pass over a target tells: its own status, and how each image stands there. Pure.
+
+use std::collections::BTreeMap;
+
+use jiff::Timestamp;
+
+use super::apply::{Answer, Outcomes};
+use super::check::Checked;
+use super::observe::{Observed, Wanted};
+use super::plan::{Asked, Plan};
+use crate::api::{Class, CloudTargetStatus};
+use crate::opennebula::carry_over::{Outcome, Verdict};
+use crate::opennebula::{OneError, Reason};
+use crate::reconcile::cluster::ObjectKey;
+use crate::reconcile::conditions::{Finding, merge, time};
+use crate::reconcile::publications::{Desire, Published, Standing};
+use crate::reconcile::report::Report;
+
+/// What a pass tells, and hands to the images' passes.
+pub(super) struct TargetReport {
+    /// The target's own.
+    pub report: Report<CloudTargetStatus>,
+    /// How each image stands there.
+    pub standings: BTreeMap<ObjectKey, Standing>,
+    /// When an import that runs is looked at again.
+    pub importing: Option<Timestamp>,
+}
+
+/// The report of a pass.
+pub(super) fn report(
+    checked: &Checked,
+    observed: &Observed,
+    plan: &Plan,
+    outcomes: &Outcomes,
+    now: Timestamp,
+) -> TargetReport {
+    let standings = standings(checked, observed, plan, outcomes);
+    let before = &observed.status;
+    let cloud = outcomes.answer.as_ref().and_then(|answer| answer.cloud.as_ref().ok().map(|cloud| (answer.at, cloud)));
+    let pending = observed.wanted.iter().filter(|wanted| is_pending(checked, wanted, &standings)).count();
+    let images = standings.values().filter(|standing| standing.reason == Reason::Published.as_str()).count();
+    let mut status = CloudTargetStatus {
+        observed_generation: checked.generation,
+        conditions: Vec::new(),
+        server_version: cloud.map(|(_, cloud)| cloud.version.text.clone()).or_else(|| before.server_version.clone()),
+        images: number(images),
+        pending: number(pending),
+        // Told when it was first seen after a failure, not at every pass: a status that says nothing new is not written.
+        last_probe_time: match (cloud, &before.last_probe_time) {
+            (Some((at, _)), None) => Some(time(at)),
+            (_, before) => before.clone(),
+        },
+    };
+    let ready = ready(checked, plan, outcomes);
+    let moving = moving(plan, outcomes).filter(|_| ready.status != crate::reconcile::conditions::Status::True);
+    let moving = moving.map(|name| Finding::holds(name, ready.reason.clone(), ready.message.clone()));
+    let findings = std::iter::once(ready).chain(moving).collect();
+    status.conditions = merge(&before.conditions, findings, checked.generation, now);
+    let importing = outcomes.next.filter(|_| outcomes.copying);
+    TargetReport { report: Report { status, happenings: Vec::new(), wake: outcomes.next }, standings, importing }
+}
+
+fn number(count: usize) -> u32 {
+    u32::try_from(count).unwrap_or(u32::MAX)
+}
+
+fn is_pending(checked: &Checked, wanted: &Wanted, standings: &BTreeMap<ObjectKey, Standing>) -> bool {
+    let standing = standings.get(&wanted.image);
+    match wanted.desired.at.get(&checked.key.name) {
+        None | Some(Desire::Leave) => false,
+        Some(Desire::Withdraw) => !standing.is_some_and(|standing| standing.withdrawn),
+        Some(Desire::Publish(_)) => standing.is_none_or(|standing| standing.reason != Reason::Published.as_str()),
+    }
+}
+
+fn ready(checked: &Checked, plan: &Plan, outcomes: &Outcomes) -> Finding {
+    const NAME: &str = "Ready";
+    match (plan, outcomes.answer.as_ref().map(|answer| &answer.cloud)) {
+        (Plan::Nothing { reason, message, .. }, _) => Finding::fails(NAME, *reason, message),
+        (Plan::Ask { .. }, Some(Ok(cloud))) => {
+            let message = format!("OpenNebula {} as {}", cloud.version.text, cloud.user.name);
+            Finding::holds(NAME, "Succeeded", message)
+        }
+        (Plan::Ask { .. }, Some(Err(error))) => Finding::fails(NAME, reason(error), error.to_string()),
+        (Plan::Ask { .. }, None) => Finding::unknown(
+            NAME,
+            "Progressing",
+            format!("{} was not asked yet", checked.endpoint.host_str().unwrap_or_default()),
+        ),
+    }
+}
+
+/// The reason of a target whose cloud cannot be used.
+fn reason(error: &OneError) -> &'static str {
+    match error {
+        OneError::UnknownName { what: "datastore", .. } => "DatastoreNotFound",
+        error => error.reason().as_str(),
+    }
+}
+
+fn moving(plan: &Plan, outcomes: &Outcomes) -> Option<&'static str> {
+    let class = match (plan, outcomes.answer.as_ref()) {
+        (Plan::Nothing { reason: "Suspended", .. }, _) => return None,
+        (Plan::Nothing { class, .. }, _) => *class,
+        (Plan::Ask { .. }, Some(Answer { cloud: Err(error), .. })) => error.class(),
+        (Plan::Ask { .. }, _) => Class::Waiting,
+    };
+    Some(match class {
+        Class::Stalled => "Stalled",
+        Class::Waiting | Class::Transient | Class::Internal => "Reconciling",
+    })
+}
+
+fn standings(
+    checked: &Checked,
+    observed: &Observed,
+    plan: &Plan,
+    outcomes: &Outcomes,
+) -> BTreeMap<ObjectKey, Standing> {
+    let wanted = observed.wanted.iter().enumerate();
+    let each = wanted.filter_map(|(place, wanted)| {
+        let standing = match plan {
+            Plan::Nothing { reason, message, .. } => Standing::nothing(wanted, reason, message),
+            Plan::Ask { requests } => {
+                let answer = outcomes.answer.as_ref()?;
+                standing(checked, wanted, requests.get(place)?, answer, place)?
+            }
+        };
+        Some((wanted.image.clone(), standing))
+    });
+    each.collect()
+}
+
+fn standing(checked: &Checked, wanted: &Wanted, asked: &Asked, answer: &Answer, place: usize) -> Option<Standing> {
+    let outcome = match (&answer.cloud, answer.outcomes.get(place)) {
+        (Err(error), _) => return Some(Standing::nothing(wanted, error.reason().as_str(), &error.to_string())),
+        (Ok(_), outcome) => outcome?.as_ref()?,
+    };
+    let told = told(outcome);
+    let (retired, image_name) = (number(outcome.retired), outcome.identifier.to_string());
+    let (published, withdrawn, reason, message) = match &outcome.verdict {
+        Verdict::Published { id } => {
+            let version = match wanted.desired.at.get(&checked.key.name)? {
+                Desire::Publish(offer) => offer,
+                Desire::Withdraw | Desire::Leave => return None,
+            };
+            let (sha512, version) = (version.image.sha512, version.image.version.to_string());
+            let published = Some(Published { id: *id, sha512, version });
+            let message = format!("image {id}{told}");
+            (published, false, Reason::Published.as_str(), message)
+        }
+        Verdict::Retired => {
+            let message = format!("nothing of it is in circulation{told}");
+            (None, true, Reason::Retired.as_str(), message)
+        }
+        Verdict::Waiting { reason, message, .. } => {
+            let (reason, message) = match &asked.refusal {
+                Some(refusal) => (refusal.reason, refusal.message.clone()),
+                None => (reason.as_str(), format!("{message}{told}")),
+            };
+            (None, false, reason, message)
+        }
+    };
+    Some(Standing { published, image_name, asked: true, withdrawn, reason, message, retired })
+}
+
+/// What else there is to know.
+fn told(outcome: &Outcome) -> String {
+    let mut told = String::new();
+    if !outcome.strangers.is_empty() {
+        let ids: Vec<_> = outcome.strangers.iter().map(ToString::to_string).collect();
+        told.push_str("; not believed to be ours: image ");
+        told.push_str(&ids.join(", "));
+    }
+    for note in &outcome.notes {
+        told.push_str("; ");
+        told.push_str(note);
+    }
+    told
+}
+
+impl Standing {
+    /// The cloud was not asked, or did not answer.
+    fn nothing(wanted: &Wanted, reason: &'static str, message: &str) -> Self {
+        let image_name = wanted.desired.identifier.to_string();
+        let (message, published) = (message.to_owned(), None);
+        Self { published, image_name, asked: false, withdrawn: false, reason, message, retired: 0 }
+    }
+}

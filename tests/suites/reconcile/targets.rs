@@ -1,0 +1,221 @@
+//! From a signed list to an OpenNebula: a whole site with a cloud, run as a cron job would.
+
+use harness::image_server::Resource;
+use harness::opennebula::{Call, Cloud, Dialect, State};
+use harness::site::{Run, Served, Site};
+use jiff::SignedDuration;
+use vmcatcher_operator::api::{CloudTarget, CloudTargetStatus, HasConditions, TargetStatus};
+use vmcatcher_operator::reconcile::{Cluster, ObjectKey};
+
+const A: &str = "aaaaaaaa-0000-4000-8000-000000000001";
+const B: &str = "aaaaaaaa-0000-4000-8000-000000000002";
+const ALICE: u32 = 2;
+
+const SECRET: &str = "apiVersion: v1\nkind: Secret\nmetadata: {name: one-auth}\nstringData: {username: oneadmin, password: opennebula-test}\n";
+
+fn target(site: &Site, cloud: &Cloud, name: &str, more: &str) {
+    let (endpoint, prefix) = (cloud.endpoint(), site.path("volume"));
+    let prefix = prefix.display();
+    site.manifest(
+        &format!("target-{name}"),
+        &format!(
+            "apiVersion: vmcatcher.io/v1alpha1\nkind: CloudTarget\nmetadata: {{name: {name}}}\nspec:\n  type: OpenNebula\n  {more}\n  \
+             openNebula:\n    endpoint: {endpoint}\n    secretRef: {{name: one-auth}}\n    datastore: default\n    \
+             handOver: {{type: Path, path: {{prefix: {prefix}}}}}\n    retired: {{deleteAfter: 48h}}\n"
+        ),
+    );
+}
+
+/// A site whose images go to a cloud.
+fn site() -> (Site, Cloud) {
+    let (site, cloud) = (Site::new(), Cloud::start(Dialect::V7_4));
+    cloud.world(|world| {
+        world.clock = site.now().as_second();
+        // Only what is really on the volume can be read.
+        world.any_file = None;
+        world.datastores.get_mut(&1).unwrap().safe_dirs = vec![site.path("volume").display().to_string()];
+        world.add_group(100, "sites");
+        world.add_user(ALICE, "alice", "alicepw", 100);
+    });
+    site.manifest("secret", SECRET);
+    target(&site, &cloud, "one", "");
+    site.subscribe("targetRefs: [{name: one}]");
+    (site, cloud)
+}
+
+fn qcow2(site: &Site, identifier: &str, version: &str) -> Served {
+    let bytes = harness::disk_image::qcow2(1 << 30, format!("{identifier} {version}").as_bytes());
+    site.serve_as(identifier, version, Resource::bytes(bytes))
+}
+
+fn status(run: &Run, name: &str) -> CloudTargetStatus {
+    let object = run.directory.get::<CloudTarget>(&ObjectKey::new("default", name)).expect("the target is there");
+    object.status.clone().expect("it has a status")
+}
+
+fn at(run: &Run, identifier: &str) -> TargetStatus {
+    run.image(identifier).expect("the image is there").targets[0].clone()
+}
+
+fn writes(cloud: &Cloud) -> usize {
+    cloud.take_calls().iter().filter(|call| call.is_write()).count()
+}
+
+#[tokio::test]
+async fn an_image_is_published_updated_and_withdrawn() {
+    let (site, cloud) = site();
+    let old = qcow2(&site, A, "1");
+    site.publish(&site.list("1.0", &[&old]));
+    let run = site.run().await;
+    assert_eq!(run.settled.errors, Vec::<String>::new());
+    assert_eq!(run.image_condition(A, "Published"), "True Published", "{:?}", run.image(A));
+    assert_eq!(run.image_condition(A, "Ready"), "True Succeeded");
+    let first = at(&run, A);
+    assert_eq!(
+        (first.id.as_deref(), first.image_name.as_deref(), first.version.as_deref()),
+        (Some("0"), Some(A), Some("1"))
+    );
+    let target = status(&run, "one");
+    assert!(target.is_true("Ready"));
+    assert_eq!((target.server_version.as_deref(), target.images, target.pending), (Some("7.4.0"), 1, 0));
+    cloud.world(|world| {
+        let image = world.image(0);
+        assert_eq!((image.uid, image.permissions, image.name.as_str()), (0, 0o600, A));
+        assert_eq!(image.attributes["VMCATCHER_OPERATOR"], "site/default");
+        assert_eq!(image.attributes["VMCATCHER_EVENT_SL_CHECKSUM_SHA512"], old.sha512);
+        // The site makes it alice's, and everybody's to use.
+        (image.uid, image.gid, image.permissions) = (ALICE, 100, 0o644);
+    });
+
+    // Nothing changed: three calls of a new session, one read of the pool, no write, and no status is written.
+    let kept = site.volume_files();
+    cloud.take_calls();
+    site.run().await;
+    let methods: Vec<String> = cloud.take_calls().into_iter().map(|call| call.method).collect();
+    assert_eq!(methods, ["one.system.version", "one.user.info", "one.datastorepool.info", "one.imagepool.info"]);
+    assert_eq!(site.volume_files().len(), kept.len());
+
+    site.pass_time(SignedDuration::from_mins(5));
+    let new = qcow2(&site, A, "2");
+    site.publish(&site.list("1.1", &[&new]));
+    let run = site.run().await;
+    assert_eq!(run.image_condition(A, "Published"), "True Published", "{:?}", run.image(A));
+    let second = at(&run, A);
+    assert_eq!((second.version.as_deref(), second.retired), (Some("2"), 1));
+    cloud.world(|world| {
+        let image = world.find(A, ALICE).expect("it carried the owner over");
+        assert_eq!((image.gid, image.permissions, image.state), (100, 0o644, State::Ready));
+        assert_eq!((world.image(0).uid, world.image(0).permissions), (0, 0o700));
+    });
+
+    // The list drops it: out of circulation, then its object goes.
+    site.pass_time(SignedDuration::from_mins(5));
+    let other = qcow2(&site, B, "1");
+    site.publish(&site.list("1.2", &[&other]));
+    let run = site.run().await;
+    assert!(run.image(A).is_none());
+    assert!(cloud.world(|world| world.named(A).is_empty()), "nothing has the name");
+    assert_eq!(run.image_condition(B, "Published"), "True Published");
+}
+
+#[tokio::test]
+async fn a_cloud_that_is_gone_holds_nothing_up_and_is_caught_up_with() {
+    let (site, cloud) = site();
+    let image = qcow2(&site, A, "1");
+    site.publish(&site.list("1.0", &[&image]));
+    cloud.die_after(0);
+    let run = site.run().await;
+    assert_eq!(run.image_condition(A, "Cached"), "True Succeeded");
+    assert_eq!(run.image_condition(A, "Published"), "False CloudUnreachable");
+    assert_eq!(run.image_condition(A, "Ready"), "False CloudUnreachable");
+    assert!(!status(&run, "one").is_true("Ready"));
+    cloud.recover();
+    let run = site.run().await;
+    assert_eq!(run.image_condition(A, "Published"), "True Published");
+    cloud.die_after(0);
+    let run = site.run().await;
+    assert_eq!(
+        run.image_condition(A, "Published"),
+        "True Published",
+        "what was there still is, as far as anybody knows"
+    );
+    assert!(!status(&run, "one").is_true("Ready"));
+}
+
+#[tokio::test]
+async fn a_suspended_target_gets_not_one_call() {
+    let (site, cloud) = site();
+    target(&site, &cloud, "one", "suspend: true");
+    let image = qcow2(&site, A, "1");
+    site.publish(&site.list("1.0", &[&image]));
+    let run = site.run().await;
+    assert_eq!(run.image_condition(A, "Published"), "False Suspended");
+    assert_eq!(cloud.take_calls(), Vec::<Call>::new());
+    target(&site, &cloud, "one", "");
+    assert_eq!(site.run().await.image_condition(A, "Published"), "True Published");
+}
+
+#[tokio::test]
+async fn what_is_missing_or_wrong_is_told_and_recovers() {
+    let (site, cloud) = site();
+    let image = qcow2(&site, A, "1");
+    site.publish(&site.list("1.0", &[&image]));
+    site.forget("secret");
+    assert_eq!(site.run().await.image_condition(A, "Published"), "False SecretNotFound");
+    site.manifest("secret", &SECRET.replace("opennebula-test", "wrong"));
+    let run = site.run().await;
+    assert_eq!(run.image_condition(A, "Published"), "False NotAuthorized");
+    site.manifest("secret", SECRET);
+    site.forget("target-one");
+    assert_eq!(site.run().await.image_condition(A, "Published"), "False TargetNotFound");
+    target(&site, &cloud, "one", "");
+    assert_eq!(site.run().await.image_condition(A, "Published"), "True Published");
+    // A second target of the same cloud.
+    target(&site, &cloud, "two", "");
+    site.subscribe("targetRefs: [{name: one}, {name: two}]");
+    let run = site.run().await;
+    assert_eq!(run.image_condition(A, "Published"), "False TargetConflict");
+    assert!(status(&run, "one").is_true("Ready") && status(&run, "two").is_true("Stalled"));
+}
+
+#[tokio::test]
+async fn what_a_target_does_not_accept_is_not_handed_over() {
+    let (site, cloud) = site();
+    target(&site, &cloud, "one", "formats: [raw]");
+    let image = qcow2(&site, A, "1");
+    site.publish(&site.list("1.0", &[&image]));
+    let run = site.run().await;
+    assert_eq!(run.image_condition(A, "Published"), "False FormatNotAccepted");
+    assert_eq!(writes(&cloud), 0);
+}
+
+#[tokio::test]
+async fn a_target_that_is_named_no_more_loses_the_image_and_a_deleted_image_waits_for_it() {
+    let (site, cloud) = site();
+    let image = qcow2(&site, A, "1");
+    site.publish(&site.list("1.0", &[&image]));
+    site.run().await;
+    site.subscribe("targetRefs: []");
+    let run = site.run().await;
+    assert!(cloud.world(|world| world.named(A).is_empty()));
+    assert_eq!(run.image_condition(A, "Published"), "True NoTargets");
+    assert!(run.image(A).unwrap().targets.is_empty());
+    site.subscribe("targetRefs: [{name: one}]\n  deletionPolicy: Retire");
+    assert_eq!(site.run().await.image_condition(A, "Published"), "True Published");
+    assert_eq!(cloud.world(|world| world.images.len()), 1, "its retired image was taken back");
+    site.forget("subscription-vo");
+    let run = site.run().await;
+    assert!(run.image(A).is_none());
+    assert!(cloud.world(|world| world.named(A).is_empty()), "out of circulation before its object went");
+}
+
+#[tokio::test]
+async fn an_import_is_waited_for() {
+    let (site, cloud) = site();
+    let image = qcow2(&site, A, "1");
+    site.publish(&site.list("1.0", &[&image]));
+    // The copy ends when the stand-in was asked a few times how far it is.
+    cloud.world(|world| (world.copy_seconds, world.read_seconds) = (Some(3), 1));
+    let run = site.run().await;
+    assert_eq!(run.image_condition(A, "Published"), "True Published");
+}
