@@ -127,21 +127,10 @@ fn finding(
         let message = format!("expected the CloudTarget {}, found none; what is there stays", status.name);
         return Finding::fails(NAME, "TargetNotFound", message);
     }
-    let known = before.and_then(|before| before.conditions().iter().find(|condition| condition.type_ == NAME));
     let wanted = match desire {
         Desire::Publish(offer) => Some(offer.image.sha512),
         Desire::Withdraw => None,
-        Desire::Leave => {
-            return known.map_or_else(
-                || Finding::unknown(NAME, "Progressing", "nothing is asked of the target"),
-                |known| Finding {
-                    name: NAME,
-                    status: if known.status == "True" { Status::True } else { Status::False },
-                    reason: known.reason.clone(),
-                    message: known.message.clone(),
-                },
-            );
-        }
+        Desire::Leave => return as_before(before),
     };
     let Some(standing) = standing else { return Finding::unknown(NAME, "Progressing", "the target was not asked yet") };
     match wanted {
@@ -160,6 +149,16 @@ fn finding(
         None if standing.published.is_some() => Finding::fails(NAME, "Retiring", "it is taken out of circulation"),
         Some(_) | None => Finding::fails(NAME, standing.reason, &standing.message),
     }
+}
+
+/// What the status says already: nothing is asked of the target.
+fn as_before(before: Option<&TargetStatus>) -> Finding {
+    const NAME: &str = "Published";
+    let Some(known) = before.and_then(|before| before.condition(NAME)) else {
+        return Finding::unknown(NAME, "Progressing", "nothing is asked of the target");
+    };
+    let status = if known.status == "True" { Status::True } else { Status::False };
+    Finding { name: NAME, status, reason: known.reason.clone(), message: known.message.clone() }
 }
 
 fn holds(status: &TargetStatus, wanted: Sha512Digest) -> bool {
