@@ -146,7 +146,7 @@ async fn trouble_that_passes_is_waited_out() {
         let server = ImageServer::start();
         steps.push(good.clone());
         server.put_each("/a.img", steps);
-        let site = Site::new();
+        let site = Site::with(quick(), &impatient());
         let blob = site.download(request(&server, "/a.img", &good)).await;
         assert!(blob.is_ok(), "case {number}: {blob:?} {:?}", server.requests("/a.img"));
     }

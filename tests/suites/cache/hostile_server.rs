@@ -96,7 +96,7 @@ async fn tries_without_progress_are_bounded_and_what_came_stays() {
     for (case, steps, requests, left) in cases {
         let server = ImageServer::start();
         server.put_each("/a.img", steps);
-        let site = Site::new();
+        let site = Site::with(quick(), &impatient());
         expect_reason(site.download(request(&server, "/a.img", &good)).await, "FetchFailed");
         assert_eq!(server.requests("/a.img").len(), requests, "{case}");
         let partial = site.partials().into_iter().find(|name| !name.contains('.'));
@@ -111,7 +111,7 @@ async fn tries_without_progress_are_bounded_and_what_came_stays() {
 async fn an_image_that_does_not_fit_is_not_begun() {
     let server = ImageServer::start();
     server.put("/a.img", Resource::pattern(1, 10));
-    let site = Site::with(JobLimits { keep_free: 1 << 60, ..quick() }, &impatient());
+    let site = Site::with(JobLimits { keep_free: 1 << 60, ..quick() }, &ClientSettings::default());
     let message = expect_reason(site.download(request(&server, "/a.img", &Resource::pattern(1, 10))).await, "NoSpace");
     assert!(message.contains("10 bytes needed, 0 available"), "{message}");
     assert!(server.all_requests().is_empty());

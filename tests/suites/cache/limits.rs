@@ -13,7 +13,7 @@ use super::*;
 async fn all_downloads_together_keep_to_the_quota() {
     let server = ImageServer::start();
     let quota = 250_000;
-    let site = Site::with(JobLimits { quota: Some(quota), ..quick() }, &impatient());
+    let site = Site::with(JobLimits { quota: Some(quota), ..quick() }, &ClientSettings::default());
     let images = [1, 2, 3].map(|seed| Resource::pattern(seed, 100_000).rate(400_000));
     let mut jobs = Vec::new();
     for (number, image) in images.iter().enumerate() {
@@ -44,7 +44,7 @@ async fn all_downloads_together_keep_to_the_bandwidth() {
     let server = ImageServer::start();
     let limits = JobLimits { bytes_per_second: NonZeroU64::new(600_000), per_host: 3, ..quick() };
     // Waiting for one's own limit is no stall of the server's.
-    let settings = ClientSettings { minimum_rate: 500_000, ..impatient() };
+    let settings = ClientSettings { minimum_rate: 400_000, stall_window: Duration::from_secs(2), ..impatient() };
     let site = Site::with(limits, &settings);
     let began = Instant::now();
     let mut jobs = Vec::new();

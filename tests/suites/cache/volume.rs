@@ -331,7 +331,7 @@ async fn a_volume_that_vanished_is_not_made_anew_and_goes_on_when_it_is_back() {
     let above = tempfile::tempdir().unwrap();
     let (root, away) = (above.path().join("volume"), above.path().join("away"));
     let volume = Volume::open(&root).unwrap();
-    let jobs = Jobs::new(volume.clone(), Client::new(&impatient()).unwrap(), quick());
+    let jobs = Jobs::new(volume.clone(), Client::new(&ClientSettings::default()).unwrap(), quick());
     let site = Site { directory: above, volume, jobs };
     fs::rename(&root, &away).unwrap();
     for mount_point in [false, true] {
