@@ -184,8 +184,14 @@ impl Site {
         Timestamp::now() + SignedDuration::from_secs(self.offset.load(Ordering::Relaxed))
     }
 
-    /// Puts the site's clock forward.
+    /// Puts the clocks of the site and of its server forward.
     pub fn pass_time(&self, time: SignedDuration) {
+        self.server.pass_time(time.as_secs());
+        self.disturb_clock(time);
+    }
+
+    /// Puts the site's clock forward, or back; the server's stays as it is.
+    pub fn disturb_clock(&self, time: SignedDuration) {
         self.offset.fetch_add(time.as_secs(), Ordering::Relaxed);
     }
 

@@ -11,6 +11,7 @@ mod crds;
 mod endorser;
 mod source;
 mod subscription;
+mod subscription_status;
 
 pub use cached_image::{
     Artifact, CachedImage, CachedImageSpec, CachedImageStatus, Progress, TargetStatus, VersionStatus, WantedImage,
@@ -30,7 +31,9 @@ pub use endorser::{
 };
 pub use source::{ListSource, Tls, TlsTrust};
 pub use subscription::{
-    CandidateStatus, Exclude, ImageCounts, ImageListSubscription, ImageListSubscriptionSpec,
-    ImageListSubscriptionStatus, ImageMatch, ImageNote, ImageSelection, Include, ListStatus, Retention, SignerStatus,
-    Verify,
+    Exclude, ImageListSubscription, ImageListSubscriptionSpec, ImageMatch, ImageSelection, Include, RemovalLimit,
+    Retention, Verify,
+};
+pub use subscription_status::{
+    CandidateStatus, ImageCounts, ImageListSubscriptionStatus, ImageNote, ListStatus, SignerStatus,
 };

@@ -1,12 +1,12 @@
 //! `ImageListSubscription`: which list is followed, whose word counts, which of its images are wanted.
 
-use k8s_openapi::apimachinery::pkg::apis::meta::v1::{Condition, Time};
 use kube::CustomResource;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::common::{DeletionPolicy, ObjectReference, has_conditions};
+use super::common::{DeletionPolicy, ObjectReference};
 use super::source::ListSource;
+use super::subscription_status::ImageListSubscriptionStatus;
 
 /// An image list that this site follows.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema, CustomResource)]
@@ -60,6 +60,9 @@ pub struct ImageListSubscriptionSpec {
     /// How long replaced versions stay in the archive.
     #[serde(default)]
     pub retention: Retention,
+    /// When a list drops too many of the cached images, it waits until verify.acceptList names it.
+    #[serde(default)]
+    pub removal_limit: RemovalLimit,
     /// What becomes of its images when this object is deleted. Orphan (default): they stay. Retire: they are archived.
     #[serde(default)]
     pub deletion_policy: DeletionPolicy,
@@ -186,6 +189,35 @@ pub struct ImageMatch {
     pub title: Option<String>,
 }
 
+/// How many cached images a list may drop: it is held back when it drops more than both. Expiry, revocation and one's
+/// own selection are never held back.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct RemovalLimit {
+    /// Of a hundred cached images.
+    #[serde(default = "default_percent")]
+    #[schemars(range(min = 0, max = 100))]
+    pub percent: u8,
+    /// So many are free, whatever share they are.
+    #[serde(default = "default_free")]
+    #[schemars(range(min = 0, max = 50_000))]
+    pub free: u32,
+}
+
+fn default_percent() -> u8 {
+    50
+}
+
+fn default_free() -> u32 {
+    2
+}
+
+impl Default for RemovalLimit {
+    fn default() -> Self {
+        Self { percent: default_percent(), free: default_free() }
+    }
+}
+
 /// How long replaced versions stay. One goes when it is beyond both; a pinned one never.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
@@ -213,158 +245,3 @@ impl Default for Retention {
         Self { keep_versions: default_keep_versions(), keep_for: default_keep_for() }
     }
 }
-
-/// What was seen of a subscription.
-#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "camelCase")]
-pub struct ImageListSubscriptionStatus {
-    /// The generation of the spec that this status speaks of.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub observed_generation: Option<i64>,
-    /// Ready, SourceVerified, ImagesReady; FetchFailed only while true.
-    #[serde(default)]
-    #[schemars(length(max = 16))]
-    #[schemars(extend("x-kubernetes-list-type" = "map", "x-kubernetes-list-map-keys" = ["type"]))]
-    pub conditions: Vec<Condition>,
-    /// When the list was last asked for.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub last_fetch_time: Option<Time>,
-    /// When the server last answered with a list, or that it has not changed.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub last_successful_fetch_time: Option<Time>,
-    /// When the list is asked for next.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub next_fetch_time: Option<Time>,
-    /// How many fetches failed since the last that did not.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub fetch_failures: Option<u32>,
-    /// The value of the requestedAt annotation that was last acted on.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[schemars(length(max = 256))]
-    pub last_handled_reconcile_at: Option<String>,
-    /// The list in force.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub list: Option<ListStatus>,
-    /// The newest message, while it is not the one in force.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub candidate: Option<CandidateStatus>,
-    /// Counts of the list's images.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub images: Option<ImageCounts>,
-    /// The first 20 images that were refused or are missing; `list show` tells them all.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    #[schemars(length(max = 20))]
-    pub notes: Vec<ImageNote>,
-}
-
-/// The list in force.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "camelCase")]
-pub struct ListStatus {
-    /// dc:identifier of the list.
-    #[schemars(length(max = 128))]
-    pub identifier: String,
-    /// Version of the list (hv:version).
-    #[schemars(length(max = 128))]
-    pub version: String,
-    /// sha256 of the signed message: `sha256:` and 64 hexadecimal digits.
-    #[schemars(length(max = 71))]
-    pub digest: String,
-    /// dc:date:created.
-    pub created: Time,
-    /// When it expires: dc:date:expires, or created plus maxListAge if that is sooner.
-    pub expires: Time,
-    /// When this operator accepted it.
-    pub accepted_time: Time,
-    /// ad:vo, where the list is one's.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[schemars(length(max = 256))]
-    pub vo: Option<String>,
-    /// Title of the list (dc:title).
-    #[schemars(length(max = 256))]
-    pub title: String,
-    /// Who signed it.
-    #[schemars(length(max = 16))]
-    pub signers: Vec<SignerStatus>,
-}
-
-/// One signer of a list.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "camelCase")]
-pub struct SignerStatus {
-    /// The Endorser that the signer is.
-    #[schemars(length(max = 253))]
-    pub endorser: String,
-    /// Which of its credentials.
-    #[schemars(length(max = 253))]
-    pub credential: String,
-    /// Subject of the certificate.
-    #[schemars(length(max = 2048))]
-    pub subject: String,
-    /// Issuer of the certificate.
-    #[schemars(length(max = 2048))]
-    pub issuer: String,
-    /// When the certificate ends.
-    pub not_after: Time,
-}
-
-/// The newest message, when it was refused.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "camelCase")]
-pub struct CandidateStatus {
-    /// sha256 of the message: `sha256:` and 64 hexadecimal digits.
-    #[schemars(length(max = 71))]
-    pub digest: String,
-    /// Why it was refused, in one word.
-    #[schemars(length(max = 64))]
-    pub reason: String,
-    /// What was expected and what was found.
-    #[schemars(length(max = 1024))]
-    pub message: String,
-    /// hv:version, where the message was intact enough to tell.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[schemars(length(max = 128))]
-    pub version: Option<String>,
-    /// dc:date:created, likewise.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub created: Option<Time>,
-}
-
-/// Counts of a list's images.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "camelCase")]
-pub struct ImageCounts {
-    /// In the list in force, refused ones included.
-    pub listed: u32,
-    /// Wanted by this subscription.
-    pub selected: u32,
-    /// Of those: cached and current.
-    pub ready: u32,
-    /// Of those: wanted for more than 24 hours and not yet there.
-    pub late: u32,
-    /// Of those: in trouble.
-    pub failed: u32,
-    /// Kept by `keepUntil` though the list no longer endorses them.
-    pub kept: u32,
-    /// Refused alone; `notes` says why.
-    pub refused: u32,
-    /// Asked for by identifier and not in the list.
-    pub missing: u32,
-}
-
-/// Something to know about one image of the list.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "camelCase")]
-pub struct ImageNote {
-    /// The image.
-    #[schemars(length(max = 128))]
-    pub identifier: String,
-    /// `ImageMalformed`, `IdentifierConflict`, `IdentifierDuplicate`, `IdentifierUnsafe` or `NotInList`.
-    #[schemars(length(max = 64))]
-    pub reason: String,
-    /// What was expected and what was found.
-    #[schemars(length(max = 256))]
-    pub message: String,
-}
-
-has_conditions!(ImageListSubscriptionStatus);

@@ -23,6 +23,8 @@ pub struct ListInForce {
     pub expires: Timestamp,
     /// Whether what it says still counts.
     pub force: Force,
+    /// Whether the clock is believed: while it is not, nothing expires.
+    pub expiring: bool,
     /// When the server was last asked. A list or an image expires only after a fetch was tried since.
     pub last_fetch: Option<Timestamp>,
     /// Which of its images are wanted.

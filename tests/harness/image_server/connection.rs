@@ -93,7 +93,7 @@ fn answer(
     shared.update(number, |request| request.status = part.status);
     let bodiless = matches!(part.status, 204 | 304) || request.method == "HEAD";
     let closes = resource.framing == Framing::Close;
-    stream.write_all(head(&part, resource, bodiless).as_bytes())?;
+    stream.write_all(head(&part, resource, bodiless, shared.now()).as_bytes())?;
     if bodiless {
         return Ok(true);
     }
@@ -159,8 +159,8 @@ fn send(
     Ok(())
 }
 
-fn head(part: &Part, resource: &Resource, bodiless: bool) -> String {
-    let date = jiff::Timestamp::now().strftime("%a, %d %b %Y %H:%M:%S GMT");
+fn head(part: &Part, resource: &Resource, bodiless: bool, now: jiff::Timestamp) -> String {
+    let date = now.strftime("%a, %d %b %Y %H:%M:%S GMT");
     let line = |name: &str, value: &dyn std::fmt::Display| format!("{name}: {value}\r\n");
     let length = match resource.framing {
         Framing::Length if bodiless && part.status == 304 => String::new(),

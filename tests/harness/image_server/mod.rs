@@ -19,7 +19,7 @@ mod tls;
 
 use std::collections::BTreeMap;
 use std::net::{Shutdown, SocketAddr, TcpListener, TcpStream};
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -53,11 +53,14 @@ pub struct ImageServer {
     shared: Arc<Shared>,
 }
 
+#[derive(Default)]
 struct Shared {
     tls: Option<openssl::ssl::SslAcceptor>,
     state: Mutex<State>,
     changed: Condvar,
     closed: AtomicBool,
+    /// By how much the server's clock is ahead, in seconds.
+    ahead: AtomicI64,
 }
 
 #[derive(Default)]
@@ -88,11 +91,15 @@ impl ImageServer {
     fn serve(tls: Option<openssl::ssl::SslAcceptor>) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").expect("a free port");
         let address = listener.local_addr().expect("an address");
-        let shared =
-            Arc::new(Shared { tls, state: Mutex::default(), changed: Condvar::new(), closed: AtomicBool::new(false) });
+        let shared = Arc::new(Shared { tls, ..Shared::default() });
         let served = shared.clone();
         std::thread::spawn(move || accept(&listener, &served));
         Self { address, shared }
+    }
+
+    /// Puts the clock of the server's `Date` forward, or back.
+    pub fn pass_time(&self, seconds: i64) {
+        self.shared.ahead.fetch_add(seconds, Ordering::Relaxed);
     }
 
     /// The URL of a path.
@@ -163,6 +170,11 @@ impl Drop for ImageServer {
 }
 
 impl Shared {
+    /// What time the server says it is.
+    fn now(&self) -> jiff::Timestamp {
+        jiff::Timestamp::now() + jiff::SignedDuration::from_secs(self.ahead.load(Ordering::Relaxed))
+    }
+
     fn state(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }

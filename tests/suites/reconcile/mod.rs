@@ -1,5 +1,6 @@
 //! The reconcilers on a folder of manifests: real files, real sockets, real signatures.
 
+mod clock;
 mod cuts;
 mod deletion;
 mod endorsements;
@@ -8,6 +9,7 @@ mod original_bugs;
 mod pins;
 mod process;
 mod refusals;
+mod removals;
 mod retries;
 mod statements;
 mod targets;

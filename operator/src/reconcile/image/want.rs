@@ -154,7 +154,7 @@ fn in_time(wanted: Wanted, in_force: &ListInForce, now: Timestamp) -> Result<Wan
     }
     let own = wanted.image.expires.filter(|own| *own <= now);
     let tried_since = |own: &Timestamp| in_force.suspend || in_force.last_fetch.is_some_and(|last| last >= *own);
-    match own.filter(tried_since) {
+    match own.filter(|own| in_force.expiring && tried_since(own)) {
         Some(own) => Err(Missing::Stated { reason: "ImageExpired", message: format!("it expired at {own}") }),
         None => Ok(wanted),
     }

@@ -6,6 +6,7 @@ use std::time::Duration;
 use jiff::SignedDuration;
 use kube::ResourceExt;
 
+use super::removal::Limit;
 use crate::api::{
     self, DeletionPolicy, FINALIZER, FLUX_REQUESTED_AT, ImageListSubscription, ImageListSubscriptionSpec,
     ObjectReference, REQUESTED_AT,
@@ -60,6 +61,8 @@ pub struct Checked {
     pub retention: Retention,
     /// The targets of its images, unless an image names its own.
     pub targets: Vec<String>,
+    /// How many cached images a list may drop.
+    pub removal_limit: Limit,
     /// What becomes of the images when the object goes.
     pub retire: bool,
     /// The annotation by which a person asks for a pass now.
@@ -104,6 +107,7 @@ pub(super) fn check(object: &ImageListSubscription) -> Result<Checked, SpecError
         selection: Selection::new(&spec.images).map_err(|error| selection_error(&error))?,
         retention: retention(&spec.retention)?,
         targets: targets(&spec.target_refs)?,
+        removal_limit: removal_limit(&spec.removal_limit)?,
         retire: retire("deletionPolicy", spec.deletion_policy)?,
         requested_at: requested_at(object),
         deleting: object.metadata.deletion_timestamp.is_some(),
@@ -205,6 +209,14 @@ fn selection_error(error: &SelectionError) -> SpecError {
 
 fn duration(field: &str, text: &str, least: &'static str) -> Result<Duration, SpecError> {
     parse_duration_of_at_least(text, least).map_err(|error: DurationError| SpecError::invalid(field, &error))
+}
+
+fn removal_limit(limit: &api::RemovalLimit) -> Result<Limit, SpecError> {
+    if limit.percent > 100 {
+        let message = format!("expected at most 100, found {}", limit.percent);
+        return Err(SpecError::invalid("removalLimit.percent", &message));
+    }
+    Ok(Limit { percent: limit.percent, free: limit.free as usize })
 }
 
 fn retention(retention: &api::Retention) -> Result<Retention, SpecError> {

@@ -3,9 +3,11 @@
 mod apply;
 mod check;
 mod children;
+mod clock;
 mod envelope;
 mod observe;
 mod plan;
+mod removal;
 mod report;
 mod schedule;
 

@@ -45,6 +45,8 @@ pub(super) struct Observed {
     pub trouble: Option<CacheError>,
     /// What the server said in this pass.
     pub fetched: Fetched,
+    /// What time the server says it is.
+    pub server_time: Option<Timestamp>,
     /// The newest message, when an earlier pass did not bring it into force.
     pub pending: Option<Message>,
     /// All images of the namespace.
@@ -124,9 +126,9 @@ pub(super) async fn observe<C: Cluster>(
     let older = memory.as_ref().filter(|_| pinned).map(|memory| older(&context.volume, checked, memory));
     let pending = context.pending.get(&checked.key);
     let ask = ask == Ask::Now || schedule::fetch_due(checked, &status, now);
-    let fetched = match (checked.suspend || checked.deleting, ask) {
+    let (fetched, server_time) = match (checked.suspend || checked.deleting, ask) {
         (false, true) => fetch(context, checked, memory.as_ref().filter(|_| stored.is_some())).await,
-        (true, _) | (false, false) => Fetched::NotAsked,
+        (true, _) | (false, false) => (Fetched::NotAsked, None),
     };
     Observed {
         status,
@@ -141,6 +143,7 @@ pub(super) async fn observe<C: Cluster>(
         rebuild_from,
         trouble,
         fetched,
+        server_time,
         pending,
         images,
     }
@@ -223,25 +226,28 @@ fn stored_last(volume: &Volume, checked: &Checked) -> Option<Vec<u8>> {
     volume.read_list(&checked.namespace, &checked.name, newest.version.as_ref()?, &newest.digest12).ok()?
 }
 
+/// What a server said, and what time it says it is.
+type FetchedAt = (Fetched, Option<Timestamp>);
+
 /// Asks the server, conditionally where what it sent last is in force.
-async fn fetch<C: Cluster>(context: &Context<C>, checked: &Checked, memory: Option<&ListMemory>) -> Fetched {
+async fn fetch<C: Cluster>(context: &Context<C>, checked: &Checked, memory: Option<&ListMemory>) -> FetchedAt {
     let origin = ListOrigin { url: checked.url.clone(), secret: checked.secret.clone(), tls: checked.tls.clone() };
     let trust = &context.settings.trust_directory;
     let source = match source(&*context.cluster, &checked.key.namespace, &origin, &checked.url, trust).await {
         Ok(source) => source,
-        Err(error) => return Fetched::Failed(FetchProblem::from(&error)),
+        Err(error) => return (Fetched::Failed(FetchProblem::from(&error)), None),
     };
     let address = address(checked);
     let validator = memory.filter(|memory| memory.address == address).and_then(|memory| memory.validator.as_ref());
     match context.client.fetch_list(&source, validator, checked.timeout, LIST_LIMIT).await {
-        Ok(ListAnswer::NotModified { .. }) => Fetched::NotModified,
-        Ok(ListAnswer::Body { bytes, validator, .. }) => {
+        Ok(ListAnswer::NotModified { date }) => (Fetched::NotModified, date),
+        Ok(ListAnswer::Body { bytes, validator, date }) => {
             match envelope::open(&*context.cluster, &context.client, checked, &source, bytes).await {
-                Ok(bytes) => Fetched::Message(Message { bytes: bytes.into(), validator }),
-                Err(problem) => Fetched::Failed(problem),
+                Ok(bytes) => (Fetched::Message(Message { bytes: bytes.into(), validator }), date),
+                Err(problem) => (Fetched::Failed(problem), date),
             }
         }
-        Err(error) => Fetched::Failed(FetchProblem::from(&error)),
+        Err(error) => (Fetched::Failed(FetchProblem::from(&error)), None),
     }
 }
 
@@ -268,6 +274,14 @@ impl Fetched {
         match self {
             Self::NotAsked => false,
             Self::NotModified | Self::Message(_) | Self::Failed(_) => true,
+        }
+    }
+
+    /// Whether it was, and answered.
+    pub(super) fn succeeded(&self) -> bool {
+        match self {
+            Self::NotModified | Self::Message(_) => true,
+            Self::NotAsked | Self::Failed(_) => false,
         }
     }
 }

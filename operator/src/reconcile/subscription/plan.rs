@@ -8,7 +8,9 @@ use jiff::{SignedDuration, Timestamp};
 
 use super::check::Checked;
 use super::children::{self, Children};
+use super::clock;
 use super::observe::{Fetched, ListMemory, Observed, OlderList, address};
+use super::removal::{self, Blocked};
 use super::schedule::expiry;
 use crate::cache::CacheError;
 use crate::imagelist::{ImageId, ListVersion};
@@ -35,6 +37,8 @@ pub(super) struct Plan {
     pub newest: Newest,
     /// That message, if one was seen in this process.
     pub message: Option<Message>,
+    /// Why this machine's clock is in doubt. While it is, nothing expires.
+    pub doubt: Option<String>,
     /// What keeps the list in force from being verified as on its first day.
     pub frozen: Option<Refusal>,
     /// What the selection makes of the list.
@@ -49,6 +53,8 @@ pub(super) enum Newest {
     InForce,
     /// It cannot be judged: no endorser can be used.
     NotJudged,
+    /// It drops so many images that a person has to say so.
+    Blocked(Blocked),
     /// It was refused.
     Refused {
         /// The message's SHA-256.
@@ -129,10 +135,12 @@ pub(super) fn plan(checked: &Checked, observed: &Observed, now: Timestamp) -> Pl
             Before::Withdrawn(list, refusal) => (Some((list, Some(refusal))), None),
         },
     };
-    let list = list.map(|(list, withdrawn)| in_force(checked, observed, Arc::new(list), withdrawn.as_ref(), now));
+    let doubt = clock::doubt(checked, observed, now);
+    let expiring = doubt.is_none();
+    let list = list.map(|(list, withdrawn)| in_force(checked, observed, list, withdrawn.as_ref(), expiring, now));
     let children = children::plan(checked, observed, list.as_ref(), now);
     steps.extend(children.steps.iter().cloned());
-    Plan { steps, list, newly_accepted, newest, message, frozen, children }
+    Plan { steps, list, newly_accepted, newest, message, doubt, frozen, children }
 }
 
 /// Makes room for a memory that can be read.
@@ -249,7 +257,10 @@ fn judge_newest(
     };
     let told = (verified.list().version.clone(), verified.list().created);
     match accept(verified, &accept_request(checked, previous, now)).outcome {
-        Ok(list) => Judged::Accepted(Box::new(Import { list, message: message.clone() })),
+        Ok(list) => match removal::judge(checked, observed, list.list(), digest) {
+            Some(blocked) => Judged::Other(Newest::Blocked(blocked)),
+            None => Judged::Accepted(Box::new(Import { list, message: message.clone() })),
+        },
         Err(refusal) => Judged::Other(Newest::Refused { digest, refusal, list: Some(told) }),
     }
 }
@@ -271,8 +282,9 @@ fn accept_request<'a>(checked: &'a Checked, last: Option<&'a LastAccepted>, now:
 fn in_force(
     checked: &Checked,
     observed: &Observed,
-    accepted: Arc<AcceptedList>,
+    accepted: AcceptedList,
     withdrawn: Option<&Refusal>,
+    expiring: bool,
     now: Timestamp,
 ) -> ListInForce {
     let expires = expiry(accepted.list().expires, accepted.list().created, checked.max_list_age);
@@ -281,16 +293,17 @@ fn in_force(
     let tried_since = checked.suspend || last_fetch.is_some_and(|last| last >= expires);
     let force = match withdrawn {
         Some(refusal) => Force::Withdrawn { reason: withdrawal_reason(refusal), message: refusal.message.clone() },
-        None if expires <= now && tried_since => Force::Expired,
+        None if expiring && expires <= now && tried_since => Force::Expired,
         None => Force::Standing,
     };
     let asked = request(checked, observed, now);
     let older = observed.older.iter().filter_map(|(last, message)| still_stands(last, message, &asked));
     ListInForce {
-        accepted,
+        accepted: Arc::new(accepted),
         older: older.map(Arc::new).collect(),
         expires,
         force,
+        expiring,
         last_fetch,
         selection: checked.selection.clone(),
         retention: checked.retention,

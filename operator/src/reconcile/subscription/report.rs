@@ -5,6 +5,7 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 
 use super::apply::Outcomes;
 use super::check::Checked;
+use super::clock::DOUBTED;
 use super::observe::{FetchProblem, Fetched, Observed};
 use super::plan::{Newest, Plan, Step};
 use super::schedule::next_fetch;
@@ -14,6 +15,10 @@ use crate::reconcile::conditions::{Finding, merge, shorten, time};
 use crate::reconcile::lists::{Force, ListInForce};
 use crate::reconcile::report::Report;
 use crate::reconcile::step::StepError;
+use crate::trust::Sha256Digest;
+
+/// The condition, the reason and the event of a list that drops too many images.
+const REMOVAL_BLOCKED: &str = "RemovalBlocked";
 
 /// The report of a pass.
 pub(super) fn report(
@@ -97,6 +102,17 @@ fn candidate(plan: &Plan) -> Option<CandidateStatus> {
             message: shorten(&refusal.message, 1024),
             version: list.as_ref().map(|(version, _)| version.to_string()),
             created: list.as_ref().map(|(_, created)| time(*created)),
+            adds: None,
+            removes: None,
+        }),
+        Newest::Blocked(blocked) => Some(CandidateStatus {
+            digest: blocked.digest.to_string(),
+            reason: REMOVAL_BLOCKED.to_owned(),
+            message: blocked.message(),
+            version: Some(blocked.version.to_string()),
+            created: Some(time(blocked.created)),
+            adds: u32::try_from(blocked.adds).ok(),
+            removes: u32::try_from(blocked.removes).ok(),
         }),
     }
 }
@@ -109,9 +125,16 @@ fn findings(
     list: Option<&ListInForce>,
 ) -> Vec<Finding> {
     let verified = source_verified(observed, plan, list);
-    let ready = ready(checked, observed, outcomes, list, &verified);
+    let blocked = match &plan.newest {
+        Newest::Blocked(blocked) => Some(Finding::holds(REMOVAL_BLOCKED, REMOVAL_BLOCKED, blocked.message())),
+        Newest::NotSeen | Newest::InForce | Newest::NotJudged | Newest::Refused { .. } => None,
+    };
+    let ready = ready(checked, observed, outcomes, list, &verified, blocked.as_ref());
     let images = images_ready(plan, list);
     let mut findings = vec![ready, verified, images];
+    findings.extend(blocked);
+    findings
+        .extend(plan.doubt.as_ref().map(|doubt| Finding::holds(DOUBTED, DOUBTED, format!("{doubt}; nothing expires"))));
     if let Fetched::Failed(problem) = &observed.fetched {
         findings.push(Finding::holds("FetchFailed", problem.reason, &problem.message));
     } else if let (Fetched::NotAsked, Some(last)) = (&observed.fetched, failed_before(observed)) {
@@ -160,6 +183,7 @@ fn ready(
     outcomes: &Outcomes,
     list: Option<&ListInForce>,
     verified: &Finding,
+    blocked: Option<&Finding>,
 ) -> Finding {
     const NAME: &str = "Ready";
     if checked.deleting {
@@ -172,6 +196,9 @@ fn ready(
         return Finding::fails(NAME, trouble.reason(), trouble.to_string());
     }
     let Some(list) = list else { return without_a_list(observed, verified) };
+    if let (Some(blocked), Force::Standing) = (blocked, &list.force) {
+        return Finding { name: NAME, status: crate::reconcile::conditions::Status::False, ..blocked.clone() };
+    }
     match (&list.force, verified.status) {
         (Force::Withdrawn { reason, message }, _) => Finding::fails(NAME, *reason, message),
         (Force::Expired, _) => {
@@ -272,15 +299,16 @@ fn happenings(checked: &Checked, observed: &Observed, plan: &Plan, outcomes: &Ou
             happenings.push(told(true, "StateSetAside", message));
         }
     }
-    if let Newest::Refused { digest, refusal, .. } = &plan.newest {
-        let same = observed
-            .status
-            .candidate
-            .as_ref()
-            .is_some_and(|before| before.digest == digest.to_string() && before.reason == refusal.reason());
-        if !same {
+    let before = observed.status.candidate.as_ref().map(|before| (before.digest.clone(), before.reason.clone()));
+    let is_new = |digest: &Sha256Digest, reason: &str| before != Some((digest.to_string(), reason.to_owned()));
+    match &plan.newest {
+        Newest::Refused { digest, refusal, .. } if is_new(digest, refusal.reason()) => {
             happenings.push(told(true, "ListRefused", refusal.to_string()));
         }
+        Newest::Blocked(blocked) if is_new(&blocked.digest, REMOVAL_BLOCKED) => {
+            happenings.push(told(true, REMOVAL_BLOCKED, blocked.message()));
+        }
+        Newest::NotSeen | Newest::InForce | Newest::NotJudged | Newest::Refused { .. } | Newest::Blocked(_) => {}
     }
     happenings
 }
