@@ -5,6 +5,7 @@ mod check;
 mod children;
 mod clock;
 mod envelope;
+mod happenings;
 mod observe;
 mod plan;
 mod removal;

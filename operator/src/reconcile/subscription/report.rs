@@ -6,19 +6,18 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 use super::apply::Outcomes;
 use super::check::Checked;
 use super::clock::DOUBTED;
+use super::happenings::happenings;
 use super::observe::{FetchProblem, Fetched, Observed};
-use super::plan::{Newest, Plan, Step};
+use super::plan::{Newest, Plan};
 use super::schedule::next_fetch;
 use crate::api::{CandidateStatus, Class, ImageListSubscriptionStatus, ListStatus, SignerStatus};
-use crate::reconcile::cluster::{Happening, Kind};
 use crate::reconcile::conditions::{Finding, merge, shorten, time};
 use crate::reconcile::lists::{Force, ListInForce};
 use crate::reconcile::report::Report;
 use crate::reconcile::step::StepError;
-use crate::trust::Sha256Digest;
 
 /// The condition, the reason and the event of a list that drops too many images.
-const REMOVAL_BLOCKED: &str = "RemovalBlocked";
+pub(super) const REMOVAL_BLOCKED: &str = "RemovalBlocked";
 
 /// The report of a pass.
 pub(super) fn report(
@@ -145,7 +144,7 @@ fn findings(
 }
 
 /// The failure of an earlier pass, while the server has not been asked again.
-fn failed_before(observed: &Observed) -> Option<Finding> {
+pub(super) fn failed_before(observed: &Observed) -> Option<Finding> {
     let failed = observed.status.conditions.iter().find(|condition| condition.type_ == "FetchFailed")?;
     Some(Finding::holds("FetchFailed", &failed.reason, &failed.message))
 }
@@ -171,7 +170,7 @@ fn source_verified(observed: &Observed, plan: &Plan, list: Option<&ListInForce>)
     }
 }
 
-fn signed_by(list: &ListInForce) -> String {
+pub(super) fn signed_by(list: &ListInForce) -> String {
     let signers = list.accepted.signers().iter();
     let names: Vec<&str> = signers.map(|signer| signer.endorser.as_deref().unwrap_or(&signer.subject)).collect();
     format!("list {} is signed by {}", list.accepted.list().version, names.join(" and "))
@@ -254,7 +253,7 @@ fn progress(checked: &Checked, observed: &Observed, outcomes: &Outcomes, finding
     }
 }
 
-fn fetch_problem(observed: &Observed) -> Option<&FetchProblem> {
+pub(super) fn fetch_problem(observed: &Observed) -> Option<&FetchProblem> {
     match &observed.fetched {
         Fetched::Failed(problem) => Some(problem),
         Fetched::NotAsked | Fetched::NotModified | Fetched::Message(_) => None,
@@ -271,44 +270,4 @@ fn wake(
     let fetch = status.next_fetch_time.as_ref().map(|Time(at)| *at).filter(|_| !checked.suspend && !checked.deleting);
     let expiry = list.map(|list| list.expires).filter(|expires| *expires > now);
     fetch.into_iter().chain(expiry).min()
-}
-
-fn happenings(checked: &Checked, observed: &Observed, plan: &Plan, outcomes: &Outcomes) -> Vec<Happening> {
-    let told = |warning, reason, message| Happening {
-        kind: Kind::Subscription,
-        key: checked.key.clone(),
-        warning,
-        reason,
-        message,
-    };
-    let mut happenings = Vec::new();
-    if let (true, None, Some(list)) = (plan.newly_accepted, &outcomes.import, &plan.list) {
-        let counts = &plan.children.counts;
-        let figures = format!("{} images listed, {} selected", counts.listed, counts.selected);
-        happenings.push(told(false, "ListAccepted", format!("{}: {figures}", signed_by(list))));
-    }
-    if let Some(problem) = fetch_problem(observed) {
-        let same = failed_before(observed).is_some_and(|before| before.reason == problem.reason);
-        if !same {
-            happenings.push(told(true, problem.reason, problem.message.clone()));
-        }
-    }
-    for step in &plan.steps {
-        if let Step::SetMemoryAside(path) = step {
-            let message = format!("{} could not be read and was set aside", path.display());
-            happenings.push(told(true, "StateSetAside", message));
-        }
-    }
-    let before = observed.status.candidate.as_ref().map(|before| (before.digest.clone(), before.reason.clone()));
-    let is_new = |digest: &Sha256Digest, reason: &str| before != Some((digest.to_string(), reason.to_owned()));
-    match &plan.newest {
-        Newest::Refused { digest, refusal, .. } if is_new(digest, refusal.reason()) => {
-            happenings.push(told(true, "ListRefused", refusal.to_string()));
-        }
-        Newest::Blocked(blocked) if is_new(&blocked.digest, REMOVAL_BLOCKED) => {
-            happenings.push(told(true, REMOVAL_BLOCKED, blocked.message()));
-        }
-        Newest::NotSeen | Newest::InForce | Newest::NotJudged | Newest::Refused { .. } | Newest::Blocked(_) => {}
-    }
-    happenings
 }

@@ -1,0 +1,65 @@
+//! What happened in a pass: told once, when it happened. Pure.
+
+use super::apply::Outcomes;
+use super::check::Checked;
+use super::observe::Observed;
+use super::plan::{Newest, Plan, Step};
+use super::report::{REMOVAL_BLOCKED, failed_before, fetch_problem, signed_by};
+use crate::reconcile::cluster::{Happening, Kind};
+use crate::trust::Sha256Digest;
+
+/// What this pass has to tell that the one before has not told.
+pub(super) fn happenings(checked: &Checked, observed: &Observed, plan: &Plan, outcomes: &Outcomes) -> Vec<Happening> {
+    let told = [accepted(plan, outcomes), fetch_failed(observed), set_aside(plan), not_taken(observed, plan)];
+    let told = told.into_iter().flatten();
+    told.map(|(warning, reason, message)| Happening {
+        kind: Kind::Subscription,
+        key: checked.key.clone(),
+        warning,
+        reason,
+        message,
+    })
+    .collect()
+}
+
+/// Whether a person should look at it, one word, and the figures a person wants.
+type Told = (bool, &'static str, String);
+
+fn accepted(plan: &Plan, outcomes: &Outcomes) -> Option<Told> {
+    let list = plan.list.as_ref().filter(|_| plan.newly_accepted && outcomes.import.is_none())?;
+    let counts = &plan.children.counts;
+    let message = format!("{}: {} images listed, {} selected", signed_by(list), counts.listed, counts.selected);
+    Some((false, "ListAccepted", message))
+}
+
+fn fetch_failed(observed: &Observed) -> Option<Told> {
+    let problem = fetch_problem(observed)?;
+    let told_before = failed_before(observed).is_some_and(|before| before.reason == problem.reason);
+    (!told_before).then(|| (true, problem.reason, problem.message.clone()))
+}
+
+fn set_aside(plan: &Plan) -> Option<Told> {
+    plan.steps.iter().find_map(|step| match step {
+        Step::SetMemoryAside(path) => {
+            Some((true, "StateSetAside", format!("{} could not be read and was set aside", path.display())))
+        }
+        Step::StoreList { .. } | Step::Remember(_) | Step::Finalize(_) | Step::ApplyImage(_) | Step::DeleteImage(_) => {
+            None
+        }
+    })
+}
+
+/// The newest message, when it is not taken for a reason that was not told yet.
+fn not_taken(observed: &Observed, plan: &Plan) -> Option<Told> {
+    let before = observed.status.candidate.as_ref().map(|before| (before.digest.as_str(), before.reason.as_str()));
+    let is_new = |digest: &Sha256Digest, reason: &str| before != Some((digest.to_string().as_str(), reason));
+    match &plan.newest {
+        Newest::Refused { digest, refusal, .. } => {
+            is_new(digest, refusal.reason()).then(|| (true, "ListRefused", refusal.to_string()))
+        }
+        Newest::Blocked(blocked) => {
+            is_new(&blocked.digest, REMOVAL_BLOCKED).then(|| (true, REMOVAL_BLOCKED, blocked.message()))
+        }
+        Newest::NotSeen | Newest::InForce | Newest::NotJudged => None,
+    }
+}
