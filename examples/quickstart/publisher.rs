@@ -3,7 +3,9 @@
 //! `quickstart disk qcow2|raw FILE MIB SEED` writes a disk image with so many MiB of data.
 //! `quickstart serve` serves on a free port of 127.0.0.1, tells its address in its first line, and then answers each
 //! line of its input with one line: `put PATH FILE` (from now on the path answers with the file), `sent` (bytes of all
-//! bodies sent), `asked` (number of requests). It ends with its input.
+//! bodies sent), `asked` (number of requests); `cloud DIR` (starts a stand-in OpenNebula that may read DIR; its
+//! endpoint), `own IDENTIFIER` (a person there makes the image alice's, and everybody's to use), `images` (the cloud's
+//! images as a table, its lines separated by `|`). It ends with its input.
 
 use std::io::{BufRead, Write};
 use std::process::ExitCode;
@@ -11,6 +13,7 @@ use std::process::ExitCode;
 use anyhow::{Context, bail};
 use harness::disk_image;
 use harness::image_server::{ImageServer, Resource};
+use harness::opennebula::{Cloud, Dialect, World};
 
 fn main() -> anyhow::Result<ExitCode> {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
@@ -36,6 +39,7 @@ fn disk(format: &str, file: &str, mebibytes: usize, seed: u64) -> anyhow::Result
 
 fn serve() -> anyhow::Result<()> {
     let server = ImageServer::start();
+    let mut cloud = None;
     let mut output = std::io::stdout().lock();
     writeln!(output, "{}", server.url(""))?;
     output.flush()?;
@@ -51,10 +55,55 @@ fn serve() -> anyhow::Result<()> {
             }
             ["sent"] => server.all_requests().iter().map(|request| request.sent).sum::<u64>().to_string(),
             ["asked"] => server.all_requests().len().to_string(),
-            _ => format!("expected put, sent or asked, found {line:?}"),
+            ["cloud", directory] => cloud.insert(start_cloud(directory)).endpoint(),
+            ["own", identifier] => {
+                cloud.as_ref().map_or_else(none, |cloud| cloud.world(|world| own(world, identifier)))
+            }
+            ["images"] => cloud.as_ref().map_or_else(none, |cloud| cloud.world(|world| table(world))),
+            _ => format!("expected put, sent, asked, cloud, own or images, found {line:?}"),
         };
         writeln!(output, "{answer}")?;
         output.flush()?;
     }
     Ok(())
+}
+
+fn none() -> String {
+    "expected cloud first".to_owned()
+}
+
+/// A stand-in OpenNebula 7.4 with a user `alice` in the group `sites`; its datastore may read the directory.
+fn start_cloud(directory: &str) -> Cloud {
+    let cloud = Cloud::start(Dialect::V7_4);
+    cloud.world(|world| {
+        world.clock = jiff::Timestamp::now().as_second();
+        world.any_file = None;
+        for datastore in world.datastores.values_mut() {
+            datastore.safe_dirs = vec![directory.to_owned()];
+        }
+        world.add_group(100, "sites");
+        world.add_user(2, "alice", "alice", 100);
+    });
+    cloud
+}
+
+fn own(world: &mut World, identifier: &str) -> String {
+    let Some(image) = world.images.values_mut().find(|image| image.name == identifier) else {
+        return format!("no image has the name {identifier}");
+    };
+    (image.uid, image.gid, image.permissions) = (2, 100, 0o644);
+    "ok".to_owned()
+}
+
+fn table(world: &World) -> String {
+    let mut rows =
+        vec![format!("{:<3} {:<9} {:<9} {:<4} {:<9} {:<8} NAME", "ID", "OWNER", "GROUP", "MODE", "STATE", "VERSION")];
+    for image in world.images.values() {
+        let owner = world.users.get(&image.uid).map_or("?", |user| &user.name);
+        let group = world.groups.get(&image.gid).map_or("?", |group| &group.name);
+        let version = image.attributes.get("VMCATCHER_EVENT_HV_VERSION").map_or("", String::as_str);
+        let (id, mode, state) = (image.id, image.permissions, image.state.text());
+        rows.push(format!("{id:<3} {owner:<9} {group:<9} {mode:<4o} {state:<9} {version:<8} {}", image.name));
+    }
+    rows.join("|")
 }
