@@ -5,7 +5,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use serde_yaml::Value;
-use vmcatcher_operator::api::{CachedImage, Endorser, ImageListSubscription};
+use vmcatcher_operator::api::{CachedImage, CloudTarget, Endorser, ImageListSubscription};
 use vmcatcher_operator::cluster::directory::Directory;
 use vmcatcher_operator::imagelist::{ImageId, LintRequest, ListVersion, Selection, SourceUrl, lint};
 
@@ -75,6 +75,11 @@ fn every_manifest_is_read_whole_and_is_sound() {
                 let identifier: ImageId = image.spec.identifier.parse().unwrap();
                 assert_eq!(image.metadata.name, Some(identifier.object_name()), "{name}");
                 image.spec.version.iter().for_each(|version| drop(version.parse::<ListVersion>().unwrap()));
+            }
+            "CloudTarget" => {
+                let target: CloudTarget = read(name, manifest);
+                let cloud = target.spec.open_nebula.expect("the only type there is");
+                assert!(cloud.endpoint.starts_with("https://"), "{name}");
             }
             "Secret" => assert!(manifest["stringData"].is_mapping(), "{name}"),
             other => panic!("{name}: kind {other:?}"),
