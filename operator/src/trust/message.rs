@@ -190,6 +190,7 @@ fn unsigned(text: &[u8]) -> Refusal {
         None => "nothing",
         Some(b'{') => "plain JSON without a signature",
         Some(b'<') => "HTML or XML",
+        Some(_) if text.starts_with(b"-----BEGIN PGP") => "an OpenPGP message, which is not supported",
         Some(_) => "something else",
     };
     Refusal::new(RefusalReason::Unsigned, format!("expected a signed message (S/MIME), found {found}"))

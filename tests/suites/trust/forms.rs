@@ -86,7 +86,8 @@ fn what_is_not_signed_is_told_apart_from_what_is_signed_badly() {
     let detached = sign(&text, &PKI.endorser, Form::Detached);
     let boundary_cut = &detached[..detached.len() - 60];
     let nested = sign(&detached, &PKI.endorser, Form::Opaque);
-    let table: [(&str, &[u8], &str); 9] = [
+    let table: [(&str, &[u8], &str); 10] = [
+        ("OpenPGP", b"-----BEGIN PGP SIGNED MESSAGE-----\nHash: SHA256\n\n{}\n", "Unsigned"),
         ("plain JSON", &text, "Unsigned"),
         ("nothing", b"", "Unsigned"),
         ("HTML", b"<html><body>404</body></html>", "Unsigned"),
