@@ -1,0 +1,150 @@
+//! A Kubernetes control plane: etcd, kube-apiserver with RBAC, kube-controller-manager, on free ports of 127.0.0.1.
+//!
+//! `tests/control-plane/get` and `get-clients` make the programs; `serve` runs them, and ends with its input: nothing
+//! is left however a test ends.
+
+use std::io::{BufRead, BufReader, Write};
+use std::path::{Path, PathBuf};
+use std::process::{Child, ChildStdin, ChildStdout, Command, Output, Stdio};
+use std::sync::Mutex;
+use std::time::{Duration, Instant};
+
+use k8s_openapi::api::core::v1::Namespace;
+use kube::api::{ObjectMeta, PostParams};
+use kube::config::{KubeConfigOptions, Kubeconfig};
+use kube::{Api, Client, Config, ResourceExt};
+use tokio::sync::OnceCell;
+use vmcatcher_operator::api::crds;
+
+/// How long a test waits for what has to come.
+pub const PATIENCE: Duration = Duration::from_secs(90);
+
+/// A control plane of its own, with the definitions of the resources installed.
+pub struct ControlPlane {
+    kubeconfig: PathBuf,
+    programs: PathBuf,
+    line: Mutex<Line>,
+    _process: Child,
+}
+
+/// The way to the process that runs it.
+struct Line {
+    input: ChildStdin,
+    output: BufReader<ChildStdout>,
+}
+
+static SHARED: OnceCell<ControlPlane> = OnceCell::const_new();
+
+impl ControlPlane {
+    /// The one of this test binary: tests have namespaces of their own in it.
+    pub async fn shared() -> &'static Self {
+        SHARED.get_or_init(Self::start).await
+    }
+
+    /// A new one, for a test that stops its parts.
+    #[expect(clippy::print_stderr, reason = "a figure for people")]
+    pub async fn start() -> Self {
+        let started = Instant::now();
+        let programs = directory();
+        let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("control-plane/serve");
+        let mut command = Command::new(script);
+        command.arg(&programs).stdin(Stdio::piped()).stdout(Stdio::piped());
+        let mut process = command.spawn().expect("tests/control-plane/serve starts");
+        let input = process.stdin.take().unwrap();
+        let mut output = BufReader::new(process.stdout.take().unwrap());
+        let mut first = String::new();
+        output.read_line(&mut first).unwrap();
+        let kubeconfig = first.trim_end().strip_prefix("ready ").expect("a control plane: tests/control-plane/get");
+        let plane = Self {
+            kubeconfig: kubeconfig.into(),
+            programs,
+            line: Mutex::new(Line { input, output }),
+            _process: process,
+        };
+        plane.install_definitions().await;
+        eprintln!("control plane ready in {:.1} s", started.elapsed().as_secs_f64());
+        plane
+    }
+
+    /// The file with an administrator's credentials.
+    pub fn kubeconfig(&self) -> &Path {
+        &self.kubeconfig
+    }
+
+    /// An administrator's client, for the runtime of the calling test.
+    pub async fn client(&self) -> Client {
+        Client::try_from(self.configuration().await).unwrap()
+    }
+
+    /// An administrator's configuration.
+    pub async fn configuration(&self) -> Config {
+        let file = Kubeconfig::read_from(&self.kubeconfig).unwrap();
+        Config::from_custom_kubeconfig(file, &KubeConfigOptions::default()).await.unwrap()
+    }
+
+    /// A new namespace, of which the name begins so.
+    pub async fn namespace(&self, client: &Client, prefix: &str) -> String {
+        let metadata = ObjectMeta { generate_name: Some(format!("{prefix}-")), ..ObjectMeta::default() };
+        let namespace = Namespace { metadata, ..Namespace::default() };
+        Api::<Namespace>::all(client.clone()).create(&PostParams::default(), &namespace).await.unwrap().name_any()
+    }
+
+    /// kubectl, in a namespace, as an administrator.
+    pub fn kubectl(&self, namespace: &str, arguments: &[&str]) -> Output {
+        let cache = self.kubeconfig.with_file_name("kubectl-cache");
+        let mut command = Command::new(self.programs.join("bin/kubectl"));
+        command.arg("--kubeconfig").arg(&self.kubeconfig).arg("--cache-dir").arg(cache);
+        command.args(["--namespace", namespace]).args(arguments).output().expect("kubectl runs")
+    }
+
+    /// What kubectl prints, where it must succeed.
+    pub fn kubectl_says(&self, namespace: &str, arguments: &[&str]) -> String {
+        let output = self.kubectl(namespace, arguments);
+        assert!(output.status.success(), "kubectl {arguments:?}: {}", String::from_utf8_lossy(&output.stderr));
+        String::from_utf8(output.stdout).unwrap()
+    }
+
+    /// Where helm is.
+    pub fn helm(&self) -> Command {
+        let mut command = Command::new(self.programs.join("bin/helm"));
+        command.env("KUBECONFIG", &self.kubeconfig);
+        command
+    }
+
+    /// Kills the API server.
+    pub fn stop_api(&self) {
+        self.order("stop api");
+    }
+
+    /// Starts the API server again, and waits until it answers.
+    pub fn start_api(&self) {
+        self.order("start api");
+    }
+
+    fn order(&self, order: &str) {
+        let mut line = self.line.lock().unwrap();
+        writeln!(line.input, "{order}").unwrap();
+        let mut answer = String::new();
+        line.output.read_line(&mut answer).unwrap();
+        assert_eq!(answer, "ok\n", "{order}");
+    }
+
+    /// Creates the definitions and waits until the API server serves them.
+    async fn install_definitions(&self) {
+        let client = self.client().await;
+        let api = Api::all(client);
+        for crd in crds() {
+            api.create(&PostParams::default(), &crd).await.unwrap();
+            let served = kube::runtime::conditions::is_crd_established();
+            let waited = kube::runtime::wait::await_condition(api.clone(), &crd.name_any(), served);
+            tokio::time::timeout(PATIENCE, waited).await.expect("the definition is served").unwrap();
+        }
+    }
+}
+
+/// Where the programs are.
+fn directory() -> PathBuf {
+    let cache = std::env::var_os("XDG_CACHE_HOME").map(PathBuf::from);
+    let cache = cache.or_else(|| Some(PathBuf::from(std::env::var_os("HOME")?).join(".cache")));
+    cache.expect("HOME is set").join("vmcatcher-operator/control-plane")
+}

@@ -1,0 +1,12 @@
+//! On a real API server: one binary, one control plane, a namespace a test.
+//!
+//! `tests/control-plane/get` makes the programs; then `cargo test --test control_plane -- --ignored`.
+#![allow(
+    clippy::expect_used,
+    clippy::panic,
+    clippy::print_stderr,
+    clippy::unwrap_used,
+    reason = "all of it is test code, helpers included; figures are printed for people"
+)]
+
+mod definitions;
