@@ -17,27 +17,37 @@ pub(super) struct Outcomes {
     pub others: Vec<StepError>,
 }
 
-/// Does the steps in their order. A list that cannot be kept does not come into force, and then nothing else is done;
-/// the steps after that do not need each other.
-pub(super) async fn apply<C: Cluster>(
+/// Does the steps that make the new list the one in force. When one fails the list before stays, and nothing else is
+/// done.
+pub(super) async fn import<C: Cluster>(
     context: &Context<C>,
     object: &ImageListSubscription,
     checked: &Checked,
     plan: &Plan,
-) -> Outcomes {
-    let mut outcomes = Outcomes::default();
-    for step in &plan.steps {
-        let Err(problem) = apply_step(context, object, checked, step).await else { continue };
-        let failed = StepError { step: step.to_string(), problem };
-        match step {
-            Step::SetMemoryAside(_) | Step::StoreList { .. } | Step::Remember(_) => {
-                outcomes.import = Some(failed);
-                break;
-            }
-            Step::Finalize(_) | Step::ApplyImage(_) | Step::DeleteImage(_) => outcomes.others.push(failed),
+) -> Option<StepError> {
+    for step in plan.steps.iter().filter(|step| step.is_import()) {
+        if let Err(problem) = apply_step(context, object, checked, step).await {
+            return Some(StepError { step: step.to_string(), problem });
         }
     }
-    outcomes
+    None
+}
+
+/// Does all other steps, which do not need each other. To be done once the images' passes know the list in force: an
+/// image that is deleted is looked at at once, and must know why.
+pub(super) async fn follow<C: Cluster>(
+    context: &Context<C>,
+    object: &ImageListSubscription,
+    checked: &Checked,
+    plan: &Plan,
+) -> Vec<StepError> {
+    let mut failed = Vec::new();
+    for step in plan.steps.iter().filter(|step| !step.is_import()) {
+        if let Err(problem) = apply_step(context, object, checked, step).await {
+            failed.push(StepError { step: step.to_string(), problem });
+        }
+    }
+    failed
 }
 
 async fn apply_step<C: Cluster>(

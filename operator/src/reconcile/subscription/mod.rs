@@ -51,15 +51,19 @@ pub async fn reconcile<C: Cluster>(
     let observed = observe::observe(context, &object, &checked, ask, now).await;
     let plan = plan::plan(&checked, &observed, now);
     tracing::debug!(object = %key, "the plan: {plan}");
-    let outcomes = apply::apply(context, &object, &checked, &plan).await;
-    hand_over(context, key, &plan, &outcomes);
+    let import = apply::import(context, &object, &checked, &plan).await;
+    hand_over(context, key, &plan, import.is_none());
+    let others = match import {
+        None => apply::follow(context, &object, &checked, &plan).await,
+        Some(_) => Vec::new(),
+    };
+    let outcomes = apply::Outcomes { import, others };
     let report = report::report(&checked, &observed, &plan, &outcomes, now);
     finish(context, &*object, report).await
 }
 
 /// Hands the list in force to the passes of its images, and a message that is not in force to the next pass.
-fn hand_over<C: Cluster>(context: &Context<C>, key: &ObjectKey, plan: &plan::Plan, outcomes: &apply::Outcomes) {
-    let imported = outcomes.import.is_none();
+fn hand_over<C: Cluster>(context: &Context<C>, key: &ObjectKey, plan: &plan::Plan, imported: bool) {
     if imported {
         context.lists.set(key.clone(), plan.list.clone());
     }

@@ -90,6 +90,16 @@ pub(super) enum Step {
     DeleteImage(ObjectKey),
 }
 
+impl Step {
+    /// Whether it is part of making the list the one in force.
+    pub(super) fn is_import(&self) -> bool {
+        match self {
+            Self::SetMemoryAside(_) | Self::StoreList { .. } | Self::Remember(_) => true,
+            Self::Finalize(_) | Self::ApplyImage(_) | Self::DeleteImage(_) => false,
+        }
+    }
+}
+
 impl fmt::Display for Step {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
