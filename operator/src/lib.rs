@@ -3,7 +3,7 @@
 //! The map, from the top down; a module may use those below it and never those above:
 //!
 //! * [`cli`]: the commands: one file each
-//! * [`cluster`]: where resources live: a folder of manifests
+//! * [`cluster`]: where resources live: an API server, or a folder of manifests
 //! * [`reconcile`]: the reconcilers: one folder a kind, one file a call
 //! * [`anchors`]: the trust directory: load, watch, refresh CRLs (the I/O around `trust`)
 //! * [`trust`]: is this message signed by someone we believe, and may this list replace the last? (pure)

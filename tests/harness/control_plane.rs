@@ -11,7 +11,7 @@ use std::time::{Duration, Instant};
 
 use k8s_openapi::api::core::v1::Namespace;
 use kube::api::{ObjectMeta, PostParams};
-use kube::config::{KubeConfigOptions, Kubeconfig};
+use kube::config::{AuthInfo, KubeConfigOptions, Kubeconfig};
 use kube::{Api, Client, Config, ResourceExt};
 use tokio::sync::OnceCell;
 use vmcatcher_operator::api::crds;
@@ -104,6 +104,17 @@ impl ControlPlane {
         String::from_utf8(output.stdout).unwrap()
     }
 
+    /// Writes a file with the credentials of a ServiceAccount, and returns its path.
+    pub fn kubeconfig_of(&self, namespace: &str, account: &str, path: &Path) -> PathBuf {
+        let token = self.kubectl_says(namespace, &["create", "token", account]);
+        let mut file = Kubeconfig::read_from(&self.kubeconfig).unwrap();
+        for user in &mut file.auth_infos {
+            user.auth_info = Some(AuthInfo { token: Some(token.trim().to_owned().into()), ..AuthInfo::default() });
+        }
+        std::fs::write(path, serde_json::to_vec(&file).unwrap()).unwrap();
+        path.to_owned()
+    }
+
     /// Where helm is.
     pub fn helm(&self) -> Command {
         let mut command = Command::new(self.programs.join("bin/helm"));
@@ -129,16 +140,25 @@ impl ControlPlane {
         assert_eq!(answer, "ok\n", "{order}");
     }
 
-    /// Creates the definitions and waits until the API server serves them.
+    /// Creates the definitions, and waits until the API server serves and describes them.
     async fn install_definitions(&self) {
         let client = self.client().await;
-        let api = Api::all(client);
+        let api = Api::all(client.clone());
         for crd in crds() {
             api.create(&PostParams::default(), &crd).await.unwrap();
+            let name = crd.name_any();
             let served = kube::runtime::conditions::is_crd_established();
-            let waited = kube::runtime::wait::await_condition(api.clone(), &crd.name_any(), served);
+            let waited = kube::runtime::wait::await_condition(api.clone(), &name, served);
             tokio::time::timeout(PATIENCE, waited).await.expect("the definition is served").unwrap();
         }
+        let described = async {
+            let ask = || http::Request::get("/openapi/v2").body(Vec::new()).unwrap();
+            let all = |text: &str| crds().iter().all(|crd| text.contains(&format!("\"{}\"", crd.spec.names.kind)));
+            while !all(&client.request_text(ask()).await.unwrap()) {
+                tokio::time::sleep(Duration::from_millis(200)).await;
+            }
+        };
+        tokio::time::timeout(PATIENCE, described).await.expect("the definitions are described");
     }
 }
 

@@ -236,8 +236,13 @@ impl Site {
 
     /// The images that people and clouds see: `<shelf>/<identifier>/<version>` with the first 12 digits of the digest.
     pub fn shelf(&self, name: &str) -> Vec<String> {
+        self.shelf_of("default", name)
+    }
+
+    /// The same of a namespace.
+    pub fn shelf_of(&self, namespace: &str, name: &str) -> Vec<String> {
         let mut found = Vec::new();
-        for identifier in entries(&self.path("volume").join(name).join("default")) {
+        for identifier in entries(&self.path("volume").join(name).join(namespace)) {
             for path in entries(&identifier) {
                 let hidden = path.file_name().unwrap().as_encoded_bytes().starts_with(b".");
                 if !hidden && path.extension().is_some_and(|end| end != "json") {

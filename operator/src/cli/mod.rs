@@ -11,8 +11,10 @@ mod list_lint;
 mod list_show;
 mod list_sign;
 mod list_verify;
+mod operation;
 mod progress;
 mod reconcile;
+mod run;
 mod table;
 
 use std::io::IsTerminal as _;
@@ -59,6 +61,8 @@ enum LogFormat {
 enum Command {
     /// Make the volume equal to a folder of manifests: once, or for as long as it runs
     Reconcile(reconcile::Args),
+    /// Keep the volume equal to the resources of a Kubernetes cluster
+    Run(run::Args),
     /// Show resources and their conditions, as kubectl would
     Get(get::Args),
     /// Look at signed image lists
@@ -88,6 +92,7 @@ pub fn run(cli: &Cli) -> ExitCode {
     tell(cli);
     let ended = match &cli.command {
         Command::Reconcile(args) => reconcile::run(args),
+        Command::Run(args) => run::run(args),
         Command::Get(args) => get::run(args),
         Command::List(List::Show(args)) => list_show::run(args),
         Command::List(List::Lint(args)) => list_lint::run(args),

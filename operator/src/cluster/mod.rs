@@ -1,3 +1,4 @@
 //! Where resources live: implementations of [`Cluster`](crate::reconcile::Cluster).
 
 pub mod directory;
+pub mod kubernetes;

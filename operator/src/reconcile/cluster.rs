@@ -2,10 +2,11 @@
 
 use std::any::Any;
 use std::collections::BTreeMap;
-use std::fmt;
+use std::fmt::{self, Debug};
 use std::future::Future;
 use std::sync::Arc;
 
+use kube::core::NamespaceResourceScope;
 use kube::core::object::{HasSpec, HasStatus};
 use secrecy::SecretSlice;
 use serde::Serialize;
@@ -64,11 +65,12 @@ pub enum Kind {
 
 /// A custom resource of ours, with a spec and a status.
 pub trait Resource:
-    kube::Resource<DynamicType = ()>
+    kube::Resource<DynamicType = (), Scope = NamespaceResourceScope>
     + HasSpec<Spec: PartialEq>
     + HasStatus<Status: Clone + PartialEq + Serialize + Send + Sync>
     + Any
     + Clone
+    + Debug
     + Serialize
     + DeserializeOwned
     + Send
@@ -163,6 +165,46 @@ pub enum ClusterError {
         /// Why.
         source: serde_yaml::Error,
     },
+    /// The API server does not allow it to this program.
+    #[error("cannot {action} {object}: expected that this operator's account may, found: {message}")]
+    Denied {
+        /// What was tried, such as `read`.
+        action: &'static str,
+        /// On what, such as `Secret default/token`.
+        object: String,
+        /// The server's words.
+        message: String,
+    },
+    /// Another write came before this one.
+    #[error("cannot {action} {object}, for it was changed meanwhile: {message}")]
+    Conflict {
+        /// What was tried.
+        action: &'static str,
+        /// On what.
+        object: String,
+        /// The server's words.
+        message: String,
+    },
+    /// The API server does not take what this program sends.
+    #[error("cannot {action} {object}, for it was refused: {message}")]
+    Refused {
+        /// What was tried.
+        action: &'static str,
+        /// On what.
+        object: String,
+        /// The server's words.
+        message: String,
+    },
+    /// The API server cannot be reached, or is too busy.
+    #[error("cannot {action} {object}: {message}")]
+    Unavailable {
+        /// What was tried.
+        action: &'static str,
+        /// On what.
+        object: String,
+        /// Why not.
+        message: String,
+    },
 }
 
 impl ClusterError {
@@ -172,15 +214,19 @@ impl ClusterError {
             Self::Gone { .. } => "Gone",
             Self::Keep { source, .. } => source.reason(),
             Self::Encode { .. } => "InternalError",
+            Self::Denied { .. } => "NotAuthorized",
+            Self::Conflict { .. } => "Conflict",
+            Self::Refused { .. } => "Refused",
+            Self::Unavailable { .. } => "ClusterUnavailable",
         }
     }
 
     /// What kind of trouble it is.
     pub fn class(&self) -> Class {
         match self {
-            Self::Gone { .. } => Class::Waiting,
-            Self::Keep { .. } => Class::Transient,
-            Self::Encode { .. } => Class::Internal,
+            Self::Gone { .. } | Self::Denied { .. } => Class::Waiting,
+            Self::Keep { .. } | Self::Conflict { .. } | Self::Unavailable { .. } => Class::Transient,
+            Self::Encode { .. } | Self::Refused { .. } => Class::Internal,
         }
     }
 }

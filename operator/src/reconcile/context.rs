@@ -121,6 +121,11 @@ impl Downloads {
         all
     }
 
+    /// The objects that want a download.
+    pub fn objects(&self) -> Vec<ObjectKey> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).keys().cloned().collect()
+    }
+
     /// Notes that an object wants a download.
     pub fn want(&self, object: &ObjectKey, job: JobKey) {
         self.0.lock().unwrap_or_else(PoisonError::into_inner).insert(object.clone(), job);

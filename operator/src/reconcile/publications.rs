@@ -106,6 +106,16 @@ impl Publications {
         };
     }
 
+    /// What an image wants; `None` while no pass of it has said.
+    pub fn desired(&self, image: &ObjectKey) -> Option<Desired> {
+        self.held().desired.get(image).cloned()
+    }
+
+    /// How images stand at a target.
+    pub fn standings(&self, target: &ObjectKey) -> BTreeMap<ObjectKey, Standing> {
+        self.held().standings.get(target).cloned().unwrap_or_default()
+    }
+
     /// What the images of its namespace want of a target.
     pub fn wanted_of(&self, target: &ObjectKey) -> Vec<(ObjectKey, Desired)> {
         let held = self.held();

@@ -57,7 +57,7 @@ async fn a_new_object_is_never_taken_for_one_that_was_looked_at() {
     applied(plane, &namespace, &subscription()).unwrap();
     let read = plane.kubectl_says(&namespace, &["get", "ils", "vo", "-o", "json"]);
     let object: Value = serde_json::from_str(&read).unwrap();
-    assert_eq!(object["status"], json!({"observedGeneration": -1}));
+    assert_eq!(object["status"], json!({"observedGeneration": -1, "conditions": []}));
     assert_eq!(object["spec"]["interval"], "6h");
 }
 
@@ -75,5 +75,8 @@ async fn kubectl_explains_fields_and_shows_columns() {
         assert!(columns.lines().next().unwrap().contains(column), "{column}: {columns}");
     }
     let all = plane.kubectl_says(&namespace, &["get", "vmcatcher", "-o", "name"]);
-    assert!(all.contains("endorser.vmcatcher.io/egi") && all.contains("imagelistsubscription.vmcatcher.io/vo"), "{all}");
+    assert!(
+        all.contains("endorser.vmcatcher.io/egi") && all.contains("imagelistsubscription.vmcatcher.io/vo"),
+        "{all}"
+    );
 }

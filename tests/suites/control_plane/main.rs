@@ -10,3 +10,8 @@
 )]
 
 mod definitions;
+mod operator;
+mod outages;
+mod ownership;
+mod rights;
+mod subscribe;

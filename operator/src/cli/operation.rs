@@ -1,0 +1,135 @@
+//! What the two ways of running have in common: a volume, a trust directory, limits.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use jiff::Timestamp;
+use tokio::signal::unix::{SignalKind, signal};
+use tokio::task::JoinHandle;
+
+use crate::anchors::{CrlRefresher, TrustDirectory};
+use crate::cache::{JobLimits, Volume};
+use crate::fetch::{Client, ClientSettings};
+use crate::reconcile::{Cluster, Context, Settings};
+use crate::trust::DigestPolicy;
+
+/// The arguments of both.
+#[derive(Debug, clap::Args)]
+pub(super) struct Operation {
+    /// The volume that holds the images
+    #[arg(long, value_name = "DIR", env = "VMCATCHER_VOLUME")]
+    pub volume: PathBuf,
+    /// The trust directory: certificate authorities and CRLs in IGTF layout, or a bundle
+    #[arg(long, value_name = "DIR", env = "VMCATCHER_TRUST", default_value = "/etc/grid-security/certificates")]
+    pub trust: PathBuf,
+    /// Fetch CRLs into the trust directory every so many hours, from its *.crl_url files; for a run that ends by itself:
+    /// once, before anything else. Not needed where fetch-crl does it
+    #[arg(long, value_name = "HOURS", value_parser = clap::value_parser!(u16).range(1..=168))]
+    refresh_crls: Option<u16>,
+    /// Downloads at once
+    #[arg(long, value_name = "N", default_value_t = 4, value_parser = clap::value_parser!(u16).range(1..))]
+    max_downloads: u16,
+    /// The name of this installation: it is written on every image in a cloud, and no other's images are touched.
+    /// Keep it: under another name its images are another's
+    #[arg(long, value_name = "NAME", env = "VMCATCHER_INSTANCE", default_value = "vmcatcher", value_parser = instance)]
+    instance: String,
+    /// Take signatures with this outdated digest too
+    #[arg(long, value_name = "DIGEST", value_parser = ["sha1", "md5"])]
+    allow_digest: Vec<String>,
+}
+
+/// Whether `file:` addresses are fetched: not where people who may write resources are not those of this machine.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Files {
+    /// They are.
+    Allowed,
+    /// They are not.
+    Refused,
+}
+
+impl Operation {
+    /// The volume, once nobody else has it.
+    pub(super) async fn volume(&self) -> anyhow::Result<Volume> {
+        Ok(Volume::open_waiting(&self.volume, |locked| tracing::warn!("{locked}; waiting")).await?)
+    }
+
+    /// What the reconcilers stand on.
+    pub(super) fn context<C: Cluster>(&self, cluster: C, volume: Volume, files: Files) -> anyhow::Result<Context<C>> {
+        let (anchors, problems) = TrustDirectory::open(&self.trust);
+        for problem in problems {
+            tracing::warn!(file = %problem.path.display(), "{}", problem.message);
+        }
+        let settings = ClientSettings { allow_files: files == Files::Allowed, ..ClientSettings::default() };
+        let client = Client::new(&settings)?;
+        let limits = JobLimits { downloads: self.max_downloads.into(), ..JobLimits::default() };
+        let settings = Settings {
+            instance: self.instance.clone(),
+            trust_directory: self.trust.clone(),
+            digests: DigestPolicy {
+                allow_sha1: self.allow_digest.iter().any(|digest| digest == "sha1"),
+                allow_md5: self.allow_digest.iter().any(|digest| digest == "md5"),
+            },
+        };
+        Ok(Context::new(cluster, volume, client, limits, anchors, settings))
+    }
+
+    /// Fetches CRLs now, where that was asked for.
+    pub(super) async fn refresh_crls_once(&self, client: &Client) {
+        if self.refresh_crls.is_some() {
+            refresh_crls(&mut CrlRefresher::new(&self.trust, client.clone())).await;
+        }
+    }
+
+    /// Fetches CRLs for as long as the task runs, where that was asked for.
+    pub(super) fn keep_crls_fresh(&self, client: &Client) -> Option<JoinHandle<()>> {
+        let hours = u64::from(self.refresh_crls?);
+        let refresher = CrlRefresher::new(&self.trust, client.clone());
+        Some(tokio::spawn(fetch_crls_again_and_again(refresher, hours)))
+    }
+}
+
+/// Fetches CRLs again and again; the trust directory is watched, so that what came is in force at once.
+async fn fetch_crls_again_and_again(mut refresher: CrlRefresher, hours: u64) {
+    loop {
+        refresh_crls(&mut refresher).await;
+        // All sites at once would be a burden for the CAs' servers.
+        let seconds = hours * 3600;
+        tokio::time::sleep(Duration::from_secs(seconds - fastrand::u64(0..seconds / 5))).await;
+    }
+}
+
+async fn refresh_crls(refresher: &mut CrlRefresher) {
+    for refreshed in refresher.refresh(Timestamp::now()).await {
+        match refreshed.outcome {
+            Ok(Some(path)) => tracing::info!(file = %path.display(), "a new CRL"),
+            Ok(None) => tracing::debug!(file = %refreshed.from.display(), "the CRL is the newest"),
+            Err(errors) => {
+                for error in errors {
+                    tracing::warn!(file = %refreshed.from.display(), "the CRL stays as it is: {error}");
+                }
+            }
+        }
+    }
+}
+
+/// One to 64 letters, digits and `.`, `_`, `-`.
+fn instance(text: &str) -> Result<String, String> {
+    let allowed = |c: char| c.is_ascii_alphanumeric() || "._-".contains(c);
+    if (1..=64).contains(&text.len()) && text.chars().all(allowed) {
+        return Ok(text.to_owned());
+    }
+    Err(format!("expected 1 to 64 letters, digits and . _ -, found {text:?}"))
+}
+
+/// Done when the process is asked to stop.
+pub(super) fn stop() -> anyhow::Result<impl Future<Output = ()>> {
+    let mut terminate = signal(SignalKind::terminate())?;
+    let mut interrupt = signal(SignalKind::interrupt())?;
+    Ok(async move {
+        tokio::select! {
+            _ = terminate.recv() => {}
+            _ = interrupt.recv() => {}
+        }
+        tracing::info!("stopping");
+    })
+}

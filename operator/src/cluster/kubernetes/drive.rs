@@ -1,0 +1,266 @@
+//! Drives the reconcilers over an API server: an object is looked at when it or something that it stands on changes,
+//! when its download ends and when its time has come.
+
+use std::convert::Infallible;
+use std::future::{Future, ready};
+use std::sync::Arc;
+use std::time::Duration;
+
+use futures::channel::mpsc::UnboundedReceiver;
+use futures::future::BoxFuture;
+use futures::{FutureExt, StreamExt};
+use jiff::Timestamp;
+use kube::runtime::controller::{Action, Config, ReconcileRequest, applier};
+use kube::runtime::reflector::Store;
+use tokio::task::JoinSet;
+use tokio_util::sync::CancellationToken;
+
+use super::feed::{self, feed};
+use super::shared::Shared;
+use super::wake::{Requests, Wakes};
+use super::{Kubernetes, Scope, Watches, Writers};
+use crate::cache::Keep;
+use crate::reconcile::subscription::Ask;
+use crate::reconcile::{Context, Kind, ObjectKey, Resource, endorser, image, subscription, target};
+
+/// Passes that run when the program is told to stop may go on for so long.
+const GRACE: Duration = Duration::from_secs(20);
+/// A change of the trust directory is seen after so long.
+const ANCHORS_EVERY: Duration = Duration::from_secs(15);
+/// What nothing refers to any more is removed so often.
+const COLLECT_EVERY: Duration = Duration::from_mins(10);
+/// Many images change together: their subscription counts them once they were quiet for so long.
+const QUIET: Duration = Duration::from_millis(200);
+/// Lists that are asked for at once: each waits for a server of its own.
+const SUBSCRIPTIONS_AT_ONCE: u16 = 32;
+/// Passes over images and endorsers at once.
+const OTHERS_AT_ONCE: u16 = 8;
+
+/// Drives the reconcilers over an API server.
+pub struct Driver {
+    shared: Arc<Shared>,
+    scopes: Vec<(Writers, Requests)>,
+}
+
+/// A part of the program has ended while the others run.
+#[derive(Debug, thiserror::Error)]
+#[error("expected that every part runs until the program is told to stop, found that one ended: {0}")]
+pub struct PartEnded(String);
+
+impl Driver {
+    /// A driver over a context whose cluster came with these watches.
+    pub fn new(context: Arc<Context<Kubernetes>>, watches: Watches) -> Self {
+        let (wakes, requests): (Vec<_>, Vec<_>) = watches.0.iter().map(|_| Wakes::new()).unzip();
+        let scopes = watches.0.into_iter().zip(requests).collect();
+        Self { shared: Arc::new(Shared::new(context, wakes)), scopes }
+    }
+
+    /// Keeps the volume equal to the resources until `stop` is done. Then no pass begins, and those that run may end.
+    pub async fn keep(self, stop: impl Future<Output = ()>) -> Result<(), PartEnded> {
+        let stopping = CancellationToken::new();
+        let mut parts = Parts { tasks: JoinSet::new(), stopping: stopping.clone() };
+        for (index, (writers, requests)) in self.scopes.into_iter().enumerate() {
+            parts.add_scope(&self.shared, &self.shared.cluster().scopes[index], writers, requests);
+        }
+        parts.until_stopped(follow_downloads(self.shared.clone()));
+        parts.until_stopped(follow_anchors(self.shared.clone()));
+        parts.until_stopped(collect_garbage(self.shared));
+        let ended = tokio::select! {
+            () = stop => Ok(()),
+            Some(ended) = parts.tasks.join_next() => {
+                Err(PartEnded(ended.err().map_or_else(|| "without a word".to_owned(), |error| error.to_string())))
+            }
+        };
+        stopping.cancel();
+        let all = async { while parts.tasks.join_next().await.is_some() {} };
+        if tokio::time::timeout(GRACE, all).await.is_err() {
+            tracing::warn!("passes did not end within {} s and are cut off", GRACE.as_secs());
+        }
+        ended
+    }
+}
+
+/// The tasks of a driver.
+struct Parts {
+    tasks: JoinSet<()>,
+    stopping: CancellationToken,
+}
+
+impl Parts {
+    fn until_stopped(&mut self, part: impl Future<Output = ()> + Send + 'static) {
+        let stopping = self.stopping.clone();
+        self.tasks.spawn(async move {
+            stopping.run_until_cancelled(part).await;
+        });
+    }
+
+    fn add_scope(&mut self, shared: &Arc<Shared>, scope: &Scope, writers: Writers, requests: Requests) {
+        let (client, namespace) = (&shared.cluster().client, scope.namespace.as_deref());
+        self.until_stopped(feed(
+            shared.clone(),
+            api(client, namespace),
+            (scope.endorsers.clone(), writers.endorsers),
+            feed::endorser,
+        ));
+        self.until_stopped(feed(
+            shared.clone(),
+            api(client, namespace),
+            (scope.subscriptions.clone(), writers.subscriptions),
+            feed::subscription,
+        ));
+        self.until_stopped(feed(
+            shared.clone(),
+            api(client, namespace),
+            (scope.images.clone(), writers.images),
+            feed::image,
+        ));
+        self.until_stopped(feed(
+            shared.clone(),
+            api(client, namespace),
+            (scope.targets.clone(), writers.targets),
+            feed::target,
+        ));
+        let others = Config::default().concurrency(OTHERS_AT_ONCE);
+        let subscriptions = Config::default().concurrency(SUBSCRIPTIONS_AT_ONCE).debounce(QUIET);
+        self.passes(shared, &scope.endorsers, requests.endorsers, others.clone(), pass_endorser);
+        self.passes(shared, &scope.subscriptions, requests.subscriptions, subscriptions, pass_subscription);
+        // Many images change together, and a target's pass looks at all of them: it begins once they were quiet.
+        let targets = others.clone().debounce(QUIET);
+        self.passes(shared, &scope.images, requests.images, others, pass_image);
+        self.passes(shared, &scope.targets, requests.targets, targets, pass_target);
+    }
+
+    /// Passes over the objects of a kind, as they are woken.
+    fn passes<K: Resource>(
+        &mut self,
+        shared: &Arc<Shared>,
+        store: &Store<K>,
+        requests: UnboundedReceiver<ReconcileRequest<K>>,
+        config: Config,
+        pass: fn(Arc<Shared>, ObjectKey) -> BoxFuture<'static, Action>,
+    ) {
+        let queue = requests.map(Ok::<_, Infallible>).take_until(self.stopping.clone().cancelled_owned());
+        let passes = applier(
+            move |object: Arc<K>, shared| pass(shared, ObjectKey::of(&*object)).map(Ok::<_, Infallible>).boxed(),
+            |_, never, _| match *never {},
+            shared.clone(),
+            store.clone(),
+            queue,
+            config,
+        );
+        // An object that is gone by now needs no pass; there is no other error.
+        self.tasks.spawn(passes.for_each(|_| ready(())));
+    }
+}
+
+fn api<K: Resource>(client: &kube::Client, namespace: Option<&str>) -> kube::Api<K> {
+    match namespace {
+        Some(namespace) => kube::Api::namespaced(client.clone(), namespace),
+        None => kube::Api::all(client.clone()),
+    }
+}
+
+fn pass_endorser(shared: Arc<Shared>, key: ObjectKey) -> BoxFuture<'static, Action> {
+    async move {
+        if !shared.cluster().everything_read().await {
+            return Action::await_change();
+        }
+        let ended = endorser::reconcile(&shared.context, &key, Timestamp::now()).await;
+        shared.settled(Kind::Endorser, &key, ended)
+    }
+    .boxed()
+}
+
+fn pass_subscription(shared: Arc<Shared>, key: ObjectKey) -> BoxFuture<'static, Action> {
+    async move {
+        if !shared.cluster().everything_read().await {
+            return Action::await_change();
+        }
+        let ended = subscription::reconcile(&shared.context, &key, Ask::WhenDue, Timestamp::now()).await;
+        shared.tell_images(&key);
+        shared.settled(Kind::Subscription, &key, ended)
+    }
+    .boxed()
+}
+
+fn pass_image(shared: Arc<Shared>, key: ObjectKey) -> BoxFuture<'static, Action> {
+    async move {
+        // After a start the subscription's pass comes first: it says which list is in force, and wakes its images.
+        if !shared.cluster().everything_read().await || shared.subscription_is_silent(&key) {
+            return Action::await_change();
+        }
+        let before = shared.context.publications.desired(&key);
+        let ended = image::reconcile(&shared.context, &key, Timestamp::now()).await;
+        let after = shared.context.publications.desired(&key);
+        if let Some(wakes) = shared.wakes(&key.namespace).filter(|_| before != after) {
+            let names = before.iter().chain(&after).flat_map(|desired| desired.at.keys());
+            names.for_each(|name| wakes.target(&key.sibling(name)));
+        }
+        shared.settled(Kind::Image, &key, ended)
+    }
+    .boxed()
+}
+
+fn pass_target(shared: Arc<Shared>, key: ObjectKey) -> BoxFuture<'static, Action> {
+    async move {
+        if !shared.cluster().everything_read().await {
+            return Action::await_change();
+        }
+        let before = shared.context.publications.standings(&key);
+        let ended = target::reconcile(&shared.context, &key, Timestamp::now()).await;
+        let after = shared.context.publications.standings(&key);
+        if let Some(wakes) = shared.wakes(&key.namespace) {
+            let known = before.keys().chain(after.keys().filter(|image| !before.contains_key(image)));
+            known.filter(|image| before.get(image) != after.get(image)).for_each(|image| wakes.image(image));
+        }
+        shared.settled(Kind::Target, &key, ended)
+    }
+    .boxed()
+}
+
+/// Wakes the images whose downloads may have ended.
+async fn follow_downloads(shared: Arc<Shared>) {
+    let mut jobs = shared.context.jobs.changed();
+    while jobs.changed().await.is_ok() {
+        for key in shared.context.downloads.objects() {
+            if let Some(wakes) = shared.wakes(&key.namespace) {
+                wakes.image(&key);
+            }
+        }
+    }
+}
+
+/// Loads the trust directory again when it changed: every signature is judged anew.
+async fn follow_anchors(shared: Arc<Shared>) {
+    loop {
+        tokio::time::sleep(ANCHORS_EVERY).await;
+        let Some(problems) = shared.context.anchors.refresh() else { continue };
+        for problem in problems {
+            tracing::warn!(file = %problem.path.display(), "{}", problem.message);
+        }
+        for (scope, wakes) in shared.cluster().scopes.iter().zip(&shared.wakes) {
+            scope.endorsers.state().iter().for_each(|object| wakes.endorser(&ObjectKey::of(&**object)));
+            scope.subscriptions.state().iter().for_each(|object| wakes.subscription(&ObjectKey::of(&**object)));
+        }
+    }
+}
+
+/// Removes what nothing refers to any more.
+async fn collect_garbage(shared: Arc<Shared>) {
+    loop {
+        tokio::time::sleep(COLLECT_EVERY).await;
+        let context = shared.context.clone();
+        let collected = tokio::task::spawn_blocking(move || {
+            let digests = context.downloads.all().into_iter().map(|key| key.digest).collect();
+            context.volume.collect_garbage(&Keep { digests, ..Keep::default() }, Timestamp::now())
+        });
+        match collected.await {
+            Ok(Ok(collected)) if collected.bytes > 0 => {
+                tracing::info!(bytes = collected.bytes, "removed what nothing refers to");
+            }
+            Ok(Ok(_)) => {}
+            Ok(Err(error)) => tracing::error!(%error, "what nothing refers to could not be removed"),
+            Err(error) => tracing::error!(%error, "the collection was cut off"),
+        }
+    }
+}

@@ -1,0 +1,106 @@
+//! What the watches bring, and who is looked at because of it. The stores know a change before anyone is woken by it.
+
+use std::pin::pin;
+use std::sync::Arc;
+
+use futures::StreamExt;
+use kube::Api;
+use kube::runtime::reflector::{Store, store::Writer};
+use kube::runtime::watcher::{self, Event};
+use kube::runtime::{WatchStreamExt, watcher as watch};
+
+use super::shared::Shared;
+use crate::api::{CachedImage, CloudTarget, Endorser, ImageListSubscription};
+use crate::reconcile::{Cluster, ObjectKey, Resource};
+
+/// Whether an object is there.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Change {
+    /// It is, new or changed.
+    There,
+    /// It was.
+    Gone,
+}
+
+/// Follows the objects of a kind for as long as the program runs. An API server that is away, or that has forgotten
+/// since when it was watched (410 Gone), is asked again, with back-off; what it said before stays in force until then.
+pub(super) async fn feed<K: Resource>(
+    shared: Arc<Shared>,
+    api: Api<K>,
+    (store, writer): (Store<K>, Writer<K>),
+    follow: fn(&Shared, &K, Change),
+) {
+    let mut events = pin!(watch(api, watcher::Config::default()).default_backoff().reflect(writer));
+    while let Some(event) = events.next().await {
+        match event {
+            Ok(Event::Apply(object)) => follow(&shared, &object, Change::There),
+            Ok(Event::Delete(object)) => {
+                shared.cluster().written.forget::<K>(&ObjectKey::of(&object));
+                follow(&shared, &object, Change::Gone);
+            }
+            Ok(Event::InitDone) => {
+                shared.forget_gone();
+                for object in store.state() {
+                    follow(&shared, &object, Change::There);
+                }
+            }
+            Ok(Event::Init | Event::InitApply(_)) => {}
+            Err(error) => {
+                tracing::warn!(kind = %K::kind(&()), %error, "the watch was interrupted; it is tried again");
+            }
+        }
+    }
+}
+
+/// An endorser: itself, and every subscription of its namespace, for a credential that one endorser calls revoked is
+/// revoked for all.
+pub(super) fn endorser(shared: &Shared, object: &Endorser, change: Change) {
+    let key = ObjectKey::of(object);
+    let Some(wakes) = shared.wakes(&key.namespace) else { return };
+    if change == Change::There {
+        wakes.endorser(&key);
+    }
+    for subscription in shared.cluster().list::<ImageListSubscription>(&key.namespace) {
+        wakes.subscription(&ObjectKey::of(&*subscription));
+    }
+}
+
+/// A subscription: itself, and the endorsers that it names, for they count it. Its images are woken by its pass.
+pub(super) fn subscription(shared: &Shared, object: &ImageListSubscription, change: Change) {
+    let key = ObjectKey::of(object);
+    let Some(wakes) = shared.wakes(&key.namespace) else { return };
+    match change {
+        Change::There => wakes.subscription(&key),
+        Change::Gone => shared.forget_subscription(&key),
+    }
+    for endorser in &object.spec.verify.endorser_refs {
+        wakes.endorser(&key.sibling(&endorser.name));
+    }
+}
+
+/// An image: itself, and its subscription, which counts it and makes it again where it is still selected.
+pub(super) fn image(shared: &Shared, object: &CachedImage, change: Change) {
+    let key = ObjectKey::of(object);
+    let Some(wakes) = shared.wakes(&key.namespace) else { return };
+    match change {
+        Change::There => wakes.image(&key),
+        Change::Gone => shared.forget_image(&key),
+    }
+    wakes.subscription(&key.sibling(&object.spec.subscription_ref.name));
+}
+
+/// A target: itself and, where it is new, gone or says something else, the images of its namespace.
+pub(super) fn target(shared: &Shared, object: &CloudTarget, change: Change) {
+    let key = ObjectKey::of(object);
+    let Some(wakes) = shared.wakes(&key.namespace) else { return };
+    if change == Change::There {
+        wakes.target(&key);
+    }
+    let generation = (change == Change::There).then_some(object.metadata.generation).flatten();
+    if !shared.target_changed(&key, generation) {
+        return;
+    }
+    for image in shared.cluster().list::<CachedImage>(&key.namespace) {
+        wakes.image(&ObjectKey::of(&*image));
+    }
+}

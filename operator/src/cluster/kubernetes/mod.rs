@@ -1,0 +1,292 @@
+//! An API server as the place where resources live.
+//!
+//! Reads are answered from what watches brought; writes go to the server at once. Images are made by server-side apply
+//! of the two fields that a subscription owns; status is written whole, by its subresource.
+
+mod call;
+mod drive;
+mod feed;
+mod image;
+mod shared;
+mod wake;
+mod written;
+
+use std::any::Any;
+use std::sync::Arc;
+use std::time::Duration;
+
+use k8s_openapi::api::core::v1::{ConfigMap, ObjectReference, Secret};
+use kube::api::{Patch, PatchParams};
+use kube::runtime::events::{Event, EventType, Recorder, Reporter};
+use kube::runtime::reflector::{ObjectRef, Store, store::Writer};
+use kube::{Api, Client, ResourceExt};
+use serde_json::json;
+
+pub use drive::Driver;
+
+use self::call::{Call, call};
+use self::written::Written;
+use crate::api::{CachedImage, CloudTarget, Endorser, FINALIZER, ImageListSubscription};
+use crate::imagelist::ImageId;
+use crate::reconcile::{Cluster, ClusterError, ConfigMapData, Happening, Kind, ObjectKey, Resource, SecretData};
+
+/// The name under which fields are owned and events are told.
+const MANAGER: &str = "vmcatcher-operator";
+/// A write that another one came before is tried so often, each time on what the server holds then.
+const TRIES: usize = 5;
+/// What is told of an event at most, in bytes (events.k8s.io/v1: `note`).
+const LONGEST_NOTE: usize = 1024;
+
+/// The objects of all namespaces, or of some, on an API server.
+pub struct Kubernetes {
+    client: Client,
+    scopes: Vec<Scope>,
+    written: Written,
+    recorder: Recorder,
+}
+
+/// What is watched together: one namespace, or all.
+struct Scope {
+    namespace: Option<String>,
+    endorsers: Store<Endorser>,
+    subscriptions: Store<ImageListSubscription>,
+    images: Store<CachedImage>,
+    targets: Store<CloudTarget>,
+}
+
+/// What fills a scope's stores.
+struct Writers {
+    endorsers: Writer<Endorser>,
+    subscriptions: Writer<ImageListSubscription>,
+    images: Writer<CachedImage>,
+    targets: Writer<CloudTarget>,
+}
+
+/// What fills the stores of a [`Kubernetes`]; for its [`Driver`].
+pub struct Watches(Vec<Writers>);
+
+impl Kubernetes {
+    /// The objects of these namespaces; of all where none is named. Nothing is read until a [`Driver`] has the watches.
+    pub fn new(client: Client, namespaces: &[String]) -> (Self, Watches) {
+        let mut namespaces: Vec<Option<String>> = namespaces.iter().cloned().map(Some).collect();
+        namespaces.sort();
+        namespaces.dedup();
+        if namespaces.is_empty() {
+            namespaces.push(None);
+        }
+        let (scopes, writers) = namespaces.into_iter().map(Scope::new).unzip();
+        let reporter = Reporter { controller: MANAGER.to_owned(), instance: None };
+        let recorder = Recorder::new(client.clone(), reporter);
+        (Self { client, scopes, written: Written::default(), recorder }, Watches(writers))
+    }
+
+    fn scope(&self, namespace: &str) -> Option<&Scope> {
+        self.scopes.iter().find(|scope| scope.namespace.as_deref().is_none_or(|own| own == namespace))
+    }
+
+    fn api<K: Resource>(&self, namespace: &str) -> Api<K> {
+        Api::namespaced(self.client.clone(), namespace)
+    }
+
+    /// Waits until everything has been read once: nothing may be judged by a part of the endorsers.
+    async fn everything_read(&self) -> bool {
+        for scope in &self.scopes {
+            let endorsers = scope.endorsers.wait_until_ready().await;
+            let subscriptions = scope.subscriptions.wait_until_ready().await;
+            let images = scope.images.wait_until_ready().await;
+            let targets = scope.targets.wait_until_ready().await;
+            if endorsers.is_err() || subscriptions.is_err() || images.is_err() || targets.is_err() {
+                return false; // the watches have ended: the program stops
+            }
+        }
+        true
+    }
+
+    fn reference(&self, kind: Kind, key: &ObjectKey) -> ObjectReference {
+        match kind {
+            Kind::Endorser => self.reference_of::<Endorser>(key),
+            Kind::Subscription => self.reference_of::<ImageListSubscription>(key),
+            Kind::Image => self.reference_of::<CachedImage>(key),
+            Kind::Target => self.reference_of::<CloudTarget>(key),
+        }
+    }
+
+    fn reference_of<K: Resource>(&self, key: &ObjectKey) -> ObjectReference {
+        let found = self.get::<K>(key).map(|object| object.object_ref(&()));
+        found.unwrap_or_else(|| ObjectReference {
+            api_version: Some(K::api_version(&()).into_owned()),
+            kind: Some(K::kind(&()).into_owned()),
+            name: Some(key.name.clone()),
+            namespace: Some(key.namespace.clone()),
+            ..ObjectReference::default()
+        })
+    }
+}
+
+impl Scope {
+    fn new(namespace: Option<String>) -> (Self, Writers) {
+        let (endorsers, endorsers_writer) = kube::runtime::reflector::store();
+        let (subscriptions, subscriptions_writer) = kube::runtime::reflector::store();
+        let (images, images_writer) = kube::runtime::reflector::store();
+        let (targets, targets_writer) = kube::runtime::reflector::store();
+        let writers = Writers {
+            endorsers: endorsers_writer,
+            subscriptions: subscriptions_writer,
+            images: images_writer,
+            targets: targets_writer,
+        };
+        (Self { namespace, endorsers, subscriptions, images, targets }, writers)
+    }
+
+    fn store<K: Resource>(&self) -> Option<&Store<K>> {
+        let store: &dyn Any = match K::KIND {
+            Kind::Endorser => &self.endorsers,
+            Kind::Subscription => &self.subscriptions,
+            Kind::Image => &self.images,
+            Kind::Target => &self.targets,
+        };
+        store.downcast_ref()
+    }
+}
+
+impl Cluster for Kubernetes {
+    fn get<K: Resource>(&self, key: &ObjectKey) -> Option<Arc<K>> {
+        let store = self.scope(&key.namespace)?.store::<K>()?;
+        let stored = store.get(&ObjectRef::new(&key.name).within(&key.namespace))?;
+        Some(self.written.newer(stored))
+    }
+
+    fn list<K: Resource>(&self, namespace: &str) -> Vec<Arc<K>> {
+        let Some(store) = self.scope(namespace).and_then(Scope::store::<K>) else { return Vec::new() };
+        let mut found = store.state_filter(|object: &K| object.meta().namespace.as_deref() == Some(namespace));
+        found.sort_by(|a, b| a.meta().name.cmp(&b.meta().name));
+        found.into_iter().map(|object| self.written.newer(object)).collect()
+    }
+
+    async fn secret(&self, key: &ObjectKey) -> Result<Option<SecretData>, ClusterError> {
+        let secrets: Api<Secret> = Api::namespaced(self.client.clone(), &key.namespace);
+        let about = Call { action: "read", object: format!("Secret {key}"), gone: None };
+        let secret = call(about, secrets.get_opt(&key.name)).await?;
+        let entries = secret.map(|secret| secret.data.unwrap_or_default());
+        Ok(entries.map(|data| data.into_iter().map(|(name, value)| (name, value.0.into())).collect()))
+    }
+
+    async fn config_map(&self, key: &ObjectKey) -> Result<Option<ConfigMapData>, ClusterError> {
+        let maps: Api<ConfigMap> = Api::namespaced(self.client.clone(), &key.namespace);
+        let about = Call { action: "read", object: format!("ConfigMap {key}"), gone: None };
+        let Some(map) = call(about, maps.get_opt(&key.name)).await? else { return Ok(None) };
+        let binary = map.binary_data.unwrap_or_default().into_iter().map(|(name, value)| (name, value.0));
+        let text = map.data.unwrap_or_default().into_iter().map(|(name, value)| (name, value.into_bytes()));
+        Ok(Some(binary.chain(text).collect()))
+    }
+
+    async fn apply_image(&self, owner: &ImageListSubscription, identifier: &ImageId) -> Result<(), ClusterError> {
+        let key = ObjectKey::of(owner).sibling(&identifier.object_name());
+        let images = self.api::<CachedImage>(&key.namespace);
+        let about = || Call { action: "make", object: format!("CachedImage {key}"), gone: None };
+        // Made by hand a moment ago: its maker's, and seen by the next pass.
+        if call(about(), images.get_metadata_opt(&key.name)).await?.is_some() {
+            return Ok(());
+        }
+        let image = image::generated(owner, &key, identifier);
+        call(about(), images.patch(&key.name, &PatchParams::apply(MANAGER), &Patch::Apply(&image))).await?;
+        Ok(())
+    }
+
+    async fn delete_image(&self, key: &ObjectKey) -> Result<(), ClusterError> {
+        let Some(image) = self.get::<CachedImage>(key) else { return Ok(()) };
+        let about = Call { action: "delete", object: format!("CachedImage {key}"), gone: Some((Kind::Image, key)) };
+        let images = self.api::<CachedImage>(&key.namespace);
+        match call(about, images.delete(&key.name, &image::only_this(&image))).await {
+            // Gone, or another one of its name.
+            Ok(_) | Err(ClusterError::Gone { .. } | ClusterError::Conflict { .. }) => Ok(()),
+            Err(error) => Err(error),
+        }
+    }
+
+    async fn finalize<K: Resource>(&self, key: &ObjectKey, held: bool) -> Result<(), ClusterError> {
+        let api = self.api::<K>(&key.namespace);
+        let about = |action| Call { action, object: format!("{} {key}", K::kind(&())), gone: Some((K::KIND, key)) };
+        let mut last = Ok(());
+        for _ in 0..TRIES {
+            let object = call(about("read"), api.get(&key.name)).await?;
+            let mut finalizers = object.finalizers().to_vec();
+            finalizers.retain(|name| name != FINALIZER);
+            finalizers.extend(held.then(|| FINALIZER.to_owned()));
+            if finalizers == object.finalizers() {
+                return Ok(());
+            }
+            // The version in it makes the server refuse a change of finalizers that were read before someone else's.
+            let change = json!({"metadata": {"resourceVersion": object.resource_version(), "finalizers": finalizers}});
+            let (manager, change) = (manager(), Patch::Merge(&change));
+            match call(about("change the finalizers of"), api.patch(&key.name, &manager, &change)).await {
+                Ok(object) => {
+                    self.written.put(object);
+                    return Ok(());
+                }
+                Err(error @ ClusterError::Conflict { .. }) => last = Err(error),
+                Err(error) => return Err(error),
+            }
+        }
+        last
+    }
+
+    async fn write_status<K: Resource>(&self, key: &ObjectKey, status: K::Status) -> Result<(), ClusterError> {
+        let Some(object) = self.get::<K>(key) else {
+            return Err(ClusterError::Gone { kind: K::KIND, key: key.clone() });
+        };
+        let api = self.api::<K>(&key.namespace);
+        let about = |action| Call { action, object: format!("{} {key}", K::kind(&())), gone: Some((K::KIND, key)) };
+        let name = K::kind(&());
+        let patch = image::whole_status(object.uid().as_deref(), &status).map_err(|error| ClusterError::Refused {
+            action: "write the status of",
+            object: format!("{name} {key}"),
+            message: error.to_string(),
+        })?;
+        let (manager, patch) = (manager(), Patch::<K>::Json(patch));
+        match call(about("write the status of"), api.patch_status(&key.name, &manager, &patch)).await {
+            Ok(object) => {
+                self.written.put(object);
+                Ok(())
+            }
+            Err(refused @ ClusterError::Refused { .. }) => {
+                // The patch fits the object that was looked at; one that was made anew under its name is another.
+                let there = call(about("read"), api.get_metadata(&key.name)).await?;
+                let gone = ClusterError::Gone { kind: K::KIND, key: key.clone() };
+                Err(if there.uid() == object.uid() { refused } else { gone })
+            }
+            Err(error) => Err(error),
+        }
+    }
+
+    async fn record(&self, happening: Happening) {
+        let Happening { kind, key, warning, reason, message } = happening;
+        if warning {
+            tracing::warn!(?kind, object = %key, reason, "{message}");
+        } else {
+            tracing::info!(?kind, object = %key, reason, "{message}");
+        }
+        let mut note = message;
+        note.truncate(note.floor_char_boundary(LONGEST_NOTE));
+        let event = Event {
+            type_: if warning { EventType::Warning } else { EventType::Normal },
+            reason: reason.to_owned(),
+            note: Some(note),
+            action: reason.to_owned(),
+            secondary: None,
+        };
+        let reference = self.reference(kind, &key);
+        let about = Call { action: "tell an event of", object: format!("{kind:?} {key}"), gone: None };
+        if let Err(error) = call(about, self.recorder.publish(&event, &reference)).await {
+            tracing::warn!(object = %key, %error, "an event could not be told");
+        }
+    }
+}
+
+/// Writes are this program's.
+fn manager() -> PatchParams {
+    PatchParams { field_manager: Some(MANAGER.to_owned()), ..PatchParams::default() }
+}
+
+/// How long one call of the API server may take.
+const LONGEST_CALL: Duration = Duration::from_secs(30);

@@ -1,0 +1,147 @@
+//! The program itself, run as a process against the control plane, and a site with its namespace.
+
+use std::fs::File;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, ExitStatus};
+use std::time::{Duration, Instant};
+
+use harness::control_plane::{ControlPlane, PATIENCE};
+use harness::site::Site;
+use kube::runtime::wait::await_condition;
+use kube::{Api, Client};
+use vmcatcher_operator::api::{CachedImage, HasConditions, ImageListSubscription, REQUESTED_AT};
+
+/// A running program. Dropped, it is killed.
+pub(crate) struct Operator {
+    process: Child,
+    log: PathBuf,
+}
+
+impl Operator {
+    /// Starts it with a site's volume and trust directory, for one namespace.
+    pub(crate) fn start(kubeconfig: &Path, site: &Site, namespace: &str) -> Self {
+        let log = site.path("log");
+        let mut command = Command::new(env!("CARGO_BIN_EXE_operator"));
+        command.env("KUBECONFIG", kubeconfig).args(["run", "--namespace", namespace]);
+        command.arg("--volume").arg(site.path("volume")).arg("--trust").arg(site.path("trust"));
+        let process = command.stderr(File::create(&log).unwrap()).spawn().unwrap();
+        Self { process, log }
+    }
+
+    /// What it has told so far.
+    pub(crate) fn told(&self) -> String {
+        std::fs::read_to_string(&self.log).unwrap()
+    }
+
+    /// Asks it to stop, and tells how it ended and after how long.
+    pub(crate) fn stop(mut self) -> (ExitStatus, Duration) {
+        let asked = Instant::now();
+        let identifier = rustix::process::Pid::from_child(&self.process);
+        rustix::process::kill_process(identifier, rustix::process::Signal::TERM).unwrap();
+        let ended = self.process.wait().unwrap();
+        (ended, asked.elapsed())
+    }
+}
+
+impl Drop for Operator {
+    fn drop(&mut self) {
+        // Ended already where it was asked to stop.
+        let _ended = self.process.kill();
+        let _waited = self.process.wait();
+        if std::thread::panicking() {
+            eprintln!("the operator told:\n{}", self.told());
+        }
+    }
+}
+
+/// A site whose resources are in a namespace of the control plane.
+pub(crate) struct Tenant<'p> {
+    pub(crate) plane: &'p ControlPlane,
+    pub(crate) client: Client,
+    pub(crate) namespace: String,
+    pub(crate) site: Site,
+}
+
+impl<'p> Tenant<'p> {
+    pub(crate) async fn new(plane: &'p ControlPlane, name: &str) -> Self {
+        let client = plane.client().await;
+        let namespace = plane.namespace(&client, name).await;
+        Self { plane, client, namespace, site: Site::new() }
+    }
+
+    /// Applies the site's manifests with kubectl, as a person would.
+    pub(crate) fn apply(&self) {
+        let manifests = self.site.path("manifests");
+        self.kubectl(&["apply", "-f", manifests.to_str().unwrap()]);
+    }
+
+    pub(crate) fn kubectl(&self, arguments: &[&str]) -> String {
+        self.plane.kubectl_says(&self.namespace, arguments)
+    }
+
+    pub(crate) fn start(&self) -> Operator {
+        Operator::start(self.plane.kubeconfig(), &self.site, &self.namespace)
+    }
+
+    pub(crate) fn subscriptions(&self) -> Api<ImageListSubscription> {
+        Api::namespaced(self.client.clone(), &self.namespace)
+    }
+
+    pub(crate) fn images(&self) -> Api<CachedImage> {
+        Api::namespaced(self.client.clone(), &self.namespace)
+    }
+
+    /// Waits until the subscription `vo` is as it should be.
+    pub(crate) async fn subscription_until(
+        &self,
+        expected: &str,
+        holds: impl Fn(&ImageListSubscription) -> bool,
+    ) -> ImageListSubscription {
+        let condition = |object: Option<&ImageListSubscription>| object.is_some_and(&holds);
+        let waited = await_condition(self.subscriptions(), "vo", condition);
+        let Ok(found) = tokio::time::timeout(PATIENCE, waited).await else {
+            panic!("expected {expected}, found {}", self.kubectl(&["get", "ils", "vo", "-o", "yaml"]));
+        };
+        found.unwrap().unwrap()
+    }
+
+    /// Waits until an image is as it should be; `None` is one that is not there.
+    pub(crate) async fn image_until(
+        &self,
+        name: &str,
+        expected: &str,
+        holds: impl Fn(Option<&CachedImage>) -> bool,
+    ) -> Option<CachedImage> {
+        let waited = await_condition(self.images(), name, holds);
+        let Ok(found) = tokio::time::timeout(PATIENCE, waited).await else {
+            panic!("expected {expected}, found {}", self.kubectl(&["get", "cimg", "-o", "yaml"]));
+        };
+        found.unwrap()
+    }
+
+    /// Waits until the list in force has that version and all images of it are ready.
+    pub(crate) async fn all_ready(&self, version: &str) -> ImageListSubscription {
+        self.subscription_until(&format!("list {version} and all its images ready"), |object| {
+            let status = object.status.clone().unwrap_or_default();
+            let in_force = status.list.as_ref().is_some_and(|list| list.version == version);
+            in_force && status.is_true("Ready") && status.is_true("ImagesReady")
+        })
+        .await
+    }
+
+    /// Asks for a pass now.
+    pub(crate) fn request(&self, value: &str) {
+        self.kubectl(&["annotate", "--overwrite", "ils", "vo", &format!("{REQUESTED_AT}={value}")]);
+    }
+
+    /// What is on a shelf of the volume for the namespace, as `identifier/version-digest`.
+    pub(crate) fn shelf(&self, name: &str) -> Vec<String> {
+        self.site.shelf_of(&self.namespace, name)
+    }
+}
+
+pub(crate) fn ready(image: Option<&CachedImage>, version: &str) -> bool {
+    image.and_then(|image| image.status.as_ref()).is_some_and(|status| {
+        status.is_true("Ready") && status.image.as_ref().is_some_and(|wanted| wanted.version == version)
+    })
+}
