@@ -9,6 +9,8 @@
     reason = "all of it is test code, helpers included; figures are printed for people"
 )]
 
+mod chart;
+mod clouds;
 mod definitions;
 mod operator;
 mod outages;

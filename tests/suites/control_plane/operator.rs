@@ -20,10 +20,17 @@ pub(crate) struct Operator {
 impl Operator {
     /// Starts it with a site's volume and trust directory, for one namespace.
     pub(crate) fn start(kubeconfig: &Path, site: &Site, namespace: &str) -> Self {
+        let (volume, trust) = (site.path("volume"), site.path("trust"));
+        let [volume, trust] = [volume.to_str().unwrap(), trust.to_str().unwrap()];
+        let arguments = ["run", "--namespace", namespace, "--volume", volume, "--trust", trust];
+        Self::start_with(kubeconfig, site, &arguments.map(str::to_owned))
+    }
+
+    /// Starts it with these arguments; what it tells is kept in the site's folder.
+    pub(crate) fn start_with(kubeconfig: &Path, site: &Site, arguments: &[String]) -> Self {
         let log = site.path("log");
         let mut command = Command::new(env!("CARGO_BIN_EXE_operator"));
-        command.env("KUBECONFIG", kubeconfig).args(["run", "--namespace", namespace]);
-        command.arg("--volume").arg(site.path("volume")).arg("--trust").arg(site.path("trust"));
+        command.env("KUBECONFIG", kubeconfig).args(arguments);
         let process = command.stderr(File::create(&log).unwrap()).spawn().unwrap();
         Self { process, log }
     }

@@ -1,0 +1,149 @@
+//! The chart: installed by helm, its program run with its own arguments and its own account. (There is no kubelet here:
+//! the test runs the Deployment's command line with the ServiceAccount's token.)
+
+use std::path::{Path, PathBuf};
+use std::process::Output;
+
+use harness::control_plane::ControlPlane;
+use serde_json::Value;
+
+use super::operator::{Operator, Tenant};
+
+const ONE: &str = "858a817e-0ca2-473f-89d3-d5bdfc51968e";
+
+fn workspace() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap().to_owned()
+}
+
+fn helm(plane: &ControlPlane, arguments: &[&str]) -> Output {
+    plane.helm().current_dir(workspace()).args(arguments).output().unwrap()
+}
+
+fn told(output: &Output) -> String {
+    String::from_utf8_lossy(&output.stderr).into_owned()
+}
+
+/// Installs the chart in the tenant's namespace.
+fn install(tenant: &Tenant<'_>, more: &[&str]) {
+    let chart = ["install", "site", "charts/vmcatcher-operator", "--namespace", &tenant.namespace];
+    let image = ["--set", "image.repository=registry.example/vmcatcher-operator"];
+    let output = helm(tenant.plane, &[&chart[..], &image, more].concat());
+    assert!(output.status.success(), "{}", told(&output));
+    assert!(
+        String::from_utf8_lossy(&output.stdout).contains("kubectl wait ils/example"),
+        "the notes tell what is next"
+    );
+}
+
+/// The Deployment's arguments, with the site's folders in the places of the mounts.
+fn arguments(tenant: &Tenant<'_>) -> Vec<String> {
+    let deployment: Value =
+        serde_json::from_str(&tenant.kubectl(&["get", "deployment", "site", "-o", "json"])).unwrap();
+    let pod = &deployment["spec"]["template"]["spec"];
+    assert_eq!(
+        (&deployment["spec"]["strategy"]["type"], &pod["securityContext"]["runAsNonRoot"]),
+        (&"Recreate".into(), &true.into())
+    );
+    let container = &pod["containers"][0];
+    let arguments: Vec<&str> =
+        container["args"].as_array().unwrap().iter().map(|value| value.as_str().unwrap()).collect();
+    let mounts = [("/var/lib/vmcatcher", "volume"), ("/etc/grid-security/certificates", "trust")];
+    let placed = |argument: &str| {
+        mounts.iter().fold(argument.to_owned(), |text, (mount, folder)| {
+            text.replace(mount, tenant.site.path(folder).to_str().unwrap())
+        })
+    };
+    arguments.into_iter().map(placed).collect()
+}
+
+/// Everything that the program does in a subscription's life, with the rights that the chart gives it.
+async fn lives_by_its_rights(tenant: &Tenant<'_>) {
+    let kubeconfig = tenant.plane.kubeconfig_of(&tenant.namespace, "site", &tenant.site.path("site.kubeconfig"));
+    let image = tenant.site.serve(ONE, "1.0", 1, 30_000);
+    tenant.site.publish(&tenant.site.list("1.0", &[&image]));
+    tenant.site.subscribe("deletionPolicy: Retire");
+    tenant.apply();
+    let operator = Operator::start_with(&kubeconfig, &tenant.site, &arguments(tenant));
+    tenant.all_ready("1.0").await;
+    let newer = tenant.site.serve(ONE, "1.1", 2, 30_000);
+    tenant.site.publish(&tenant.site.list("1.1", &[&newer]));
+    tenant.request("now");
+    tenant.all_ready("1.1").await;
+    tenant.kubectl(&["delete", "ils", "vo", "--timeout=60s"]);
+    assert_eq!(tenant.shelf("endorsed"), [""; 0]);
+    assert!(!operator.told().contains("forbidden"), "{}", operator.told());
+    operator.stop();
+}
+
+#[tokio::test]
+#[ignore = "needs a control plane: tests/run makes one"]
+async fn it_installs_for_one_namespace_and_leaves_what_is_not_its_own() {
+    let tenant = Tenant::new(ControlPlane::shared().await, "chart").await;
+    let namespaces = format!("namespaces={{{}}}", tenant.namespace);
+    install(&tenant, &["--set", &namespaces, "--set", "aggregateRoles=false"]);
+    assert_eq!(tenant.kubectl(&["get", "role", "site", "-o", "name"]), "role.rbac.authorization.k8s.io/site\n");
+    lives_by_its_rights(&tenant).await;
+
+    tenant.apply();
+    let output = helm(tenant.plane, &["uninstall", "site", "--namespace", &tenant.namespace]);
+    assert!(output.status.success(), "{}", told(&output));
+    tenant.kubectl(&["get", "pvc", "site-images"]);
+    tenant.kubectl(&["get", "ils", "vo"]);
+}
+
+#[tokio::test]
+#[ignore = "needs a control plane: tests/run makes one"]
+async fn it_installs_for_all_namespaces() {
+    let plane = ControlPlane::start().await;
+    let tenant = Tenant::new(&plane, "chart").await;
+    install(&tenant, &[]);
+    lives_by_its_rights(&tenant).await;
+
+    let upgraded = helm(
+        &plane,
+        &[
+            "upgrade",
+            "site",
+            "charts/vmcatcher-operator",
+            "--namespace",
+            &tenant.namespace,
+            "--reuse-values",
+            "--set",
+            "maxDownloads=7",
+        ],
+    );
+    assert!(upgraded.status.success(), "{}", told(&upgraded));
+    assert!(arguments(&tenant).contains(&"--max-downloads=7".to_owned()));
+}
+
+#[tokio::test]
+#[ignore = "needs a control plane: tests/run makes one"]
+async fn values_that_cannot_work_are_refused() {
+    let plane = ControlPlane::shared().await;
+    let cases = [
+        ("image.tag=x", "image.repository: expected where the container image is"),
+        ("image.repository=x,maxDownloads=0", "maxDownloads"),
+        ("image.repository=x,namespaces={Not_a_name}", "namespaces"),
+        ("image.repository=x,allowDigests={sha256}", "allowDigests"),
+        ("image.repository=x,volume.sise=1Gi", "sise"),
+        ("image.repository=x,trust.configMap=a,trust.secret=b", "at most one of configMap, secret and hostPath"),
+    ];
+    for (values, expected) in cases {
+        let output = helm(plane, &["template", "site", "charts/vmcatcher-operator", "--set", values]);
+        assert!(!output.status.success() && told(&output).contains(expected), "{values}: {}", told(&output));
+    }
+}
+
+#[tokio::test]
+#[ignore = "needs a control plane: tests/run makes one"]
+async fn the_plain_manifests_are_the_charts() {
+    let plane = ControlPlane::shared().await;
+    let chart = ["template", "vmcatcher-operator", "charts/vmcatcher-operator", "--namespace", "vmcatcher"];
+    let output = helm(plane, &[&chart[..], &["--set", "image.repository=vmcatcher-operator"]].concat());
+    let written = std::fs::read_to_string(workspace().join("config/vmcatcher-operator.yaml")).unwrap();
+    let (_, manifests) = written.split_once('\n').unwrap();
+    assert!(output.status.success() && manifests == String::from_utf8_lossy(&output.stdout), "run config/generate");
+    let file = workspace().join("config/vmcatcher-operator.yaml");
+    plane.kubectl_says("vmcatcher", &["create", "namespace", "vmcatcher"]);
+    plane.kubectl_says("vmcatcher", &["apply", "--dry-run=server", "-f", file.to_str().unwrap()]);
+}
