@@ -89,6 +89,10 @@ fn ends(path: &str, schema: &Value) {
             let known = schema["enum"].is_array() || schema["format"] == "date-time";
             assert!(known || bounded("maxLength"), "{path}: a text without an end");
         }
+        Some("object") if schema["additionalProperties"].is_object() => {
+            assert!(bounded("maxProperties"), "{path}: a map without an end");
+        }
+        None if schema["x-kubernetes-int-or-string"] == true => {}
         Some("object") => {
             for (name, below) in schema["properties"].as_object().expect(path) {
                 ends(&format!("{path}.{name}"), below);

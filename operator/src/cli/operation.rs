@@ -1,5 +1,6 @@
 //! What the two ways of running have in common: a volume, a trust directory, limits.
 
+use std::num::NonZeroU64;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -29,6 +30,12 @@ pub(super) struct Operation {
     /// Downloads at once
     #[arg(long, value_name = "N", default_value_t = 4, value_parser = clap::value_parser!(u16).range(1..))]
     max_downloads: u16,
+    /// Bytes that blobs and partial downloads may take on the volume [default: what it has]
+    #[arg(long, value_name = "BYTES")]
+    quota: Option<u64>,
+    /// Bytes a second that all downloads together may take [default: what they can]
+    #[arg(long, value_name = "BYTES")]
+    bandwidth: Option<NonZeroU64>,
     /// The name of this installation: it is written on every image in a cloud, and no other's images are touched.
     /// Keep it: under another name its images are another's
     #[arg(long, value_name = "NAME", env = "VMCATCHER_INSTANCE", default_value = "vmcatcher", value_parser = instance)]
@@ -61,7 +68,12 @@ impl Operation {
         }
         let settings = ClientSettings { allow_files: files == Files::Allowed, ..ClientSettings::default() };
         let client = Client::new(&settings)?;
-        let limits = JobLimits { downloads: self.max_downloads.into(), ..JobLimits::default() };
+        let limits = JobLimits {
+            downloads: self.max_downloads.into(),
+            quota: self.quota,
+            bytes_per_second: self.bandwidth,
+            ..JobLimits::default()
+        };
         let settings = Settings {
             instance: self.instance.clone(),
             trust_directory: self.trust.clone(),

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 /// Why a text is no duration.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-pub(super) enum DurationError {
+pub enum DurationError {
     /// Not of the form.
     #[error("expected a duration such as 90s, 6h or 1h30m (units h, m, s, ms; no days), found {0:?}")]
     Malformed(String),
@@ -19,7 +19,7 @@ pub(super) enum DurationError {
 }
 
 /// Parses `^([0-9]{1,5}(h|m|s|ms)){1,4}$`, the form that Kubernetes, Helm and CEL's `duration()` agree on.
-pub(super) fn parse_duration(text: &str) -> Result<Duration, DurationError> {
+pub fn parse_duration(text: &str) -> Result<Duration, DurationError> {
     let malformed = || DurationError::Malformed(text.chars().take(40).collect());
     let mut rest = text;
     let mut total = Duration::ZERO;

@@ -32,6 +32,7 @@ pub use check::SpecError;
 pub use cluster::{Cluster, ClusterError, ConfigMapData, Happening, Kind, ObjectKey, Resource, SecretData};
 pub use conditions::time;
 pub use context::{Context, Downloads, Message, PendingMessages, Settings};
+pub use duration::{DurationError, parse_duration};
 pub use finish::Stallable;
 pub use lists::{Force, ListInForce, ListOrigin, ListsInForce};
 pub use publications::{Desire, Desired, Offer, Publications, Published, Standing};

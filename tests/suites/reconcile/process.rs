@@ -1,6 +1,7 @@
 //! The program itself, as a process: exit codes, output, signals, `kill -9`, memory.
 
-use std::io::{BufRead, BufReader};
+use std::io::{BufRead, BufReader, Write};
+use std::os::unix::fs::PermissionsExt;
 use std::process::{Child, ChildStderr, Command, Output, Stdio};
 
 use harness::image_server::Resource;
@@ -35,7 +36,11 @@ struct Running {
 
 impl Running {
     fn start(site: &Site) -> Self {
-        let mut child = operator(site, &[]).stderr(Stdio::piped()).stdout(Stdio::null()).spawn().unwrap();
+        Self::start_with(site, &[])
+    }
+
+    fn start_with(site: &Site, more: &[&str]) -> Self {
+        let mut child = operator(site, more).stderr(Stdio::piped()).stdout(Stdio::null()).spawn().unwrap();
         let lines = BufReader::new(child.stderr.take().unwrap());
         Self { child, lines }
     }
@@ -211,6 +216,25 @@ fn partial_length(site: &Site, image: &Served) -> u64 {
     let mut ours = files.filter(|path| path.extension().is_none());
     let name = |path: &std::path::PathBuf| path.file_name().unwrap().to_string_lossy().starts_with(&image.sha512);
     ours.find(name).map_or(0, |path| path.metadata().unwrap().len())
+}
+
+#[test]
+fn a_blob_that_rots_is_found_and_fetched_again() {
+    let site = Site::new();
+    let image = site.serve(A, "1", 1, 50_000);
+    site.publish(&site.list("1.0", &[&image]));
+    once(&site);
+    let blob = site.path("volume/blobs/sha512").join(&image.sha512[..2]).join(&image.sha512);
+    let mode = |mode| std::fs::set_permissions(&blob, std::fs::Permissions::from_mode(mode)).unwrap();
+    mode(0o644);
+    std::fs::OpenOptions::new().write(true).open(&blob).unwrap().write_all(b"rotten").unwrap();
+    mode(0o444);
+    let mut running = Running::start_with(&site, &["--scrub-interval", "1s"]);
+    running.wait_for("BlobDamaged");
+    running.wait_for("ImageDownloaded");
+    assert!(running.terminate().success());
+    assert_eq!(site.shelf("endorsed"), [image.entry()]);
+    assert_eq!(site.server.requests(&format!("/{A}-1.img")).len(), 2);
 }
 
 #[test]
