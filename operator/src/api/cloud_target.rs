@@ -81,7 +81,7 @@ pub enum ImageFormat {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct OpenNebula {
-    /// Address of its XML-RPC API, such as https://one.example.org:2633/RPC2; http or https, never with
+    /// Address of its XML-RPC API, http or https, with path and port (most often /RPC2 on 2633). Never with
     /// user:password@, use secretRef.
     #[schemars(length(max = 2048), regex(pattern = r"^https?://"))]
     pub endpoint: String,
