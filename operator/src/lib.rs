@@ -4,6 +4,7 @@
 //!
 //! * [`cli`]: the commands: one file each
 //! * [`cluster`]: where resources live: an API server, or a folder of manifests
+//! * [`serve`]: what is served over HTTP: images, to clouds that pull them
 //! * [`reconcile`]: the reconcilers: one folder a kind, one file a call
 //! * [`anchors`]: the trust directory: load, watch, refresh CRLs (the I/O around `trust`)
 //! * [`trust`]: is this message signed by someone we believe, and may this list replace the last? (pure)
@@ -26,4 +27,5 @@ pub mod fetch;
 pub mod imagelist;
 pub mod opennebula;
 pub mod reconcile;
+pub mod serve;
 pub mod trust;

@@ -20,4 +20,5 @@ mod kill;
 mod list_commands;
 mod opennebula;
 mod reconcile;
+mod serve;
 mod trust;

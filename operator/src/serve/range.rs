@@ -1,0 +1,88 @@
+//! Byte ranges (RFC 9110 section 14).
+
+/// What of a file is asked for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Wanted {
+    /// All of it.
+    Whole,
+    /// From the first byte to the last, both counted from 0.
+    Part {
+        /// The first.
+        first: u64,
+        /// The last.
+        last: u64,
+    },
+    /// Nothing that is there.
+    Unsatisfiable,
+}
+
+/// Reads a `Range` header for a file of so many bytes. A header that is no single byte range counts as none, as the RFC
+/// allows: what follows is the whole file.
+pub(super) fn wanted(header: Option<&str>, size: u64) -> Wanted {
+    let range = header.and_then(|header| header.trim().strip_prefix("bytes=")).filter(|range| !range.contains(','));
+    let Some((first, last)) = range.and_then(|range| range.trim().split_once('-')) else { return Wanted::Whole };
+    let number = |text: &str| -> Result<Option<u64>, ()> {
+        match text.trim() {
+            "" => Ok(None),
+            text if text.bytes().all(|c| c.is_ascii_digit()) => Ok(Some(text.parse().unwrap_or(u64::MAX))),
+            _ => Err(()),
+        }
+    };
+    match (number(first), number(last)) {
+        (Ok(Some(first)), Ok(last)) => {
+            let last = last.unwrap_or(u64::MAX);
+            match (first < size, first <= last) {
+                (_, false) => Wanted::Whole,
+                (false, true) => Wanted::Unsatisfiable,
+                (true, true) => Wanted::Part { first, last: last.min(size - 1) },
+            }
+        }
+        (Ok(None), Ok(Some(0))) => Wanted::Unsatisfiable,
+        (Ok(None), Ok(Some(_))) if size == 0 => Wanted::Unsatisfiable,
+        (Ok(None), Ok(Some(count))) => Wanted::Part { first: size.saturating_sub(count), last: size - 1 },
+        (Ok(None), Ok(None)) | (Err(()), _) | (_, Err(())) => Wanted::Whole,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    #[test]
+    fn ranges_are_read_as_the_rfc_says() {
+        let part = |first, last| Wanted::Part { first, last };
+        let cases = [
+            (None, Wanted::Whole),
+            (Some("bytes=0-0"), part(0, 0)),
+            (Some("bytes=0-"), part(0, 99)),
+            (Some("bytes=10-19"), part(10, 19)),
+            (Some("bytes=90-1000"), part(90, 99)),
+            (Some("bytes=-10"), part(90, 99)),
+            (Some("bytes=-1000"), part(0, 99)),
+            (Some("bytes=100-"), Wanted::Unsatisfiable),
+            (Some("bytes=-0"), Wanted::Unsatisfiable),
+            (Some("bytes=99999999999999999999999-"), Wanted::Unsatisfiable),
+            (Some("bytes=5-4"), Wanted::Whole),
+            (Some("bytes=0-1,5-6"), Wanted::Whole),
+            (Some("bytes=-"), Wanted::Whole),
+            (Some("bytes=a-b"), Wanted::Whole),
+            (Some("lines=1-2"), Wanted::Whole),
+        ];
+        for (header, expected) in cases {
+            assert_eq!(wanted(header, 100), expected, "{header:?}");
+        }
+        assert_eq!(wanted(Some("bytes=0-"), 0), Wanted::Unsatisfiable);
+        assert_eq!(wanted(Some("bytes=-5"), 0), Wanted::Unsatisfiable);
+    }
+
+    proptest! {
+        #[test]
+        fn a_part_lies_within_the_file(header in "bytes=[0-9]{0,22}-[0-9]{0,22}|\\PC{0,20}", size in 0_u64..200) {
+            if let Wanted::Part { first, last } = wanted(Some(&header), size) {
+                prop_assert!(first <= last && last < size);
+            }
+        }
+    }
+}

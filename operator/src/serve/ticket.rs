@@ -1,0 +1,133 @@
+//! Tickets: the right to fetch one image for some hours, as part of a path.
+
+use std::fmt;
+use std::sync::Arc;
+
+use jiff::{SignedDuration, Timestamp};
+use openssl::hash::MessageDigest;
+use openssl::memcmp;
+use openssl::pkey::{PKey, Private};
+use openssl::sign::Signer;
+
+use crate::imagelist::Sha512Digest;
+
+/// What time it is.
+pub type Clock = Arc<dyn Fn() -> Timestamp + Send + Sync>;
+
+/// A ticket is good for at least so long, and at most for twice as long: within one window all tickets of an image are
+/// the same, so that a cloud is not told another address at every pass.
+const WINDOW: SignedDuration = SignedDuration::from_hours(6);
+
+/// Makes tickets and checks them. The key lives as long as the process: after a restart old tickets are worth nothing.
+pub struct Tickets {
+    key: PKey<Private>,
+}
+
+/// Why a path gives no right to anything.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum TicketError {
+    /// Not of the form.
+    #[error("expected images/<time>-<signature>/<sha512>.<format>, found something else")]
+    Malformed,
+    /// Signed by somebody else, or changed.
+    #[error("expected a ticket of this server, found another signature")]
+    Forged,
+    /// Its time is over.
+    #[error("expected a ticket that is still good, found that it ended at {0}")]
+    Expired(Timestamp),
+}
+
+impl fmt::Debug for Tickets {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Tickets")
+    }
+}
+
+impl Tickets {
+    /// With a new random key.
+    pub fn new() -> Result<Self, openssl::error::ErrorStack> {
+        let mut key = [0; 32];
+        openssl::rand::rand_bytes(&mut key)?;
+        Ok(Self { key: PKey::hmac(&key)? })
+    }
+
+    /// `images/<time>-<signature>/<sha512>.<extension>`: the path of an image, good for 6 to 12 hours from now.
+    pub fn path(
+        &self,
+        digest: &Sha512Digest,
+        extension: &str,
+        now: Timestamp,
+    ) -> Result<String, openssl::error::ErrorStack> {
+        let window = WINDOW.as_secs();
+        let until = (now.as_second().div_euclid(window) + 2) * window;
+        let file = format!("{digest}.{extension}");
+        let signature = hex::encode(self.sign(until, &file)?);
+        Ok(format!("images/{until}-{signature}/{file}"))
+    }
+
+    /// The image that a ticket and a file name of a path give the right to.
+    pub fn check(&self, ticket: &str, file: &str, now: Timestamp) -> Result<Sha512Digest, TicketError> {
+        let (until, signature) = ticket.split_once('-').ok_or(TicketError::Malformed)?;
+        let until: i64 = until.parse().map_err(|_| TicketError::Malformed)?;
+        let signature = hex::decode(signature).map_err(|_| TicketError::Malformed)?;
+        let expected = self.sign(until, file).map_err(|_| TicketError::Malformed)?;
+        // The comparison takes the same time wherever the first difference is.
+        if signature.len() != expected.len() || !memcmp::eq(&signature, &expected) {
+            return Err(TicketError::Forged);
+        }
+        let end = Timestamp::from_second(until).map_err(|_| TicketError::Malformed)?;
+        if end <= now {
+            return Err(TicketError::Expired(end));
+        }
+        file.split('.').next().unwrap_or_default().parse().map_err(|_| TicketError::Malformed)
+    }
+
+    /// HMAC-SHA-256 (RFC 2104) over time and file name.
+    fn sign(&self, until: i64, file: &str) -> Result<Vec<u8>, openssl::error::ErrorStack> {
+        let mut signer = Signer::new(MessageDigest::sha256(), &self.key)?;
+        signer.update(format!("{until}\n{file}").as_bytes())?;
+        signer.sign_to_vec()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn at(text: &str) -> Timestamp {
+        text.parse().unwrap()
+    }
+
+    #[test]
+    fn a_ticket_is_for_one_file_and_some_hours() {
+        let tickets = Tickets::new().unwrap();
+        let digest = Sha512Digest::from_bytes([7; 64]);
+        let now = at("2026-11-22T07:00:00Z");
+        let path = tickets.path(&digest, "qcow2", now).unwrap();
+        let parts: Vec<&str> = path.split('/').collect();
+        let [_, ticket, file] = parts[..] else { panic!("{path}") };
+        assert_eq!(tickets.check(ticket, file, now), Ok(digest));
+        assert_eq!(tickets.check(ticket, file, at("2026-11-22T13:00:00Z")), Ok(digest));
+        assert_eq!(
+            tickets.check(ticket, file, at("2026-11-22T18:00:00Z")),
+            Err(TicketError::Expired(at("2026-11-22T18:00:00Z")))
+        );
+        let other = format!("{}.qcow2", Sha512Digest::from_bytes([8; 64]));
+        assert_eq!(tickets.check(ticket, &other, now), Err(TicketError::Forged));
+        let later = ticket.replacen(|c: char| c.is_ascii_digit(), "9", 1);
+        assert_eq!(tickets.check(&later, file, now), Err(TicketError::Forged));
+        assert_eq!(Tickets::new().unwrap().check(ticket, file, now), Err(TicketError::Forged));
+        for bad in ["", "-", "1-", "x-00", "1-zz", "99999999999999999999-00"] {
+            assert!(tickets.check(bad, file, now).is_err(), "{bad}");
+        }
+    }
+
+    #[test]
+    fn within_a_window_the_path_stays_the_same() {
+        let tickets = Tickets::new().unwrap();
+        let digest = Sha512Digest::from_bytes([7; 64]);
+        let path = |time| tickets.path(&digest, "raw", at(time)).unwrap();
+        assert_eq!(path("2026-11-22T06:00:00Z"), path("2026-11-22T11:59:59Z"));
+        assert_ne!(path("2026-11-22T06:00:00Z"), path("2026-11-22T12:00:00Z"));
+    }
+}
