@@ -23,6 +23,9 @@ pub struct ListInForce {
     pub expires: Timestamp,
     /// Whether what it says still counts.
     pub force: Force,
+    /// Whether it can no longer be verified as on its first day (a CRL is old, an endorser is gone): what is there
+    /// stays, and nothing new of it is fetched or published.
+    pub frozen: bool,
     /// Whether the clock is believed: while it is not, nothing expires.
     pub expiring: bool,
     /// When the server was last asked. A list or an image expires only after a fetch was tried since.

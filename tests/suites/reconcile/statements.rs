@@ -68,6 +68,25 @@ async fn what_freezes_a_list_is_told() {
 }
 
 #[tokio::test]
+async fn nothing_new_comes_while_a_list_is_frozen() {
+    let (site, image) = settled().await;
+    site.pass_time(SignedDuration::from_mins(5));
+    let newer = site.serve(A, "2", 2, 50_000);
+    site.server.put(&format!("/{A}-2.img"), Resource::status(503));
+    site.publish(&site.list("1.1", &[&newer]));
+    assert_eq!(site.run().await.list_version().as_deref(), Some("1.1"));
+    site.trust("endorser", &site.pki.endorser, "trust: Hold");
+    site.serve(A, "2", 2, 50_000);
+    site.pass_time(SignedDuration::from_hours(1));
+    let run = site.run().await;
+    assert_eq!(run.image_condition(A, "Cached"), "False ListFrozen");
+    assert_eq!(site.shelf("endorsed"), [image.entry()]);
+    site.trust("endorser", &site.pki.endorser, "");
+    site.run().await;
+    assert_eq!(site.shelf("endorsed"), [newer.entry()]);
+}
+
+#[tokio::test]
 async fn a_person_revokes_an_endorser_or_a_credential() {
     let (site, image) = settled().await;
     site.trust("endorser", &site.pki.endorser, "trust: Revoked");

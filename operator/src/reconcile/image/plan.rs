@@ -50,14 +50,23 @@ pub(super) enum Phase {
         /// What was expected and found.
         message: String,
     },
-    /// It is wanted, and a person suspended it.
-    Suspended,
+    /// It is wanted, and held back.
+    Held(Hold),
     /// What is there stays as it is.
     Unchanged,
     /// It goes out.
     Out,
     /// The object goes.
     Deleting,
+}
+
+/// Why no new version comes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Hold {
+    /// A person suspended the image or its subscription.
+    Suspended,
+    /// Its list can no longer be verified as on its first day.
+    ListFrozen,
 }
 
 /// How often a download failed.
@@ -228,17 +237,25 @@ fn bring_in(
 ) -> Phase {
     let is_wanted = |entry: &&Entry| entry.digest == wanted.image.sha512 && entry.version == wanted.image.version;
     let published = observed.entries.endorsed.iter().any(|entry| is_wanted(&entry));
-    let suspended = checked.suspend || observed.list.as_deref().is_some_and(|list| list.suspend);
+    let hold = hold(checked, observed);
     match (&observed.blob, published) {
         (Some(_), true) => {}
-        (_, false) if suspended => return Phase::Suspended,
+        (_, false) if let Some(hold) = hold => return Phase::Held(hold),
         (Some(blob), false) => steps.push(Step::Publish { version: wanted.image.version.clone(), blob: blob.clone() }),
-        (None, _) => return fetch(checked, observed, wanted, tries, steps, suspended, now),
+        (None, _) => return fetch(checked, observed, wanted, tries, steps, hold, now),
     }
     let others = observed.entries.endorsed.iter().filter(|entry| !is_wanted(entry));
     steps.extend(others.cloned().map(Step::Archive));
     *tries = Tries::default();
     Phase::Current
+}
+
+fn hold(checked: &Checked, observed: &Observed) -> Option<Hold> {
+    let list = observed.list.as_deref();
+    if checked.suspend || list.is_some_and(|list| list.suspend) {
+        return Some(Hold::Suspended);
+    }
+    list.is_some_and(|list| list.frozen).then_some(Hold::ListFrozen)
 }
 
 fn fetch(
@@ -247,7 +264,7 @@ fn fetch(
     wanted: &Wanted,
     tries: &mut Tries,
     steps: &mut Vec<Step>,
-    suspended: bool,
+    hold: Option<Hold>,
     now: Timestamp,
 ) -> Phase {
     let namespace = checked.image.namespace.clone();
@@ -268,8 +285,8 @@ fn fetch(
         Some(JobState::Done(_)) => steps.push(Step::ForgetJob(key)),
         None => {}
     }
-    if suspended {
-        return Phase::Suspended;
+    if let Some(hold) = hold {
+        return Phase::Held(hold);
     }
     if tries.are_exhausted() || tries.next.is_some_and(|next| next > now) {
         return failed_before(observed);

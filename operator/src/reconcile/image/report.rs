@@ -7,7 +7,7 @@ use jiff::{SignedDuration, Timestamp};
 use super::apply::Outcomes;
 use super::check::Checked;
 use super::observe::Observed;
-use super::plan::{Phase, Plan, Step, request};
+use super::plan::{Hold, Phase, Plan, Step, request};
 use super::targets;
 use super::want::{Want, Wanted};
 use crate::api::{Artifact, CachedImageStatus, Class, Progress, TargetStatus, VersionStatus, WantedImage};
@@ -178,7 +178,7 @@ fn progress(phase: &Phase) -> Option<Progress> {
             percent: format!("{}%", bytes.saturating_mul(100).checked_div(*total).unwrap_or(100)),
             bytes_per_second: *bytes_per_second,
         }),
-        Phase::Current | Phase::Failed { .. } | Phase::Suspended | Phase::Unchanged | Phase::Out | Phase::Deleting => {
+        Phase::Current | Phase::Failed { .. } | Phase::Held(_) | Phase::Unchanged | Phase::Out | Phase::Deleting => {
             None
         }
     }
@@ -243,7 +243,13 @@ fn cached(observed: &Observed, plan: &Plan, outcomes: &Outcomes, after: &After) 
             let already = message.split("; version ").next().unwrap_or(message);
             Finding::fails(NAME, *reason, format!("{already}{}", stays()))
         }
-        Phase::Suspended => Finding::fails(NAME, "Suspended", format!("no new version while suspended{}", stays())),
+        Phase::Held(Hold::Suspended) => {
+            Finding::fails(NAME, "Suspended", format!("no new version while suspended{}", stays()))
+        }
+        Phase::Held(Hold::ListFrozen) => {
+            let message = format!("no new version while its list cannot be verified anew{}", stays());
+            Finding::fails(NAME, "ListFrozen", message)
+        }
         Phase::Out | Phase::Deleting => Finding::fails(NAME, "Archived", "it is not endorsed"),
     }
 }
@@ -309,7 +315,8 @@ fn moving(observed: &Observed, plan: &Plan, outcomes: &Outcomes, findings: &[Fin
         Phase::Unchanged if observed.list.is_none() => {
             Some(Finding::holds("Reconciling", "ProgressingWithRetry", &ready.message))
         }
-        Phase::Suspended | Phase::Unchanged | Phase::Out => None,
+        Phase::Held(Hold::ListFrozen) => Some(Finding::holds("Reconciling", "ProgressingWithRetry", &ready.message)),
+        Phase::Held(Hold::Suspended) | Phase::Unchanged | Phase::Out => None,
     }
 }
 

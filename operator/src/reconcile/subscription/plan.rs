@@ -147,7 +147,10 @@ pub(super) fn plan(checked: &Checked, observed: &Observed, now: Timestamp) -> Pl
     };
     let doubt = clock::doubt(checked, observed, now);
     let expiring = doubt.is_none();
-    let list = list.map(|(list, withdrawn)| in_force(checked, observed, list, withdrawn.as_ref(), expiring, now));
+    let list = list.map(|(list, withdrawn)| ListInForce {
+        frozen: frozen.is_some(),
+        ..in_force(checked, observed, list, withdrawn.as_ref(), expiring, now)
+    });
     let children = children::plan(checked, observed, list.as_ref(), now);
     steps.extend(children.steps.iter().cloned());
     Plan { steps, list, newly_accepted, newest, message, doubt, frozen, children }
@@ -313,6 +316,7 @@ fn in_force(
         older: older.map(Arc::new).collect(),
         expires,
         force,
+        frozen: false,
         expiring,
         last_fetch,
         selection: checked.selection.clone(),
