@@ -3,8 +3,10 @@
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, PoisonError, RwLock};
 
+use jiff::Timestamp;
+
 use super::{AnchorProblem, Fingerprint, fingerprint, load};
-use crate::trust::Anchors;
+use crate::trust::{Anchors, DistinguishedName};
 
 /// A trust directory and what was last loaded from it.
 #[derive(Debug)]
@@ -24,6 +26,11 @@ impl TrustDirectory {
     /// What is in force.
     pub fn current(&self) -> Arc<Anchors> {
         self.loaded.read().unwrap_or_else(PoisonError::into_inner).1.clone()
+    }
+
+    /// Until when each CA has a CRL of its own; see [`Anchors::crl_ends`].
+    pub fn crl_ends(&self, at: Timestamp) -> Vec<(DistinguishedName, Timestamp)> {
+        self.current().crl_ends(at)
     }
 
     /// Loads the directory again if it looks different than before; `None` where it does not.

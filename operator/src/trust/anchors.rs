@@ -74,10 +74,6 @@ impl Anchors {
         &self.authorities
     }
 
-    pub(super) fn crls(&self) -> impl Iterator<Item = &Crl> {
-        self.crls.values().flatten()
-    }
-
     pub(super) fn policies(&self) -> &Policies {
         &self.policies
     }

@@ -1,5 +1,7 @@
 //! A CRL by itself: for those who fetch CRLs and decide whether a new one may replace the one that is there.
 
+use std::collections::BTreeMap;
+
 use jiff::Timestamp;
 
 use super::anchors::{AnchorError, crl_blocks};
@@ -99,9 +101,21 @@ impl Anchors {
         found
     }
 
+    /// Until when each trust anchor has a CRL of its own: name and next update (past, where it has ended), in the order
+    /// of the names and each name once, with the soonest. An anchor without a CRL that it signed is not among them. For
+    /// metrics.
+    pub fn crl_ends(&self, at: Timestamp) -> Vec<(DistinguishedName, Timestamp)> {
+        let mut ends: BTreeMap<String, (DistinguishedName, Timestamp)> = BTreeMap::new();
+        for authority in self.authorities() {
+            let Some(crl) = self.own_crl(authority, at) else { continue };
+            let end = ends.entry(authority.subject.folded()).or_insert((authority.subject.clone(), crl.next_update));
+            end.1 = end.1.min(crl.next_update);
+        }
+        ends.into_values().collect()
+    }
+
     fn freshness(&self, authority: &Certificate, at: Timestamp) -> Freshness {
-        let own = self.crls_of(&authority.subject).iter().filter(|crl| crl.is_signed_by(authority));
-        match own.max_by_key(|crl| (crl.this_update <= at, crl.this_update)) {
+        match self.own_crl(authority, at) {
             None => Freshness::Missing,
             Some(crl) if crl.this_update > at => Freshness::NotYetValid(crl.this_update),
             Some(crl) if crl.next_update <= at => Freshness::Expired(crl.next_update),
@@ -109,8 +123,9 @@ impl Anchors {
         }
     }
 
-    /// Every CRL's issuer and next update, for metrics.
-    pub fn next_updates(&self) -> impl Iterator<Item = (&DistinguishedName, Timestamp)> {
-        self.crls().map(|crl| (crl.issuer(), crl.next_update))
+    /// The newest CRL that an authority signed, of those that have begun, if one has.
+    fn own_crl(&self, authority: &Certificate, at: Timestamp) -> Option<&Crl> {
+        let own = self.crls_of(&authority.subject).iter().filter(|crl| crl.is_signed_by(authority));
+        own.max_by_key(|crl| (crl.this_update <= at, crl.this_update))
     }
 }

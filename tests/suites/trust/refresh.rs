@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use harness::image_server::{ImageServer, Resource};
 use harness::pki::Reason;
 use jiff::SignedDuration;
-use vmcatcher_operator::anchors::{CrlRefresher, RefreshError, Refreshed};
+use vmcatcher_operator::anchors::{CrlRefresher, RefreshError, Refreshed, TrustDirectory};
 use vmcatcher_operator::fetch::{Client, ClientSettings};
 use vmcatcher_operator::trust::RevocationList;
 
@@ -132,4 +132,28 @@ fn the_next_address_is_tried_and_another_cas_file_of_the_hash_is_left() {
     assert_eq!(std::fs::read(&scene.target).unwrap(), others);
     scene.server.put("/crl", Resource::status(404));
     assert_eq!(scene.refresh().outcome.unwrap_err().len(), 3, "each address says why");
+}
+
+/// What metrics tell: each CA's own newest CRL, past or not; nobody else's, and nothing where there is none.
+#[test]
+fn the_end_of_each_cas_own_crl_is_told() {
+    let folder = tempfile::tempdir().unwrap();
+    let ends = || {
+        let (directory, _) = TrustDirectory::open(folder.path());
+        let ends = directory.crl_ends(now()).into_iter();
+        ends.map(|(name, end)| (name.to_string(), end.duration_since(now()).as_hours())).collect::<Vec<_>>()
+    };
+    let write = |name: &str, bytes: Vec<u8>| std::fs::write(folder.path().join(name), bytes).unwrap();
+    for (name, authority) in [("root.pem", &PKI.root), ("below.pem", &PKI.intermediate)] {
+        write(name, authority.certificate.to_pem().unwrap());
+    }
+    let crl = |from: i32, to: i32| PKI.intermediate.crl(now()).valid(now() + HOUR * from, now() + HOUR * to);
+    write("foreign.r0", crl(-1, 99).signed_by(&PKI.stranger).der());
+    assert_eq!(ends(), []);
+    write("old.r0", crl(-9, -1).der());
+    let name = PKI.endorser.issuer();
+    assert_eq!(ends(), [(name.clone(), -1)]);
+    write("new.r0", crl(-2, 5).der());
+    write("future.r0", crl(1, 50).der());
+    assert_eq!(ends(), [(name, 5)]);
 }
