@@ -10,6 +10,7 @@
 mod architecture;
 #[path = "../attacks/mod.rs"]
 mod attacks;
+mod bad_manifests;
 mod cache;
 mod crds;
 mod disk_image;

@@ -40,6 +40,10 @@ use super::common::{DeletionPolicy, ObjectReference, has_conditions};
     printcolumn(name = "Suspended", type_ = "boolean", json_path = ".spec.suspend", priority = 1)
 )]
 #[serde(rename_all = "camelCase")]
+#[schemars(extend("x-kubernetes-validations" = [
+    {"rule": "self.identifier == oldSelf.identifier", "message": "identifier cannot change"},
+    {"rule": "self.subscriptionRef.name == oldSelf.subscriptionRef.name", "message": "subscriptionRef cannot change"},
+]))]
 pub struct CachedImageSpec {
     /// The subscription whose list endorses the image. Cannot change.
     pub subscription_ref: ObjectReference,

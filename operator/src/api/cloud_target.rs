@@ -32,6 +32,10 @@ use super::common::{ObjectReference, has_conditions};
     printcolumn(name = "Suspended", type_ = "boolean", json_path = ".spec.suspend", priority = 1)
 )]
 #[serde(rename_all = "camelCase")]
+#[schemars(extend("x-kubernetes-validations" = [{
+    "rule": "self.type != 'OpenNebula' || has(self.openNebula)",
+    "message": "expected openNebula with type: OpenNebula",
+}]))]
 pub struct CloudTargetSpec {
     /// What kind of cloud it is; names the one member that is set.
     pub r#type: CloudType,
@@ -80,10 +84,18 @@ pub enum ImageFormat {
 /// An OpenNebula.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
+#[schemars(extend("x-kubernetes-validations" = [{
+    "rule": "self.tls.trust != 'Grid'",
+    "message": "expected tls.trust System or Secret",
+}]))]
 pub struct OpenNebula {
     /// Address of its XML-RPC API, http or https, with path and port (most often /RPC2 on 2633). Never with
     /// user:password@, use secretRef.
     #[schemars(length(max = 2048), regex(pattern = r"^https?://"))]
+    #[schemars(extend("x-kubernetes-validations" = [{
+        "rule": "!self.matches('^[a-z]+://[^/?#]*@')",
+        "message": "expected no user:password@, use secretRef",
+    }]))]
     pub endpoint: String,
     /// A Secret with username and password, or with one_auth (the line user:password).
     pub secret_ref: ObjectReference,
@@ -113,6 +125,10 @@ pub struct OpenNebula {
 /// How a cloud gets the bytes.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
+#[schemars(extend("x-kubernetes-validations" = [{
+    "rule": "self.type != 'Path' || has(self.path)",
+    "message": "expected path with type: Path",
+}]))]
 pub struct HandOver {
     /// Path: it reads the volume itself.
     pub r#type: HandOverType,

@@ -50,6 +50,10 @@ pub struct EndorserSpec {
 /// layout has them (site-ca.pem, site-ca.r0, site-ca.signing_policy); another name holds certificates.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
+#[schemars(extend("x-kubernetes-validations" = [{
+    "rule": "has(self.configMapRef) != has(self.secretRef)",
+    "message": "expected exactly one of configMapRef and secretRef",
+}]))]
 pub struct TrustAnchors {
     /// A ConfigMap.
     #[serde(default, skip_serializing_if = "Option::is_none")]

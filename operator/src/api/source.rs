@@ -11,6 +11,10 @@ use super::common::ObjectReference;
 pub struct ListSource {
     /// Address of the list: https or http; file only without a cluster. Never with user:password@, use secretRef.
     #[schemars(length(max = 2048), regex(pattern = r"^(https?|file)://"))]
+    #[schemars(extend("x-kubernetes-validations" = [{
+        "rule": "!self.matches('^[a-z]+://[^/?#]*@')",
+        "message": "expected no user:password@, use secretRef",
+    }]))]
     pub url: String,
     /// A Secret with one of: username and password; token (sent as the user name, with the password
     /// x-oauth-basic); bearerToken.
@@ -24,6 +28,16 @@ pub struct ListSource {
 /// How a server's certificate is checked.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
+#[schemars(extend("x-kubernetes-validations" = [
+    {
+        "rule": "self.trust != 'Secret' || has(self.certSecretRef)",
+        "message": "expected certSecretRef with trust: Secret",
+    },
+    {
+        "rule": "self.trust != 'Grid' || !has(self.certSecretRef)",
+        "message": "expected no certSecretRef with trust: Grid",
+    },
+]))]
 pub struct Tls {
     /// System (default): the operating system's authorities. Grid: those of the trust directory. Secret: ca.crt of
     /// certSecretRef.

@@ -41,10 +41,18 @@ pub struct ImageListSubscriptionSpec {
     /// How often the list is fetched: at least 1m. Default 6h.
     #[serde(default = "default_interval")]
     #[schemars(length(max = 32), regex(pattern = r"^([0-9]{1,5}(h|m|s|ms)){1,4}$"))]
+    #[schemars(extend("x-kubernetes-validations" = [{
+        "rule": "duration(self) >= duration('1m')",
+        "message": "expected at least 1m",
+    }]))]
     pub interval: String,
     /// How long one fetch of the list may take. Default 60s.
     #[serde(default = "default_timeout")]
     #[schemars(length(max = 32), regex(pattern = r"^([0-9]{1,5}(h|m|s|ms)){1,4}$"))]
+    #[schemars(extend("x-kubernetes-validations" = [{
+        "rule": "duration(self) >= duration('1s')",
+        "message": "expected at least 1s",
+    }]))]
     pub timeout: String,
     /// True: no fetch and no new version. Expiry, revocation and exclude still act.
     #[serde(default)]
@@ -79,6 +87,17 @@ fn default_timeout() -> String {
 /// Whose signature is believed, and which list is meant.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
+#[schemars(extend("x-kubernetes-validations" = [
+    {
+        "rule": "self.requiredEndorsements <= size(self.endorserRefs)",
+        "message": "expected requiredEndorsements to be at most the number of endorserRefs",
+    },
+    {
+        // On the parent: a rule on an optional field is not asked when the field is taken away.
+        "rule": "!has(oldSelf.identifier) || (has(self.identifier) && self.identifier == oldSelf.identifier)",
+        "message": "identifier cannot change once it is set; another list is another subscription",
+    },
+]))]
 pub struct Verify {
     /// The Endorsers whose signature is believed; any one of them suffices.
     #[schemars(length(min = 1, max = 16))]
