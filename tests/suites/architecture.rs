@@ -23,7 +23,7 @@ fn files(folder: &Path, found: &mut Vec<PathBuf>) {
     }
 }
 
-fn sources(folder: &str) -> Vec<(PathBuf, String)> {
+pub(crate) fn sources(folder: &str) -> Vec<(PathBuf, String)> {
     let mut found = Vec::new();
     files(&workspace().join(folder), &mut found);
     found.retain(|path| path.extension().is_some_and(|extension| extension == "rs"));
@@ -38,13 +38,13 @@ fn shown(path: &Path) -> String {
 }
 
 /// The code without comments, and without what follows the unit tests' `#[cfg(test)]`.
-fn product_code(text: &str) -> String {
+pub(crate) fn product_code(text: &str) -> String {
     let before_tests = text.split("\n#[cfg(test)]\nmod tests").next().unwrap_or(text);
     let lines = before_tests.lines().map(|line| line.split("//").next().unwrap_or(line));
     lines.collect::<Vec<_>>().join("\n")
 }
 
-fn is_test(path: &Path) -> bool {
+pub(crate) fn is_test(path: &Path) -> bool {
     let inside = path.strip_prefix(workspace()).unwrap_or(path);
     inside.ends_with("tests.rs") || inside.components().any(|part| part.as_os_str() == "tests")
 }

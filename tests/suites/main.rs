@@ -20,6 +20,7 @@ mod imagelist;
 mod kill;
 mod list_commands;
 mod opennebula;
+mod reasons;
 mod reconcile;
 mod serve;
 mod trust;
