@@ -13,6 +13,7 @@
 //! * [`fetch`]: bytes from elsewhere: HTTP(S) with conditional GET, resume, limits; file
 //! * [`convert`]: what an image file is, by its bytes
 //! * [`imagelist`]: the `HEPiX` image list document: model, parse, validate, select (pure)
+//! * [`xml`]: one small, bounded XML reader: for what a cloud answers, and for OVFs (pure)
 //! * [`api`]: the custom resources: types, conditions, columns
 
 #![cfg_attr(test, allow(clippy::disallowed_methods, reason = "unit tests prepare and spoil files as they like"))]
@@ -29,3 +30,4 @@ pub mod opennebula;
 pub mod reconcile;
 pub mod serve;
 pub mod trust;
+pub mod xml;

@@ -2,8 +2,8 @@
 
 use std::collections::BTreeMap;
 
-use super::xml::{Element, Limits, XmlError, each_child, parse};
 use super::xmlrpc::ValueError;
+use crate::xml::{Element, Limits, XmlError, each_child, parse};
 
 mod image;
 mod permissions;

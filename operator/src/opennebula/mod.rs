@@ -1,7 +1,6 @@
 //! OpenNebula: XML-RPC calls, and the carry-over that lets a new version take an old image's place.
 //!
-//! * [`xml`]: one small, bounded XML reader for everything that a cloud answers
-//! * [`xmlrpc`]: calls and answers as XML-RPC has them
+//! * [`xmlrpc`]: calls and answers as XML-RPC has them, read by [`crate::xml`]
 //! * [`transport`]: one HTTP POST, bounded in time and size
 //! * [`client`]: the calls of OpenNebula 5.12 to 7.x that are used here, typed
 //! * [`document`]: images, datastores, users as OpenNebula describes them
@@ -17,7 +16,6 @@ pub mod document;
 pub mod error;
 pub mod template;
 pub mod transport;
-pub mod xml;
 pub mod xmlrpc;
 
 pub use client::Client;

@@ -9,7 +9,7 @@ use std::collections::BTreeMap;
 use std::fmt::{self, Write as _};
 use std::str::FromStr;
 
-use super::xml::escape;
+use crate::xml::escape;
 
 /// The name of an attribute: a letter first, then letters, digits and `_`, up to 64, upper case as OpenNebula stores it.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -155,7 +155,7 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
-    use crate::opennebula::xml::{Limits, parse};
+    use crate::xml::{Limits, parse};
 
     const LIMITS: Limits = Limits { depth: 3, elements: 100 };
 

@@ -1,7 +1,7 @@
 //! XML-RPC as xmlrpc-c writes it, byte for byte.
 
-use vmcatcher_operator::opennebula::xml::{Limits, parse};
 use vmcatcher_operator::opennebula::xmlrpc::{Value, decode_value};
+use vmcatcher_operator::xml::{Limits, parse};
 
 use super::world::Refusal;
 

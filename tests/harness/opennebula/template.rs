@@ -1,6 +1,6 @@
 //! Templates, in both of their forms.
 
-use vmcatcher_operator::opennebula::xml::{Limits, parse};
+use vmcatcher_operator::xml::{Limits, parse};
 
 /// A template that cannot be read.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -4,8 +4,8 @@ use std::collections::BTreeMap;
 use std::fmt;
 
 use super::{Permissions, attributes, number, required};
-use crate::opennebula::xml::Element;
 use crate::opennebula::xmlrpc::ValueError;
+use crate::xml::Element;
 
 /// An image as the cloud shows it.
 #[derive(Debug, Clone, PartialEq, Eq)]

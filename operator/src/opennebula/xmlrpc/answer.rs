@@ -1,7 +1,7 @@
 //! The answer to a call.
 
 use super::value::{Value, ValueError, decode_value};
-use crate::opennebula::xml::{Limits, parse};
+use crate::xml::{Limits, parse};
 
 /// The answers of OpenNebula are an array of three to five scalars or a fault; whatever is larger is not one.
 const LIMITS: Limits = Limits { depth: 16, elements: 2000 };

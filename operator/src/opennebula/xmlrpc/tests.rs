@@ -1,7 +1,7 @@
 use proptest::prelude::*;
 
 use super::*;
-use crate::opennebula::xml::{Limits, is_xml_character, parse};
+use crate::xml::{Limits, is_xml_character, parse};
 
 const LIMITS: Limits = Limits { depth: 64, elements: 5000 };
 

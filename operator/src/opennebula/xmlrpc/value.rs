@@ -2,7 +2,7 @@
 
 use std::fmt::Write as _;
 
-use crate::opennebula::xml::{Element, XmlError, escape};
+use crate::xml::{Element, XmlError, escape};
 
 /// A value of the types that OpenNebula uses.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -4,8 +4,8 @@ use std::collections::BTreeMap;
 
 use harness::opennebula::{Datastore, Dialect, Due, File, Image, Lock, State, World, decode_call};
 use vmcatcher_operator::opennebula::document;
-use vmcatcher_operator::opennebula::xml::{Element, Limits, each_child, parse};
 use vmcatcher_operator::opennebula::xmlrpc::{Answer, Value, decode_answer};
+use vmcatcher_operator::xml::{Element, Limits, each_child, parse};
 
 use super::Recording;
 

@@ -3,15 +3,19 @@
 //! Namespaces are not resolved on purpose: a site may hold an attribute such as `AD:MPURI` whose prefix nobody bound,
 //! and one such image must not make the whole pool unreadable.
 
-use quick_xml::Reader;
-use quick_xml::events::{BytesRef, Event};
+use quick_xml::events::{BytesRef, BytesStart, Event};
+use quick_xml::{Reader, XmlVersion};
 
-/// One element: its name as written, its own text (entities resolved), its children in order. Attributes are dropped:
-/// neither XML-RPC nor OpenNebula uses them.
+/// So many attributes an element may have: each is compared with those before it.
+const MOST_ATTRIBUTES: usize = 64;
+
+/// One element: its name as written, its attributes, its own text (entities resolved), its children in order.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Element {
     /// The name as written, prefix included.
     pub name: String,
+    /// Names as written and values (entities resolved), in order; each name once.
+    pub attributes: Vec<(String, String)>,
     /// All text and CDATA that stands directly in the element, joined.
     pub text: String,
     /// The elements that stand directly in it.
@@ -64,6 +68,17 @@ impl Element {
     /// The first child of this name.
     pub fn child(&self, name: &str) -> Option<&Element> {
         self.children.iter().find(|child| child.name == name)
+    }
+
+    /// The value of an attribute, whatever its prefix.
+    pub fn attribute(&self, local_name: &str) -> Option<&str> {
+        let found = self.attributes.iter().find(|(name, _)| local(name) == local_name);
+        found.map(|(_, value)| value.as_str())
+    }
+
+    /// The name without its prefix.
+    pub fn local_name(&self) -> &str {
+        local(&self.name)
     }
 
     /// The text of the first child of this name; empty without one.
@@ -134,8 +149,8 @@ impl<'a> Source<'a> {
     fn root(&mut self) -> Result<Opened, XmlError> {
         loop {
             match self.event()? {
-                Event::Start(tag) => return Ok(Opened::Started(named(tag.name().as_ref()))),
-                Event::Empty(tag) => return Ok(Opened::Whole(named(tag.name().as_ref()))),
+                Event::Start(tag) => return self.element(&tag).map(Opened::Started),
+                Event::Empty(tag) => return self.element(&tag).map(Opened::Whole),
                 Event::Text(text) if is_blank(&text.xml10_content()) => {}
                 Event::Comment(_) | Event::Decl(_) | Event::PI(_) => {}
                 Event::Eof => return Err(XmlError::Incomplete { found: "no element" }),
@@ -160,8 +175,11 @@ impl<'a> Source<'a> {
     fn next_child(&mut self) -> Result<Option<Element>, XmlError> {
         loop {
             match self.event()? {
-                Event::Start(tag) => return self.subtree(named(tag.name().as_ref())).map(Some),
-                Event::Empty(tag) => return Ok(Some(named(tag.name().as_ref()))),
+                Event::Start(tag) => {
+                    let root = self.element(&tag)?;
+                    return self.subtree(root).map(Some);
+                }
+                Event::Empty(tag) => return self.element(&tag).map(Some),
                 Event::End(_) => return Ok(None),
                 Event::Eof => return Err(XmlError::Incomplete { found: "the end of the text" }),
                 _ => {}
@@ -181,12 +199,12 @@ impl<'a> Source<'a> {
                 Event::Start(tag) => {
                     elements = self.count(elements)?;
                     self.deeper(depth)?;
-                    open.push(named(tag.name().as_ref()));
+                    open.push(self.element(&tag)?);
                 }
                 Event::Empty(tag) => {
                     elements = self.count(elements)?;
                     self.deeper(depth)?;
-                    current.children.push(named(tag.name().as_ref()));
+                    current.children.push(self.element(&tag)?);
                 }
                 Event::End(_) => {
                     let done = open.pop().unwrap_or_default();
@@ -204,6 +222,22 @@ impl<'a> Source<'a> {
         }
     }
 
+    /// An element by its start tag.
+    fn element(&self, tag: &BytesStart<'_>) -> Result<Element, XmlError> {
+        let mut attributes = Vec::new();
+        for attribute in tag.attributes() {
+            let position = self.reader.buffer_position();
+            let bad = |message: String| XmlError::Syntax { position, message: shorten(&message) };
+            let attribute = attribute.map_err(|error| bad(error.to_string()))?;
+            if attributes.len() >= MOST_ATTRIBUTES {
+                return Err(XmlError::TooMuch { limit: MOST_ATTRIBUTES, what: "attributes" });
+            }
+            let value = attribute.normalized_value(XmlVersion::Implicit1_0).map_err(|error| bad(error.to_string()))?;
+            attributes.push((attribute.key.as_ref().to_owned(), value.into_owned()));
+        }
+        Ok(Element { name: tag.name().as_ref().to_owned(), attributes, ..Element::default() })
+    }
+
     fn deeper(&self, depth: usize) -> Result<(), XmlError> {
         if depth >= self.limits.depth {
             return Err(XmlError::TooMuch { limit: self.limits.depth, what: "levels" });
@@ -219,8 +253,8 @@ impl<'a> Source<'a> {
     }
 }
 
-fn named(name: &str) -> Element {
-    Element { name: name.to_owned(), ..Element::default() }
+fn local(name: &str) -> &str {
+    name.rsplit_once(':').map_or(name, |(_, local)| local)
 }
 
 fn is_blank(text: &str) -> bool {
@@ -292,6 +326,9 @@ mod tests {
             ("<a><b><c><d><e/></d></c></b></a>", "at most"),
             ("<a><b><c><d><e></e></d></c></b></a>", "at most 4 levels"),
             ("<a><b/><b/><b/><b/><b/></a>", "at most 5 elements"),
+            ("<a b='&c;'/>", "syntax error"),
+            ("<a b='1' b='2'/>", "syntax error"),
+            ("<a b=1/>", "syntax error"),
         ];
         for (text, expected) in cases {
             let error = parse(text, LIMITS).unwrap_err().to_string();
@@ -303,6 +340,20 @@ mod tests {
     fn an_unbound_prefix_is_plain_text() {
         let element = parse("<T><AD:MPURI><![CDATA[a<b]]></AD:MPURI></T>", LIMITS).unwrap();
         assert_eq!(element.child_text("AD:MPURI"), "a<b");
+    }
+
+    #[test]
+    fn attributes_are_found_by_their_names_without_prefix() {
+        let element = parse("<o:A o:id='1' href = \"a&amp;&#66;\nc\"/>", LIMITS).unwrap();
+        assert_eq!((element.local_name(), element.attribute("id")), ("A", Some("1")));
+        let many: Vec<String> = (0..65).map(|n| format!("a{n}=''")).collect();
+        assert!(
+            parse(&format!("<a {}/>", many.join(" ")), LIMITS)
+                .unwrap_err()
+                .to_string()
+                .contains("at most 64 attributes")
+        );
+        assert_eq!((element.attribute("href"), element.attribute("o:id")), (Some("a&B c"), None));
     }
 
     #[test]
