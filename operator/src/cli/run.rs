@@ -4,10 +4,12 @@ use std::process::ExitCode;
 use std::sync::Arc;
 
 use anyhow::Context as _;
-use kube::Config;
+use kube::{Client, Config};
+use tokio_util::sync::CancellationToken;
 
-use super::operation::{Files, Operation, stop};
-use crate::cluster::kubernetes::{Driver, Kubernetes};
+use super::operation::{Files, Operation, host, stop};
+use crate::cache::Volume;
+use crate::cluster::kubernetes::{Driver, Election, Kubernetes, Leadership, LeadershipLost};
 
 /// Arguments of `run`.
 #[derive(Debug, clap::Args)]
@@ -15,6 +17,15 @@ pub(super) struct Args {
     /// Only the resources of this namespace (several times: of these). Without it: of all
     #[arg(long, value_name = "NAME", env = "VMCATCHER_NAMESPACES", value_delimiter = ',')]
     namespace: Vec<String>,
+    /// Several programs share the volume: one leads, by a Lease, and the others wait until it goes
+    #[arg(long)]
+    leader_election: bool,
+    /// With --leader-election: the name of the Lease
+    #[arg(long, value_name = "NAME", default_value = "vmcatcher-operator")]
+    lease: String,
+    /// With --leader-election: its namespace [default: the pod's, or that of the kubeconfig]
+    #[arg(long, value_name = "NAME")]
+    lease_namespace: Option<String>,
     #[command(flatten)]
     operation: Operation,
 }
@@ -22,24 +33,74 @@ pub(super) struct Args {
 /// Runs until it is told to stop. The API server is the one of $KUBECONFIG, or of the pod that it runs in.
 pub(super) fn run(args: &Args) -> anyhow::Result<ExitCode> {
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
-    runtime.block_on(keep(args))
+    runtime.block_on(lead_and_keep(args))
 }
 
-async fn keep(args: &Args) -> anyhow::Result<ExitCode> {
-    let stop = stop()?;
+async fn lead_and_keep(args: &Args) -> anyhow::Result<ExitCode> {
+    let (stopping, stop) = (CancellationToken::new(), stop()?);
+    let told = stopping.clone();
+    tokio::spawn(async move {
+        stop.await;
+        told.cancel();
+    });
     let configuration = Config::infer().await.context("expected a kubeconfig, or to run in a pod")?;
     tracing::info!(server = %configuration.cluster_url, "the resources live on an API server");
-    let client = kube::Client::try_from(configuration).context("cannot talk to the API server")?;
-    let volume = args.operation.volume().await?;
+    let namespace = args.lease_namespace.as_ref().unwrap_or(&configuration.default_namespace).clone();
+    let client = Client::try_from(configuration).context("cannot talk to the API server")?;
+    if !args.leader_election {
+        keep(args, client, &stopping, None).await?;
+        return Ok(ExitCode::SUCCESS);
+    }
+    // Who waits has opened nothing of the volume.
+    let election = Election::new(client.clone(), &namespace, &args.lease, &host());
+    let won = stopping.run_until_cancelled(Box::pin(election.won())).await;
+    let Some(mut leadership) = won else { return Ok(ExitCode::SUCCESS) };
+    let lost = keep(args, client, &stopping, Some(&mut leadership)).await?;
+    if let Some(lost) = lost {
+        return Err(lost.into());
+    }
+    // The volume is free by now: whoever leads next has it at once.
+    leadership.release().await;
+    Ok(ExitCode::SUCCESS)
+}
+
+/// Keeps the volume equal to the resources until told to stop, or until another program leads.
+async fn keep(
+    args: &Args,
+    client: Client,
+    stopping: &CancellationToken,
+    mut leadership: Option<&mut Leadership>,
+) -> anyhow::Result<Option<LeadershipLost>> {
+    let permit = leadership.as_ref().map(|leadership| leadership.permit()).unwrap_or_default();
+    let mut lost = None;
+    let opened = tokio::select! {
+        opened = args.operation.volume() => Some(opened?),
+        ended = ended(stopping, leadership.as_deref_mut()) => { lost = ended; None }
+    };
+    let Some(volume): Option<Volume> = opened else { return Ok(lost) };
     let (cluster, watches) = Kubernetes::new(client, &args.namespace);
-    let context = Arc::new(args.operation.context(cluster, volume, Files::Refused)?);
+    let context = args.operation.context(cluster.with_permit(permit.clone()), volume, Files::Refused)?;
+    let context = Arc::new(context.with_permit(permit));
     let refreshing = args.operation.keep_crls_fresh(&context.client);
-    let ended = Driver::new(context.clone(), watches).keep(stop).await;
+    let stop = async { lost = ended(stopping, leadership).await };
+    let kept = Driver::new(context.clone(), watches).keep(stop).await;
     if let Some(task) = refreshing {
         task.abort();
     }
     // What has come of a download stays on the volume; the next run goes on from there.
     context.jobs.shutdown().await;
-    ended?;
-    Ok(ExitCode::SUCCESS)
+    kept?;
+    Ok(lost)
+}
+
+/// Waits until told to stop, or until leadership is lost, which is told.
+async fn ended(stopping: &CancellationToken, leadership: Option<&mut Leadership>) -> Option<LeadershipLost> {
+    let Some(leadership) = leadership else {
+        stopping.cancelled().await;
+        return None;
+    };
+    tokio::select! {
+        () = stopping.cancelled() => None,
+        lost = leadership.lost() => Some(lost),
+    }
 }

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use super::document::{self, Datastore, Image, Named, Permissions, User};
 use super::error::OneError;
+use super::permit::Permit;
 use super::template::Template;
 use super::transport::{Connection, Transport};
 use super::xmlrpc::{Answer, Value, ValueError, decode_answer, encode_call};
@@ -12,6 +13,7 @@ use super::xmlrpc::{Answer, Value, ValueError, decode_answer, encode_call};
 #[derive(Debug, Clone)]
 pub struct Client {
     transport: Transport,
+    permit: Permit,
 }
 
 /// The version of a server, to tell what it takes.
@@ -45,7 +47,13 @@ const READS: u32 = 2;
 impl Client {
     /// A client for one endpoint; nothing is sent yet.
     pub fn new(connection: Connection) -> Result<Self, OneError> {
-        Ok(Self { transport: Transport::new(connection)? })
+        Ok(Self { transport: Transport::new(connection)?, permit: Permit::default() })
+    }
+
+    /// The same, with calls that change something made only while the permit is valid: else [`OneError::NotLeading`].
+    #[must_use]
+    pub fn with_permit(self, permit: Permit) -> Self {
+        Self { permit, ..self }
     }
 
     /// `one.system.version`; it also tells whether the session is accepted.
@@ -149,6 +157,9 @@ impl Client {
     }
 
     async fn write(&self, method: &'static str, parameters: &[Value], limit: Duration) -> Result<u32, OneError> {
+        if !self.permit.is_valid() {
+            return Err(OneError::NotLeading { method });
+        }
         match self.call(method, parameters, limit).await? {
             Value::Integer(number) => {
                 let bad = |_| malformed(method, ValueError::unexpected("an object id", &number.to_string()));
@@ -191,4 +202,37 @@ impl From<u32> for Value {
 
 fn malformed(method: &'static str, source: ValueError) -> OneError {
     OneError::Malformed { method, source }
+}
+
+#[cfg(test)]
+mod tests {
+    use tokio::time::{Duration, Instant};
+
+    use super::*;
+
+    #[tokio::test]
+    async fn without_a_valid_permit_nothing_that_changes_the_cloud_is_sent() {
+        let nobody = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+        let endpoint = format!("http://{}/RPC2", nobody.local_addr().unwrap()).parse().unwrap();
+        drop(nobody);
+        let permit = Permit::to_extend();
+        let connection = Connection::new(endpoint, "user:password".to_owned().into());
+        let client = Client::new(connection).unwrap().with_permit(permit.clone());
+        let template = Template::default();
+        let refused = [
+            client.allocate(&template, 1).await.unwrap_err(),
+            client.update(1, &template).await.unwrap_err(),
+            client.empty_attributes(1, &["A"]).await.unwrap_err(),
+            client.rename(1, "a").await.unwrap_err(),
+            client.chown(1, None, None).await.unwrap_err(),
+            client.enable(1, true).await.unwrap_err(),
+            client.delete(1, false).await.unwrap_err(),
+        ];
+        for error in refused {
+            assert!(matches!(error, OneError::NotLeading { .. }), "{error}");
+        }
+        assert!(matches!(client.version().await.unwrap_err(), OneError::Unreachable { .. }), "reads are free");
+        permit.extend(Instant::now() + Duration::from_mins(1));
+        assert!(matches!(client.rename(1, "a").await.unwrap_err(), OneError::Unreachable { .. }));
+    }
 }

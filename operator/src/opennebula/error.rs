@@ -76,6 +76,12 @@ pub enum OneError {
         /// How long was waited.
         after: Duration,
     },
+    /// Not sent: another program may lead by now, and only one may change a cloud.
+    #[error("{method}: not sent, for this program cannot be sure that it still leads")]
+    NotLeading {
+        /// The call.
+        method: &'static str,
+    },
     /// An HTTP status other than 200, or a body that is no XML-RPC answer.
     #[error("{method}: expected an XML-RPC answer from {endpoint}, found {found}")]
     NotOpenNebula {
@@ -219,6 +225,7 @@ impl OneError {
             | Self::Fault { .. } => Class::Stalled,
             Self::Locked(_) | Self::NameTaken { .. } | Self::WrongState(_) => Class::Waiting,
             Self::Unreachable { .. }
+            | Self::NotLeading { .. }
             | Self::TimedOut { .. }
             | Self::NotOpenNebula { .. }
             | Self::TooLarge { .. }
@@ -241,6 +248,7 @@ impl OneError {
             Self::WrongState(_) | Self::NotFound { what: Object::Image, .. } => Reason::Importing,
             Self::Configuration { .. }
             | Self::Unreachable { .. }
+            | Self::NotLeading { .. }
             | Self::TimedOut { .. }
             | Self::NotOpenNebula { .. }
             | Self::TooLarge { .. }
@@ -262,6 +270,7 @@ impl OneError {
             Self::Configuration { .. }
                 | Self::Authentication(_)
                 | Self::Unreachable { .. }
+                | Self::NotLeading { .. }
                 | Self::NotOpenNebula { .. }
         )
     }

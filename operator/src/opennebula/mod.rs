@@ -4,6 +4,7 @@
 //! * [`transport`]: one HTTP POST, bounded in time and size
 //! * [`client`]: the calls of OpenNebula 5.12 to 7.x that are used here, typed
 //! * [`document`]: images, datastores, users as OpenNebula describes them
+//! * [`permit`]: who may change a cloud
 //! * [`carry_over`]: how a new version takes the place of an old one
 //! * [`template`]: attributes, written so that no text can become another attribute
 //!
@@ -14,9 +15,11 @@ pub mod carry_over;
 pub mod client;
 pub mod document;
 pub mod error;
+pub mod permit;
 pub mod template;
 pub mod transport;
 pub mod xmlrpc;
 
 pub use client::Client;
 pub use error::{OneError, Reason};
+pub use permit::Permit;

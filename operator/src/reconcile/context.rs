@@ -10,6 +10,7 @@ use super::publications::Publications;
 use crate::anchors::TrustDirectory;
 use crate::cache::{JobKey, JobLimits, Jobs, Volume};
 use crate::fetch::{Client, Validator};
+use crate::opennebula::Permit;
 use crate::trust::DigestPolicy;
 
 /// What every reconcile stands on: shared, and safe to use from several at once.
@@ -34,6 +35,8 @@ pub struct Context<C: Cluster> {
     pub publications: Publications,
     /// What the operator was started with.
     pub settings: Settings,
+    /// Whether clouds may be changed.
+    pub permit: Permit,
 }
 
 impl<C: Cluster> Context<C> {
@@ -57,7 +60,14 @@ impl<C: Cluster> Context<C> {
             downloads: Downloads::default(),
             publications: Publications::default(),
             settings,
+            permit: Permit::default(),
         }
+    }
+
+    /// The same, with clouds changed only while the permit is valid.
+    #[must_use]
+    pub fn with_permit(self, permit: Permit) -> Self {
+        Self { permit, ..self }
     }
 }
 

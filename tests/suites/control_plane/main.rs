@@ -12,6 +12,7 @@
 mod chart;
 mod clouds;
 mod definitions;
+mod leaders;
 mod operator;
 mod outages;
 mod ownership;

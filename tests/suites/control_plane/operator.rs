@@ -3,6 +3,7 @@
 use std::fs::File;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus};
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
 use harness::control_plane::{ControlPlane, PATIENCE};
@@ -20,15 +21,21 @@ pub(crate) struct Operator {
 impl Operator {
     /// Starts it with a site's volume and trust directory, for one namespace.
     pub(crate) fn start(kubeconfig: &Path, site: &Site, namespace: &str) -> Self {
+        Self::start_with(kubeconfig, site, &Self::arguments(site, namespace, &[]))
+    }
+
+    /// Arguments for a site's volume and trust directory, and a namespace; then more of them.
+    pub(crate) fn arguments(site: &Site, namespace: &str, more: &[&str]) -> Vec<String> {
         let (volume, trust) = (site.path("volume"), site.path("trust"));
         let [volume, trust] = [volume.to_str().unwrap(), trust.to_str().unwrap()];
         let arguments = ["run", "--namespace", namespace, "--volume", volume, "--trust", trust];
-        Self::start_with(kubeconfig, site, &arguments.map(str::to_owned))
+        arguments.iter().chain(more).map(|argument| (*argument).to_owned()).collect()
     }
 
     /// Starts it with these arguments; what it tells is kept in the site's folder.
     pub(crate) fn start_with(kubeconfig: &Path, site: &Site, arguments: &[String]) -> Self {
-        let log = site.path("log");
+        static STARTED: AtomicUsize = AtomicUsize::new(0);
+        let log = site.path(&format!("log-{}", STARTED.fetch_add(1, Ordering::Relaxed)));
         let mut command = Command::new(env!("CARGO_BIN_EXE_operator"));
         command.env("KUBECONFIG", kubeconfig).args(arguments);
         let process = command.stderr(File::create(&log).unwrap()).spawn().unwrap();
@@ -38,6 +45,40 @@ impl Operator {
     /// What it has told so far.
     pub(crate) fn told(&self) -> String {
         std::fs::read_to_string(&self.log).unwrap()
+    }
+
+    /// Waits until it has told this.
+    pub(crate) async fn tells(&self, expected: &str) {
+        let told = async {
+            while !self.told().contains(expected) {
+                tokio::time::sleep(Duration::from_millis(20)).await;
+            }
+        };
+        assert!(tokio::time::timeout(PATIENCE, told).await.is_ok(), "expected {expected:?}, found {}", self.told());
+    }
+
+    /// Waits until it ends by itself.
+    pub(crate) async fn ends(&mut self) -> ExitStatus {
+        let ended = async {
+            loop {
+                match self.process.try_wait().unwrap() {
+                    Some(ended) => return ended,
+                    None => tokio::time::sleep(Duration::from_millis(20)).await,
+                }
+            }
+        };
+        tokio::time::timeout(PATIENCE, ended).await.expect("it ends by itself")
+    }
+
+    /// Kills it, as a node that loses its power would.
+    pub(crate) fn kill(mut self) {
+        self.process.kill().unwrap();
+        self.process.wait().unwrap();
+    }
+
+    /// Its number.
+    pub(crate) fn process(&self) -> u32 {
+        self.process.id()
     }
 
     /// Asks it to stop, and tells how it ended and after how long.

@@ -7,6 +7,7 @@ mod call;
 mod drive;
 mod feed;
 mod image;
+mod lease;
 mod shared;
 mod wake;
 mod written;
@@ -23,11 +24,13 @@ use kube::{Api, Client, ResourceExt};
 use serde_json::json;
 
 pub use drive::Driver;
+pub use lease::{Election, Leadership, LeadershipLost};
 
 use self::call::{Call, call};
 use self::written::Written;
 use crate::api::{CachedImage, CloudTarget, Endorser, FINALIZER, ImageListSubscription};
 use crate::imagelist::ImageId;
+use crate::opennebula::Permit;
 use crate::reconcile::{Cluster, ClusterError, ConfigMapData, Happening, Kind, ObjectKey, Resource, SecretData};
 
 /// The name under which fields are owned and events are told.
@@ -43,6 +46,7 @@ pub struct Kubernetes {
     scopes: Vec<Scope>,
     written: Written,
     recorder: Recorder,
+    permit: Permit,
 }
 
 /// What is watched together: one namespace, or all.
@@ -77,7 +81,23 @@ impl Kubernetes {
         let (scopes, writers) = namespaces.into_iter().map(Scope::new).unzip();
         let reporter = Reporter { controller: MANAGER.to_owned(), instance: None };
         let recorder = Recorder::new(client.clone(), reporter);
-        (Self { client, scopes, written: Written::default(), recorder }, Watches(writers))
+        let (written, permit) = (Written::default(), Permit::default());
+        (Self { client, scopes, written, recorder, permit }, Watches(writers))
+    }
+
+    /// The same, with objects written only while the permit is valid: another program may lead by then.
+    #[must_use]
+    pub fn with_permit(self, permit: Permit) -> Self {
+        Self { permit, ..self }
+    }
+
+    /// Refused where another program may lead by now: it may have written what this one has not seen.
+    fn leads(&self, about: Call<'_>) -> Result<(), ClusterError> {
+        if self.permit.is_valid() {
+            return Ok(());
+        }
+        let message = "this program cannot be sure that it still leads".to_owned();
+        Err(ClusterError::Unavailable { action: about.action, object: about.object, message })
     }
 
     fn scope(&self, namespace: &str) -> Option<&Scope> {
@@ -184,6 +204,7 @@ impl Cluster for Kubernetes {
         let key = ObjectKey::of(owner).sibling(&identifier.object_name());
         let images = self.api::<CachedImage>(&key.namespace);
         let about = || Call { action: "make", object: format!("CachedImage {key}"), gone: None };
+        self.leads(about())?;
         // Made by hand a moment ago: its maker's, and seen by the next pass.
         if call(about(), images.get_metadata_opt(&key.name)).await?.is_some() {
             return Ok(());
@@ -195,9 +216,10 @@ impl Cluster for Kubernetes {
 
     async fn delete_image(&self, key: &ObjectKey) -> Result<(), ClusterError> {
         let Some(image) = self.get::<CachedImage>(key) else { return Ok(()) };
-        let about = Call { action: "delete", object: format!("CachedImage {key}"), gone: Some((Kind::Image, key)) };
+        let about = || Call { action: "delete", object: format!("CachedImage {key}"), gone: Some((Kind::Image, key)) };
+        self.leads(about())?;
         let images = self.api::<CachedImage>(&key.namespace);
-        match call(about, images.delete(&key.name, &image::only_this(&image))).await {
+        match call(about(), images.delete(&key.name, &image::only_this(&image))).await {
             // Gone, or another one of its name.
             Ok(_) | Err(ClusterError::Gone { .. } | ClusterError::Conflict { .. }) => Ok(()),
             Err(error) => Err(error),
@@ -207,6 +229,7 @@ impl Cluster for Kubernetes {
     async fn finalize<K: Resource>(&self, key: &ObjectKey, held: bool) -> Result<(), ClusterError> {
         let api = self.api::<K>(&key.namespace);
         let about = |action| Call { action, object: format!("{} {key}", K::kind(&())), gone: Some((K::KIND, key)) };
+        self.leads(about("change the finalizers of"))?;
         let mut last = Ok(());
         for _ in 0..TRIES {
             let object = call(about("read"), api.get(&key.name)).await?;
@@ -237,6 +260,7 @@ impl Cluster for Kubernetes {
         };
         let api = self.api::<K>(&key.namespace);
         let about = |action| Call { action, object: format!("{} {key}", K::kind(&())), gone: Some((K::KIND, key)) };
+        self.leads(about("write the status of"))?;
         let name = K::kind(&());
         let patch = image::whole_status(object.uid().as_deref(), &status).map_err(|error| ClusterError::Refused {
             action: "write the status of",

@@ -83,8 +83,7 @@ pub(super) async fn apply<C: Cluster>(
     let same = session.publisher.as_ref().is_some_and(|(before, _)| *before == fingerprint);
     let fresh = session.last.as_ref().is_some_and(|last| same && is_same(&last.asked, &asked) && last.next > now);
     if !fresh {
-        let keeper = StateKeeper { volume: &context.volume, target: &checked.key };
-        let answer = ask(session, fingerprint, connection, checked, &asked, &keeper, now).await;
+        let answer = ask(context, session, fingerprint, connection, checked, &asked, now).await;
         let importing = answer.outcomes.iter().flatten().any(is_importing);
         session.importing = importing.then(|| session.importing.unwrap_or(now));
         let next = next(&answer, session.importing, now);
@@ -106,13 +105,13 @@ fn is_same(before: &[Option<Request>], now: &[Option<Request>]) -> bool {
     before.len() == now.len() && before.iter().zip(now).all(|(before, now)| question(before) == question(now))
 }
 
-async fn ask(
+async fn ask<C: Cluster>(
+    context: &Context<C>,
     session: &mut Session,
     fingerprint: Fingerprint,
     connection: &Connection,
     checked: &Checked,
     asked: &[Option<Request>],
-    keeper: &StateKeeper<'_>,
     now: Timestamp,
 ) -> Answer {
     let failed = |error| Answer { cloud: Err(error), outcomes: vec![None; asked.len()], at: now };
@@ -120,13 +119,14 @@ async fn ask(
     let publisher = match known {
         Some((_, publisher)) => publisher,
         None => match Client::new(connection.clone()) {
-            Ok(client) => Publisher::new(client, checked.settings.clone()),
+            Ok(client) => Publisher::new(client.with_permit(context.permit.clone()), checked.settings.clone()),
             Err(error) => return failed(error),
         },
     };
     let requests: Vec<Request> = asked.iter().flatten().cloned().collect();
+    let keeper = StateKeeper { volume: &context.volume, target: &checked.key };
     let answered = async {
-        let report = publisher.pass(&requests, keeper, now).await?;
+        let report = publisher.pass(&requests, &keeper, now).await?;
         Ok((publisher.cloud(now).await?, report.outcomes))
     };
     let answered: Result<_, OneError> = answered.await;
