@@ -5,8 +5,8 @@ use std::cmp::Ordering;
 use jiff::SignedDuration;
 
 use super::{
-    AcceptRequest, Acceptance, AcceptedList, Check, DistinguishedName, Refusal, RefusalReason, Rule, SignerName,
-    VerifiedList,
+    AcceptRequest, Acceptance, AcceptedList, Check, DistinguishedName, Refusal, RefusalReason, Rule, Sha256Digest,
+    SignerName, VerifiedList,
 };
 use crate::imagelist::NamedEndorser;
 
@@ -45,7 +45,7 @@ pub fn accept(list: VerifiedList, request: &AcceptRequest<'_>) -> Acceptance {
             }
         }
     }
-    Acceptance { checks, outcome: Ok(AcceptedList { verified: list, accepted: request.now }) }
+    Acceptance { checks, outcome: Ok(AcceptedList { verified: list, accepted: request.now, revoked: Vec::new() }) }
 }
 
 /// `hv:dn` and `hv:ca` of `hv:endorser` are the signer's subject and issuer (HEPiX image list format). Where more than
@@ -139,22 +139,32 @@ fn does_not_roll_back(verified: &VerifiedList, request: &AcceptRequest<'_>) -> R
 
 /// The original accepted an older signed list again as long as its version was the same. Here a message of the same
 /// version must not be older, and must be newer where it says something else; a message of a higher version must not
-/// have been created before the one in force (it can only be one from before a person's `acceptList`).
+/// have been created before the one in force (it can only be one from before a person's `acceptList`). The text that
+/// was withdrawn with its signer does not come back by that signer, though a later CRL says nothing against it.
 fn is_not_replayed(verified: &VerifiedList, request: &AcceptRequest<'_>) -> Result<Finding, Refusal> {
     let created = verified.list.created;
     let Some(last) = comparable(verified, request) else { return Ok(Finding::NotAsked("the first one".to_owned())) };
     let same_version = verified.list.version.compare(&last.version) == Ordering::Equal;
     let other_text = verified.payload != last.payload;
     let older = created < last.created || (same_version && other_text && created == last.created);
-    if !older || is_taken_by_a_person(verified, request) {
+    let withdrawn = !other_text && left(verified, last) < verified.required;
+    if !(older || withdrawn) || is_taken_by_a_person(verified, request) {
         return Ok(Finding::Holds(if other_text { format!("created {created}") } else { "the same list".to_owned() }));
     }
-    let message = format!(
-        "expected a list created after {}, found dc:date:created {created} with {} text",
-        last.created,
-        if other_text { "another" } else { "the same" }
-    );
+    let text = match (other_text, withdrawn) {
+        (true, _) => "another text",
+        (false, true) => "the text that was withdrawn when its signer was revoked",
+        (false, false) => "the same text",
+    };
+    let after = last.created;
+    let message = format!("expected a list created after {after}, found dc:date:created {created} with {text}");
     Err(Refusal::new(RefusalReason::Replay, message))
+}
+
+/// How many of the signers were not revoked since they signed the list in force.
+fn left(verified: &VerifiedList, last: &super::LastAccepted) -> usize {
+    let revoked = |certificate: &&Sha256Digest| last.revoked.iter().any(|one| one.certificate == **certificate);
+    verified.certificates.iter().filter(|certificate| !revoked(certificate)).count()
 }
 
 /// The list in force, where it is the same list: another one's versions say nothing.

@@ -22,6 +22,23 @@ pub struct Signer {
     pub not_after: Timestamp,
 }
 
+/// A signer of an accepted list whose certificate, or one above it, its CA revoked since. Remembered, for a CA may drop
+/// a certificate from its CRL once it has expired (RFC 5280 section 3.3), and what was withdrawn must not stand again.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct RevokedSigner {
+    /// The signer's certificate: SHA-256 of its DER.
+    pub certificate: Sha256Digest,
+    /// The revoked certificate, as a one-line name: the signer's own, or that of a CA above it.
+    pub subject: String,
+    /// How far that certificate stands from the signer: 0 is the signer itself.
+    pub depth: u32,
+    /// What the CRL said.
+    pub message: String,
+    /// When it was seen first.
+    pub seen: Timestamp,
+}
+
 /// A list whose message was verified: signed by whom it must be, and an image list. Made only by [`super::verify`].
 #[derive(Debug, Clone)]
 pub struct VerifiedList {
@@ -29,6 +46,8 @@ pub struct VerifiedList {
     pub(super) signers: Vec<Signer>,
     /// The same signers by name, for `hv:endorser`.
     pub(super) names: Vec<super::SignerName>,
+    /// The same signers by their certificates.
+    pub(super) certificates: Vec<Sha256Digest>,
     pub(super) required: usize,
     pub(super) message: Sha256Digest,
     pub(super) payload: Sha256Digest,
@@ -39,6 +58,7 @@ pub struct VerifiedList {
 pub struct AcceptedList {
     pub(super) verified: VerifiedList,
     pub(super) accepted: Timestamp,
+    pub(super) revoked: Vec<RevokedSigner>,
 }
 
 /// What is remembered of the list in force; rollback and replay are judged by it.
@@ -58,6 +78,12 @@ pub struct LastAccepted {
     /// Who signed it, each counted once: whether a later revocation is of one of these decides what becomes of it.
     #[serde(default)]
     pub signers: Vec<Signer>,
+    /// Their certificates: SHA-256 of the DER of each. Empty in what was remembered before they were.
+    #[serde(default)]
+    pub certificates: Vec<Sha256Digest>,
+    /// Those of them who were revoked since. They never count again for this list, whatever a later CRL says.
+    #[serde(default)]
+    pub revoked: Vec<RevokedSigner>,
 }
 
 /// What `accept` is asked.
@@ -164,6 +190,13 @@ impl AcceptedList {
             payload: self.verified.payload,
             accepted: self.accepted,
             signers: self.verified.signers.clone(),
+            certificates: self.verified.certificates.clone(),
+            revoked: self.revoked.clone(),
         }
+    }
+
+    /// The signers that their CAs revoked since the list was accepted: those remembered, then those seen now.
+    pub fn revoked(&self) -> &[RevokedSigner] {
+        &self.revoked
     }
 }

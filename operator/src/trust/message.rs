@@ -4,7 +4,7 @@ use super::anchors::pem_blocks;
 use super::certificate::Certificate;
 use super::cms::SignedData;
 use super::mime::{self, ContentType, Entity};
-use super::{Refusal, RefusalReason, is_encrypted};
+use super::{Refusal, RefusalReason, Sha256Digest, is_encrypted};
 
 /// The largest message, in bytes.
 const LARGEST: usize = 64 << 20;
@@ -35,6 +35,13 @@ pub(super) struct ProvenSigner {
     /// What else the message carries, for the path.
     pub(super) carried: Vec<Certificate>,
     pub(super) weak_digests: Vec<&'static str>,
+}
+
+impl ProvenSigner {
+    /// What tells this signer's certificate from every other one: SHA-256 of its DER.
+    pub(super) fn digest(&self) -> Sha256Digest {
+        self.certificate.digest
+    }
 }
 
 impl SignedMessage {

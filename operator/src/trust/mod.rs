@@ -33,7 +33,9 @@ pub use anchors::{AnchorError, Anchors, AnchorsBuilder};
 pub use check::{Check, CheckResult, Rule};
 pub use digest::{Sha256Digest, Sha256DigestError};
 pub use envelope::{DecryptionKey, decrypt, is_encrypted, is_plain_list, join_detached};
-pub use list::{AcceptRequest, Acceptance, AcceptedList, LastAccepted, Signer, Standing, Verification, VerifiedList};
+pub use list::{
+    AcceptRequest, Acceptance, AcceptedList, LastAccepted, RevokedSigner, Signer, Standing, Verification, VerifiedList,
+};
 pub use message::SignedMessage;
 pub use name::{DistinguishedName, NameError};
 pub use policy::{

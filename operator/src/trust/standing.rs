@@ -1,16 +1,21 @@
 //! How a list that was accepted earlier stands now.
 
-use super::endorsement::{self, Group, Times};
+use jiff::Timestamp;
+
+use super::endorsement::{self, Group, Judgement, Times};
 use super::message::SignedMessage;
 use super::verify::{Payload, read_payload};
-use super::{AcceptedList, LastAccepted, Refusal, RefusalReason, Sha256Digest, Standing, VerifiedList, VerifyRequest};
+use super::{
+    AcceptedList, LastAccepted, Refusal, RefusalReason, RevokedSigner, Sha256Digest, Standing, VerifiedList,
+    VerifyRequest,
+};
 
 /// Verifies a stored message again. The certificates' dates are judged at the time of its acceptance, everything else
 /// at `request.at`.
 ///
 /// What somebody says withdraws the list (a CA revoked a certificate on a signer's path, a person an endorser or a
 /// credential), where without that signer too few are left. What is missing or old only freezes it. The list's own
-/// expiry is not asked here.
+/// expiry is not asked here. What a CA said once counts from then on: [`AcceptedList::revoked`] has to be remembered.
 pub fn standing(message: &[u8], last: &LastAccepted, request: &VerifyRequest<'_>) -> Standing {
     let proven = match SignedMessage::read(message).and_then(SignedMessage::prove) {
         Ok(proven) => proven,
@@ -22,20 +27,65 @@ pub fn standing(message: &[u8], last: &LastAccepted, request: &VerifyRequest<'_>
         Err(refusal) => return Standing::Broken(refusal),
     };
     let times = Times { path: last.accepted, crls: request.at };
-    let groups = endorsement::judge(&proven.signers, request, times);
+    let mut groups = endorsement::judge(&proven.signers, request, times);
+    recall(&mut groups, last);
+    let revoked = revoked(&groups, last, request.at);
     let counted = endorsement::assign(&groups);
     let required = request.policy.required();
     if counted.len() >= required {
         let verified = payload.verified(&counted, required, message);
-        return Standing::InForce(AcceptedList { verified, accepted: last.accepted });
+        return Standing::InForce(AcceptedList { verified, accepted: last.accepted, revoked });
     }
-    let stands = remembered(payload, last, &groups, required, message);
+    let stands = AcceptedList { revoked, ..remembered(payload, last, &groups, required, message) };
     let signed: Vec<&Group<'_>> = groups.iter().filter(|group| signed_then(group, last)).collect();
     let statements: Vec<Refusal> = signed.iter().filter_map(|group| statement(group, request)).collect();
     let left = signed.len() - statements.len();
     match statements.into_iter().next() {
         Some(refusal) if left < required => Standing::Withdrawn(stands, refusal),
         Some(_) | None => Standing::Frozen(stands, endorsement::missing(&groups, &counted, required)),
+    }
+}
+
+/// Whom a CA revoked once stays revoked for this list, whatever its CRL says now.
+fn recall(groups: &mut [Group<'_>], last: &LastAccepted) {
+    for judgement in groups.iter_mut().flat_map(|group| &mut group.judgements) {
+        let certificate = judgement.signer.digest();
+        if let Some(revoked) = last.revoked.iter().find(|revoked| revoked.certificate == certificate) {
+            judgement.outcome = Err(revoked.refusal());
+        }
+    }
+}
+
+/// The signers that a CA revoked: those remembered, then those seen now for the first time.
+fn revoked(groups: &[Group<'_>], last: &LastAccepted, now: Timestamp) -> Vec<RevokedSigner> {
+    let mut revoked = last.revoked.clone();
+    for judgement in groups.iter().filter(|group| signed_then(group, last)).flat_map(|group| &group.judgements) {
+        let Some(seen) = RevokedSigner::of(judgement, now) else { continue };
+        if !revoked.iter().any(|known| known.certificate == seen.certificate) {
+            revoked.push(seen);
+        }
+    }
+    revoked
+}
+
+impl RevokedSigner {
+    /// The signer, where a CA says that it, or a CA above it, must not be believed.
+    fn of(judgement: &Judgement<'_>, now: Timestamp) -> Option<Self> {
+        let refusal = judgement.outcome.as_ref().err()?;
+        let by_a_ca = refusal.is_statement() && refusal.reason == RefusalReason::CertificateRevoked;
+        by_a_ca.then(|| Self {
+            certificate: judgement.signer.digest(),
+            subject: refusal.subject.clone().unwrap_or_default(),
+            depth: refusal.depth.unwrap_or_default(),
+            message: refusal.message.clone(),
+            seen: now,
+        })
+    }
+
+    /// What was said then, and when.
+    fn refusal(&self) -> Refusal {
+        let message = format!("{}; seen first at {}", self.message, self.seen);
+        Refusal::new(RefusalReason::CertificateRevoked, message).about(self.subject.clone(), self.depth).stated()
     }
 }
 
@@ -69,5 +119,7 @@ fn remembered(
     let best: Vec<_> = groups.iter().filter_map(Group::best).collect();
     let verified = payload.verified(&best, required, message);
     let signers = if last.signers.is_empty() { verified.signers } else { last.signers.clone() };
-    AcceptedList { verified: VerifiedList { signers, ..verified }, accepted: last.accepted }
+    let certificates = if last.certificates.is_empty() { verified.certificates } else { last.certificates.clone() };
+    let verified = VerifiedList { signers, certificates, ..verified };
+    AcceptedList { verified, accepted: last.accepted, revoked: Vec::new() }
 }

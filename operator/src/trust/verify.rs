@@ -48,6 +48,7 @@ impl Payload {
             list: self.list,
             signers: counted.iter().map(|judgement| judgement.signer()).collect(),
             names: counted.iter().map(|judgement| judgement.name()).collect(),
+            certificates: counted.iter().map(|judgement| judgement.signer.digest()).collect(),
             required,
             message: Sha256Digest::of(message),
             payload: self.digest,

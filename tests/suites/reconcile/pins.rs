@@ -1,6 +1,9 @@
 //! Going back to an older version, and forward again.
 
-use harness::site::Site;
+use harness::list::ListBuilder;
+use harness::pki::{CrlSpec, Reason};
+use harness::signer::{Form, sign};
+use harness::site::{LIST, Served, Site};
 use jiff::SignedDuration;
 
 const A: &str = "aaaaaaaa-0000-4000-8000-000000000001";
@@ -57,15 +60,15 @@ async fn a_pin_that_names_nothing_leaves_what_is_there() {
     }
 }
 
-#[tokio::test]
-async fn a_pinned_version_of_a_revoked_signer_is_not_gone_back_to() {
+/// A site whose first list was the endorser's, and whose second is another certificate's; both are trusted.
+async fn signed_by_another_since() -> (Site, [Served; 2]) {
     let site = Site::new();
-    let (old, new) = (site.serve(A, "1", 1, 50_000), site.serve(A, "2", 2, 50_000));
-    site.publish(&site.list("1.0", &[&old]));
+    let served = [site.serve(A, "1", 1, 50_000), site.serve(A, "2", 2, 50_000)];
+    site.publish(&site.list("1.0", &[&served[0]]));
     site.run().await;
     site.pass_time(SignedDuration::from_mins(5));
-    // The next list is another certificate's; then the first certificate is revoked.
-    let second = harness::list::ListBuilder::new(harness::site::LIST, site.now()).version("1.1").created(site.now());
+    let new = &served[1];
+    let second = ListBuilder::new(LIST, site.now()).version("1.1").created(site.now());
     let second = second.endorser(&site.pki.second).image(A, "2", &new.uri, new.size, &new.sha512);
     site.trust("renewed", &site.pki.second, "");
     let url = site.server.url("/image.list");
@@ -74,12 +77,39 @@ async fn a_pinned_version_of_a_revoked_signer_is_not_gone_back_to() {
          {url:?}}}\n  verify: {{endorserRefs: [{{name: endorser}}, {{name: renewed}}]}}\n  images: {{include: {{match: \
          [{{name: all}}]}}}}\n"
     ));
-    site.publish_message(&harness::signer::sign(&second.json(), &site.pki.second, harness::signer::Form::Detached));
+    site.publish_message(&sign(&second.json(), &site.pki.second, Form::Detached));
     site.run().await;
     assert_eq!(site.shelf("endorsed"), [new.entry()]);
+    (site, served)
+}
+
+#[tokio::test]
+async fn a_pinned_version_of_a_revoked_signer_is_not_gone_back_to() {
+    let (site, [_, new]) = signed_by_another_since().await;
     site.trust("endorser", &site.pki.endorser, "trust: Revoked");
     site.manifest("pin", &pin("version: '1'"));
     let run = site.run().await;
     assert_eq!(run.image_condition(A, "Endorsed"), "False PinNotFound");
     assert_eq!(site.shelf("endorsed"), [new.entry()]);
+}
+
+/// An authority drops what has expired from its CRL: what it revoked meanwhile is no version to go back to either,
+/// though nobody had a pin then.
+#[tokio::test]
+async fn a_revocation_of_an_older_lists_signer_is_remembered() {
+    for (revoked, version) in [(true, "2"), (false, "1")] {
+        let (site, _) = signed_by_another_since().await;
+        let write = |crl: CrlSpec<'_>| {
+            let hash = format!("{:08x}.r0", site.pki.intermediate.certificate.subject_name_hash());
+            std::fs::write(site.path("trust").join(hash), crl.der()).unwrap();
+        };
+        let crl = || site.pki.intermediate.crl(site.pki.now);
+        write(if revoked { crl().revoke(&site.pki.endorser, Some(Reason::KeyCompromise)) } else { crl() });
+        assert_eq!(site.run().await.list_condition("Ready"), "True Succeeded", "the list in force is another's");
+        write(crl());
+        site.manifest("pin", &pin("version: '1'"));
+        site.run().await;
+        let shelf = site.shelf("endorsed");
+        assert!(shelf[0].contains(&format!("/{version}-")), "revoked {revoked}: {shelf:?}");
+    }
 }

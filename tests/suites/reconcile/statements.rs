@@ -2,6 +2,7 @@
 
 use harness::image_server::Resource;
 use harness::pki::Reason;
+use harness::signer::{Form, sign};
 use harness::site::{Served, Site};
 use jiff::SignedDuration;
 
@@ -127,6 +128,49 @@ async fn a_certificate_that_its_authority_revokes_withdraws_the_list() {
         assert_eq!(site.shelf("endorsed").len(), usize::from(stays), "{reason:?}");
         assert_eq!(run.list_condition("SourceVerified"), "False CertificateRevoked", "{reason:?}");
     }
+}
+
+/// Writes the issuing CA's CRL, with the endorser on it or without.
+fn write_crl(site: &Site, revoked: Option<Reason>) {
+    let crl = site.pki.intermediate.crl(site.pki.now);
+    let crl = match revoked {
+        Some(reason) => crl.revoke(&site.pki.endorser, Some(reason)),
+        None => crl,
+    };
+    let hash = format!("{:08x}.r0", site.pki.intermediate.certificate.subject_name_hash());
+    std::fs::write(site.path("trust").join(hash), crl.der()).unwrap();
+}
+
+/// A CA drops expired certificates from its CRL (RFC 5280 section 3.3).
+#[tokio::test]
+async fn what_its_authority_revoked_stays_out_though_the_crl_forgets_it() {
+    let site = Site::new();
+    let image = site.serve(A, "1", 1, 50_000);
+    let text = site.list("1.0", &[&image]).json();
+    site.publish_message(&sign(&text, &site.pki.endorser, Form::Detached));
+    site.run().await;
+    write_crl(&site, Some(Reason::KeyCompromise));
+    site.run().await;
+    write_crl(&site, None);
+    for _ in 0..2 {
+        let run = site.run().await;
+        assert_eq!(run.list_condition("Ready"), "False CertificateRevoked");
+        assert_eq!(run.image_condition(A, "Endorsed"), "False CertificateRevoked");
+        assert_eq!(site.shelf("endorsed"), Vec::<String>::new());
+    }
+    // The same text in another message by the same certificate is no newer list; nor is the message fetched again where
+    // the stored one is lost.
+    site.publish_message(&sign(&text, &site.pki.endorser, Form::Opaque));
+    assert_eq!(site.run().await.list_condition("SourceVerified"), "False Replay");
+    std::fs::remove_dir_all(site.path("volume/lists")).unwrap();
+    site.publish_message(&sign(&text, &site.pki.endorser, Form::Detached));
+    assert_eq!(site.run().await.list_condition("SourceVerified"), "False Replay");
+    assert_eq!(site.shelf("endorsed"), Vec::<String>::new());
+    site.pass_time(SignedDuration::from_mins(5));
+    site.publish(&site.list("1.1", &[&image]));
+    let run = site.run().await;
+    assert_eq!(run.list_condition("Ready"), "True Succeeded", "a newer list of a certificate that is good");
+    assert_eq!(site.shelf("endorsed"), [image.entry()]);
 }
 
 #[tokio::test]

@@ -1,13 +1,15 @@
 //! A list in force is verified again on each pass: what somebody says takes it out, what is missing freezes it.
 
-use harness::pki::Reason;
+use harness::list::ListBuilder;
+use harness::pki::{CertificateSpec, Reason};
 use harness::signer::{Form, sign, sign_as};
 use jiff::SignedDuration;
 use vmcatcher_operator::trust::{
-    Anchors, EndorserRule, LastAccepted, RefusalReason, Standing, TrustLevel, VerifyRequest, accept, standing, verify,
+    AcceptRequest, Anchors, EndorserRule, LastAccepted, RefusalReason, Sha256Digest, Standing, TrustLevel,
+    VerifyRequest, accept, standing, verify,
 };
 
-use super::{PKI, anchors, ask_nothing, endorser, list_of, now, request};
+use super::{IDENTIFIER, PKI, anchors, ask_nothing, endorser, list_of, now, request};
 
 /// A list of the endorser that was accepted, and what was remembered of it.
 fn accepted() -> (Vec<u8>, LastAccepted) {
@@ -65,9 +67,97 @@ fn what_a_ca_says_later() {
         let stands = standing(&message, &last, &request(&anchors, &endorsers, 1));
         assert_eq!(shown(&stands), expected, "{case}");
         if let Standing::Frozen(list, _) | Standing::Withdrawn(list, _) | Standing::InForce(list) = stands {
-            assert_eq!(list.last_accepted(), last, "{case}");
+            let LastAccepted { revoked, .. } = list.last_accepted();
+            assert_eq!(revoked.len(), usize::from(expected.starts_with("Withdrawn")), "{case}");
+            assert_eq!(LastAccepted { revoked: Vec::new(), ..list.last_accepted() }, last, "{case}");
         }
     }
+}
+
+/// What is remembered of a list after it was judged under these CRLs.
+fn judged(message: &[u8], last: &LastAccepted, crls: &[Vec<u8>]) -> (String, LastAccepted) {
+    let (anchors, endorsers) = (with_crls(crls, true), [endorser("erin", &PKI.endorser)]);
+    let stands = standing(message, last, &request(&anchors, &endorsers, 1));
+    let told = shown(&stands);
+    match stands {
+        Standing::InForce(stored) | Standing::Frozen(stored, _) | Standing::Withdrawn(stored, _) => {
+            (told, stored.last_accepted())
+        }
+        Standing::Broken(refusal) => panic!("{refusal}"),
+    }
+}
+
+/// A CA may drop a certificate from its CRL once it has expired (RFC 5280 section 3.3): what was withdrawn must not
+/// stand again then. That a certificate went out of use is no accusation, and is not remembered.
+#[test]
+fn what_a_ca_said_once_counts_from_then_on() {
+    let (message, last) = accepted();
+    let (root, below) = (PKI.root_crl(), PKI.intermediate_crl());
+    let leaf = |reason| vec![root.clone(), PKI.intermediate.crl(now()).revoke(&PKI.endorser, reason).der()];
+    let authority = PKI.root.crl(now()).revoke(&PKI.intermediate, Some(Reason::CaCompromise)).der();
+    let good = [root.clone(), below.clone()];
+    let table = [
+        ("revoked", leaf(None), "Withdrawn CertificateRevoked"),
+        ("on hold", leaf(Some(Reason::CertificateHold)), "Withdrawn CertificateRevoked"),
+        ("a CA above", vec![authority, below.clone()], "Withdrawn CertificateRevoked"),
+        ("superseded", leaf(Some(Reason::Superseded)), "InForce"),
+        ("nothing", good.to_vec(), "InForce"),
+    ];
+    for (case, crls, later) in table {
+        let (_, remembered) = judged(&message, &last, &crls);
+        let written = serde_json::to_string(&remembered).unwrap();
+        let remembered: LastAccepted = serde_json::from_str(&written).unwrap();
+        let (told, again) = judged(&message, &remembered, &good);
+        assert_eq!(told, later, "{case}");
+        assert_eq!(again, remembered, "{case}: nothing is forgotten");
+        assert_eq!(judged(&message, &remembered, &[]).0.starts_with("Withdrawn"), later.starts_with("With"), "{case}");
+    }
+    let (_, remembered) = judged(&message, &last, &leaf(None));
+    let [revoked] = remembered.revoked.as_slice() else { panic!("{remembered:?}") };
+    assert_eq!((revoked.depth, revoked.seen), (0, now()));
+    assert!(revoked.subject.ends_with("CN=Erin Endorser"), "{revoked:?}");
+}
+
+/// Of a list that two signed, the one who was revoked first does not count again when the other is revoked too.
+#[test]
+fn who_was_revoked_does_not_count_again() {
+    let message = sign_as(&list_of(&PKI.endorser), &[&PKI.endorser, &PKI.second], Form::Detached, "sha256");
+    let endorsers = [endorser("erin", &PKI.endorser), endorser("sam", &PKI.second)];
+    let anchors = anchors();
+    let verified = verify(&message, &request(&anchors, &endorsers, 1)).outcome.unwrap();
+    let last = accept(verified, &ask_nothing()).outcome.unwrap().last_accepted();
+    let ask = |last: &LastAccepted, identity| {
+        let crl = PKI.intermediate.crl(now()).revoke(identity, Some(Reason::KeyCompromise)).der();
+        standing(&message, last, &request(&with_crls(&[PKI.root_crl(), crl], true), &endorsers, 1))
+    };
+    let Standing::InForce(stored) = ask(&last, &PKI.endorser) else { panic!("one is left") };
+    let remembered = LastAccepted { revoked: stored.revoked().to_vec(), ..last.clone() };
+    assert_eq!(shown(&ask(&last, &PKI.second)), "InForce");
+    assert_eq!(shown(&ask(&remembered, &PKI.second)), "Withdrawn CertificateRevoked");
+}
+
+/// Only a newer list, or another certificate, brings back what was withdrawn; or a person.
+#[test]
+fn what_brings_a_withdrawn_list_back() {
+    let (message, last) = accepted();
+    let crl = PKI.intermediate.crl(now()).revoke(&PKI.endorser, Some(Reason::CertificateHold)).der();
+    let (_, last) = judged(&message, &last, &[PKI.root_crl(), crl]);
+    let renewed = PKI.intermediate.issue(&CertificateSpec::person(harness::pki::ENDORSER, now()));
+    let newer = ListBuilder::new(IDENTIFIER, now()).endorser(&PKI.endorser).images(2).version("9.9").json();
+    let take = |message: &[u8], accept_list| {
+        let (anchors, endorsers) = (anchors(), [endorser("erin", &PKI.endorser)]);
+        let verified = verify(message, &request(&anchors, &endorsers, 1)).outcome.unwrap();
+        let request = AcceptRequest { last: Some(&last), accept_list, ..ask_nothing() };
+        accept(verified, &request).outcome.map(|list| list.revoked().len()).map_err(|refusal| refusal.to_string())
+    };
+    let again = sign(&list_of(&PKI.endorser), &PKI.endorser, Form::Opaque);
+    for same in [&message, &again] {
+        let refused = take(same, None).unwrap_err();
+        assert!(refused.starts_with("Replay: ") && refused.contains("was withdrawn"), "{refused}");
+    }
+    assert_eq!(take(&again, Some(Sha256Digest::of(&again))), Ok(0), "a person takes it");
+    assert_eq!(take(&sign(&list_of(&PKI.endorser), &renewed, Form::Opaque), None), Ok(0), "a new certificate");
+    assert_eq!(take(&sign(&newer, &PKI.endorser, Form::Opaque), None), Ok(0), "released, and a newer list");
 }
 
 #[test]
@@ -136,7 +226,7 @@ fn other_bytes_than_those_accepted_are_broken() {
     let (message, last) = accepted();
     let (anchors, endorsers) = (anchors(), [endorser("erin", &PKI.endorser)]);
     let request = request(&anchors, &endorsers, 1);
-    let other = harness::list::ListBuilder::new("other", now()).endorser(&PKI.endorser).json();
+    let other = ListBuilder::new("other", now()).endorser(&PKI.endorser).json();
     let other = sign(&other, &PKI.endorser, Form::Detached);
     assert_eq!(shown(&standing(&other, &last, &request)), "Broken SignatureInvalid");
     assert_eq!(shown(&standing(&message[..message.len() / 2], &last, &request)), "Broken SignatureInvalid");

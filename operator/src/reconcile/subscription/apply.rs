@@ -62,7 +62,9 @@ async fn apply_step<C: Cluster>(
         Step::StoreList { version, digest, message } => {
             context.volume.store_list(namespace, name, version, &hex::encode(digest.as_bytes()), message)?;
         }
-        Step::Remember(memory) => context.volume.write_state(&ListMemory::path(checked)?, memory)?,
+        Step::Remember(memory) | Step::RememberRevoked(memory) => {
+            context.volume.write_state(&ListMemory::path(checked)?, memory)?;
+        }
         Step::Finalize(held) => context.cluster.finalize::<ImageListSubscription>(&checked.key, *held).await?,
         Step::ApplyImage(identifier) => context.cluster.apply_image(object, identifier).await?,
         Step::DeleteImage(key) => context.cluster.delete_image(key).await?,

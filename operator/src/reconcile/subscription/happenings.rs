@@ -43,9 +43,12 @@ fn set_aside(plan: &Plan) -> Option<Told> {
         Step::SetMemoryAside(path) => {
             Some((true, "StateSetAside", format!("{} could not be read and was set aside", path.display())))
         }
-        Step::StoreList { .. } | Step::Remember(_) | Step::Finalize(_) | Step::ApplyImage(_) | Step::DeleteImage(_) => {
-            None
-        }
+        Step::StoreList { .. }
+        | Step::Remember(_)
+        | Step::RememberRevoked(_)
+        | Step::Finalize(_)
+        | Step::ApplyImage(_)
+        | Step::DeleteImage(_) => None,
     })
 }
 

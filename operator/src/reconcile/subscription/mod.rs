@@ -11,6 +11,7 @@ mod plan;
 mod removal;
 mod report;
 mod schedule;
+mod stored;
 
 use jiff::Timestamp;
 

@@ -37,8 +37,11 @@ pub(super) struct Observed {
     pub memory: Option<ListMemory>,
     /// The message in force, as it was signed.
     pub stored: Option<Vec<u8>>,
-    /// The messages before it that are still kept, the last first; read only where an image has a pin.
-    pub older: Vec<(LastAccepted, Vec<u8>)>,
+    /// Whether an image has a pin, which may name an older list's version.
+    pub pinned: bool,
+    /// The messages before it that are still kept, the last first, each with its digest: all of them where an image
+    /// has a pin, else one of each certificate that signed none after it, to see whether it was revoked.
+    pub older: Vec<(Sha256Digest, Vec<u8>)>,
     /// The message that was stored last, where the memory of it is lost.
     pub rebuild_from: Option<Vec<u8>>,
     /// What could not be read on the volume.
@@ -123,7 +126,7 @@ pub(super) async fn observe<C: Cluster>(
     let Remembered { memory, stored, rebuild_from, trouble } = remembered(&context.volume, checked);
     let images = context.cluster.list::<CachedImage>(&checked.key.namespace);
     let pinned = images.iter().any(|image| image.spec.subscription_ref.name == checked.key.name && has_pin(image));
-    let older = memory.as_ref().filter(|_| pinned).map(|memory| older(&context.volume, checked, memory));
+    let older = memory.as_ref().map(|memory| older(&context.volume, checked, memory, pinned));
     let pending = context.pending.get(&checked.key);
     let ask = ask == Ask::Now || schedule::fetch_due(checked, &status, now);
     let (fetched, server_time) = match (checked.suspend || checked.deleting, ask) {
@@ -139,6 +142,7 @@ pub(super) async fn observe<C: Cluster>(
         digests: context.settings.digests,
         memory,
         stored,
+        pinned,
         older: older.unwrap_or_default(),
         rebuild_from,
         trouble,
@@ -154,13 +158,21 @@ fn has_pin(image: &CachedImage) -> bool {
 }
 
 /// The older messages that are still there. One that cannot be read is as good as one that is gone.
-fn older(volume: &Volume, checked: &Checked, memory: &ListMemory) -> Vec<(LastAccepted, Vec<u8>)> {
+fn older(volume: &Volume, checked: &Checked, memory: &ListMemory, all: bool) -> Vec<(Sha256Digest, Vec<u8>)> {
     let read = |older: &OlderList| {
         let digest = hex::encode(older.message.as_bytes());
         let message = volume.read_list(&checked.namespace, &checked.name, &older.last.version, &digest).ok()??;
-        Some((older.last.clone(), message))
+        Some((older.message, message))
     };
-    memory.older.iter().filter_map(read).collect()
+    let mut seen = memory.last.certificates.clone();
+    let mut is_new = |older: &&OlderList| {
+        let LastAccepted { certificates, revoked, .. } = &older.last;
+        let known = |one: &Sha256Digest| seen.contains(one) || revoked.iter().any(|known| known.certificate == *one);
+        let new = !certificates.iter().all(known);
+        seen.extend(certificates);
+        all || new
+    };
+    memory.older.iter().filter(|older| is_new(older)).filter_map(read).collect()
 }
 
 type Endorsers = (Vec<EndorserRule>, Vec<String>, Vec<CredentialKind>);

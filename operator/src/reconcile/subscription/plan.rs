@@ -12,14 +12,15 @@ use super::clock;
 use super::observe::{Fetched, ListMemory, Observed, OlderList, address};
 use super::removal::{self, Blocked};
 use super::schedule::expiry;
+use super::stored::{self, Before, Stored};
 use crate::cache::CacheError;
 use crate::imagelist::{ImageId, ListVersion};
 use crate::reconcile::cluster::ObjectKey;
 use crate::reconcile::context::Message;
 use crate::reconcile::lists::{Force, ListInForce, ListOrigin};
 use crate::trust::{
-    AcceptRequest, AcceptedList, EndorserPolicy, LastAccepted, Refusal, RefusalReason, Sha256Digest, Standing,
-    VerifyRequest, accept, standing, verify,
+    AcceptRequest, AcceptedList, EndorserPolicy, LastAccepted, Refusal, RefusalReason, Sha256Digest, VerifyRequest,
+    accept, verify,
 };
 
 /// So many older lists are remembered.
@@ -82,6 +83,8 @@ pub(super) enum Step {
     },
     /// Remember what the next message is judged by. From then on the list is in force.
     Remember(Box<ListMemory>),
+    /// Remember who was revoked. Not part of an import: what is withdrawn goes out though this cannot be written.
+    RememberRevoked(Box<ListMemory>),
     /// Put the finalizer on the subscription, or take it off.
     Finalize(bool),
     /// Make a selected image's object.
@@ -95,7 +98,7 @@ impl Step {
     pub(super) fn is_import(&self) -> bool {
         match self {
             Self::SetMemoryAside(_) | Self::StoreList { .. } | Self::Remember(_) => true,
-            Self::Finalize(_) | Self::ApplyImage(_) | Self::DeleteImage(_) => false,
+            Self::RememberRevoked(_) | Self::Finalize(_) | Self::ApplyImage(_) | Self::DeleteImage(_) => false,
         }
     }
 }
@@ -106,6 +109,7 @@ impl fmt::Display for Step {
             Self::SetMemoryAside(path) => write!(f, "set {} aside", path.display()),
             Self::StoreList { version, digest, .. } => write!(f, "store list {version} ({})", digest.short()),
             Self::Remember(memory) => write!(f, "remember list {} as accepted", memory.last.version),
+            Self::RememberRevoked(_) => f.write_str("remember whose certificates were revoked"),
             Self::Finalize(true) => f.write_str("hold the subscription until its images are archived"),
             Self::Finalize(false) => f.write_str("let the subscription go"),
             Self::ApplyImage(identifier) => write!(f, "make the image {identifier}"),
@@ -124,9 +128,9 @@ impl fmt::Display for Plan {
 /// Makes the plan.
 pub(super) fn plan(checked: &Checked, observed: &Observed, now: Timestamp) -> Plan {
     let rebuilt = rebuild(checked, observed, now);
-    let before = judge_stored(checked, observed, now);
+    let Stored { before, older, memory } = stored::judge(observed, &request(checked, observed, now));
     let message = newest_message(observed);
-    let remembered = observed.memory.as_ref().map(|memory| memory.last.clone());
+    let remembered = memory.as_ref().map(|memory| memory.last.clone());
     let previous = remembered.or_else(|| rebuilt.as_ref().map(|import| import.list.last_accepted()));
     let (newest, accepted) = match judge_newest(checked, observed, message.as_ref(), previous.as_ref(), now) {
         Judged::Accepted(import) => (Newest::InForce, Some(*import)),
@@ -135,7 +139,10 @@ pub(super) fn plan(checked: &Checked, observed: &Observed, now: Timestamp) -> Pl
     let newly_accepted = accepted.is_some();
     let mut steps: Vec<Step> = set_aside(observed).into_iter().collect();
     let import = accepted.or(rebuilt);
-    steps.extend(import.as_ref().map(|import| import.steps(checked, observed)).unwrap_or_default());
+    steps.extend(match &import {
+        Some(import) => import.steps(checked, memory.as_ref()),
+        None => learned(observed, memory).into_iter().collect(),
+    });
     let (list, frozen) = match import {
         Some(import) => (Some((import.list, None)), None),
         None => match before {
@@ -147,13 +154,19 @@ pub(super) fn plan(checked: &Checked, observed: &Observed, now: Timestamp) -> Pl
     };
     let doubt = clock::doubt(checked, observed, now);
     let expiring = doubt.is_none();
-    let list = list.map(|(list, withdrawn)| ListInForce {
-        frozen: frozen.is_some(),
-        ..in_force(checked, observed, list, withdrawn.as_ref(), expiring, now)
+    let list = list.map(|(list, withdrawn)| {
+        let state = State { withdrawn, frozen: frozen.is_some(), expiring };
+        in_force(checked, observed, list, older, &state, now)
     });
     let children = children::plan(checked, observed, list.as_ref(), now);
     steps.extend(children.steps.iter().cloned());
     Plan { steps, list, newly_accepted, newest, message, doubt, frozen, children }
+}
+
+/// What was learned of the stored lists' signers, and must not be forgotten.
+fn learned(observed: &Observed, memory: Option<ListMemory>) -> Option<Step> {
+    let memory = memory.filter(|memory| observed.memory.as_ref() != Some(memory))?;
+    Some(Step::RememberRevoked(Box::new(memory)))
 }
 
 /// Makes room for a memory that can be read.
@@ -172,25 +185,6 @@ fn rebuild(checked: &Checked, observed: &Observed, now: Timestamp) -> Option<Imp
     let verified = verify(bytes, &request(checked, observed, now)).outcome.ok()?;
     let list = accept(verified, &accept_request(checked, None, now)).outcome.ok()?;
     Some(Import { list, message: Message { bytes: bytes.into(), validator: None } })
-}
-
-/// How the list that was in force stands.
-enum Before {
-    None,
-    Standing(AcceptedList),
-    Frozen(AcceptedList, Refusal),
-    Withdrawn(AcceptedList, Refusal),
-}
-
-fn judge_stored(checked: &Checked, observed: &Observed, now: Timestamp) -> Before {
-    let (Some(memory), Some(stored)) = (&observed.memory, &observed.stored) else { return Before::None };
-    match standing(stored, &memory.last, &request(checked, observed, now)) {
-        Standing::InForce(list) => Before::Standing(list),
-        Standing::Frozen(list, refusal) => Before::Frozen(list, refusal),
-        Standing::Withdrawn(list, refusal) => Before::Withdrawn(list, refusal),
-        // What was stored is not what was accepted: it counts as lost, and the next fetch brings it again.
-        Standing::Broken(_) => Before::None,
-    }
 }
 
 fn request<'a>(checked: &Checked, observed: &'a Observed, now: Timestamp) -> VerifyRequest<'a> {
@@ -216,13 +210,13 @@ struct Import {
 }
 
 impl Import {
-    fn steps(&self, checked: &Checked, observed: &Observed) -> Vec<Step> {
+    fn steps(&self, checked: &Checked, before: Option<&ListMemory>) -> Vec<Step> {
         let memory = ListMemory {
             last: self.list.last_accepted(),
             message: self.list.message_digest(),
             validator: self.message.validator.clone(),
             address: address(checked),
-            older: older(observed),
+            older: before.map(older).unwrap_or_default(),
         };
         let store = Step::StoreList {
             version: memory.last.version.clone(),
@@ -234,8 +228,7 @@ impl Import {
 }
 
 /// The lists before the one that comes into force now: the one in force so far, then those before it.
-fn older(observed: &Observed) -> Vec<OlderList> {
-    let Some(memory) = &observed.memory else { return Vec::new() };
+fn older(memory: &ListMemory) -> Vec<OlderList> {
     let so_far = OlderList { last: memory.last.clone(), message: memory.message };
     [so_far].into_iter().chain(memory.older.iter().cloned()).take(MOST_OLDER).collect()
 }
@@ -292,32 +285,38 @@ fn accept_request<'a>(checked: &'a Checked, last: Option<&'a LastAccepted>, now:
     }
 }
 
+/// How a list stands that is, or was, in force.
+struct State {
+    withdrawn: Option<Refusal>,
+    frozen: bool,
+    /// Whether the clock is believed.
+    expiring: bool,
+}
+
 fn in_force(
     checked: &Checked,
     observed: &Observed,
     accepted: AcceptedList,
-    withdrawn: Option<&Refusal>,
-    expiring: bool,
+    older: Vec<AcceptedList>,
+    state: &State,
     now: Timestamp,
 ) -> ListInForce {
     let expires = expiry(accepted.list().expires, accepted.list().created, checked.max_list_age);
     let asked_before = observed.status.last_fetch_time.as_ref().map(|time| time.0);
     let last_fetch = if observed.fetched.was_asked() { Some(now) } else { asked_before };
     let tried_since = checked.suspend || last_fetch.is_some_and(|last| last >= expires);
-    let force = match withdrawn {
+    let force = match &state.withdrawn {
         Some(refusal) => Force::Withdrawn { reason: withdrawal_reason(refusal), message: refusal.message.clone() },
-        None if expiring && expires <= now && tried_since => Force::Expired,
+        None if state.expiring && expires <= now && tried_since => Force::Expired,
         None => Force::Standing,
     };
-    let asked = request(checked, observed, now);
-    let older = observed.older.iter().filter_map(|(last, message)| still_stands(last, message, &asked));
     ListInForce {
         accepted: Arc::new(accepted),
-        older: older.map(Arc::new).collect(),
+        older: older.into_iter().map(Arc::new).collect(),
         expires,
         force,
-        frozen: false,
-        expiring,
+        frozen: state.frozen,
+        expiring: state.expiring,
         last_fetch,
         selection: checked.selection.clone(),
         retention: checked.retention,
@@ -328,14 +327,6 @@ fn in_force(
         deleting: checked.deleting,
         targets: checked.targets.clone(),
         source: ListOrigin { url: checked.url.clone(), secret: checked.secret.clone(), tls: checked.tls.clone() },
-    }
-}
-
-/// An older list, unless a signer of it was revoked since or its message is not what was accepted.
-fn still_stands(then: &LastAccepted, message: &[u8], asked: &VerifyRequest<'_>) -> Option<AcceptedList> {
-    match standing(message, then, asked) {
-        Standing::InForce(list) | Standing::Frozen(list, _) => Some(list),
-        Standing::Withdrawn(..) | Standing::Broken(_) => None,
     }
 }
 

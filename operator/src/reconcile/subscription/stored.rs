@@ -1,0 +1,72 @@
+//! How the lists stand now that were accepted before: the one in force, and those that pins go back to. Pure.
+
+use super::observe::{ListMemory, Observed};
+use crate::trust::{AcceptedList, LastAccepted, Refusal, RevokedSigner, Standing, VerifyRequest, standing};
+
+/// What became of the stored lists.
+pub(super) struct Stored {
+    /// The one that was in force.
+    pub before: Before,
+    /// The ones before it that still stand, the newest first; empty where no image has a pin.
+    pub older: Vec<AcceptedList>,
+    /// What has to be remembered of them all, with those who were revoked.
+    pub memory: Option<ListMemory>,
+}
+
+/// How the list that was in force stands.
+pub(super) enum Before {
+    None,
+    Standing(AcceptedList),
+    Frozen(AcceptedList, Refusal),
+    Withdrawn(AcceptedList, Refusal),
+}
+
+/// Verifies the stored lists again. A CA may drop a certificate from its CRL once it has expired, so a revocation is
+/// remembered for every list that the same certificate signed.
+pub(super) fn judge(observed: &Observed, request: &VerifyRequest<'_>) -> Stored {
+    let Some(mut memory) = observed.memory.clone() else {
+        return Stored { before: Before::None, older: Vec::new(), memory: None };
+    };
+    let before = match &observed.stored {
+        Some(stored) => in_force(stored, &memory.last, request),
+        None => Before::None,
+    };
+    if let Before::Standing(list) | Before::Frozen(list, _) | Before::Withdrawn(list, _) = &before {
+        memory.last.revoked = list.revoked().to_vec();
+        spread(list.revoked(), &mut memory);
+    }
+    let mut older = Vec::new();
+    for (message, bytes) in &observed.older {
+        let Some(index) = memory.older.iter().position(|one| one.message == *message) else { continue };
+        let (list, stands) = match standing(bytes, &memory.older[index].last, request) {
+            Standing::InForce(list) | Standing::Frozen(list, _) => (list, true),
+            Standing::Withdrawn(list, _) => (list, false),
+            Standing::Broken(_) => continue,
+        };
+        memory.older[index].last.revoked = list.revoked().to_vec();
+        spread(list.revoked(), &mut memory);
+        older.extend((stands && observed.pinned).then_some(list));
+    }
+    Stored { before, older, memory: Some(memory) }
+}
+
+fn in_force(stored: &[u8], accepted: &LastAccepted, request: &VerifyRequest<'_>) -> Before {
+    match standing(stored, accepted, request) {
+        Standing::InForce(list) => Before::Standing(list),
+        Standing::Frozen(list, refusal) => Before::Frozen(list, refusal),
+        Standing::Withdrawn(list, refusal) => Before::Withdrawn(list, refusal),
+        // What was stored is not what was accepted: it counts as lost, and the next fetch brings it again.
+        Standing::Broken(_) => Before::None,
+    }
+}
+
+/// Writes those who were revoked down for each older list that they signed.
+fn spread(revoked: &[RevokedSigner], memory: &mut ListMemory) {
+    for list in memory.older.iter_mut().map(|older| &mut older.last) {
+        for signer in revoked.iter().filter(|signer| list.certificates.contains(&signer.certificate)) {
+            if !list.revoked.iter().any(|known| known.certificate == signer.certificate) {
+                list.revoked.push(signer.clone());
+            }
+        }
+    }
+}
