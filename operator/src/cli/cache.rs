@@ -137,6 +137,9 @@ fn cell(value: &Value, column: &str) -> String {
         (Value::Number(bytes), "size" | "bytes") => BinaryBytes(bytes.as_u64().unwrap_or_default()).to_string(),
         (Value::String(digest), "sha512") => digest.chars().take(12).collect(),
         (Value::Null, _) => String::new(),
+        (Value::String(time), "archived") => {
+            time.parse().map_or_else(|_| time.clone(), |time: Timestamp| format!("{time:.0}"))
+        }
         (Value::String(text), _) => text.clone(),
         (other, _) => other.to_string(),
     }

@@ -44,7 +44,7 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<ExitCode> {
         ImageList::parse(&text).map_err(|error| anyhow::anyhow!("{}: {error}", path.display()))
     });
     let previous = previous.transpose()?;
-    let request = LintRequest { now: args.at.unwrap_or_else(Timestamp::now), previous: previous.as_ref() };
+    let request = LintRequest { now: args.at.unwrap_or_else(super::now), previous: previous.as_ref() };
     let findings = lint(&text, &request);
     let shown = match args.output {
         Output::Table => table(&findings),

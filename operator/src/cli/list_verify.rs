@@ -100,7 +100,7 @@ enum Output {
 pub(crate) fn run(args: &Args) -> anyhow::Result<ExitCode> {
     let message = open(args, read(&args.list)?)?;
     let (anchors, problems) = anchors::load(&args.trust);
-    let at = args.at.unwrap_or_else(Timestamp::now);
+    let at = args.at.unwrap_or_else(super::now);
     let (checks, outcome) = judge(args, &message, &anchors, at);
     let shown = match args.output {
         Output::Table => table(&checks, &outcome, &problems),

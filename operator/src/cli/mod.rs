@@ -21,12 +21,19 @@ use std::io::IsTerminal as _;
 use std::process::ExitCode;
 
 use clap::{ArgAction, Parser, Subcommand, ValueEnum};
+use jiff::{Timestamp, Unit};
 use tracing_subscriber::EnvFilter;
 
 /// Done, and something is not as it should be.
 const NOT_GOOD: u8 = 1;
 /// It could not be done at all.
 const NOT_DONE: u8 = 3;
+
+/// The time, to the second: what people and programs are shown.
+fn now() -> Timestamp {
+    let now = Timestamp::now();
+    now.round(Unit::Second).unwrap_or(now)
+}
 
 /// Keeps a site's VM images equal to what trusted endorsers publish.
 ///
