@@ -42,13 +42,22 @@ impl ControlPlane {
     }
 
     /// A new one, for a test that stops its parts.
-    #[expect(clippy::print_stderr, reason = "a figure for people")]
     pub async fn start() -> Self {
+        Self::start_with(&[]).await
+    }
+
+    /// An API server of current Kubernetes, which knows custom resources and nothing else.
+    pub async fn start_current() -> Self {
+        Self::start_with(&["--definitions"]).await
+    }
+
+    #[expect(clippy::print_stderr, reason = "a figure for people")]
+    async fn start_with(arguments: &[&str]) -> Self {
         let started = Instant::now();
         let programs = directory();
         let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("control-plane/serve");
         let mut command = Command::new(script);
-        command.arg(&programs).stdin(Stdio::piped()).stdout(Stdio::piped());
+        command.args(arguments).arg(&programs).stdin(Stdio::piped()).stdout(Stdio::piped());
         let mut process = command.spawn().expect("tests/control-plane/serve starts");
         let input = process.stdin.take().unwrap();
         let mut output = BufReader::new(process.stdout.take().unwrap());

@@ -12,6 +12,7 @@ pub mod control_plane;
 pub mod disk_image;
 pub mod image_server;
 pub mod list;
+pub mod manifests;
 pub mod opennebula;
 pub mod pki;
 pub mod signer;

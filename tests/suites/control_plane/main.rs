@@ -11,6 +11,7 @@
 
 mod chart;
 mod clouds;
+mod current;
 mod definitions;
 mod leaders;
 mod operator;

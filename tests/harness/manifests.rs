@@ -1,0 +1,105 @@
+//! Manifests that cannot work, in one table: the operator, the rules of the definitions and a current API server refuse
+//! the same.
+
+use serde_json::{Value, json};
+
+/// One of them.
+pub struct BadManifest {
+    /// Its kind.
+    pub kind: &'static str,
+    /// The field of its spec, as a JSON pointer.
+    pub field: &'static str,
+    /// What that may not be; null: that it is missing.
+    pub value: Value,
+    /// Words of the rule in the definition.
+    pub rule: &'static str,
+    /// The field that the operator names.
+    pub named: &'static str,
+}
+
+impl BadManifest {
+    /// The whole manifest.
+    pub fn manifest(&self) -> Value {
+        changed(self.kind, self.field, &self.value)
+    }
+}
+
+/// A manifest that works.
+pub fn good(kind: &str) -> Value {
+    let spec = match kind {
+        "Endorser" => json!({
+            "credentials": [{"name": "a", "x509": {"subject": "/CN=a", "issuer": "/CN=b"}}],
+            "trustAnchors": {"configMapRef": {"name": "site-cas"}},
+        }),
+        "ImageListSubscription" => json!({
+            "source": {"url": "https://127.0.0.1:9/image.list"},
+            "verify": {"endorserRefs": [{"name": "egi"}], "identifier": "list-a"},
+        }),
+        "CachedImage" => json!({"subscriptionRef": {"name": "vo"}, "identifier": "image-a"}),
+        "CloudTarget" => json!({
+            "type": "OpenNebula",
+            "openNebula": {
+                "endpoint": "http://127.0.0.1:9/RPC2",
+                "secretRef": {"name": "one"},
+                "datastore": "default",
+                "handOver": {"type": "Path", "path": {"prefix": "/var/lib/vmcatcher"}},
+            },
+        }),
+        other => panic!("{other}"),
+    };
+    json!({"apiVersion": "vmcatcher.io/v1alpha1", "kind": kind, "metadata": {"name": "image-a"}, "spec": spec})
+}
+
+/// The same with another value in one field of its spec; null takes it away.
+pub fn changed(kind: &str, field: &str, value: &Value) -> Value {
+    let mut manifest = good(kind);
+    let (parent, name) = field.rsplit_once('/').unwrap();
+    let parent = manifest["spec"].pointer_mut(parent).unwrap().as_object_mut().unwrap();
+    match value {
+        Value::Null => parent.remove(name),
+        value => parent.insert(name.to_owned(), value.clone()),
+    };
+    manifest
+}
+
+/// All of them.
+pub fn bad_manifests() -> Vec<BadManifest> {
+    let all = table().into_iter();
+    all.map(|(kind, field, value, rule, named)| BadManifest { kind, field, value, rule, named }).collect()
+}
+
+type Row = (&'static str, &'static str, Value, &'static str, &'static str);
+
+fn table() -> Vec<Row> {
+    let subscription = "ImageListSubscription";
+    let secret = json!({"name": "tls"});
+    vec![
+        (subscription, "/source/url", json!("https://me:pw@h/l"), "use secretRef", "source.url"),
+        (subscription, "/source/url", json!("https://me@h/l"), "use secretRef", "source.url"),
+        (subscription, "/source/tls", json!({"trust": "Secret"}), "certSecretRef", "source.tls.certSecretRef"),
+        (
+            subscription,
+            "/source/tls",
+            json!({"trust": "Grid", "certSecretRef": secret}),
+            "certSecretRef",
+            "source.tls.certSecretRef",
+        ),
+        (subscription, "/interval", json!("59s"), "at least 1m", "interval"),
+        (subscription, "/interval", json!("59999ms"), "at least 1m", "interval"),
+        (subscription, "/timeout", json!("999ms"), "at least 1s", "timeout"),
+        (subscription, "/verify/requiredEndorsements", json!(2), "at most the number", "verify.requiredEndorsements"),
+        ("Endorser", "/trustAnchors", json!({}), "exactly one", "trustAnchors"),
+        (
+            "Endorser",
+            "/trustAnchors",
+            json!({"configMapRef": {"name": "a"}, "secretRef": {"name": "b"}}),
+            "exactly one",
+            "trustAnchors",
+        ),
+        ("CloudTarget", "/openNebula", Value::Null, "expected openNebula", "openNebula"),
+        ("CloudTarget", "/openNebula/endpoint", json!("http://u:p@h/RPC2"), "use secretRef", "openNebula.endpoint"),
+        ("CloudTarget", "/openNebula/tls", json!({"trust": "Grid"}), "System or Secret", "openNebula.tls.trust"),
+        ("CloudTarget", "/openNebula/tls", json!({"trust": "Secret"}), "certSecretRef", "openNebula.tls.certSecretRef"),
+        ("CloudTarget", "/openNebula/handOver/path", Value::Null, "expected path", "openNebula.handOver.path"),
+    ]
+}
