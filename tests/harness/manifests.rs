@@ -73,6 +73,7 @@ type Row = (&'static str, &'static str, Value, &'static str, &'static str);
 fn table() -> Vec<Row> {
     let subscription = "ImageListSubscription";
     let secret = json!({"name": "tls"});
+    let url = |base: &str| json!({"base": base});
     vec![
         (subscription, "/source/url", json!("https://me:pw@h/l"), "use secretRef", "source.url"),
         (subscription, "/source/url", json!("https://me@h/l"), "use secretRef", "source.url"),
@@ -101,5 +102,21 @@ fn table() -> Vec<Row> {
         ("CloudTarget", "/openNebula/tls", json!({"trust": "Grid"}), "System or Secret", "openNebula.tls.trust"),
         ("CloudTarget", "/openNebula/tls", json!({"trust": "Secret"}), "certSecretRef", "openNebula.tls.certSecretRef"),
         ("CloudTarget", "/openNebula/handOver/path", Value::Null, "expected path", "openNebula.handOver.path"),
+        ("CloudTarget", "/openNebula/handOver/type", json!("URL"), "expected url", "openNebula.handOver.url"),
+        ("CloudTarget", "/openNebula/handOver/url", url("https://h"), "and no url", "openNebula.handOver.url"),
+        (
+            "CloudTarget",
+            "/openNebula/handOver",
+            json!({"type": "URL", "url": url("https://h"), "path": {"prefix": "/a"}}),
+            "and no path",
+            "openNebula.handOver.path",
+        ),
+        (
+            "CloudTarget",
+            "/openNebula/handOver",
+            json!({"type": "URL", "url": url("https://u:p@h")}),
+            "paths are signed",
+            "openNebula.handOver.url.base",
+        ),
     ]
 }

@@ -10,6 +10,7 @@ mod codec;
 mod dispatch;
 mod document;
 mod gate;
+mod pull;
 mod read;
 mod server;
 mod template;

@@ -126,15 +126,21 @@ pub struct OpenNebula {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 #[schemars(extend("x-kubernetes-validations" = [{
-    "rule": "self.type != 'Path' || has(self.path)",
-    "message": "expected path with type: Path",
+    "rule": "self.type != 'Path' || (has(self.path) && !has(self.url))",
+    "message": "expected path, and no url, with type: Path",
+}, {
+    "rule": "self.type != 'URL' || (has(self.url) && !has(self.path))",
+    "message": "expected url, and no path, with type: URL",
 }]))]
 pub struct HandOver {
-    /// Path: it reads the volume itself.
+    /// Path: it reads the volume itself. URL: it pulls from the operator. Names the one member that is set.
     pub r#type: HandOverType,
     /// With type Path.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub path: Option<HandOverPath>,
+    /// With type URL.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub url: Option<HandOverUrl>,
 }
 
 /// By which way a cloud gets the bytes.
@@ -142,6 +148,9 @@ pub struct HandOver {
 pub enum HandOverType {
     /// It reads the volume itself.
     Path,
+    /// It pulls from the operator's image server.
+    #[serde(rename = "URL")]
+    Url,
     /// A value of a newer version of this API: the object is `Stalled`.
     #[serde(other)]
     #[schemars(skip)]
@@ -155,6 +164,20 @@ pub struct HandOverPath {
     /// Where the cloud's front-end has the volume, absolute. The datastore's SAFE_DIRS must have it.
     #[schemars(length(max = 1024), regex(pattern = r"^/"))]
     pub prefix: String,
+}
+
+/// The operator's image server as the cloud reaches it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct HandOverUrl {
+    /// The address that leads to the operator's image server, such as https://images.example.org. Signed paths that are
+    /// good for some hours are put below it.
+    #[schemars(length(max = 1024), regex(pattern = r"^https?://[^?#]+$"))]
+    #[schemars(extend("x-kubernetes-validations" = [{
+        "rule": "!self.matches('^[a-z]+://[^/?#]*@')",
+        "message": "expected no user:password@, the paths are signed",
+    }]))]
+    pub base: String,
 }
 
 /// What an image's first registration gets.

@@ -46,10 +46,15 @@ pub(super) fn read_beside<T: DeserializeOwned>(path: &Path) -> Result<Option<T>,
 
 /// Writes a record, readable by everyone.
 pub(super) fn write<T: Serialize>(volume: &Volume, path: &Path, value: &T) -> Result<(), CacheError> {
+    write_as(volume, path, value, 0o644)
+}
+
+/// Writes a record with these permissions.
+pub(super) fn write_as<T: Serialize>(volume: &Volume, path: &Path, value: &T, mode: u32) -> Result<(), CacheError> {
     volume.prepare(path)?;
     let corrupt =
         |error: serde_json::Error| CacheError::StateCorrupt { path: path.to_owned(), message: error.to_string() };
     let mut bytes = serde_json::to_vec_pretty(value).map_err(corrupt)?;
     bytes.push(b'\n');
-    write_with_steps(path, &bytes, 0o644, volume.steps())
+    write_with_steps(path, &bytes, mode, volume.steps())
 }

@@ -27,6 +27,11 @@ impl Volume {
         record::write(self, &self.state_path(state), value)
     }
 
+    /// The same for a secret: only the operator's own user can read it.
+    pub fn write_secret_state<T: Serialize>(&self, state: &StatePath, value: &T) -> Result<(), CacheError> {
+        record::write_as(self, &self.state_path(state), value, 0o600)
+    }
+
     /// Removes a state; nothing happens where there is none.
     pub fn remove_state(&self, state: &StatePath) -> Result<(), CacheError> {
         let path = self.state_path(state);

@@ -1,9 +1,12 @@
 //! What the two ways of running have in common: a volume, a trust directory, limits.
 
+use std::net::SocketAddr;
 use std::num::NonZeroU64;
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::Duration;
 
+use anyhow::Context as _;
 use jiff::Timestamp;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::task::JoinHandle;
@@ -11,7 +14,8 @@ use tokio::task::JoinHandle;
 use crate::anchors::{CrlRefresher, TrustDirectory};
 use crate::cache::{JobLimits, Volume};
 use crate::fetch::{Client, ClientSettings};
-use crate::reconcile::{Cluster, Context, Settings};
+use crate::reconcile::{Cluster, Context, ImagePaths, Settings};
+use crate::serve::{self, ImageServer, Listening, Tickets};
 use crate::trust::DigestPolicy;
 
 /// The arguments of both.
@@ -40,6 +44,10 @@ pub(super) struct Operation {
     /// Keep it: under another name its images are another's
     #[arg(long, value_name = "NAME", env = "VMCATCHER_INSTANCE", default_value = "vmcatcher", value_parser = instance)]
     instance: String,
+    /// Serve images at this address and port, such as [::]:8080, to clouds that pull them (CloudTarget, handOver type
+    /// URL). It speaks plain HTTP: put a proxy with TLS before it [default: no such server]
+    #[arg(long, value_name = "ADDRESS", env = "VMCATCHER_IMAGE_SERVER")]
+    image_server: Option<SocketAddr>,
     /// Take signatures with this outdated digest too
     #[arg(long, value_name = "DIGEST", value_parser = ["sha1", "md5"])]
     allow_digest: Vec<String>,
@@ -82,7 +90,22 @@ impl Operation {
                 allow_md5: self.allow_digest.iter().any(|digest| digest == "md5"),
             },
         };
-        Ok(Context::new(cluster, volume, client, limits, anchors, settings))
+        let tickets = self.image_server.map(|_| Tickets::kept(&volume)).transpose()?;
+        let context = Context::new(cluster, volume, client, limits, anchors, settings);
+        Ok(match tickets {
+            Some(tickets) => context.with_image_server(image_paths(tickets)),
+            None => context,
+        })
+    }
+
+    /// Serves images, where that was asked for, until what is returned is shut down.
+    pub(super) async fn serve_images(&self) -> anyhow::Result<Option<Listening>> {
+        let Some(address) = self.image_server else { return Ok(None) };
+        let app = serve::router(ImageServer::new(self.volume.clone(), Arc::new(Timestamp::now)));
+        let started = Listening::start(address, app, serve::Limits::default()).await;
+        let listening = started.with_context(|| format!("cannot serve images at {address}"))?;
+        tracing::info!(address = %listening.address(), "images are served");
+        Ok(Some(listening))
     }
 
     /// Fetches CRLs now, where that was asked for.
@@ -98,6 +121,13 @@ impl Operation {
         let refresher = CrlRefresher::new(&self.trust, client.clone());
         Some(tokio::spawn(fetch_crls_again_and_again(refresher, hours)))
     }
+}
+
+/// Where the image server has images.
+fn image_paths(tickets: Tickets) -> ImagePaths {
+    Arc::new(move |digest, extension, now| {
+        tickets.path(digest, extension, now).map_err(|error| format!("cannot sign an address: {error}"))
+    })
 }
 
 /// Fetches CRLs again and again; the trust directory is watched, so that what came is in force at once.

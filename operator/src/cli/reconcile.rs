@@ -48,6 +48,7 @@ pub(super) fn run(args: &Args) -> anyhow::Result<ExitCode> {
 async fn reconcile(args: &Args) -> anyhow::Result<ExitCode> {
     let volume = args.operation.volume().await?;
     let context = Arc::new(args.operation.context(cluster(args), volume, Files::Allowed)?);
+    let images = args.operation.serve_images().await?;
     let driver = Driver::new(context.clone());
     let ended = if args.once {
         args.operation.refresh_crls_once(&context.client).await;
@@ -72,6 +73,9 @@ async fn reconcile(args: &Args) -> anyhow::Result<ExitCode> {
     };
     // What has come of a download stays on the volume; the next run goes on from there.
     context.jobs.shutdown().await;
+    if let Some(images) = images {
+        images.shutdown().await;
+    }
     Ok(if ended? { ExitCode::SUCCESS } else { ExitCode::from(NOT_GOOD) })
 }
 

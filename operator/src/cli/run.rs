@@ -33,7 +33,15 @@ pub(super) struct Args {
 /// Runs until it is told to stop. The API server is the one of $KUBECONFIG, or of the pod that it runs in.
 pub(super) fn run(args: &Args) -> anyhow::Result<ExitCode> {
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
-    runtime.block_on(lead_and_keep(args))
+    runtime.block_on(async {
+        // Before its turn too: who waits for the volume can read it.
+        let images = args.operation.serve_images().await?;
+        let ended = lead_and_keep(args).await;
+        if let Some(images) = images {
+            images.shutdown().await;
+        }
+        ended
+    })
 }
 
 async fn lead_and_keep(args: &Args) -> anyhow::Result<ExitCode> {

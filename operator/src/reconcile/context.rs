@@ -4,12 +4,15 @@ use std::collections::HashMap;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
 
+use jiff::Timestamp;
+
 use super::cluster::{Cluster, ObjectKey};
 use super::lists::ListsInForce;
 use super::publications::Publications;
 use crate::anchors::TrustDirectory;
 use crate::cache::{JobKey, JobLimits, Jobs, Volume};
 use crate::fetch::{Client, Validator};
+use crate::imagelist::Sha512Digest;
 use crate::opennebula::Permit;
 use crate::trust::DigestPolicy;
 
@@ -33,11 +36,17 @@ pub struct Context<C: Cluster> {
     pub downloads: Downloads,
     /// What images want of targets, and how they stand there.
     pub publications: Publications,
+    /// Where clouds pull images from; none where no image server runs.
+    pub image_paths: Option<ImagePaths>,
     /// What the operator was started with.
     pub settings: Settings,
     /// Whether clouds may be changed.
     pub permit: Permit,
 }
+
+/// Where the image server has an image: the path, below its address, of bytes with this digest, with this extension.
+/// Good for some hours from that time on, and the same for hours, so that a cloud is not told another at every pass.
+pub type ImagePaths = Arc<dyn Fn(&Sha512Digest, &str, Timestamp) -> Result<String, String> + Send + Sync>;
 
 impl<C: Cluster> Context<C> {
     /// A context in which nothing has happened yet.
@@ -59,6 +68,7 @@ impl<C: Cluster> Context<C> {
             pending: PendingMessages::default(),
             downloads: Downloads::default(),
             publications: Publications::default(),
+            image_paths: None,
             settings,
             permit: Permit::default(),
         }
@@ -68,6 +78,12 @@ impl<C: Cluster> Context<C> {
     #[must_use]
     pub fn with_permit(self, permit: Permit) -> Self {
         Self { permit, ..self }
+    }
+
+    /// The same beside an image server.
+    #[must_use]
+    pub fn with_image_server(self, paths: ImagePaths) -> Self {
+        Self { image_paths: Some(paths), ..self }
     }
 }
 

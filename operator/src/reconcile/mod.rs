@@ -31,7 +31,7 @@ pub mod target;
 pub use check::SpecError;
 pub use cluster::{Cluster, ClusterError, ConfigMapData, Happening, Kind, ObjectKey, Resource, SecretData};
 pub use conditions::time;
-pub use context::{Context, Downloads, Message, PendingMessages, Settings};
+pub use context::{Context, Downloads, ImagePaths, Message, PendingMessages, Settings};
 pub use duration::{DurationError, parse_duration};
 pub use finish::Stallable;
 pub use lists::{Force, ListInForce, ListOrigin, ListsInForce};

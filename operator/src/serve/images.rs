@@ -3,7 +3,8 @@
 //! A cloud that pulls an image asks for its head several times, needs an exact `Content-Length`, and goes on with a
 //! range where it was cut off. Only bytes that were verified are served, and only to who has a ticket.
 
-use std::sync::Arc;
+use std::path::{Path as FilePath, PathBuf};
+use std::sync::{Arc, OnceLock};
 
 use axum::Router;
 use axum::body::Body;
@@ -14,21 +15,49 @@ use tokio::io::{AsyncReadExt as _, AsyncSeekExt as _};
 use tokio_util::io::ReaderStream;
 
 use super::range::{Wanted, wanted};
-use super::ticket::{Clock, Tickets};
+use super::ticket::{Clock, TicketError, Tickets};
 use crate::cache::{VerifiedBlob, Volume};
+use crate::imagelist::Sha512Digest;
 
 /// How much is read from the volume at once.
 const CHUNK: usize = 256 * 1024;
 
-/// What images are served from.
+/// What images are served from. It only reads: it serves as well while another process owns the volume, which is what
+/// an operator does that waits for its turn.
 #[derive(Clone)]
 pub struct ImageServer {
-    /// The volume.
-    pub volume: Volume,
-    /// Who may fetch what.
-    pub tickets: Arc<Tickets>,
-    /// What time it is.
-    pub clock: Clock,
+    volume: Arc<FilePath>,
+    /// Read once it is there.
+    tickets: Arc<OnceLock<Tickets>>,
+    clock: Clock,
+}
+
+/// Why there is no answer yet.
+enum Unserved {
+    Ticket(TicketError),
+    NoVolume(String),
+}
+
+impl ImageServer {
+    /// Serves what is below this folder; it need not be there yet.
+    pub fn new(volume: PathBuf, clock: Clock) -> Self {
+        Self { volume: volume.into(), tickets: Arc::default(), clock }
+    }
+
+    /// The volume, and the image that a ticket gives the right to.
+    fn check(&self, ticket: &str, file: &str) -> Result<(Volume, Sha512Digest), Unserved> {
+        let volume = Volume::read_only(&self.volume).map_err(|error| Unserved::NoVolume(error.to_string()))?;
+        let tickets = match self.tickets.get() {
+            Some(tickets) => tickets,
+            None => match Tickets::read(&volume) {
+                Ok(Some(tickets)) => self.tickets.get_or_init(|| tickets),
+                Ok(None) => return Err(Unserved::NoVolume("no operator has owned this volume yet".to_owned())),
+                Err(error) => return Err(Unserved::NoVolume(error.to_string())),
+            },
+        };
+        let digest = tickets.check(ticket, file, (self.clock)()).map_err(Unserved::Ticket)?;
+        Ok((volume, digest))
+    }
 }
 
 /// The routes: `/images/{ticket}/{file}`, for `GET` and `HEAD`.
@@ -42,11 +71,15 @@ async fn serve(
     method: Method,
     headers: HeaderMap,
 ) -> Response<Body> {
-    let digest = match server.tickets.check(&ticket, &file, (server.clock)()) {
-        Ok(digest) => digest,
-        Err(error) => return plain(StatusCode::FORBIDDEN, &error.to_string()),
+    let (volume, digest) = match server.check(&ticket, &file) {
+        Ok(checked) => checked,
+        Err(Unserved::Ticket(error)) => return plain(StatusCode::FORBIDDEN, &error.to_string()),
+        Err(Unserved::NoVolume(error)) => {
+            tracing::warn!(%error, "no image can be served");
+            return plain(StatusCode::SERVICE_UNAVAILABLE, "the volume cannot be read");
+        }
     };
-    let blob = match server.volume.blob(&digest) {
+    let blob = match volume.blob(&digest) {
         Ok(Some(blob)) => blob,
         Ok(None) => return plain(StatusCode::NOT_FOUND, "nothing of that digest is on the volume"),
         Err(error) => {

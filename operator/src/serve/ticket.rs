@@ -4,11 +4,14 @@ use std::fmt;
 use std::sync::Arc;
 
 use jiff::{SignedDuration, Timestamp};
+use openssl::error::ErrorStack;
 use openssl::hash::MessageDigest;
 use openssl::memcmp;
 use openssl::pkey::{PKey, Private};
 use openssl::sign::Signer;
+use serde::{Deserialize, Serialize};
 
+use crate::cache::{CacheError, NameError, StatePath, Volume};
 use crate::imagelist::Sha512Digest;
 
 /// What time it is.
@@ -18,9 +21,33 @@ pub type Clock = Arc<dyn Fn() -> Timestamp + Send + Sync>;
 /// the same, so that a cloud is not told another address at every pass.
 const WINDOW: SignedDuration = SignedDuration::from_hours(6);
 
-/// Makes tickets and checks them. The key lives as long as the process: after a restart old tickets are worth nothing.
+/// Bytes of a key: as many as the digest has (RFC 2104 section 3).
+const KEY_BYTES: usize = 32;
+
+/// Makes tickets and checks them. The key is kept on the volume, so that a cloud which copies an image while the
+/// operator is restarted can go on: `state/serve/tickets.json`, for the operator's user alone to read.
 pub struct Tickets {
     key: PKey<Private>,
+}
+
+/// The key as it is kept.
+#[derive(Serialize, Deserialize)]
+struct Kept {
+    key: String,
+}
+
+/// Why there is no key to make and check tickets with.
+#[derive(Debug, thiserror::Error)]
+pub enum KeyError {
+    /// The volume cannot be read or written.
+    #[error(transparent)]
+    Volume(#[from] CacheError),
+    /// Not a path on the volume.
+    #[error(transparent)]
+    Name(#[from] NameError),
+    /// OpenSSL cannot make a key.
+    #[error("cannot make a key for tickets")]
+    OpenSsl(#[from] ErrorStack),
 }
 
 /// Why a path gives no right to anything.
@@ -44,20 +71,36 @@ impl fmt::Debug for Tickets {
 }
 
 impl Tickets {
-    /// With a new random key.
-    pub fn new() -> Result<Self, openssl::error::ErrorStack> {
-        let mut key = [0; 32];
+    /// With the key of this volume; where there is none, or none that can be read, a new random one is made and kept.
+    pub fn kept(volume: &Volume) -> Result<Self, KeyError> {
+        match Self::read(volume) {
+            Ok(Some(tickets)) => return Ok(tickets),
+            Ok(None) => {}
+            Err(KeyError::Volume(error @ CacheError::StateCorrupt { .. })) => {
+                tracing::warn!(%error, "a new key is made: addresses of images that clouds were told are worth nothing");
+                volume.set_state_aside(&path()?)?;
+            }
+            Err(error) => return Err(error),
+        }
+        let mut key = [0; KEY_BYTES];
         openssl::rand::rand_bytes(&mut key)?;
+        volume.write_secret_state(&path()?, &Kept { key: hex::encode(key) })?;
         Ok(Self { key: PKey::hmac(&key)? })
     }
 
+    /// With the key of this volume; none while whoever owns the volume has not made one.
+    pub fn read(volume: &Volume) -> Result<Option<Self>, KeyError> {
+        let Some(kept) = volume.read_state::<Kept>(&path()?)? else { return Ok(None) };
+        let mut key = [0; KEY_BYTES];
+        if hex::decode_to_slice(&kept.key, &mut key).is_err() {
+            let message = format!("expected a key of {KEY_BYTES} bytes in hexadecimal, found something else");
+            return Err(CacheError::StateCorrupt { path: path()?.relative().to_owned(), message }.into());
+        }
+        Ok(Some(Self { key: PKey::hmac(&key)? }))
+    }
+
     /// `images/<time>-<signature>/<sha512>.<extension>`: the path of an image, good for 6 to 12 hours from now.
-    pub fn path(
-        &self,
-        digest: &Sha512Digest,
-        extension: &str,
-        now: Timestamp,
-    ) -> Result<String, openssl::error::ErrorStack> {
+    pub fn path(&self, digest: &Sha512Digest, extension: &str, now: Timestamp) -> Result<String, ErrorStack> {
         let window = WINDOW.as_secs();
         let until = (now.as_second().div_euclid(window) + 2) * window;
         let file = format!("{digest}.{extension}");
@@ -83,16 +126,52 @@ impl Tickets {
     }
 
     /// HMAC-SHA-256 (RFC 2104) over time and file name.
-    fn sign(&self, until: i64, file: &str) -> Result<Vec<u8>, openssl::error::ErrorStack> {
+    fn sign(&self, until: i64, file: &str) -> Result<Vec<u8>, ErrorStack> {
         let mut signer = Signer::new(MessageDigest::sha256(), &self.key)?;
         signer.update(format!("{until}\n{file}").as_bytes())?;
         signer.sign_to_vec()
     }
 }
 
+/// Below `state/`.
+fn path() -> Result<StatePath, NameError> {
+    StatePath::new(["serve", "tickets"])
+}
+
 #[cfg(test)]
 mod tests {
+    use std::os::unix::fs::PermissionsExt as _;
+
     use super::*;
+
+    fn volume() -> (tempfile::TempDir, Volume) {
+        let folder = tempfile::tempdir().unwrap();
+        let volume = Volume::open(folder.path()).unwrap();
+        (folder, volume)
+    }
+
+    #[test]
+    fn the_key_is_kept_for_the_operator_alone() {
+        let (folder, volume) = volume();
+        assert!(Tickets::read(&volume).unwrap().is_none());
+        let digest = Sha512Digest::from_bytes([7; 64]);
+        let now = at("2026-11-22T07:00:00Z");
+        let path = |tickets: Tickets| tickets.path(&digest, "raw", now).unwrap();
+        let first = path(Tickets::kept(&volume).unwrap());
+        assert_eq!(path(Tickets::kept(&volume).unwrap()), first);
+        assert_eq!(path(Tickets::read(&Volume::read_only(folder.path()).unwrap()).unwrap().unwrap()), first);
+        let file = folder.path().join("state/serve/tickets.json");
+        assert_eq!(file.metadata().unwrap().permissions().mode() & 0o777, 0o600);
+        for broken in ["", "{\"key\": \"00\"}", "{\"key\": 1}"] {
+            std::fs::write(&file, broken).unwrap();
+            assert!(
+                matches!(Tickets::read(&volume), Err(KeyError::Volume(CacheError::StateCorrupt { .. }))),
+                "{broken}"
+            );
+            assert_ne!(path(Tickets::kept(&volume).unwrap()), first, "{broken}");
+        }
+        assert_eq!(std::fs::read_dir(file.parent().unwrap()).unwrap().count(), 4, "what was broken is set aside");
+    }
 
     fn at(text: &str) -> Timestamp {
         text.parse().unwrap()
@@ -100,7 +179,8 @@ mod tests {
 
     #[test]
     fn a_ticket_is_for_one_file_and_some_hours() {
-        let tickets = Tickets::new().unwrap();
+        let (_folder, volume) = volume();
+        let tickets = Tickets::kept(&volume).unwrap();
         let digest = Sha512Digest::from_bytes([7; 64]);
         let now = at("2026-11-22T07:00:00Z");
         let path = tickets.path(&digest, "qcow2", now).unwrap();
@@ -116,7 +196,8 @@ mod tests {
         assert_eq!(tickets.check(ticket, &other, now), Err(TicketError::Forged));
         let later = ticket.replacen(|c: char| c.is_ascii_digit(), "9", 1);
         assert_eq!(tickets.check(&later, file, now), Err(TicketError::Forged));
-        assert_eq!(Tickets::new().unwrap().check(ticket, file, now), Err(TicketError::Forged));
+        let (_other, elsewhere) = self::volume();
+        assert_eq!(Tickets::kept(&elsewhere).unwrap().check(ticket, file, now), Err(TicketError::Forged));
         for bad in ["", "-", "1-", "x-00", "1-zz", "99999999999999999999-00"] {
             assert!(tickets.check(bad, file, now).is_err(), "{bad}");
         }
@@ -124,7 +205,8 @@ mod tests {
 
     #[test]
     fn within_a_window_the_path_stays_the_same() {
-        let tickets = Tickets::new().unwrap();
+        let (_folder, volume) = volume();
+        let tickets = Tickets::kept(&volume).unwrap();
         let digest = Sha512Digest::from_bytes([7; 64]);
         let path = |time| tickets.path(&digest, "raw", at(time)).unwrap();
         assert_eq!(path("2026-11-22T06:00:00Z"), path("2026-11-22T11:59:59Z"));

@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use super::pull;
 use super::template::parse_template;
 use super::world::{Dialect, Due, File, Image, Refusal, State, User, World};
 
@@ -106,7 +107,8 @@ impl World {
         let below =
             || self.datastores.values().flat_map(|datastore| &datastore.safe_dirs).any(|dir| path.starts_with(dir));
         let any = || self.any_file.clone().filter(|_| below() || path.starts_with("http"));
-        let file = self.files.get(path).cloned().or_else(|| on_disk(path)).or_else(any);
+        let remote = || self.pulls(path).then(|| pull::look(path)).flatten();
+        let file = self.files.get(path).cloned().or_else(|| on_disk(path)).or_else(remote).or_else(any);
         let file = file.ok_or_else(|| match (self.dialect, path.starts_with("http")) {
             (Dialect::V7_4, false) => unreadable(format!("cannot access '{path}' (No such file or directory)")),
             (Dialect::V7_4, true) => unreadable(format!("cannot access '{path}' (Permission denied)")),
@@ -120,6 +122,11 @@ impl World {
             return Err(unreadable("Runtime error during size estimation".to_owned()));
         }
         Ok(file)
+    }
+
+    /// Whether what is at a path is really fetched: where nothing else says what it is.
+    pub(super) fn pulls(&self, path: &str) -> bool {
+        path.starts_with("http://") && self.any_file.is_none() && !self.files.contains_key(path)
     }
 
     fn may_create(&self, user: &User, source: &str, datastore: u32) -> Result<(), Refusal> {

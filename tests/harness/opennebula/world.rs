@@ -2,6 +2,8 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use super::pull;
+
 /// Which server is stood in for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Dialect {
@@ -257,18 +259,26 @@ impl World {
 
     fn happen(&mut self, id: u32) {
         let source = self.source(id);
+        let pulls = self.images.get(&id).is_some_and(|image| self.pulls(&image.path));
         let Some(image) = self.images.get_mut(&id) else { return };
-        match image.due.take() {
-            Some((_, Due::Gone)) => {
+        let mut due = image.due.take();
+        if let (true, Some((at, Due::Copied))) = (pulls, &due)
+            && let Err(reason) = pull::copy(&image.path, image.attributes.get("SHA1"))
+        {
+            let path = &image.path;
+            due = Some((*at, Due::Failed(format!("Error copying {path} to {source}: {reason}"))));
+        }
+        match due.map(|(_, due)| due) {
+            Some(Due::Gone) => {
                 self.images.remove(&id);
             }
-            Some((_, Due::Copied)) => {
+            Some(Due::Copied) => {
                 image.source = source;
                 let used = if image.persistent { State::UsedPersistent } else { State::Used };
                 image.state = if image.vms.is_empty() { State::Ready } else { used };
                 image.lock = None;
             }
-            Some((_, Due::Failed(reason))) => {
+            Some(Due::Failed(reason)) => {
                 image.state = State::Error;
                 let text = format!("Sun Nov 22 02:22:15 2026 : Error copying image in the datastore: {reason}");
                 image.attributes.insert("ERROR".to_owned(), text);

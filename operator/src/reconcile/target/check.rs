@@ -4,7 +4,8 @@ use jiff::SignedDuration;
 use k8s_openapi::apimachinery::pkg::util::intstr::IntOrString;
 use url::Url;
 
-use crate::api::{self, CloudTarget, CloudType, HandOverType, ImageFormat, Update};
+use super::hand_over::HandOver;
+use crate::api::{self, CloudTarget, CloudType, ImageFormat, Update};
 use crate::opennebula::carry_over::{Claim, DiskFormat, Reference, Settings, UpdateMode};
 use crate::opennebula::template::AttributeName;
 use crate::reconcile::check::SpecError;
@@ -29,8 +30,8 @@ pub(super) struct Checked {
     pub secret: String,
     /// How the server is checked.
     pub tls: CheckedTls,
-    /// Where the cloud's front-end has the volume.
-    pub prefix: String,
+    /// How the cloud gets the bytes.
+    pub hand_over: HandOver,
     /// How images are handled there.
     pub settings: Settings,
 }
@@ -53,7 +54,7 @@ pub(super) fn check(object: &CloudTarget, instance: &str) -> Result<Checked, Spe
         endpoint: endpoint(&cloud.endpoint)?,
         secret: cloud.secret_ref.name.clone(),
         tls: tls(&cloud.tls)?,
-        prefix: prefix(&cloud.hand_over)?,
+        hand_over: HandOver::check(&cloud.hand_over)?,
         settings: settings(cloud, claim)?,
         key,
     })
@@ -95,21 +96,6 @@ fn tls(tls: &api::Tls) -> Result<CheckedTls, SpecError> {
         }
         (api::TlsTrust::Grid | api::TlsTrust::Unknown, _) => Err(SpecError::unsupported(FIELD, "System or Secret")),
     }
-}
-
-fn prefix(hand_over: &api::HandOver) -> Result<String, SpecError> {
-    const FIELD: &str = "openNebula.handOver.path.prefix";
-    match hand_over.r#type {
-        HandOverType::Path => {}
-        HandOverType::Unknown => return Err(SpecError::unsupported("openNebula.handOver.type", "Path")),
-    }
-    let prefix = hand_over.path.as_ref().map(|path| path.prefix.trim_end_matches('/'));
-    let prefix = prefix.ok_or_else(|| SpecError::invalid("openNebula.handOver.path", "expected it with type Path"))?;
-    let clean = prefix.starts_with('/') && !prefix.split('/').any(|part| part == "..");
-    if clean && prefix.chars().all(|c| !c.is_control()) {
-        return Ok(prefix.to_owned());
-    }
-    Err(SpecError::invalid(FIELD, &format!("expected an absolute path without .., found {prefix:?}")))
 }
 
 fn settings(cloud: &api::OpenNebula, claim: Claim) -> Result<Settings, SpecError> {

@@ -4,6 +4,7 @@
 
 mod apply;
 mod check;
+mod hand_over;
 mod observe;
 mod plan;
 mod report;
@@ -32,7 +33,7 @@ pub async fn reconcile<C: Cluster>(
         Err(error) => return stalled(context, &*object, &error, now).await,
     };
     let observed = observe::observe(context, &object, &checked).await;
-    let plan = plan::plan(&checked, &observed);
+    let plan = plan::plan(&checked, &observed, now);
     let session = context.publications.session(key);
     let mut session = session.lock().await;
     let outcomes = apply::apply(context, &checked, &observed, &plan, &mut session, now).await;

@@ -6,7 +6,7 @@ use crate::imagelist::ImageId;
 use crate::opennebula::carry_over::Record;
 use crate::opennebula::transport::Connection;
 use crate::reconcile::cluster::{Cluster, ObjectKey};
-use crate::reconcile::context::Context;
+use crate::reconcile::context::{Context, ImagePaths};
 use crate::reconcile::publications::Desired;
 use crate::reconcile::source::{SourceError, cloud_connection};
 
@@ -22,6 +22,8 @@ pub(super) struct Observed {
     pub connection: Result<Connection, SourceError>,
     /// The first target of the same cloud, where that is another one.
     pub other: Option<String>,
+    /// Where the image server has images, where one runs.
+    pub image_paths: Option<ImagePaths>,
 }
 
 /// What one image wants of the target.
@@ -48,7 +50,13 @@ pub(super) async fn observe<C: Cluster>(context: &Context<C>, object: &CloudTarg
     let cluster = &*context.cluster;
     let connection =
         cloud_connection(cluster, &checked.key.namespace, &checked.endpoint, &checked.secret, &checked.tls).await;
-    Observed { status: object.status.clone().unwrap_or_default(), wanted, connection, other: other(context, checked) }
+    Observed {
+        status: object.status.clone().unwrap_or_default(),
+        wanted,
+        connection,
+        other: other(context, checked),
+        image_paths: context.image_paths.clone(),
+    }
 }
 
 /// The first target of this namespace, by name, that has the same address, if it is not this one.

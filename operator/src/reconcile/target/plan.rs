@@ -1,5 +1,7 @@
 //! Whether the cloud is called, and what is asked of it. Pure.
 
+use jiff::Timestamp;
+
 use super::check::Checked;
 use super::observe::Observed;
 use super::request::{Refusal, request};
@@ -35,7 +37,7 @@ pub(super) struct Asked {
 }
 
 /// Makes the plan.
-pub(super) fn plan(checked: &Checked, observed: &Observed) -> Plan {
+pub(super) fn plan(checked: &Checked, observed: &Observed, now: Timestamp) -> Plan {
     if checked.suspend {
         let message = "suspended: not one call is made".to_owned();
         return Plan::Nothing { reason: "Suspended", message, class: Class::Waiting };
@@ -47,5 +49,6 @@ pub(super) fn plan(checked: &Checked, observed: &Observed) -> Plan {
     if let Err(error) = &observed.connection {
         return Plan::Nothing { reason: error.reason(), message: error.to_string(), class: error.class() };
     }
-    Plan::Ask { requests: observed.wanted.iter().map(|wanted| request(checked, wanted)).collect() }
+    let paths = observed.image_paths.as_ref();
+    Plan::Ask { requests: observed.wanted.iter().map(|wanted| request(checked, wanted, paths, now)).collect() }
 }

@@ -8,6 +8,7 @@ use super::apply::{Answer, Outcomes};
 use super::check::Checked;
 use super::observe::{Observed, Wanted};
 use super::plan::{Asked, Plan};
+use super::request::Refusal;
 use crate::api::{Class, CloudTargetStatus};
 use crate::opennebula::carry_over::{Outcome, Verdict};
 use crate::opennebula::{OneError, Reason};
@@ -51,7 +52,7 @@ pub(super) fn report(
             (_, before) => before.clone(),
         },
     };
-    let ready = ready(checked, plan, outcomes);
+    let ready = ready(checked, observed, plan, outcomes);
     let moving = moving(plan, outcomes).filter(|_| ready.status != crate::reconcile::conditions::Status::True);
     let moving = moving.map(|name| Finding::holds(name, ready.reason.clone(), ready.message.clone()));
     let findings = std::iter::once(ready).chain(moving).collect();
@@ -73,11 +74,15 @@ fn is_pending(checked: &Checked, wanted: &Wanted, standings: &BTreeMap<ObjectKey
     }
 }
 
-fn ready(checked: &Checked, plan: &Plan, outcomes: &Outcomes) -> Finding {
+fn ready(checked: &Checked, observed: &Observed, plan: &Plan, outcomes: &Outcomes) -> Finding {
     const NAME: &str = "Ready";
+    let obstacle = checked.hand_over.obstacle(observed.image_paths.is_some());
     match (plan, outcomes.answer.as_ref().map(|answer| &answer.cloud)) {
         (Plan::Nothing { reason, message, .. }, _) => Finding::fails(NAME, *reason, message),
         (Plan::Ask { .. }, Some(Ok(cloud))) => {
+            if let Some(Refusal { reason, message }) = obstacle {
+                return Finding::fails(NAME, reason, message);
+            }
             let message = format!("OpenNebula {} as {}", cloud.version.text, cloud.user.name);
             Finding::holds(NAME, "Succeeded", message)
         }
@@ -156,7 +161,7 @@ fn standing(checked: &Checked, wanted: &Wanted, asked: &Asked, answer: &Answer, 
         Verdict::Waiting { reason, message, .. } => {
             let (reason, message) = match &asked.refusal {
                 Some(refusal) => (refusal.reason, refusal.message.clone()),
-                None => (reason.as_str(), format!("{message}{told}")),
+                None => (reason.as_str(), checked.hand_over.without_tickets(&format!("{message}{told}"))),
             };
             (None, false, reason, message)
         }

@@ -1,11 +1,14 @@
 //! What an image wants, as the carry-over takes it. Pure.
 
+use jiff::Timestamp;
+
 use super::check::Checked;
 use super::observe::Wanted;
 use super::plan::Asked;
 use crate::cache::VerifiedBlob;
 use crate::convert::sniff::Format;
 use crate::opennebula::carry_over::{self, DiskFormat, EventAttributes, Request, Source};
+use crate::reconcile::context::ImagePaths;
 use crate::reconcile::publications::{Desire, Offer};
 
 /// Why bytes are not handed over.
@@ -18,13 +21,13 @@ pub(super) struct Refusal {
 }
 
 /// The request for one image.
-pub(super) fn request(checked: &Checked, wanted: &Wanted) -> Asked {
+pub(super) fn request(checked: &Checked, wanted: &Wanted, paths: Option<&ImagePaths>, now: Timestamp) -> Asked {
     let desired = &wanted.desired;
     let (version, refusal) = match desired.at.get(&checked.key.name) {
         None | Some(Desire::Leave) => return Asked { request: None, refusal: None },
         Some(Desire::Withdraw) => (None, None),
         Some(Desire::Publish(offer)) => {
-            let (source, refusal) = match offer.blob.as_ref().map(|blob| source(checked, blob)) {
+            let (source, refusal) = match offer.blob.as_ref().map(|blob| source(checked, blob, paths, now)) {
                 None => (None, None),
                 Some(Ok(source)) => (Some(source), None),
                 Some(Err(refusal)) => (None, Some(refusal)),
@@ -38,8 +41,13 @@ pub(super) fn request(checked: &Checked, wanted: &Wanted) -> Asked {
     Asked { request: Some(Request { identifier, wanted: version, record, adopt }), refusal }
 }
 
-/// Where the cloud reads the bytes: the file that has their digest as its name, which never moves.
-fn source(checked: &Checked, blob: &VerifiedBlob) -> Result<Source, Refusal> {
+/// Where the cloud finds the bytes.
+fn source(
+    checked: &Checked,
+    blob: &VerifiedBlob,
+    paths: Option<&ImagePaths>,
+    now: Timestamp,
+) -> Result<Source, Refusal> {
     let refuse = |found: String| {
         let accepted: Vec<_> = checked.formats.iter().map(|format| format.as_str()).collect();
         let message = format!("the target accepts {}, found {found}", accepted.join(" and "));
@@ -50,8 +58,7 @@ fn source(checked: &Checked, blob: &VerifiedBlob) -> Result<Source, Refusal> {
     }
     let format = disk_format(blob.format()).filter(|format| checked.formats.contains(format));
     let format = format.ok_or_else(|| refuse(blob.format().to_string()))?;
-    let digest = blob.digest().to_string();
-    let location = format!("{}/blobs/sha512/{}/{digest}", checked.prefix, &digest[..2]);
+    let location = checked.hand_over.location(blob, format, paths, now)?;
     Ok(Source { location, format, sha1: Some(blob.sha1().to_owned()) })
 }
 
