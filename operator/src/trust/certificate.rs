@@ -72,8 +72,8 @@ impl Certificate {
         Ok(Self {
             x509,
             digest: Sha256Digest::of(bytes),
-            subject: DistinguishedName::from_rdns(&inner.subject),
-            issuer: DistinguishedName::from_rdns(&inner.issuer),
+            subject: DistinguishedName::from_rdns(&inner.subject)?,
+            issuer: DistinguishedName::from_rdns(&inner.issuer)?,
             serial: without_leading_zeros(exact.serial).to_vec(),
             not_after: timestamp(inner.validity.not_after),
             issuer_der: exact.issuer.to_vec(),

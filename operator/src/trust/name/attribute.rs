@@ -67,7 +67,7 @@ pub(super) fn keyword(text: &str) -> Keyword {
     if number.contains('.') && number.bytes().all(|c| c.is_ascii_digit() || c == b'.') {
         // The library's reader overflows on longer arcs; no attribute has them.
         let readable = number.split('.').all(|arc| (1..=9).contains(&arc.len()));
-        let read = readable.then(|| ObjectIdentifier::new(number).ok()).flatten();
+        let read = readable.then(|| ObjectIdentifier::new(number).ok()).flatten().filter(is_sound);
         return read.map_or(Keyword::Unknown, Keyword::Known);
     }
     let starts = text.bytes().next().is_some_and(|c| c.is_ascii_alphabetic());
@@ -76,6 +76,13 @@ pub(super) fn keyword(text: &str) -> Keyword {
     } else {
         Keyword::Impossible
     }
+}
+
+/// Whether an attribute's number is shown as what it is. The library reads arcs from 2^28 on that it cannot show, and
+/// from DER some that it shows as others.
+pub(super) fn is_sound(attribute: &ObjectIdentifier) -> bool {
+    let same = |read: ObjectIdentifier| ObjectIdentifier::new(&read.to_string()) == Ok(read);
+    short_name(attribute).is_some() || ObjectIdentifier::from_bytes(attribute.as_bytes()).is_ok_and(same)
 }
 
 /// The name that OpenSSL prints for an attribute; others are shown by number.

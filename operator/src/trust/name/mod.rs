@@ -38,19 +38,25 @@ impl DistinguishedName {
 
     /// Reads a DER `Name` (RFC 5280 section 4.1.2.4).
     pub(super) fn from_der(der: &[u8]) -> Result<Self, der::Error> {
-        RdnSequence::from_der(der).map(|names| Self::from_rdns(&names))
+        RdnSequence::from_der(der).and_then(|names| Self::from_rdns(&names))
     }
 
     /// The subject of a certificate in DER.
     pub fn of_subject(certificate: &[u8]) -> Result<Self, der::Error> {
-        x509_cert::Certificate::from_der(certificate).map(|read| Self::from_rdns(&read.tbs_certificate.subject))
+        let read = x509_cert::Certificate::from_der(certificate)?;
+        Self::from_rdns(&read.tbs_certificate.subject)
     }
 
-    pub(super) fn from_rdns(names: &RdnSequence) -> Self {
+    /// An attribute whose number could be taken for another one's is an error.
+    pub(super) fn from_rdns(names: &RdnSequence) -> Result<Self, der::Error> {
+        let attributes = || names.0.iter().flat_map(|rdn| rdn.0.iter()).map(|pair| &pair.oid);
+        if !attributes().all(attribute::is_sound) {
+            return Err(Tag::ObjectIdentifier.value_error());
+        }
         let relative = |rdn: &x509_cert::name::RelativeDistinguishedName| {
             sorted(rdn.0.iter().map(|pair| (pair.oid, value_bytes(&pair.value))).collect())
         };
-        Self(names.0.iter().map(relative).collect())
+        Ok(Self(names.0.iter().map(relative).collect()))
     }
 
     fn from_list(names: Vec<RelativeName>) -> Self {

@@ -60,11 +60,33 @@ fn what_is_no_name_is_refused() {
     ];
     // An arc that overflows must be neither a panic nor another attribute (2^32 + 4 is not 4).
     let overflowing = ["/2.5.33333333333333338=a", "/2.5.4.4294967299=a", "/CN=a/2.5.4.4294967299=b", "/CN=a/2..5=b"];
+    // The library reads these arcs and panics when it shows them.
+    let overflowing = overflowing.into_iter().chain(["/DC=/Cc/2.6.822362268.3=C/DC=", "/2.5.4.999999999=a"]);
     for text in bad.into_iter().chain(overflowing) {
         assert!(text.parse::<DistinguishedName>().is_err(), "{text:?}");
     }
+    if let Ok(name) = "/DC=/Cc/2.6.822362268.3=C/DC".parse::<DistinguishedName>() {
+        assert_eq!(name.to_string().parse(), Ok(name), "found by fuzzing: it was read, and could not be shown");
+    }
     assert!("/CN=".to_owned().as_str().parse::<DistinguishedName>().is_ok());
     assert!(format!("/CN={}", "a".repeat(5000)).parse::<DistinguishedName>().is_err());
+}
+
+/// A number of an attribute in DER that would be shown as another one's: 2^32 + 3, and 2^32 more bits before it.
+#[test]
+fn an_attribute_in_der_is_shown_as_what_it_is_or_refused() {
+    let name = |arc: &[u8]| {
+        let pair = [&[0x06, 2 + arc.len() as u8, 0x55, 0x04][..], arc, &[0x0c, 1, b'a'][..]].concat();
+        let wrap = |tag: u8, inner: Vec<u8>| [&[tag, inner.len() as u8][..], &inner].concat();
+        DistinguishedName::from_der(&wrap(0x30, wrap(0x31, wrap(0x30, pair))))
+    };
+    assert_eq!(name(&[3]).unwrap().to_string(), "/CN=a");
+    assert_eq!(name(&[0x87, 0x67]).unwrap().to_string(), "/2.5.4.999=a");
+    for arc in [&[0x90, 0x80, 0x80, 0x80, 0x03][..], &[0x80, 0x03], &[0x81, 0x80, 0x80, 0x80, 0x00]] {
+        if let Ok(read) = name(arc) {
+            assert_eq!(read.to_string().parse(), Ok(read), "{arc:x?}");
+        }
+    }
 }
 
 #[test]
