@@ -217,6 +217,11 @@ impl Site {
     }
 
     fn context(&self, volume: Volume) -> Context<Directory> {
+        self.context_over(volume, |directory| directory)
+    }
+
+    /// What reconciles stand on, over the site's resources as a test wants them seen.
+    pub fn context_over<C: Cluster>(&self, volume: Volume, seen: impl FnOnce(Directory) -> C) -> Context<C> {
         let state = volume.root().join("state");
         let (cluster, problems) = Directory::open(&self.path("manifests"), &state);
         for problem in problems {
@@ -231,7 +236,7 @@ impl Site {
             trust_directory: self.path("trust"),
             digests: DigestPolicy::default(),
         };
-        Context::new(cluster, volume, client, limits, anchors, settings)
+        Context::new(seen(cluster), volume, client, limits, anchors, settings)
     }
 
     /// The images that people and clouds see: `<shelf>/<identifier>/<version>` with the first 12 digits of the digest.

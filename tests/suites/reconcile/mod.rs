@@ -4,6 +4,7 @@ mod clock;
 mod cuts;
 mod deletion;
 mod endorsements;
+mod foreground;
 mod hand_over;
 mod lifecycle;
 mod original_bugs;

@@ -8,11 +8,12 @@ use jiff::Timestamp;
 use super::check::Checked;
 use super::targets::Targets;
 use super::want::{Want, want};
-use crate::api::{CachedImage, CachedImageStatus, CloudTarget};
+use crate::api::{CachedImage, CachedImageStatus, CloudTarget, ImageListSubscription};
 use crate::cache::{CacheError, Entries, JobKey, JobState, VerifiedBlob};
 use crate::reconcile::cluster::Cluster;
 use crate::reconcile::context::Context;
 use crate::reconcile::lists::ListInForce;
+use crate::reconcile::subscription::retire;
 
 /// Everything that a plan is made from.
 pub(super) struct Observed {
@@ -20,6 +21,8 @@ pub(super) struct Observed {
     pub status: CachedImageStatus,
     /// The volume's directory, from which status tells paths.
     pub root: PathBuf,
+    /// What the subscription's object says, which its pass may not have seen yet.
+    pub subscription: Subscription,
     /// The list in force of the image's subscription.
     pub list: Option<Arc<ListInForce>>,
     /// What is wanted, by that list.
@@ -40,6 +43,15 @@ pub(super) struct Observed {
     pub trouble: Option<CacheError>,
 }
 
+/// What a subscription's object says of its end.
+#[derive(Debug, Clone, Copy, Default)]
+pub(super) struct Subscription {
+    /// It is being deleted.
+    pub deleting: bool,
+    /// Whether its images are archived when they are deleted; `None` where it is gone or cannot be understood.
+    pub retire: Option<bool>,
+}
+
 /// Looks at everything that a plan is made from.
 pub(super) fn observe<C: Cluster>(
     context: &Context<C>,
@@ -49,6 +61,7 @@ pub(super) fn observe<C: Cluster>(
 ) -> Observed {
     let list = context.lists.get(&checked.subscription);
     let mut observed = Observed {
+        subscription: subscription(context, checked),
         status: object.status.clone().unwrap_or_default(),
         root: context.volume.root().to_owned(),
         want: want(checked, list.as_deref(), now),
@@ -66,6 +79,16 @@ pub(super) fn observe<C: Cluster>(
         observed.trouble = Some(error);
     }
     observed
+}
+
+fn subscription<C: Cluster>(context: &Context<C>, checked: &Checked) -> Subscription {
+    match context.cluster.get::<ImageListSubscription>(&checked.subscription) {
+        Some(object) => Subscription {
+            deleting: object.metadata.deletion_timestamp.is_some(),
+            retire: retire("deletionPolicy", object.spec.deletion_policy).ok(),
+        },
+        None => Subscription::default(),
+    }
 }
 
 /// The targets that are named, and those where it was published.

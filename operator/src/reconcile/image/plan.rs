@@ -188,14 +188,18 @@ fn deletion(checked: &Checked, observed: &Observed) -> Plan {
     Plan { steps, phase: Phase::Deleting, tries: Tries::default() }
 }
 
-/// Whether the image goes out with its object.
+/// Whether the image goes out with its object. A subscription that is being deleted makes no image again: its object
+/// is asked, for in a foreground deletion the images are marked with it, before its own pass has seen that.
 pub(super) fn is_leaving(checked: &Checked, observed: &Observed) -> bool {
-    let made_again = observed.list.as_deref().is_some_and(|list| !list.deleting && is_selected(checked, list));
+    let list = observed.list.as_deref().filter(|list| !list.deleting && !observed.subscription.deleting);
+    let made_again = list.is_some_and(|list| is_selected(checked, list));
     is_retired(checked, observed) && !made_again
 }
 
+/// Whether the image is archived when its object is deleted: by its own word, its subscription's, or what that said.
 fn is_retired(checked: &Checked, observed: &Observed) -> bool {
-    checked.retire.unwrap_or_else(|| observed.list.as_deref().is_some_and(|list| list.retire))
+    let said = checked.retire.or(observed.subscription.retire);
+    said.unwrap_or_else(|| observed.list.as_deref().is_some_and(|list| list.retire))
 }
 
 /// What asks for a pass now: the annotation on the image, on its subscription, or both.

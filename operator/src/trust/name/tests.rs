@@ -75,9 +75,10 @@ fn what_is_no_name_is_refused() {
 /// A number of an attribute in DER that would be shown as another one's: 2^32 + 3, and 2^32 more bits before it.
 #[test]
 fn an_attribute_in_der_is_shown_as_what_it_is_or_refused() {
+    let length = |bytes: &[u8]| u8::try_from(bytes.len()).unwrap();
     let name = |arc: &[u8]| {
-        let pair = [&[0x06, 2 + arc.len() as u8, 0x55, 0x04][..], arc, &[0x0c, 1, b'a'][..]].concat();
-        let wrap = |tag: u8, inner: Vec<u8>| [&[tag, inner.len() as u8][..], &inner].concat();
+        let pair = [&[0x06, length(arc) + 2, 0x55, 0x04][..], arc, &[0x0c, 1, b'a'][..]].concat();
+        let wrap = |tag: u8, inner: Vec<u8>| [&[tag, length(&inner)][..], &inner].concat();
         DistinguishedName::from_der(&wrap(0x30, wrap(0x31, wrap(0x30, pair))))
     };
     assert_eq!(name(&[3]).unwrap().to_string(), "/CN=a");
