@@ -8,6 +8,7 @@
     reason = "all of it is test code: what cannot be set up ends the test"
 )]
 
+pub mod appliance;
 pub mod control_plane;
 pub mod disk_image;
 pub mod image_server;

@@ -20,7 +20,7 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
 use vmcatcher_operator::anchors::TrustDirectory;
 use vmcatcher_operator::api::{CachedImage, CachedImageStatus, HasConditions, ImageListSubscription};
 use vmcatcher_operator::api::{ImageListSubscriptionStatus, REQUESTED_AT};
-use vmcatcher_operator::cache::{JobLimits, Steps, Volume};
+use vmcatcher_operator::cache::{ConversionLimits, JobLimits, Steps, Volume};
 use vmcatcher_operator::cluster::directory::{Directory, Driver, Settled};
 use vmcatcher_operator::fetch::{Client, ClientSettings};
 use vmcatcher_operator::reconcile::{Cluster, Context, ObjectKey, Settings};
@@ -44,6 +44,8 @@ pub struct Site {
     pub pki: Pki,
     /// Where lists and images are.
     pub server: ImageServer,
+    /// How images are converted.
+    pub conversion: ConversionLimits,
     offset: Arc<AtomicI64>,
 }
 
@@ -78,7 +80,13 @@ impl Site {
         let pki = PKI.clone();
         pki.write_trust_dir(&folder.path().join("trust"));
         std::fs::create_dir(folder.path().join("manifests")).unwrap();
-        let site = Self { folder, pki, server: ImageServer::start(), offset: Arc::default() };
+        let site = Self {
+            folder,
+            pki,
+            server: ImageServer::start(),
+            conversion: ConversionLimits::default(),
+            offset: Arc::default(),
+        };
         site.trust("endorser", &site.pki.endorser, "");
         site.subscribe("");
         site
@@ -230,7 +238,12 @@ impl Site {
         let (anchors, _) = TrustDirectory::open(&self.path("trust"));
         let settings = ClientSettings { allow_files: true, ..ClientSettings::default() };
         let client = Client::new(&settings).unwrap();
-        let limits = JobLimits { first_wait: Duration::from_millis(5), keep_free: 0, ..JobLimits::default() };
+        let limits = JobLimits {
+            first_wait: Duration::from_millis(5),
+            keep_free: 0,
+            conversion: self.conversion.clone(),
+            ..JobLimits::default()
+        };
         let settings = Settings {
             instance: "site".to_owned(),
             trust_directory: self.path("trust"),

@@ -224,7 +224,8 @@ fn functions(text: &str) -> Vec<(usize, String, usize)> {
         let begins = words.strip_prefix("pub ").or(words.strip_prefix("pub(crate) ")).unwrap_or(words);
         let begins = begins.strip_prefix("pub(super) ").unwrap_or(begins);
         let begins = ["const ", "async "].iter().fold(begins, |rest, word| rest.strip_prefix(word).unwrap_or(rest));
-        if begins.starts_with("fn ") {
+        // One of a trait without a body is its line.
+        if begins.starts_with("fn ") && !line.ends_with(';') {
             let end = format!("{}}}", &line[..line.len() - words.len()]);
             let length = lines[index..].iter().position(|line| *line == end).map_or(1, |offset| offset + 1);
             found.push((index + 1, words.chars().take(60).collect(), length));

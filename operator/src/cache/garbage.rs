@@ -105,6 +105,7 @@ impl Volume {
         for partial in &partials {
             partial::remove_partial(self, &partial.path)?;
         }
+        self.remove_stale_conversions()?;
         self.remove_leftovers(now)?;
         Ok(Collected::of(&blobs, &partials))
     }
@@ -117,6 +118,9 @@ impl Volume {
 
     fn garbage(&self, keep: &Keep, now: Timestamp) -> Result<(Vec<Candidate>, Vec<Candidate>), CacheError> {
         let mut used = self.digests_on(Shelf::Endorsed)?;
+        // Other forms of what is archived are made again if it comes back; most clouds have it still.
+        let sources = used.union(&keep.digests).copied().collect();
+        used.extend(self.converted_in_use(&sources, now)?);
         used.extend(self.digests_on(Shelf::Expired)?);
         let mut blobs = self.candidates(&self.blobs()?)?;
         blobs.retain(|blob| is_unneeded(blob, &used, keep, now));

@@ -12,6 +12,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::bandwidth::Bandwidth;
 use super::blob::VerifiedBlob;
+use super::conversion::{ConversionLimits, Conversions};
 use super::download::Download;
 use super::error::{CacheError, DownloadError};
 use super::name::SafeName;
@@ -70,6 +71,8 @@ pub struct JobLimits {
     pub quota: Option<u64>,
     /// Bytes a second of all downloads together; `None`: as fast as they come.
     pub bytes_per_second: Option<NonZeroU64>,
+    /// Conversions, which share the volume and its quota.
+    pub conversion: ConversionLimits,
 }
 
 impl Default for JobLimits {
@@ -82,6 +85,7 @@ impl Default for JobLimits {
             keep_free: 64 * 1024 * 1024,
             quota: None,
             bytes_per_second: None,
+            conversion: ConversionLimits::default(),
         }
     }
 }
@@ -119,6 +123,7 @@ struct Inner {
     slots: Slots,
     quota: Quota,
     bandwidth: Bandwidth,
+    conversions: Conversions,
     runtime: Handle,
     table: Mutex<Table>,
     changed: watch::Sender<u64>,
@@ -150,7 +155,15 @@ impl Jobs {
         let table = Mutex::new(Table::default());
         let (changed, _) = watch::channel(0);
         let runtime = Handle::current();
-        Self { inner: Arc::new(Inner { volume, client, limits, slots, quota, bandwidth, runtime, table, changed }) }
+        let (told, of_conversions) = (changed.clone(), limits.conversion.clone());
+        let conversions = Conversions::new(volume.clone(), quota.clone(), limits.keep_free, of_conversions, told);
+        let inner = Inner { volume, client, limits, slots, quota, bandwidth, conversions, runtime, table, changed };
+        Self { inner: Arc::new(inner) }
+    }
+
+    /// The conversions, which are jobs as well: they end with the downloads, and [`Jobs::changed`] tells of both.
+    pub fn conversions(&self) -> &Conversions {
+        &self.inner.conversions
     }
 
     /// Starts a job, or starts a failed one again; one that waits, runs or is done goes on as it is.
@@ -258,6 +271,7 @@ impl Jobs {
         for task in tasks {
             let _ended = task.await;
         }
+        self.inner.conversions.shutdown().await;
     }
 }
 

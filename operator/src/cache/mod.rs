@@ -4,6 +4,7 @@
 //! * [`Volume`] opens it, under the lock or for reading; [`write_atomic`] is how every small file gets there.
 //! * [`VerifiedBlob`] is made only where bytes were seen to have their digest; only it can be published.
 //! * [`Jobs`] runs the downloads: keyed by digest and URL, bounded in all and by host, resumed from what is on disk.
+//! * [`Conversions`] makes other forms of images: each once, for everyone who wants it.
 //! * Entries ([`Volume::publish`], [`Volume::archive`], …) are the links that people and clouds see; [`retention`]
 //!   selects what the archive no longer needs and [`Volume::collect_garbage`] removes blobs that nothing refers to.
 //!
@@ -12,6 +13,7 @@
 
 mod bandwidth;
 mod blob;
+mod conversion;
 mod digest;
 mod download;
 mod entry;
@@ -36,6 +38,7 @@ mod volume;
 mod write;
 
 pub use blob::{BlobCheck, VerifiedBlob};
+pub use conversion::{ConversionKey, ConversionLimits, ConversionState, Conversions};
 pub use entry::{Entries, Entry};
 pub use error::{CacheError, DownloadError};
 pub use garbage::{Collected, Keep};

@@ -16,9 +16,10 @@ pub(super) struct Quota {
     claims: Arc<Mutex<HashMap<PathBuf, u64>>>,
 }
 
-/// The part of a download that runs; given back when dropped, when its bytes are where they count by themselves.
+/// The part of a download or a conversion that runs; given back when dropped, when its bytes are where they count by
+/// themselves.
 pub(super) struct Claim {
-    partial: PathBuf,
+    path: PathBuf,
     claims: Arc<Mutex<HashMap<PathBuf, u64>>>,
 }
 
@@ -33,28 +34,34 @@ impl Quota {
         Self { limit, claims: Arc::default() }
     }
 
-    /// Claims `size` bytes for a partial download, what is there of it already included.
-    pub(super) fn claim(
-        &self,
-        volume: &Volume,
-        partial: &Path,
-        size: u64,
-    ) -> Result<Result<Claim, Exceeded>, CacheError> {
+    /// Claims `size` bytes for a partial download, or for a conversion's directory; what is there of it already
+    /// included.
+    pub(super) fn claim(&self, volume: &Volume, path: &Path, size: u64) -> Result<Result<Claim, Exceeded>, CacheError> {
+        let claimed = self.set(volume, path, size)?;
+        Ok(claimed.map(|()| Claim { path: path.to_owned(), claims: self.claims.clone() }))
+    }
+
+    /// Makes a claim another size.
+    pub(super) fn grow(&self, volume: &Volume, claim: &Claim, size: u64) -> Result<Result<(), Exceeded>, CacheError> {
+        self.set(volume, &claim.path, size)
+    }
+
+    fn set(&self, volume: &Volume, path: &Path, size: u64) -> Result<Result<(), Exceeded>, CacheError> {
         let mut claims = lock(&self.claims);
         if let Some(limit) = self.limit {
-            let used = used(volume, partial, &claims)?;
+            let used = used(volume, path, &claims)?;
             if used.saturating_add(size) > limit {
                 return Ok(Err(Exceeded { used, limit }));
             }
         }
-        claims.insert(partial.to_owned(), size);
-        Ok(Ok(Claim { partial: partial.to_owned(), claims: self.claims.clone() }))
+        claims.insert(path.to_owned(), size);
+        Ok(Ok(()))
     }
 }
 
 impl Drop for Claim {
     fn drop(&mut self) {
-        lock(&self.claims).remove(&self.partial);
+        lock(&self.claims).remove(&self.path);
     }
 }
 
@@ -62,12 +69,13 @@ fn lock(claims: &Mutex<HashMap<PathBuf, u64>>) -> MutexGuard<'_, HashMap<PathBuf
     claims.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// All that the operator keeps, with running downloads at their full size; without the one that asks.
+/// All that the operator keeps, with running downloads and conversions at their full size; without the one that asks.
 fn used(volume: &Volume, asking: &Path, claims: &HashMap<PathBuf, u64>) -> Result<u64, CacheError> {
-    let kept = volume.usage()?.parts.into_iter().filter(|part| !["partial", "others"].contains(&part.what));
+    let kept = volume.usage()?.parts.into_iter().filter(|part| !["partial", "scratch", "others"].contains(&part.what));
     let kept: u64 = kept.map(|part| part.bytes).sum();
-    let left = read_directory(&volume.path("partial"))?.into_iter().filter(|path| !claims.contains_key(path));
-    let left: u64 = left.filter(|path| path != asking).map(|path| allocated(&path)).sum();
+    let in_work = [read_directory(&volume.path("partial"))?, read_directory(&volume.path("scratch"))?];
+    let left = in_work.into_iter().flatten().filter(|path| path != asking && !claims.contains_key(path));
+    let left: u64 = left.map(|path| allocated(&path)).sum();
     let running: u64 = claims.iter().filter(|(path, _)| *path != asking).map(|(_, size)| size).sum();
     Ok(kept.saturating_add(left).saturating_add(running))
 }

@@ -15,7 +15,7 @@ use super::volume::Volume;
 /// One kind of content of a volume.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Used {
-    /// `endorsed`, `archived` and `unused` (blobs, each counted once), `partial`, `lists`, `state`, `scratch`,
+    /// `endorsed`, `archived`, `converted` and `unused` (blobs, each counted once), `partial`, `lists`, `state`, `scratch`,
     /// `quarantine`, and `others`: records, and what the operator did not make.
     pub what: &'static str,
     /// Files.
@@ -37,13 +37,16 @@ impl Volume {
     /// What takes how much. A file with several names counts once, as a blob where it is one.
     pub fn usage(&self) -> Result<Usage, CacheError> {
         let (endorsed, archived) = (self.digests_on(Shelf::Endorsed)?, self.digests_on(Shelf::Expired)?);
+        let converted = self.converted()?;
         let mut counted = BTreeSet::new();
-        let mut blobs = ["endorsed", "archived", "unused"].map(|what| Used { what, files: 0, bytes: 0 });
+        let kinds = ["endorsed", "archived", "converted", "unused"];
+        let mut blobs = kinds.map(|what| Used { what, files: 0, bytes: 0 });
         for digest in self.blobs()? {
             let kind = match (endorsed.contains(&digest), archived.contains(&digest)) {
                 (true, _) => 0,
                 (false, true) => 1,
-                (false, false) => 2,
+                (false, false) if converted.contains(&digest) => 2,
+                (false, false) => 3,
             };
             count(&self.blob_path(&digest), &mut blobs[kind], &mut counted);
         }
@@ -73,9 +76,12 @@ fn count_below(path: &Path, used: &mut Used, counted: &mut BTreeSet<(u64, u64)>)
     Ok(())
 }
 
-/// Bytes that a file has on the disk, reserved ones included; none where there is no file.
+/// Bytes that a file, or all below a directory, has on the disk, reserved ones included; none where nothing is.
 pub(super) fn allocated(path: &Path) -> u64 {
-    fs::symlink_metadata(path).map_or(0, |about| about.blocks().saturating_mul(512))
+    let mut used = Used { what: "", files: 0, bytes: 0 };
+    // A directory that cannot be read counts nothing: it is going away.
+    let _unreadable = count_below(path, &mut used, &mut BTreeSet::new());
+    used.bytes
 }
 
 /// A file that went away meanwhile counts nothing.

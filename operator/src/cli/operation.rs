@@ -12,7 +12,7 @@ use tokio::signal::unix::{SignalKind, signal};
 use tokio::task::JoinHandle;
 
 use crate::anchors::{CrlRefresher, TrustDirectory};
-use crate::cache::{JobLimits, Volume};
+use crate::cache::{ConversionLimits, JobLimits, Volume};
 use crate::fetch::{Client, ClientSettings};
 use crate::reconcile::{Cluster, Context, ImagePaths, Settings};
 use crate::serve::{self, ImageServer, Listening, Tickets};
@@ -40,6 +40,9 @@ pub(super) struct Operation {
     /// Bytes a second that all downloads together may take [default: what they can]
     #[arg(long, value_name = "BYTES")]
     bandwidth: Option<NonZeroU64>,
+    /// Bytes that the disk in an image may have to be converted for a cloud that takes another form
+    #[arg(long, value_name = "BYTES", default_value_t = ConversionLimits::default().largest)]
+    max_virtual_size: u64,
     /// The name of this installation: it is written on every image in a cloud, and no other's images are touched.
     /// Keep it: under another name its images are another's
     #[arg(long, value_name = "NAME", env = "VMCATCHER_INSTANCE", default_value = "vmcatcher", value_parser = instance)]
@@ -80,6 +83,7 @@ impl Operation {
             downloads: self.max_downloads.into(),
             quota: self.quota,
             bytes_per_second: self.bandwidth,
+            conversion: ConversionLimits { largest: self.max_virtual_size, ..ConversionLimits::default() },
             ..JobLimits::default()
         };
         let settings = Settings {

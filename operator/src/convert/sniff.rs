@@ -90,13 +90,16 @@ pub enum Outside {
     BackingFile,
     /// Its data is in another file (qcow2's external data file, a VMDK descriptor with extents).
     DataFile,
+    /// QEMU knows a format that is not known here; it may name other files as well. Handed over as a raw disk it could
+    /// be taken for what it is, by a cloud that looks for itself.
+    OtherFormat,
 }
 
 /// Looks into a file: its first [`HEAD`] bytes (all of them, where it is shorter), its last [`TAIL`] and its size.
 pub fn sniff(head: &[u8], tail: &[u8], size: u64) -> Sniffed {
     let found = [qcow2, vhdx, vmdk, vdi, compressed, tar, iso].iter().find_map(|look| look(head));
     let found = found.or_else(|| vhd(head, tail));
-    let mut found = found.unwrap_or_else(|| plain(Format::Raw));
+    let mut found = found.unwrap_or_else(|| Sniffed { outside: other_format(head), ..plain(Format::Raw) });
     if matches!(found.format, Format::Raw | Format::Iso) {
         found.virtual_size = Some(size);
     }
@@ -161,7 +164,12 @@ fn vmdk(head: &[u8]) -> Option<Sniffed> {
     if !starts(head, 0, b"KDMV") || !(1..=3).contains(&little_u32(head, 4)?) {
         return None;
     }
-    let virtual_size = little_u64(head, 12)?.checked_mul(512);
+    let capacity = little_u64(head, 12)?;
+    if capacity == 0 {
+        // QEMU then opens what the embedded descriptor names.
+        return Some(Sniffed { format: Format::Vmdk, virtual_size: None, outside: Some(Outside::DataFile) });
+    }
+    let virtual_size = capacity.checked_mul(512);
     let sector = |at| little_u64(head, at).and_then(|sectors| usize::try_from(sectors.checked_mul(512)?).ok());
     let descriptor = sector(28).filter(|offset| *offset > 0).and_then(|offset| {
         let rest = head.get(offset..)?;
@@ -172,7 +180,7 @@ fn vmdk(head: &[u8]) -> Option<Sniffed> {
 }
 
 /// Names a parent, or has more than the one extent that is this file.
-fn vmdk_outside(descriptor: &[u8]) -> Option<Outside> {
+pub(super) fn vmdk_outside(descriptor: &[u8]) -> Option<Outside> {
     let text = String::from_utf8_lossy(descriptor);
     let lines = || text.lines().map(str::trim);
     let names_parent = lines().any(|line| match line.split_once('=') {
@@ -204,6 +212,21 @@ fn vhd(head: &[u8], tail: &[u8]) -> Option<Sniffed> {
     let footer = [head, tail].into_iter().find(|bytes| starts(bytes, 0, b"conectix") && bytes.len() >= 512)?;
     let outside = (big_u32(footer, 60)? == 4).then_some(Outside::BackingFile);
     Some(Sniffed { format: Format::Vhd, virtual_size: big_u64(footer, 48), outside })
+}
+
+/// What QEMU's probes look for, beside the formats above: qcow, QED, VMDK 3, LUKS, Parallels, Bochs, cloop.
+fn other_format(head: &[u8]) -> Option<Outside> {
+    const MAGICS: [&[u8]; 8] = [
+        b"QFI\xfb",
+        b"QED\0",
+        b"COWD",
+        b"LUKS\xba\xbe",
+        b"WithoutFreeSpace",
+        b"WithouFreSpacExt",
+        b"Bochs Virtual HD Image",
+        b"#!/bin/sh\n#V2.0 Format\n",
+    ];
+    MAGICS.iter().any(|magic| starts(head, 0, magic)).then_some(Outside::OtherFormat)
 }
 
 fn vhdx(head: &[u8]) -> Option<Sniffed> {

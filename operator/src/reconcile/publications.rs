@@ -1,13 +1,13 @@
 //! What images want of targets, and how they stand there: what the passes of images and of targets tell each other.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use jiff::Timestamp;
 
 use super::cluster::ObjectKey;
 use super::target::Session;
-use crate::cache::VerifiedBlob;
+use crate::cache::{ConversionKey, VerifiedBlob};
 use crate::imagelist::{ImageId, ListedImage, Sha512Digest};
 
 /// What an image wants of its targets.
@@ -87,6 +87,8 @@ struct Held {
     /// By target, then by image.
     standings: BTreeMap<ObjectKey, BTreeMap<ObjectKey, Standing>>,
     sessions: BTreeMap<ObjectKey, Arc<tokio::sync::Mutex<Session>>>,
+    /// Which other forms of images a target wants.
+    conversions: BTreeMap<ObjectKey, BTreeSet<ConversionKey>>,
     /// When a target wants to look again at an import that runs.
     importing: BTreeMap<ObjectKey, Timestamp>,
     changes: u64,
@@ -141,6 +143,23 @@ impl Publications {
             Some(at) => held.importing.insert(target.clone(), at),
             None => held.importing.remove(target),
         };
+    }
+
+    /// Sets which other forms of images a target wants. Gives those that it wanted before and that now nobody wants.
+    pub(super) fn want_conversions(
+        &self,
+        target: &ObjectKey,
+        keys: BTreeSet<ConversionKey>,
+    ) -> BTreeSet<ConversionKey> {
+        let mut held = self.held();
+        let before = if keys.is_empty() {
+            held.conversions.remove(target)
+        } else {
+            held.conversions.insert(target.clone(), keys)
+        };
+        let mut unwanted = before.unwrap_or_default();
+        unwanted.retain(|key| !held.conversions.values().any(|wanted| wanted.contains(key)));
+        unwanted
     }
 
     /// Forgets images and targets that are gone.

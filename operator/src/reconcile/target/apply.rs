@@ -1,13 +1,17 @@
 //! Asks the cloud, when it is time to. Decides nothing about images.
 
+use std::collections::BTreeSet;
+
 use jiff::{SignedDuration, Timestamp};
 use secrecy::ExposeSecret as _;
 use sha2::{Digest as _, Sha256};
 
 use super::check::Checked;
+use super::conversions::Start;
 use super::observe::{Observed, state_path};
-use super::plan::Plan;
-use crate::cache::Volume;
+use super::plan::{Asked, Plan};
+use super::request::Refusal;
+use crate::cache::{ConversionKey, Volume};
 use crate::imagelist::ImageId;
 use crate::opennebula::carry_over::{Cloud, Keeper, Outcome, Publisher, Record, Request, Verdict};
 use crate::opennebula::transport::{Connection, TlsTrust};
@@ -61,7 +65,7 @@ pub(super) struct Outcomes {
     pub answer: Option<Answer>,
     /// When it is asked again.
     pub next: Option<Timestamp>,
-    /// Whether the cloud copies an image, which ends by itself.
+    /// Whether the cloud copies an image, or one is converted, which ends by itself.
     pub copying: bool,
 }
 
@@ -78,6 +82,7 @@ pub(super) async fn apply<C: Cluster>(
         *session = Session::default();
         return Outcomes::default();
     };
+    convert(context, checked, observed, requests);
     let asked: Vec<Option<Request>> = requests.iter().map(|asked| asked.request.clone()).collect();
     let fingerprint = fingerprint(connection, checked);
     let same = session.publisher.as_ref().is_some_and(|(before, _)| *before == fingerprint);
@@ -90,10 +95,35 @@ pub(super) async fn apply<C: Cluster>(
         session.last = Some(Last { asked, answer, next });
     }
     let last = session.last.as_ref();
+    let copying = last.is_some_and(|last| last.answer.outcomes.iter().flatten().any(|outcome| outcome.copying));
+    let converting = requests.iter().any(|asked| asked.refusal.as_ref().is_some_and(Refusal::ends_by_itself));
     Outcomes {
         answer: last.map(|last| last.answer.clone()),
-        next: last.map(|last| last.next),
-        copying: last.is_some_and(|last| last.answer.outcomes.iter().flatten().any(|outcome| outcome.copying)),
+        next: requests.iter().filter_map(|asked| asked.again).chain(last.map(|last| last.next)).min(),
+        copying: copying || converting,
+    }
+}
+
+/// Starts the conversions that are asked for, and ends those that nobody wants any more.
+fn convert<C: Cluster>(context: &Context<C>, checked: &Checked, observed: &Observed, requests: &[Asked]) {
+    let conversions = context.jobs.conversions();
+    let wanted = observed.wanted.iter().filter_map(|wanted| wanted.needed.as_ref().map(|needed| needed.key));
+    want_conversions(context, &checked.key, wanted.collect());
+    for (Start { source, form }, wanted) in
+        requests.iter().zip(&observed.wanted).filter_map(|(asked, wanted)| Some((asked.start.as_ref()?, wanted)))
+    {
+        let key = ConversionKey { source: *source.digest(), form: *form };
+        if let Err(error) = wanted.desired.asked.then(|| conversions.forgive(&key)).transpose() {
+            tracing::warn!(conversion = %key, %error, "an earlier failure still counts");
+        }
+        conversions.start(source, *form);
+    }
+}
+
+/// Notes which conversions a target wants, and ends those that no target does.
+pub(super) fn want_conversions<C: Cluster>(context: &Context<C>, target: &ObjectKey, keys: BTreeSet<ConversionKey>) {
+    for key in context.publications.want_conversions(target, keys) {
+        context.jobs.conversions().cancel(&key);
     }
 }
 

@@ -4,11 +4,14 @@
 
 mod apply;
 mod check;
+mod conversions;
 mod hand_over;
 mod observe;
 mod plan;
 mod report;
 mod request;
+
+use std::collections::BTreeSet;
 
 use jiff::Timestamp;
 
@@ -26,13 +29,14 @@ pub async fn reconcile<C: Cluster>(
 ) -> Result<Option<Timestamp>, ClusterError> {
     let Some(object) = context.cluster.get::<CloudTarget>(key) else {
         context.publications.forget(key);
+        apply::want_conversions(context, key, BTreeSet::new());
         return Ok(None);
     };
     let checked = match check::check(&object, &context.settings.instance) {
         Ok(checked) => checked,
         Err(error) => return stalled(context, &*object, &error, now).await,
     };
-    let observed = observe::observe(context, &object, &checked).await;
+    let observed = observe::observe(context, &object, &checked, now).await;
     let plan = plan::plan(&checked, &observed, now);
     let session = context.publications.session(key);
     let mut session = session.lock().await;

@@ -1,16 +1,19 @@
 //! What is there: what images want of the target, its Secret, other targets of the same cloud. Decides nothing.
 
+use jiff::Timestamp;
+
 use crate::api::{CloudTarget, CloudTargetStatus};
-use crate::cache::StatePath;
+use crate::cache::{ConversionKey, StatePath};
 use crate::imagelist::ImageId;
 use crate::opennebula::carry_over::Record;
 use crate::opennebula::transport::Connection;
 use crate::reconcile::cluster::{Cluster, ObjectKey};
 use crate::reconcile::context::{Context, ImagePaths};
-use crate::reconcile::publications::Desired;
+use crate::reconcile::publications::{Desire, Desired};
 use crate::reconcile::source::{SourceError, cloud_connection};
 
 use super::check::Checked;
+use super::conversions::{Needed, needed};
 
 /// Everything that a plan is made from.
 pub(super) struct Observed {
@@ -34,17 +37,25 @@ pub(super) struct Wanted {
     pub desired: Desired,
     /// What was kept of it.
     pub record: Record,
+    /// The form that it has to be converted to for this target.
+    pub needed: Option<Needed>,
 }
 
 /// Looks at everything that a plan is made from.
-pub(super) async fn observe<C: Cluster>(context: &Context<C>, object: &CloudTarget, checked: &Checked) -> Observed {
+pub(super) async fn observe<C: Cluster>(
+    context: &Context<C>,
+    object: &CloudTarget,
+    checked: &Checked,
+    now: Timestamp,
+) -> Observed {
     let wanted = context.publications.wanted_of(&checked.key).into_iter();
     let wanted = wanted.map(|(image, desired)| {
         let mut record = record(context, checked, &desired);
         if desired.asked {
             record.clear_failures();
         }
-        Wanted { image, desired, record }
+        let needed = conversion(checked, &desired).map(|key| Needed::look(&context.jobs, key, now));
+        Wanted { image, desired, record, needed }
     });
     let wanted = wanted.collect();
     let cluster = &*context.cluster;
@@ -56,6 +67,14 @@ pub(super) async fn observe<C: Cluster>(context: &Context<C>, object: &CloudTarg
         connection,
         other: other(context, checked),
         image_paths: context.image_paths.clone(),
+    }
+}
+
+/// The conversion that an image needs before this target can have it.
+fn conversion(checked: &Checked, desired: &Desired) -> Option<ConversionKey> {
+    match desired.at.get(&checked.key.name)? {
+        Desire::Publish(offer) => needed(checked, offer.blob.as_ref()?),
+        Desire::Withdraw | Desire::Leave => None,
     }
 }
 

@@ -3,6 +3,7 @@
 use jiff::Timestamp;
 
 use super::check::Checked;
+use super::conversions::Start;
 use super::observe::Observed;
 use super::request::{Refusal, request};
 use crate::api::Class;
@@ -28,12 +29,18 @@ pub(super) enum Plan {
 }
 
 /// What is asked for one image.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub(super) struct Asked {
     /// The request, unless what is there stays.
     pub request: Option<Request>,
     /// What keeps its bytes from being handed over.
     pub refusal: Option<Refusal>,
+    /// A conversion that is to be started.
+    pub start: Option<Start>,
+    /// When that is worth another look.
+    pub again: Option<Timestamp>,
+    /// What else there is to know of what was handed over.
+    pub note: Option<String>,
 }
 
 /// Makes the plan.

@@ -151,7 +151,8 @@ fn standing(checked: &Checked, wanted: &Wanted, asked: &Asked, answer: &Answer, 
             };
             let (sha512, version) = (version.image.sha512, version.image.version.to_string());
             let published = Some(Published { id: *id, sha512, version });
-            let message = format!("image {id}{told}");
+            let note = asked.note.as_ref().map(|note| format!("; {note}")).unwrap_or_default();
+            let message = format!("image {id}{told}{note}");
             (published, false, Reason::Published.as_str(), message)
         }
         Verdict::Retired => {

@@ -3,10 +3,11 @@
 use jiff::Timestamp;
 
 use super::check::Checked;
+use super::conversions::Handed;
 use super::observe::Wanted;
 use super::plan::Asked;
 use crate::cache::VerifiedBlob;
-use crate::convert::sniff::Format;
+use crate::convert::sniff::{Format, Outside};
 use crate::opennebula::carry_over::{self, DiskFormat, EventAttributes, Request, Source};
 use crate::reconcile::context::ImagePaths;
 use crate::reconcile::publications::{Desire, Offer};
@@ -20,49 +21,81 @@ pub(super) struct Refusal {
     pub message: String,
 }
 
+impl Refusal {
+    /// Whether what is missing is being made.
+    pub(super) fn ends_by_itself(&self) -> bool {
+        self.reason == "Converting"
+    }
+}
+
 /// The request for one image.
 pub(super) fn request(checked: &Checked, wanted: &Wanted, paths: Option<&ImagePaths>, now: Timestamp) -> Asked {
     let desired = &wanted.desired;
-    let (version, refusal) = match desired.at.get(&checked.key.name) {
-        None | Some(Desire::Leave) => return Asked { request: None, refusal: None },
-        Some(Desire::Withdraw) => (None, None),
+    let mut asked = Asked::default();
+    let version = match desired.at.get(&checked.key.name) {
+        None | Some(Desire::Leave) => return asked,
+        Some(Desire::Withdraw) => None,
         Some(Desire::Publish(offer)) => {
-            let (source, refusal) = match offer.blob.as_ref().map(|blob| source(checked, blob, paths, now)) {
-                None => (None, None),
-                Some(Ok(source)) => (Some(source), None),
-                Some(Err(refusal)) => (None, Some(refusal)),
-            };
+            let source = offer.blob.as_ref().and_then(|blob| source(checked, wanted, blob, paths, &mut asked, now));
             let sha512 = offer.image.sha512;
-            (Some(carry_over::Wanted { sha512, event: event(offer), source }), refusal)
+            Some(carry_over::Wanted { sha512, event: event(offer), source })
         }
     };
     let adopt = desired.adopt.as_ref().filter(|(target, _)| *target == checked.key.name).map(|(_, id)| *id);
     let (identifier, record) = (desired.identifier.clone(), wanted.record.clone());
-    Asked { request: Some(Request { identifier, wanted: version, record, adopt }), refusal }
+    asked.request = Some(Request { identifier, wanted: version, record, adopt });
+    asked
 }
 
-/// Where the cloud finds the bytes.
+/// Where the cloud finds the bytes, in a form that it takes; else `asked` says why there are none.
 fn source(
     checked: &Checked,
+    wanted: &Wanted,
     blob: &VerifiedBlob,
     paths: Option<&ImagePaths>,
+    asked: &mut Asked,
     now: Timestamp,
-) -> Result<Source, Refusal> {
+) -> Option<Source> {
+    let handed = match &wanted.needed {
+        Some(needed) => needed.handed(blob, wanted.desired.asked, now),
+        None => as_it_is(checked, blob),
+    };
+    let (blob, format) = match handed {
+        Handed::Blob(blob, format, note) => {
+            asked.note = note;
+            (blob, format)
+        }
+        Handed::Not(refusal, start, again) => {
+            (asked.refusal, asked.start, asked.again) = (Some(refusal), start, again);
+            return None;
+        }
+    };
+    match checked.hand_over.location(blob, format, paths, now) {
+        Ok(location) => Some(Source { location, format, sha1: Some(blob.sha1().to_owned()) }),
+        Err(refusal) => {
+            asked.refusal = Some(refusal);
+            None
+        }
+    }
+}
+
+fn as_it_is<'a>(checked: &Checked, blob: &'a VerifiedBlob) -> Handed<'a> {
     let refuse = |found: String| {
         let accepted: Vec<_> = checked.formats.iter().map(|format| format.as_str()).collect();
         let message = format!("the target accepts {}, found {found}", accepted.join(" and "));
-        Refusal { reason: "FormatNotAccepted", message }
+        Handed::Not(Refusal { reason: "FormatNotAccepted", message }, None, None)
     };
-    if blob.sniffed().outside.is_some() {
-        return Err(refuse("an image that needs another file beside it".to_owned()));
+    match (blob.sniffed().outside, disk_format(blob.format())) {
+        (Some(Outside::BackingFile | Outside::DataFile), _) => {
+            refuse("an image that needs another file beside it".to_owned())
+        }
+        (Some(Outside::OtherFormat), _) => refuse("an image of a format that is not known here".to_owned()),
+        (None, Some(format)) if checked.formats.contains(&format) => Handed::Blob(blob, format, None),
+        (None, _) => refuse(blob.format().to_string()),
     }
-    let format = disk_format(blob.format()).filter(|format| checked.formats.contains(format));
-    let format = format.ok_or_else(|| refuse(blob.format().to_string()))?;
-    let location = checked.hand_over.location(blob, format, paths, now)?;
-    Ok(Source { location, format, sha1: Some(blob.sha1().to_owned()) })
 }
 
-fn disk_format(format: Format) -> Option<DiskFormat> {
+pub(super) fn disk_format(format: Format) -> Option<DiskFormat> {
     match format {
         Format::Qcow2 => Some(DiskFormat::Qcow2),
         Format::Raw => Some(DiskFormat::Raw),

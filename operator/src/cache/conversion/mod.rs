@@ -1,0 +1,296 @@
+//! Conversions as jobs: started and looked at by reconciles, never waited for; each made once for everyone who wants it.
+//!
+//! What came of one stands in `state/conversions/<source>-<form>.json`, so that it is neither made again nor, where it
+//! failed, tried again and again after each restart. The work is done in `scratch/`, in a directory of its own that the
+//! next run removes.
+
+mod record;
+mod space;
+mod work;
+
+use std::collections::HashMap;
+use std::path::PathBuf;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use jiff::{SignedDuration, Timestamp};
+use tokio::runtime::Handle;
+use tokio::sync::{Semaphore, watch};
+use tokio::task::{JoinHandle, spawn_blocking};
+use tokio_util::sync::CancellationToken;
+
+use self::record::{ConversionRecord, Failure};
+use self::work::{Work, WorkError};
+use super::blob::VerifiedBlob;
+use super::error::CacheError;
+use super::quota::Quota;
+use super::volume::Volume;
+use crate::convert::{ConvertError, Form};
+use crate::imagelist::Sha512Digest;
+
+/// How long after trouble with the volume itself, which no record can tell of.
+const AFTER_TROUBLE: SignedDuration = SignedDuration::from_mins(1);
+
+/// What names a conversion.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct ConversionKey {
+    /// SHA-512 of what is converted.
+    pub source: Sha512Digest,
+    /// To what.
+    pub form: Form,
+}
+
+impl std::fmt::Display for ConversionKey {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{}… to {}", self.source.short(), self.form)
+    }
+}
+
+/// How much at once, and how far one may go.
+#[derive(Debug, Clone)]
+pub struct ConversionLimits {
+    /// Conversions at once.
+    pub at_once: usize,
+    /// Bytes of a disk.
+    pub largest: u64,
+    /// From the first byte to the last.
+    pub timeout: Duration,
+    /// qemu-img: a path, or a name that `PATH` leads to.
+    pub program: PathBuf,
+}
+
+impl Default for ConversionLimits {
+    fn default() -> Self {
+        Self { at_once: 1, largest: 1 << 40, timeout: Duration::from_hours(2), program: PathBuf::from("qemu-img") }
+    }
+}
+
+/// Where a conversion is.
+#[derive(Debug, Clone)]
+pub enum ConversionState {
+    /// Waits for its turn.
+    Queued,
+    /// Is being made.
+    Running,
+    /// In the cache.
+    Done {
+        /// The converted bytes.
+        blob: VerifiedBlob,
+        /// Names of other disks of the appliance.
+        left_out: Vec<String>,
+    },
+    /// Not in the cache.
+    Failed {
+        /// What was expected and what was found.
+        message: String,
+        /// When it is worth another try; `None`: the image itself is the reason.
+        next: Option<Timestamp>,
+    },
+}
+
+/// All conversions of one operator. Cheap to clone.
+#[derive(Clone)]
+pub struct Conversions {
+    inner: Arc<Inner>,
+}
+
+struct Inner {
+    volume: Volume,
+    quota: Quota,
+    keep_free: u64,
+    limits: ConversionLimits,
+    slots: Arc<Semaphore>,
+    runtime: Handle,
+    changed: watch::Sender<u64>,
+    table: Mutex<Table>,
+}
+
+#[derive(Default)]
+struct Table {
+    jobs: HashMap<ConversionKey, Job>,
+    closed: bool,
+}
+
+enum Job {
+    Active {
+        running: bool,
+        cancelled: CancellationToken,
+        task: JoinHandle<()>,
+    },
+    /// What could not be written down.
+    Trouble {
+        message: String,
+        next: Timestamp,
+    },
+}
+
+impl Conversions {
+    /// No conversions yet. What an earlier run left in `scratch/` goes.
+    pub(super) fn new(
+        volume: Volume,
+        quota: Quota,
+        keep_free: u64,
+        limits: ConversionLimits,
+        changed: watch::Sender<u64>,
+    ) -> Self {
+        if let Err(error) = work::clean(&volume) {
+            tracing::warn!(%error, "what an earlier conversion left stays");
+        }
+        let slots = Arc::new(Semaphore::new(limits.at_once.max(1)));
+        let (runtime, table) = (Handle::current(), Mutex::default());
+        Self { inner: Arc::new(Inner { volume, quota, keep_free, limits, slots, runtime, changed, table }) }
+    }
+
+    /// Where a conversion is; `None` where it was never made, or what was made is gone.
+    pub fn look(&self, key: &ConversionKey) -> Result<Option<ConversionState>, CacheError> {
+        match self.inner.table().jobs.get(key) {
+            Some(Job::Active { running: false, .. }) => return Ok(Some(ConversionState::Queued)),
+            Some(Job::Active { running: true, .. }) => return Ok(Some(ConversionState::Running)),
+            Some(Job::Trouble { message, next }) => {
+                return Ok(Some(ConversionState::Failed { message: message.clone(), next: Some(*next) }));
+            }
+            None => {}
+        }
+        let Some(record) = self.inner.volume.conversion(key)? else { return Ok(None) };
+        if let Some(failure) = record.failure {
+            let next = failure.next_try();
+            return Ok(Some(ConversionState::Failed { message: failure.message, next }));
+        }
+        let Some(made) = record.made else { return Ok(None) };
+        let blob = self.inner.volume.blob(&made.digest)?;
+        Ok(blob.map(|blob| ConversionState::Done { blob, left_out: made.left_out }))
+    }
+
+    /// Starts a conversion; one that waits or runs goes on as it is.
+    pub fn start(&self, source: &VerifiedBlob, form: Form) {
+        let key = ConversionKey { source: *source.digest(), form };
+        let mut table = self.inner.table();
+        if table.closed || matches!(table.jobs.get(&key), Some(Job::Active { .. })) {
+            return;
+        }
+        let cancelled = CancellationToken::new();
+        let work = Work {
+            volume: self.inner.volume.clone(),
+            quota: self.inner.quota.clone(),
+            keep_free: self.inner.keep_free,
+            limits: self.inner.limits.clone(),
+            source: source.clone(),
+            form,
+            cancelled: cancelled.clone(),
+        };
+        let task = self.inner.runtime.spawn(follow(self.inner.clone(), key, work));
+        table.jobs.insert(key, Job::Active { running: false, cancelled, task });
+        drop(table);
+        self.inner.tell();
+    }
+
+    /// Somebody wants it still: what was made is kept.
+    pub fn keep(&self, key: &ConversionKey, now: Timestamp) -> Result<(), CacheError> {
+        self.inner.volume.want_conversion(key, now)
+    }
+
+    /// Nobody wants it any more: it ends, if it is not made already.
+    pub fn cancel(&self, key: &ConversionKey) {
+        if let Some(Job::Active { cancelled, .. }) = self.inner.table().jobs.get(key) {
+            cancelled.cancel();
+        }
+    }
+
+    /// A person asked for a new try: what failed is forgotten.
+    pub fn forgive(&self, key: &ConversionKey) -> Result<(), CacheError> {
+        let mut table = self.inner.table();
+        if matches!(table.jobs.get(key), Some(Job::Trouble { .. })) {
+            table.jobs.remove(key);
+        }
+        drop(table);
+        self.inner.volume.forgive_conversion(key)
+    }
+
+    /// Ends all of them and waits until none writes any more. Later starts do nothing.
+    pub(super) async fn shutdown(&self) {
+        let tasks: Vec<JoinHandle<()>> = {
+            let mut table = self.inner.table();
+            table.closed = true;
+            let jobs = std::mem::take(&mut table.jobs).into_values();
+            let active = jobs.filter_map(|job| match job {
+                Job::Active { cancelled, task, .. } => Some((cancelled, task)),
+                Job::Trouble { .. } => None,
+            });
+            active.map(|(cancelled, task)| (cancelled.cancel(), task).1).collect()
+        };
+        for task in tasks {
+            let _ended = task.await;
+        }
+    }
+}
+
+impl Inner {
+    fn table(&self) -> MutexGuard<'_, Table> {
+        self.table.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn tell(&self) {
+        self.changed.send_modify(|count| *count += 1);
+    }
+
+    fn has_its_turn(&self, key: &ConversionKey) {
+        if let Some(Job::Active { running, .. }) = self.table().jobs.get_mut(key) {
+            *running = true;
+        }
+        self.tell();
+    }
+
+    /// What came of it is written down; only then it is no job any more.
+    fn ended(&self, key: &ConversionKey, outcome: Result<ConversionRecord, WorkError>) {
+        let now = Timestamp::now();
+        let written = match outcome {
+            Ok(_) => Ok(()),
+            Err(WorkError::Convert(ConvertError::Cancelled)) => {
+                tracing::info!(conversion = %key, "cancelled");
+                Ok(())
+            }
+            Err(WorkError::Convert(error)) => {
+                tracing::warn!(conversion = %key, %error, "the image was not converted");
+                self.volume.fail_conversion(key, &Failure::of(&error, now), now)
+            }
+            Err(WorkError::Volume(error)) => Err(error),
+        };
+        let mut table = self.table();
+        match written {
+            Ok(()) => table.jobs.remove(key),
+            Err(error) => {
+                tracing::warn!(conversion = %key, %error, "the image was not converted");
+                let next = now.checked_add(AFTER_TROUBLE).unwrap_or(Timestamp::MAX);
+                table.jobs.insert(*key, Job::Trouble { message: error.to_string(), next })
+            }
+        };
+        drop(table);
+        self.tell();
+    }
+}
+
+async fn follow(inner: Arc<Inner>, key: ConversionKey, work: Work) {
+    let turn = tokio::select! {
+        biased;
+        () = work.cancelled.cancelled() => None,
+        turn = inner.slots.clone().acquire_owned() => turn.ok(),
+    };
+    let Some(turn) = turn else {
+        return inner.ended(&key, Err(WorkError::Convert(ConvertError::Cancelled)));
+    };
+    inner.has_its_turn(&key);
+    tracing::info!(conversion = %key, from = %work.source.format(), "converting an image");
+    let runtime = inner.runtime.clone();
+    // A thread that panics is a failed job and not one that runs for ever.
+    let ended = spawn_blocking(move || work.run(&runtime)).await;
+    let broken = |error| CacheError::io("convert to", inner.volume.root())(std::io::Error::other(error));
+    let outcome = ended.unwrap_or_else(|error| Err(WorkError::Volume(broken(error))));
+    drop(turn);
+    inner.ended(&key, outcome);
+}
+
+impl std::fmt::Debug for Conversions {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Conversions").field("limits", &self.inner.limits).finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,219 @@
+//! What came of a conversion: one small file each.
+
+use std::collections::BTreeSet;
+use std::path::PathBuf;
+
+use jiff::{SignedDuration, Timestamp};
+use serde::{Deserialize, Serialize};
+
+use super::ConversionKey;
+use crate::cache::blob::{VerifiedBlob, read_directory};
+use crate::cache::error::CacheError;
+use crate::cache::name::StatePath;
+use crate::cache::record;
+use crate::cache::volume::Volume;
+use crate::convert::{ConvertError, Form};
+use crate::imagelist::Sha512Digest;
+
+/// What nobody wanted for so long goes: a target that is not reconciled for a day or two still finds its images.
+const UNWANTED_FOR: SignedDuration = SignedDuration::from_hours(48);
+/// That it is wanted is written no more often than this.
+const NOTE_EVERY: SignedDuration = SignedDuration::from_hours(12);
+/// The first wait after a failure, and the longest.
+const FIRST_WAIT: SignedDuration = SignedDuration::from_mins(1);
+const LONGEST_WAIT: SignedDuration = SignedDuration::from_hours(6);
+/// A program that is missing is looked for so often.
+const PROGRAM_WAIT: SignedDuration = SignedDuration::from_mins(5);
+/// Another version of the operator may know what this one does not.
+const VERSION: &str = env!("CARGO_PKG_VERSION");
+
+/// `state/conversions/<source>-<form>.json`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub(super) struct ConversionRecord {
+    source: Sha512Digest,
+    form: Form,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub made: Option<Made>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub failure: Option<Failure>,
+    last_wanted_time: Timestamp,
+}
+
+/// What was made.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub(super) struct Made {
+    pub digest: Sha512Digest,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub left_out: Vec<String>,
+}
+
+/// Why nothing was.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub(super) struct Failure {
+    pub message: String,
+    #[serde(default)]
+    failures: u32,
+    last_time: Timestamp,
+    /// The image itself is the reason, as this version of the operator sees it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    final_for: Option<String>,
+    #[serde(default)]
+    program_missing: bool,
+}
+
+impl Failure {
+    pub(super) fn of(error: &ConvertError, now: Timestamp) -> Self {
+        Self {
+            message: error.to_string(),
+            failures: 1,
+            last_time: now,
+            final_for: error.is_final().then(|| VERSION.to_owned()),
+            program_missing: matches!(error, ConvertError::ProgramMissing { .. }),
+        }
+    }
+
+    /// When it is worth another try; `None`: never by itself.
+    pub(super) fn next_try(&self) -> Option<Timestamp> {
+        if self.final_for.as_deref() == Some(VERSION) {
+            return None;
+        }
+        let doubled = FIRST_WAIT.checked_mul(1 << self.failures.saturating_sub(1).min(16)).unwrap_or(LONGEST_WAIT);
+        let wait = if self.program_missing { PROGRAM_WAIT } else { doubled.min(LONGEST_WAIT) };
+        Some(self.last_time.checked_add(wait).unwrap_or(Timestamp::MAX))
+    }
+}
+
+impl Volume {
+    /// What is known of a conversion. A record that cannot be read is as good as none: it is made again.
+    pub(super) fn conversion(&self, key: &ConversionKey) -> Result<Option<ConversionRecord>, CacheError> {
+        match self.read_state::<ConversionRecord>(&path(key)?) {
+            Ok(record) => Ok(record.filter(|record| record.source == key.source && record.form == key.form)),
+            Err(CacheError::StateCorrupt { .. }) => Ok(None),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// It was made.
+    pub(super) fn make_conversion(
+        &self,
+        key: &ConversionKey,
+        blob: &VerifiedBlob,
+        left_out: Vec<String>,
+        now: Timestamp,
+    ) -> Result<ConversionRecord, CacheError> {
+        let made = Some(Made { digest: *blob.digest(), left_out });
+        let ConversionKey { source, form } = *key;
+        let record = ConversionRecord { source, form, made, failure: None, last_wanted_time: now };
+        self.step("conversion: record");
+        self.write_state(&path(key)?, &record)?;
+        Ok(record)
+    }
+
+    /// It failed, once more.
+    pub(super) fn fail_conversion(
+        &self,
+        key: &ConversionKey,
+        failure: &Failure,
+        now: Timestamp,
+    ) -> Result<(), CacheError> {
+        let before = self.conversion(key)?.and_then(|record| record.failure).map_or(0, |before| before.failures);
+        let failure = Some(Failure { failures: before.saturating_add(1), ..failure.clone() });
+        let ConversionKey { source, form } = *key;
+        let record = ConversionRecord { source, form, made: None, failure, last_wanted_time: now };
+        self.step("conversion: record");
+        self.write_state(&path(key)?, &record)
+    }
+
+    /// Somebody wants it still.
+    pub(super) fn want_conversion(&self, key: &ConversionKey, now: Timestamp) -> Result<(), CacheError> {
+        let Some(record) = self.conversion(key)? else { return Ok(()) };
+        if now.duration_since(record.last_wanted_time) < NOTE_EVERY {
+            return Ok(());
+        }
+        self.write_state(&path(key)?, &ConversionRecord { last_wanted_time: now, ..record })
+    }
+
+    /// What failed is forgotten.
+    pub(super) fn forgive_conversion(&self, key: &ConversionKey) -> Result<(), CacheError> {
+        match self.conversion(key)? {
+            Some(record) if record.failure.is_some() => self.remove_state(&path(key)?),
+            Some(_) | None => Ok(()),
+        }
+    }
+
+    /// The digests of what was converted, whoever wants it.
+    pub(in crate::cache) fn converted(&self) -> Result<BTreeSet<Sha512Digest>, CacheError> {
+        Ok(self.conversions()?.into_iter().filter_map(|(_, record)| record.made).map(|made| made.digest).collect())
+    }
+
+    /// The digests of what was converted from these sources and is still wanted.
+    pub(in crate::cache) fn converted_in_use(
+        &self,
+        sources: &BTreeSet<Sha512Digest>,
+        now: Timestamp,
+    ) -> Result<BTreeSet<Sha512Digest>, CacheError> {
+        let records = self.conversions()?.into_iter().map(|(_, record)| record);
+        let in_use = records.filter(|record| sources.contains(&record.source) && record.is_wanted(now));
+        Ok(in_use.filter_map(|record| record.made).map(|made| made.digest).collect())
+    }
+
+    /// Records whose source is gone, and those of what was made and is gone.
+    pub(in crate::cache) fn remove_stale_conversions(&self) -> Result<(), CacheError> {
+        for (path, record) in self.conversions()? {
+            let is_lost = |made: &Made| self.holds_bytes(&made.digest).map(|there| !there);
+            let is_lost = record.made.as_ref().map(is_lost).transpose()?.unwrap_or(false);
+            if is_lost || !self.holds_bytes(&record.source)? {
+                self.step("collect: conversion");
+                crate::cache::write::remove(&path)?;
+            }
+        }
+        Ok(())
+    }
+
+    fn conversions(&self) -> Result<Vec<(PathBuf, ConversionRecord)>, CacheError> {
+        let mut found = Vec::new();
+        for path in read_directory(&self.path("state/conversions"))? {
+            let is_record = path.extension().is_some_and(|extension| extension == "json");
+            if let Some(record) = is_record.then(|| record::read_beside(&path)).transpose()?.flatten() {
+                found.push((path, record));
+            }
+        }
+        Ok(found)
+    }
+}
+
+impl ConversionRecord {
+    fn is_wanted(&self, now: Timestamp) -> bool {
+        now.duration_since(self.last_wanted_time) <= UNWANTED_FOR
+    }
+}
+
+fn path(key: &ConversionKey) -> Result<StatePath, CacheError> {
+    Ok(StatePath::new(["conversions", &format!("{}-{}", key.source, key.form)])?)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn waits_double_and_a_bad_image_waits_for_a_person() {
+        let now = Timestamp::UNIX_EPOCH;
+        let said = ConvertError::Failed { command: "convert", said: "no".to_owned() };
+        let minutes = |failures| {
+            let failure = Failure { failures, ..Failure::of(&said, now) };
+            failure.next_try().map(|next| next.as_second() / 60)
+        };
+        assert_eq!([1, 2, 3, 9, 10, u32::MAX].map(minutes), [1, 2, 4, 256, 360, 360].map(Some));
+        let bad = Failure::of(&ConvertError::NotADisk { found: "a text".to_owned() }, now);
+        assert_eq!(bad.next_try(), None);
+        let older = Failure { final_for: Some("0.0.1".to_owned()), ..bad };
+        assert!(older.next_try().is_some(), "a newer version looks again");
+        let missing = ConvertError::ProgramMissing { program: "qemu-img".to_owned(), package: "qemu-utils" };
+        let missing = Failure { failures: 20, ..Failure::of(&missing, now) };
+        assert_eq!(missing.next_try().map(|next| next.as_second()), Some(300));
+    }
+}

@@ -1,0 +1,102 @@
+//! How far a conversion may go: time, space, quota, and whether anybody still wants it.
+
+use std::path::{Path, PathBuf};
+use std::sync::{Mutex, PoisonError};
+use std::time::{Duration, Instant};
+
+use tokio_util::sync::CancellationToken;
+
+use crate::cache::error::CacheError;
+use crate::cache::quota::{Claim, Quota};
+use crate::cache::volume::Volume;
+use crate::convert::{ConvertError, Meter, Room};
+
+/// How much more is claimed when what was claimed is written: what comes out of compression is not known before.
+const MORE: u64 = 256 * 1024 * 1024;
+
+/// What bounds one conversion.
+pub(super) struct Space<'a> {
+    pub volume: &'a Volume,
+    pub quota: &'a Quota,
+    pub keep_free: u64,
+    /// The directory that counts against the quota.
+    pub scratch: PathBuf,
+    pub began: Instant,
+    pub timeout: Duration,
+    pub cancelled: &'a CancellationToken,
+    pub claimed: Mutex<Claimed>,
+}
+
+/// What was claimed, and what was on the disk before the present step.
+#[derive(Default)]
+pub(super) struct Claimed {
+    claim: Option<Claim>,
+    bytes: u64,
+    before: u64,
+    written: u64,
+}
+
+impl Meter for Space<'_> {
+    fn check(&self, written: u64) -> Result<(), ConvertError> {
+        if self.cancelled.is_cancelled() {
+            return Err(ConvertError::Cancelled);
+        }
+        if self.began.elapsed() > self.timeout {
+            return Err(ConvertError::Timeout { after: self.timeout });
+        }
+        let available = self.available()?;
+        if available < self.keep_free {
+            return Err(ConvertError::NoSpace { needed: self.keep_free, available });
+        }
+        let mut claimed = self.claimed.lock().unwrap_or_else(PoisonError::into_inner);
+        claimed.written = claimed.written.max(written);
+        let total = claimed.before.saturating_add(written);
+        if total > claimed.bytes { self.claim(&mut claimed, total.saturating_add(MORE)) } else { Ok(()) }
+    }
+}
+
+impl Room for Space<'_> {
+    fn take(&self, bytes: u64) -> Result<(), ConvertError> {
+        let (available, needed) = (self.available()?, bytes.saturating_add(self.keep_free));
+        if needed > available {
+            return Err(ConvertError::NoSpace { needed, available });
+        }
+        let mut claimed = self.claimed.lock().unwrap_or_else(PoisonError::into_inner);
+        // What was unpacked stays until the conversion is done.
+        (claimed.before, claimed.written) = (claimed.written, 0);
+        let total = claimed.before.saturating_add(bytes);
+        self.claim(&mut claimed, total)
+    }
+}
+
+impl Space<'_> {
+    fn claim(&self, claimed: &mut Claimed, bytes: u64) -> Result<(), ConvertError> {
+        let answer = match &claimed.claim {
+            Some(claim) => self.quota.grow(self.volume, claim, bytes),
+            None => self.quota.claim(self.volume, &self.scratch, bytes).map(|answer| {
+                answer.map(|claim| {
+                    claimed.claim = Some(claim);
+                })
+            }),
+        };
+        match answer.map_err(|error| convert_error(error, &self.scratch))? {
+            Ok(()) => {
+                claimed.bytes = bytes;
+                Ok(())
+            }
+            Err(exceeded) => {
+                let available = exceeded.limit.saturating_sub(exceeded.used);
+                Err(ConvertError::NoSpace { needed: bytes, available })
+            }
+        }
+    }
+
+    fn available(&self) -> Result<u64, ConvertError> {
+        self.volume.available().map_err(|error| convert_error(error, &self.scratch))
+    }
+}
+
+/// The volume's trouble as the conversion's.
+fn convert_error(error: CacheError, path: &Path) -> ConvertError {
+    ConvertError::io("find room at", path)(std::io::Error::other(error))
+}

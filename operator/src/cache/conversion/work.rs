@@ -1,0 +1,126 @@
+//! One conversion, by a thread of its own.
+
+use std::fs;
+use std::path::Path;
+use std::sync::Mutex;
+use std::time::Instant;
+
+use jiff::Timestamp;
+use tokio::runtime::Handle;
+use tokio_util::sync::CancellationToken;
+
+use super::record::ConversionRecord;
+use super::space::{Claimed, Space};
+use super::{ConversionKey, ConversionLimits};
+use crate::cache::blob::{VerifiedBlob, read_directory};
+use crate::cache::error::CacheError;
+use crate::cache::look::{Look, Seen};
+use crate::cache::quota::Quota;
+use crate::cache::volume::Volume;
+use crate::convert::{Conversion, ConvertError, Form, Meter};
+
+/// What the names of its directories begin with. Everything so named is the operator's own.
+const OURS: &str = "convert-";
+
+/// What is to be done.
+pub(super) struct Work {
+    pub volume: Volume,
+    pub quota: Quota,
+    pub keep_free: u64,
+    pub limits: ConversionLimits,
+    pub source: VerifiedBlob,
+    pub form: Form,
+    pub cancelled: CancellationToken,
+}
+
+/// Why it was not done.
+#[derive(Debug, thiserror::Error)]
+pub(super) enum WorkError {
+    #[error(transparent)]
+    Convert(#[from] ConvertError),
+    #[error(transparent)]
+    Volume(#[from] CacheError),
+}
+
+impl Work {
+    /// Does it, and leaves nothing in `scratch/` whatever comes of it.
+    pub(super) fn run(self, runtime: &Handle) -> Result<ConversionRecord, WorkError> {
+        let key = ConversionKey { source: *self.source.digest(), form: self.form };
+        let scratch = self.volume.path("scratch").join(format!("{OURS}{}-{}", key.source.short(), key.form));
+        self.volume.writable(&scratch)?;
+        self.volume.step("conversion: scratch");
+        remove_all(&scratch)?;
+        fs::create_dir(&scratch).map_err(CacheError::io("make the directory", &scratch))?;
+        let done = self.convert_in(&scratch, key, runtime);
+        if done.is_err() {
+            remove_all(&scratch)?;
+            return done;
+        }
+        self.volume.step("conversion: clean");
+        remove_all(&scratch)?;
+        done
+    }
+
+    fn convert_in(&self, scratch: &Path, key: ConversionKey, runtime: &Handle) -> Result<ConversionRecord, WorkError> {
+        let began = Instant::now();
+        let space = Space {
+            volume: &self.volume,
+            quota: &self.quota,
+            keep_free: self.keep_free,
+            scratch: scratch.to_owned(),
+            began,
+            timeout: self.limits.timeout,
+            cancelled: &self.cancelled,
+            claimed: Mutex::new(Claimed::default()),
+        };
+        let conversion = Conversion {
+            source: self.source.path(),
+            format: self.source.format(),
+            form: self.form,
+            scratch,
+            program: &self.limits.program,
+            largest: self.limits.largest,
+            deadline: began + self.limits.timeout,
+        };
+        let converted = conversion.run(&space, runtime)?;
+        self.volume.step("conversion: read");
+        let seen = look_through(&converted.path, &space)?;
+        let now = Timestamp::now();
+        let blob = self.volume.add_blob(&converted.path, &seen, now)?;
+        tracing::info!(
+            conversion = %key,
+            digest = %blob.digest().short(),
+            size = blob.size(),
+            milliseconds = u64::try_from(began.elapsed().as_millis()).unwrap_or(u64::MAX),
+            "the image is converted"
+        );
+        Ok(self.volume.make_conversion(&key, &blob, converted.left_out, now)?)
+    }
+}
+
+/// Reads what was made: its digests, and what it is.
+fn look_through(path: &Path, meter: &dyn Meter) -> Result<Seen, WorkError> {
+    let gone = || CacheError::Gone { path: path.to_owned() };
+    let mut look = Look::begin(path)?.ok_or_else(gone)?;
+    while look.go_on()? > 0 {
+        meter.check(0)?;
+    }
+    Ok(look.finish()?)
+}
+
+/// Removes what earlier runs left.
+pub(super) fn clean(volume: &Volume) -> Result<(), CacheError> {
+    for path in read_directory(&volume.path("scratch"))? {
+        if path.file_name().is_some_and(|name| name.to_string_lossy().starts_with(OURS)) {
+            remove_all(&path)?;
+        }
+    }
+    Ok(())
+}
+
+fn remove_all(path: &Path) -> Result<(), CacheError> {
+    match fs::remove_dir_all(path) {
+        Err(error) if error.kind() != std::io::ErrorKind::NotFound => Err(CacheError::io("remove", path)(error)),
+        Ok(()) | Err(_) => Ok(()),
+    }
+}

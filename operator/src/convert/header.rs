@@ -1,0 +1,165 @@
+//! What a disk image's header says, read before any other program sees the file: nothing of the disk may be elsewhere.
+//!
+//! qemu-img follows what a header names: a backing file, a data file, the extents of a descriptor. An image that names
+//! `/etc/passwd` there would be converted into one that holds it. So every place where a format can name a file is
+//! looked at here, and what is not understood is refused. Pure but for the reads of [`Bytes`].
+
+mod qcow2;
+mod virtual_pc;
+mod virtualbox;
+mod vmware;
+
+use std::io;
+use std::os::unix::fs::FileExt;
+
+use super::error::ConvertError;
+use super::sniff::{self, Format, Outside, Sniffed, sniff};
+
+/// Bytes by their offset.
+pub trait Bytes {
+    /// How many there are.
+    fn size(&self) -> u64;
+
+    /// So many bytes from an offset on; fewer where they end before.
+    fn at(&self, offset: u64, length: usize) -> io::Result<Vec<u8>>;
+}
+
+impl Bytes for [u8] {
+    fn size(&self) -> u64 {
+        self.len() as u64
+    }
+
+    fn at(&self, offset: u64, length: usize) -> io::Result<Vec<u8>> {
+        let rest = usize::try_from(offset).ok().and_then(|offset| self.get(offset..)).unwrap_or_default();
+        Ok(rest[..length.min(rest.len())].to_vec())
+    }
+}
+
+/// A file as long as it was when it was opened.
+#[derive(Debug)]
+pub struct FileBytes {
+    file: std::fs::File,
+    size: u64,
+}
+
+impl FileBytes {
+    /// The bytes of an open file.
+    pub fn new(file: std::fs::File) -> io::Result<Self> {
+        let size = file.metadata()?.len();
+        Ok(Self { file, size })
+    }
+}
+
+impl Bytes for FileBytes {
+    fn size(&self) -> u64 {
+        self.size
+    }
+
+    fn at(&self, offset: u64, length: usize) -> io::Result<Vec<u8>> {
+        let left = usize::try_from(self.size.saturating_sub(offset)).unwrap_or(usize::MAX);
+        let mut bytes = vec![0; length.min(left)];
+        self.file.read_exact_at(&mut bytes, offset)?;
+        Ok(bytes)
+    }
+}
+
+/// A disk that is complete in its file.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Disk {
+    /// Of the file.
+    pub format: Format,
+    /// Of the disk, in bytes, as the header says. qemu-img may see a VHD by its geometry, some sectors smaller.
+    pub virtual_size: u64,
+}
+
+/// What the bytes are, by their first and last.
+pub fn look(bytes: &dyn Bytes) -> io::Result<Sniffed> {
+    let tail = bytes.size().saturating_sub(sniff::TAIL as u64);
+    Ok(sniff(&bytes.at(0, sniff::HEAD)?, &bytes.at(tail, sniff::TAIL)?, bytes.size()))
+}
+
+/// The disk in the bytes, if it is all there, readable by everyone and no larger than `limit`.
+pub fn inspect(bytes: &dyn Bytes, limit: u64) -> Result<Disk, ConvertError> {
+    let found = look(bytes).map_err(|error| malformed(Format::Raw, error.to_string()))?;
+    let format = found.format;
+    if found.outside == Some(Outside::OtherFormat) {
+        return Err(ConvertError::NotADisk { found: "an image of a format that is not known here".to_owned() });
+    }
+    let header = Header { bytes, format };
+    let virtual_size = match format {
+        Format::Raw => bytes.size(),
+        Format::Qcow2 => qcow2::inspect(&header)?,
+        Format::Vmdk => vmware::inspect(&header)?,
+        Format::Vdi => virtualbox::inspect(&header)?,
+        Format::Vhd => virtual_pc::inspect_vhd(&header)?,
+        Format::Vhdx => virtual_pc::inspect_vhdx(&header)?,
+        Format::Iso => return Err(ConvertError::NotADisk { found: "the file system of a CD (ISO 9660)".to_owned() }),
+        Format::Ova | Format::Tar | Format::Gz | Format::Bz2 | Format::Xz | Format::Zst => {
+            return Err(ConvertError::NotADisk { found: format!("a {format} inside") });
+        }
+    };
+    match virtual_size {
+        0 => Err(malformed(format, "expected a disk, found one of 0 bytes".to_owned())),
+        size if size > limit => Err(ConvertError::TooLarge { what: "a disk", limit, found: size.to_string() }),
+        size => Ok(Disk { format, virtual_size: size }),
+    }
+}
+
+fn malformed(format: Format, message: String) -> ConvertError {
+    ConvertError::Malformed { format, message }
+}
+
+/// Reads of a header. Each says what it wanted where the file ends before.
+struct Header<'a> {
+    bytes: &'a dyn Bytes,
+    format: Format,
+}
+
+impl Header<'_> {
+    fn read(&self, offset: u64, length: usize, what: &str) -> Result<Vec<u8>, ConvertError> {
+        let found = self.bytes.at(offset, length).map_err(|error| self.malformed(format!("{what}: {error}")))?;
+        if found.len() < length {
+            return Err(self.malformed(format!(
+                "expected {what} of {length} bytes at {offset}, found the end of the file at {}",
+                self.bytes.size()
+            )));
+        }
+        Ok(found)
+    }
+
+    fn big_u32(&self, offset: u64, what: &str) -> Result<u32, ConvertError> {
+        Ok(u32::from_be_bytes(self.array(offset, what)?))
+    }
+
+    fn big_u64(&self, offset: u64, what: &str) -> Result<u64, ConvertError> {
+        Ok(u64::from_be_bytes(self.array(offset, what)?))
+    }
+
+    fn little_u16(&self, offset: u64, what: &str) -> Result<u16, ConvertError> {
+        Ok(u16::from_le_bytes(self.array(offset, what)?))
+    }
+
+    fn little_u32(&self, offset: u64, what: &str) -> Result<u32, ConvertError> {
+        Ok(u32::from_le_bytes(self.array(offset, what)?))
+    }
+
+    fn little_u64(&self, offset: u64, what: &str) -> Result<u64, ConvertError> {
+        Ok(u64::from_le_bytes(self.array(offset, what)?))
+    }
+
+    fn array<const N: usize>(&self, offset: u64, what: &str) -> Result<[u8; N], ConvertError> {
+        let bytes = self.read(offset, N, what)?;
+        bytes.try_into().map_err(|_| self.malformed(format!("expected {what} at {offset}")))
+    }
+
+    fn malformed(&self, message: String) -> ConvertError {
+        malformed(self.format, message)
+    }
+
+    fn outside(&self, found: &'static str) -> ConvertError {
+        ConvertError::Outside { format: self.format, found }
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,168 @@
+//! qemu-img: `info`, `measure` and `convert`, each with the format said, never guessed.
+
+use std::ffi::OsString;
+use std::fs;
+use std::os::unix::fs::MetadataExt;
+use std::path::{Path, PathBuf};
+use std::time::Instant;
+
+use serde::Deserialize;
+
+use super::child::{ChildLimits, Network, Run, find_program};
+use super::error::ConvertError;
+use super::sniff::Format;
+use super::unpack::Meter;
+
+/// Address space of one run. It takes some 300 MB with its threads and its caches of tables.
+const MEMORY: u64 = 2 * 1024 * 1024 * 1024;
+/// What `info` and `measure` may write.
+const NOTHING: u64 = 0;
+/// A qcow2 has at most so much more than its disk: tables, reference counts.
+const OVERHEAD: (u64, u64) = (512, 64 * 1024 * 1024);
+
+/// qemu-img, found, with what each run of it gets.
+pub(super) struct QemuImage<'a> {
+    program: PathBuf,
+    directory: &'a Path,
+    network: Network,
+    deadline: Instant,
+    meter: &'a dyn Meter,
+}
+
+/// `qemu-img info --output=json`, as far as it matters.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub(super) struct Info {
+    pub format: String,
+    pub virtual_size: u64,
+    #[serde(default)]
+    backing_filename: Option<String>,
+    #[serde(default)]
+    encrypted: bool,
+    #[serde(default)]
+    format_specific: Option<Specific>,
+}
+
+#[derive(Debug, Clone, Deserialize)]
+struct Specific {
+    #[serde(default)]
+    data: serde_json::Value,
+}
+
+/// `qemu-img measure --output=json`.
+#[derive(Debug, Deserialize)]
+struct Measured {
+    required: u64,
+}
+
+impl Info {
+    /// What of the disk qemu-img would look for elsewhere, or cannot read.
+    fn outside(&self) -> Option<&'static str> {
+        let data_file = self.format_specific.as_ref().is_some_and(|specific| specific.data.get("data-file").is_some());
+        match (&self.backing_filename, data_file, self.encrypted) {
+            (Some(_), _, _) => Some("a backing file"),
+            (None, true, _) => Some("an external data file"),
+            (None, false, true) => Some("encryption"),
+            (None, false, false) => None,
+        }
+    }
+}
+
+impl<'a> QemuImage<'a> {
+    /// Finds the programs.
+    pub(super) fn find(
+        program: &Path,
+        directory: &'a Path,
+        network: Network,
+        deadline: Instant,
+        meter: &'a dyn Meter,
+    ) -> Result<Self, ConvertError> {
+        for helper in ["prlimit", "setpriv"] {
+            if find_program(Path::new(helper)).is_none() {
+                return Err(ConvertError::ProgramMissing { program: helper.to_owned(), package: "util-linux" });
+            }
+        }
+        let missing = || ConvertError::ProgramMissing { program: program.display().to_string(), package: "qemu-utils" };
+        let program = find_program(program).ok_or_else(missing)?;
+        Ok(Self { program, directory, network, deadline, meter })
+    }
+
+    /// What it finds in a file, which has to be complete and of the format.
+    pub(super) async fn info(&self, path: &Path, format: Format) -> Result<Info, ConvertError> {
+        let arguments = vec!["--output=json".into(), "-f".into(), name(format).into(), path.into()];
+        let output = self.run("info", arguments, NOTHING, &|| 0).await?;
+        let info: Info = read("info", &output)?;
+        match info.outside() {
+            Some(found) => Err(ConvertError::Outside { format, found }),
+            None => Ok(info),
+        }
+    }
+
+    /// Bytes on the disk that the image would take, holes left out, whatever the form is that it is converted to.
+    pub(super) async fn measure(&self, path: &Path, format: Format) -> Result<u64, ConvertError> {
+        // For a raw image it tells the length, holes and all.
+        let form = ["-O".into(), "qcow2".into()];
+        let from = ["--output=json".into(), "-f".into(), name(format).into()];
+        let arguments: Vec<OsString> = from.into_iter().chain(form).chain([path.into()]).collect();
+        let output = self.run("measure", arguments, NOTHING, &|| 0).await?;
+        Ok(read::<Measured>("measure", &output)?.required)
+    }
+
+    /// Makes a new file of the form.
+    pub(super) async fn convert(
+        &self,
+        from: (&Path, Format),
+        to: (&Path, Format),
+        virtual_size: u64,
+    ) -> Result<(), ConvertError> {
+        let forms = ["-f".into(), name(from.1).into(), "-O".into(), name(to.1).into()];
+        let arguments = forms.into_iter().chain([from.0.into(), to.0.into()]).collect();
+        let largest = virtual_size.saturating_add(virtual_size / OVERHEAD.0).saturating_add(OVERHEAD.1);
+        let written = || fs::metadata(to.0).map_or(0, |about| about.blocks().saturating_mul(512));
+        self.run("convert", arguments, largest, &written).await.map(drop)
+    }
+
+    async fn run(
+        &self,
+        command: &'static str,
+        arguments: Vec<OsString>,
+        file: u64,
+        written: &dyn Fn() -> u64,
+    ) -> Result<Vec<u8>, ConvertError> {
+        let run = Run {
+            program: &self.program,
+            command,
+            arguments: std::iter::once(command.into()).chain(arguments).collect(),
+            directory: self.directory,
+            limits: ChildLimits { memory: MEMORY, file, deadline: self.deadline },
+            network: self.network,
+            meter: self.meter,
+            written,
+        };
+        match run.output().await {
+            Err(ConvertError::Failed { said, .. }) if said.contains("No space left on device") => {
+                Err(ConvertError::NoSpace { needed: written(), available: 0 })
+            }
+            other => other,
+        }
+    }
+}
+
+fn read<'o, T: Deserialize<'o>>(command: &'static str, output: &'o [u8]) -> Result<T, ConvertError> {
+    let bad = |error: serde_json::Error| ConvertError::Failed { command, said: format!("expected its JSON: {error}") };
+    serde_json::from_slice(output).map_err(bad)
+}
+
+/// As qemu-img calls a format. Others never get here: they are refused, or unpacked.
+pub(super) const fn name(format: Format) -> &'static str {
+    match format {
+        Format::Qcow2 => "qcow2",
+        Format::Vmdk => "vmdk",
+        Format::Vdi => "vdi",
+        Format::Vhd => "vpc",
+        Format::Vhdx => "vhdx",
+        Format::Raw | Format::Ova | Format::Tar | Format::Gz | Format::Bz2 | Format::Xz | Format::Zst | Format::Iso => {
+            "raw"
+        }
+    }
+}

@@ -1,0 +1,100 @@
+//! The bytes of a file, out of its compression, counted.
+
+use std::fs::File;
+use std::io::{self, BufReader, ErrorKind, Read, Seek, SeekFrom};
+
+use super::{Package, is_compressed};
+use crate::convert::error::ConvertError;
+use crate::convert::sniff::Format;
+
+/// Read at once from the disk, before it is decoded.
+const CHUNK: usize = 256 * 1024;
+/// The meter is asked after so many bytes.
+const ASK_AFTER: u64 = 8 * 1024 * 1024;
+/// What an xz or zstd decoder may take: the window of `xz -9` (64 MiB) and of `zstd --ultra -22` (128 MiB) fit.
+const XZ_MEMORY_KIB: u32 = 96 * 1024;
+const ZSTD_WINDOW_LOG: u32 = 27;
+
+/// A file, or what a decoder makes of one.
+pub(super) struct Stream<'a> {
+    source: Source<'a>,
+    package: &'a Package<'a>,
+    total: u64,
+    asked_at: u64,
+}
+
+enum Source<'a> {
+    Plain(File),
+    Decoded(Box<dyn Read + 'a>),
+}
+
+impl<'a> Stream<'a> {
+    /// The bytes of the package, without its compression.
+    pub(super) fn open(package: &'a Package<'a>) -> Result<Self, ConvertError> {
+        let file = File::open(package.path).map_err(ConvertError::io("open", package.path))?;
+        if is_compressed(package.format) {
+            return Self::decode(package.format, Box::new(file), package);
+        }
+        Ok(Self { source: Source::Plain(file), package, total: 0, asked_at: 0 })
+    }
+
+    /// What a decoder makes of bytes.
+    pub(super) fn decode(
+        format: Format,
+        from: Box<dyn Read + 'a>,
+        package: &'a Package<'a>,
+    ) -> Result<Self, ConvertError> {
+        let from = BufReader::with_capacity(CHUNK, from);
+        let decoder: Box<dyn Read + 'a> = match format {
+            Format::Gz => Box::new(flate2::bufread::MultiGzDecoder::new(from)),
+            Format::Bz2 => Box::new(bzip2::bufread::MultiBzDecoder::new(from)),
+            Format::Xz => Box::new(lzma_rust2::XzReader::new_mem_limit(from, true, XZ_MEMORY_KIB)),
+            Format::Zst => {
+                let mut decoder = zstd::stream::read::Decoder::with_buffer(from).map_err(unpack_error(format))?;
+                decoder.window_log_max(ZSTD_WINDOW_LOG).map_err(unpack_error(format))?;
+                Box::new(decoder)
+            }
+            other => return Err(ConvertError::NotADisk { found: format!("a {other} where compression was") }),
+        };
+        Ok(Self { source: Source::Decoded(decoder), package, total: 0, asked_at: 0 })
+    }
+
+    /// Passes over so many bytes. Beyond the end of a plain file the next read finds nothing.
+    pub(super) fn skip(&mut self, count: u64) -> io::Result<()> {
+        match &mut self.source {
+            Source::Plain(file) => {
+                let count = i64::try_from(count).map_err(|_| io::Error::from(ErrorKind::InvalidData))?;
+                file.seek(SeekFrom::Current(count)).map(|_| ())
+            }
+            Source::Decoded(_) => io::copy(&mut self.take(count), &mut io::sink()).map(|_| ()),
+        }
+    }
+}
+
+impl Read for Stream<'_> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        let count = match &mut self.source {
+            Source::Plain(file) => file.read(buffer)?,
+            Source::Decoded(decoder) => decoder.read(buffer)?,
+        };
+        self.total += count as u64;
+        let Package { limit, meter, .. } = *self.package;
+        if self.total > limit {
+            let found = "more".to_owned();
+            return Err(io::Error::other(ConvertError::TooLarge { what: "unpacked data", limit, found }));
+        }
+        if self.total - self.asked_at > ASK_AFTER {
+            self.asked_at = self.total;
+            meter.check(0).map_err(io::Error::other)?;
+        }
+        Ok(count)
+    }
+}
+
+/// What a failed read means: what a stream above said, or that the data is broken.
+pub(super) fn unpack_error(format: Format) -> impl Fn(io::Error) -> ConvertError {
+    move |error| match error.downcast::<ConvertError>() {
+        Ok(ours) => ours,
+        Err(error) => ConvertError::Unpack { format, message: error.to_string() },
+    }
+}

@@ -1,0 +1,99 @@
+//! Bombs, slow programs, full volumes.
+
+use std::time::Duration;
+
+use harness::appliance::{compressed, fake_qemu_img, image, qemu_img, raw, tar};
+use vmcatcher_operator::convert::Form;
+
+use super::*;
+
+#[tokio::test]
+async fn a_small_file_does_not_become_a_mountain() {
+    let site = Site::with(ConversionLimits { largest: 4 << 20, ..ConversionLimits::default() }, None);
+    let mountain = vec![0; 100 << 20];
+    let huge = site.path().join("huge");
+    qemu_img(&["create", "-q", "-f", "qcow2", &huge.display().to_string(), "1T"]);
+    let cases: Vec<(&str, Vec<u8>)> = vec![
+        ("gz", compressed("gzip", &mountain)),
+        ("zst", compressed("zstd", &mountain)),
+        ("xz", compressed("xz", &mountain)),
+        ("tar.gz with a mountain before the disk", compressed("gzip", &tar(&[("a", &mountain), ("b", b"x")]))),
+        ("a virtual disk", std::fs::read(huge).unwrap()),
+    ];
+    for (name, bytes) in cases {
+        let error = site.converted(&bytes, Form::Raw).await.expect_err(name);
+        assert!(error.contains("at most") && error.contains("--max-virtual-size"), "{name}: {error}");
+        assert_eq!(site.scratch(), Vec::<String>::new());
+    }
+}
+
+#[tokio::test]
+async fn a_program_that_hangs_floods_or_grows_is_ended() {
+    let folder = tempfile::tempdir().unwrap();
+    let disk = raw(1, 1);
+    let vmdk = image(folder.path(), &disk, "vmdk", "");
+    let info = "case $1 in info) echo '{\"format\":\"vmdk\",\"virtual-size\":1048576}'; exit;; \
+                measure) echo '{\"required\":1000}'; exit;; esac\n";
+    let endless = "while :; do :; done";
+    let cases = [
+        ("hangs", endless.to_owned(), "within 1 s"),
+        ("leaves a child", format!("(exec 2>&1; {endless}) & wait"), "within 1 s"),
+        ("floods", "yes >&2".to_owned(), "within 1 s"),
+        ("says much and fails", "head -c 3000000 /dev/zero | tr '\\0' 'x' >&2; exit 1".to_owned(), "xxx"),
+        ("says bytes and fails", "printf 'a\\033[31m\\nb\\377' >&2; exit 1".to_owned(), "a [31m b\u{fffd}"),
+        (
+            "grows",
+            format!("{info}eval \"to=\\${{$#}}\"; exec head -c 400000000 /dev/zero > \"$to\""),
+            "larger file than it may",
+        ),
+        ("takes memory", "exec dd if=/dev/zero of=/dev/null bs=3G count=1".to_owned(), "memory exhausted"),
+        ("makes nothing", format!("{info}exit 0"), "No such file"),
+        ("makes something else", format!("{info}eval \"to=\\${{$#}}\"; echo hello > \"$to\""), "expected a qcow2"),
+        ("is killed", "kill -9 $$".to_owned(), "signal 9"),
+    ];
+    for (name, script, expected) in cases {
+        // Only those that never end have to be waited for.
+        let seconds = if expected.starts_with("within") { 1 } else { 60 };
+        let program = fake_qemu_img(folder.path(), &script);
+        let limits = ConversionLimits { program, timeout: Duration::from_secs(seconds), ..ConversionLimits::default() };
+        let site = Site::with(limits, None);
+        let error = site.converted(&vmdk, Form::Qcow2).await.expect_err(name);
+        assert!(error.contains(expected) && error.len() < 1000, "{name}: {error}");
+        assert_eq!(site.scratch(), Vec::<String>::new());
+    }
+}
+
+#[tokio::test]
+async fn a_quota_holds() {
+    let disk = raw(8, 1);
+    let folder = tempfile::tempdir().unwrap();
+    let [vmdk, gz] = [image(folder.path(), &disk, "vmdk", ""), compressed("gzip", &disk)];
+    for bytes in [vmdk, gz] {
+        // The source fits, what comes of it does not.
+        let site = Site::with(ConversionLimits::default(), Some(bytes.len() as u64 + (1 << 20)));
+        let error = site.converted(&bytes, Form::Qcow2).await.unwrap_err();
+        assert!(error.contains("in its quota"), "{error}");
+        assert_eq!(site.scratch(), Vec::<String>::new());
+    }
+}
+
+#[tokio::test]
+async fn a_cancelled_conversion_ends_and_leaves_nothing() {
+    let folder = tempfile::tempdir().unwrap();
+    let vmdk = image(folder.path(), &raw(1, 1), "vmdk", "");
+    let began = folder.path().join("began");
+    let script = format!("mkdir {}; while :; do :; done", began.display());
+    let program = fake_qemu_img(folder.path(), &script);
+    let site = Site::with(ConversionLimits { program, ..ConversionLimits::default() }, None);
+    let source = site.blob(&vmdk);
+    let key = ConversionKey { source: *source.digest(), form: Form::Raw };
+    let (ended, ()) = tokio::join!(site.convert(&source, Form::Raw), async {
+        while !began.exists() {
+            tokio::task::yield_now().await;
+        }
+        site.jobs.conversions().cancel(&key);
+    });
+    assert_eq!(ended.unwrap_err(), "cancelled");
+    assert_eq!(site.scratch(), Vec::<String>::new());
+    assert!(site.jobs.conversions().look(&key).unwrap().is_none(), "nothing is held against the image");
+}
