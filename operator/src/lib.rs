@@ -11,7 +11,7 @@
 //! * [`opennebula`]: XML-RPC client; carry-over: plan (pure) and steps
 //! * [`cache`]: the volume: blobs by sha512, downloads, what is published and archived, accepted lists, state
 //! * [`fetch`]: bytes from elsewhere: HTTP(S) with conditional GET, resume, limits; file
-//! * [`convert`]: what an image file is, by its bytes
+//! * [`convert`]: what an image file is, by its bytes, and how it becomes what a cloud takes
 //! * [`imagelist`]: the `HEPiX` image list document: model, parse, validate, select (pure)
 //! * [`xml`]: one small, bounded XML reader: for what a cloud answers, and for OVFs (pure)
 //! * [`api`]: the custom resources: types, conditions, columns

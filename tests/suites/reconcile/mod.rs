@@ -1,6 +1,7 @@
 //! The reconcilers on a folder of manifests: real files, real sockets, real signatures.
 
 mod clock;
+mod conversions;
 mod cuts;
 mod deletion;
 mod endorsements;
