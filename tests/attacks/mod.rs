@@ -2,6 +2,7 @@
 
 mod ambiguous_name;
 mod another_ones_credential;
+mod disk_of_another_file;
 mod forged_crl;
 mod look_alike_certificate;
 mod old_list_again;

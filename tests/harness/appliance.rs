@@ -99,7 +99,7 @@ pub fn raw(mebibytes: usize, seed: u8) -> Vec<u8> {
     let mut disk = vec![0; mebibytes << 20];
     for (index, block) in disk.chunks_mut(1 << 16).enumerate().filter(|(index, _)| index % 5 == 0) {
         let start = u8::try_from(index % 251).unwrap_or(0) ^ seed;
-        block.iter_mut().enumerate().for_each(|(at, byte)| *byte = start.wrapping_add((at % 253) as u8));
+        block.iter_mut().zip((0..253).cycle()).for_each(|(byte, count)| *byte = start.wrapping_add(count));
     }
     disk
 }

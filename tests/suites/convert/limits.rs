@@ -97,3 +97,23 @@ async fn a_cancelled_conversion_ends_and_leaves_nothing() {
     assert_eq!(site.scratch(), Vec::<String>::new());
     assert!(site.jobs.conversions().look(&key).unwrap().is_none(), "nothing is held against the image");
 }
+
+#[tokio::test]
+async fn a_full_volume_is_told_and_nothing_is_left() {
+    let disk = raw(2, 1);
+    let folder = tempfile::tempdir().unwrap();
+    let [vmdk, gz] = [image(folder.path(), &disk, "vmdk", ""), compressed("gzip", &disk)];
+    for bytes in [&vmdk, &gz] {
+        // All that is free has to stay free.
+        let site = Site::with_all(JobLimits { keep_free: 1 << 60, ..JobLimits::default() });
+        let error = site.converted(bytes, Form::Qcow2).await.unwrap_err();
+        assert!(error.contains("available on the volume"), "{error}");
+        assert_eq!(site.scratch(), Vec::<String>::new());
+    }
+    // It was estimated wrong, or something else took the space meanwhile.
+    let said = "echo 'qemu-img: error while writing: No space left on device' >&2; exit 1";
+    let program = fake_qemu_img(folder.path(), said);
+    let site = Site::with(ConversionLimits { program, ..ConversionLimits::default() }, None);
+    let error = site.converted(&vmdk, Form::Qcow2).await.unwrap_err();
+    assert!(error.contains("available on the volume"), "{error}");
+}

@@ -29,9 +29,12 @@ impl Site {
     }
 
     fn with(conversion: ConversionLimits, quota: Option<u64>) -> Self {
+        Self::with_all(JobLimits { conversion, quota, keep_free: 0, ..JobLimits::default() })
+    }
+
+    fn with_all(limits: JobLimits) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let volume = Volume::open(&folder.path().join("volume")).unwrap();
-        let limits = JobLimits { conversion, quota, keep_free: 0, ..JobLimits::default() };
         let jobs = Jobs::new(volume.clone(), Client::new(&ClientSettings::default()).unwrap(), limits);
         Self { folder, volume, jobs }
     }
@@ -56,7 +59,7 @@ impl Site {
     /// Starts a conversion and waits for its end.
     async fn convert(&self, source: &VerifiedBlob, form: Form) -> Result<(VerifiedBlob, Vec<String>), String> {
         let key = ConversionKey { source: *source.digest(), form };
-        self.jobs.conversions().start(source, form);
+        self.jobs.conversions().start(source, form, Timestamp::now());
         let mut changed = self.jobs.changed();
         loop {
             changed.mark_unchanged();

@@ -48,7 +48,7 @@ async fn scenario() -> Scenario {
 }
 
 /// Runs until the n-th step; says whether it came to its end.
-async fn run_cut(site: &Site, steps: usize) -> bool {
+pub(super) async fn run_cut(site: &Site, steps: usize) -> bool {
     let cut = Arc::new(Cut { left: AtomicUsize::new(steps), ended: Notify::new() });
     let run = AssertUnwindSafe(site.run_with_steps(Some(cut.clone())));
     tokio::select! {

@@ -1,6 +1,7 @@
 //! The reconcilers on a folder of manifests: real files, real sockets, real signatures.
 
 mod clock;
+mod conversion_cuts;
 mod conversions;
 mod cuts;
 mod deletion;
@@ -15,4 +16,4 @@ mod refusals;
 mod removals;
 mod retries;
 mod statements;
-mod targets;
+pub(crate) mod targets;

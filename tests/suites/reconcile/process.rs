@@ -20,11 +20,11 @@ pub(super) fn operator(site: &Site, more: &[&str]) -> Command {
     command
 }
 
-fn once(site: &Site) -> Output {
+pub(super) fn once(site: &Site) -> Output {
     operator(site, &["--once"]).output().unwrap()
 }
 
-fn text(output: &Output) -> String {
+pub(super) fn text(output: &Output) -> String {
     format!("{}{}", String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr))
 }
 
@@ -35,7 +35,7 @@ pub(super) struct Running {
 }
 
 impl Running {
-    fn start(site: &Site) -> Self {
+    pub(super) fn start(site: &Site) -> Self {
         Self::start_with(site, &[])
     }
 
@@ -60,7 +60,7 @@ impl Running {
     }
 
     /// A field of `/proc/<pid>/<file>`.
-    fn fact(&self, file: &str, field: &str) -> u64 {
+    pub(super) fn fact(&self, file: &str, field: &str) -> u64 {
         let text = std::fs::read_to_string(format!("/proc/{}/{file}", self.child.id())).unwrap();
         let line = text.lines().find_map(|line| line.strip_prefix(field)).unwrap();
         line.trim_start_matches(':').split_whitespace().next().unwrap().parse().unwrap()

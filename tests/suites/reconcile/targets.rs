@@ -7,13 +7,13 @@ use jiff::SignedDuration;
 use vmcatcher_operator::api::{CloudTarget, CloudTargetStatus, HasConditions, TargetStatus};
 use vmcatcher_operator::reconcile::{Cluster, ObjectKey};
 
-pub(super) const A: &str = "aaaaaaaa-0000-4000-8000-000000000001";
+pub(crate) const A: &str = "aaaaaaaa-0000-4000-8000-000000000001";
 const B: &str = "aaaaaaaa-0000-4000-8000-000000000002";
 const ALICE: u32 = 2;
 
 const SECRET: &str = "apiVersion: v1\nkind: Secret\nmetadata: {name: one-auth}\nstringData: {username: oneadmin, password: opennebula-test}\n";
 
-pub(super) fn target(site: &Site, cloud: &Cloud, name: &str, more: &str) {
+pub(crate) fn target(site: &Site, cloud: &Cloud, name: &str, more: &str) {
     let (endpoint, prefix) = (cloud.endpoint(), site.path("volume"));
     let prefix = prefix.display();
     site.manifest(
@@ -27,7 +27,7 @@ pub(super) fn target(site: &Site, cloud: &Cloud, name: &str, more: &str) {
 }
 
 /// A site whose images go to a cloud.
-pub(super) fn site(dialect: Dialect) -> (Site, Cloud) {
+pub(crate) fn site(dialect: Dialect) -> (Site, Cloud) {
     let site = Site::new();
     let cloud = cloud(&site, dialect);
     site.manifest("secret", SECRET);
@@ -37,7 +37,7 @@ pub(super) fn site(dialect: Dialect) -> (Site, Cloud) {
 }
 
 /// A cloud that reads the site's volume.
-pub(super) fn cloud(site: &Site, dialect: Dialect) -> Cloud {
+pub(crate) fn cloud(site: &Site, dialect: Dialect) -> Cloud {
     let cloud = Cloud::start(dialect);
     cloud.world(|world| {
         world.clock = site.now().as_second();
@@ -60,11 +60,11 @@ fn status(run: &Run, name: &str) -> CloudTargetStatus {
     object.status.clone().expect("it has a status")
 }
 
-pub(super) fn at(run: &Run, identifier: &str) -> TargetStatus {
+pub(crate) fn at(run: &Run, identifier: &str) -> TargetStatus {
     run.image(identifier).expect("the image is there").targets[0].clone()
 }
 
-pub(super) fn writes(cloud: &Cloud) -> usize {
+pub(crate) fn writes(cloud: &Cloud) -> usize {
     cloud.take_calls().iter().filter(|call| call.is_write()).count()
 }
 

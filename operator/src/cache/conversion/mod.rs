@@ -11,7 +11,7 @@ mod work;
 use std::collections::HashMap;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use jiff::{SignedDuration, Timestamp};
 use tokio::runtime::Handle;
@@ -20,7 +20,7 @@ use tokio::task::{JoinHandle, spawn_blocking};
 use tokio_util::sync::CancellationToken;
 
 use self::record::{ConversionRecord, Failure};
-use self::work::{Work, WorkError};
+use self::work::{Clock, Work, WorkError};
 use super::blob::VerifiedBlob;
 use super::error::CacheError;
 use super::quota::Quota;
@@ -162,7 +162,7 @@ impl Conversions {
     }
 
     /// Starts a conversion; one that waits or runs goes on as it is.
-    pub fn start(&self, source: &VerifiedBlob, form: Form) {
+    pub fn start(&self, source: &VerifiedBlob, form: Form, now: Timestamp) {
         let key = ConversionKey { source: *source.digest(), form };
         let mut table = self.inner.table();
         if table.closed || matches!(table.jobs.get(&key), Some(Job::Active { .. })) {
@@ -177,6 +177,7 @@ impl Conversions {
             source: source.clone(),
             form,
             cancelled: cancelled.clone(),
+            clock: Clock { asked: now, since: Instant::now() },
         };
         let task = self.inner.runtime.spawn(follow(self.inner.clone(), key, work));
         table.jobs.insert(key, Job::Active { running: false, cancelled, task });
@@ -241,8 +242,7 @@ impl Inner {
     }
 
     /// What came of it is written down; only then it is no job any more.
-    fn ended(&self, key: &ConversionKey, outcome: Result<ConversionRecord, WorkError>) {
-        let now = Timestamp::now();
+    fn ended(&self, key: &ConversionKey, outcome: Result<ConversionRecord, WorkError>, now: Timestamp) {
         let written = match outcome {
             Ok(_) => Ok(()),
             Err(WorkError::Convert(ConvertError::Cancelled)) => {
@@ -270,13 +270,14 @@ impl Inner {
 }
 
 async fn follow(inner: Arc<Inner>, key: ConversionKey, work: Work) {
+    let clock = work.clock;
     let turn = tokio::select! {
         biased;
         () = work.cancelled.cancelled() => None,
         turn = inner.slots.clone().acquire_owned() => turn.ok(),
     };
     let Some(turn) = turn else {
-        return inner.ended(&key, Err(WorkError::Convert(ConvertError::Cancelled)));
+        return inner.ended(&key, Err(WorkError::Convert(ConvertError::Cancelled)), clock.now());
     };
     inner.has_its_turn(&key);
     tracing::info!(conversion = %key, from = %work.source.format(), "converting an image");
@@ -286,7 +287,7 @@ async fn follow(inner: Arc<Inner>, key: ConversionKey, work: Work) {
     let broken = |error| CacheError::io("convert to", inner.volume.root())(std::io::Error::other(error));
     let outcome = ended.unwrap_or_else(|error| Err(WorkError::Volume(broken(error))));
     drop(turn);
-    inner.ended(&key, outcome);
+    inner.ended(&key, outcome, clock.now());
 }
 
 impl std::fmt::Debug for Conversions {

@@ -214,6 +214,6 @@ mod tests {
         assert!(older.next_try().is_some(), "a newer version looks again");
         let missing = ConvertError::ProgramMissing { program: "qemu-img".to_owned(), package: "qemu-utils" };
         let missing = Failure { failures: 20, ..Failure::of(&missing, now) };
-        assert_eq!(missing.next_try().map(|next| next.as_second()), Some(300));
+        assert_eq!(missing.next_try().map(Timestamp::as_second), Some(300));
     }
 }

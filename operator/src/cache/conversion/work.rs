@@ -31,6 +31,20 @@ pub(super) struct Work {
     pub source: VerifiedBlob,
     pub form: Form,
     pub cancelled: CancellationToken,
+    pub clock: Clock,
+}
+
+/// The time of whoever asked, who also judges when something that failed is tried again.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Clock {
+    pub asked: Timestamp,
+    pub since: Instant,
+}
+
+impl Clock {
+    pub(super) fn now(self) -> Timestamp {
+        self.asked.checked_add(self.since.elapsed()).unwrap_or(self.asked)
+    }
 }
 
 /// Why it was not done.
@@ -85,7 +99,7 @@ impl Work {
         let converted = conversion.run(&space, runtime)?;
         self.volume.step("conversion: read");
         let seen = look_through(&converted.path, &space)?;
-        let now = Timestamp::now();
+        let now = self.clock.now();
         let blob = self.volume.add_blob(&converted.path, &seen, now)?;
         tracing::info!(
             conversion = %key,

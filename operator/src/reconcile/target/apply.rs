@@ -82,7 +82,7 @@ pub(super) async fn apply<C: Cluster>(
         *session = Session::default();
         return Outcomes::default();
     };
-    convert(context, checked, observed, requests);
+    convert(context, checked, observed, requests, now);
     let asked: Vec<Option<Request>> = requests.iter().map(|asked| asked.request.clone()).collect();
     let fingerprint = fingerprint(connection, checked);
     let same = session.publisher.as_ref().is_some_and(|(before, _)| *before == fingerprint);
@@ -105,7 +105,13 @@ pub(super) async fn apply<C: Cluster>(
 }
 
 /// Starts the conversions that are asked for, and ends those that nobody wants any more.
-fn convert<C: Cluster>(context: &Context<C>, checked: &Checked, observed: &Observed, requests: &[Asked]) {
+fn convert<C: Cluster>(
+    context: &Context<C>,
+    checked: &Checked,
+    observed: &Observed,
+    requests: &[Asked],
+    now: Timestamp,
+) {
     let conversions = context.jobs.conversions();
     let wanted = observed.wanted.iter().filter_map(|wanted| wanted.needed.as_ref().map(|needed| needed.key));
     want_conversions(context, &checked.key, wanted.collect());
@@ -116,7 +122,7 @@ fn convert<C: Cluster>(context: &Context<C>, checked: &Checked, observed: &Obser
         if let Err(error) = wanted.desired.asked.then(|| conversions.forgive(&key)).transpose() {
             tracing::warn!(conversion = %key, %error, "an earlier failure still counts");
         }
-        conversions.start(source, *form);
+        conversions.start(source, *form, now);
     }
 }
 
