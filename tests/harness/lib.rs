@@ -11,6 +11,7 @@
 pub mod appliance;
 pub mod control_plane;
 pub mod disk_image;
+pub mod gpg;
 pub mod image_server;
 pub mod list;
 pub mod manifests;

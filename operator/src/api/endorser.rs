@@ -7,13 +7,13 @@ use serde::{Deserialize, Serialize};
 
 use super::common::{CrlPolicy, ObjectReference, Trust, has_conditions};
 
-/// Who may sign image lists: the certificates by which one signer is known.
+/// Who may sign image lists: the certificates and keys by which one signer is known.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema, CustomResource)]
 #[kube(
     group = "vmcatcher.io",
     version = "v1alpha1",
     kind = "Endorser",
-    doc = "Who may sign image lists: the certificates by which one signer is known.",
+    doc = "Who may sign image lists: the certificates and keys by which one signer is known.",
     namespaced,
     status = "EndorserStatus",
     derive = "PartialEq",
@@ -33,7 +33,8 @@ pub struct EndorserSpec {
     /// Trusted: its lists are accepted. Hold: no new list; what is in force stays. Revoked: what it signed goes out now.
     #[serde(default)]
     pub trust: Trust,
-    /// The certificates of this one signer; any one of them is this endorser. Several, since certificates are renewed.
+    /// The certificates and OpenPGP keys of this one signer; any one of them is this endorser. Several, since they are
+    /// renewed.
     #[schemars(length(min = 1, max = 16))]
     #[schemars(extend("x-kubernetes-list-type" = "map", "x-kubernetes-list-map-keys" = ["name"]))]
     pub credentials: Vec<Credential>,
@@ -63,9 +64,13 @@ pub struct TrustAnchors {
     pub secret_ref: Option<ObjectReference>,
 }
 
-/// One certificate name by which the endorser is known.
+/// One certificate or key by which the endorser is known: exactly one of x509 and openPGP.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
+#[schemars(extend("x-kubernetes-validations" = [{
+    "rule": "has(self.x509) != has(self.openPGP)",
+    "message": "expected exactly one of x509 and openPGP",
+}]))]
 pub struct Credential {
     /// Name of this credential, for status and messages.
     #[schemars(length(max = 253), regex(pattern = r"^[a-z0-9]([-a-z0-9.]*[a-z0-9])?$"))]
@@ -74,7 +79,49 @@ pub struct Credential {
     #[serde(default)]
     pub trust: Trust,
     /// An X.509 certificate, known by its names.
-    pub x509: X509Credential,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub x509: Option<X509Credential>,
+    /// An OpenPGP key, known by its fingerprint.
+    #[serde(rename = "openPGP", default, skip_serializing_if = "Option::is_none")]
+    pub open_pgp: Option<OpenPgpCredential>,
+}
+
+/// An OpenPGP key known by its fingerprint, with the key itself: exactly one of publicKey and publicKeyFrom.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+#[schemars(extend("x-kubernetes-validations" = [{
+    "rule": "has(self.publicKey) != has(self.publicKeyFrom)",
+    "message": "expected exactly one of publicKey and publicKeyFrom",
+}]))]
+pub struct OpenPgpCredential {
+    /// The whole fingerprint (40 or 64 hexadecimal digits, spaces do not count): of the primary key, for it and all its
+    /// subkeys that may sign, or of one such subkey alone.
+    #[schemars(length(min = 40, max = 128), regex(pattern = r"^[0-9A-Fa-f ]+$"))]
+    pub fingerprint: String,
+    /// The public key in armour, as gpg --armor --export writes it. A revocation is honoured where it is in the key, or
+    /// follows it as a block of its own.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(min = 1, max = 131_072))]
+    pub public_key: Option<String>,
+    /// Where the public key is kept.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub public_key_from: Option<PublicKeySource>,
+}
+
+/// Where a public key is kept: exactly one of the two. Its entries are read one after the other: keys and revocations.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+#[schemars(extend("x-kubernetes-validations" = [{
+    "rule": "has(self.configMapRef) != has(self.secretRef)",
+    "message": "expected exactly one of configMapRef and secretRef",
+}]))]
+pub struct PublicKeySource {
+    /// A ConfigMap.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub config_map_ref: Option<ObjectReference>,
+    /// A Secret.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub secret_ref: Option<ObjectReference>,
 }
 
 /// A certificate known by subject and issuer.
@@ -134,13 +181,18 @@ pub struct CredentialStatus {
     /// Name of the credential.
     #[schemars(length(max = 253))]
     pub name: String,
-    /// Subject as it was understood, in one spelling.
+    /// Subject as it was understood, in one spelling; the first name in an OpenPGP key.
     #[schemars(length(max = 2048))]
     pub subject: String,
-    /// Issuer as it was understood.
+    /// Issuer as it was understood; empty for an OpenPGP key.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
     #[schemars(length(max = 2048))]
     pub issuer: String,
-    /// When the certificate last seen ends.
+    /// Fingerprint of the OpenPGP key.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(max = 64))]
+    pub fingerprint: Option<String>,
+    /// When the certificate last seen ends, or until when the OpenPGP key can sign.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub not_after: Option<Time>,
     /// When a list in force was last accepted with it.

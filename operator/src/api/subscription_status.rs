@@ -90,14 +90,16 @@ pub struct SignerStatus {
     /// Which of its credentials.
     #[schemars(length(max = 253))]
     pub credential: String,
-    /// Subject of the certificate.
+    /// Subject of the certificate, or the OpenPGP key as openpgp4fpr: and its fingerprint.
     #[schemars(length(max = 2048))]
     pub subject: String,
-    /// Issuer of the certificate.
+    /// Issuer of the certificate; empty for an OpenPGP key.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
     #[schemars(length(max = 2048))]
     pub issuer: String,
-    /// When the certificate ends.
-    pub not_after: Time,
+    /// When the certificate or the key ends; an OpenPGP key may have no end.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub not_after: Option<Time>,
 }
 
 /// The newest message, when it was refused or waits for a person.

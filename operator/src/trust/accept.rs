@@ -4,9 +4,10 @@ use std::cmp::Ordering;
 
 use jiff::SignedDuration;
 
+use super::signer::SignerNames;
 use super::{
-    AcceptRequest, Acceptance, AcceptedList, Check, DistinguishedName, Refusal, RefusalReason, Rule, Sha256Digest,
-    SignerName, VerifiedList,
+    AcceptRequest, Acceptance, AcceptedList, Check, DistinguishedName, Fingerprint, Refusal, RefusalReason, Rule,
+    Sha256Digest, Signer, VerifiedList,
 };
 use crate::imagelist::NamedEndorser;
 
@@ -50,16 +51,24 @@ pub fn accept(list: VerifiedList, request: &AcceptRequest<'_>) -> Acceptance {
 
 /// `hv:dn` and `hv:ca` of `hv:endorser` are the signer's subject and issuer (HEPiX image list format). Where more than
 /// one endorsement is required, everyone whom the list names must have signed.
+///
+/// The format has no place for an OpenPGP key. Where only OpenPGP keys signed, names of certificates are not compared;
+/// a fingerprint in `hv:dn` (`openpgp4fpr:…`) is. A name says nothing about a key: the credential's fingerprint does.
 fn names_its_signers(verified: &VerifiedList, _: &AcceptRequest<'_>) -> Result<Finding, Refusal> {
-    let named = &verified.list.endorsers;
-    let signed = |endorser: &NamedEndorser| verified.names.iter().any(|signer| is_named(endorser, signer));
+    let by_certificate = verified.names.iter().any(|names| matches!(names, SignerNames::X509(_)));
+    let is_fingerprint = |endorser: &&NamedEndorser| endorser.subject.parse::<Fingerprint>().is_ok();
+    let compared = verified.list.endorsers.iter().filter(|named| by_certificate || is_fingerprint(named));
+    let named: Vec<&NamedEndorser> = compared.collect();
+    if named.is_empty() {
+        return Ok(Finding::NotAsked("signed with OpenPGP; hv:dn holds no fingerprint".to_owned()));
+    }
+    let signed = |endorser: &&NamedEndorser| verified.names.iter().any(|signer| is_named(endorser, signer));
     let absent = named.iter().find(|endorser| !signed(endorser));
     let nobody = !named.iter().any(signed);
     let Some(absent) = absent.filter(|_| nobody || verified.required > 1) else {
         return Ok(Finding::Holds(verified.signers.iter().map(|s| s.subject.as_str()).collect::<Vec<_>>().join(", ")));
     };
-    let signers: Vec<String> =
-        verified.signers.iter().map(|s| format!("{} (issuer {})", s.subject, s.issuer)).collect();
+    let signers: Vec<String> = verified.signers.iter().map(described).collect();
     let message = format!(
         "expected the signer {} to be named, found hv:dn {} and hv:ca {}",
         signers.join(", "),
@@ -70,10 +79,18 @@ fn names_its_signers(verified: &VerifiedList, _: &AcceptRequest<'_>) -> Result<F
     Err(Refusal::new(RefusalReason::EndorserMismatch, message).about(subject, 0))
 }
 
+fn described(signer: &Signer) -> String {
+    let Signer { subject, issuer, .. } = signer;
+    if issuer.is_empty() { subject.clone() } else { format!("{subject} (issuer {issuer})") }
+}
+
 /// Names are compared as lists of RDNs; a text that is no name names nobody.
-fn is_named(endorser: &NamedEndorser, signer: &SignerName) -> bool {
+fn is_named(endorser: &NamedEndorser, signer: &SignerNames) -> bool {
     let is = |text: &str, name: &DistinguishedName| text.parse::<DistinguishedName>().is_ok_and(|read| read == *name);
-    is(&endorser.subject, &signer.subject) && is(&endorser.issuer, &signer.issuer)
+    match signer {
+        SignerNames::X509(signer) => is(&endorser.subject, &signer.subject) && is(&endorser.issuer, &signer.issuer),
+        SignerNames::OpenPgp(fingerprints) => endorser.subject.parse().is_ok_and(|named| fingerprints.contains(&named)),
+    }
 }
 
 /// `dc:identifier` is the one that the subscription is pinned to, or else the one of the list in force.

@@ -17,6 +17,10 @@ pub enum Rule {
     Revocation,
     /// Each CA on the path keeps to its namespace.
     Namespace,
+    /// The OpenPGP key that signed, or its binding, is not revoked by its owner.
+    KeyRevocation,
+    /// The OpenPGP key that signed is bound to its primary key, may sign, and is in its time.
+    Key,
     /// The signer is an endorser of the subscription.
     Endorser,
     /// Enough different endorsers signed.
@@ -49,6 +53,8 @@ impl Rule {
             Self::Chain => "Chain",
             Self::Revocation => "Revocation",
             Self::Namespace => "Namespace",
+            Self::KeyRevocation => "KeyRevocation",
+            Self::Key => "Key",
             Self::Endorser => "Endorser",
             Self::Endorsements => "Endorsements",
             Self::Shape => "Shape",
@@ -71,6 +77,8 @@ impl Rule {
             Self::Chain => "signer leads to a trust anchor",
             Self::Revocation => "nobody on the path is revoked",
             Self::Namespace => "CAs keep to their namespace",
+            Self::KeyRevocation => "key is not revoked",
+            Self::Key => "key may sign, and is in its time",
             Self::Endorser => "signer is a trusted endorser",
             Self::Endorsements => "enough endorsers signed",
             Self::Shape => "payload is an image list",
@@ -87,12 +95,14 @@ impl Rule {
     /// Where the rule comes from.
     pub const fn source(self) -> &'static str {
         match self {
-            Self::Message => "RFC 8551 section 3.5",
-            Self::Signature => "RFC 5652 section 5.6",
+            Self::Message => "RFC 8551 section 3.5; RFC 9580 sections 7 and 10.3",
+            Self::Signature => "RFC 5652 section 5.6; RFC 9580 section 5.2.4",
             Self::Digest => "RFC 8551 section 2.1; --allow-digest",
             Self::Chain => "RFC 5280 section 6; RFC 8550 section 4.4",
             Self::Revocation => "RFC 5280 section 6.3; crlPolicy",
             Self::Namespace => "IGTF signing policy (EACL, namespaces)",
+            Self::KeyRevocation => "RFC 9580 sections 5.2.1.11 to 5.2.1.13",
+            Self::Key => "RFC 9580 sections 5.2.1.8 and 10.1",
             Self::Endorser => "Endorser credentials",
             Self::Endorsements => "verify.requiredEndorsements",
             Self::Shape => "HEPiX image list format",

@@ -4,10 +4,10 @@ use jiff::Timestamp;
 
 use super::certificate::{Certificate, weak_digest};
 use super::chain::Path;
-use super::message::ProvenSigner;
+use super::signer::{ProvenSigner, SignerNames};
 use super::{
     Anchors, Check, Credential, CredentialKind, CrlPolicy, DigestPolicy, EndorserPolicy, EndorserRule, Purpose,
-    Refusal, RefusalReason, Rule, Signer, SignerName, TrustLevel, VerifyRequest, namespace, revocation,
+    Refusal, RefusalReason, Rule, Signer, SignerName, TrustLevel, VerifyRequest, namespace, openpgp, revocation,
 };
 
 /// When each question is asked: certificate dates at `path`, revocation at `crls`.
@@ -32,7 +32,10 @@ pub(super) struct Judgement<'a> {
     pub(super) signer: &'a ProvenSigner,
     candidate: Candidate<'a>,
     checks: Vec<Check>,
+    /// Whether it counts.
     pub(super) outcome: Result<(), Refusal>,
+    /// When the certificate or the key ends.
+    ends: Option<Timestamp>,
 }
 
 /// Signatures of one person: of one name, or of one key. They count once.
@@ -45,10 +48,9 @@ pub(super) struct Group<'a> {
 pub(super) fn judge<'a>(signers: &'a [ProvenSigner], request: &VerifyRequest<'a>, times: Times) -> Vec<Group<'a>> {
     let mut groups: Vec<Group<'a>> = Vec::new();
     for signer in signers {
-        let judged = candidates(&signer.certificate, request)
-            .into_iter()
-            .map(|candidate| judge_one(signer, candidate, request, times));
-        let same = |group: &&mut Group<'a>| group.judgements.iter().any(|other| is_same(signer, other.signer));
+        let judged =
+            candidates(signer, request).into_iter().map(|candidate| judge_one(signer, candidate, request, times));
+        let same = |group: &&mut Group<'a>| group.judgements.iter().any(|other| signer.is_same(other.signer));
         match groups.iter_mut().find(same) {
             Some(group) => group.judgements.extend(judged),
             None => groups.push(Group { judgements: judged.collect() }),
@@ -57,14 +59,9 @@ pub(super) fn judge<'a>(signers: &'a [ProvenSigner], request: &VerifyRequest<'a>
     groups
 }
 
-fn is_same(a: &ProvenSigner, b: &ProvenSigner) -> bool {
-    let (a, b) = (&a.certificate, &b.certificate);
-    a.key == b.key || (a.subject == b.subject && a.issuer == b.issuer)
-}
-
 /// The credentials of these names; where there is none, the signer is judged as a stranger, so that the first rule it
 /// breaks is told.
-fn candidates<'a>(certificate: &Certificate, request: &VerifyRequest<'a>) -> Vec<Candidate<'a>> {
+fn candidates<'a>(signer: &ProvenSigner, request: &VerifyRequest<'a>) -> Vec<Candidate<'a>> {
     let anyone =
         |crl_policy| Candidate { endorser: None, anchors: request.anchors, crl_policy, purpose: Purpose::default() };
     match request.policy {
@@ -74,25 +71,18 @@ fn candidates<'a>(certificate: &Certificate, request: &VerifyRequest<'a>) -> Vec
         EndorserPolicy::Enforce { endorsers, .. } => {
             let mut found = Vec::new();
             for (index, rule) in endorsers.iter().enumerate() {
-                for credential in rule.credentials.iter().filter(|credential| credential.kind.names(certificate)) {
-                    let CredentialKind::X509 { purpose, .. } = &credential.kind;
+                for credential in rule.credentials.iter().filter(|credential| credential.kind.names(signer)) {
+                    let purpose = match &credential.kind {
+                        CredentialKind::X509 { purpose, .. } => *purpose,
+                        CredentialKind::OpenPgp(_) => Purpose::default(),
+                    };
                     let anchors = rule.anchors.as_deref().unwrap_or(request.anchors);
                     let endorser = Some((index, rule, credential));
-                    found.push(Candidate { endorser, anchors, crl_policy: rule.crl_policy, purpose: *purpose });
+                    found.push(Candidate { endorser, anchors, crl_policy: rule.crl_policy, purpose });
                 }
             }
             if found.is_empty() { vec![anyone(CrlPolicy::Require)] } else { found }
         }
-    }
-}
-
-impl CredentialKind {
-    /// Whether a certificate bears these names: as lists of RDNs, never as strings.
-    pub(super) fn names(&self, certificate: &Certificate) -> bool {
-        let Self::X509 { subject, issuer, purpose: _ } = self;
-        !certificate.subject.is_empty()
-            && *subject == certificate.subject
-            && issuer.as_ref().is_none_or(|issuer| *issuer == certificate.issuer)
     }
 }
 
@@ -108,7 +98,8 @@ fn judge_one<'a>(
     if let Err((rule, refusal)) = &outcome {
         checks.push(Check::failed(*rule, format!("{}: {}", refusal.reason, refusal.message)));
     }
-    Judgement { signer, candidate, checks, outcome: outcome.map_err(|(_, refusal)| refusal) }
+    let ends = outcome.as_ref().ok().copied().flatten().or_else(|| signer.certificate_end());
+    Judgement { signer, candidate, checks, outcome: outcome.map(|_| ()).map_err(|(_, refusal)| refusal), ends }
 }
 
 fn judge_steps(
@@ -117,14 +108,37 @@ fn judge_steps(
     request: &VerifyRequest<'_>,
     times: Times,
     checks: &mut Vec<Check>,
+) -> Result<Option<Timestamp>, (Rule, Refusal)> {
+    let ends = match signer {
+        ProvenSigner::X509 { certificate, carried, weak_digests } => {
+            let digests = (weak_digests.as_slice(), request.digests);
+            certificate_steps(certificate, carried, digests, candidate, times, checks)?;
+            None
+        }
+        ProvenSigner::OpenPgp(signer) => {
+            let credential = candidate.endorser.map(|(_, _, credential)| &credential.kind);
+            openpgp::judge(signer, credential, request.digests, times, checks)?
+        }
+    };
+    let check = trusted(signer, candidate, request).map_err(|refusal| (Rule::Endorser, refusal))?;
+    checks.push(check);
+    Ok(ends)
+}
+
+fn certificate_steps(
+    certificate: &Certificate,
+    carried: &[Certificate],
+    (weak_digests, digests): (&[&'static str], DigestPolicy),
+    candidate: Candidate<'_>,
+    times: Times,
+    checks: &mut Vec<Check>,
 ) -> Result<(), (Rule, Refusal)> {
-    let certificate = &signer.certificate;
     let at_digest = |refusal| (Rule::Digest, refusal);
-    allowed(&signer.weak_digests, request.digests, certificate, 0).map_err(at_digest)?;
-    checks.push(Check::passed(Rule::Digest, describe_digests(&signer.weak_digests)));
-    let path = Path::build(certificate, &signer.carried, candidate.anchors, candidate.purpose, times.path)
+    allowed(weak_digests, digests, &certificate.shown(), 0).map_err(at_digest)?;
+    checks.push(Check::passed(Rule::Digest, describe_digests(weak_digests)));
+    let path = Path::build(certificate, carried, candidate.anchors, candidate.purpose, times.path)
         .map_err(|refusal| (Rule::Chain, refusal))?;
-    chain_digests(&path, request.digests).map_err(at_digest)?;
+    chain_digests(&path, digests).map_err(at_digest)?;
     checks.push(Check::passed(Rule::Chain, describe_path(&path, times.path)));
     let found = revocation::check(&path, candidate.anchors, candidate.crl_policy, times.crls)
         .map_err(|refusal| (Rule::Revocation, refusal))?;
@@ -137,13 +151,11 @@ fn judge_steps(
         Some(found) => Check::passed(Rule::Namespace, found),
         None => Check::not_asked(Rule::Namespace, "no signing policies beside these anchors"),
     });
-    let check = trusted(certificate, candidate, request).map_err(|refusal| (Rule::Endorser, refusal))?;
-    checks.push(check);
     Ok(())
 }
 
 /// SHA-2 and better; SHA-1 and MD5 only where they are listed.
-fn allowed(weak: &[&'static str], policy: DigestPolicy, certificate: &Certificate, depth: u32) -> Result<(), Refusal> {
+pub(super) fn allowed(weak: &[&'static str], policy: DigestPolicy, shown: &str, depth: u32) -> Result<(), Refusal> {
     let forbidden = |name: &&&str| match **name {
         "SHA-1" => !policy.allow_sha1,
         "MD5" => !policy.allow_md5,
@@ -153,7 +165,7 @@ fn allowed(weak: &[&'static str], policy: DigestPolicy, certificate: &Certificat
         None => Ok(()),
         Some(name) => {
             Err(Refusal::new(RefusalReason::DigestNotAllowed, format!("expected SHA-2 or better, found {name}"))
-                .about(certificate.shown(), depth))
+                .about(shown, depth))
         }
     }
 }
@@ -164,11 +176,11 @@ fn chain_digests(path: &Path, policy: DigestPolicy) -> Result<(), Refusal> {
     let issued = &certificates[..certificates.len().saturating_sub(1)];
     (0_u32..).zip(issued).try_for_each(|(depth, certificate)| {
         let weak: Vec<_> = weak_digest(&certificate.signature_algorithm).into_iter().collect();
-        allowed(&weak, policy, certificate, depth)
+        allowed(&weak, policy, &certificate.shown(), depth)
     })
 }
 
-fn describe_digests(weak: &[&'static str]) -> String {
+pub(super) fn describe_digests(weak: &[&'static str]) -> String {
     if weak.is_empty() { "SHA-2 or better".to_owned() } else { format!("{}, which is allowed here", weak.join(", ")) }
 }
 
@@ -178,30 +190,28 @@ fn describe_path(path: &Path, at: Timestamp) -> String {
 }
 
 /// Whether the signer is somebody whom the subscription trusts.
-fn trusted(certificate: &Certificate, candidate: Candidate<'_>, request: &VerifyRequest<'_>) -> Result<Check, Refusal> {
-    if let Some(refusal) = revoked_by_a_person(certificate, candidate, request) {
+fn trusted(signer: &ProvenSigner, candidate: Candidate<'_>, request: &VerifyRequest<'_>) -> Result<Check, Refusal> {
+    if let Some(refusal) = revoked_by_a_person(signer, candidate, request) {
         return Err(refusal);
     }
-    let shown = certificate.shown();
+    let shown = signer.shown();
     let refused = |why: String| Refusal::new(RefusalReason::EndorserNotTrusted, why).about(shown.clone(), 0);
     match (request.policy, candidate.endorser) {
         (EndorserPolicy::NotAsked { .. }, _) => Ok(Check::not_asked(Rule::Endorser, format!("signed by {shown}"))),
         (EndorserPolicy::AutoEndorse { pinned: None, .. }, _) => {
             Ok(Check::passed(Rule::Endorser, format!("{shown} is the first signer that was seen")))
         }
-        (EndorserPolicy::AutoEndorse { pinned: Some(SignerName { subject, issuer }), .. }, _) => {
-            if *subject == certificate.subject && *issuer == certificate.issuer {
+        (EndorserPolicy::AutoEndorse { pinned: Some(pinned), .. }, _) => {
+            if matches!(signer.names(), SignerNames::X509(names) if names == *pinned) {
                 return Ok(Check::passed(Rule::Endorser, format!("{shown} is the signer that was seen first")));
             }
-            Err(refused(format!(
-                "expected {subject} (issuer {issuer}), who signed first, found {shown} (issuer {})",
-                certificate.issuer
-            )))
+            let SignerName { subject, issuer } = pinned;
+            let found = signer.described();
+            Err(refused(format!("expected {subject} (issuer {issuer}), who signed first, found {found}")))
         }
         (EndorserPolicy::Enforce { endorsers, .. }, None) => {
             let names: Vec<&str> = endorsers.iter().map(|rule| rule.name.as_str()).collect();
-            let issuer = &certificate.issuer;
-            Err(refused(format!("expected a credential of {}, found {shown} (issuer {issuer})", names.join(", "))))
+            Err(refused(format!("expected a credential of {}, found {}", names.join(", "), signer.described())))
         }
         (EndorserPolicy::Enforce { .. }, Some((_, rule, credential))) => {
             if rule.trust == TrustLevel::Trusted && credential.trust == TrustLevel::Trusted {
@@ -214,7 +224,7 @@ fn trusted(certificate: &Certificate, candidate: Candidate<'_>, request: &Verify
 
 /// A person's word: the endorser or the credential is revoked, or another endorser calls this credential revoked.
 fn revoked_by_a_person(
-    certificate: &Certificate,
+    signer: &ProvenSigner,
     candidate: Candidate<'_>,
     request: &VerifyRequest<'_>,
 ) -> Option<Refusal> {
@@ -222,8 +232,8 @@ fn revoked_by_a_person(
         EndorserPolicy::Enforce { endorsers, .. } => endorsers,
         EndorserPolicy::AutoEndorse { .. } | EndorserPolicy::NotAsked { .. } => &[],
     };
-    let says_so = |rule: &EndorserRule| rule.revoked_credentials().any(|kind| kind.names(certificate));
-    let elsewhere = request.revoked.iter().any(|kind| kind.names(certificate)) || referenced.iter().any(says_so);
+    let says_so = |rule: &EndorserRule| rule.revoked_credentials().any(|kind| kind.names(signer));
+    let elsewhere = request.revoked.iter().any(|kind| kind.names(signer)) || referenced.iter().any(says_so);
     let of = match candidate.endorser {
         Some((_, rule, credential)) if rule.trust == TrustLevel::Revoked || credential.trust == TrustLevel::Revoked => {
             format!("{}/{} is revoked", rule.name, credential.name)
@@ -231,13 +241,13 @@ fn revoked_by_a_person(
         Some(_) | None if elsewhere => "an endorser calls this credential revoked".to_owned(),
         Some(_) | None => return None,
     };
-    Some(Refusal::new(RefusalReason::EndorserNotTrusted, of).about(certificate.shown(), 0).stated())
+    Some(Refusal::new(RefusalReason::EndorserNotTrusted, of).about(signer.shown(), 0).stated())
 }
 
 impl<'a> Judgement<'a> {
     /// A person's word about this signer, whatever else is wrong with it.
     pub(super) fn revoked_by_a_person(&self, request: &VerifyRequest<'a>) -> Option<Refusal> {
-        revoked_by_a_person(&self.signer.certificate, self.candidate, request)
+        revoked_by_a_person(self.signer, self.candidate, request)
     }
 
     /// The endorser that this counts for; one place for all where nobody asked.
@@ -247,20 +257,15 @@ impl<'a> Judgement<'a> {
 
     /// The signer, for status.
     pub(super) fn signer(&self) -> Signer {
-        let certificate = &self.signer.certificate;
+        let credential = self.candidate.endorser.map(|(_, _, credential)| credential);
+        let (subject, issuer) = self.signer.status_names(credential.map(|credential| &credential.kind));
         Signer {
             endorser: self.candidate.endorser.map(|(_, rule, _)| rule.name.clone()),
-            credential: self.candidate.endorser.map(|(_, _, credential)| credential.name.clone()),
-            subject: certificate.shown(),
-            issuer: certificate.issuer.to_string(),
-            not_after: certificate.not_after,
+            credential: credential.map(|credential| credential.name.clone()),
+            subject,
+            issuer,
+            not_after: self.ends,
         }
-    }
-
-    /// The signer by name, for `hv:endorser`.
-    pub(super) fn name(&self) -> SignerName {
-        let certificate = &self.signer.certificate;
-        SignerName { subject: certificate.subject.clone(), issuer: certificate.issuer.clone() }
     }
 
     /// How many rules it kept.
@@ -323,7 +328,7 @@ pub(super) fn tell(groups: &[Group<'_>], checks: &mut Vec<Check>) {
     for judgement in groups.iter().filter_map(Group::best) {
         checks.extend(judgement.checks.iter().cloned().map(|mut check| {
             if groups.len() > 1 {
-                check.found = format!("{}: {}", judgement.signer.certificate.shown(), check.found);
+                check.found = format!("{}: {}", judgement.signer.shown(), check.found);
             }
             check
         }));
@@ -336,7 +341,7 @@ pub(super) fn missing(groups: &[Group<'_>], counted: &[&Judgement<'_>], required
     match (refusal, counted.is_empty()) {
         (Some(refusal), true) => refusal.clone(),
         (refusal, _) => {
-            let names: Vec<String> = counted.iter().map(|judgement| judgement.signer.certificate.shown()).collect();
+            let names: Vec<String> = counted.iter().map(|judgement| judgement.signer.shown()).collect();
             let others =
                 refusal.map(|r| format!("; not counted: {} ({})", r.subject.as_deref().unwrap_or("?"), r.reason));
             let message = format!(

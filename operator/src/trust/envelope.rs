@@ -10,7 +10,7 @@ use openssl::x509::X509;
 use super::anchors::pem_blocks;
 use super::mime::{ContentType, Entity};
 use super::sign::SignError;
-use super::{Refusal, RefusalReason, Sha256Digest};
+use super::{Refusal, RefusalReason, Sha256Digest, openpgp};
 
 /// `id-envelopedData` and `id-ct-authEnvelopedData` (RFC 5652 section 6, RFC 5083), as object identifiers in DER.
 const ENVELOPED: [&[u8]; 2] = [
@@ -84,26 +84,33 @@ fn enveloped(message: &[u8]) -> Option<Vec<u8>> {
     (2..=6).any(is_type).then_some(cms)
 }
 
-/// A list and the signatures that lie beside it (`<url>.p7s`, CMS in DER or PEM), as one message that is kept and
-/// verified like any other. More than one signature goes beyond RFC 1847, which has exactly one; we read what we write.
+/// A list and the signatures that lie beside it (`<url>.p7s`, CMS in DER or PEM; `<url>.asc`, OpenPGP in armour or
+/// packets), as one message that is kept and verified like any other. More than one signature goes beyond RFC 1847,
+/// which has exactly one; we read what we write.
 pub fn join_detached(list: &[u8], signatures: &[Vec<u8>]) -> Vec<u8> {
     let whole = signatures.iter().fold(list.to_vec(), |whole, signature| [whole, signature.clone()].concat());
     let boundary = format!("----{}", hex::encode_upper(&Sha256Digest::of(&whole).as_bytes()[..16]));
-    let head = format!(
-        "MIME-Version: 1.0\nContent-Type: multipart/signed; protocol=\"application/pkcs7-signature\"; \
-         boundary=\"{boundary}\"\n\n--{boundary}\n"
-    );
+    let head = format!("MIME-Version: 1.0\nContent-Type: multipart/signed; boundary=\"{boundary}\"\n\n--{boundary}\n");
     let mut message = [head.as_bytes(), list].concat();
     for signature in signatures {
-        let der = ["CMS", "PKCS7"].iter().find_map(|label| pem_blocks(signature, label)?.into_iter().next());
-        let encoded = base64::engine::general_purpose::STANDARD.encode(der.as_ref().unwrap_or(signature));
-        let part = format!(
-            "\n--{boundary}\nContent-Type: application/pkcs7-signature\nContent-Transfer-Encoding: base64\n\n{encoded}"
-        );
+        let (kind, bytes) = if is_openpgp_signature(signature) {
+            ("application/pgp-signature", None)
+        } else {
+            let der = ["CMS", "PKCS7"].iter().find_map(|label| pem_blocks(signature, label)?.into_iter().next());
+            ("application/pkcs7-signature", der)
+        };
+        let encoded = base64::engine::general_purpose::STANDARD.encode(bytes.as_ref().unwrap_or(signature));
+        let part = format!("\n--{boundary}\nContent-Type: {kind}\nContent-Transfer-Encoding: base64\n\n{encoded}");
         message.extend_from_slice(part.as_bytes());
     }
     message.extend_from_slice(format!("\n--{boundary}--\n").as_bytes());
     message
+}
+
+/// Whether bytes that lie beside a list are OpenPGP signatures, as against a page that a server shows for what it does
+/// not have.
+pub fn is_openpgp_signature(bytes: &[u8]) -> bool {
+    openpgp::is_detached(bytes)
 }
 
 /// Whether a message is the plain text of a list, whose signature may lie beside it.

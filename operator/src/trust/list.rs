@@ -14,12 +14,12 @@ pub struct Signer {
     pub endorser: Option<String>,
     /// The credential of that endorser.
     pub credential: Option<String>,
-    /// The certificate's subject, as a one-line name.
+    /// The certificate's subject as a one-line name, or the fingerprint of the primary OpenPGP key as `openpgp4fpr:…`.
     pub subject: String,
-    /// The certificate's issuer, as a one-line name.
+    /// The certificate's issuer, as a one-line name; empty for an OpenPGP key.
     pub issuer: String,
-    /// When the certificate ends.
-    pub not_after: Timestamp,
+    /// When the certificate or the key ends; `None` for a key without an end.
+    pub not_after: Option<Timestamp>,
 }
 
 /// A signer of an accepted list whose certificate, or one above it, its CA revoked since. Remembered, for a CA may drop
@@ -27,7 +27,7 @@ pub struct Signer {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct RevokedSigner {
-    /// The signer's certificate: SHA-256 of its DER.
+    /// The signer's certificate: SHA-256 of its DER; of an OpenPGP key, of its name by fingerprint.
     pub certificate: Sha256Digest,
     /// The revoked certificate, as a one-line name: the signer's own, or that of a CA above it.
     pub subject: String,
@@ -45,8 +45,8 @@ pub struct VerifiedList {
     pub(super) list: ImageList,
     pub(super) signers: Vec<Signer>,
     /// The same signers by name, for `hv:endorser`.
-    pub(super) names: Vec<super::SignerName>,
-    /// The same signers by their certificates.
+    pub(super) names: Vec<super::signer::SignerNames>,
+    /// The same signers by their certificates, or their keys.
     pub(super) certificates: Vec<Sha256Digest>,
     pub(super) required: usize,
     pub(super) message: Sha256Digest,
@@ -78,7 +78,7 @@ pub struct LastAccepted {
     /// Who signed it, each counted once: whether a later revocation is of one of these decides what becomes of it.
     #[serde(default)]
     pub signers: Vec<Signer>,
-    /// Their certificates: SHA-256 of the DER of each. Empty in what was remembered before they were.
+    /// Their certificates: SHA-256 of the DER of each; of OpenPGP keys, of their names by fingerprint. Empty in what was remembered before they were.
     #[serde(default)]
     pub certificates: Vec<Sha256Digest>,
     /// Those of them who were revoked since. They never count again for this list, whatever a later CRL says.

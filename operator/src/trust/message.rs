@@ -1,10 +1,12 @@
 //! A message as it was fetched: which form it has, what is signed in it, and by which signatures.
 
+use std::sync::Arc;
+
 use super::anchors::pem_blocks;
-use super::certificate::Certificate;
 use super::cms::SignedData;
 use super::mime::{self, ContentType, Entity};
-use super::{Refusal, RefusalReason, Sha256Digest, is_encrypted};
+use super::signer::ProvenSigner;
+use super::{PublicKey, Refusal, RefusalReason, is_encrypted, openpgp};
 
 /// The largest message, in bytes.
 const LARGEST: usize = 64 << 20;
@@ -18,6 +20,8 @@ pub struct SignedMessage {
     /// The text in the forms that may have been signed; the first that all signatures fit is taken.
     texts: Vec<Vec<u8>>,
     signatures: Vec<SignedData>,
+    /// Signatures of OpenPGP over the same text.
+    openpgp: Vec<openpgp::DataSignature>,
 }
 
 /// A message whose signatures all fit one text.
@@ -28,25 +32,9 @@ pub(super) struct ProvenMessage {
     pub(super) signers: Vec<ProvenSigner>,
 }
 
-/// One signature that fits, and the certificate whose key made it.
-#[derive(Debug, Clone)]
-pub(super) struct ProvenSigner {
-    pub(super) certificate: Certificate,
-    /// What else the message carries, for the path.
-    pub(super) carried: Vec<Certificate>,
-    pub(super) weak_digests: Vec<&'static str>,
-}
-
-impl ProvenSigner {
-    /// What tells this signer's certificate from every other one: SHA-256 of its DER.
-    pub(super) fn digest(&self) -> Sha256Digest {
-        self.certificate.digest
-    }
-}
-
 impl SignedMessage {
     /// Finds out the form of a message and takes it apart: S/MIME `multipart/signed` and `application/pkcs7-mime`,
-    /// CMS in PEM and DER.
+    /// CMS in PEM and DER, OpenPGP clear-signed and signed.
     pub fn read(message: &[u8]) -> Result<Self, Refusal> {
         if message.len() > LARGEST {
             let found = format!("expected a message of at most {LARGEST} bytes, found {}", message.len());
@@ -62,21 +50,26 @@ impl SignedMessage {
         if message.first() == Some(&0x30) {
             return Self::opaque("CMS in DER", message);
         }
+        if openpgp::is_openpgp(message) {
+            let openpgp::Message { form, texts, signatures } = openpgp::read(message, LARGEST)?;
+            return Ok(Self { form, texts, signatures: Vec::new(), openpgp: signatures });
+        }
         match Entity::read(start) {
             Some(entity) => Self::from_entity(&entity),
             None => Err(unsigned(start)),
         }
     }
 
-    /// The JSON that all its signatures fit, for tools that show or lint it. Who signed is not asked: this is no
-    /// verification, and nothing that is published may come from here.
+    /// The JSON that all its signatures fit, for tools that show or lint it. Who signed is not asked, and OpenPGP
+    /// signatures are not proved: this is no verification, and nothing that is published may come from here.
     pub fn into_payload(self) -> Result<Vec<u8>, Refusal> {
-        self.prove()?.payload().map(<[u8]>::to_vec)
+        self.prove(&[])?.payload().map(<[u8]>::to_vec)
     }
 
     /// What was found, for people.
     pub(super) fn described(&self) -> String {
-        let count: usize = self.signatures.iter().map(|signed| signed.signers.len()).sum();
+        let certified: usize = self.signatures.iter().map(|signed| signed.signers.len()).sum();
+        let count = certified + self.openpgp.len();
         format!("{}, {count} signature{}", self.form, if count == 1 { "" } else { "s" })
     }
 
@@ -94,7 +87,7 @@ impl SignedMessage {
             .content
             .take()
             .ok_or_else(|| invalid("expected the text inside the signature, found a detached signature alone"))?;
-        Self::of(form, vec![text], vec![signed])
+        Self::of(form, vec![text], vec![signed], Vec::new())
     }
 
     fn from_entity(entity: &Entity<'_>) -> Result<Self, Refusal> {
@@ -118,45 +111,91 @@ impl SignedMessage {
             let found = signatures.len();
             return Err(invalid(&format!("expected the text and 1 to {MOST_PARTS} signatures, found {found}")));
         }
-        let signatures: Result<Vec<_>, _> = signatures.iter().map(|part| detached_signature(part)).collect();
-        let texts = std::iter::once(text.to_vec()).chain(mime::with_crlf(text)).collect();
-        Self::of("S/MIME multipart/signed", texts, signatures?)
-    }
-
-    fn of(form: &'static str, texts: Vec<Vec<u8>>, signatures: Vec<SignedData>) -> Result<Self, Refusal> {
-        if signatures.iter().all(|signed| signed.signers.is_empty()) {
-            return Err(Refusal::new(RefusalReason::Unsigned, "expected a signature, found a CMS message without one"));
-        }
-        Ok(Self { form, texts, signatures })
-    }
-
-    /// Proves every signature: all of them must fit one and the same text.
-    pub(super) fn prove(self) -> Result<ProvenMessage, Refusal> {
-        let Self { form: _, texts, signatures } = self;
-        let mut refused = None;
-        for text in texts {
-            match prove_over(&signatures, &text) {
-                Ok(signers) => return Ok(ProvenMessage { text, signers }),
-                Err(refusal) => refused = refused.or(Some(refusal)),
+        let (mut certified, mut openpgp) = (Vec::new(), Vec::new());
+        for part in signatures {
+            match detached_signature(part)? {
+                Detached::Cms(signed) => certified.push(signed),
+                Detached::OpenPgp(found) => openpgp.extend(found),
             }
         }
-        Err(refused.unwrap_or_else(|| invalid("found no text")))
+        if openpgp.len() > MOST_PARTS {
+            return Err(invalid(&format!("expected at most {MOST_PARTS} OpenPGP signatures, found {}", openpgp.len())));
+        }
+        let texts = std::iter::once(text.to_vec()).chain(mime::with_crlf(text)).collect();
+        let form = if certified.is_empty() { "PGP/MIME multipart/signed" } else { "S/MIME multipart/signed" };
+        Self::of(form, texts, certified, openpgp)
+    }
+
+    fn of(
+        form: &'static str,
+        texts: Vec<Vec<u8>>,
+        signatures: Vec<SignedData>,
+        openpgp: Vec<openpgp::DataSignature>,
+    ) -> Result<Self, Refusal> {
+        if signatures.iter().all(|signed| signed.signers.is_empty()) && openpgp.is_empty() {
+            return Err(Refusal::new(RefusalReason::Unsigned, "expected a signature, found a CMS message without one"));
+        }
+        Ok(Self { form, texts, signatures, openpgp })
+    }
+
+    /// Proves every signature. Those of CMS must all fit one and the same form of the text, which is then the text.
+    /// Those of OpenPGP must each fit a form of it: the forms differ in line ends alone, so their JSON is the same.
+    pub(super) fn prove(self, keys: &[Arc<PublicKey>]) -> Result<ProvenMessage, Refusal> {
+        let Self { form: _, mut texts, signatures, openpgp } = self;
+        let (mut signers, mut place) = (Vec::new(), None);
+        if !signatures.is_empty() {
+            let (at, proven) = prove_over_any(&signatures, &texts)?;
+            (signers, place) = (proven, Some(at));
+        }
+        for signature in openpgp {
+            let (signer, at) = signature.prove(&texts, keys)?;
+            signers.push(ProvenSigner::OpenPgp(signer));
+            place = place.or(at);
+        }
+        let place = place.unwrap_or_default();
+        if place >= texts.len() {
+            return Err(invalid("found no text"));
+        }
+        Ok(ProvenMessage { text: texts.swap_remove(place), signers })
     }
 }
 
-/// The signature in a part of its own.
-fn detached_signature(part: &[u8]) -> Result<SignedData, Refusal> {
+/// What is in a signature part.
+enum Detached {
+    Cms(SignedData),
+    OpenPgp(Vec<openpgp::DataSignature>),
+}
+
+/// The signature in a part of its own (RFC 8551 section 3.5.3, RFC 3156 section 5).
+fn detached_signature(part: &[u8]) -> Result<Detached, Refusal> {
     let entity = Entity::read(part).ok_or_else(|| invalid("found a signature part without headers"))?;
     let kind = ContentType::read(&entity.header("Content-Type").unwrap_or_default()).kind;
-    if !matches!(kind.as_str(), "application/pkcs7-signature" | "application/x-pkcs7-signature") {
-        return Err(invalid(&format!("expected application/pkcs7-signature, found {kind:?}")));
+    let bytes = || entity.decoded_body().map_err(|found| invalid(&format!("found {found}")));
+    match kind.as_str() {
+        "application/pgp-signature" => openpgp::detached(&bytes()?).map(Detached::OpenPgp),
+        "application/pkcs7-signature" | "application/x-pkcs7-signature" => {
+            let signed = SignedData::read(&bytes()?).map_err(|found| invalid(&format!("found {found}")))?;
+            if signed.content.is_some() {
+                return Err(invalid("expected a detached signature, found one with a text of its own"));
+            }
+            Ok(Detached::Cms(signed))
+        }
+        other => {
+            Err(invalid(&format!("expected application/pkcs7-signature or application/pgp-signature, found {other:?}")))
+        }
     }
-    let der = entity.decoded_body().map_err(|found| invalid(&format!("found {found}")))?;
-    let signed = SignedData::read(&der).map_err(|found| invalid(&format!("found {found}")))?;
-    if signed.content.is_some() {
-        return Err(invalid("expected a detached signature, found one with a text of its own"));
+}
+
+/// The first form of the text that all signatures fit; else what the first one was refused for.
+fn prove_over_any(signatures: &[SignedData], texts: &[Vec<u8>]) -> Result<(usize, Vec<ProvenSigner>), Refusal> {
+    let mut refused = None;
+    for (at, text) in texts.iter().enumerate() {
+        match prove_over(signatures, text) {
+            Ok(signers) => return Ok((at, signers)),
+            Err(refusal) => refused = refused.or(Some(refusal)),
+        }
     }
-    Ok(signed)
+    Err(refused.unwrap_or_else(|| invalid("found no text")))
 }
 
 fn prove_over(signatures: &[SignedData], text: &[u8]) -> Result<Vec<ProvenSigner>, Refusal> {
@@ -165,7 +204,7 @@ fn prove_over(signatures: &[SignedData], text: &[u8]) -> Result<Vec<ProvenSigner
         for signer in &signed.signers {
             let certificate = signed.prove(signer, text)?.clone();
             let weak_digests = signer.weak_digests.clone();
-            signers.push(ProvenSigner { certificate, carried: signed.certificates.clone(), weak_digests });
+            signers.push(ProvenSigner::X509 { certificate, carried: signed.certificates.clone(), weak_digests });
         }
     }
     Ok(signers)
@@ -197,8 +236,7 @@ fn unsigned(text: &[u8]) -> Refusal {
         None => "nothing",
         Some(b'{') => "plain JSON without a signature",
         Some(b'<') => "HTML or XML",
-        Some(_) if text.starts_with(b"-----BEGIN PGP") => "an OpenPGP message, which is not supported",
         Some(_) => "something else",
     };
-    Refusal::new(RefusalReason::Unsigned, format!("expected a signed message (S/MIME), found {found}"))
+    Refusal::new(RefusalReason::Unsigned, format!("expected a signed message (S/MIME, OpenPGP), found {found}"))
 }

@@ -1,7 +1,7 @@
 //! Is this message signed by someone we believe, and may this list replace the last? Pure: bytes and a time in, a verdict out.
 //!
-//! [`verify`] takes a message apart, proves each signature (RFC 5652), leads each signer to a trust anchor (RFC 5280),
-//! asks the CRLs, finds the endorser, and reads the list. [`accept`] asks whether the list may replace the one in force.
+//! [`verify`] takes a message apart, proves each signature (RFC 5652, RFC 9580), leads each signer to a trust anchor
+//! (RFC 5280) or to a key that was given by hand, asks who is revoked, finds the endorser, and reads the list. [`accept`] asks whether the list may replace the one in force.
 //! [`standing`] verifies the list in force again on each pass. Each gives its checks, in order, for people to read.
 
 mod accept;
@@ -19,11 +19,13 @@ mod message;
 mod mime;
 mod name;
 mod namespace;
+mod openpgp;
 mod policy;
 mod refusal;
 mod revocation;
 mod revocation_list;
 mod sign;
+mod signer;
 mod standing;
 mod tlv;
 mod verify;
@@ -32,15 +34,17 @@ pub use accept::accept;
 pub use anchors::{AnchorError, Anchors, AnchorsBuilder};
 pub use check::{Check, CheckResult, Rule};
 pub use digest::{Sha256Digest, Sha256DigestError};
-pub use envelope::{DecryptionKey, decrypt, is_encrypted, is_plain_list, join_detached};
+pub use envelope::{DecryptionKey, decrypt, is_encrypted, is_openpgp_signature, is_plain_list, join_detached};
 pub use list::{
     AcceptRequest, Acceptance, AcceptedList, LastAccepted, RevokedSigner, Signer, Standing, Verification, VerifiedList,
 };
 pub use message::SignedMessage;
 pub use name::{DistinguishedName, NameError};
+pub use openpgp::sign as sign_openpgp;
+pub use openpgp::{Fingerprint, FingerprintError, KeyError, OpenPgpSignError, PublicKey, SecretKey, SignatureForm};
 pub use policy::{
-    Credential, CredentialKind, CrlPolicy, DigestPolicy, EndorserPolicy, EndorserRule, Purpose, SignerName, TrustLevel,
-    VerifyRequest,
+    Credential, CredentialKind, CrlPolicy, DigestPolicy, EndorserPolicy, EndorserRule, OpenPgpCredential, Purpose,
+    SignerName, TrustLevel, VerifyRequest,
 };
 pub use refusal::{Refusal, RefusalReason};
 pub use revocation_list::{Freshness, RevocationList};

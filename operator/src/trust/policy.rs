@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use jiff::Timestamp;
 
-use super::{Anchors, DistinguishedName};
+use super::{Anchors, DistinguishedName, Fingerprint, PublicKey};
 
 /// What is asked of the CRL of each CA on a signer's path.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
@@ -41,7 +41,7 @@ pub enum Purpose {
     Any,
 }
 
-/// A signer by its names.
+/// A certificate by its names.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct SignerName {
     /// The certificate's subject.
@@ -62,6 +62,17 @@ pub enum CredentialKind {
         /// What the certificate must be made for.
         purpose: Purpose,
     },
+    /// An OpenPGP key by its fingerprint.
+    OpenPgp(OpenPgpCredential),
+}
+
+/// An OpenPGP key that somebody signs with.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct OpenPgpCredential {
+    /// Of the primary key, which stands for all its subkeys that may sign, or of one such subkey.
+    pub fingerprint: Fingerprint,
+    /// The public key; or why it is not here, so that nothing counts for this credential meanwhile.
+    pub key: Result<Arc<PublicKey>, String>,
 }
 
 /// One credential of an endorser.
@@ -88,6 +99,18 @@ pub struct EndorserRule {
     pub anchors: Option<Arc<Anchors>>,
     /// Any one of them is this endorser.
     pub credentials: Vec<Credential>,
+}
+
+impl VerifyRequest<'_> {
+    /// Every OpenPGP key that a signature may be proved with.
+    pub(super) fn public_keys(&self) -> Vec<Arc<PublicKey>> {
+        let EndorserPolicy::Enforce { endorsers, .. } = self.policy else { return Vec::new() };
+        let key = |credential: &Credential| match &credential.kind {
+            CredentialKind::OpenPgp(OpenPgpCredential { key: Ok(key), .. }) => Some(Arc::clone(key)),
+            CredentialKind::OpenPgp(_) | CredentialKind::X509 { .. } => None,
+        };
+        endorsers.iter().flat_map(|rule| &rule.credentials).filter_map(key).collect()
+    }
 }
 
 impl EndorserRule {

@@ -6,8 +6,8 @@ use super::endorsement::{self, Group, Judgement, Times};
 use super::message::SignedMessage;
 use super::verify::{Payload, read_payload};
 use super::{
-    AcceptedList, LastAccepted, Refusal, RefusalReason, RevokedSigner, Sha256Digest, Standing, VerifiedList,
-    VerifyRequest,
+    AcceptedList, CredentialKind, EndorserPolicy, EndorserRule, Fingerprint, LastAccepted, Refusal, RefusalReason,
+    RevokedSigner, Sha256Digest, Standing, VerifiedList, VerifyRequest,
 };
 
 /// Verifies a stored message again. The certificates' dates are judged at the time of its acceptance, everything else
@@ -17,7 +17,7 @@ use super::{
 /// credential), where without that signer too few are left. What is missing or old only freezes it. The list's own
 /// expiry is not asked here. What a CA said once counts from then on: [`AcceptedList::revoked`] has to be remembered.
 pub fn standing(message: &[u8], last: &LastAccepted, request: &VerifyRequest<'_>) -> Standing {
-    let proven = match SignedMessage::read(message).and_then(SignedMessage::prove) {
+    let proven = match SignedMessage::read(message).and_then(|read| read.prove(&request.public_keys())) {
         Ok(proven) => proven,
         Err(refusal) => return Standing::Broken(refusal),
     };
@@ -38,7 +38,7 @@ pub fn standing(message: &[u8], last: &LastAccepted, request: &VerifyRequest<'_>
     }
     let stands = AcceptedList { revoked, ..remembered(payload, last, &groups, required, message) };
     let signed: Vec<&Group<'_>> = groups.iter().filter(|group| signed_then(group, last)).collect();
-    let statements: Vec<Refusal> = signed.iter().filter_map(|group| statement(group, request)).collect();
+    let statements: Vec<Refusal> = signed.iter().filter_map(|group| statement(group, last, request)).collect();
     let left = signed.len() - statements.len();
     match statements.into_iter().next() {
         Some(refusal) if left < required => Standing::Withdrawn(stands, refusal),
@@ -98,14 +98,36 @@ fn other_bytes(found: Sha256Digest, last: &LastAccepted) -> Refusal {
 fn signed_then(group: &Group<'_>, last: &LastAccepted) -> bool {
     let Some(judgement) = group.best() else { return false };
     let now = judgement.signer();
-    last.signers.is_empty() || last.signers.iter().any(|then| then.subject == now.subject && then.issuer == now.issuer)
+    // An OpenPGP key that is not here now is told by its digest alone.
+    last.certificates.contains(&judgement.signer.digest())
+        || last.signers.is_empty()
+        || last.signers.iter().any(|then| then.subject == now.subject && then.issuer == now.issuer)
+}
+
+/// A person's word about an OpenPGP key that is not here now: whoever revokes it may take it away as well. By whom the
+/// list was accepted then tells which credential it is.
+fn revoked_and_gone(group: &Group<'_>, last: &LastAccepted, request: &VerifyRequest<'_>) -> Option<Refusal> {
+    let digest = group.best()?.signer.digest();
+    let (then, _) = last.signers.iter().zip(&last.certificates).find(|(_, certificate)| **certificate == digest)?;
+    let named: Fingerprint = then.subject.parse().ok()?;
+    let is = |kind: &CredentialKind| matches!(kind, CredentialKind::OpenPgp(one) if one.fingerprint == named);
+    let referenced = match request.policy {
+        EndorserPolicy::Enforce { endorsers, .. } => endorsers,
+        EndorserPolicy::AutoEndorse { .. } | EndorserPolicy::NotAsked { .. } => &[],
+    };
+    let mut all = request.revoked.iter().chain(referenced.iter().flat_map(EndorserRule::revoked_credentials));
+    let message = format!("an endorser calls the credential of {} revoked", then.subject);
+    all.any(is)
+        .then(|| Refusal::new(RefusalReason::EndorserNotTrusted, message).about(then.subject.as_str(), 0).stated())
 }
 
 /// What somebody says against a signer: in every way in which it could count, or as a person's word in any.
-fn statement(group: &Group<'_>, request: &VerifyRequest<'_>) -> Option<Refusal> {
+fn statement(group: &Group<'_>, last: &LastAccepted, request: &VerifyRequest<'_>) -> Option<Refusal> {
     let by_a_person = group.judgements.iter().find_map(|judgement| judgement.revoked_by_a_person(request));
     let refusals = || group.judgements.iter().filter_map(|judgement| judgement.outcome.as_ref().err());
-    by_a_person.or_else(|| refusals().find(|refusal| refusal.is_statement()).cloned())
+    by_a_person
+        .or_else(|| refusals().find(|refusal| refusal.is_statement()).cloned())
+        .or_else(|| revoked_and_gone(group, last, request))
 }
 
 /// The list as it was accepted, with the signers of then.

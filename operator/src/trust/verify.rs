@@ -17,7 +17,7 @@ pub fn verify(message: &[u8], request: &VerifyRequest<'_>) -> Verification {
 }
 
 fn steps(message: &[u8], request: &VerifyRequest<'_>, checks: &mut Vec<Check>) -> Result<VerifiedList, Refusal> {
-    let proven = prove(message, checks)?;
+    let proven = prove(message, request, checks)?;
     let groups = endorsement::judge(&proven.signers, request, Times { path: request.at, crls: request.at });
     endorsement::tell(&groups, checks);
     let required = request.policy.required();
@@ -47,7 +47,7 @@ impl Payload {
         VerifiedList {
             list: self.list,
             signers: counted.iter().map(|judgement| judgement.signer()).collect(),
-            names: counted.iter().map(|judgement| judgement.name()).collect(),
+            names: counted.iter().map(|judgement| judgement.signer.names()).collect(),
             certificates: counted.iter().map(|judgement| judgement.signer.digest()).collect(),
             required,
             message: Sha256Digest::of(message),
@@ -66,16 +66,21 @@ impl EndorserPolicy<'_> {
     }
 }
 
-fn prove(message: &[u8], checks: &mut Vec<Check>) -> Result<ProvenMessage, Refusal> {
+fn prove(message: &[u8], request: &VerifyRequest<'_>, checks: &mut Vec<Check>) -> Result<ProvenMessage, Refusal> {
     let told = |rule, refusal: Refusal, checks: &mut Vec<Check>| {
         checks.push(Check::failed(rule, format!("{}: {}", refusal.reason, refusal.message)));
         refusal
     };
     let read = SignedMessage::read(message).map_err(|refusal| told(Rule::Message, refusal, checks))?;
     checks.push(Check::passed(Rule::Message, read.described()));
-    let proven = read.prove().map_err(|refusal| told(Rule::Signature, refusal, checks))?;
+    let proven = read.prove(&request.public_keys()).map_err(|refusal| told(Rule::Signature, refusal, checks))?;
     for signer in &proven.signers {
-        checks.push(Check::passed(Rule::Signature, format!("by {}", signer.certificate.shown())));
+        let by = format!("by {}", signer.shown());
+        checks.push(if signer.is_proven() {
+            Check::passed(Rule::Signature, by)
+        } else {
+            Check::not_asked(Rule::Signature, format!("{by}, whose key is not here"))
+        });
     }
     Ok(proven)
 }

@@ -169,14 +169,14 @@ fn crls_that_cannot_be_used_are_refused_when_they_are_loaded() {
 fn a_host_certificate_signs_where_its_credential_allows_any_purpose() {
     let message = sign(&list_of(&PKI.host), &PKI.host, Form::Detached);
     let mut rule = endorser("host", &PKI.host);
-    let CredentialKind::X509 { purpose, .. } = &mut rule.credentials[0].kind;
+    let CredentialKind::X509 { purpose, .. } = &mut rule.credentials[0].kind else { panic!("a certificate") };
     *purpose = Purpose::Any;
     assert!(verdict(&message, &[rule.clone()]).is_ok());
     let refusal = verdict(&message, &[endorser("host", &PKI.host)]).unwrap_err();
     assert!(refusal.message.contains("emailProtection") && refusal.message.contains("serverAuth"), "{refusal}");
     let encrypts = sign(&list_of(&PKI.encryption_only), &PKI.encryption_only, Form::Detached);
     let mut any = endorser("olga", &PKI.encryption_only);
-    let CredentialKind::X509 { purpose, .. } = &mut any.credentials[0].kind;
+    let CredentialKind::X509 { purpose, .. } = &mut any.credentials[0].kind else { panic!("a certificate") };
     *purpose = Purpose::Any;
     assert_told("key usage", verdict(&encrypts, &[any]), ("PurposeMismatch", "Olga Onlyencrypts", Some(0)));
 }

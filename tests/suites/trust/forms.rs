@@ -87,7 +87,7 @@ fn what_is_not_signed_is_told_apart_from_what_is_signed_badly() {
     let boundary_cut = &detached[..detached.len() - 60];
     let nested = sign(&detached, &PKI.endorser, Form::Opaque);
     let table: [(&str, &[u8], &str); 10] = [
-        ("OpenPGP", b"-----BEGIN PGP SIGNED MESSAGE-----\nHash: SHA256\n\n{}\n", "Unsigned"),
+        ("OpenPGP", b"-----BEGIN PGP SIGNED MESSAGE-----\nHash: SHA256\n\n{}\n", "SignatureInvalid"),
         ("plain JSON", &text, "Unsigned"),
         ("nothing", b"", "Unsigned"),
         ("HTML", b"<html><body>404</body></html>", "Unsigned"),

@@ -1,11 +1,12 @@
 //! An endorser's own trust anchors, out of a `ConfigMap` or a Secret.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use secrecy::ExposeSecret;
 
 use crate::anchors::from_files;
-use crate::api::{Endorser, TrustAnchors};
+use crate::api::{Endorser, ObjectReference, TrustAnchors};
 use crate::reconcile::cluster::{Cluster, ClusterError, ObjectKey};
 use crate::trust::Anchors;
 
@@ -36,23 +37,13 @@ pub enum OwnAnchorsError {
 }
 
 /// The endorser's own anchors, where its spec names some.
-pub async fn own_anchors<C: Cluster>(
+pub(super) async fn own_anchors<C: Cluster>(
     cluster: &C,
     endorser: &Endorser,
 ) -> Result<Option<Arc<Anchors>>, OwnAnchorsError> {
     let Some(TrustAnchors { config_map_ref, secret_ref }) = &endorser.spec.trust_anchors else { return Ok(None) };
-    let here = |name: &str| ObjectKey::of(endorser).sibling(name);
-    let (kind, key, files) = if let Some(reference) = config_map_ref {
-        let key = here(&reference.name);
-        ("ConfigMap", key.clone(), cluster.config_map(&key).await?)
-    } else {
-        let key = here(secret_ref.as_ref().map_or("", |reference| reference.name.as_str()));
-        let secret = cluster
-            .secret(&key)
-            .await?
-            .map(|entries| entries.into_iter().map(|(name, bytes)| (name, bytes.expose_secret().to_vec())).collect());
-        ("Secret", key, secret)
-    };
+    let key = ObjectKey::of(endorser);
+    let (kind, key, files) = files(cluster, &key, config_map_ref.as_ref(), secret_ref.as_ref()).await?;
     let Some(files) = files else { return Err(OwnAnchorsError::NotFound { kind, key }) };
     let (anchors, problems) = from_files(files.iter().map(|(name, bytes)| (name.as_str(), bytes.as_slice())));
     if anchors.count() > 0 {
@@ -61,4 +52,26 @@ pub async fn own_anchors<C: Cluster>(
     let problems: Vec<String> = problems.iter().map(ToString::to_string).collect();
     let problems = problems.join("; ");
     Err(OwnAnchorsError::Empty { kind, key, problems })
+}
+
+/// What a kept file's entries are: which kind of object, which one, and its entries where it is there.
+pub(super) type Kept = (&'static str, ObjectKey, Option<BTreeMap<String, Vec<u8>>>);
+
+/// The entries of the `ConfigMap`, or else of the Secret, that an endorser names.
+pub(super) async fn files<C: Cluster>(
+    cluster: &C,
+    endorser: &ObjectKey,
+    config_map: Option<&ObjectReference>,
+    secret: Option<&ObjectReference>,
+) -> Result<Kept, ClusterError> {
+    if let Some(reference) = config_map {
+        let key = endorser.sibling(&reference.name);
+        let files = cluster.config_map(&key).await?;
+        return Ok(("ConfigMap", key, files));
+    }
+    let key = endorser.sibling(secret.map_or("", |reference| reference.name.as_str()));
+    let entries = cluster.secret(&key).await?;
+    let files = entries
+        .map(|entries| entries.into_iter().map(|(name, bytes)| (name, bytes.expose_secret().to_vec())).collect());
+    Ok(("Secret", key, files))
 }

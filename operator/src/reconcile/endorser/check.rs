@@ -1,11 +1,15 @@
 //! `Endorser` spec -> rule that `trust` judges by. Pure.
 
-use crate::api::{self, Endorser, TrustAnchors};
+use crate::api::{self, Endorser, PublicKeySource, TrustAnchors};
 use crate::reconcile::ObjectKey;
 use crate::reconcile::check::SpecError;
-use crate::trust::{Credential, CredentialKind, CrlPolicy, DistinguishedName, EndorserRule, Purpose, TrustLevel};
+use crate::trust::{
+    Credential, CredentialKind, CrlPolicy, DistinguishedName, EndorserRule, Fingerprint, OpenPgpCredential, PublicKey,
+    Purpose, TrustLevel,
+};
 
-/// The checked form of an endorser; its own trust anchors are put in by whoever reads them.
+/// The checked form of an endorser; its own trust anchors, and keys that are kept elsewhere, are put in by
+/// whoever reads them.
 pub fn check(endorser: &Endorser) -> Result<EndorserRule, SpecError> {
     let spec = &endorser.spec;
     if !(1..=16).contains(&spec.credentials.len()) {
@@ -36,21 +40,54 @@ pub fn check(endorser: &Endorser) -> Result<EndorserRule, SpecError> {
 }
 
 fn credential(credential: &api::Credential) -> Result<Credential, SpecError> {
-    let field = |name: &str| format!("credentials[{}].{name}", credential.name);
-    let name = |at: &str, text: &str| -> Result<DistinguishedName, SpecError> {
-        text.parse().map_err(|error| SpecError::invalid(field(at), &error))
+    let at = format!("credentials[{}]", credential.name);
+    let kind = match (&credential.x509, &credential.open_pgp) {
+        (Some(x509), None) => certificate(&at, x509)?,
+        (None, Some(open_pgp)) => CredentialKind::OpenPgp(key(&at, open_pgp)?),
+        (Some(_), Some(_)) | (None, None) => {
+            return Err(SpecError::invalid(at, "expected exactly one of x509 and openPGP, found both or none"));
+        }
     };
-    let purpose = match credential.x509.purpose {
+    Ok(Credential { name: credential.name.clone(), trust: trust(&format!("{at}.trust"), credential.trust)?, kind })
+}
+
+fn certificate(at: &str, x509: &api::X509Credential) -> Result<CredentialKind, SpecError> {
+    let name = |field: &str, text: &str| -> Result<DistinguishedName, SpecError> {
+        text.parse().map_err(|error| SpecError::invalid(format!("{at}.x509.{field}"), &error))
+    };
+    let purpose = match x509.purpose {
         api::Purpose::SMIMESign => Purpose::SmimeSign,
         api::Purpose::Any => Purpose::Any,
-        api::Purpose::Unknown => return Err(SpecError::unsupported(field("x509.purpose"), "SMIMESign or Any")),
+        api::Purpose::Unknown => {
+            return Err(SpecError::unsupported(format!("{at}.x509.purpose"), "SMIMESign or Any"));
+        }
     };
-    let kind = CredentialKind::X509 {
-        subject: name("x509.subject", &credential.x509.subject)?,
-        issuer: Some(name("x509.issuer", &credential.x509.issuer)?),
-        purpose,
+    let (subject, issuer) = (name("subject", &x509.subject)?, Some(name("issuer", &x509.issuer)?));
+    Ok(CredentialKind::X509 { subject, issuer, purpose })
+}
+
+/// An OpenPGP key. One that is kept elsewhere is read by whoever may.
+fn key(at: &str, open_pgp: &api::OpenPgpCredential) -> Result<OpenPgpCredential, SpecError> {
+    let invalid = |field: &str, error: &dyn std::fmt::Display| {
+        SpecError::invalid(format!("{at}.openPGP{field}"), &error.to_string())
     };
-    Ok(Credential { name: credential.name.clone(), trust: trust(&field("trust"), credential.trust)?, kind })
+    let fingerprint: Fingerprint = open_pgp.fingerprint.parse().map_err(|error| invalid(".fingerprint", &error))?;
+    let key = match (&open_pgp.public_key, &open_pgp.public_key_from) {
+        (Some(text), None) => {
+            Ok(PublicKey::read([text.as_bytes()], &fingerprint).map_err(|error| invalid(".publicKey", &error))?)
+        }
+        (None, Some(PublicKeySource { config_map_ref, secret_ref })) => {
+            if config_map_ref.is_some() == secret_ref.is_some() {
+                let message = "expected one of configMapRef and secretRef, found both or none";
+                return Err(invalid(".publicKeyFrom", &message));
+            }
+            Err("it was not read yet".to_owned())
+        }
+        (Some(_), Some(_)) | (None, None) => {
+            return Err(invalid("", &"expected exactly one of publicKey and publicKeyFrom, found both or none"));
+        }
+    };
+    Ok(OpenPgpCredential { fingerprint, key })
 }
 
 fn trust(field: &str, trust: api::Trust) -> Result<TrustLevel, SpecError> {

@@ -3,7 +3,7 @@
 use jiff::Timestamp;
 
 use crate::reconcile::conditions::Finding;
-use crate::trust::{Anchors, CredentialKind, CrlPolicy, EndorserRule, Freshness};
+use crate::trust::{Anchors, Credential, CredentialKind, CrlPolicy, DistinguishedName, EndorserRule, Freshness};
 
 const NAME: &str = "CRLsFresh";
 
@@ -12,11 +12,12 @@ pub(super) fn crls_fresh(rule: &EndorserRule, anchors: &Anchors, now: Timestamp)
     if rule.crl_policy == CrlPolicy::Ignore {
         return (Finding::holds(NAME, "Ignored", "crlPolicy says that CRLs are not looked at"), None);
     }
-    let mut found = Vec::new();
-    for credential in &rule.credentials {
-        let CredentialKind::X509 { issuer, .. } = &credential.kind;
-        found.extend(issuer.iter().flat_map(|issuer| anchors.crl_freshness(issuer, now)));
+    let is_certificate = |credential: &Credential| matches!(credential.kind, CredentialKind::X509 { .. });
+    if !rule.credentials.iter().any(is_certificate) {
+        return (Finding::holds(NAME, "NoCRLs", "OpenPGP keys have none: they carry their revocation"), None);
     }
+    let issuers = rule.credentials.iter().filter_map(|credential| issuer(&credential.kind));
+    let found: Vec<_> = issuers.flat_map(|issuer| anchors.crl_freshness(issuer, now)).collect();
     let ends = found.iter().filter_map(|(_, freshness)| match freshness {
         Freshness::Fresh(until) => Some(*until),
         Freshness::Missing | Freshness::Expired(_) | Freshness::NotYetValid(_) => None,
@@ -44,4 +45,12 @@ pub(super) fn crls_fresh(rule: &EndorserRule, anchors: &Anchors, now: Timestamp)
         (None, None) => Finding::holds(NAME, "NoCRLs", "there are none, and none is asked for"),
     };
     (finding, ends)
+}
+
+/// The issuer of a certificate, where one is named.
+fn issuer(kind: &CredentialKind) -> Option<&DistinguishedName> {
+    match kind {
+        CredentialKind::X509 { issuer, .. } => issuer.as_ref(),
+        CredentialKind::OpenPgp(_) => None,
+    }
 }

@@ -3,12 +3,15 @@
 mod anchors;
 mod check;
 mod crls;
+mod keys;
 mod report;
 
 use jiff::Timestamp;
 
-pub use self::anchors::{OwnAnchorsError, own_anchors};
+pub use self::anchors::OwnAnchorsError;
+use self::anchors::own_anchors;
 pub use self::check::{check, revoked};
+pub use self::keys::complete;
 use super::cluster::{Cluster, ClusterError, ObjectKey};
 use super::context::Context;
 use super::finish::{finish, stalled};
@@ -21,11 +24,12 @@ pub async fn reconcile<C: Cluster>(
     now: Timestamp,
 ) -> Result<Option<Timestamp>, ClusterError> {
     let Some(object) = context.cluster.get::<Endorser>(key) else { return Ok(None) };
-    let rule = match check(&object) {
+    let mut rule = match check(&object) {
         Ok(rule) => rule,
         Err(error) => return stalled(context, &*object, &error, now).await,
     };
     let subscriptions = context.cluster.list::<ImageListSubscription>(&key.namespace);
+    keys::read_keys(&*context.cluster, &object, &mut rule).await;
     let anchors = match own_anchors(&*context.cluster, &object).await {
         Ok(own) => Ok(own.unwrap_or_else(|| context.anchors.current())),
         Err(error) => Err(error.to_string()),

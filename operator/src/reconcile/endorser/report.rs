@@ -8,7 +8,7 @@ use super::crls::crls_fresh;
 use crate::api::{CredentialStatus, Endorser, EndorserStatus, ImageListSubscription, SignerStatus};
 use crate::reconcile::conditions::{Finding, merge, shorten, time};
 use crate::reconcile::report::Report;
-use crate::trust::{Anchors, Credential, CredentialKind, EndorserRule, TrustLevel};
+use crate::trust::{Anchors, Credential, CredentialKind, EndorserRule, OpenPgpCredential, TrustLevel};
 
 /// A credential's certificate that ends sooner than this is told.
 const EXPIRES_SOON: SignedDuration = SignedDuration::from_hours(30 * 24);
@@ -33,37 +33,48 @@ pub(super) fn report(
         credentials: rule
             .credentials
             .iter()
-            .map(|credential| credential_status(rule, credential, &before, subscriptions))
+            .map(|credential| credential_status(rule, credential, &before, subscriptions, now))
             .collect(),
     };
     let (crls, next) = match anchors {
         Ok(anchors) => crls_fresh(rule, anchors, now),
         Err(_) => (Finding::unknown("CRLsFresh", "TrustAnchorsNotFound", "its trust anchors cannot be read"), None),
     };
-    let mut findings = vec![ready(rule, anchors), crls];
+    let mut findings = vec![ready(rule, anchors, now), crls];
     findings.extend(expiring(&status, now));
     status.conditions = merge(&before.conditions, findings, generation, now);
     Report { wake: wake(&status, now).into_iter().chain(next).min(), status, happenings: Vec::new() }
 }
 
-fn ready(rule: &EndorserRule, anchors: Result<&Anchors, &String>) -> Finding {
+fn ready(rule: &EndorserRule, anchors: Result<&Anchors, &String>, now: Timestamp) -> Finding {
     const NAME: &str = "Ready";
     let anchors = match anchors {
         Ok(anchors) => anchors.count(),
         Err(error) => return Finding::fails(NAME, "TrustAnchorsNotFound", error.clone()),
     };
     match rule.trust {
-        TrustLevel::Revoked => Finding::fails(NAME, "Revoked", "what it signed goes out"),
-        TrustLevel::Hold => Finding::fails(NAME, "Hold", "no new list is accepted from it; what is in force stays"),
-        TrustLevel::Trusted if anchors == 0 => Finding::fails(
-            NAME,
-            "NoTrustAnchors",
-            "expected certificate authorities in the trust directory, found none",
-        ),
-        TrustLevel::Trusted if rule.credentials.iter().all(|one| one.trust != TrustLevel::Trusted) => {
-            Finding::fails(NAME, "NoCredential", "none of its credentials is Trusted")
+        TrustLevel::Revoked => return Finding::fails(NAME, "Revoked", "what it signed goes out"),
+        TrustLevel::Hold => {
+            return Finding::fails(NAME, "Hold", "no new list is accepted from it; what is in force stays");
         }
-        TrustLevel::Trusted => Finding::holds(NAME, "Succeeded", format!("{anchors} trust anchors are loaded")),
+        TrustLevel::Trusted => {}
+    }
+    let trusted: Vec<_> = rule.credentials.iter().filter(|one| one.trust == TrustLevel::Trusted).collect();
+    let certificates = rule.credentials.iter().filter(|one| matches!(one.kind, CredentialKind::X509 { .. })).count();
+    if certificates > 0 && anchors == 0 {
+        let message = "expected certificate authorities in the trust directory, found none";
+        return Finding::fails(NAME, "NoTrustAnchors", message);
+    }
+    if trusted.is_empty() {
+        return Finding::fails(NAME, "NoCredential", "none of its credentials is Trusted");
+    }
+    let useless: Vec<_> = trusted.iter().filter_map(|credential| useless(credential, now)).collect();
+    let told = useless.iter().map(|(_, message)| message.as_str()).collect::<Vec<_>>().join("; ");
+    match useless.first() {
+        Some((reason, _)) if useless.len() == trusted.len() => Finding::fails(NAME, *reason, told),
+        Some(_) => Finding::holds(NAME, "Succeeded", format!("but {told}")),
+        None if certificates == 0 => Finding::holds(NAME, "Succeeded", "its OpenPGP keys can be used"),
+        None => Finding::holds(NAME, "Succeeded", format!("{anchors} trust anchors are loaded")),
     }
 }
 
@@ -72,8 +83,8 @@ fn credential_status(
     credential: &Credential,
     before: &EndorserStatus,
     subscriptions: &[Arc<ImageListSubscription>],
+    now: Timestamp,
 ) -> CredentialStatus {
-    let CredentialKind::X509 { subject, issuer, purpose: _ } = &credential.kind;
     let seen = subscriptions
         .iter()
         .filter_map(|subscription| subscription.status.as_ref()?.list.as_ref())
@@ -81,17 +92,38 @@ fn credential_status(
         .filter(|(signer, _)| is_of(signer, &rule.name, &credential.name))
         .max_by_key(|(_, accepted)| accepted.0);
     let remembered = before.credentials.iter().find(|old| old.name == credential.name);
+    let end_seen = seen.as_ref().map(|(signer, _)| signer.not_after.clone());
+    let (subject, issuer, fingerprint, not_after) = match &credential.kind {
+        CredentialKind::X509 { subject, issuer, purpose: _ } => {
+            let end = end_seen.or_else(|| remembered.map(|old| old.not_after.clone())).flatten();
+            (subject.to_string(), issuer.as_ref().map(ToString::to_string), None, end)
+        }
+        CredentialKind::OpenPgp(OpenPgpCredential { fingerprint, key }) => {
+            let user = key.as_ref().map(|key| key.user().to_owned()).unwrap_or_default();
+            let good = key.as_ref().ok().and_then(|key| key.good_until(fingerprint, now).ok());
+            (user, None, Some(fingerprint.to_string()), good.flatten().map(time))
+        }
+    };
     CredentialStatus {
         name: credential.name.clone(),
-        subject: shorten(&subject.to_string(), 2048),
-        issuer: shorten(&issuer.as_ref().map(ToString::to_string).unwrap_or_default(), 2048),
-        not_after: seen
-            .as_ref()
-            .map(|(signer, _)| signer.not_after.clone())
-            .or_else(|| remembered.and_then(|old| old.not_after.clone())),
+        subject: shorten(&subject, 2048),
+        issuer: shorten(&issuer.unwrap_or_default(), 2048),
+        fingerprint,
+        not_after,
         last_seen_time: seen
             .map(|(_, accepted)| time(accepted.0))
             .or_else(|| remembered.and_then(|old| old.last_seen_time.clone())),
+    }
+}
+
+/// Why a credential that is trusted can sign nothing now, if it is an OpenPGP key.
+fn useless(credential: &Credential, now: Timestamp) -> Option<(&'static str, String)> {
+    let CredentialKind::OpenPgp(OpenPgpCredential { fingerprint, key }) = &credential.kind else { return None };
+    let name = &credential.name;
+    match key.as_ref().map(|key| key.good_until(fingerprint, now)) {
+        Ok(Ok(_)) => None,
+        Ok(Err(refusal)) => Some((refusal.reason(), format!("{name}: {}", refusal.message))),
+        Err(why) => Some(("PublicKeyNotFound", format!("{name}: {why}"))),
     }
 }
 

@@ -184,8 +184,8 @@ async fn endorsers<C: Cluster>(cluster: &C, checked: &Checked) -> Endorsers {
     let (mut rules, mut unusable) = (Vec::new(), Vec::new());
     for name in &checked.endorsers {
         match judged.iter().find(|(other, _)| other == name) {
-            Some((_, Ok(rule))) => match own_anchors(cluster, &all, name).await {
-                Ok(anchors) => rules.push(EndorserRule { anchors, ..rule.clone() }),
+            Some((_, Ok(rule))) => match complete(cluster, &all, rule).await {
+                Ok(rule) => rules.push(rule),
                 Err(error) => unusable.push(format!("Endorser {name}: {error}")),
             },
             Some((_, Err(error))) => unusable.push(format!("Endorser {name}: {error}")),
@@ -196,14 +196,15 @@ async fn endorsers<C: Cluster>(cluster: &C, checked: &Checked) -> Endorsers {
     (rules, unusable, usable.flat_map(endorser::revoked).cloned().collect())
 }
 
-async fn own_anchors<C: Cluster>(
+/// The rule with what its endorser keeps elsewhere: trust anchors, keys.
+async fn complete<C: Cluster>(
     cluster: &C,
     endorsers: &[Arc<Endorser>],
-    name: &str,
-) -> Result<Option<Arc<Anchors>>, endorser::OwnAnchorsError> {
-    match endorsers.iter().find(|object| object.metadata.name.as_deref() == Some(name)) {
-        Some(object) => endorser::own_anchors(cluster, object).await,
-        None => Ok(None),
+    rule: &EndorserRule,
+) -> Result<EndorserRule, endorser::OwnAnchorsError> {
+    match endorsers.iter().find(|object| object.metadata.name.as_deref() == Some(&rule.name)) {
+        Some(object) => endorser::complete(cluster, object, rule.clone()).await,
+        None => Ok(rule.clone()),
     }
 }
 

@@ -88,7 +88,7 @@ fn signer_status(signer: &crate::trust::Signer) -> SignerStatus {
         credential: signer.credential.clone().unwrap_or_default(),
         subject: shorten(&signer.subject, 2048),
         issuer: shorten(&signer.issuer, 2048),
-        not_after: time(signer.not_after),
+        not_after: signer.not_after.map(time),
     }
 }
 

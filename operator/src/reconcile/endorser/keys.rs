@@ -1,0 +1,44 @@
+//! OpenPGP keys that an endorser keeps in a `ConfigMap` or a Secret.
+
+use std::sync::Arc;
+
+use super::anchors::{OwnAnchorsError, files, own_anchors};
+use crate::api::{Endorser, PublicKeySource};
+use crate::reconcile::cluster::{Cluster, ObjectKey};
+use crate::trust::{CredentialKind, EndorserRule, Fingerprint, PublicKey};
+
+/// The rule with its own trust anchors and all its keys. A key that cannot be had costs its credential and nothing
+/// else; the credential tells why.
+pub async fn complete<C: Cluster>(
+    cluster: &C,
+    endorser: &Endorser,
+    mut rule: EndorserRule,
+) -> Result<EndorserRule, OwnAnchorsError> {
+    rule.anchors = own_anchors(cluster, endorser).await?;
+    read_keys(cluster, endorser, &mut rule).await;
+    Ok(rule)
+}
+
+/// Puts in the keys that are kept elsewhere.
+pub(super) async fn read_keys<C: Cluster>(cluster: &C, endorser: &Endorser, rule: &mut EndorserRule) {
+    for (spec, credential) in endorser.spec.credentials.iter().zip(&mut rule.credentials) {
+        let source = spec.open_pgp.as_ref().and_then(|open_pgp| open_pgp.public_key_from.as_ref());
+        if let (Some(source), CredentialKind::OpenPgp(one)) = (source, &mut credential.kind) {
+            one.key = read(cluster, endorser, source, &one.fingerprint).await;
+        }
+    }
+}
+
+async fn read<C: Cluster>(
+    cluster: &C,
+    endorser: &Endorser,
+    source: &PublicKeySource,
+    fingerprint: &Fingerprint,
+) -> Result<Arc<PublicKey>, String> {
+    let PublicKeySource { config_map_ref, secret_ref } = source;
+    let found = files(cluster, &ObjectKey::of(endorser), config_map_ref.as_ref(), secret_ref.as_ref()).await;
+    let (kind, key, files) = found.map_err(|error| error.to_string())?;
+    let files = files.ok_or_else(|| format!("expected the {kind} {key} with a public key, found none"))?;
+    let read = PublicKey::read(files.values().map(Vec::as_slice), fingerprint);
+    read.map_err(|error| format!("{kind} {key}: {error}"))
+}

@@ -1,0 +1,124 @@
+//! Who made a signature: the holder of a certificate's key, or of an OpenPGP key.
+
+use jiff::Timestamp;
+
+use super::certificate::Certificate;
+use super::{CredentialKind, Fingerprint, OpenPgpCredential, Sha256Digest, SignerName, openpgp};
+
+/// One signature of a message, and who made it.
+#[derive(Debug, Clone)]
+pub(super) enum ProvenSigner {
+    /// A signature that fits, and the certificate whose key made it.
+    X509 {
+        certificate: Certificate,
+        /// What else the message carries, for the path.
+        carried: Vec<Certificate>,
+        weak_digests: Vec<&'static str>,
+    },
+    /// A signature of OpenPGP. Where no key that is here is named, it is not proved and counts for nobody.
+    OpenPgp(openpgp::Signer),
+}
+
+/// By what a list can name a signer.
+#[derive(Debug, Clone)]
+pub(super) enum SignerNames {
+    /// Subject and issuer.
+    X509(SignerName),
+    /// The fingerprints of the key that signed and of its primary key.
+    OpenPgp(Vec<Fingerprint>),
+}
+
+impl ProvenSigner {
+    /// The certificate's subject, or the key's fingerprint as a name.
+    pub(super) fn shown(&self) -> String {
+        match self {
+            Self::X509 { certificate, .. } => certificate.shown(),
+            Self::OpenPgp(signer) => signer.shown(),
+        }
+    }
+
+    /// The same with the certificate's issuer, for messages.
+    pub(super) fn described(&self) -> String {
+        match self {
+            Self::X509 { certificate, .. } => format!("{} (issuer {})", certificate.shown(), certificate.issuer),
+            Self::OpenPgp(signer) => signer.shown(),
+        }
+    }
+
+    /// Subject and issuer for status: of an OpenPGP key, the name of the primary key that the credential gives.
+    pub(super) fn status_names(&self, credential: Option<&CredentialKind>) -> (String, String) {
+        match (self, credential) {
+            (Self::X509 { certificate, .. }, _) => (certificate.shown(), certificate.issuer.to_string()),
+            (Self::OpenPgp(_), Some(CredentialKind::OpenPgp(OpenPgpCredential { key: Ok(key), .. }))) => {
+                (key.fingerprint().as_name(), String::new())
+            }
+            (Self::OpenPgp(signer), Some(CredentialKind::OpenPgp(_) | CredentialKind::X509 { .. }) | None) => {
+                (signer.shown(), String::new())
+            }
+        }
+    }
+
+    /// Whether the signature was proved. An OpenPGP signature without its key is not.
+    pub(super) fn is_proven(&self) -> bool {
+        match self {
+            Self::X509 { .. } => true,
+            Self::OpenPgp(signer) => signer.is_proven(),
+        }
+    }
+
+    /// What tells this signer's certificate from every other one: SHA-256 of its DER; of an OpenPGP key, of its name by
+    /// fingerprint, which the signature tells without the key, too.
+    pub(super) fn digest(&self) -> Sha256Digest {
+        match self {
+            Self::X509 { certificate, .. } => certificate.digest,
+            Self::OpenPgp(signer) => Sha256Digest::of(signer.shown().as_bytes()),
+        }
+    }
+
+    /// One person: one name, or one key, in whatever form it signs.
+    pub(super) fn is_same(&self, other: &Self) -> bool {
+        match (self, other) {
+            (Self::X509 { certificate: a, .. }, Self::X509 { certificate: b, .. }) => {
+                a.key == b.key || (a.subject == b.subject && a.issuer == b.issuer)
+            }
+            (Self::OpenPgp(a), Self::OpenPgp(b)) => a.is_same(b),
+            (Self::X509 { certificate, .. }, Self::OpenPgp(signer))
+            | (Self::OpenPgp(signer), Self::X509 { certificate, .. }) => signer.material() == Some(certificate.key),
+        }
+    }
+
+    /// By what a list can name it.
+    pub(super) fn names(&self) -> SignerNames {
+        match self {
+            Self::X509 { certificate, .. } => SignerNames::X509(SignerName {
+                subject: certificate.subject.clone(),
+                issuer: certificate.issuer.clone(),
+            }),
+            Self::OpenPgp(signer) => SignerNames::OpenPgp(signer.fingerprints()),
+        }
+    }
+
+    /// When its certificate ends; an OpenPGP key's end depends on the credential.
+    pub(super) fn certificate_end(&self) -> Option<Timestamp> {
+        match self {
+            Self::X509 { certificate, .. } => Some(certificate.not_after),
+            Self::OpenPgp(_) => None,
+        }
+    }
+}
+
+impl CredentialKind {
+    /// Whether it is this signer's: names are compared as lists of RDNs, never as strings; a fingerprint is that of
+    /// the key that signed, or of its primary key.
+    pub(super) fn names(&self, signer: &ProvenSigner) -> bool {
+        match (self, signer) {
+            (Self::X509 { subject, issuer, purpose: _ }, ProvenSigner::X509 { certificate, .. }) => {
+                !certificate.subject.is_empty()
+                    && *subject == certificate.subject
+                    && issuer.as_ref().is_none_or(|issuer| *issuer == certificate.issuer)
+            }
+            (Self::OpenPgp(credential), ProvenSigner::OpenPgp(signer)) => signer.is(&credential.fingerprint),
+            (Self::X509 { .. }, ProvenSigner::OpenPgp(_)) | (Self::OpenPgp(_), ProvenSigner::X509 { .. }) => false,
+        }
+    }
+}
