@@ -3,6 +3,8 @@
 //! `tests/control-plane/get` and `get-clients` make the programs; `serve` runs them, and ends with its input: nothing
 //! is left however a test ends.
 
+mod audit;
+
 use std::io::{BufRead, BufReader, Write};
 use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStdin, ChildStdout, Command, Output, Stdio};
@@ -15,6 +17,8 @@ use kube::config::{AuthInfo, KubeConfigOptions, Kubeconfig};
 use kube::{Api, Client, Config, ResourceExt};
 use tokio::sync::OnceCell;
 use vmcatcher_operator::api::crds;
+
+pub use audit::RecordedCall;
 
 /// How long a test waits for what has to come.
 pub const PATIENCE: Duration = Duration::from_secs(90);
@@ -139,6 +143,21 @@ impl ControlPlane {
     /// Starts the API server again, and waits until it answers.
     pub fn start_api(&self) {
         self.order("start api");
+    }
+
+    /// Kills etcd.
+    pub fn stop_etcd(&self) {
+        self.order("stop etcd");
+    }
+
+    /// Starts etcd again, and waits until it answers.
+    pub fn start_etcd(&self) {
+        self.order("start etcd");
+    }
+
+    /// etcd forgets every version but the last.
+    pub fn compact(&self) {
+        self.order("compact");
     }
 
     fn order(&self, order: &str) {

@@ -25,7 +25,7 @@ app.kubernetes.io/managed-by: {{ .Release.Service }}
 {{- define "vmcatcher.rules" -}}
 - apiGroups: [vmcatcher.io]
   resources: [endorsers, cloudtargets]
-  verbs: [get, list, watch]
+  verbs: [list, watch]
 - apiGroups: [vmcatcher.io]
   resources: [imagelistsubscriptions]
   verbs: [get, list, watch, patch]
@@ -39,11 +39,12 @@ app.kubernetes.io/managed-by: {{ .Release.Service }}
 - apiGroups: [vmcatcher.io]
   resources: [imagelistsubscriptions/finalizers]
   verbs: [update]
-# What resources name: credentials, certificates, trust anchors.
-- apiGroups: [""]
-  resources: [secrets, configmaps]
-  verbs: [get]
 - apiGroups: [events.k8s.io]
   resources: [events]
-  verbs: [create, patch]
+  verbs: [create]
+# What resources name: credentials, certificates, trust anchors. Where namespaces are named a change of one is seen at once;
+# nobody should let a program list the Secrets of a whole cluster.
+- apiGroups: [""]
+  resources: [secrets, configmaps]
+  verbs: {{ if .Values.namespaces }}[get, list, watch]{{ else }}[get]{{ end }}
 {{- end }}

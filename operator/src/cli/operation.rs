@@ -167,11 +167,6 @@ fn instance(text: &str) -> Result<String, String> {
     Err(format!("expected 1 to 64 letters, digits and . _ -, found {text:?}"))
 }
 
-/// The name of this machine, or of the pod.
-pub(super) fn host() -> String {
-    rustix::system::uname().nodename().to_string_lossy().into_owned()
-}
-
 /// Done when the process is asked to stop.
 pub(super) fn stop() -> anyhow::Result<impl Future<Output = ()>> {
     let mut terminate = signal(SignalKind::terminate())?;

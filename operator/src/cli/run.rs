@@ -7,7 +7,7 @@ use anyhow::Context as _;
 use kube::{Client, Config};
 use tokio_util::sync::CancellationToken;
 
-use super::operation::{Files, Operation, host, stop};
+use super::operation::{Files, Operation, stop};
 use crate::cache::Volume;
 use crate::cluster::kubernetes::{Driver, Election, Kubernetes, Leadership, LeadershipLost};
 
@@ -60,7 +60,7 @@ async fn lead_and_keep(args: &Args) -> anyhow::Result<ExitCode> {
         return Ok(ExitCode::SUCCESS);
     }
     // Who waits has opened nothing of the volume.
-    let election = Election::new(client.clone(), &namespace, &args.lease, &host());
+    let election = Election::new(client.clone(), &namespace, &args.lease);
     let won = stopping.run_until_cancelled(Box::pin(election.won())).await;
     let Some(mut leadership) = won else { return Ok(ExitCode::SUCCESS) };
     let lost = keep(args, client, &stopping, Some(&mut leadership)).await?;

@@ -5,11 +5,16 @@ use std::path::{Path, PathBuf};
 use std::process::Output;
 
 use harness::control_plane::ControlPlane;
+use harness::disk_image::qcow2;
+use harness::image_server::Resource;
+use harness::opennebula::{Cloud, Dialect};
 use serde_json::Value;
 
+use super::ledger;
 use super::operator::{Operator, Tenant};
 
 const ONE: &str = "858a817e-0ca2-473f-89d3-d5bdfc51968e";
+const TWO: &str = "aaaaaaaa-0ca2-473f-89d3-d5bdfc51968e";
 
 fn workspace() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap().to_owned()
@@ -40,9 +45,10 @@ fn arguments(tenant: &Tenant<'_>) -> Vec<String> {
     let deployment: Value =
         serde_json::from_str(&tenant.kubectl(&["get", "deployment", "site", "-o", "json"])).unwrap();
     let pod = &deployment["spec"]["template"]["spec"];
+    let strategy = if deployment["spec"]["replicas"] == 1 { "Recreate" } else { "RollingUpdate" };
     assert_eq!(
         (&deployment["spec"]["strategy"]["type"], &pod["securityContext"]["runAsNonRoot"]),
-        (&"Recreate".into(), &true.into())
+        (&strategy.into(), &true.into())
     );
     let container = &pod["containers"][0];
     let arguments: Vec<&str> =
@@ -59,20 +65,50 @@ fn arguments(tenant: &Tenant<'_>) -> Vec<String> {
 /// Everything that the program does in a subscription's life, with the rights that the chart gives it.
 async fn lives_by_its_rights(tenant: &Tenant<'_>) {
     let kubeconfig = tenant.plane.kubeconfig_of(&tenant.namespace, "site", &tenant.site.path("site.kubeconfig"));
-    let image = tenant.site.serve(ONE, "1.0", 1, 30_000);
-    tenant.site.publish(&tenant.site.list("1.0", &[&image]));
-    tenant.site.subscribe("deletionPolicy: Retire");
-    tenant.apply();
+    let cloud = cloud(tenant);
+    let disk = |version: &str| Resource::bytes(qcow2(1 << 30, version.as_bytes()));
+    let [image, other] = [ONE, TWO].map(|identifier| tenant.site.serve_as(identifier, "1.0", disk(identifier)));
+    tenant.site.publish(&tenant.site.list("1.0", &[&image, &other]));
+    tenant.site.subscribe("deletionPolicy: Retire\n  targetRefs: [{name: one}]");
+    let anchors = format!("--from-file={}", tenant.site.path("trust").display());
+    tenant.kubectl(&["create", "configmap", "anchors", &anchors]);
+    tenant.site.trust("endorser", &tenant.site.pki.endorser, "trustAnchors: {configMapRef: {name: anchors}}");
     let operator = Operator::start_with(&kubeconfig, &tenant.site, &arguments(tenant));
+    tenant.apply();
     tenant.all_ready("1.0").await;
-    let newer = tenant.site.serve(ONE, "1.1", 2, 30_000);
+    assert_eq!(cloud.world(|world| world.images.len()), 2);
+    let newer = tenant.site.serve_as(ONE, "1.1", disk("newer"));
     tenant.site.publish(&tenant.site.list("1.1", &[&newer]));
     tenant.request("now");
     tenant.all_ready("1.1").await;
+    tenant.image_until(TWO, "what the list dropped gone", |image| image.is_none()).await;
     tenant.kubectl(&["delete", "ils", "vo", "--timeout=60s"]);
     assert_eq!(tenant.shelf("endorsed"), [""; 0]);
     assert!(!operator.told().contains("forbidden"), "{}", operator.told());
     operator.stop();
+    ledger::balances(tenant);
+}
+
+/// A cloud, and the target that names it.
+fn cloud(tenant: &Tenant<'_>) -> Cloud {
+    let cloud = Cloud::start(Dialect::V7_4);
+    let volume = tenant.site.path("volume").display().to_string();
+    cloud.world(|world| {
+        world.any_file = None;
+        world.datastores.get_mut(&1).unwrap().safe_dirs = vec![volume.clone()];
+    });
+    let login = ["--from-literal=username=oneadmin", "--from-literal=password=opennebula-test"];
+    tenant.kubectl(&[&["create", "secret", "generic", "one-auth"][..], &login].concat());
+    tenant.site.manifest(
+        "target",
+        &format!(
+            "apiVersion: vmcatcher.io/v1alpha1\nkind: CloudTarget\nmetadata: {{name: one}}\nspec:\n  type: OpenNebula\n  \
+             openNebula:\n    endpoint: {}\n    secretRef: {{name: one-auth}}\n    datastore: default\n    \
+             handOver: {{type: Path, path: {{prefix: {volume}}}}}\n",
+            cloud.endpoint()
+        ),
+    );
+    cloud
 }
 
 #[tokio::test]
@@ -96,7 +132,8 @@ async fn it_installs_for_one_namespace_and_leaves_what_is_not_its_own() {
 async fn it_installs_for_all_namespaces() {
     let plane = ControlPlane::start().await;
     let tenant = Tenant::new(&plane, "chart").await;
-    install(&tenant, &[]);
+    let several = "leaderElection.enabled=true,replicas=2,volume.accessModes={ReadWriteMany}";
+    install(&tenant, &["--set", several]);
     lives_by_its_rights(&tenant).await;
 
     let upgraded = helm(

@@ -14,6 +14,7 @@ mod clouds;
 mod current;
 mod definitions;
 mod leaders;
+mod ledger;
 mod operator;
 mod outages;
 mod ownership;

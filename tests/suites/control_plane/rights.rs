@@ -41,6 +41,52 @@ async fn a_denied_secret_is_told_where_it_is_missed() {
     tenant.kubectl(&["wait", "ils/secret", "--for=condition=Ready", "--timeout=90s"]);
 }
 
+#[tokio::test]
+#[ignore = "needs a control plane: tests/run makes one"]
+async fn a_secret_and_a_config_map_that_change_act_at_once() {
+    let tenant = Tenant::new(ControlPlane::shared().await, "named").await;
+    let image = tenant.site.serve(ONE, "1.0", 1, 30_000);
+    tenant.site.publish(&tenant.site.list("1.0", &[&image]));
+    let message = tenant.site.server.url("/guarded.list");
+    let list = harness::signer::sign(
+        &tenant.site.list("1.0", &[&image]).json(),
+        &tenant.site.pki.endorser,
+        harness::signer::Form::Detached,
+    );
+    let guarded = harness::image_server::Resource::bytes(list).basic("s3cret", "x-oauth-basic");
+    tenant.site.server.put("/guarded.list", guarded);
+    let source = format!("source: {{url: {message:?}, secretRef: {{name: token}}}}");
+    tenant.site.manifest(
+        "guarded",
+        &format!(
+            "apiVersion: vmcatcher.io/v1alpha1\nkind: ImageListSubscription\nmetadata: {{name: vo}}\nspec:\n  {source}\n  \
+             verify: {{endorserRefs: [{{name: endorser}}]}}\n  images: {{include: {{match: [{{name: all}}]}}}}\n"
+        ),
+    );
+    tenant.site.forget("subscription-vo");
+    let empty = tenant.site.path("empty");
+    std::fs::write(&empty, "").unwrap();
+    let anchors = |from: &str| format!("--from-file={}", tenant.site.path(from).display());
+    tenant.kubectl(&["create", "configmap", "anchors", &anchors("empty")]);
+    tenant.site.trust("endorser", &tenant.site.pki.endorser, "trustAnchors: {configMapRef: {name: anchors}}");
+    tenant.kubectl(&["create", "secret", "generic", "token", "--from-literal=token=wrong"]);
+    tenant.apply();
+    let _operator = tenant.start();
+    tenant.kubectl(&["wait", "ils/vo", "--for=condition=FetchFailed", "--timeout=90s"]);
+
+    // The list comes with the right token, and is believed with the right anchors: nobody asks for a pass.
+    tenant.kubectl(&["patch", "secret", "token", "--type=merge", "--patch", r#"{"stringData": {"token": "s3cret"}}"#]);
+    tenant
+        .subscription_until("a list that nobody vouches for", |object| {
+            let verified = object.status.as_ref().and_then(|status| status.condition("SourceVerified"));
+            verified.is_some_and(|found| found.status == "False")
+        })
+        .await;
+    tenant.kubectl(&["delete", "configmap", "anchors"]);
+    tenant.kubectl(&["create", "configmap", "anchors", &anchors("trust")]);
+    tenant.all_ready("1.0").await;
+}
+
 /// The credentials of an account that may do everything that the program needs, but read Secrets.
 fn account(tenant: &Tenant<'_>) -> std::path::PathBuf {
     tenant.kubectl(&["create", "serviceaccount", "operator"]);

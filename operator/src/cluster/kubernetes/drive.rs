@@ -10,6 +10,7 @@ use futures::channel::mpsc::UnboundedReceiver;
 use futures::future::BoxFuture;
 use futures::{FutureExt, StreamExt};
 use jiff::Timestamp;
+use k8s_openapi::api::core::v1::{ConfigMap, Secret};
 use kube::runtime::controller::{Action, Config, ReconcileRequest, applier};
 use kube::runtime::reflector::Store;
 use tokio::task::JoinSet;
@@ -18,9 +19,8 @@ use tokio_util::sync::CancellationToken;
 use super::feed::{self, feed};
 use super::shared::Shared;
 use super::wake::{Requests, Wakes};
-use super::{Kubernetes, Scope, Watches, Writers};
+use super::{Kubernetes, Scope, Watches, Writers, named};
 use crate::cache::Keep;
-use crate::reconcile::subscription::Ask;
 use crate::reconcile::{Context, Kind, ObjectKey, Resource, endorser, image, subscription, target};
 
 /// Passes that run when the program is told to stop may go on for so long.
@@ -95,31 +95,7 @@ impl Parts {
     }
 
     fn add_scope(&mut self, shared: &Arc<Shared>, scope: &Scope, writers: Writers, requests: Requests) {
-        let (client, namespace) = (&shared.cluster().client, scope.namespace.as_deref());
-        self.until_stopped(feed(
-            shared.clone(),
-            api(client, namespace),
-            (scope.endorsers.clone(), writers.endorsers),
-            feed::endorser,
-        ));
-        self.until_stopped(feed(
-            shared.clone(),
-            api(client, namespace),
-            (scope.subscriptions.clone(), writers.subscriptions),
-            feed::subscription,
-        ));
-        self.until_stopped(feed(
-            shared.clone(),
-            api(client, namespace),
-            (scope.images.clone(), writers.images),
-            feed::image,
-        ));
-        self.until_stopped(feed(
-            shared.clone(),
-            api(client, namespace),
-            (scope.targets.clone(), writers.targets),
-            feed::target,
-        ));
+        self.follow(shared, scope, writers);
         let others = Config::default().concurrency(OTHERS_AT_ONCE);
         let subscriptions = Config::default().concurrency(SUBSCRIPTIONS_AT_ONCE).debounce(QUIET);
         self.passes(shared, &scope.endorsers, requests.endorsers, others.clone(), pass_endorser);
@@ -128,6 +104,25 @@ impl Parts {
         let targets = others.clone().debounce(QUIET);
         self.passes(shared, &scope.images, requests.images, others, pass_image);
         self.passes(shared, &scope.targets, requests.targets, targets, pass_target);
+    }
+
+    /// The watches of a scope.
+    fn follow(&mut self, shared: &Arc<Shared>, scope: &Scope, writers: Writers) {
+        let (client, namespace) = (&shared.cluster().client, scope.namespace.as_deref());
+        let endorsers = (scope.endorsers.clone(), writers.endorsers);
+        self.until_stopped(feed(shared.clone(), api(client, namespace), endorsers, feed::endorser));
+        let subscriptions = (scope.subscriptions.clone(), writers.subscriptions);
+        self.until_stopped(feed(shared.clone(), api(client, namespace), subscriptions, feed::subscription));
+        let images = (scope.images.clone(), writers.images);
+        self.until_stopped(feed(shared.clone(), api(client, namespace), images, feed::image));
+        let targets = (scope.targets.clone(), writers.targets);
+        self.until_stopped(feed(shared.clone(), api(client, namespace), targets, feed::target));
+        if let Some(namespace) = namespace {
+            let secrets = kube::Api::namespaced(client.clone(), namespace);
+            self.until_stopped(named::follow::<Secret>(shared.clone(), secrets));
+            let maps = kube::Api::namespaced(client.clone(), namespace);
+            self.until_stopped(named::follow::<ConfigMap>(shared.clone(), maps));
+        }
     }
 
     /// Passes over the objects of a kind, as they are woken.
@@ -176,7 +171,7 @@ fn pass_subscription(shared: Arc<Shared>, key: ObjectKey) -> BoxFuture<'static, 
         if !shared.cluster().everything_read().await {
             return Action::await_change();
         }
-        let ended = subscription::reconcile(&shared.context, &key, Ask::WhenDue, Timestamp::now()).await;
+        let ended = subscription::reconcile(&shared.context, &key, shared.ask(&key), Timestamp::now()).await;
         shared.tell_images(&key);
         shared.settled(Kind::Subscription, &key, ended)
     }

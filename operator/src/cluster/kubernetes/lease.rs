@@ -14,8 +14,8 @@ use tokio::task::JoinHandle;
 use tokio::time::{Instant, sleep};
 use tokio_util::sync::CancellationToken;
 
-use super::MANAGER;
 use super::call::{Call, call};
+use super::{MANAGER, host};
 use crate::opennebula::Permit;
 use crate::reconcile::ClusterError;
 
@@ -68,12 +68,12 @@ pub struct Leadership {
 }
 
 impl Election {
-    /// An election by the lease of that name; `host` is told in it, for people.
-    pub fn new(client: Client, namespace: &str, name: &str, host: &str) -> Self {
+    /// An election by the lease of that name.
+    pub fn new(client: Client, namespace: &str, name: &str) -> Self {
         Self {
             leases: Api::namespaced(client, namespace),
             name: name.to_owned(),
-            identity: format!("{host}_{}", uuid::Uuid::new_v4()),
+            identity: format!("{}_{}", host(), uuid::Uuid::new_v4()),
             permit: Permit::to_extend(),
             seen: None,
         }

@@ -5,9 +5,11 @@
 
 mod call;
 mod drive;
+mod event;
 mod feed;
 mod image;
 mod lease;
+mod named;
 mod shared;
 mod wake;
 mod written;
@@ -16,9 +18,10 @@ use std::any::Any;
 use std::sync::Arc;
 use std::time::Duration;
 
+use jiff::Timestamp;
 use k8s_openapi::api::core::v1::{ConfigMap, ObjectReference, Secret};
-use kube::api::{Patch, PatchParams};
-use kube::runtime::events::{Event, EventType, Recorder, Reporter};
+use k8s_openapi::api::events;
+use kube::api::{Patch, PatchParams, PostParams};
 use kube::runtime::reflector::{ObjectRef, Store, store::Writer};
 use kube::{Api, Client, ResourceExt};
 use serde_json::json;
@@ -37,15 +40,13 @@ use crate::reconcile::{Cluster, ClusterError, ConfigMapData, Happening, Kind, Ob
 const MANAGER: &str = "vmcatcher-operator";
 /// A write that another one came before is tried so often, each time on what the server holds then.
 const TRIES: usize = 5;
-/// What is told of an event at most, in bytes (events.k8s.io/v1: `note`).
-const LONGEST_NOTE: usize = 1024;
 
 /// The objects of all namespaces, or of some, on an API server.
 pub struct Kubernetes {
     client: Client,
     scopes: Vec<Scope>,
     written: Written,
-    recorder: Recorder,
+    host: String,
     permit: Permit,
 }
 
@@ -79,10 +80,8 @@ impl Kubernetes {
             namespaces.push(None);
         }
         let (scopes, writers) = namespaces.into_iter().map(Scope::new).unzip();
-        let reporter = Reporter { controller: MANAGER.to_owned(), instance: None };
-        let recorder = Recorder::new(client.clone(), reporter);
-        let (written, permit) = (Written::default(), Permit::default());
-        (Self { client, scopes, written, recorder, permit }, Watches(writers))
+        let (written, host, permit) = (Written::default(), host(), Permit::default());
+        (Self { client, scopes, written, host, permit }, Watches(writers))
     }
 
     /// The same, with objects written only while the permit is valid: another program may lead by then.
@@ -273,38 +272,36 @@ impl Cluster for Kubernetes {
                 self.written.put(object);
                 Ok(())
             }
-            Err(refused @ ClusterError::Refused { .. }) => {
-                // The patch fits the object that was looked at; one that was made anew under its name is another.
-                let there = call(about("read"), api.get_metadata(&key.name)).await?;
-                let gone = ClusterError::Gone { kind: K::KIND, key: key.clone() };
-                Err(if there.uid() == object.uid() { refused } else { gone })
+            // The patch fits the object that was looked at; one that was made anew under its name is another, which the
+            // watch may have brought by now. Where it has not, the pass is tried again.
+            Err(ClusterError::Refused { .. }) if self.get::<K>(key).is_none_or(|now| now.uid() != object.uid()) => {
+                Err(ClusterError::Gone { kind: K::KIND, key: key.clone() })
             }
             Err(error) => Err(error),
         }
     }
 
     async fn record(&self, happening: Happening) {
-        let Happening { kind, key, warning, reason, message } = happening;
-        if warning {
+        let Happening { kind, key, warning, reason, message } = &happening;
+        if *warning {
             tracing::warn!(?kind, object = %key, reason, "{message}");
         } else {
             tracing::info!(?kind, object = %key, reason, "{message}");
         }
-        let mut note = message;
-        note.truncate(note.floor_char_boundary(LONGEST_NOTE));
-        let event = Event {
-            type_: if warning { EventType::Warning } else { EventType::Normal },
-            reason: reason.to_owned(),
-            note: Some(note),
-            action: reason.to_owned(),
-            secondary: None,
-        };
-        let reference = self.reference(kind, &key);
+        let key = key.clone();
         let about = Call { action: "tell an event of", object: format!("{kind:?} {key}"), gone: None };
-        if let Err(error) = call(about, self.recorder.publish(&event, &reference)).await {
+        let reference = self.reference(*kind, &key);
+        let events: Api<events::v1::Event> = Api::namespaced(self.client.clone(), &key.namespace);
+        let event = event::event(happening, reference, &self.host, Timestamp::now());
+        if let Err(error) = call(about, events.create(&PostParams::default(), &event)).await {
             tracing::warn!(object = %key, %error, "an event could not be told");
         }
     }
+}
+
+/// The name of this machine, or of the pod.
+fn host() -> String {
+    rustix::system::uname().nodename().to_string_lossy().into_owned()
 }
 
 /// Writes are this program's.

@@ -1,6 +1,6 @@
 //! What every pass and every watch has, and what they tell each other.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::hash::Hash;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -11,6 +11,7 @@ use kube::runtime::controller::Action;
 use super::wake::Wakes;
 use super::{Kubernetes, Scope};
 use crate::api::{CachedImage, CloudTarget, ImageListSubscription};
+use crate::reconcile::subscription::Ask;
 use crate::reconcile::{Cluster, ClusterError, Context, Force, Kind, ListInForce, ObjectKey};
 use crate::trust::LastAccepted;
 
@@ -31,6 +32,8 @@ pub(super) struct Shared {
     failures: Mutex<HashMap<(Kind, ObjectKey), u32>>,
     /// The generation of each target that its images have heard of.
     targets: Mutex<HashMap<ObjectKey, i64>>,
+    /// Subscriptions whose list is fetched by the next pass, whenever it would be due.
+    asked: Mutex<HashSet<ObjectKey>>,
 }
 
 /// What a subscription's pass told its images; they are woken when it changes.
@@ -54,7 +57,7 @@ struct ToldList {
 impl Shared {
     pub(super) fn new(context: Arc<Context<Kubernetes>>, wakes: Vec<Wakes>) -> Self {
         let (told, failures, targets) = (Mutex::default(), Mutex::default(), Mutex::default());
-        Self { context, wakes, told, failures, targets }
+        Self { context, wakes, told, failures, targets, asked: Mutex::default() }
     }
 
     pub(super) fn cluster(&self) -> &Kubernetes {
@@ -92,6 +95,17 @@ impl Shared {
                 Action::requeue(wait)
             }
         }
+    }
+
+    /// The next pass of a subscription fetches its list.
+    pub(super) fn ask_now(&self, key: ObjectKey) {
+        self.asked.lock().unwrap_or_else(PoisonError::into_inner).insert(key);
+    }
+
+    /// Whether the pass that begins is to fetch the list.
+    pub(super) fn ask(&self, key: &ObjectKey) -> Ask {
+        let asked = self.asked.lock().unwrap_or_else(PoisonError::into_inner).remove(key);
+        if asked { Ask::Now } else { Ask::WhenDue }
     }
 
     /// Wakes a subscription's images where its pass has told them something new.
