@@ -18,5 +18,6 @@ mod ledger;
 mod operator;
 mod outages;
 mod ownership;
+mod proxy;
 mod rights;
 mod subscribe;

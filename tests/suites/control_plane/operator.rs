@@ -10,6 +10,7 @@ use harness::control_plane::{ControlPlane, PATIENCE};
 use harness::site::Site;
 use kube::runtime::wait::await_condition;
 use kube::{Api, Client};
+use rustix::process::{Pid, Signal};
 use vmcatcher_operator::api::{CachedImage, HasConditions, ImageListSubscription, REQUESTED_AT};
 
 /// A running program. Dropped, it is killed.
@@ -76,6 +77,20 @@ impl Operator {
         self.process.wait().unwrap();
     }
 
+    /// Holds it where it is.
+    pub(crate) fn pause(&self) {
+        self.signal(Signal::STOP);
+    }
+
+    /// Lets it go on.
+    pub(crate) fn resume(&self) {
+        self.signal(Signal::CONT);
+    }
+
+    fn signal(&self, signal: Signal) {
+        rustix::process::kill_process(Pid::from_child(&self.process), signal).unwrap();
+    }
+
     /// Its number.
     pub(crate) fn process(&self) -> u32 {
         self.process.id()
@@ -84,8 +99,7 @@ impl Operator {
     /// Asks it to stop, and tells how it ended and after how long.
     pub(crate) fn stop(mut self) -> (ExitStatus, Duration) {
         let asked = Instant::now();
-        let identifier = rustix::process::Pid::from_child(&self.process);
-        rustix::process::kill_process(identifier, rustix::process::Signal::TERM).unwrap();
+        self.signal(Signal::TERM);
         let ended = self.process.wait().unwrap();
         (ended, asked.elapsed())
     }

@@ -1,10 +1,15 @@
-//! An API server that goes away while the program works.
+//! An API server that goes away while the program works, forgets, or has too much to do.
 
+use std::time::Duration;
+
+use axum::http::{Method, StatusCode};
 use harness::control_plane::{ControlPlane, PATIENCE};
 use harness::image_server::Resource;
 
-use super::operator::Tenant;
+use super::operator::{Operator, Tenant};
+use super::proxy::Proxy;
 
+const TWO: &str = "aaaaaaaa-0ca2-473f-89d3-d5bdfc51968e";
 const ONE: &str = "858a817e-0ca2-473f-89d3-d5bdfc51968e";
 
 #[tokio::test]
@@ -29,4 +34,94 @@ async fn a_download_outlives_the_api_server() {
     assert_eq!(tenant.site.server.bytes_sent(&path), SIZE, "nothing is downloaded twice");
     let (ended, _) = operator.stop();
     assert!(ended.success(), "{ended}");
+}
+
+#[tokio::test]
+#[ignore = "needs a control plane: tests/run makes one"]
+async fn a_download_outlives_etcd() {
+    const SIZE: u64 = 4_000_000;
+    let plane = ControlPlane::start().await;
+    let tenant = Tenant::new(&plane, "outage").await;
+    let image = tenant.site.serve_as(ONE, "1.0", Resource::pattern(1, SIZE).etag("\"one\"").rate(SIZE / 8));
+    tenant.site.publish(&tenant.site.list("1.0", &[&image]));
+    tenant.apply();
+    let _operator = tenant.start();
+    let path = format!("/{ONE}-1.0.img");
+    tenant.site.server.wait_for(&path, 1, SIZE / 8);
+    plane.stop_etcd();
+    tenant.site.server.wait_for(&path, 1, SIZE);
+    plane.start_etcd();
+    tenant.all_ready("1.0").await;
+    assert_eq!(tenant.shelf("endorsed"), [image.entry()]);
+    assert_eq!(tenant.site.server.bytes_sent(&path), SIZE, "nothing is downloaded twice");
+}
+
+/// While the program is stopped its watches break, the server forgets what it was watching since (410 Gone), and objects
+/// come and go. It lists anew: what is gone is left alone, and its download ends.
+#[tokio::test(flavor = "multi_thread")]
+#[ignore = "needs a control plane: tests/run makes one"]
+async fn what_comes_and_goes_while_nobody_watches_is_seen() {
+    const SIZE: u64 = 60_000_000;
+    let plane = ControlPlane::start().await;
+    let tenant = Tenant::new(&plane, "gone").await;
+    let slow = tenant.site.serve_as(ONE, "1.0", Resource::pattern(1, SIZE).etag("\"one\"").rate(SIZE / 120));
+    let quick = tenant.site.serve(TWO, "1.0", 2, 30_000);
+    tenant.site.publish(&tenant.site.list("1.0", &[&slow]));
+    tenant.apply();
+    let operator = tenant.start();
+    let path = format!("/{ONE}-1.0.img");
+    tenant.site.server.wait_for(&path, 1, SIZE / 120);
+    operator.pause();
+    plane.stop_api();
+    plane.start_api();
+    tenant.kubectl(&["delete", "ils", "vo", "--timeout=60s"]);
+    tenant.image_until(ONE, "its image gone", |image| image.is_none()).await;
+    tenant.site.publish(&tenant.site.list("1.1", &[&quick]));
+    tenant.apply();
+    plane.compact();
+    operator.resume();
+    operator.tells("too old resource version").await;
+    tenant.all_ready("1.1").await;
+    assert_eq!(tenant.shelf("endorsed"), [quick.entry()]);
+    let sent = tokio::time::timeout(PATIENCE, sent_in_the_end(&tenant, &path)).await.expect("nobody wants it any more");
+    assert!(sent < SIZE, "{sent}");
+}
+
+/// What has been sent for a path once nothing more is.
+async fn sent_in_the_end(tenant: &Tenant<'_>, path: &str) -> u64 {
+    loop {
+        let before = tenant.site.server.bytes_sent(path);
+        tokio::time::sleep(Duration::from_secs(2)).await;
+        if tenant.site.server.bytes_sent(path) == before {
+            return before;
+        }
+    }
+}
+
+#[tokio::test]
+#[ignore = "needs a control plane: tests/run makes one"]
+async fn an_api_server_that_is_too_busy_is_asked_again() {
+    let tenant = Tenant::new(ControlPlane::shared().await, "busy").await;
+    let proxy = Proxy::start(tenant.plane).await;
+    let image = tenant.site.serve(ONE, "1.0", 1, 30_000);
+    tenant.site.publish(&tenant.site.list("1.0", &[&image]));
+    tenant.site.subscribe("deletionPolicy: Retire");
+    tenant.apply();
+    // Lists, watches, finalizers, the making of images, their status and events: each is refused a few times.
+    proxy.answer(Method::GET, "/imagelistsubscriptions", StatusCode::TOO_MANY_REQUESTS, 2);
+    proxy.answer(Method::GET, "/cachedimages", StatusCode::INTERNAL_SERVER_ERROR, 2);
+    proxy.answer(Method::GET, "/endorsers", StatusCode::GONE, 2);
+    proxy.answer(Method::PATCH, "/imagelistsubscriptions/vo", StatusCode::CONFLICT, 2);
+    proxy.answer(Method::PATCH, "/imagelistsubscriptions/vo/status", StatusCode::TOO_MANY_REQUESTS, 2);
+    proxy.answer(Method::PATCH, ONE, StatusCode::TOO_MANY_REQUESTS, 2);
+    proxy.answer(Method::PATCH, "858a817e-0ca2-473f-89d3-d5bdfc51968e/status", StatusCode::CONFLICT, 2);
+    proxy.answer(Method::POST, "/events", StatusCode::INTERNAL_SERVER_ERROR, 1);
+    let kubeconfig = proxy.kubeconfig(&tenant.site.path("proxy.kubeconfig"));
+    let operator = Operator::start(&kubeconfig, &tenant.site, &tenant.namespace);
+    tenant.all_ready("1.0").await;
+    assert_eq!(proxy.left(), 0);
+    assert_eq!(tenant.shelf("endorsed"), [image.entry()]);
+    let requests = tenant.site.server.requests(&format!("/{ONE}-1.0.img"));
+    assert_eq!(requests.len(), 1, "what the server refused to write was still done once");
+    assert!(operator.told().contains("an event could not be told"), "{}", operator.told());
 }

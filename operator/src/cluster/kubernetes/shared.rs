@@ -154,8 +154,16 @@ impl Shared {
 
     /// After a watch began anew: what went in between has said no word.
     pub(super) fn forget_gone(&self) {
-        self.context.lists.retain(|key| self.cluster().get::<ImageListSubscription>(key).is_some());
-        lock(&self.told).retain(|key, _| self.cluster().get::<ImageListSubscription>(key).is_some());
+        let cluster = self.cluster();
+        self.context.lists.retain(|key| cluster.get::<ImageListSubscription>(key).is_some());
+        let gone = |key: &ObjectKey| cluster.get::<ImageListSubscription>(key).is_none();
+        let subscriptions: Vec<ObjectKey> = lock(&self.told).keys().filter(|key| gone(key)).cloned().collect();
+        for key in &subscriptions {
+            self.forget_subscription(key);
+        }
+        let images = self.context.downloads.objects().into_iter();
+        images.filter(|key| cluster.get::<CachedImage>(key).is_none()).for_each(|key| self.forget_image(&key));
+        self.forget_publications();
     }
 
     pub(super) fn forget_subscription(&self, key: &ObjectKey) {
