@@ -7,14 +7,14 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::Context as _;
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::task::JoinHandle;
 
 use crate::anchors::{CrlRefresher, TrustDirectory};
-use crate::cache::{ConversionLimits, JobLimits, Volume};
+use crate::cache::{ConversionLimits, JobLimits, Scrub, ScrubSettings, Volume};
 use crate::fetch::{Client, ClientSettings};
-use crate::reconcile::{Cluster, Context, ImagePaths, Settings};
+use crate::reconcile::{Cluster, Context, ImagePaths, Settings, parse_duration};
 use crate::serve::{self, ImageServer, Listening, Tickets};
 use crate::trust::DigestPolicy;
 
@@ -43,6 +43,9 @@ pub(super) struct Operation {
     /// Bytes that the disk in an image may have to be converted for a cloud that takes another form
     #[arg(long, value_name = "BYTES", default_value_t = ConversionLimits::default().largest)]
     max_virtual_size: u64,
+    /// Every blob is read and verified again after so long, such as 168h; not in a run that ends by itself
+    #[arg(long, value_name = "DURATION", default_value = "168h", value_parser = parse_duration)]
+    scrub_interval: Duration,
     /// The name of this installation: it is written on every image in a cloud, and no other's images are touched.
     /// Keep it: under another name its images are another's
     #[arg(long, value_name = "NAME", env = "VMCATCHER_INSTANCE", default_value = "vmcatcher", value_parser = instance)]
@@ -110,6 +113,12 @@ impl Operation {
         let listening = started.with_context(|| format!("cannot serve images at {address}"))?;
         tracing::info!(address = %listening.address(), "images are served");
         Ok(Some(listening))
+    }
+
+    /// Begins to verify the volume's blobs again and again.
+    pub(super) fn scrub(&self, volume: &Volume) -> anyhow::Result<Scrub> {
+        let interval = SignedDuration::try_from(self.scrub_interval)?;
+        Ok(Scrub::start(volume.clone(), ScrubSettings { interval, ..ScrubSettings::default() }))
     }
 
     /// Fetches CRLs now, where that was asked for.

@@ -4,18 +4,14 @@ use std::io::IsTerminal;
 use std::path::PathBuf;
 use std::process::ExitCode;
 use std::sync::Arc;
-use std::time::Duration;
 
 use anyhow::Context as _;
-use jiff::SignedDuration;
 
 use super::operation::{Files, Operation, stop};
 use super::table::Output;
 use super::{NOT_GOOD, get, print, progress};
 use crate::api::{CachedImage, CloudTarget, Endorser, HasConditions, ImageListSubscription};
-use crate::cache::{Scrub, ScrubSettings};
 use crate::cluster::directory::{Directory, Driver};
-use crate::reconcile::parse_duration;
 
 /// Arguments of `reconcile`.
 #[derive(Debug, clap::Args)]
@@ -32,9 +28,6 @@ pub(super) struct Args {
     /// With --once: how the resources are shown at the end
     #[arg(short, long, value_enum, default_value_t = Output::Table)]
     output: Output,
-    /// Without --once: every blob is read and verified again after so long, such as 168h
-    #[arg(long, value_name = "DURATION", default_value = "168h", value_parser = parse_duration)]
-    scrub_interval: Duration,
     #[command(flatten)]
     operation: Operation,
 }
@@ -61,8 +54,7 @@ async fn reconcile(args: &Args) -> anyhow::Result<ExitCode> {
         })
     } else {
         let refreshing = args.operation.keep_crls_fresh(&context.client);
-        let interval = SignedDuration::try_from(args.scrub_interval)?;
-        let scrub = Scrub::start(context.volume.clone(), ScrubSettings { interval, ..ScrubSettings::default() });
+        let scrub = args.operation.scrub(&context.volume)?;
         let kept = driver.keep(&args.operation.trust, &scrub, stop()?).await;
         scrub.shutdown().await;
         let kept = kept.map(|()| true).context("cannot reconcile");

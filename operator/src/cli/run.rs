@@ -91,7 +91,9 @@ async fn keep(
     let context = Arc::new(context.with_permit(permit));
     let refreshing = args.operation.keep_crls_fresh(&context.client);
     let stop = async { lost = ended(stopping, leadership).await };
-    let kept = Driver::new(context.clone(), watches).keep(stop).await;
+    let scrub = args.operation.scrub(&context.volume)?;
+    let kept = Driver::new(context.clone(), watches).keep(&scrub, stop).await;
+    scrub.shutdown().await;
     if let Some(task) = refreshing {
         task.abort();
     }

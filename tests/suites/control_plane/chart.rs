@@ -165,7 +165,8 @@ async fn values_that_cannot_work_are_refused() {
         ("image.repository=x,volume.sise=1Gi", "sise"),
         ("image.repository=x,replicas=2", "expected 1 without leaderElection.enabled"),
         ("image.repository=x,leaderElection.enabled=true", "a volume that several nodes can mount"),
-        ("image.repository=x,trust.configMap=a,trust.secret=b", "at most one of configMap, secret and hostPath"),
+        ("image.repository=x,trust.configMap=a,trust.secret=b", "expected at most one of configMap"),
+        ("image.repository=x,trust.configMap=a,trust.refreshCRLs=6", "cannot be written"),
     ];
     for (values, expected) in cases {
         let output = helm(plane, &["template", "site", "charts/vmcatcher-operator", "--set", values]);

@@ -1,10 +1,12 @@
 //! From manifests that kubectl applies to images that are ready.
 
+use std::io::Write;
+use std::os::unix::fs::PermissionsExt;
 use std::time::Duration;
 
 use harness::control_plane::ControlPlane;
 
-use super::operator::Tenant;
+use super::operator::{Operator, Tenant};
 
 const ONE: &str = "858a817e-0ca2-473f-89d3-d5bdfc51968e";
 const TWO: &str = "aaaaaaaa-0ca2-473f-89d3-d5bdfc51968e";
@@ -81,4 +83,27 @@ async fn only_its_own_namespaces_are_touched() {
     ours.all_ready("1.0").await;
     let untouched = others.subscriptions().get("vo").await.unwrap().status.unwrap();
     assert_eq!((untouched.observed_generation, untouched.conditions.len()), (Some(-1), 0));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+#[ignore = "needs a control plane: tests/run makes one"]
+async fn an_image_that_rots_on_the_volume_is_fetched_again() {
+    let tenant = Tenant::new(ControlPlane::shared().await, "rot").await;
+    let image = tenant.site.serve(ONE, "1.0", 1, 30_000);
+    tenant.site.publish(&tenant.site.list("1.0", &[&image]));
+    tenant.apply();
+    let operator = tenant.start();
+    tenant.all_ready("1.0").await;
+    operator.stop();
+    let path = format!("blobs/sha512/{}/{}", &image.sha512[..2], image.sha512);
+    let blob = tenant.site.path("volume").join(path);
+    std::fs::set_permissions(&blob, std::fs::Permissions::from_mode(0o644)).unwrap();
+    let mut file = std::fs::File::options().write(true).open(&blob).unwrap();
+    file.write_all(b"rot").unwrap();
+    let arguments = Operator::arguments(&tenant.site, &tenant.namespace, &["--scrub-interval=1s"]);
+    let operator = Operator::start_with(tenant.plane.kubeconfig(), &tenant.site, &arguments);
+    operator.tells("a blob has changed on the volume").await;
+    tenant.site.server.wait_for(&format!("/{ONE}-1.0.img"), 2, 60_000);
+    tenant.all_ready("1.0").await;
+    assert_eq!(tenant.shelf("endorsed"), [image.entry()]);
 }

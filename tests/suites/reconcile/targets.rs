@@ -215,3 +215,39 @@ async fn an_import_is_waited_for() {
     let run = site.run().await;
     assert_eq!(run.image_condition(A, "Published"), "True Published");
 }
+
+#[tokio::test]
+async fn where_everything_goes_and_the_cloud_is_out_of_reach_for_good_an_image_is_let_go_after_ten_minutes() {
+    let published = || async {
+        let (site, cloud) = site(Dialect::V7_4);
+        site.subscribe("targetRefs: [{name: one}]\n  deletionPolicy: Retire");
+        let image = qcow2(&site, A, "1");
+        site.publish(&site.list("1.0", &[&image]));
+        assert_eq!(site.run().await.image_condition(A, "Published"), "True Published");
+        site.forget("subscription-vo");
+        site.forget("secret");
+        (site, cloud)
+    };
+    // The Secret alone is gone: somebody may bring it back, however long that takes.
+    let (site, cloud) = published().await;
+    assert!(site.run().await.image(A).is_some());
+    site.pass_time(SignedDuration::from_mins(11));
+    assert!(site.run().await.image(A).is_some(), "a target that lacks its Secret is waited for");
+    site.manifest("secret", SECRET);
+    assert!(site.run().await.image(A).is_none());
+    assert!(cloud.world(|world| world.named(A).is_empty()), "out of circulation");
+
+    // All of it is gone.
+    let (site, cloud) = published().await;
+    site.forget("target-one");
+    site.forget("endorser-endorser");
+    // An empty folder is taken for a lost one.
+    let elsewhere = "apiVersion: vmcatcher.io/v1alpha1\nkind: Endorser\nmetadata: {name: a, namespace: other}\nspec:\n  \
+                     credentials: [{name: a, x509: {subject: /CN=a, issuer: /CN=b}}]\n";
+    site.manifest("elsewhere", elsewhere);
+    assert!(site.run().await.image(A).is_some(), "not at once");
+    site.pass_time(SignedDuration::from_mins(11));
+    assert!(site.run().await.image(A).is_none());
+    assert_eq!(site.shelf("endorsed"), [""; 0]);
+    assert!(!cloud.world(|world| world.named(A).is_empty()), "what nobody can reach stays as it is");
+}

@@ -11,9 +11,10 @@ use jiff::Timestamp;
 use notify::{RecursiveMode, Watcher};
 use tokio::sync::mpsc;
 
+use super::super::damage::damage;
 use super::{Directory, DirectoryError, ManifestProblem};
 use crate::api::{CachedImage, CloudTarget, Endorser, ImageListSubscription};
-use crate::cache::{CacheError, JobState, Keep, Scrub, Spoiled};
+use crate::cache::{CacheError, JobState, Keep, Scrub};
 use crate::reconcile::subscription::Ask;
 use crate::reconcile::{Cluster, ClusterError, Context, ObjectKey, endorser, image, subscription, target};
 
@@ -101,7 +102,7 @@ impl Driver {
                 tokio::select! {
                     () = tokio::time::sleep(sleep) => {}
                     _ = jobs.changed() => {}
-                    () = damage(scrub) => {}
+                    _ = damage(scrub) => {}
                     Some(()) = changes.recv() => {
                         quiet(&mut changes).await;
                         self.reload_and_tell(&mut problems);
@@ -256,20 +257,6 @@ impl Pass {
 fn sleep_until(wake: Option<Timestamp>, now: Timestamp) -> Duration {
     let until = wake.map(|wake| Duration::try_from(wake.duration_since(now)).unwrap_or(Duration::ZERO));
     until.unwrap_or(LONGEST_SLEEP).clamp(QUIET, LONGEST_SLEEP)
-}
-
-/// Waits until a blob is found damaged, and tells it. It is in quarantine then, and the next pass fetches it again.
-async fn damage(scrub: &Scrub) {
-    let mut changed = scrub.changed();
-    loop {
-        let spoiled = scrub.take_spoiled();
-        for Spoiled { expected, found, size, time: _ } in &spoiled {
-            tracing::error!(%expected, %found, size, reason = "BlobDamaged", "a blob has changed on the volume");
-        }
-        if !spoiled.is_empty() || changed.changed().await.is_err() {
-            return;
-        }
-    }
 }
 
 /// Watches the folders. Where the system cannot, the folders are still read at every pass' time.

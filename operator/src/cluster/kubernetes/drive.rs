@@ -16,11 +16,12 @@ use kube::runtime::reflector::Store;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
+use super::super::damage::damage;
 use super::feed::{self, feed};
 use super::shared::Shared;
 use super::wake::{Requests, Wakes};
 use super::{Kubernetes, Scope, Watches, Writers, named};
-use crate::cache::Keep;
+use crate::cache::{Keep, Scrub};
 use crate::reconcile::{Context, Kind, ObjectKey, Resource, endorser, image, subscription, target};
 
 /// Passes that run when the program is told to stop may go on for so long.
@@ -56,7 +57,8 @@ impl Driver {
     }
 
     /// Keeps the volume equal to the resources until `stop` is done. Then no pass begins, and those that run may end.
-    pub async fn keep(self, stop: impl Future<Output = ()>) -> Result<(), PartEnded> {
+    /// What `scrub` finds damaged is fetched again.
+    pub async fn keep(self, scrub: &Scrub, stop: impl Future<Output = ()>) -> Result<(), PartEnded> {
         let stopping = CancellationToken::new();
         let mut parts = Parts { tasks: JoinSet::new(), stopping: stopping.clone() };
         for (index, (writers, requests)) in self.scopes.into_iter().enumerate() {
@@ -64,9 +66,10 @@ impl Driver {
         }
         parts.until_stopped(follow_downloads(self.shared.clone()));
         parts.until_stopped(follow_anchors(self.shared.clone()));
-        parts.until_stopped(collect_garbage(self.shared));
+        parts.until_stopped(collect_garbage(self.shared.clone()));
         let ended = tokio::select! {
             () = stop => Ok(()),
+            never = follow_damage(&self.shared, scrub) => never,
             Some(ended) = parts.tasks.join_next() => {
                 Err(PartEnded(ended.err().map_or_else(|| "without a word".to_owned(), |error| error.to_string())))
             }
@@ -220,6 +223,21 @@ async fn follow_downloads(shared: Arc<Shared>) {
         for key in shared.context.downloads.objects() {
             if let Some(wakes) = shared.wakes(&key.namespace) {
                 wakes.image(&key);
+            }
+        }
+    }
+}
+
+/// Wakes the images whose bytes were found damaged.
+async fn follow_damage(shared: &Shared, scrub: &Scrub) -> ! {
+    loop {
+        let spoiled: Vec<String> = damage(scrub).await.iter().map(|blob| blob.expected.to_string()).collect();
+        for (scope, wakes) in shared.cluster().scopes.iter().zip(&shared.wakes) {
+            for image in scope.images.state() {
+                let artifact = image.status.as_ref().and_then(|status| status.artifact.as_ref());
+                if artifact.is_some_and(|artifact| spoiled.contains(&artifact.sha512)) {
+                    wakes.image(&ObjectKey::of(&*image));
+                }
             }
         }
     }

@@ -39,6 +39,8 @@ pub(super) struct Checked {
     pub generated: bool,
     /// The object is being deleted.
     pub deleting: bool,
+    /// Since when.
+    pub deleting_since: Option<Timestamp>,
     /// Our finalizer is on it.
     pub finalizer: bool,
 }
@@ -97,6 +99,7 @@ pub(super) fn check(object: &CachedImage) -> Result<Checked, SpecError> {
         requested_at: requested_at(object),
         generated: !object.owner_references().is_empty(),
         deleting: object.metadata.deletion_timestamp.is_some(),
+        deleting_since: object.metadata.deletion_timestamp.as_ref().map(|time| time.0),
         finalizer: object.finalizers().iter().any(|name| name == FINALIZER),
         key,
     })

@@ -2,6 +2,7 @@
 
 mod apply;
 mod check;
+mod happenings;
 mod observe;
 mod plan;
 mod report;

@@ -3,14 +3,14 @@
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 
 use super::check::Checked;
 use super::targets::Targets;
 use super::want::{Want, want};
-use crate::api::{CachedImage, CachedImageStatus, CloudTarget, ImageListSubscription};
+use crate::api::{CachedImage, CachedImageStatus, CloudTarget, Endorser, ImageListSubscription};
 use crate::cache::{CacheError, Entries, JobKey, JobState, VerifiedBlob};
-use crate::reconcile::cluster::Cluster;
+use crate::reconcile::cluster::{Cluster, Resource};
 use crate::reconcile::context::Context;
 use crate::reconcile::lists::ListInForce;
 use crate::reconcile::subscription::retire;
@@ -39,6 +39,8 @@ pub(super) struct Observed {
     pub running: Option<JobKey>,
     /// How it stands at targets.
     pub targets: Targets,
+    /// Nobody waits for its targets any more: everything in the namespace goes, and what they need went first.
+    pub abandoned: bool,
     /// What could not be read on the volume.
     pub trouble: Option<CacheError>,
 }
@@ -51,6 +53,9 @@ pub(super) struct Subscription {
     /// Whether its images are archived when they are deleted; `None` where it is gone or cannot be understood.
     pub retire: Option<bool>,
 }
+
+/// So long after its deletion an image whose targets are lost is let go, where all of its namespace goes.
+pub(super) const ABANDON_AFTER: SignedDuration = SignedDuration::from_mins(10);
 
 /// Looks at everything that a plan is made from.
 pub(super) fn observe<C: Cluster>(
@@ -72,12 +77,14 @@ pub(super) fn observe<C: Cluster>(
         job: None,
         running: context.downloads.get(&checked.key),
         targets: Targets::default(),
+        abandoned: false,
         trouble: None,
     };
     observed.targets = targets(context, checked, &observed);
     if let Err(error) = look(context, checked, &mut observed) {
         observed.trouble = Some(error);
     }
+    observed.abandoned = abandoned(context, checked, &observed, now);
     observed
 }
 
@@ -89,6 +96,23 @@ fn subscription<C: Cluster>(context: &Context<C>, checked: &Checked) -> Subscrip
         },
         None => Subscription::default(),
     }
+}
+
+fn abandoned<C: Cluster>(context: &Context<C>, checked: &Checked, observed: &Observed, now: Timestamp) -> bool {
+    let waited = checked.deleting_since.is_some_and(|since| now.duration_since(since) >= ABANDON_AFTER);
+    let lost = observed.targets.are_lost(&observed.status.targets);
+    waited && checked.finalizer && lost && is_ending(&*context.cluster, &checked.key.namespace)
+}
+
+/// Whether everything goes that is in the namespace: with the namespace itself, most likely.
+fn is_ending<C: Cluster>(cluster: &C, namespace: &str) -> bool {
+    fn go<C: Cluster, K: Resource>(cluster: &C, namespace: &str) -> bool {
+        cluster.list::<K>(namespace).iter().all(|object| object.meta().deletion_timestamp.is_some())
+    }
+    go::<C, CachedImage>(cluster, namespace)
+        && go::<C, ImageListSubscription>(cluster, namespace)
+        && go::<C, Endorser>(cluster, namespace)
+        && go::<C, CloudTarget>(cluster, namespace)
 }
 
 /// The targets that are named, and those where it was published.

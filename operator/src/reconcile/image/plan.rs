@@ -181,7 +181,7 @@ fn deletion(checked: &Checked, observed: &Observed) -> Plan {
     if leaving {
         steps.extend(observed.entries.endorsed.iter().cloned().map(Step::Archive));
     }
-    let held = leaving && observed.targets.hold(&observed.status.targets);
+    let held = leaving && observed.targets.hold(&observed.status.targets) && !observed.abandoned;
     if checked.finalizer && !held {
         steps.push(Step::Finalize(false));
     }

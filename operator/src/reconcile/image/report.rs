@@ -6,13 +6,13 @@ use jiff::{SignedDuration, Timestamp};
 
 use super::apply::Outcomes;
 use super::check::Checked;
-use super::observe::Observed;
+use super::happenings::happenings;
+use super::observe::{ABANDON_AFTER, Observed};
 use super::plan::{Hold, Phase, Plan, Step, request};
 use super::targets;
 use super::want::{Want, Wanted};
 use crate::api::{Artifact, CachedImageStatus, Class, Progress, TargetStatus, VersionStatus, WantedImage};
 use crate::cache::{Entry, VerifiedBlob};
-use crate::reconcile::cluster::{Happening, Kind};
 use crate::reconcile::conditions::{Finding, Status, merge, shorten, time};
 use crate::reconcile::report::Report;
 use crate::reconcile::step::StepError;
@@ -50,8 +50,7 @@ pub(super) fn report(
     let findings = findings(observed, plan, outcomes, &after, &status.targets);
     status.conditions = merge(&before.conditions, findings, checked.generation, now);
     let wake = wake(checked, observed, plan, outcomes, now);
-    let mut happenings = happenings(checked, plan, outcomes);
-    happenings.extend(circulation(checked, &before.targets, &status.targets));
+    let happenings = happenings(checked, observed, plan, outcomes, &status.targets);
     Report { status, happenings, wake }
 }
 
@@ -330,58 +329,12 @@ fn wake(checked: &Checked, observed: &Observed, plan: &Plan, outcomes: &Outcomes
     let progress = matches!(plan.phase, Phase::Downloading { .. }).then(|| now.checked_add(PROGRESS_EVERY).ok());
     let failed = outcomes.failed.as_ref().map(|_| crate::reconcile::backoff::next_try(1, now, PROGRESS_WAIT, 0.0));
     let kept = checked.keep_until.filter(|until| *until > now);
-    [ends.filter(|at| *at > now), plan.tries.next, progress.flatten(), failed, kept].into_iter().flatten().min()
+    let abandon = checked.deleting_since.and_then(|since| since.checked_add(ABANDON_AFTER).ok()).filter(|at| *at > now);
+    [ends.filter(|at| *at > now), plan.tries.next, progress.flatten(), failed, kept, abandon]
+        .into_iter()
+        .flatten()
+        .min()
 }
 
 /// A step that failed is tried again after the first back-off.
 const PROGRESS_WAIT: std::time::Duration = std::time::Duration::from_secs(30);
-
-fn happenings(checked: &Checked, plan: &Plan, outcomes: &Outcomes) -> Vec<Happening> {
-    let told =
-        |warning, reason, message| Happening { kind: Kind::Image, key: checked.key.clone(), warning, reason, message };
-    let done = plan.steps.iter().take(outcomes.done);
-    let mut happenings: Vec<Happening> = done
-        .filter_map(|step| match step {
-            Step::Publish { version, blob } => {
-                Some(told(false, "ImageDownloaded", format!("version {version}, {} bytes, verified", blob.size())))
-            }
-            Step::Archive(entry) => {
-                Some(told(false, "ImageArchived", format!("version {} is archived", entry.version)))
-            }
-            Step::Finalize(_)
-            | Step::ForgetJob(_)
-            | Step::CancelJob(_)
-            | Step::StartDownload { .. }
-            | Step::RemoveArchived(_) => None,
-        })
-        .collect();
-    if let (Phase::Failed { reason, message }, true) = (&plan.phase, plan.tries.last.is_some() && counted(plan)) {
-        happenings.push(told(true, reason, message.clone()));
-    }
-    happenings
-}
-
-/// What came into circulation at a target, or went out of it.
-fn circulation(checked: &Checked, before: &[TargetStatus], after: &[TargetStatus]) -> Vec<Happening> {
-    let told =
-        |reason, message| Happening { kind: Kind::Image, key: checked.key.clone(), warning: false, reason, message };
-    let at = |targets: &[TargetStatus], name: &str| targets.iter().find(|target| target.name == name).cloned();
-    let mut happenings = Vec::new();
-    for target in after {
-        let known = at(before, &target.name).is_some_and(|before| before.sha512 == target.sha512);
-        if let (Some(id), Some(version), false) = (&target.id, &target.version, known) {
-            happenings.push(told("ImagePublished", format!("version {version} at {} as image {id}", target.name)));
-        }
-    }
-    for target in before.iter().filter(|target| target.id.is_some()) {
-        if at(after, &target.name).is_none_or(|after| after.id.is_none()) {
-            happenings.push(told("ImageRetired", format!("out of circulation at {}", target.name)));
-        }
-    }
-    happenings
-}
-
-/// Whether this pass counted a failure.
-fn counted(plan: &Plan) -> bool {
-    plan.steps.iter().any(|step| matches!(step, Step::ForgetJob(_)))
-}

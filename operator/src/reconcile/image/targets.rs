@@ -26,12 +26,26 @@ pub(super) struct Targets {
 }
 
 impl Targets {
-    /// Whether anything of the image is in circulation at a target that is there.
-    pub(super) fn hold(&self, before: &[TargetStatus]) -> bool {
-        before.iter().any(|target| {
+    /// The targets where anything of the image is in circulation, as far as it is known.
+    fn holding<'a>(&'a self, before: &'a [TargetStatus]) -> impl Iterator<Item = &'a TargetStatus> {
+        before.iter().filter(|target| {
             let withdrawn = self.standings.get(&target.name).is_some_and(|standing| standing.withdrawn);
-            target.id.is_some() && !withdrawn && !self.missing.contains(&target.name)
+            target.id.is_some() && !withdrawn
         })
+    }
+
+    /// Whether anything of the image is in circulation at a target.
+    pub(super) fn hold(&self, before: &[TargetStatus]) -> bool {
+        self.holding(before).next().is_some()
+    }
+
+    /// Whether what is in circulation cannot be taken out of it any more: each of those targets, or its Secret, is gone.
+    pub(super) fn are_lost(&self, before: &[TargetStatus]) -> bool {
+        let no_secret = |standing: &Standing| standing.reason == "SecretNotFound";
+        self.hold(before)
+            && self.holding(before).all(|target| {
+                self.missing.contains(&target.name) || self.standings.get(&target.name).is_some_and(no_secret)
+            })
     }
 }
 

@@ -1,0 +1,21 @@
+//! Blobs that were found damaged on the volume.
+
+use crate::cache::{Scrub, Spoiled};
+
+/// Waits until blobs are found damaged, and tells them. They are in quarantine then, and the next pass of their images
+/// fetches them again.
+pub(super) async fn damage(scrub: &Scrub) -> Vec<Spoiled> {
+    let mut changed = scrub.changed();
+    loop {
+        let spoiled = scrub.take_spoiled();
+        for Spoiled { expected, found, size, time: _ } in &spoiled {
+            tracing::error!(%expected, %found, size, reason = "BlobDamaged", "a blob has changed on the volume");
+        }
+        if !spoiled.is_empty() {
+            return spoiled;
+        }
+        if changed.changed().await.is_err() {
+            std::future::pending::<()>().await; // it has ended, as the program does
+        }
+    }
+}
