@@ -128,6 +128,27 @@ impl ControlPlane {
         path.to_owned()
     }
 
+    /// Runs commands as a person types them: `kubectl` is this control plane's, in a namespace, as an administrator.
+    /// `programs` are other programs that are found by these names.
+    pub fn shell(&self, namespace: &str, programs: &[(&str, &Path)], folder: &Path, script: &str) -> Output {
+        let home = tempfile::tempdir().unwrap();
+        let mut file = Kubeconfig::read_from(&self.kubeconfig).unwrap();
+        for context in file.contexts.iter_mut().filter_map(|named| named.context.as_mut()) {
+            context.namespace = Some(namespace.to_owned());
+        }
+        let kubeconfig = home.path().join("kubeconfig");
+        std::fs::write(&kubeconfig, serde_json::to_vec(&file).unwrap()).unwrap();
+        let kubectl = self.programs.join("bin/kubectl");
+        for (name, program) in programs.iter().chain(&[("kubectl", kubectl.as_path())]) {
+            std::os::unix::fs::symlink(program, home.path().join(name)).unwrap();
+        }
+        let path = format!("{}:{}", home.path().display(), std::env::var("PATH").unwrap_or_default());
+        let mut command = Command::new("bash");
+        command.args(["-euo", "pipefail", "-c", script]).current_dir(folder);
+        command.env("PATH", path).env("KUBECONFIG", kubeconfig).env("HOME", home.path());
+        command.output().expect("bash runs")
+    }
+
     /// Where helm is.
     pub fn helm(&self) -> Command {
         let mut command = Command::new(self.programs.join("bin/helm"));

@@ -64,7 +64,8 @@ impl ServerCertificate {
         (certificate.to_pem().expect("PEM"), String::from_utf8(key).expect("PEM is text"))
     }
 
-    pub(super) fn acceptor(&self) -> SslAcceptor {
+    /// What a server of one's own accepts connections with.
+    pub fn acceptor(&self) -> SslAcceptor {
         let mut acceptor = SslAcceptor::mozilla_intermediate_v5(SslMethod::tls_server()).expect("TLS");
         acceptor.set_private_key(&self.key).expect("the key");
         acceptor.set_certificate(&self.certificate).expect("the certificate");

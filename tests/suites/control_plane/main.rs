@@ -21,3 +21,4 @@ mod ownership;
 mod proxy;
 mod rights;
 mod subscribe;
+mod tasks;

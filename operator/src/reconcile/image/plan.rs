@@ -275,6 +275,8 @@ fn fetch(
     let key = JobKey { namespace, digest: wanted.image.sha512, url: wanted.image.uri.clone() };
     let total = wanted.image.size;
     match &observed.job {
+        // Stopped as one that nobody wants for now.
+        Some(JobState::Queued | JobState::Running { .. }) if hold.is_some() => {}
         Some(JobState::Queued) => return Phase::Downloading { bytes: 0, total, bytes_per_second: 0 },
         Some(JobState::Running { bytes, total, bytes_per_second }) => {
             let (bytes, total, bytes_per_second) = (*bytes, *total, *bytes_per_second);
@@ -317,12 +319,15 @@ fn failed_before(observed: &Observed) -> Phase {
     Phase::Failed { reason: reason.unwrap_or("FetchFailed"), message }
 }
 
-/// The download of a version that was wanted in an earlier pass and no longer is.
+/// The download of a version that was wanted in an earlier pass and no longer is, or not for now: what has come of it
+/// stays, and it is resumed.
 fn stale_job(checked: &Checked, observed: &Observed) -> Option<Step> {
     let running = observed.running.clone()?;
     let still = match &observed.want {
-        Want::Image(wanted) => wanted.image.sha512 == running.digest && wanted.image.uri == running.url,
-        Want::Kept { .. } | Want::Unclear { .. } | Want::Out { .. } => false,
+        Want::Image(wanted) if hold(checked, observed).is_none() => {
+            wanted.image.sha512 == running.digest && wanted.image.uri == running.url
+        }
+        Want::Image(_) | Want::Kept { .. } | Want::Unclear { .. } | Want::Out { .. } => false,
     };
     (!still || checked.deleting).then_some(Step::CancelJob(running))
 }
