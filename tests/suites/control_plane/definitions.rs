@@ -1,7 +1,12 @@
 //! The definitions of the resources, as an API server takes them.
 
 use harness::control_plane::ControlPlane;
+use harness::opennebula::{Cloud, Dialect};
 use serde_json::{Value, json};
+
+use super::operator::Tenant;
+
+const IMAGE: &str = "858a817e-0ca2-473f-89d3-d5bdfc51968e";
 
 fn applied(plane: &ControlPlane, namespace: &str, object: &Value) -> Result<(), String> {
     let file = tempfile::NamedTempFile::new().unwrap();
@@ -63,20 +68,61 @@ async fn a_new_object_is_never_taken_for_one_that_was_looked_at() {
 
 #[tokio::test]
 #[ignore = "needs a control plane: tests/run makes one"]
-async fn kubectl_explains_fields_and_shows_columns() {
-    let plane = ControlPlane::shared().await;
-    let namespace = plane.namespace(&plane.client().await, "definitions").await;
-    let explained = plane.kubectl_says(&namespace, &["explain", "imagelistsubscription.spec.interval"]);
-    assert!(explained.contains("How often the list is fetched"), "{explained}");
-    applied(plane, &namespace, &subscription()).unwrap();
-    applied(plane, &namespace, &endorser()).unwrap();
-    let columns = plane.kubectl_says(&namespace, &["get", "ils", "-o", "wide"]);
-    for column in ["LIST", "SELECTED", "READY", "STATUS", "AGE", "URL", "SUSPENDED"] {
-        assert!(columns.lines().next().unwrap().contains(column), "{column}: {columns}");
+async fn kubectl_explains_gets_and_waits_for_all_four_kinds() {
+    let tenant = Tenant::new(ControlPlane::shared().await, "definitions").await;
+    let cloud = Cloud::start(Dialect::V7_4);
+    let image = tenant.site.serve(IMAGE, "1.0", 1, 20_000);
+    tenant.site.publish(&tenant.site.list("1.0", &[&image]));
+    let volume = tenant.site.path("volume");
+    cloud.world(|world| world.clock = tenant.site.now().as_second());
+    let login = ["--from-literal=username=oneadmin", "--from-literal=password=opennebula-test"];
+    tenant.kubectl(&[&["create", "secret", "generic", "one-auth"][..], &login].concat());
+    let target = json!({
+        "apiVersion": "vmcatcher.io/v1alpha1", "kind": "CloudTarget", "metadata": {"name": "one"},
+        "spec": {"type": "OpenNebula", "openNebula": {
+            "endpoint": cloud.endpoint(), "secretRef": {"name": "one-auth"}, "datastore": "default",
+            "handOver": {"type": "Path", "path": {"prefix": volume}},
+        }}
+    });
+    tenant.site.manifest("target", &target.to_string());
+    tenant.apply();
+    let _operator = tenant.start();
+    tenant.all_ready("1.0").await;
+    // Kind and short name, an object, a field with what its description says, and columns, wide ones too.
+    let kinds: [(&str, &str, [&str; 2], &str); 4] = [
+        ("endorser", "endorser", ["credentials.x509.subject", "subject"], "TRUST SUBSCRIPTIONS READY STATUS AGE"),
+        (
+            "ils",
+            "vo",
+            ["interval", "How often the list is fetched"],
+            "LIST CREATED SELECTED LATE READY STATUS FETCHED AGE URL EXPIRES SUSPENDED",
+        ),
+        (
+            "cimg",
+            IMAGE,
+            ["keepUntil", "Keeps what is there until then"],
+            "TITLE VERSION PUBLISHED READY STATUS PROGRESS SIZE AGE SHA512 FORMAT SUBSCRIPTION PIN SUSPENDED",
+        ),
+        (
+            "cloudtarget",
+            "one",
+            ["formats", "The formats that it accepts"],
+            "TYPE IMAGES PENDING READY STATUS AGE SERVER SUSPENDED",
+        ),
+    ];
+    for (kind, name, [field, description], columns) in kinds {
+        let explained = tenant.kubectl(&["explain", &format!("{kind}.spec.{field}")]);
+        assert!(explained.contains(description), "{kind}.spec.{field}: {explained}");
+        let waited = tenant.kubectl(&["wait", &format!("{kind}/{name}"), "--for=condition=Ready", "--timeout=90s"]);
+        assert!(waited.contains("condition met"), "{waited}");
+        let shown = tenant.kubectl(&["get", kind, name, "-o", "wide"]);
+        let (head, row) = shown.split_once('\n').unwrap();
+        let heads: Vec<&str> = head.split_whitespace().collect();
+        for column in columns.split(' ') {
+            assert!(heads.contains(&column), "{kind}: expected a column {column}, found {head}");
+        }
+        assert!(row.starts_with(name) && row.contains("True") && !row.contains("<invalid>"), "{shown}");
+        let all = tenant.kubectl(&["get", "vmcatcher", "-o", "name"]);
+        assert!(all.lines().any(|line| line.ends_with(&format!("/{name}"))), "{all}");
     }
-    let all = plane.kubectl_says(&namespace, &["get", "vmcatcher", "-o", "name"]);
-    assert!(
-        all.contains("endorser.vmcatcher.io/egi") && all.contains("imagelistsubscription.vmcatcher.io/vo"),
-        "{all}"
-    );
 }

@@ -10,6 +10,7 @@
 )]
 
 mod chart;
+mod churn;
 mod clouds;
 mod current;
 mod definitions;
@@ -18,7 +19,9 @@ mod ledger;
 mod operator;
 mod outages;
 mod ownership;
+mod people;
 mod proxy;
 mod rights;
 mod subscribe;
 mod tasks;
+mod upgrade;

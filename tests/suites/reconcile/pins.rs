@@ -5,6 +5,7 @@ use harness::pki::{CrlSpec, Reason};
 use harness::signer::{Form, sign};
 use harness::site::{LIST, Served, Site};
 use jiff::SignedDuration;
+use vmcatcher_operator::api::HasConditions;
 
 const A: &str = "aaaaaaaa-0000-4000-8000-000000000001";
 
@@ -44,6 +45,23 @@ async fn an_older_version_comes_back_from_the_archive_or_else_from_its_address()
     let run = site.run().await;
     assert_eq!(run.image_condition(A, "Ready"), "True Succeeded");
     assert_eq!(site.shelf("endorsed"), [served[2].entry()]);
+}
+
+#[tokio::test]
+async fn a_pin_stands_in_the_pass_that_brings_a_newer_list() {
+    let site = Site::new();
+    let old = site.serve(A, "1", 1, 50_000);
+    site.publish(&site.list("1.0", &[&old]));
+    site.manifest("pin", &pin("version: '1'"));
+    let run = site.run().await;
+    let before = run.image(A).unwrap().condition("Ready").unwrap().last_transition_time.clone();
+    site.pass_time(SignedDuration::from_mins(5));
+    site.publish(&site.list("1.1", &[&site.serve(A, "2", 2, 50_000)]));
+    let run = site.run().await;
+    assert_eq!(run.list_version().as_deref(), Some("1.1"));
+    assert_eq!(site.shelf("endorsed"), [old.entry()]);
+    let ready = run.image(A).unwrap().condition("Ready").unwrap().clone();
+    assert_eq!((ready.status.as_str(), ready.last_transition_time), ("True", before), "it was ready all the time");
 }
 
 #[tokio::test]

@@ -30,8 +30,6 @@ const GRACE: Duration = Duration::from_secs(20);
 const ANCHORS_EVERY: Duration = Duration::from_secs(15);
 /// What nothing refers to any more is removed so often.
 const COLLECT_EVERY: Duration = Duration::from_mins(10);
-/// Many images change together: their subscription counts them once they were quiet for so long.
-const QUIET: Duration = Duration::from_millis(200);
 /// Lists that are asked for at once: each waits for a server of its own.
 const SUBSCRIPTIONS_AT_ONCE: u16 = 32;
 /// Passes over images and endorsers at once.
@@ -100,13 +98,11 @@ impl Parts {
     fn add_scope(&mut self, shared: &Arc<Shared>, scope: &Scope, writers: Writers, requests: Requests) {
         self.follow(shared, scope, writers);
         let others = Config::default().concurrency(OTHERS_AT_ONCE);
-        let subscriptions = Config::default().concurrency(SUBSCRIPTIONS_AT_ONCE).debounce(QUIET);
+        let subscriptions = Config::default().concurrency(SUBSCRIPTIONS_AT_ONCE);
         self.passes(shared, &scope.endorsers, requests.endorsers, others.clone(), pass_endorser);
         self.passes(shared, &scope.subscriptions, requests.subscriptions, subscriptions, pass_subscription);
-        // Many images change together, and a target's pass looks at all of them: it begins once they were quiet.
-        let targets = others.clone().debounce(QUIET);
-        self.passes(shared, &scope.images, requests.images, others, pass_image);
-        self.passes(shared, &scope.targets, requests.targets, targets, pass_target);
+        self.passes(shared, &scope.images, requests.images, others.clone(), pass_image);
+        self.passes(shared, &scope.targets, requests.targets, others, pass_target);
     }
 
     /// The watches of a scope.
@@ -192,7 +188,7 @@ fn pass_image(shared: Arc<Shared>, key: ObjectKey) -> BoxFuture<'static, Action>
         let after = shared.context.publications.desired(&key);
         if let Some(wakes) = shared.wakes(&key.namespace).filter(|_| before != after) {
             let names = before.iter().chain(&after).flat_map(|desired| desired.at.keys());
-            names.for_each(|name| wakes.target(&key.sibling(name)));
+            names.for_each(|name| wakes.target_soon(&key.sibling(name)));
         }
         shared.settled(Kind::Image, &key, ended)
     }

@@ -86,7 +86,7 @@ pub(super) fn image(shared: &Shared, object: &CachedImage, change: Change) {
         Change::There => wakes.image(&key),
         Change::Gone => shared.forget_image(&key),
     }
-    wakes.subscription(&key.sibling(&object.spec.subscription_ref.name));
+    wakes.subscription_soon(&key.sibling(&object.spec.subscription_ref.name));
 }
 
 /// A target: itself and, where it is new, gone or says something else, the images of its namespace.

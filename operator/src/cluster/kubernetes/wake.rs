@@ -1,11 +1,19 @@
 //! Which objects are to be looked at next.
 
+use std::collections::HashSet;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
 use futures::channel::mpsc::{UnboundedReceiver, UnboundedSender, unbounded};
 use kube::runtime::controller::ReconcileRequest;
 use kube::runtime::reflector::ObjectRef;
 
 use crate::api::{CachedImage, CloudTarget, Endorser, ImageListSubscription};
-use crate::reconcile::{ObjectKey, Resource};
+use crate::reconcile::{Kind, ObjectKey, Resource};
+
+/// Many images change together: who looks at all of them is woken so long after the first, and not for each. It never
+/// waits until they are quiet, which they may not be for hours.
+const TOGETHER: Duration = Duration::from_millis(500);
 
 /// The ways to the queues of one scope. A queue holds an object once, however often it is woken.
 pub(super) struct Wakes {
@@ -13,7 +21,12 @@ pub(super) struct Wakes {
     subscriptions: UnboundedSender<ReconcileRequest<ImageListSubscription>>,
     images: UnboundedSender<ReconcileRequest<CachedImage>>,
     targets: UnboundedSender<ReconcileRequest<CloudTarget>>,
+    soon: Soon,
 }
+
+/// What is woken once `TOGETHER` is over, by kind.
+#[derive(Clone, Default)]
+struct Soon(Arc<Mutex<HashSet<(Kind, ObjectKey)>>>);
 
 /// The other ends.
 pub(super) struct Requests {
@@ -35,7 +48,7 @@ impl Wakes {
             images: woken_images,
             targets: woken_targets,
         };
-        (Self { endorsers, subscriptions, images, targets }, requests)
+        (Self { endorsers, subscriptions, images, targets, soon: Soon::default() }, requests)
     }
 
     pub(super) fn endorser(&self, key: &ObjectKey) {
@@ -46,8 +59,18 @@ impl Wakes {
         send(&self.subscriptions, key);
     }
 
+    /// A subscription of which an image has changed.
+    pub(super) fn subscription_soon(&self, key: &ObjectKey) {
+        self.soon.send(&self.subscriptions, key);
+    }
+
     pub(super) fn target(&self, key: &ObjectKey) {
         send(&self.targets, key);
+    }
+
+    /// A target of which an image wants something else.
+    pub(super) fn target_soon(&self, key: &ObjectKey) {
+        self.soon.send(&self.targets, key);
     }
 
     pub(super) fn image(&self, key: &ObjectKey) {
@@ -55,7 +78,56 @@ impl Wakes {
     }
 }
 
+impl Soon {
+    /// To be called within a tokio runtime.
+    fn send<K: Resource>(&self, queue: &UnboundedSender<ReconcileRequest<K>>, key: &ObjectKey) {
+        let waiting = (K::KIND, key.clone());
+        if !self.0.lock().unwrap_or_else(PoisonError::into_inner).insert(waiting.clone()) {
+            return;
+        }
+        let (soon, queue) = (self.clone(), queue.clone());
+        tokio::spawn(async move {
+            tokio::time::sleep(TOGETHER).await;
+            // Before it is woken: a change that comes now is seen by the pass, or wakes it once more.
+            soon.0.lock().unwrap_or_else(PoisonError::into_inner).remove(&waiting);
+            send(&queue, &waiting.1);
+        });
+    }
+}
+
 fn send<K: Resource>(queue: &UnboundedSender<ReconcileRequest<K>>, key: &ObjectKey) {
     // The queue is closed only while the program stops.
     let _stopping = queue.unbounded_send(ObjectRef::new(&key.name).within(&key.namespace).into());
+}
+
+#[cfg(test)]
+mod tests {
+    use futures::StreamExt as _;
+
+    use super::*;
+
+    #[tokio::test(start_paused = true)]
+    async fn changes_wake_together_and_at_the_latest_after_a_moment() {
+        let (wakes, mut requests) = Wakes::new();
+        let began = tokio::time::Instant::now();
+        // They never are quiet.
+        let disturb = async {
+            for _ in 0..100 {
+                wakes.subscription_soon(&ObjectKey::new("n", "vo"));
+                tokio::time::sleep(TOGETHER / 10).await;
+            }
+        };
+        let mut woken = Vec::new();
+        let watch = async {
+            while requests.subscriptions.next().await.is_some() {
+                woken.push(began.elapsed());
+            }
+        };
+        tokio::select! {
+            () = disturb => {}
+            () = watch => {}
+        }
+        assert!(woken[0] <= TOGETHER + TOGETHER / 10, "{woken:?}");
+        assert!((9..=10).contains(&woken.len()), "{woken:?}");
+    }
 }

@@ -6,7 +6,7 @@ use jiff::{SignedDuration, Timestamp};
 use kube::ResourceExt;
 
 use super::check::Checked;
-use super::observe::Observed;
+use super::observe::{Observed, is_pinned};
 use super::plan::Step;
 use crate::api::{CachedImage, HasConditions, ImageCounts, ImageNote};
 use crate::imagelist::{ImageId, ListedImage};
@@ -48,7 +48,7 @@ pub(super) fn plan(checked: &Checked, observed: &Observed, list: Option<&ListInF
     for image in &selected.selected {
         match images.get(image.identifier.object_name().as_str()) {
             None => children.steps.push(Step::ApplyImage(image.identifier.clone())),
-            Some(there) if is_ours(checked, there) => count(&mut children.counts, there, now),
+            Some(there) if is_ours(checked, there) => count(&mut children.counts, image, there, now),
             Some(there) => children.note(&image.identifier.to_string(), "IdentifierConflict", &conflict(there)),
         }
     }
@@ -110,11 +110,14 @@ fn is_out(image: &CachedImage) -> bool {
     })
 }
 
-fn count(counts: &mut ImageCounts, image: &CachedImage, now: Timestamp) {
+fn count(counts: &mut ImageCounts, listed: &ListedImage, image: &CachedImage, now: Timestamp) {
     let Some(status) = &image.status else { return };
     let ready = status.is_true("Ready");
-    counts.ready += u32::from(ready);
-    counts.kept += u32::from(status.condition("Ready").is_some_and(|condition| condition.reason == "Kept"));
+    let kept = status.condition("Ready").is_some_and(|condition| condition.reason == "Kept");
+    // An image that has not seen this list yet is ready in what an older one says.
+    let current = status.image.as_ref().is_some_and(|wanted| wanted.sha512 == listed.sha512.to_string());
+    counts.ready += u32::from(ready && (current || kept || is_pinned(image)));
+    counts.kept += u32::from(kept);
     counts.failed += u32::from(!ready && status.failures.unwrap_or(0) > 0);
     let since = status.image.as_ref().map(|wanted| wanted.wanted_since.0);
     counts.late += u32::from(!ready && since.is_some_and(|since| now.duration_since(since) > LATE_AFTER));

@@ -125,7 +125,7 @@ pub(super) async fn observe<C: Cluster>(
     let (rules, unusable, revoked) = endorsers(&*context.cluster, checked).await;
     let Remembered { memory, stored, rebuild_from, trouble } = remembered(&context.volume, checked);
     let images = context.cluster.list::<CachedImage>(&checked.key.namespace);
-    let pinned = images.iter().any(|image| image.spec.subscription_ref.name == checked.key.name && has_pin(image));
+    let pinned = images.iter().any(|image| image.spec.subscription_ref.name == checked.key.name && is_pinned(image));
     let older = memory.as_ref().map(|memory| older(&context.volume, checked, memory, pinned));
     let pending = context.pending.get(&checked.key);
     let ask = ask == Ask::Now || schedule::fetch_due(checked, &status, now);
@@ -153,7 +153,8 @@ pub(super) async fn observe<C: Cluster>(
     }
 }
 
-fn has_pin(image: &CachedImage) -> bool {
+/// Whether a person named the version of an image.
+pub(super) fn is_pinned(image: &CachedImage) -> bool {
     image.spec.version.is_some() || image.spec.sha512.is_some()
 }
 

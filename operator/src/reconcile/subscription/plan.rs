@@ -128,7 +128,7 @@ impl fmt::Display for Plan {
 /// Makes the plan.
 pub(super) fn plan(checked: &Checked, observed: &Observed, now: Timestamp) -> Plan {
     let rebuilt = rebuild(checked, observed, now);
-    let Stored { before, older, memory } = stored::judge(observed, &request(checked, observed, now));
+    let Stored { before, mut older, memory } = stored::judge(observed, &request(checked, observed, now));
     let message = newest_message(observed);
     let remembered = memory.as_ref().map(|memory| memory.last.clone());
     let previous = remembered.or_else(|| rebuilt.as_ref().map(|import| import.list.last_accepted()));
@@ -143,14 +143,16 @@ pub(super) fn plan(checked: &Checked, observed: &Observed, now: Timestamp) -> Pl
         Some(import) => import.steps(checked, memory.as_ref()),
         None => learned(observed, memory).into_iter().collect(),
     });
-    let (list, frozen) = match import {
-        Some(import) => (Some((import.list, None)), None),
-        None => match before {
-            Before::None => (None, None),
-            Before::Standing(list) => (Some((list, None)), None),
-            Before::Frozen(list, refusal) => (Some((list, None)), Some(refusal)),
-            Before::Withdrawn(list, refusal) => (Some((list, Some(refusal))), None),
-        },
+    let (list, frozen) = match (import, before) {
+        (Some(import), before) => {
+            // A pin to a version of the list that goes finds it in this pass already.
+            older.splice(0..0, before.still_stands().filter(|_| observed.pinned));
+            (Some((import.list, None)), None)
+        }
+        (None, Before::None) => (None, None),
+        (None, Before::Standing(list)) => (Some((list, None)), None),
+        (None, Before::Frozen(list, refusal)) => (Some((list, None)), Some(refusal)),
+        (None, Before::Withdrawn(list, refusal)) => (Some((list, Some(refusal))), None),
     };
     let doubt = clock::doubt(checked, observed, now);
     let expiring = doubt.is_none();

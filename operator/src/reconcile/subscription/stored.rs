@@ -21,6 +21,16 @@ pub(super) enum Before {
     Withdrawn(AcceptedList, Refusal),
 }
 
+impl Before {
+    /// The list, unless a signer of it was revoked.
+    pub(super) fn still_stands(self) -> Option<AcceptedList> {
+        match self {
+            Self::Standing(list) | Self::Frozen(list, _) => Some(list),
+            Self::None | Self::Withdrawn(..) => None,
+        }
+    }
+}
+
 /// Verifies the stored lists again. A CA may drop a certificate from its CRL once it has expired, so a revocation is
 /// remembered for every list that the same certificate signed.
 pub(super) fn judge(observed: &Observed, request: &VerifyRequest<'_>) -> Stored {

@@ -62,8 +62,8 @@ async fn an_image_runs_on_though_its_list_expired() {
     task.example("run-on-though-expired").with("2027-01-31T00:00:00Z", "2099-01-31T00:00:00Z").apply();
 
     // The publisher's next list is its last, and is over soon.
-    let last = list("2.0").expires(site.now() + SignedDuration::from_secs(12));
-    task.publish_behind_log_in(&last, "replace-me", "x-oauth-basic");
+    let final_list = list("2.0").expires(site.now() + SignedDuration::from_secs(12));
+    task.publish_behind_log_in(&final_list, "replace-me", "x-oauth-basic");
     task.request("atlas", "now");
     task.says::<ImageListSubscription>("atlas", "Ready", "False ListExpired").await;
     task.says::<CachedImage>(ONE, "Endorsed", "False ListExpired").await;
@@ -84,11 +84,11 @@ async fn an_image_runs_on_though_its_list_expired() {
 async fn what_is_late_is_seen_and_why() {
     let task = Task::new().await;
     let site = &task.tenant.site;
-    let (late, fine) = (serve(site, ONE, "1.0"), serve(site, TWO, "1.0"));
+    let (late, other) = (serve(site, ONE, "1.0"), serve(site, TWO, "1.0"));
     let (path, file) =
         (format!("/{ONE}-1.0.img"), harness::disk_image::qcow2(1 << 30, format!("{ONE} 1.0").as_bytes()));
     site.server.put(&path, Answer::status(404));
-    task.publish(&task.list("1.0").raw_image(entry(&late, &json!({}))).raw_image(entry(&fine, &json!({}))));
+    task.publish(&task.list("1.0").raw_image(entry(&late, &json!({}))).raw_image(entry(&other, &json!({}))));
     task.example("every-linux-image").apply();
     task.has(TWO, "1.0").await;
     task.says::<CachedImage>(ONE, "Ready", "False FetchFailed").await;
