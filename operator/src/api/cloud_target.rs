@@ -42,7 +42,8 @@ pub struct CloudTargetSpec {
     /// True: not one call is made to this cloud. What is owed is told and done afterwards.
     #[serde(default)]
     pub suspend: bool,
-    /// The formats that it accepts. Default qcow2 and raw.
+    /// The formats that it accepts, the best first; an image that is neither is converted to the first. Default qcow2
+    /// and raw.
     #[serde(default = "default_formats")]
     #[schemars(length(min = 1, max = 2))]
     #[schemars(extend("x-kubernetes-list-type" = "set"))]

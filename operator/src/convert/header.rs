@@ -24,7 +24,7 @@ pub trait Bytes {
     fn at(&self, offset: u64, length: usize) -> io::Result<Vec<u8>>;
 }
 
-impl Bytes for [u8] {
+impl Bytes for &[u8] {
     fn size(&self) -> u64 {
         self.len() as u64
     }

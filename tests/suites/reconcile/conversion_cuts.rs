@@ -16,7 +16,7 @@ use super::process::{Running, once, operator, text};
 use super::targets::{A, site, target};
 
 /// Sites whose runs are cut at the same time: most of the time they wait.
-const AT_ONCE: usize = 8;
+const AT_ONCE: usize = 16;
 
 /// Everything on the volume but what tells the time, once a later collection has removed what a cut left behind.
 async fn settled_files(site: &Site) -> BTreeSet<String> {

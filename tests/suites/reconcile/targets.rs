@@ -251,3 +251,62 @@ async fn where_everything_goes_and_the_cloud_is_out_of_reach_for_good_an_image_i
     assert_eq!(site.shelf("endorsed"), [""; 0]);
     assert!(!cloud.world(|world| world.named(A).is_empty()), "what nobody can reach stays as it is");
 }
+
+#[tokio::test]
+async fn a_deleted_target_leaves_what_is_there_and_is_taken_up_again() {
+    let (site, cloud) = site(Dialect::V7_4);
+    let image = qcow2(&site, A, "1");
+    site.publish(&site.list("1.0", &[&image]));
+    site.run().await;
+    cloud.take_calls();
+    site.forget("target-one");
+    let run = site.run().await;
+    assert_eq!(run.image_condition(A, "Published"), "False TargetNotFound");
+    assert_eq!(at(&run, A).id.as_deref(), Some("0"), "what was published is remembered");
+    assert_eq!(cloud.take_calls(), Vec::<Call>::new());
+    // It is back, and so is everything: nothing is registered again.
+    target(&site, &cloud, "one", "");
+    assert_eq!(site.run().await.image_condition(A, "Published"), "True Published");
+    assert_eq!((writes(&cloud), cloud.world(|world| world.images.len())), (0, 1));
+    // A new version while it is away comes when it is back.
+    site.forget("target-one");
+    site.pass_time(SignedDuration::from_mins(5));
+    site.publish(&site.list("1.1", &[&qcow2(&site, A, "2")]));
+    let run = site.run().await;
+    assert_eq!(run.image_condition(A, "Published"), "False TargetNotFound");
+    assert_eq!(at(&run, A).version.as_deref(), Some("1"));
+    target(&site, &cloud, "one", "");
+    assert_eq!(at(&site.run().await, A).version.as_deref(), Some("2"));
+}
+
+#[tokio::test]
+async fn what_a_target_that_is_named_no_more_owes_is_done_when_it_can_be() {
+    let (site, cloud) = site(Dialect::V7_4);
+    let image = qcow2(&site, A, "1");
+    site.publish(&site.list("1.0", &[&image]));
+    site.run().await;
+    cloud.take_calls();
+    // Suspended: it stays in circulation and in the status, until the target may be called again.
+    target(&site, &cloud, "one", "suspend: true");
+    site.subscribe("targetRefs: []");
+    let run = site.run().await;
+    assert_eq!(cloud.take_calls(), Vec::<Call>::new());
+    assert_eq!((at(&run, A).name.as_str(), at(&run, A).id.as_deref()), ("one", Some("0")));
+    target(&site, &cloud, "one", "");
+    cloud.die_after(0);
+    assert_eq!(at(&site.run().await, A).id.as_deref(), Some("0"), "the cloud is gone");
+    cloud.recover();
+    let run = site.run().await;
+    assert!(run.image(A).unwrap().targets.is_empty(), "{:?}", run.image(A));
+    assert!(cloud.world(|world| world.named(A).is_empty()), "out of circulation");
+    assert_eq!(run.image_condition(A, "Published"), "True NoTargets");
+    // Named no more and gone altogether: nobody can be asked, and nothing is owed.
+    site.subscribe("targetRefs: [{name: one}]");
+    assert_eq!(site.run().await.image_condition(A, "Published"), "True Published");
+    site.forget("target-one");
+    site.subscribe("targetRefs: []");
+    let run = site.run().await;
+    assert!(run.image(A).unwrap().targets.is_empty());
+    assert_eq!(run.image_condition(A, "Ready"), "True Succeeded");
+    assert_eq!(cloud.world(|world| world.named(A).len()), 1, "what is there stays");
+}

@@ -68,7 +68,8 @@ fn what_lies_outside_the_file_is_seen() {
         patched(patched(at(0, b"QFI\xfb"), 4, &version.to_be_bytes()), offset, &value.to_be_bytes())
     };
     let sparse = |descriptor: &str| {
-        let head = patched(at(0, b"KDMV\x01\0\0\0"), 28, &1_u64.to_le_bytes());
+        let head = patched(at(0, b"KDMV\x01\0\0\0"), 12, &2048_u64.to_le_bytes());
+        let head = patched(head, 28, &1_u64.to_le_bytes());
         patched(patched(head, 36, &20_u64.to_le_bytes()), 512, descriptor.as_bytes())
     };
     let cases = [
@@ -80,6 +81,9 @@ fn what_lies_outside_the_file_is_seen() {
         (sparse("parentCID=12345678\n"), Some(Outside::BackingFile)),
         (sparse("parentFileNameHint=\"/etc/shadow\"\n"), Some(Outside::BackingFile)),
         (sparse("RW 1 SPARSE \"a\"\nRW 1 FLAT \"/dev/sda\" 0\n"), Some(Outside::DataFile)),
+        (patched(sparse("RW 2048 SPARSE \"a.vmdk\"\n"), 12, &[0; 8]), Some(Outside::DataFile)),
+        (at(0, b"QED\0"), Some(Outside::OtherFormat)),
+        (at(0, b"QFI\xfb\0\0\0\x01"), Some(Outside::OtherFormat)),
         (patched(at(64, &0xbeda_107f_u32.to_le_bytes()), 76, &4_u32.to_le_bytes()), Some(Outside::BackingFile)),
         (patched(at(0, b"conectix"), 60, &4_u32.to_be_bytes()), Some(Outside::BackingFile)),
     ];

@@ -174,14 +174,14 @@ impl Read for Archive<'_> {
 
 /// What an extended header says of the next file.
 #[derive(Default)]
-struct Pax {
-    name: Option<String>,
-    size: Option<u64>,
+pub(super) struct Pax {
+    pub name: Option<String>,
+    pub size: Option<u64>,
 }
 
 impl Pax {
     /// Records `<length> <key>=<value>\n`.
-    fn take(&mut self, text: &str) -> Result<(), String> {
+    pub(super) fn take(&mut self, text: &str) -> Result<(), String> {
         let mut rest = text;
         while !rest.trim_end_matches('\0').is_empty() {
             let record = rest.split_once(' ').and_then(|(length, _)| rest.get(..length.parse().ok()?));
@@ -206,7 +206,7 @@ const fn is_file(kind: u8) -> bool {
 }
 
 /// A number in octal digits, or in base 256 where the first bit is set (GNU).
-fn number(field: &[u8]) -> Option<u64> {
+pub(super) fn number(field: &[u8]) -> Option<u64> {
     if field.first()? & 0x80 != 0 {
         let mut bytes = field.iter().enumerate().map(|(index, byte)| if index == 0 { byte & 0x7f } else { *byte });
         return bytes.try_fold(0_u64, |sum, byte| sum.checked_mul(256)?.checked_add(byte.into()));
