@@ -6,6 +6,8 @@ mod disk_of_another_file;
 mod forged_crl;
 mod look_alike_certificate;
 mod old_list_again;
+mod openpgp_claimed_key;
+mod openpgp_text_beside;
 mod revoked_intermediate;
 mod revoked_signer_stays;
 mod stripped_signature;

@@ -64,6 +64,11 @@ impl Gpg {
         self
     }
 
+    /// The time at which it makes things.
+    pub fn clock(&self) -> Timestamp {
+        self.at
+    }
+
     /// Runs `gpg`, gives what it prints.
     pub fn run(&self, arguments: &[&str], input: &[u8]) -> Vec<u8> {
         self.run_at(self.at, arguments, input)

@@ -5,26 +5,38 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use anyhow::{Context, bail};
+use jiff::Timestamp;
+use secrecy::SecretString;
 
 use super::list_input;
 use crate::imagelist::ImageList;
-use crate::trust::{DistinguishedName, SigningKey, sign};
+use crate::trust::{DistinguishedName, Fingerprint, SecretKey, SignatureForm, SigningKey, sign, sign_openpgp};
 
-/// Signs a list as S/MIME (multipart/signed, SHA-256). The list must be one that sites can read, and its hv:endorser
-/// must name the certificate: sites refuse everything else.
+/// Where the password of a secret OpenPGP key is taken from.
+const PASSWORD: &str = "VMCATCHER_OPENPGP_PASSWORD";
+
+/// Signs a list as S/MIME (multipart/signed, SHA-256) or with OpenPGP (clear-signed). The list must be one that sites
+/// can read, and its hv:endorser must name the certificate: sites refuse everything else.
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
     /// The list's JSON; - is standard input.
     file: PathBuf,
     /// The signer's certificate in PEM; intermediates may follow it.
-    #[arg(long, value_name = "FILE")]
-    cert: PathBuf,
+    #[arg(long, value_name = "FILE", requires = "key", required_unless_present = "openpgp_key")]
+    cert: Option<PathBuf>,
     /// The certificate's key in PEM, without a pass phrase.
-    #[arg(long, value_name = "FILE")]
-    key: PathBuf,
+    #[arg(long, value_name = "FILE", requires = "cert")]
+    key: Option<PathBuf>,
     /// The certificates between the signer and its root, in PEM.
-    #[arg(long, value_name = "FILE")]
+    #[arg(long, value_name = "FILE", requires = "cert")]
     chain: Option<PathBuf>,
+    /// A secret OpenPGP key (gpg --export-secret-keys --armor); its newest subkey that may sign is taken, else the key
+    /// itself. Its password, where it has one, is taken from VMCATCHER_OPENPGP_PASSWORD.
+    #[arg(long, value_name = "FILE", conflicts_with = "cert")]
+    openpgp_key: Option<PathBuf>,
+    /// Write the OpenPGP signature alone, to be published beside the list as <list>.asc.
+    #[arg(long, requires = "openpgp_key")]
+    detached: bool,
     /// Where to write the signed list; standard output where it is not given.
     #[arg(short, long, value_name = "FILE")]
     out: Option<PathBuf>,
@@ -38,15 +50,48 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<ExitCode> {
     }
     let text = input.into_text()?;
     let list = ImageList::parse(&text).with_context(|| args.file.display().to_string())?;
-    let chain = args.chain.as_deref().map(read).transpose()?.unwrap_or_default();
-    let signing = SigningKey::from_pem(&read(&args.cert)?, &read(&args.key)?, &chain)?;
-    check_named(&list, &signing)?;
-    let message = sign(&text, &signing)?;
+    let message = match (&args.openpgp_key, &args.cert, &args.key) {
+        (Some(path), _, _) => by_openpgp_key(args, path, &text, &list)?,
+        (None, Some(certificate), Some(key)) => by_certificate(args, certificate, key, &text, &list)?,
+        (None, _, _) => bail!("expected --cert and --key, or --openpgp-key"),
+    };
     match &args.out {
         Some(path) => write(path, &message)?,
         None => list_input::print(&message)?,
     }
     Ok(ExitCode::SUCCESS)
+}
+
+fn by_certificate(
+    args: &Args,
+    certificate: &Path,
+    key: &Path,
+    text: &[u8],
+    list: &ImageList,
+) -> anyhow::Result<Vec<u8>> {
+    let chain = args.chain.as_deref().map(read).transpose()?.unwrap_or_default();
+    let signing = SigningKey::from_pem(&read(certificate)?, &read(key)?, &chain)?;
+    check_named(list, &signing)?;
+    Ok(sign(text, &signing)?)
+}
+
+fn by_openpgp_key(args: &Args, path: &Path, text: &[u8], list: &ImageList) -> anyhow::Result<Vec<u8>> {
+    let password = std::env::var(PASSWORD).ok().map(SecretString::from);
+    let now = Timestamp::now();
+    let key = SecretKey::read(&read(path)?, password.as_ref(), now)?;
+    check_fingerprint(list, &key)?;
+    let form = if args.detached { SignatureForm::Detached } else { SignatureForm::Clear };
+    Ok(sign_openpgp(text, &key, form, now)?)
+}
+
+/// A fingerprint in hv:dn must be that of the key. The name of a certificate there says nothing about a key.
+fn check_fingerprint(list: &ImageList, key: &SecretKey) -> anyhow::Result<()> {
+    let mut named = list.endorsers.iter().filter_map(|named| named.subject.parse::<Fingerprint>().ok()).peekable();
+    if named.peek().is_none() || named.any(|named| key.fingerprints().contains(&&named)) {
+        return Ok(());
+    }
+    let expected = key.fingerprint().as_name();
+    bail!("expected hv:endorser with hv:dn {expected}: sites refuse a list that names another key")
 }
 
 fn check_named(list: &ImageList, signing: &SigningKey) -> anyhow::Result<()> {

@@ -17,8 +17,8 @@ use crate::fetch::{Client, ClientSettings, LIST_LIMIT, ListAnswer, Source};
 use crate::imagelist::SourceUrl;
 use crate::trust::{
     AcceptRequest, AcceptedList, Anchors, Check, CheckResult, Credential, CredentialKind, CrlPolicy, DecryptionKey,
-    DigestPolicy, DistinguishedName, EndorserPolicy, EndorserRule, Purpose, Refusal, TrustLevel, VerifyRequest, accept,
-    decrypt, is_plain_list, join_detached, verify,
+    DigestPolicy, DistinguishedName, EndorserPolicy, EndorserRule, OpenPgpCredential, PublicKey, Purpose, Refusal,
+    TrustLevel, VerifyRequest, accept, decrypt, is_plain_list, join_detached, verify,
 };
 
 /// Verifies a signed list and explains every check. Exits with 1 when the list is refused.
@@ -40,13 +40,18 @@ pub(crate) struct Args {
     /// any one of them.
     #[arg(long, value_name = "SUBJECT")]
     endorser: Vec<DistinguishedName>,
+    /// Who must have signed: the OpenPGP public keys of a file (gpg --armor --export). May be given again, and with
+    /// --endorser: any one of them.
+    #[arg(long, value_name = "FILE")]
+    openpgp_key: Vec<PathBuf>,
     /// What the signer's certificate must be made for.
     #[arg(long, value_enum, default_value_t = CertificatePurpose::SmimeSign, requires = "endorser")]
     purpose: CertificatePurpose,
     /// Open an encrypted list with this certificate and key, both in one PEM file.
     #[arg(long, value_name = "FILE")]
     decrypt_with: Option<PathBuf>,
-    /// A signature that lies beside the list (CMS in DER or PEM); for a file, FILE.p7s is taken by itself.
+    /// A signature that lies beside the list (CMS in DER or PEM, OpenPGP); for a file, FILE.p7s and FILE.asc are taken
+    /// by themselves.
     #[arg(long, value_name = "FILE")]
     signature: Vec<PathBuf>,
     /// Judge the list at this time instead of now, such as 2026-11-22T01:34:05Z.
@@ -101,7 +106,7 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<ExitCode> {
     let message = open(args, read(&args.list)?)?;
     let (anchors, problems) = anchors::load(&args.trust);
     let at = args.at.unwrap_or_else(super::now);
-    let (checks, outcome) = judge(args, &message, &anchors, at);
+    let (checks, outcome) = judge(args, &endorsers(args)?, &message, &anchors, at);
     let shown = match args.output {
         Output::Table => table(&checks, &outcome, &problems),
         Output::Json => format!("{:#}\n", document(args, at, &checks, &outcome, &problems)),
@@ -115,9 +120,10 @@ fn open(args: &Args, bytes: Vec<u8>) -> anyhow::Result<Vec<u8>> {
     let file = |path: &Path| std::fs::read(path).with_context(|| format!("cannot read {}", path.display()));
     if is_plain_list(&bytes) {
         let mut signatures: Vec<Vec<u8>> = args.signature.iter().map(|path| file(path)).collect::<Result<_, _>>()?;
-        let beside = PathBuf::from(format!("{}.p7s", args.list));
-        if signatures.is_empty() && beside.is_file() {
-            signatures.push(file(&beside)?);
+        if signatures.is_empty() {
+            let beside = ["p7s", "asc"].map(|ending| PathBuf::from(format!("{}.{ending}", args.list)));
+            signatures =
+                beside.iter().filter(|path| path.is_file()).map(|path| file(path)).collect::<Result<_, _>>()?;
         }
         return Ok(if signatures.is_empty() { bytes } else { join_detached(&bytes, &signatures) });
     }
@@ -143,12 +149,17 @@ fn read(list: &str) -> anyhow::Result<Vec<u8>> {
 }
 
 /// All checks in their order, and what comes of them.
-fn judge(args: &Args, message: &[u8], anchors: &Anchors, at: Timestamp) -> (Vec<Check>, Result<AcceptedList, Refusal>) {
-    let endorsers: Vec<EndorserRule> = args.endorser.iter().map(|subject| endorser(args, subject)).collect();
+fn judge(
+    args: &Args,
+    endorsers: &[EndorserRule],
+    message: &[u8],
+    anchors: &Anchors,
+    at: Timestamp,
+) -> (Vec<Check>, Result<AcceptedList, Refusal>) {
     let policy = if endorsers.is_empty() {
         EndorserPolicy::NotAsked { crl_policy: args.crls.policy() }
     } else {
-        EndorserPolicy::Enforce { endorsers: &endorsers, required: NonZeroUsize::MIN }
+        EndorserPolicy::Enforce { endorsers, required: NonZeroUsize::MIN }
     };
     let allowed = |digest| args.allow_digest.contains(&digest);
     let digests = DigestPolicy { allow_sha1: allowed(WeakDigest::Sha1), allow_md5: allowed(WeakDigest::Md5) };
@@ -163,18 +174,37 @@ fn judge(args: &Args, message: &[u8], anchors: &Anchors, at: Timestamp) -> (Vec<
     (checks, outcome)
 }
 
-fn endorser(args: &Args, subject: &DistinguishedName) -> EndorserRule {
+/// Everyone who may have signed.
+fn endorsers(args: &Args) -> anyhow::Result<Vec<EndorserRule>> {
     let purpose = match args.purpose {
         CertificatePurpose::SmimeSign => Purpose::SmimeSign,
         CertificatePurpose::Any => Purpose::Any,
     };
-    let kind = CredentialKind::X509 { subject: subject.clone(), issuer: None, purpose };
+    let certificate = |subject: &DistinguishedName| {
+        let kind = CredentialKind::X509 { subject: subject.clone(), issuer: None, purpose };
+        endorser(args, "--endorser", subject.to_string(), kind)
+    };
+    let mut endorsers: Vec<EndorserRule> = args.endorser.iter().map(certificate).collect();
+    for path in &args.openpgp_key {
+        let bytes = std::fs::read(path).with_context(|| format!("cannot read {}", path.display()))?;
+        let keys = PublicKey::read_all(&bytes).with_context(|| path.display().to_string())?;
+        endorsers.extend(keys.into_iter().map(|key| {
+            let fingerprint = key.fingerprint().clone();
+            let (name, key) = (fingerprint.to_string(), Ok(key));
+            let kind = CredentialKind::OpenPgp(OpenPgpCredential { fingerprint, key });
+            endorser(args, "--openpgp-key", name, kind)
+        }));
+    }
+    Ok(endorsers)
+}
+
+fn endorser(args: &Args, option: &str, name: String, kind: CredentialKind) -> EndorserRule {
     EndorserRule {
-        name: "--endorser".to_owned(),
+        name: option.to_owned(),
         trust: TrustLevel::Trusted,
         crl_policy: args.crls.policy(),
         anchors: None,
-        credentials: vec![Credential { name: subject.to_string(), trust: TrustLevel::Trusted, kind }],
+        credentials: vec![Credential { name, trust: TrustLevel::Trusted, kind }],
     }
 }
 

@@ -9,6 +9,7 @@ mod endorsements;
 mod foreground;
 mod hand_over;
 mod lifecycle;
+mod openpgp;
 mod original_bugs;
 mod pins;
 mod process;

@@ -7,7 +7,7 @@ mod defects;
 mod envelopes;
 mod forms;
 mod names;
-mod openpgp;
+pub(crate) mod openpgp;
 mod policies;
 mod real_lists;
 mod refresh;

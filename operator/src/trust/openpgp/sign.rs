@@ -16,6 +16,8 @@ pub struct SecretKey {
     /// The newest subkey that may sign; `None` is the primary key.
     subkey: Option<usize>,
     fingerprint: Fingerprint,
+    /// Of the primary key.
+    primary: Fingerprint,
     password: Password,
 }
 
@@ -71,12 +73,17 @@ impl SecretKey {
         let fingerprint = subkey.as_ref().map_or_else(|| public.fingerprint().clone(), named);
         public.good(&fingerprint, at).map_err(OpenPgpSignError::NotGood)?;
         let password = password.map_or_else(Password::empty, |password| Password::from(password.expose_secret()));
-        Ok(Self { key, subkey, fingerprint, password })
+        Ok(Self { key, subkey, fingerprint, primary: public.fingerprint().clone(), password })
     }
 
     /// The key that signs: what `hv:dn` can name, as `openpgp4fpr:…`.
     pub fn fingerprint(&self) -> &Fingerprint {
         &self.fingerprint
+    }
+
+    /// The fingerprints by which a list can name it: of the key that signs, and of its primary key.
+    pub fn fingerprints(&self) -> [&Fingerprint; 2] {
+        [&self.fingerprint, &self.primary]
     }
 
     fn signature(&self, text: &[u8], kind: SignatureType, at: Timestamp) -> Result<Signature, OpenPgpSignError> {

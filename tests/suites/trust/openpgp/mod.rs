@@ -1,5 +1,6 @@
 //! OpenPGP lists, signed by the real `gpg`: every form, every defect of a key.
 
+mod command;
 mod crossed;
 mod forms;
 mod keys;
@@ -23,7 +24,7 @@ static GPG: LazyLock<Gpg> = LazyLock::new(|| Gpg::at(now()));
 static GOOD: LazyLock<String> = LazyLock::new(|| GPG.key("Greta Good", "ed25519", "never"));
 
 /// A list that names a certificate, as publishers of today's format must.
-fn list() -> Vec<u8> {
+pub(crate) fn list() -> Vec<u8> {
     ListBuilder::new(IDENTIFIER, now()).endorser_names("/CN=anybody", "/CN=any CA").images(2).json()
 }
 
@@ -43,7 +44,7 @@ fn credential(fingerprint: &str, key: &[u8]) -> Credential {
 }
 
 /// An endorser that is one key.
-fn endorser(name: &str, fingerprint: &str, key: &[u8]) -> EndorserRule {
+pub(crate) fn endorser(name: &str, fingerprint: &str, key: &[u8]) -> EndorserRule {
     EndorserRule {
         name: name.to_owned(),
         trust: TrustLevel::Trusted,
@@ -54,12 +55,12 @@ fn endorser(name: &str, fingerprint: &str, key: &[u8]) -> EndorserRule {
 }
 
 /// Verifies for the endorsers alone: there is no certificate authority.
-fn verdict(message: &[u8], endorsers: &[EndorserRule]) -> Result<VerifiedList, Refusal> {
+pub(crate) fn verdict(message: &[u8], endorsers: &[EndorserRule]) -> Result<VerifiedList, Refusal> {
     verify(message, &request(&Anchors::default(), endorsers, 1)).outcome
 }
 
 /// The reason and the depth, and whether it is the owner's word; nothing for a list that is taken.
-fn told(outcome: Result<VerifiedList, Refusal>) -> String {
+pub(crate) fn told(outcome: Result<VerifiedList, Refusal>) -> String {
     match outcome {
         Ok(_) => String::new(),
         Err(refusal) => format!("{} {:?} {}", refusal.reason, refusal.depth, refusal.is_statement()),
