@@ -75,7 +75,11 @@ async fn lives_by_its_rights(tenant: &Tenant<'_>) {
     tenant.site.trust("endorser", &tenant.site.pki.endorser, "trustAnchors: {configMapRef: {name: anchors}}");
     let operator = Operator::start_with(&kubeconfig, &tenant.site, &arguments(tenant));
     tenant.apply();
+    tenant.kubectl(&["wait", "ils/vo", "--for=condition=Ready", "--timeout=90s"]);
+    tenant.kubectl(&["wait", "ils/vo", "--for=condition=ImagesReady", "--timeout=90s"]);
+    tenant.kubectl(&["wait", "cimg,cloudtarget,endorser", "--all", "--for=condition=Ready", "--timeout=90s"]);
     tenant.all_ready("1.0").await;
+    assert_eq!(tenant.shelf("endorsed"), [image.entry(), other.entry()]);
     assert_eq!(cloud.world(|world| world.images.len()), 2);
     let newer = tenant.site.serve_as(ONE, "1.1", disk("newer"));
     tenant.site.publish(&tenant.site.list("1.1", &[&newer]));

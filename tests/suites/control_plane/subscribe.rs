@@ -107,3 +107,28 @@ async fn an_image_that_rots_on_the_volume_is_fetched_again() {
     tenant.all_ready("1.0").await;
     assert_eq!(tenant.shelf("endorsed"), [image.entry()]);
 }
+
+#[tokio::test]
+#[ignore = "needs a control plane: tests/run makes one"]
+async fn one_program_follows_several_namespaces() {
+    let plane = ControlPlane::shared().await;
+    let (first, second) = (Tenant::new(plane, "first").await, Tenant::new(plane, "second").await);
+    let image = first.site.serve(ONE, "1.0", 1, 30_000);
+    first.site.publish(&first.site.list("1.0", &[&image]));
+    first.apply();
+    let manifests = first.site.path("manifests");
+    second.kubectl(&["apply", "-f", manifests.to_str().unwrap()]);
+    let more = ["--namespace", &second.namespace, "--namespace", &first.namespace];
+    let arguments = Operator::arguments(&first.site, &first.namespace, &more);
+    let operator = Operator::start_with(plane.kubeconfig(), &first.site, &arguments);
+    first.all_ready("1.0").await;
+    second.all_ready("1.0").await;
+    let shelf = |tenant: &Tenant<'_>| first.site.shelf_of(&tenant.namespace, "endorsed");
+    assert_eq!([shelf(&first), shelf(&second)], [[image.entry()], [image.entry()]]);
+    // What one namespace does is nothing to the other.
+    first.kubectl(&["delete", "ils", "vo", "--timeout=60s"]);
+    first.image_until(ONE, "the object gone", |image| image.is_none()).await;
+    second.request("still-there");
+    second.all_ready("1.0").await;
+    assert!(operator.stop().0.success());
+}
