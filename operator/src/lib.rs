@@ -4,7 +4,7 @@
 //!
 //! * [`cli`]: the commands: one file each
 //! * [`cluster`]: where resources live: an API server, or a folder of manifests
-//! * [`serve`]: what is served over HTTP: images, to clouds that pull them
+//! * [`serve`]: what is served over HTTP: images, to clouds that pull them; health and metrics
 //! * [`reconcile`]: the reconcilers: one folder a kind, one file a call
 //! * [`anchors`]: the trust directory: load, watch, refresh CRLs (the I/O around `trust`)
 //! * [`trust`]: is this message signed by someone we believe, and may this list replace the last? (pure)
@@ -14,6 +14,7 @@
 //! * [`convert`]: what an image file is, by its bytes, and how it becomes what a cloud takes
 //! * [`imagelist`]: the `HEPiX` image list document: model, parse, validate, select (pure)
 //! * [`xml`]: one small, bounded XML reader: for what a cloud answers, and for OVFs (pure)
+//! * [`metrics`]: what is counted while it happens
 //! * [`api`]: the custom resources: types, conditions, columns
 
 #![cfg_attr(test, allow(clippy::disallowed_methods, reason = "unit tests prepare and spoil files as they like"))]
@@ -26,6 +27,7 @@ pub mod cluster;
 pub mod convert;
 pub mod fetch;
 pub mod imagelist;
+pub mod metrics;
 pub mod opennebula;
 pub mod reconcile;
 pub mod serve;

@@ -15,6 +15,7 @@ pub mod gpg;
 pub mod image_server;
 pub mod list;
 pub mod manifests;
+pub mod open_metrics;
 pub mod opennebula;
 pub mod pki;
 pub mod signer;

@@ -20,6 +20,7 @@ mod fetch;
 mod imagelist;
 mod kill;
 mod list_commands;
+mod metrics;
 mod opennebula;
 mod reasons;
 mod reconcile;

@@ -7,6 +7,7 @@ use std::time::Duration;
 use harness::site::{Served, Site};
 use jiff::Timestamp;
 use vmcatcher_operator::cache::Volume;
+use vmcatcher_operator::metrics::Metrics;
 use vmcatcher_operator::serve::{ImageServer, Limits, Listening, Tickets, router};
 
 const A: &str = "aaaaaaaa-0000-4000-8000-000000000001";
@@ -33,7 +34,7 @@ impl Running {
         let later = Arc::new(AtomicI64::new(0));
         let offset = later.clone();
         let clock = Arc::new(move || Timestamp::from_second(1_795_000_000 + offset.load(Ordering::SeqCst)).unwrap());
-        let app = router(ImageServer::new(site.path("volume"), clock));
+        let app = router(ImageServer::new(site.path("volume"), clock, Metrics::default()));
         let limits = Limits {
             head: Duration::from_millis(200),
             stall: Duration::from_millis(200),
@@ -118,7 +119,7 @@ async fn bytes_that_are_not_verified_are_not_served() {
 async fn before_there_is_a_volume_it_says_so_and_then_serves() {
     let folder = tempfile::tempdir().unwrap();
     let clock = Arc::new(Timestamp::now);
-    let app = router(ImageServer::new(folder.path().join("volume"), clock));
+    let app = router(ImageServer::new(folder.path().join("volume"), clock, Metrics::default()));
     let listening = Listening::start("127.0.0.1:0".parse().unwrap(), app, Limits::default()).await.unwrap();
     let status = async |path: &str| {
         reqwest::get(format!("http://{}/{path}", listening.address())).await.unwrap().status().as_u16()

@@ -13,7 +13,7 @@ use super::print;
 use super::table::{Output, show};
 use crate::api::{CachedImage, CloudTarget, Endorser, ImageListSubscription};
 use crate::cluster::directory::Directory;
-use crate::reconcile::{ObjectKey, Resource};
+use crate::reconcile::{Cluster as _, ObjectKey, Resource};
 
 /// Arguments of `get`.
 #[derive(Debug, clap::Args)]

@@ -15,7 +15,7 @@ use crate::anchors::{CrlRefresher, TrustDirectory};
 use crate::cache::{ConversionLimits, JobLimits, Scrub, ScrubSettings, Volume};
 use crate::fetch::{Client, ClientSettings};
 use crate::reconcile::{Cluster, Context, ImagePaths, Settings, parse_duration};
-use crate::serve::{self, ImageServer, Listening, Tickets};
+use crate::serve::{self, ImageServer, Listening, Monitor, Tickets};
 use crate::trust::DigestPolicy;
 
 /// The arguments of both.
@@ -54,9 +54,30 @@ pub(super) struct Operation {
     /// URL). It speaks plain HTTP: put a proxy with TLS before it [default: no such server]
     #[arg(long, value_name = "ADDRESS", env = "VMCATCHER_IMAGE_SERVER")]
     image_server: Option<SocketAddr>,
+    /// Answer /healthz, /readyz and /metrics at this address and port, such as [::]:9090 [default: no such server]
+    #[arg(long, value_name = "ADDRESS", env = "VMCATCHER_LISTEN")]
+    listen: Option<SocketAddr>,
     /// Take signatures with this outdated digest too
     #[arg(long, value_name = "DIGEST", value_parser = ["sha1", "md5"])]
     allow_digest: Vec<String>,
+    /// What is counted and told.
+    #[arg(skip)]
+    pub monitor: Monitor,
+}
+
+/// What answers HTTP while the program runs.
+pub(super) struct Servers {
+    images: Option<Listening>,
+    monitor: Option<Listening>,
+}
+
+impl Servers {
+    /// Lets answers that run go on for a while, and ends.
+    pub(super) async fn shutdown(self) {
+        for listening in [self.images, self.monitor].into_iter().flatten() {
+            listening.shutdown().await;
+        }
+    }
 }
 
 /// Whether `file:` addresses are fetched: not where people who may write resources are not those of this machine.
@@ -80,7 +101,9 @@ impl Operation {
         for problem in problems {
             tracing::warn!(file = %problem.path.display(), "{}", problem.message);
         }
-        let settings = ClientSettings { allow_files: files == Files::Allowed, ..ClientSettings::default() };
+        let metrics = self.monitor.metrics().clone();
+        let allow_files = files == Files::Allowed;
+        let settings = ClientSettings { allow_files, metrics, ..ClientSettings::default() };
         let client = Client::new(&settings)?;
         let limits = JobLimits {
             downloads: self.max_downloads.into(),
@@ -105,14 +128,19 @@ impl Operation {
         })
     }
 
-    /// Serves images, where that was asked for, until what is returned is shut down.
-    pub(super) async fn serve_images(&self) -> anyhow::Result<Option<Listening>> {
-        let Some(address) = self.image_server else { return Ok(None) };
-        let app = serve::router(ImageServer::new(self.volume.clone(), Arc::new(Timestamp::now)));
-        let started = Listening::start(address, app, serve::Limits::default()).await;
-        let listening = started.with_context(|| format!("cannot serve images at {address}"))?;
-        tracing::info!(address = %listening.address(), "images are served");
-        Ok(Some(listening))
+    /// Starts what answers HTTP, where that was asked for. It tells of a context once [`Monitor::watch`] has it.
+    pub(super) async fn serve(&self) -> anyhow::Result<Servers> {
+        let mut servers = Servers { images: None, monitor: None };
+        if let Some(address) = self.listen {
+            let app = serve::monitor_router(self.monitor.clone());
+            servers.monitor = Some(listen(address, app, "health and metrics are served").await?);
+        }
+        if let Some(address) = self.image_server {
+            let metrics = self.monitor.metrics().clone();
+            let app = serve::router(ImageServer::new(self.volume.clone(), Arc::new(Timestamp::now), metrics));
+            servers.images = Some(listen(address, app, "images are served").await?);
+        }
+        Ok(servers)
     }
 
     /// Begins to verify the volume's blobs again and again.
@@ -134,6 +162,13 @@ impl Operation {
         let refresher = CrlRefresher::new(&self.trust, client.clone());
         Some(tokio::spawn(fetch_crls_again_and_again(refresher, hours)))
     }
+}
+
+async fn listen(address: SocketAddr, app: axum::Router, told: &str) -> anyhow::Result<Listening> {
+    let started = Listening::start(address, app, serve::Limits::default()).await;
+    let listening = started.with_context(|| format!("cannot listen at {address}"))?;
+    tracing::info!(address = %listening.address(), "{told}");
+    Ok(listening)
 }
 
 /// Where the image server has images.

@@ -12,6 +12,7 @@ use super::table::Output;
 use super::{NOT_GOOD, get, print, progress};
 use crate::api::{CachedImage, CloudTarget, Endorser, HasConditions, ImageListSubscription};
 use crate::cluster::directory::{Directory, Driver};
+use crate::reconcile::Cluster as _;
 
 /// Arguments of `reconcile`.
 #[derive(Debug, clap::Args)]
@@ -41,7 +42,8 @@ pub(super) fn run(args: &Args) -> anyhow::Result<ExitCode> {
 async fn reconcile(args: &Args) -> anyhow::Result<ExitCode> {
     let volume = args.operation.volume().await?;
     let context = Arc::new(args.operation.context(cluster(args), volume, Files::Allowed)?);
-    let images = args.operation.serve_images().await?;
+    let servers = args.operation.serve().await?;
+    args.operation.monitor.watch(&context);
     let driver = Driver::new(context.clone());
     let ended = if args.once {
         args.operation.refresh_crls_once(&context.client).await;
@@ -65,9 +67,7 @@ async fn reconcile(args: &Args) -> anyhow::Result<ExitCode> {
     };
     // What has come of a download stays on the volume; the next run goes on from there.
     context.jobs.shutdown().await;
-    if let Some(images) = images {
-        images.shutdown().await;
-    }
+    servers.shutdown().await;
     Ok(if ended? { ExitCode::SUCCESS } else { ExitCode::from(NOT_GOOD) })
 }
 

@@ -9,7 +9,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::operation::{Files, Operation, stop};
 use crate::cache::Volume;
-use crate::cluster::kubernetes::{Driver, Election, Kubernetes, Leadership, LeadershipLost};
+use crate::cluster::kubernetes::{Driver, Election, Kubernetes, Leadership, LeadershipLost, counted};
 
 /// Arguments of `run`.
 #[derive(Debug, clap::Args)]
@@ -34,12 +34,10 @@ pub(super) struct Args {
 pub(super) fn run(args: &Args) -> anyhow::Result<ExitCode> {
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
     runtime.block_on(async {
-        // Before its turn too: who waits for the volume can read it.
-        let images = args.operation.serve_images().await?;
+        // Before its turn too: who waits for the volume can read it, and is as well as who leads.
+        let servers = args.operation.serve().await?;
         let ended = lead_and_keep(args).await;
-        if let Some(images) = images {
-            images.shutdown().await;
-        }
+        servers.shutdown().await;
         ended
     })
 }
@@ -54,7 +52,8 @@ async fn lead_and_keep(args: &Args) -> anyhow::Result<ExitCode> {
     let configuration = Config::infer().await.context("expected a kubeconfig, or to run in a pod")?;
     tracing::info!(server = %configuration.cluster_url, "the resources live on an API server");
     let namespace = args.lease_namespace.as_ref().unwrap_or(&configuration.default_namespace).clone();
-    let client = Client::try_from(configuration).context("cannot talk to the API server")?;
+    let client = counted(configuration, args.operation.monitor.metrics().clone());
+    let client = client.context("cannot talk to the API server")?;
     if !args.leader_election {
         keep(args, client, &stopping, None).await?;
         return Ok(ExitCode::SUCCESS);
@@ -89,6 +88,7 @@ async fn keep(
     let (cluster, watches) = Kubernetes::new(client, &args.namespace);
     let context = args.operation.context(cluster.with_permit(permit.clone()), volume, Files::Refused)?;
     let context = Arc::new(context.with_permit(permit));
+    args.operation.monitor.watch(&context);
     let refreshing = args.operation.keep_crls_fresh(&context.client);
     let stop = async { lost = ended(stopping, leadership).await };
     let scrub = args.operation.scrub(&context.volume)?;

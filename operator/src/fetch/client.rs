@@ -8,6 +8,7 @@ use super::address::AddressPolicy;
 use super::error::FetchError;
 use super::source::{Source, TlsTrust};
 use super::tls;
+use crate::metrics::Metrics;
 
 /// How to fetch. All limits are settings, so that tests can make them short.
 #[derive(Debug, Clone)]
@@ -26,6 +27,8 @@ pub struct ClientSettings {
     pub deny_loopback: bool,
     /// Read lists from `file:` URLs: for operators without a cluster.
     pub allow_files: bool,
+    /// Where bytes and failures are counted.
+    pub metrics: Metrics,
 }
 
 impl Default for ClientSettings {
@@ -38,6 +41,7 @@ impl Default for ClientSettings {
             total_timeout: Duration::from_hours(24),
             deny_loopback: false,
             allow_files: false,
+            metrics: Metrics::default(),
         }
     }
 }

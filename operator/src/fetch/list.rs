@@ -13,6 +13,7 @@ use super::request::{failure, refused};
 use super::source::Source;
 use super::validator::{self, Validator};
 use crate::imagelist::SourceUrl;
+use crate::metrics::Work;
 
 /// The most bytes of a list: 64 MiB, far above the largest seen (1 MiB for 50,000 images would be 50 MiB).
 pub const LIST_LIMIT: u64 = 64 * 1024 * 1024;
@@ -57,7 +58,14 @@ impl Client {
             url: source.url.clone(),
             message: format!("expected the whole answer within {timeout:?}"),
         };
-        tokio::time::timeout(timeout, work).await.map_err(late)?
+        let fetched = tokio::time::timeout(timeout, work).await.map_err(late).flatten();
+        let metrics = &self.settings.metrics;
+        match &fetched {
+            Ok(ListAnswer::Body { bytes, .. }) => metrics.fetched(Work::List, bytes.len() as u64),
+            Ok(ListAnswer::NotModified { .. }) => {}
+            Err(error) => metrics.retried(Work::List, error.reason()),
+        }
+        fetched
     }
 
     async fn fetch_remote(

@@ -8,12 +8,14 @@ use super::permit::Permit;
 use super::template::Template;
 use super::transport::{Connection, Transport};
 use super::xmlrpc::{Answer, Value, ValueError, decode_answer, encode_call};
+use crate::metrics::{Metrics, Work};
 
 /// A session with one cloud; holds no state of the cloud's. A clone shares its HTTP client.
 #[derive(Debug, Clone)]
 pub struct Client {
     transport: Transport,
     permit: Permit,
+    metrics: Metrics,
 }
 
 /// The version of a server, to tell what it takes.
@@ -47,13 +49,19 @@ const READS: u32 = 2;
 impl Client {
     /// A client for one endpoint; nothing is sent yet.
     pub fn new(connection: Connection) -> Result<Self, OneError> {
-        Ok(Self { transport: Transport::new(connection)?, permit: Permit::default() })
+        Ok(Self { transport: Transport::new(connection)?, permit: Permit::default(), metrics: Metrics::default() })
     }
 
     /// The same, with calls that change something made only while the permit is valid: else [`OneError::NotLeading`].
     #[must_use]
     pub fn with_permit(self, permit: Permit) -> Self {
         Self { permit, ..self }
+    }
+
+    /// The same, with calls counted there.
+    #[must_use]
+    pub fn with_metrics(self, metrics: Metrics) -> Self {
+        Self { metrics, ..self }
     }
 
     /// `one.system.version`; it also tells whether the session is accepted.
@@ -175,13 +183,22 @@ impl Client {
             match self.call(method, parameters, self.transport.timeouts().call).await {
                 Ok(Value::Text(text)) => return Ok(text),
                 Ok(other) => return Err(malformed(method, ValueError::unexpected("a text", &format!("{other:?}")))),
-                Err(OneError::Unreachable { .. }) if tries < READS => tries += 1,
+                Err(error @ OneError::Unreachable { .. }) if tries < READS => {
+                    self.metrics.retried(Work::Cloud, error.reason().as_str());
+                    tries += 1;
+                }
                 Err(error) => return Err(error),
             }
         }
     }
 
     async fn call(&self, method: &'static str, parameters: &[Value], limit: Duration) -> Result<Value, OneError> {
+        let answered = self.exchange(method, parameters, limit).await;
+        self.metrics.call(method, answered.as_ref().map_or_else(|error| error.reason().as_str(), |_| "Succeeded"));
+        answered
+    }
+
+    async fn exchange(&self, method: &'static str, parameters: &[Value], limit: Duration) -> Result<Value, OneError> {
         let mut all = vec![Value::Text(self.transport.session().to_owned())];
         all.extend_from_slice(parameters);
         let body = self.transport.post(method, encode_call(method, &all), limit).await?;

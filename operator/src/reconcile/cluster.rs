@@ -241,6 +241,9 @@ pub trait Cluster: Send + Sync + 'static {
     /// All objects of a kind in a namespace, by name.
     fn list<K: Resource>(&self, namespace: &str) -> Vec<Arc<K>>;
 
+    /// All objects of a kind that are reconciled, of all namespaces. Empty before they were read.
+    fn all<K: Resource>(&self) -> Vec<Arc<K>>;
+
     /// A Secret's entries, if it is there.
     fn secret(&self, key: &ObjectKey) -> impl Future<Output = Result<Option<SecretData>, ClusterError>> + Send;
 

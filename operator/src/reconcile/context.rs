@@ -13,6 +13,7 @@ use crate::anchors::TrustDirectory;
 use crate::cache::{JobKey, JobLimits, Jobs, Volume};
 use crate::fetch::{Client, Validator};
 use crate::imagelist::Sha512Digest;
+use crate::metrics::Metrics;
 use crate::opennebula::Permit;
 use crate::trust::DigestPolicy;
 
@@ -42,6 +43,8 @@ pub struct Context<C: Cluster> {
     pub settings: Settings,
     /// Whether clouds may be changed.
     pub permit: Permit,
+    /// Where passes and calls are counted: where the client counts.
+    pub metrics: Metrics,
 }
 
 /// Where the image server has an image: the path, below its address, of bytes with this digest, with this extension.
@@ -61,6 +64,7 @@ impl<C: Cluster> Context<C> {
         Self {
             cluster: Arc::new(cluster),
             jobs: Jobs::new(volume.clone(), client.clone(), limits),
+            metrics: client.settings().metrics.clone(),
             volume,
             client,
             anchors,

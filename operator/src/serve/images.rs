@@ -11,6 +11,8 @@ use axum::body::Body;
 use axum::extract::{Path, State};
 use axum::http::{HeaderMap, HeaderValue, Method, Response, StatusCode, header};
 use axum::routing::get;
+use bytes::Bytes;
+use futures::TryStreamExt as _;
 use tokio::io::{AsyncReadExt as _, AsyncSeekExt as _};
 use tokio_util::io::ReaderStream;
 
@@ -18,6 +20,7 @@ use super::range::{Wanted, wanted};
 use super::ticket::{Clock, TicketError, Tickets};
 use crate::cache::{VerifiedBlob, Volume};
 use crate::imagelist::Sha512Digest;
+use crate::metrics::Metrics;
 
 /// How much is read from the volume at once.
 const CHUNK: usize = 256 * 1024;
@@ -30,6 +33,7 @@ pub struct ImageServer {
     /// Read once it is there.
     tickets: Arc<OnceLock<Tickets>>,
     clock: Clock,
+    metrics: Metrics,
 }
 
 /// Why there is no answer yet.
@@ -39,9 +43,9 @@ enum Unserved {
 }
 
 impl ImageServer {
-    /// Serves what is below this folder; it need not be there yet.
-    pub fn new(volume: PathBuf, clock: Clock) -> Self {
-        Self { volume: volume.into(), tickets: Arc::default(), clock }
+    /// Serves what is below this folder; it need not be there yet. Answers are counted.
+    pub fn new(volume: PathBuf, clock: Clock, metrics: Metrics) -> Self {
+        Self { volume: volume.into(), tickets: Arc::default(), clock, metrics }
     }
 
     /// The volume, and the image that a ticket gives the right to.
@@ -71,7 +75,18 @@ async fn serve(
     method: Method,
     headers: HeaderMap,
 ) -> Response<Body> {
-    let (volume, digest) = match server.check(&ticket, &file) {
+    let response = respond(&server, &ticket, &file, (&method, &headers)).await;
+    server.metrics.served(response.status().as_u16());
+    response
+}
+
+async fn respond(
+    server: &ImageServer,
+    ticket: &str,
+    file: &str,
+    (method, headers): (&Method, &HeaderMap),
+) -> Response<Body> {
+    let (volume, digest) = match server.check(ticket, file) {
         Ok(checked) => checked,
         Err(Unserved::Ticket(error)) => return plain(StatusCode::FORBIDDEN, &error.to_string()),
         Err(Unserved::NoVolume(error)) => {
@@ -87,7 +102,7 @@ async fn serve(
             return plain(StatusCode::INTERNAL_SERVER_ERROR, "the volume cannot be read");
         }
     };
-    match answer(&blob, &method, &headers).await {
+    match answer(&blob, method, headers, &server.metrics).await {
         Ok(response) => response,
         Err(error) => {
             tracing::warn!(%error, path = %blob.path().display(), "an image cannot be served");
@@ -96,7 +111,12 @@ async fn serve(
     }
 }
 
-async fn answer(blob: &VerifiedBlob, method: &Method, headers: &HeaderMap) -> std::io::Result<Response<Body>> {
+async fn answer(
+    blob: &VerifiedBlob,
+    method: &Method,
+    headers: &HeaderMap,
+    metrics: &Metrics,
+) -> std::io::Result<Response<Body>> {
     let size = blob.size();
     let tag = format!("\"{}\"", blob.digest());
     let text = |name| headers.get(name).and_then(|value: &HeaderValue| value.to_str().ok());
@@ -116,7 +136,9 @@ async fn answer(blob: &VerifiedBlob, method: &Method, headers: &HeaderMap) -> st
     } else {
         let mut file = tokio::fs::File::open(blob.path()).await?;
         file.seek(std::io::SeekFrom::Start(first)).await?;
-        Body::from_stream(ReaderStream::with_capacity(file.take(length), CHUNK))
+        let metrics = metrics.clone();
+        let counted = move |chunk: &Bytes| metrics.served_bytes(chunk.len() as u64);
+        Body::from_stream(ReaderStream::with_capacity(file.take(length), CHUNK).inspect_ok(counted))
     };
     let mut response = Response::new(body);
     *response.status_mut() = status;

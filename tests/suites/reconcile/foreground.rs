@@ -43,6 +43,10 @@ impl Cluster for Marked {
         self.directory.list(namespace).into_iter().map(|object| self.mark(object)).collect()
     }
 
+    fn all<K: Resource>(&self) -> Vec<Arc<K>> {
+        self.directory.all().into_iter().map(|object| self.mark(object)).collect()
+    }
+
     async fn secret(&self, key: &ObjectKey) -> Result<Option<SecretData>, ClusterError> {
         self.directory.secret(key).await
     }

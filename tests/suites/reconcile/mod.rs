@@ -12,7 +12,7 @@ mod lifecycle;
 mod openpgp;
 mod original_bugs;
 mod pins;
-mod process;
+pub(crate) mod process;
 mod refusals;
 mod removals;
 mod retries;

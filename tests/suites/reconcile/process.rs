@@ -11,7 +11,7 @@ use rustix::process::{Pid, Signal, kill_process};
 const A: &str = "aaaaaaaa-0000-4000-8000-000000000001";
 const B: &str = "aaaaaaaa-0000-4000-8000-000000000002";
 
-pub(super) fn operator(site: &Site, more: &[&str]) -> Command {
+pub(crate) fn operator(site: &Site, more: &[&str]) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_operator"));
     command.arg("reconcile").args(more);
     for (option, folder) in [("--manifests", "manifests"), ("--volume", "volume"), ("--trust", "trust")] {
@@ -29,7 +29,7 @@ pub(super) fn text(output: &Output) -> String {
 }
 
 /// A process that goes on until it is told to stop.
-pub(super) struct Running {
+pub(crate) struct Running {
     child: Child,
     lines: BufReader<ChildStderr>,
 }
@@ -39,14 +39,14 @@ impl Running {
         Self::start_with(site, &[])
     }
 
-    pub(super) fn start_with(site: &Site, more: &[&str]) -> Self {
+    pub(crate) fn start_with(site: &Site, more: &[&str]) -> Self {
         let mut child = operator(site, more).stderr(Stdio::piped()).stdout(Stdio::null()).spawn().unwrap();
         let lines = BufReader::new(child.stderr.take().unwrap());
         Self { child, lines }
     }
 
     /// Waits until a line with this text is told; all lines up to it.
-    pub(super) fn wait_for(&mut self, expected: &str) -> String {
+    pub(crate) fn wait_for(&mut self, expected: &str) -> String {
         let mut told = String::new();
         loop {
             let mut line = String::new();
@@ -66,7 +66,7 @@ impl Running {
         line.trim_start_matches(':').split_whitespace().next().unwrap().parse().unwrap()
     }
 
-    pub(super) fn terminate(mut self) -> std::process::ExitStatus {
+    pub(crate) fn terminate(mut self) -> std::process::ExitStatus {
         let pid = Pid::from_child(&self.child);
         kill_process(pid, Signal::TERM).unwrap();
         self.child.wait().unwrap()

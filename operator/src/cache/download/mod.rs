@@ -23,6 +23,7 @@ use super::slots::Slots;
 use super::usage::allocated;
 use super::volume::Volume;
 use crate::fetch::{Client, FetchError, ImageAnswer, RateFloor, Validator};
+use crate::metrics::Work;
 
 /// The longest wait between two tries, in first waits.
 const LONGEST_WAIT: u32 = 30;
@@ -83,11 +84,22 @@ impl Download {
         let mut standing =
             Standing { partial: None, floor, claim: None, best: 0, resumed: false, started_clean: false };
         let outcome = self.until_complete(&mut standing).await;
+        self.count(&outcome);
         if let Some(partial) = standing.partial.take() {
             // Space that was reserved for bytes that do not come now.
             self.blocking(move || if partial.length() == 0 { partial.remove() } else { partial.release() }).await?;
         }
         outcome
+    }
+
+    /// A download that failed is tried again by whoever wants it.
+    fn count(&self, outcome: &Result<VerifiedBlob, DownloadError>) {
+        let reason = match outcome {
+            Ok(_) | Err(DownloadError::Cancelled { .. }) => return,
+            Err(DownloadError::Fetch(error)) => error.reason(),
+            Err(error) => error.reason(),
+        };
+        self.client.settings().metrics.retried(Work::Image, reason);
     }
 
     /// What is in the cache already, and the namespace's. Bytes without a fitting record are looked through, before
@@ -122,13 +134,16 @@ impl Download {
                         }
                     }
                     Tried::Broken(error) if standing.made_progress() && !is_stall(&error) => {
+                        self.client.settings().metrics.retried(Work::Image, error.reason());
                         tracing::debug!(url = %self.request.source.url, bytes = standing.best, %error, "goes on");
                     }
                     Tried::Broken(error) => break error,
                 }
             };
             tries = if standing.best > best && !is_stall(&error) { 1 } else { tries + 1 };
+            let reason = error.reason();
             let wait = self.wait_before(tries, &error).ok_or(error)?;
+            self.client.settings().metrics.retried(Work::Image, reason);
             self.progress.set_running(false);
             drop(slot);
             self.or_cancelled(tokio::time::sleep(wait)).await?;

@@ -8,6 +8,7 @@ use crate::cache::error::{CacheError, DownloadError};
 use crate::cache::partial::Partial;
 use crate::cache::progress::Progress;
 use crate::fetch::{FetchError, ImageBody, RateFloor};
+use crate::metrics::Work;
 
 /// Chunks between the socket and the disk: each is at most what one read of the socket brings (some 100 KiB).
 const QUEUE: usize = 16;
@@ -67,6 +68,7 @@ impl Download {
                 return Ok(Ended::TooLong);
             }
             missing -= chunk.len() as u64;
+            self.client.settings().metrics.fetched(Work::Image, chunk.len() as u64);
             self.or_cancelled(self.bandwidth.pay(chunk.len())).await?;
             // A closed queue is a failed writer, which says why.
             if self.or_cancelled(sender.send(chunk)).await?.is_err() || missing == 0 && !body.ends_surely() {

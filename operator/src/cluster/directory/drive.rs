@@ -15,6 +15,7 @@ use super::super::damage::damage;
 use super::{Directory, DirectoryError, ManifestProblem};
 use crate::api::{CachedImage, CloudTarget, Endorser, ImageListSubscription};
 use crate::cache::{CacheError, JobState, Keep, Scrub};
+use crate::metrics::{Metrics, Work};
 use crate::reconcile::subscription::Ask;
 use crate::reconcile::{Cluster, ClusterError, Context, ObjectKey, endorser, image, subscription, target};
 
@@ -154,7 +155,7 @@ impl Driver {
     /// One pass over everything: endorsers, subscriptions side by side, then their images.
     async fn pass(&self, ask: Ask) -> Pass {
         let (context, cluster) = (&*self.context, &*self.context.cluster);
-        let mut pass = Pass { changes_before: self.changes(), ..Pass::default() };
+        let mut pass = Pass { changes_before: self.changes(), metrics: context.metrics.clone(), ..Pass::default() };
         context.lists.retain(|key| cluster.get::<ImageListSubscription>(key).is_some());
         context
             .publications
@@ -239,6 +240,7 @@ struct Pass {
     changes_before: u64,
     wake: Option<Timestamp>,
     errors: Vec<String>,
+    metrics: Metrics,
 }
 
 impl Pass {
@@ -247,6 +249,7 @@ impl Pass {
             Ok(Some(wake)) => self.wake = Some(self.wake.map_or(wake, |before| before.min(wake))),
             Ok(None) => {}
             Err(error) => {
+                self.metrics.retried(Work::Resource, error.reason());
                 tracing::error!(object = %key, %error, "the pass could not be finished");
                 self.errors.push(format!("{key}: {error}"));
             }

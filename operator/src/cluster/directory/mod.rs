@@ -92,11 +92,6 @@ impl Directory {
         Ok(problems)
     }
 
-    /// Every object of a kind, of all namespaces, by key.
-    pub fn all<K: Resource>(&self) -> Vec<Arc<K>> {
-        self.held().objects.all().collect()
-    }
-
     /// Removes the kept files of objects that are gone.
     pub fn sweep(&self) -> Result<(), ClusterError> {
         let objects = self.held().objects.clone();
@@ -143,6 +138,10 @@ impl Cluster for Directory {
     fn list<K: Resource>(&self, namespace: &str) -> Vec<Arc<K>> {
         let held = self.held();
         held.objects.all::<K>().filter(|object| object.meta().namespace.as_deref() == Some(namespace)).collect()
+    }
+
+    fn all<K: Resource>(&self) -> Vec<Arc<K>> {
+        self.held().objects.all().collect()
     }
 
     async fn secret(&self, key: &ObjectKey) -> Result<Option<SecretData>, ClusterError> {

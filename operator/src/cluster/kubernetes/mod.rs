@@ -4,6 +4,7 @@
 //! of the two fields that a subscription owns; status is written whole, by its subresource.
 
 mod call;
+mod counted;
 mod drive;
 mod event;
 mod feed;
@@ -26,6 +27,7 @@ use kube::runtime::reflector::{ObjectRef, Store, store::Writer};
 use kube::{Api, Client, ResourceExt};
 use serde_json::json;
 
+pub use counted::counted;
 pub use drive::Driver;
 pub use lease::{Election, Leadership, LeadershipLost};
 
@@ -180,6 +182,11 @@ impl Cluster for Kubernetes {
         let mut found = store.state_filter(|object: &K| object.meta().namespace.as_deref() == Some(namespace));
         found.sort_by(|a, b| a.meta().name.cmp(&b.meta().name));
         found.into_iter().map(|object| self.written.newer(object)).collect()
+    }
+
+    fn all<K: Resource>(&self) -> Vec<Arc<K>> {
+        let stores = self.scopes.iter().filter_map(Scope::store::<K>);
+        stores.flat_map(Store::state).map(|object| self.written.newer(object)).collect()
     }
 
     async fn secret(&self, key: &ObjectKey) -> Result<Option<SecretData>, ClusterError> {

@@ -11,6 +11,7 @@ use kube::runtime::controller::Action;
 use super::wake::Wakes;
 use super::{Kubernetes, Scope};
 use crate::api::{CachedImage, CloudTarget, ImageListSubscription};
+use crate::metrics::Work;
 use crate::reconcile::subscription::Ask;
 use crate::reconcile::{Cluster, ClusterError, Context, Force, Kind, ListInForce, ObjectKey};
 use crate::trust::LastAccepted;
@@ -91,6 +92,7 @@ impl Shared {
                 *count += 1;
                 let wait = wait_after(*count);
                 drop(failures);
+                self.context.metrics.retried(Work::Resource, error.reason());
                 tracing::warn!(?kind, object = %key, reason = error.reason(), ?wait, "the pass could not be finished: {error}");
                 Action::requeue(wait)
             }

@@ -23,6 +23,7 @@ pub async fn reconcile<C: Cluster>(
     key: &ObjectKey,
     now: Timestamp,
 ) -> Result<Option<Timestamp>, ClusterError> {
+    let _timed = context.metrics.pass("Endorser");
     let Some(object) = context.cluster.get::<Endorser>(key) else { return Ok(None) };
     let mut rule = match check(&object) {
         Ok(rule) => rule,

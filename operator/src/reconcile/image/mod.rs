@@ -23,6 +23,7 @@ pub async fn reconcile<C: Cluster>(
     key: &ObjectKey,
     now: Timestamp,
 ) -> Result<Option<Timestamp>, ClusterError> {
+    let _timed = context.metrics.pass("CachedImage");
     let Some(object) = context.cluster.get::<CachedImage>(key) else {
         context.publications.want(key, None);
         return Ok(None);

@@ -40,6 +40,7 @@ pub async fn reconcile<C: Cluster>(
     ask: Ask,
     now: Timestamp,
 ) -> Result<Option<Timestamp>, ClusterError> {
+    let _timed = context.metrics.pass("ImageListSubscription");
     let Some(object) = context.cluster.get::<ImageListSubscription>(key) else {
         context.lists.set(key.clone(), None);
         context.pending.set(key, None);

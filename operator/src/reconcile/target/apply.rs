@@ -155,7 +155,7 @@ async fn ask<C: Cluster>(
     let publisher = match known {
         Some((_, publisher)) => publisher,
         None => match Client::new(connection.clone()) {
-            Ok(client) => Publisher::new(client.with_permit(context.permit.clone()), checked.settings.clone()),
+            Ok(client) => Publisher::new(counted(context, client), checked.settings.clone()),
             Err(error) => return failed(error),
         },
     };
@@ -175,6 +175,11 @@ async fn ask<C: Cluster>(
         }
         Err(error) => failed(error),
     }
+}
+
+/// A client that changes something only while it may, and whose calls are counted.
+fn counted<C: Cluster>(context: &Context<C>, client: Client) -> Client {
+    client.with_permit(context.permit.clone()).with_metrics(context.metrics.clone())
 }
 
 fn is_importing(outcome: &Outcome) -> bool {

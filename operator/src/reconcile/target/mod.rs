@@ -27,6 +27,7 @@ pub async fn reconcile<C: Cluster>(
     key: &ObjectKey,
     now: Timestamp,
 ) -> Result<Option<Timestamp>, ClusterError> {
+    let _timed = context.metrics.pass("CloudTarget");
     let Some(object) = context.cluster.get::<CloudTarget>(key) else {
         context.publications.forget(key);
         apply::want_conversions(context, key, BTreeSet::new());

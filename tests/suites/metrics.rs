@@ -1,0 +1,182 @@
+//! Health and metrics: of the program itself, over HTTP, and the page that explains them.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::Path;
+use std::time::Duration;
+
+use harness::open_metrics::{Family, parse};
+use harness::opennebula::{Cloud, Dialect};
+use harness::site::Site;
+use vmcatcher_operator::metrics::Work;
+use vmcatcher_operator::serve::Monitor;
+
+use crate::reconcile::process::Running;
+
+const A: &str = "aaaaaaaa-0000-4000-8000-000000000001";
+const B: &str = "aaaaaaaa-0000-4000-8000-000000000002";
+
+struct Watched {
+    running: Running,
+    base: String,
+    client: reqwest::Client,
+}
+
+impl Watched {
+    fn start(site: &Site) -> Self {
+        let mut running = Running::start_with(site, &["--listen", "127.0.0.1:0"]);
+        let line = running.wait_for("health and metrics are served");
+        let base = format!("http://{}", line.rsplit_once("address=").unwrap().1.trim());
+        Self { running, base, client: reqwest::Client::new() }
+    }
+
+    async fn get(&self, path: &str) -> (u16, String, String) {
+        let answer = self.client.get(format!("{}{path}", self.base)).send().await.unwrap();
+        let kind = answer.headers().get("content-type").map(|kind| kind.to_str().unwrap().to_owned());
+        (answer.status().as_u16(), kind.unwrap_or_default(), answer.text().await.unwrap())
+    }
+
+    async fn figures(&self) -> BTreeMap<String, Family> {
+        let (status, kind, text) = self.get("/metrics").await;
+        assert_eq!((status, kind.as_str()), (200, "application/openmetrics-text; version=1.0.0; charset=utf-8"));
+        parse(&text).unwrap_or_else(|error| panic!("{error}\n{text}"))
+    }
+
+    /// The figures once they are as they should be.
+    async fn until(&self, holds: impl Fn(&BTreeMap<String, Family>) -> bool) -> BTreeMap<String, Family> {
+        let found = async {
+            loop {
+                let figures = self.figures().await;
+                if holds(&figures) {
+                    return figures;
+                }
+            }
+        };
+        tokio::time::timeout(Duration::from_mins(1), found).await.expect("the figures become as they should be")
+    }
+}
+
+/// A site with two images, one of which is not there, and a cloud.
+fn site(cloud: &Cloud) -> Site {
+    let site = Site::new();
+    let (good, gone) = (site.serve(A, "1", 1, 50_000), site.serve(B, "1", 2, 50_000));
+    site.publish(&site.list("1.0", &[&good, &gone]));
+    site.server.put(&format!("/{B}-1.img"), harness::image_server::Resource::status(404));
+    site.manifest(
+        "target",
+        &format!(
+            "apiVersion: v1\nkind: Secret\nmetadata: {{name: one-auth}}\nstringData: {{one_auth: \"oneadmin:opennebula-test\"}}\n---\n\
+             apiVersion: vmcatcher.io/v1alpha1\nkind: CloudTarget\nmetadata: {{name: one}}\nspec:\n  type: OpenNebula\n  openNebula:\n    \
+             endpoint: {}\n    secretRef: {{name: one-auth}}\n    datastore: default\n    handOver: {{type: Path, path: {{prefix: /var/tmp}}}}\n",
+            cloud.endpoint()
+        ),
+    );
+    site.subscribe("targetRefs: [{name: one}]");
+    site
+}
+
+#[tokio::test]
+async fn figures_tell_how_things_stand_and_what_was_done() {
+    let cloud = Cloud::start(Dialect::V7_4);
+    let site = site(&cloud);
+    let mut watched = Watched::start(&site);
+    watched.running.wait_for("ImagePublished");
+    let figures = watched.until(|figures| figures.contains_key("vmcatcher_retries")).await;
+    let value = |name: &str, labels: &[(&str, &str)]| figures[name].value(labels).unwrap_or(f64::NAN);
+    let condition = |kind, name, what, status| {
+        value("vmcatcher_resource_condition", &[("kind", kind), ("name", name), ("type", what), ("status", status)])
+    };
+    let is = |found: f64, expected: f64| assert!((found - expected).abs() < 0.5, "{found}, expected {expected}");
+    is(condition("CachedImage", A, "Published", "True"), 1.0);
+    is(condition("ImageListSubscription", "vo", "Ready", "True"), 1.0);
+    is(condition("Endorser", "endorser", "Ready", "True"), 1.0);
+    is(value("vmcatcher_list_images", &[("name", "vo"), ("state", "selected")]), 2.0);
+    let now = jiff::Timestamp::now();
+    let seconds = |time: jiff::Timestamp| f64::from(i32::try_from(time.as_second()).unwrap());
+    assert!(value("vmcatcher_list_created_timestamp_seconds", &[("name", "vo")]) <= seconds(now));
+    assert!(value("vmcatcher_list_expires_timestamp_seconds", &[("name", "vo")]) > seconds(now));
+    assert!(value("vmcatcher_signer_expires_timestamp_seconds", &[("name", "endorser")]) > seconds(now));
+    assert!(figures["vmcatcher_crl_next_update_timestamp_seconds"].samples.iter().all(|crl| crl.value > seconds(now)));
+    assert!(value("vmcatcher_fetched_bytes", &[("what", "image")]) >= 50_000.0);
+    assert!(value("vmcatcher_fetched_bytes", &[("what", "list")]) > 1_000.0);
+    assert!(value("vmcatcher_retries", &[("what", "image"), ("reason", "HTTPError")]) >= 1.0);
+    assert!(value("vmcatcher_cloud_calls", &[("method", "one.image.allocate"), ("outcome", "Succeeded")]) >= 1.0);
+    is(value("vmcatcher_target_images", &[("name", "one")]), 1.0);
+    assert!(value("vmcatcher_volume_used_bytes", &[("what", "endorsed")]) >= 50_000.0);
+    assert!(value("vmcatcher_volume_free_bytes", &[]) > 0.0);
+    assert!(figures["vmcatcher_reconcile_duration_seconds"].samples.len() > 60, "four kinds");
+    assert!(value("vmcatcher_sync_lag_seconds", &[("name", "vo")]) >= 0.0);
+
+    // What is gone leaves nothing behind.
+    site.forget("subscription-vo");
+    site.forget("target");
+    let gone = |figures: &BTreeMap<String, Family>| {
+        let families = figures.values().flat_map(|family| &family.samples);
+        families.filter(|sample| sample.labels.get("name").is_some_and(|name| name != "endorser")).count() == 0
+    };
+    watched.until(gone).await;
+    assert!(watched.running.terminate().success());
+}
+
+#[tokio::test]
+async fn health_is_told_and_a_volume_that_goes_is_no_health() {
+    let site = Site::new();
+    let image = site.serve(A, "1", 1, 50_000);
+    site.publish(&site.list("1.0", &[&image]));
+    let mut watched = Watched::start(&site);
+    watched.running.wait_for("ImageDownloaded");
+    assert_eq!(watched.get("/healthz").await.0, 200);
+    assert_eq!((watched.get("/readyz").await.0, watched.get("/nothing").await.0), (200, 404));
+    std::fs::rename(site.path("volume"), site.path("elsewhere")).unwrap();
+    let (status, _, text) = watched.get("/readyz").await;
+    assert_eq!(status, 503, "{text}");
+    assert!(text.contains("volume"), "{text}");
+    assert_eq!(watched.get("/healthz").await.0, 200, "starting again would not bring it back");
+    parse(&watched.get("/metrics").await.2).unwrap();
+    std::fs::rename(site.path("elsewhere"), site.path("volume")).unwrap();
+    assert_eq!(watched.get("/readyz").await.0, 200);
+    assert!(watched.running.terminate().success());
+}
+
+/// `name` and labels of each row of the page's table.
+fn explained() -> BTreeMap<String, BTreeSet<String>> {
+    let page = Path::new(env!("CARGO_MANIFEST_DIR")).join("../docs/metrics.md");
+    let page = std::fs::read_to_string(page).unwrap();
+    let word = |text: &str| text.trim().trim_matches('`').to_owned();
+    let rows = page.lines().filter_map(|line| line.strip_prefix("| `")?.split_once('|'));
+    let rows = rows.filter(|(name, _)| name.starts_with("vmcatcher_"));
+    let labels = |rest: &str| {
+        let cell = rest.split('|').next().unwrap_or_default();
+        cell.split(',').map(word).filter(|label| !label.is_empty()).collect::<BTreeSet<_>>()
+    };
+    rows.map(|(name, rest)| (word(name), labels(rest))).collect()
+}
+
+#[tokio::test]
+async fn every_metric_is_explained_with_its_labels() {
+    let monitor = Monitor::default();
+    let metrics = monitor.metrics();
+    metrics.fetched(Work::List, 1);
+    metrics.retried(Work::Cloud, "CloudUnreachable");
+    drop(metrics.pass("Endorser"));
+    metrics.request(&http::Method::GET, Some(200));
+    metrics.call("one.imagepool.info", "Succeeded");
+    metrics.served(200);
+    let counted = parse(&monitor.text(jiff::Timestamp::now()).unwrap()).unwrap();
+
+    let cloud = Cloud::start(Dialect::V7_4);
+    let site = site(&cloud);
+    let mut watched = Watched::start(&site);
+    watched.running.wait_for("ImagePublished");
+    let shown = watched.figures().await;
+    assert!(watched.running.terminate().success());
+    let suffix = |family: &Family| match family.kind.as_str() {
+        "counter" => "_total",
+        "info" => "_info",
+        _ => "",
+    };
+    let all = counted.iter().chain(&shown);
+    let all: BTreeMap<_, _> =
+        all.map(|(name, family)| (format!("{name}{}", suffix(family)), family.labels())).collect();
+    assert_eq!(explained(), all);
+    assert!(all.len() > 20 && shown.values().all(|family| family.help.len() > 5));
+}
