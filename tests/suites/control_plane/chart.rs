@@ -55,11 +55,33 @@ fn arguments(tenant: &Tenant<'_>) -> Vec<String> {
         container["args"].as_array().unwrap().iter().map(|value| value.as_str().unwrap()).collect();
     let mounts = [("/var/lib/vmcatcher", "volume"), ("/etc/grid-security/certificates", "trust")];
     let placed = |argument: &str| {
-        mounts.iter().fold(argument.to_owned(), |text, (mount, folder)| {
-            text.replace(mount, tenant.site.path(folder).to_str().unwrap())
-        })
+        // A pod has all of its ports to itself.
+        let argument = argument.replace("[::]:9090", "127.0.0.1:0").replace("[::]:8080", "127.0.0.1:0");
+        mounts
+            .iter()
+            .fold(argument, |text, (mount, folder)| text.replace(mount, tenant.site.path(folder).to_str().unwrap()))
     };
     arguments.into_iter().map(placed).collect()
+}
+
+/// The addresses that the Deployment's probes ask, and the figures of the API server's own requests.
+async fn answers_its_probes(tenant: &Tenant<'_>, operator: &Operator) {
+    let told = operator.told();
+    let line = told.lines().find(|line| line.contains("health and metrics are served")).unwrap();
+    let base = format!("http://{}", line.rsplit_once("address=").unwrap().1.trim());
+    let deployment: Value =
+        serde_json::from_str(&tenant.kubectl(&["get", "deployment", "site", "-o", "json"])).unwrap();
+    let container = &deployment["spec"]["template"]["spec"]["containers"][0];
+    for probe in ["livenessProbe", "readinessProbe"] {
+        let path = container[probe]["httpGet"]["path"].as_str().unwrap();
+        assert_eq!(reqwest::get(format!("{base}{path}")).await.unwrap().status().as_u16(), 200, "{probe}");
+    }
+    let text = reqwest::get(format!("{base}/metrics")).await.unwrap().text().await.unwrap();
+    let figures = harness::open_metrics::parse(&text).unwrap();
+    let requests = |method| figures["vmcatcher_kubernetes_requests"].value(&[("method", method), ("code", "200")]);
+    assert!(requests("GET") >= Some(8.0) && requests("PATCH") >= Some(3.0), "{text}");
+    let ready = [("kind", "CachedImage"), ("name", ONE), ("type", "Ready"), ("status", "True")];
+    assert_eq!(figures["vmcatcher_resource_condition"].value(&ready), Some(1.0));
 }
 
 /// Everything that the program does in a subscription's life, with the rights that the chart gives it.
@@ -80,6 +102,7 @@ async fn lives_by_its_rights(tenant: &Tenant<'_>) {
     tenant.kubectl(&["wait", "cimg,cloudtarget,endorser", "--all", "--for=condition=Ready", "--timeout=90s"]);
     tenant.all_ready("1.0").await;
     assert_eq!(tenant.shelf("endorsed"), [image.entry(), other.entry()]);
+    answers_its_probes(tenant, &operator).await;
     assert_eq!(cloud.world(|world| world.images.len()), 2);
     let newer = tenant.site.serve_as(ONE, "1.1", disk("newer"));
     tenant.site.publish(&tenant.site.list("1.1", &[&newer]));
@@ -171,6 +194,10 @@ async fn values_that_cannot_work_are_refused() {
         ("image.repository=x,leaderElection.enabled=true", "a volume that several nodes can mount"),
         ("image.repository=x,trust.configMap=a,trust.secret=b", "expected at most one of configMap"),
         ("image.repository=x,trust.configMap=a,trust.refreshCRLs=6", "cannot be written"),
+        ("image.repository=x,metrics.serviceMonitor.enabled=true", "expected metrics.service.enabled"),
+        ("image.repository=x,metrics.serviceMonitor.interval=often", "interval"),
+        ("image.repository=x,networkPolicy.metricsFrom=all", "metricsFrom"),
+        ("image.repository=x,imageServer.service.port=0", "port"),
     ];
     for (values, expected) in cases {
         let output = helm(plane, &["template", "site", "charts/vmcatcher-operator", "--set", values]);
@@ -191,3 +218,81 @@ async fn the_plain_manifests_are_the_charts() {
     plane.kubectl_says("vmcatcher", &["create", "namespace", "vmcatcher"]);
     plane.kubectl_says("vmcatcher", &["apply", "--dry-run=server", "-f", file.to_str().unwrap()]);
 }
+
+/// The objects of the chart with these values, as a server of this version takes them, by kind and name.
+fn rendered(plane: &ControlPlane, values: &str) -> std::collections::BTreeMap<(String, String), Value> {
+    let file = tempfile::NamedTempFile::new().unwrap();
+    std::fs::write(file.path(), values).unwrap();
+    // The version of the control plane; the objects themselves are tried below.
+    let arguments = ["template", "site", "charts/vmcatcher-operator", "--kube-version", "1.20", "--values"];
+    let output = helm(plane, &[&arguments[..], &[file.path().to_str().unwrap()]].concat());
+    assert!(output.status.success(), "{}", told(&output));
+    let text = String::from_utf8(output.stdout).unwrap();
+    let documents = serde_yaml::Deserializer::from_str(&text).map(serde::Deserialize::deserialize);
+    let objects = documents.map(|document: Result<Value, _>| document.unwrap()).filter(|object| !object.is_null());
+    let text = |value: &Value| value.as_str().unwrap().to_owned();
+    objects.map(|object| ((text(&object["kind"]), text(&object["metadata"]["name"])), object)).collect()
+}
+
+#[tokio::test]
+#[ignore = "needs a control plane: tests/run makes one"]
+async fn what_is_asked_for_is_made_and_nothing_else() {
+    let plane = ControlPlane::shared().await;
+    let plain = rendered(plane, "image: {repository: x}");
+    for kind in ["Service", "ServiceMonitor", "NetworkPolicy", "PodDisruptionBudget"] {
+        assert!(!plain.keys().any(|(found, _)| found == kind), "{kind} without being asked for");
+    }
+    let all = rendered(plane, ALL);
+    let get = |kind: &str, name: &str| &all[&(kind.to_owned(), name.to_owned())];
+    let deployment = get("Deployment", "site");
+    let ports = &deployment["spec"]["template"]["spec"]["containers"][0]["ports"];
+    let labels = deployment["spec"]["template"]["metadata"]["labels"].as_object().unwrap();
+    for (name, port) in [("site-metrics", "metrics"), ("site-images", "images")] {
+        let service = get("Service", name);
+        assert_eq!(service["spec"]["ports"][0]["targetPort"], port);
+        assert!(ports.as_array().unwrap().iter().any(|found| found["name"] == port), "{ports}");
+        let selector = service["spec"]["selector"].as_object().unwrap();
+        assert!(selector.iter().all(|(name, value)| labels.get(name) == Some(value)), "{selector:?}");
+    }
+    let monitor = &get("ServiceMonitor", "site")["spec"];
+    let watched = monitor["selector"]["matchLabels"].as_object().unwrap();
+    let has = |service: &str| {
+        let labels = &get("Service", service)["metadata"]["labels"];
+        watched.iter().all(|(name, value)| &labels[name] == value)
+    };
+    assert!(has("site-metrics") && !has("site-images"), "it selects the one Service");
+    assert_eq!(monitor["endpoints"][0]["port"], get("Service", "site-metrics")["spec"]["ports"][0]["name"]);
+    assert_eq!(get("PodDisruptionBudget", "site")["spec"]["minAvailable"], 1);
+    let policy = &get("NetworkPolicy", "site")["spec"];
+    let ingress: Vec<_> = policy["ingress"].as_array().unwrap().iter().map(|rule| &rule["ports"][0]["port"]).collect();
+    assert_eq!(ingress, ["metrics", "images"]);
+    assert_eq!(policy["egress"][0]["to"][0]["ipBlock"]["cidr"], "192.0.2.0/24");
+    assert_eq!(get("ConfigMap", "site-more")["data"]["a"], "b");
+
+    // A server takes them all, but for the kind that it does not know.
+    let namespace = plane.namespace(&plane.client().await, "chart").await;
+    for ((kind, name), object) in all.iter().filter(|((kind, _), _)| kind != "ServiceMonitor") {
+        let mut object = object.clone();
+        object["metadata"]["namespace"] = namespace.clone().into();
+        let file = tempfile::NamedTempFile::new().unwrap();
+        std::fs::write(file.path(), object.to_string()).unwrap();
+        let taken = plane.kubectl_says(&namespace, &["apply", "--dry-run=server", "-f", file.path().to_str().unwrap()]);
+        assert!(taken.contains("dry run"), "{kind} {name}: {taken}");
+    }
+}
+
+/// Everything that can be asked for.
+const ALL: &str = "
+image: {repository: x}
+replicas: 2
+leaderElection: {enabled: true}
+volume: {existingClaim: images}
+imageServer: {enabled: true}
+metrics: {service: {enabled: true}, serviceMonitor: {enabled: true}}
+networkPolicy:
+  enabled: true
+  metricsFrom: [{namespaceSelector: {matchLabels: {a: b}}}]
+  egress: [{to: [{ipBlock: {cidr: 192.0.2.0/24}}]}]
+extraManifests:
+  - {apiVersion: v1, kind: ConfigMap, metadata: {name: '{{ .Release.Name }}-more'}, data: {a: b}}
+";
