@@ -90,7 +90,12 @@ async fn kubectl_explains_gets_and_waits_for_all_four_kinds() {
     tenant.all_ready("1.0").await;
     // Kind and short name, an object, a field with what its description says, and columns, wide ones too.
     let kinds: [(&str, &str, [&str; 2], &str); 4] = [
-        ("endorser", "endorser", ["credentials.x509.subject", "subject"], "TRUST SUBSCRIPTIONS READY STATUS AGE"),
+        (
+            "endorser",
+            "endorser",
+            ["credentials.name", "Name of this credential"],
+            "TRUST SUBSCRIPTIONS READY STATUS AGE",
+        ),
         (
             "ils",
             "vo",

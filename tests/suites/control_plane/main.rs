@@ -16,6 +16,7 @@ mod current;
 mod definitions;
 mod leaders;
 mod ledger;
+mod many;
 mod operator;
 mod outages;
 mod ownership;

@@ -21,6 +21,7 @@ pub(crate) struct Proxy {
 struct Shared {
     client: Client,
     faults: Mutex<Vec<Fault>>,
+    passed: Mutex<(u64, u64)>,
 }
 
 /// What is answered in the server's place.
@@ -35,7 +36,8 @@ struct Fault {
 impl Proxy {
     /// A proxy that changes nothing.
     pub(crate) async fn start(plane: &ControlPlane) -> Self {
-        let shared = Arc::new(Shared { client: plane.client().await, faults: Mutex::default() });
+        let shared =
+            Arc::new(Shared { client: plane.client().await, faults: Mutex::default(), passed: Mutex::default() });
         let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
         let service = axum::Router::new().fallback(pass).with_state(shared.clone());
@@ -53,6 +55,11 @@ impl Proxy {
         self.shared.faults.lock().unwrap().iter().map(|fault| fault.left).sum()
     }
 
+    /// How many requests have come, and how many of those change something.
+    pub(crate) fn passed(&self) -> (u64, u64) {
+        *self.shared.passed.lock().unwrap()
+    }
+
     /// Writes a kubeconfig that leads here.
     pub(crate) fn kubeconfig(&self, path: &Path) -> PathBuf {
         let text = format!(
@@ -67,6 +74,12 @@ impl Proxy {
 }
 
 impl Shared {
+    fn count(&self, request: &Request) {
+        let mut passed = self.passed.lock().unwrap();
+        passed.0 += 1;
+        passed.1 += u64::from(request.method() != Method::GET);
+    }
+
     fn fault(&self, request: &Request) -> Option<StatusCode> {
         let mut faults = self.faults.lock().unwrap();
         let matches = |fault: &&mut Fault| {
@@ -79,6 +92,7 @@ impl Shared {
 }
 
 async fn pass(State(shared): State<Arc<Shared>>, request: Request) -> Response {
+    shared.count(&request);
     if let Some(status) = shared.fault(&request) {
         let answer = json!({
             "kind": "Status", "apiVersion": "v1", "status": "Failure", "code": status.as_u16(),
