@@ -1,5 +1,6 @@
 //! Attacks, one module each: what somebody does, and that nothing comes of it.
 
+mod adopted_subkey;
 mod ambiguous_name;
 mod another_ones_credential;
 mod disk_of_another_file;

@@ -4,6 +4,7 @@ mod command;
 mod crossed;
 mod forms;
 mod keys;
+mod mutations;
 mod several;
 
 use std::sync::LazyLock;
