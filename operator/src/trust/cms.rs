@@ -15,6 +15,10 @@ use super::{DistinguishedName, Refusal, RefusalReason};
 
 const SIGNED_DATA: &[u8] = &[0x2a, 0x86, 0x48, 0x86, 0xf7, 0x0d, 0x01, 0x07, 0x02];
 const DATA: &[u8] = &[0x2a, 0x86, 0x48, 0x86, 0xf7, 0x0d, 0x01, 0x07, 0x01];
+const MD5: &[u8] = &[0x2a, 0x86, 0x48, 0x86, 0xf7, 0x0d, 0x02, 0x05];
+const SHA1: &[u8] = &[0x2b, 0x0e, 0x03, 0x02, 0x1a];
+/// `hashAlgs` (NIST CSOR): SHA-256, SHA-384, SHA-512, SHA-224, the two short forms of SHA-512, and four of SHA-3.
+const NIST_HASHES: &[u8] = &[0x60, 0x86, 0x48, 0x01, 0x65, 0x03, 0x04, 0x02];
 const RSASSA_PSS: &str = "1.2.840.113549.1.1.10";
 
 /// The most signatures and the most certificates of one message.
@@ -25,7 +29,6 @@ const MOST_CERTIFICATES: usize = 64;
 #[derive(Debug, Clone)]
 pub(super) struct SignedData {
     version: Vec<u8>,
-    digest_algorithms: Vec<u8>,
     /// The text, where it is inside.
     pub(super) content: Option<Vec<u8>>,
     /// The certificates that it carries, as many as can be read.
@@ -38,6 +41,8 @@ pub(super) struct SignedData {
 pub(super) struct SignerInfo {
     whole: Vec<u8>,
     identifier: SignerIdentifier,
+    /// The `AlgorithmIdentifier` of its digest.
+    digest: Vec<u8>,
     /// The weak digests that it uses, by name.
     pub(super) weak_digests: Vec<&'static str>,
 }
@@ -67,7 +72,7 @@ impl SignedData {
         let tagged = info.expect(tlv::context(0))?;
         let mut inner = Reader::new(tlv::only(tagged.content, tlv::SEQUENCE)?.content);
         let version = inner.expect(tlv::INTEGER)?.whole.to_vec();
-        let digest_algorithms = inner.expect(tlv::SET)?.whole.to_vec();
+        inner.expect(tlv::SET)?;
         let content = read_content(inner.expect(tlv::SEQUENCE)?)?.first().map(|text| text.content.to_vec());
         let carried = inner.optional(tlv::context(0)).map_or(&[][..], |set| set.content);
         inner.optional(tlv::context(1));
@@ -80,7 +85,7 @@ impl SignedData {
         let signers = signers.into_iter().map(SignerInfo::read).collect::<Option<Vec<_>>>()?;
         let plain = carried.into_iter().filter(|element| element.tag == tlv::SEQUENCE);
         let certificates = plain.filter_map(|element| Certificate::from_der(element.whole).ok()).collect();
-        Some(Ok(Self { version, digest_algorithms, content, certificates, signers }))
+        Some(Ok(Self { version, content, certificates, signers }))
     }
 
     /// The certificate whose key made this signature over this text.
@@ -90,6 +95,11 @@ impl SignedData {
             let why = format!("expected the certificate of {} in the message, found none", signer.shown());
             return Err(Refusal::new(RefusalReason::SignatureInvalid, why));
         };
+        // OpenSSL loses some memory with each digest that it does not know, so it never gets to see one.
+        if !signer.digest_is_known() {
+            let why = format!("the signature of {} uses a digest that is not known", signer.shown());
+            return Err(Refusal::new(RefusalReason::SignatureInvalid, why).about(first.shown(), 0));
+        }
         let alone = self.with_only(signer);
         let proved = named.iter().find(|certificate| verify_alone(&alone, certificate, text).is_ok());
         proved.copied().ok_or_else(|| {
@@ -102,8 +112,9 @@ impl SignedData {
     fn with_only(&self, signer: &SignerInfo) -> Vec<u8> {
         let data = tlv::write(tlv::OBJECT_IDENTIFIER, &[DATA]);
         let content = tlv::write(tlv::SEQUENCE, &[&data]);
+        let digests = tlv::write(tlv::SET, &[&signer.digest]);
         let signers = tlv::write(tlv::SET, &[&signer.whole]);
-        let parts = tlv::write(tlv::SEQUENCE, &[&self.version, &self.digest_algorithms, &content, &signers]);
+        let parts = tlv::write(tlv::SEQUENCE, &[&self.version, &digests, &content, &signers]);
         let kind = tlv::write(tlv::OBJECT_IDENTIFIER, &[SIGNED_DATA]);
         tlv::write(tlv::SEQUENCE, &[&kind, &tlv::write(tlv::context(0), &[&parts])])
     }
@@ -138,7 +149,17 @@ impl SignerInfo {
         inner.expect(tlv::OCTET_STRING)?;
         let mut weak_digests: Vec<_> = [digest, algorithm].into_iter().filter_map(weak_digest_of).collect();
         weak_digests.dedup();
-        Some(Self { whole: element.whole.to_vec(), identifier, weak_digests })
+        Some(Self { whole: element.whole.to_vec(), identifier, digest: digest.whole.to_vec(), weak_digests })
+    }
+
+    /// MD5, SHA-1, SHA-2 or SHA-3.
+    fn digest_is_known(&self) -> bool {
+        let mut algorithm = Reader::new(tlv::only(&self.digest, tlv::SEQUENCE).map_or(&[][..], |found| found.content));
+        let found = algorithm.expect(tlv::OBJECT_IDENTIFIER).map_or(&[][..], |kind| kind.content);
+        match found.strip_prefix(NIST_HASHES) {
+            Some(&[number]) => matches!(number, 1..=10),
+            Some(_) | None => found == MD5 || found == SHA1,
+        }
     }
 
     fn names(&self, certificate: &Certificate) -> bool {

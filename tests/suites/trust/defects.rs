@@ -280,6 +280,22 @@ fn sha1_is_taken_only_where_it_is_listed() {
     assert!(verify(&message, &request).outcome.is_err());
 }
 
+/// A digest by a number that nobody gave out: OpenSSL would fail too, and lose memory each time (found by fuzzing).
+#[test]
+fn a_digest_that_is_not_known_is_no_signature() {
+    let message = sign(&list_of(&PKI.endorser), &PKI.endorser, Form::Der);
+    let sha256 = [0x60, 0x86, 0x48, 0x01, 0x65, 0x03, 0x04, 0x02, 0x01];
+    let mut unknown = message;
+    for start in 0..unknown.len() - sha256.len() {
+        if unknown[start..].starts_with(&sha256) {
+            unknown[start + 8] = 0x63;
+        }
+    }
+    let outcome = verdict(&unknown, &[endorser("erin", &PKI.endorser)]);
+    assert!(outcome.as_ref().unwrap_err().message.contains("a digest that is not known"), "{outcome:?}");
+    assert_told("unknown", outcome, ("SignatureInvalid", "Erin Endorser", Some(0)));
+}
+
 #[test]
 fn hv_endorser_must_name_the_signer() {
     let other = sign(&list_of(&PKI.second), &PKI.endorser, Form::Detached);
