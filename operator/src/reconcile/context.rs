@@ -9,6 +9,7 @@ use jiff::Timestamp;
 use super::cluster::{Cluster, ObjectKey};
 use super::lists::ListsInForce;
 use super::publications::Publications;
+use super::subscription::SignatureBeside;
 use crate::anchors::TrustDirectory;
 use crate::cache::{JobKey, JobLimits, Jobs, Volume};
 use crate::fetch::{Client, Validator};
@@ -109,6 +110,8 @@ pub struct Message {
     pub bytes: Arc<[u8]>,
     /// How the server names them.
     pub validator: Option<Validator>,
+    /// The signatures beside the list that are part of it.
+    pub beside: Vec<SignatureBeside>,
 }
 
 /// The newest message of each subscription while it is not in force: judged anew in each pass, for what was missing

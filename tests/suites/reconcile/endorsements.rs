@@ -144,6 +144,47 @@ async fn a_signature_beside_the_list_is_fetched() {
     assert_eq!(site.shelf("endorsed"), [image.entry()]);
 }
 
+/// The list answers "not modified" for ever; what lies beside it is asked for in its own right.
+#[tokio::test]
+async fn a_signature_that_alone_changes_is_seen() {
+    for named in [true, false] {
+        let site = Site::new();
+        let image = site.serve(A, "1", 1, 10_000);
+        let text = site.list("1.0", &[&image]).json();
+        site.publish_message(&text);
+        let put = |signature: &[u8]| {
+            let resource = Resource::bytes(signature);
+            let etag = format!("\"{}\"", Sha256Digest::of(signature));
+            site.server.put("/image.list.p7s", if named { resource.etag(&etag) } else { resource });
+        };
+        let sign = |identity: &Identity| detached(&text, identity, &["-binary", "-outform", "DER"]);
+        let first = sign(&site.pki.endorser);
+        put(&first);
+        let run = site.run().await;
+        let before = run.subscription("vo").list.unwrap().digest;
+        assert_eq!(run.list_condition("SourceVerified"), "True Verified");
+
+        let asked = || (site.server.requests("/image.list").len(), site.server.bytes_sent("/image.list"));
+        let (count, sent) = asked();
+        site.run().await;
+        assert_eq!(asked(), (count + 1, sent), "the list is not sent again while both are the same");
+
+        put(&sign(&site.pki.second));
+        let run = site.run().await;
+        assert_eq!(run.list_condition("SourceVerified"), "False EndorserNotTrusted", "named {named}");
+        assert_eq!(site.shelf("endorsed"), [image.entry()]);
+        site.server.put("/image.list.p7s", Resource::status(503));
+        assert_eq!(site.run().await.list_condition("FetchFailed"), "True HTTPError");
+        assert_eq!(site.shelf("endorsed"), [image.entry()]);
+        put(&sign(&site.pki.endorser));
+        let run = site.run().await;
+        assert_eq!(run.list_condition("Ready"), "True Succeeded");
+        assert_ne!(run.subscription("vo").list.unwrap().digest, before, "signed anew, and so another message");
+        put(&first);
+        assert_eq!(site.run().await.subscription("vo").list.unwrap().digest, before);
+    }
+}
+
 #[tokio::test]
 async fn an_encrypted_list_needs_the_sites_key() {
     let site = Site::new();

@@ -1,6 +1,7 @@
 //! The reconcile of an `ImageListSubscription`: its newest list fetched, believed or refused, and its images made.
 
 mod apply;
+mod beside;
 mod check;
 mod children;
 mod clock;
@@ -15,6 +16,7 @@ mod stored;
 
 use jiff::Timestamp;
 
+pub use self::beside::SignatureBeside;
 pub use self::check::CheckedTls;
 pub(super) use self::check::{requested_at, retire, targets, transition};
 pub use self::observe::ListMemory;

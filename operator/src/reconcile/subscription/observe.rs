@@ -6,12 +6,13 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use super::Ask;
+use super::beside::{self, SignatureBeside};
 use super::check::Checked;
 use super::envelope;
 use super::schedule;
 use crate::api::{CachedImage, Class, Endorser, ImageListSubscription, ImageListSubscriptionStatus};
 use crate::cache::{CacheError, StatePath, Volume};
-use crate::fetch::{FetchError, LIST_LIMIT, ListAnswer, Validator};
+use crate::fetch::{FetchError, LIST_LIMIT, ListAnswer, Source, Validator};
 use crate::reconcile::cluster::Cluster;
 use crate::reconcile::context::{Context, Message};
 use crate::reconcile::endorser;
@@ -66,6 +67,9 @@ pub struct ListMemory {
     pub message: Sha256Digest,
     /// How the server names what it sent; only for the address of which `address` is the digest.
     pub validator: Option<Validator>,
+    /// The signatures that lay beside the list and are part of the message.
+    #[serde(default)]
+    pub beside: Vec<SignatureBeside>,
     /// SHA-256 of the address that the message came from. Not the address: it may hold a secret.
     pub address: Sha256Digest,
     /// The lists that were in force before it, the last first: where pins look for older versions.
@@ -252,17 +256,41 @@ async fn fetch<C: Cluster>(context: &Context<C>, checked: &Checked, memory: Opti
         Err(error) => return (Fetched::Failed(FetchProblem::from(&error)), None),
     };
     let address = address(checked);
-    let validator = memory.filter(|memory| memory.address == address).and_then(|memory| memory.validator.as_ref());
-    match context.client.fetch_list(&source, validator, checked.timeout, LIST_LIMIT).await {
+    let memory = memory.filter(|memory| memory.address == address);
+    match ask(context, checked, &source, memory).await {
         Ok(ListAnswer::NotModified { date }) => (Fetched::NotModified, date),
         Ok(ListAnswer::Body { bytes, validator, date }) => {
             match envelope::open(&*context.cluster, &context.client, checked, &source, bytes).await {
-                Ok(bytes) => (Fetched::Message(Message { bytes: bytes.into(), validator }), date),
+                Ok((bytes, beside)) => {
+                    let message = Message { bytes: bytes.into(), validator, beside };
+                    (Fetched::Message(message), date)
+                }
                 Err(problem) => (Fetched::Failed(problem), date),
             }
         }
-        Err(error) => (Fetched::Failed(FetchProblem::from(&error)), None),
+        Err(problem) => (Fetched::Failed(problem), None),
     }
+}
+
+/// Asks for the list, and, while that is the same, whether the signatures beside it are too: if not, for all of it.
+async fn ask<C: Cluster>(
+    context: &Context<C>,
+    checked: &Checked,
+    source: &Source,
+    memory: Option<&ListMemory>,
+) -> Result<ListAnswer, FetchProblem> {
+    let (client, timeout) = (&context.client, checked.timeout);
+    let validator = memory.and_then(|memory| memory.validator.as_ref());
+    let answer = client.fetch_list(source, validator, timeout, LIST_LIMIT).await;
+    let answer = answer.map_err(|error| FetchProblem::from(&error))?;
+    let before = memory.map(|memory| memory.beside.as_slice()).unwrap_or_default();
+    if matches!(answer, ListAnswer::Body { .. })
+        || before.is_empty()
+        || beside::are_unchanged(client, checked, source, before).await?
+    {
+        return Ok(answer);
+    }
+    client.fetch_list(source, None, timeout, LIST_LIMIT).await.map_err(|error| FetchProblem::from(&error))
 }
 
 /// The digest of the subscription's address.

@@ -186,7 +186,7 @@ fn rebuild(checked: &Checked, observed: &Observed, now: Timestamp) -> Option<Imp
     let bytes = observed.rebuild_from.as_deref()?;
     let verified = verify(bytes, &request(checked, observed, now)).outcome.ok()?;
     let list = accept(verified, &accept_request(checked, None, now)).outcome.ok()?;
-    Some(Import { list, message: Message { bytes: bytes.into(), validator: None } })
+    Some(Import { list, message: Message { bytes: bytes.into(), validator: None, beside: Vec::new() } })
 }
 
 fn request<'a>(checked: &Checked, observed: &'a Observed, now: Timestamp) -> VerifyRequest<'a> {
@@ -217,6 +217,7 @@ impl Import {
             last: self.list.last_accepted(),
             message: self.list.message_digest(),
             validator: self.message.validator.clone(),
+            beside: self.message.beside.clone(),
             address: address(checked),
             older: before.map(older).unwrap_or_default(),
         };

@@ -1,0 +1,95 @@
+//! Signatures that lie beside a plain list (`<url>.p7s` for CMS, `<url>.asc` for OpenPGP): fetched with it, and asked for
+//! again while the list itself has not changed.
+
+use serde::{Deserialize, Serialize};
+
+use super::check::Checked;
+use super::observe::FetchProblem;
+use crate::fetch::{Client, FetchError, ListAnswer, Source, Validator};
+use crate::trust::{Sha256Digest, is_openpgp_signature};
+
+/// Where signatures lie: what is put behind the list's path.
+const ENDINGS: [&str; 2] = [".p7s", OPENPGP];
+/// The one of OpenPGP.
+const OPENPGP: &str = ".asc";
+/// The largest signature that lies beside a list, in bytes.
+const LARGEST: u64 = 1 << 20;
+
+/// A signature beside a list, as it was fetched: what tells whether it is still the same.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct SignatureBeside {
+    /// What is put behind the list's path.
+    pub ending: String,
+    /// SHA-256 of the signature: not every server names what it sends.
+    pub digest: Sha256Digest,
+    /// How the server names it.
+    pub validator: Option<Validator>,
+}
+
+/// The signatures beside a list, as far as there are some, with what has to be remembered of each.
+pub(super) async fn fetch(
+    client: &Client,
+    checked: &Checked,
+    source: &Source,
+) -> Result<Vec<(SignatureBeside, Vec<u8>)>, FetchProblem> {
+    let mut found = Vec::new();
+    for ending in ENDINGS {
+        if let Answer::Body { bytes, validator } = ask(client, checked, source, ending, None).await? {
+            let digest = Sha256Digest::of(&bytes);
+            found.push((SignatureBeside { ending: ending.to_owned(), digest, validator }, bytes));
+        }
+    }
+    Ok(found)
+}
+
+/// Whether the signatures beside a list are still those that are remembered, while the list is the same: none was
+/// renewed or added. One that is gone says nothing: it was part of the message that is kept.
+pub(super) async fn are_unchanged(
+    client: &Client,
+    checked: &Checked,
+    source: &Source,
+    before: &[SignatureBeside],
+) -> Result<bool, FetchProblem> {
+    for ending in ENDINGS {
+        let before = before.iter().find(|one| one.ending == ending);
+        let validator = before.and_then(|before| before.validator.as_ref());
+        let same = match ask(client, checked, source, ending, validator).await? {
+            Answer::NotModified => true,
+            Answer::Body { bytes, .. } => before.is_some_and(|before| before.digest == Sha256Digest::of(&bytes)),
+            Answer::None => true,
+        };
+        if !same {
+            return Ok(false);
+        }
+    }
+    Ok(true)
+}
+
+enum Answer {
+    NotModified,
+    Body { bytes: Vec<u8>, validator: Option<Validator> },
+    None,
+}
+
+async fn ask(
+    client: &Client,
+    checked: &Checked,
+    source: &Source,
+    ending: &str,
+    validator: Option<&Validator>,
+) -> Result<Answer, FetchProblem> {
+    let mut url = source.url.url().clone();
+    url.set_path(&format!("{}{ending}", url.path()));
+    let Ok(url) = url.as_str().parse() else { return Ok(Answer::None) };
+    let beside = Source { url, ..source.clone() };
+    match client.fetch_list(&beside, validator, checked.timeout, LARGEST).await {
+        // Some servers answer with a page for what they do not have.
+        Ok(ListAnswer::Body { bytes, .. }) if ending == OPENPGP && !is_openpgp_signature(&bytes) => Ok(Answer::None),
+        Ok(ListAnswer::Body { bytes, validator, .. }) => Ok(Answer::Body { bytes, validator }),
+        Ok(ListAnswer::NotModified { .. }) => Ok(Answer::NotModified),
+        // Some stores say 403 of what they do not have. Any other answer says nothing about what is there.
+        Err(FetchError::Status { status: 403 | 404 | 410, .. } | FetchError::File { .. }) => Ok(Answer::None),
+        Err(error) => Err(FetchProblem::from(&error)),
+    }
+}
