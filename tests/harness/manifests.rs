@@ -75,6 +75,20 @@ fn table() -> Vec<Row> {
     let secret = json!({"name": "tls"});
     let url = |base: &str| json!({"base": base});
     vec![
+        (
+            subscription,
+            "/verify",
+            json!({"mode": "AutoEndorse", "endorserRefs": [{"name": "egi"}]}),
+            "none with AutoEndorse",
+            "verify.endorserRefs",
+        ),
+        (
+            subscription,
+            "/verify",
+            json!({"mode": "AutoEndorse", "requiredEndorsements": 2}),
+            "at most the number",
+            "verify.requiredEndorsements",
+        ),
         (subscription, "/source/url", json!("https://me:pw@h/l"), "use secretRef", "source.url"),
         (subscription, "/source/url", json!("https://me@h/l"), "use secretRef", "source.url"),
         (subscription, "/source/tls", json!({"trust": "Secret"}), "certSecretRef", "source.tls.certSecretRef"),
@@ -89,6 +103,7 @@ fn table() -> Vec<Row> {
         (subscription, "/interval", json!("59999ms"), "at least 1m", "interval"),
         (subscription, "/timeout", json!("999ms"), "at least 1s", "timeout"),
         (subscription, "/verify/requiredEndorsements", json!(2), "at most the number", "verify.requiredEndorsements"),
+        (subscription, "/verify/endorserRefs", Value::Null, "expected endorserRefs", "verify.endorserRefs"),
         ("Endorser", "/trustAnchors", json!({}), "exactly one", "trustAnchors"),
         (
             "Endorser",

@@ -47,6 +47,8 @@ pub struct Site {
     /// How images are converted.
     pub conversion: ConversionLimits,
     offset: Arc<AtomicI64>,
+    /// Whether its operator lets subscriptions believe the first signer that they see.
+    pub allow_auto_endorse: bool,
 }
 
 /// An image on the server.
@@ -86,6 +88,7 @@ impl Site {
             server: ImageServer::start(),
             conversion: ConversionLimits::default(),
             offset: Arc::default(),
+            allow_auto_endorse: false,
         };
         site.trust("endorser", &site.pki.endorser, "");
         site.subscribe("");
@@ -248,6 +251,7 @@ impl Site {
             instance: "site".to_owned(),
             trust_directory: self.path("trust"),
             digests: DigestPolicy::default(),
+            allow_auto_endorse: self.allow_auto_endorse,
         };
         Context::new(seen(cluster), volume, client, limits, anchors, settings)
     }

@@ -48,7 +48,8 @@ async fn the_rules_and_the_operator_refuse_the_same() {
         assert_eq!(ruled(kind, &good(kind), None), "", "{kind}");
         assert_eq!(ruled(kind, &good(kind), Some(&good(kind))), "", "{kind}, unchanged");
     }
-    let site = Site::new();
+    let mut site = Site::new();
+    site.allow_auto_endorse = true;
     for (number, bad) in bad_manifests().iter().enumerate() {
         let mut manifest = bad.manifest();
         let told = ruled(bad.kind, &manifest, None);

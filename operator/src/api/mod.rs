@@ -33,7 +33,7 @@ pub use endorser::{
 pub use source::{ListSource, Tls, TlsTrust};
 pub use subscription::{
     Exclude, ImageListSubscription, ImageListSubscriptionSpec, ImageMatch, ImageSelection, Include, RemovalLimit,
-    Retention, Verify,
+    Retention, Verify, VerifyMode,
 };
 pub use subscription_status::{
     CandidateStatus, ImageCounts, ImageListSubscriptionStatus, ImageNote, ListStatus, SignerStatus,

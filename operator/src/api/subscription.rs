@@ -89,7 +89,11 @@ fn default_timeout() -> String {
 #[serde(rename_all = "camelCase")]
 #[schemars(extend("x-kubernetes-validations" = [
     {
-        "rule": "self.requiredEndorsements <= size(self.endorserRefs)",
+        "rule": "(self.mode == 'Enforce') == has(self.endorserRefs)",
+        "message": "expected endorserRefs with mode: Enforce, and none with AutoEndorse",
+    },
+    {
+        "rule": "self.requiredEndorsements <= (has(self.endorserRefs) ? size(self.endorserRefs) : 1)",
         "message": "expected requiredEndorsements to be at most the number of endorserRefs",
     },
     {
@@ -99,7 +103,12 @@ fn default_timeout() -> String {
     },
 ]))]
 pub struct Verify {
-    /// The Endorsers whose signature is believed; any one of them suffices.
+    /// Enforce: the Endorsers of endorserRefs are believed. AutoEndorse: the first signer that leads to a trust anchor,
+    /// and from then on only that one; the operator must allow it (--allow-auto-endorse).
+    #[serde(default)]
+    pub mode: VerifyMode,
+    /// With Enforce: the Endorsers whose signature is believed; any one of them suffices.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(length(min = 1, max = 16))]
     #[schemars(extend("x-kubernetes-list-type" = "map", "x-kubernetes-list-map-keys" = ["name"]))]
     pub endorser_refs: Vec<ObjectReference>,
@@ -124,6 +133,20 @@ pub struct Verify {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(max = 71), regex(pattern = r"^sha256:[0-9a-f]{64}$"))]
     pub accept_list: Option<String>,
+}
+
+/// Whose signature is believed.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub enum VerifyMode {
+    /// That of the Endorsers that are named.
+    #[default]
+    Enforce,
+    /// That of the first signer that was seen.
+    AutoEndorse,
+    /// A value of a newer version of this API: the object is `Stalled`.
+    #[serde(other)]
+    #[schemars(skip)]
+    Unknown,
 }
 
 fn default_endorsements() -> u8 {

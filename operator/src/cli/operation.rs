@@ -60,6 +60,9 @@ pub(super) struct Operation {
     /// Take signatures with this outdated digest too
     #[arg(long, value_name = "DIGEST", value_parser = ["sha1", "md5"])]
     allow_digest: Vec<String>,
+    /// Let subscriptions say verify.mode: AutoEndorse, which believes the first signer that leads to a trust anchor
+    #[arg(long, env = "VMCATCHER_ALLOW_AUTO_ENDORSE")]
+    allow_auto_endorse: bool,
     /// What is counted and told.
     #[arg(skip)]
     pub monitor: Monitor,
@@ -119,6 +122,7 @@ impl Operation {
                 allow_sha1: self.allow_digest.iter().any(|digest| digest == "sha1"),
                 allow_md5: self.allow_digest.iter().any(|digest| digest == "md5"),
             },
+            allow_auto_endorse: self.allow_auto_endorse,
         };
         let tickets = self.image_server.map(|_| Tickets::kept(&volume)).transpose()?;
         let context = Context::new(cluster, volume, client, limits, anchors, settings);

@@ -101,6 +101,8 @@ pub struct Settings {
     pub instance: String,
     /// Which digests a signature may use.
     pub digests: DigestPolicy,
+    /// Whether a subscription may believe the first signer that it sees.
+    pub allow_auto_endorse: bool,
 }
 
 /// A message that was fetched.

@@ -202,7 +202,7 @@ fn trusted(signer: &ProvenSigner, candidate: Candidate<'_>, request: &VerifyRequ
             Ok(Check::passed(Rule::Endorser, format!("{shown} is the first signer that was seen")))
         }
         (EndorserPolicy::AutoEndorse { pinned: Some(pinned), .. }, _) => {
-            if matches!(signer.names(), SignerNames::X509(names) if names == *pinned) {
+            if matches!(signer.names(), SignerNames::X509(names) if names == *pinned && !pinned.subject.is_empty()) {
                 return Ok(Check::passed(Rule::Endorser, format!("{shown} is the signer that was seen first")));
             }
             let SignerName { subject, issuer } = pinned;

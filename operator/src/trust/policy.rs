@@ -50,6 +50,18 @@ pub struct SignerName {
     pub issuer: DistinguishedName,
 }
 
+impl SignerName {
+    /// From two texts, as they were shown. A text that is no name is nobody's.
+    pub fn read(subject: &str, issuer: &str) -> Self {
+        match (subject.parse(), issuer.parse()) {
+            (Ok(subject), Ok(issuer)) => Self { subject, issuer },
+            (Err(_), _) | (_, Err(_)) => {
+                Self { subject: DistinguishedName::nobody(), issuer: DistinguishedName::nobody() }
+            }
+        }
+    }
+}
+
 /// What a credential is.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum CredentialKind {

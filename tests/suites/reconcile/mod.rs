@@ -1,5 +1,6 @@
 //! The reconcilers on a folder of manifests: real files, real sockets, real signatures.
 
+mod auto_endorse;
 mod clock;
 mod conversion_cuts;
 mod conversions;

@@ -55,9 +55,8 @@ pub(super) async fn are_unchanged(
         let before = before.iter().find(|one| one.ending == ending);
         let validator = before.and_then(|before| before.validator.as_ref());
         let same = match ask(client, checked, source, ending, validator).await? {
-            Answer::NotModified => true,
+            Answer::NotModified | Answer::None => true,
             Answer::Body { bytes, .. } => before.is_some_and(|before| before.digest == Sha256Digest::of(&bytes)),
-            Answer::None => true,
         };
         if !same {
             return Ok(false);

@@ -17,6 +17,7 @@ use crate::imagelist::{ImageId, Selection, SelectionError, SourceUrl};
 use crate::reconcile::check::{SpecError, unchanged};
 use crate::reconcile::cluster::ObjectKey;
 use crate::reconcile::conditions::shorten;
+use crate::reconcile::context::Settings;
 use crate::reconcile::duration::{DurationError, parse_duration, parse_duration_of_at_least};
 use crate::trust::Sha256Digest;
 
@@ -37,6 +38,8 @@ pub struct Checked {
     pub secret: Option<String>,
     /// How the server is checked.
     pub tls: CheckedTls,
+    /// The first signer that was seen is believed, and no Endorser is named.
+    pub auto_endorse: bool,
     /// The Endorsers whose signature is believed.
     pub endorsers: Vec<String>,
     /// How many different ones of them must have signed.
@@ -85,7 +88,7 @@ pub enum CheckedTls {
 }
 
 /// Checks a subscription. The error says which field keeps it from working.
-pub(super) fn check(object: &ImageListSubscription) -> Result<Checked, SpecError> {
+pub(super) fn check(object: &ImageListSubscription, settings: &Settings) -> Result<Checked, SpecError> {
     let key = ObjectKey::of(object);
     let spec = &object.spec;
     Ok(Checked {
@@ -95,6 +98,7 @@ pub(super) fn check(object: &ImageListSubscription) -> Result<Checked, SpecError
         url: spec.source.url.parse().map_err(|error| SpecError::invalid("source.url", &error))?,
         secret: spec.source.secret_ref.as_ref().map(|reference| reference.name.clone()),
         tls: tls(&spec.source.tls)?,
+        auto_endorse: auto_endorse(spec, settings)?,
         endorsers: endorsers(spec)?,
         required_endorsements: required_endorsements(spec)?,
         decryption: spec.verify.decryption_secret_ref.as_ref().map(|reference| reference.name.clone()),
@@ -175,17 +179,36 @@ pub(in crate::reconcile) fn targets(references: &[ObjectReference]) -> Result<Ve
     Err(SpecError::invalid("targetRefs", &message))
 }
 
+fn auto_endorse(spec: &ImageListSubscriptionSpec, settings: &Settings) -> Result<bool, SpecError> {
+    const FIELD: &str = "verify.mode";
+    match spec.verify.mode {
+        api::VerifyMode::Enforce => Ok(false),
+        api::VerifyMode::AutoEndorse if settings.allow_auto_endorse => Ok(true),
+        api::VerifyMode::AutoEndorse => Err(SpecError::invalid(
+            FIELD,
+            "expected Enforce, for the operator was started without --allow-auto-endorse",
+        )),
+        api::VerifyMode::Unknown => Err(SpecError::unsupported(FIELD, "Enforce or AutoEndorse")),
+    }
+}
+
 fn endorsers(spec: &ImageListSubscriptionSpec) -> Result<Vec<String>, SpecError> {
     let names: Vec<String> = spec.verify.endorser_refs.iter().map(|reference| reference.name.clone()).collect();
-    if (1..=16).contains(&names.len()) {
-        return Ok(names);
-    }
-    let message = format!("expected 1 to 16 Endorsers, found {}", names.len());
+    let message = match (spec.verify.mode, names.len()) {
+        (api::VerifyMode::AutoEndorse, 0) | (api::VerifyMode::Enforce | api::VerifyMode::Unknown, 1..=16) => {
+            return Ok(names);
+        }
+        (api::VerifyMode::AutoEndorse, found) => format!("expected none with mode: AutoEndorse, found {found}"),
+        (api::VerifyMode::Enforce | api::VerifyMode::Unknown, found) => {
+            format!("expected 1 to 16 Endorsers, found {found}")
+        }
+    };
     Err(SpecError::invalid("verify.endorserRefs", &message))
 }
 
 fn required_endorsements(spec: &ImageListSubscriptionSpec) -> Result<NonZeroUsize, SpecError> {
-    let (required, most) = (usize::from(spec.verify.required_endorsements), spec.verify.endorser_refs.len());
+    let required = usize::from(spec.verify.required_endorsements);
+    let most = spec.verify.endorser_refs.len().max(1);
     NonZeroUsize::new(required).filter(|required| required.get() <= most).ok_or_else(|| {
         let message = format!("expected 1 to {most}, the number of endorserRefs, found {required}");
         SpecError::invalid("verify.requiredEndorsements", &message)

@@ -48,7 +48,7 @@ pub async fn reconcile<C: Cluster>(
         context.pending.set(key, None);
         return Ok(None);
     };
-    let checked = match check::check(&object) {
+    let checked = match check::check(&object, &context.settings) {
         Ok(checked) => checked,
         Err(error) => return stalled(context, &*object, &error, now).await,
     };

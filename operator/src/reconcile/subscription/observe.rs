@@ -18,7 +18,7 @@ use crate::reconcile::context::{Context, Message};
 use crate::reconcile::endorser;
 use crate::reconcile::lists::ListOrigin;
 use crate::reconcile::source::{SourceError, source};
-use crate::trust::{Anchors, CredentialKind, DigestPolicy, EndorserRule, LastAccepted, Sha256Digest};
+use crate::trust::{Anchors, CredentialKind, DigestPolicy, EndorserRule, LastAccepted, Sha256Digest, SignerName};
 
 /// Everything that a plan is made from.
 pub(super) struct Observed {
@@ -30,6 +30,8 @@ pub(super) struct Observed {
     pub unusable: Vec<String>,
     /// Credentials that some endorser of the namespace calls revoked.
     pub revoked: Vec<CredentialKind>,
+    /// With `AutoEndorse`: who signed the list that was accepted first, and every one since.
+    pub first_signer: Option<SignerName>,
     /// The trust anchors.
     pub anchors: Arc<Anchors>,
     /// Which digests a signature may use.
@@ -117,6 +119,15 @@ impl ListMemory {
     }
 }
 
+/// Who signed the list in force: told by the volume, and where that was lost by the status. A name that cannot be read
+/// back, since status shortens very long ones, is nobody's, so that no other signer takes its place.
+fn first_signer(memory: Option<&ListMemory>, status: &ImageListSubscriptionStatus) -> Option<SignerName> {
+    let of_status = || status.list.as_ref()?.signers.first().map(|one| (one.subject.clone(), one.issuer.clone()));
+    let of_memory = memory.and_then(|memory| memory.last.signers.first());
+    let (subject, issuer) = of_memory.map(|one| (one.subject.clone(), one.issuer.clone())).or_else(of_status)?;
+    Some(SignerName::read(&subject, &issuer))
+}
+
 /// Looks at everything that a plan is made from; asks the server if it is time to.
 pub(super) async fn observe<C: Cluster>(
     context: &Context<C>,
@@ -128,6 +139,7 @@ pub(super) async fn observe<C: Cluster>(
     let status = object.status.clone().unwrap_or_default();
     let (rules, unusable, revoked) = endorsers(&*context.cluster, checked).await;
     let Remembered { memory, stored, rebuild_from, trouble } = remembered(&context.volume, checked);
+    let first_signer = first_signer(memory.as_ref(), &status);
     let images = context.cluster.list::<CachedImage>(&checked.key.namespace);
     let pinned = images.iter().any(|image| image.spec.subscription_ref.name == checked.key.name && is_pinned(image));
     let older = memory.as_ref().map(|memory| older(&context.volume, checked, memory, pinned));
@@ -142,6 +154,7 @@ pub(super) async fn observe<C: Cluster>(
         rules,
         unusable,
         revoked,
+        first_signer,
         anchors: context.anchors.current(),
         digests: context.settings.digests,
         memory,

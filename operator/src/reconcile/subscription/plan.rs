@@ -19,8 +19,8 @@ use crate::reconcile::cluster::ObjectKey;
 use crate::reconcile::context::Message;
 use crate::reconcile::lists::{Force, ListInForce, ListOrigin};
 use crate::trust::{
-    AcceptRequest, AcceptedList, EndorserPolicy, LastAccepted, Refusal, RefusalReason, Sha256Digest, VerifyRequest,
-    accept, verify,
+    AcceptRequest, AcceptedList, CrlPolicy, EndorserPolicy, LastAccepted, Refusal, RefusalReason, Sha256Digest,
+    VerifyRequest, accept, verify,
 };
 
 /// So many older lists are remembered.
@@ -192,7 +192,11 @@ fn rebuild(checked: &Checked, observed: &Observed, now: Timestamp) -> Option<Imp
 fn request<'a>(checked: &Checked, observed: &'a Observed, now: Timestamp) -> VerifyRequest<'a> {
     VerifyRequest {
         anchors: &observed.anchors,
-        policy: EndorserPolicy::Enforce { endorsers: &observed.rules, required: checked.required_endorsements },
+        policy: if checked.auto_endorse {
+            EndorserPolicy::AutoEndorse { pinned: observed.first_signer.as_ref(), crl_policy: CrlPolicy::Require }
+        } else {
+            EndorserPolicy::Enforce { endorsers: &observed.rules, required: checked.required_endorsements }
+        },
         revoked: &observed.revoked,
         digests: observed.digests,
         at: now,
@@ -257,7 +261,7 @@ fn judge_newest(
     if observed.stored.is_some() && observed.memory.as_ref().is_some_and(|memory| memory.message == digest) {
         return Judged::Other(Newest::InForce);
     }
-    if observed.rules.is_empty() {
+    if observed.rules.is_empty() && !checked.auto_endorse {
         return Judged::Other(Newest::NotJudged);
     }
     let verified = match verify(&message.bytes, &request(checked, observed, now)).outcome {

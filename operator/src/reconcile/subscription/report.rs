@@ -157,7 +157,7 @@ fn source_verified(observed: &Observed, plan: &Plan, list: Option<&ListInForce>)
     if let Some(Force::Withdrawn { reason, message }) = list.map(|list| &list.force) {
         return Finding::fails(NAME, *reason, message);
     }
-    if observed.rules.is_empty() {
+    if observed.rules.is_empty() && !observed.unusable.is_empty() {
         return Finding::fails(NAME, "EndorserNotFound", observed.unusable.join("; "));
     }
     if let Some(refusal) = &plan.frozen {
@@ -170,9 +170,15 @@ fn source_verified(observed: &Observed, plan: &Plan, list: Option<&ListInForce>)
     }
 }
 
+/// Who signed; where nobody named an endorser, that it is the first signer that was seen.
 pub(super) fn signed_by(list: &ListInForce) -> String {
     let signers = list.accepted.signers().iter();
-    let names: Vec<&str> = signers.map(|signer| signer.endorser.as_deref().unwrap_or(&signer.subject)).collect();
+    let names: Vec<String> = signers
+        .map(|signer| match &signer.endorser {
+            Some(endorser) => endorser.clone(),
+            None => format!("{} (issuer {}), who was seen first (AutoEndorse)", signer.subject, signer.issuer),
+        })
+        .collect();
     format!("list {} is signed by {}", list.accepted.list().version, names.join(" and "))
 }
 

@@ -63,6 +63,11 @@ impl DistinguishedName {
         Self(names.into_iter().map(sorted).collect())
     }
 
+    /// The name without any RDN, which is nobody's.
+    pub(super) fn nobody() -> Self {
+        Self(Vec::new())
+    }
+
     /// Whether the name has no RDN at all; such a name names nobody.
     pub(super) fn is_empty(&self) -> bool {
         self.0.is_empty()
