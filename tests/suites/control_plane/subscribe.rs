@@ -104,7 +104,7 @@ async fn an_image_that_rots_on_the_volume_is_fetched_again() {
     let operator = Operator::start_with(tenant.plane.kubeconfig(), &tenant.site, &arguments);
     operator.tells("a blob has changed on the volume").await;
     tenant.site.server.wait_for(&format!("/{ONE}-1.0.img"), 2, 60_000);
-    tenant.all_ready("1.0").await;
+    operator.tells("ImageDownloaded").await;
     assert_eq!(tenant.shelf("endorsed"), [image.entry()]);
 }
 

@@ -26,6 +26,7 @@ use kube::api::{Patch, PatchParams, PostParams};
 use kube::runtime::reflector::{ObjectRef, Store, store::Writer};
 use kube::{Api, Client, ResourceExt};
 use serde_json::json;
+use tokio::sync::OnceCell;
 
 pub use counted::counted;
 pub use drive::Driver;
@@ -50,6 +51,7 @@ pub struct Kubernetes {
     written: Written,
     host: String,
     permit: Permit,
+    read: OnceCell<bool>,
 }
 
 /// What is watched together: one namespace, or all.
@@ -83,7 +85,7 @@ impl Kubernetes {
         }
         let (scopes, writers) = namespaces.into_iter().map(Scope::new).unzip();
         let (written, host, permit) = (Written::default(), host(), Permit::default());
-        (Self { client, scopes, written, host, permit }, Watches(writers))
+        (Self { client, scopes, written, host, permit, read: OnceCell::new() }, Watches(writers))
     }
 
     /// The same, with objects written only while the permit is valid: another program may lead by then.
@@ -109,8 +111,13 @@ impl Kubernetes {
         Api::namespaced(self.client.clone(), namespace)
     }
 
-    /// Waits until everything has been read once: nothing may be judged by a part of the endorsers.
+    /// Waits until everything has been read once: nothing may be judged by a part of the endorsers. One waits for the
+    /// stores and all others for that one, for a store wakes only the last of those who wait for it.
     async fn everything_read(&self) -> bool {
+        *self.read.get_or_init(|| self.stores_filled()).await
+    }
+
+    async fn stores_filled(&self) -> bool {
         for scope in &self.scopes {
             let endorsers = scope.endorsers.wait_until_ready().await;
             let subscriptions = scope.subscriptions.wait_until_ready().await;
@@ -318,3 +325,35 @@ fn manager() -> PatchParams {
 
 /// How long one call of the API server may take.
 const LONGEST_CALL: Duration = Duration::from_secs(30);
+
+#[cfg(test)]
+mod tests {
+    use kube::runtime::watcher::Event;
+
+    use super::*;
+
+    fn fill<K: Resource>(mut writer: Writer<K>) {
+        writer.apply_watcher_event(&Event::Init);
+        writer.apply_watcher_event(&Event::InitDone);
+    }
+
+    #[tokio::test]
+    async fn all_who_wait_until_everything_is_read_are_woken() {
+        let nowhere = kube::Config::new("http://127.0.0.1:9".parse().unwrap());
+        let (cluster, watches) = Kubernetes::new(Client::try_from(nowhere).unwrap(), &["a".to_owned(), "b".to_owned()]);
+        let cluster = Arc::new(cluster);
+        let wait = |cluster: Arc<Kubernetes>| tokio::spawn(async move { cluster.everything_read().await });
+        let waiting: Vec<_> = (0..8).map(|_| wait(cluster.clone())).collect();
+        tokio::task::yield_now().await;
+        for writers in watches.0 {
+            fill(writers.endorsers);
+            fill(writers.subscriptions);
+            fill(writers.images);
+            fill(writers.targets);
+        }
+        for task in waiting {
+            let woken = tokio::time::timeout(Duration::from_secs(20), task).await;
+            assert!(woken.expect("it is woken").unwrap());
+        }
+    }
+}
