@@ -1,6 +1,7 @@
 //! Drives the reconcilers over an API server: an object is looked at when it or something that it stands on changes,
 //! when its download ends and when its time has come.
 
+use std::collections::HashMap;
 use std::convert::Infallible;
 use std::future::{Future, ready};
 use std::sync::Arc;
@@ -21,7 +22,7 @@ use super::feed::{self, feed};
 use super::shared::Shared;
 use super::wake::{Requests, Wakes};
 use super::{Kubernetes, Scope, Watches, Writers, named};
-use crate::cache::{Keep, Scrub};
+use crate::cache::{JobState, Keep, Scrub};
 use crate::reconcile::{Context, Kind, ObjectKey, Resource, endorser, image, subscription, target};
 
 /// Passes that run when the program is told to stop may go on for so long.
@@ -212,15 +213,27 @@ fn pass_target(shared: Arc<Shared>, key: ObjectKey) -> BoxFuture<'static, Action
     .boxed()
 }
 
-/// Wakes the images whose downloads may have ended.
+/// Wakes the images whose downloads began or ended. Those that wait or run as before are left alone: with many images,
+/// each change of one download would be a pass over all that wait for theirs.
 async fn follow_downloads(shared: Arc<Shared>) {
     let mut jobs = shared.context.jobs.changed();
+    let mut before = HashMap::new();
     while jobs.changed().await.is_ok() {
+        let mut now = HashMap::new();
         for key in shared.context.downloads.objects() {
-            if let Some(wakes) = shared.wakes(&key.namespace) {
-                wakes.image(&key);
+            let Some(job) = shared.context.downloads.get(&key) else { continue };
+            let runs = match shared.context.jobs.look(&job) {
+                Some(JobState::Queued) => Some(false),
+                Some(JobState::Running { .. }) => Some(true),
+                Some(JobState::Done(_) | JobState::Failed(_)) | None => None,
+            };
+            let stage = (job, runs);
+            if stage.1.is_none() || before.get(&key) != Some(&stage) {
+                shared.wakes(&key.namespace).iter().for_each(|wakes| wakes.image(&key));
             }
+            now.insert(key, stage);
         }
+        before = now;
     }
 }
 
