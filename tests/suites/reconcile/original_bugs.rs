@@ -1,4 +1,23 @@
 //! What the original program did wrong and this one must not.
+//!
+//! Its faults of security, and where each is shown not to be ours:
+//!
+//! | fault | shown by |
+//! |---|---|
+//! | a shell reads the image's address | here, `shell_text_in_an_address_is_an_address` |
+//! | an identifier becomes a path | here, `an_identifier_is_never_a_path` |
+//! | one endorser's credential is taken for another's | `attacks/another_ones_credential.rs` |
+//! | what an expired list named stays for ever | `statements.rs`, `a_list_expires_only_after_a_fetch_was_tried_since` |
+//! | so does what a revoked endorser signed | `statements.rs`, `a_person_revokes_an_endorser_or_a_credential`, `a_certificate_that_its_authority_revokes_withdraws_the_list` |
+//! | another list knocks an image out by naming its identifier | `lifecycle.rs`, `two_subscriptions_that_want_one_identifier_do_not_fight` |
+//! | a revoked intermediate CA goes unnoticed | `attacks/revoked_intermediate.rs` |
+//! | nobody checks who signed a CRL | `attacks/forged_crl.rs` |
+//! | TLS certificates are not verified | `fetch.rs`, `only_certificates_that_are_believed_are_talked_to`, `the_name_in_a_certificate_counts` |
+//! | MD5 and SHA-1 are taken | `attacks/weak_digest.rs`; `trust/crossed.rs`, in every form |
+//! | passwords are kept and shown in clear | `process.rs`, `credentials_are_sent_and_never_shown` |
+//! | a list moves its subscription to another address | here, `a_list_does_not_move_its_subscription_and_a_query_is_sent` |
+//! | an older list of the same version is taken again | `attacks/old_list_again.rs` |
+//! | files that are not its own are deleted | here, `files_that_are_not_ours_survive` |
 
 use harness::image_server::Resource;
 use harness::signer::{Form, sign};

@@ -1,9 +1,12 @@
 //! Every form crossed with the defects for which the form matters.
 
+use harness::pki::{CertificateSpec, Identity};
 use harness::signer::{Form, sign, sign_as};
 use openssl::base64::{decode_block, encode_block};
+use openssl::pkey::PKey;
+use openssl::rsa::Rsa;
 
-use super::{PKI, endorser, list_of, told, verdict};
+use super::{PKI, endorser, list_of, now, told, verdict};
 
 type Told = (String, String, Option<u32>);
 
@@ -57,6 +60,43 @@ fn a_changed_text_and_a_changed_signature_are_seen_in_every_form() {
         let key = PKI.endorser.certificate.public_key().unwrap().public_key_to_der().unwrap();
         let forged = change(&good, &key[key.len() - 40..]).unwrap_or_else(|| panic!("{form:?}"));
         assert_eq!(judged(&forged).unwrap().0, "SignatureInvalid", "{form:?}: the signer's key");
+    }
+}
+
+/// A signer with an RSA key: only such signatures are over MD5 too.
+fn rasmus() -> Identity {
+    let key = PKey::from_rsa(Rsa::generate(2048).unwrap()).unwrap();
+    PKI.intermediate.issue(&CertificateSpec::person("/DC=org/CN=Rasmus Rsa", now()).key(&key))
+}
+
+/// The value of the last RSA signature of 2,048 bits in a message.
+fn signature_value(message: &[u8]) -> Vec<u8> {
+    const HEADER: [u8; 4] = [0x04, 0x82, 0x01, 0x00];
+    let text = std::str::from_utf8(message).ok();
+    let decoded = text.and_then(longest_base64).zip(text).map(|((start, end), text)| &text[start..end]);
+    let der = decoded.map_or_else(|| message.to_vec(), |text| decode_block(&text.replace(['\n', '\r'], "")).unwrap());
+    let at = der.windows(4).rposition(|window| window == HEADER).unwrap() + HEADER.len();
+    der[at..at + 256].to_vec()
+}
+
+/// A digest that is not allowed is named, and a signature whose value was changed is its signer's, in every form.
+#[test]
+fn weak_digests_and_changed_signature_values_are_seen_in_every_form() {
+    let signer = rasmus();
+    let endorsers = [endorser("rasmus", &signer)];
+    let expected = |reason: &str| (reason.to_owned(), "Rasmus Rsa".to_owned(), Some(0));
+    for form in Form::ALL {
+        let by = |digest| sign_as(&list_of(&signer), &[&signer], form, digest);
+        for (digest, name) in [("sha1", "SHA-1"), ("md5", "MD5")] {
+            let refusal = verdict(&by(digest), &endorsers).unwrap_err();
+            assert_eq!(told(&refusal), expected("DigestNotAllowed"), "{form:?} {digest}");
+            assert!(refusal.message.contains(name), "{form:?}: {refusal}");
+        }
+        let good = by("sha256");
+        assert!(verdict(&good, &endorsers).is_ok(), "{form:?}");
+        let forged = change(&good, &signature_value(&good)).unwrap_or_else(|| panic!("{form:?}"));
+        let refusal = verdict(&forged, &endorsers).unwrap_err();
+        assert_eq!(told(&refusal), expected("SignatureInvalid"), "{form:?}: {refusal}");
     }
 }
 
