@@ -1,19 +1,25 @@
 //! OpenPGP keys and signatures, made by the `gpg` command at a time that a test chooses.
 
 use std::io::Write as _;
-use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
+use std::path::PathBuf;
+use std::process::{Child, Command, Stdio};
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Mutex, PoisonError};
 
 use jiff::Timestamp;
-use tempfile::TempDir;
 
 /// A keyring of its own, and the clock of whoever uses it.
 pub struct Gpg {
-    home: TempDir,
+    home: PathBuf,
     at: Timestamp,
     files: AtomicUsize,
+    /// One `gpg` at a time: two of them spoil a keyring.
+    turn: Mutex<()>,
+    keeper: Child,
 }
+
+/// Waits until its input ends, however that comes about, ends the agent and removes the keyring.
+const KEEPER: &str = r#"cat >/dev/null; gpgconf --homedir "$0" --kill all; rm -rf "$0""#;
 
 /// Form of a signed message.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -53,8 +59,9 @@ impl Gpg {
     pub fn at(at: Timestamp) -> Self {
         // The agent's socket lies in it: its path must be short.
         let owner = std::os::unix::fs::PermissionsExt::from_mode(0o700);
-        let home = tempfile::Builder::new().prefix("gpg").permissions(owner).tempdir_in("/tmp").unwrap();
-        Self { home, at, files: AtomicUsize::new(0) }
+        let home = tempfile::Builder::new().prefix("gpg").permissions(owner).tempdir_in("/tmp").unwrap().keep();
+        let keeper = Command::new("sh").args(["-c", KEEPER]).arg(&home).stdin(Stdio::piped()).spawn().unwrap();
+        Self { home, at, files: AtomicUsize::new(0), turn: Mutex::default(), keeper }
     }
 
     /// The same keyring with its clock set.
@@ -85,9 +92,10 @@ impl Gpg {
     }
 
     fn command(&self, at: Timestamp, arguments: &[&str], input: &[u8]) -> Vec<u8> {
+        let _turn = self.turn.lock().unwrap_or_else(PoisonError::into_inner);
         let mut child = Command::new("gpg")
             .arg("--homedir")
-            .arg(self.home.path())
+            .arg(&self.home)
             .args(["--yes", "--no-tty", "--quiet", "--pinentry-mode", "loopback", "--passphrase", ""])
             .args(["--allow-weak-digest-algos", "--allow-weak-key-signatures", "--no-auto-check-trustdb"])
             .args(["--trust-model", "always", "--faked-system-time"])
@@ -188,15 +196,16 @@ impl Gpg {
     /// Whether `gpg` itself takes a message.
     pub fn verifies(&self, message: &[u8], text: Option<&[u8]>) -> bool {
         let (message, text) = (self.file(message), text.map(|text| self.file(text)));
+        let _turn = self.turn.lock().unwrap_or_else(PoisonError::into_inner);
         let mut command = Command::new("gpg");
-        command.arg("--homedir").arg(self.home.path()).args(["--batch", "--quiet", "--trust-model", "always"]);
+        command.arg("--homedir").arg(&self.home).args(["--batch", "--quiet", "--trust-model", "always"]);
         command.arg("--faked-system-time").arg(self.at.as_second().to_string()).arg("--verify").arg(message);
         command.args(text).output().unwrap().status.success()
     }
 
     fn file(&self, bytes: &[u8]) -> PathBuf {
         let number = self.files.fetch_add(1, Ordering::Relaxed);
-        let path = Path::new(self.home.path()).join(format!("file-{number}"));
+        let path = self.home.join(format!("file-{number}"));
         std::fs::write(&path, bytes).unwrap();
         path
     }
@@ -204,6 +213,7 @@ impl Gpg {
 
 impl Drop for Gpg {
     fn drop(&mut self) {
-        let _ = Command::new("gpgconf").arg("--homedir").arg(self.home.path()).args(["--kill", "all"]).output();
+        drop(self.keeper.stdin.take());
+        let _ = self.keeper.wait();
     }
 }
