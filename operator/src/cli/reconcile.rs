@@ -41,7 +41,7 @@ pub(super) fn run(args: &Args) -> anyhow::Result<ExitCode> {
 
 async fn reconcile(args: &Args) -> anyhow::Result<ExitCode> {
     let volume = args.operation.volume().await?;
-    let context = Arc::new(args.operation.context(cluster(args), volume, Files::Allowed)?);
+    let context = Arc::new(args.operation.context(cluster(args)?, volume, Files::Allowed)?);
     let servers = args.operation.serve().await?;
     args.operation.monitor.watch(&context);
     let driver = Driver::new(context.clone());
@@ -71,13 +71,16 @@ async fn reconcile(args: &Args) -> anyhow::Result<ExitCode> {
     Ok(if ended? { ExitCode::SUCCESS } else { ExitCode::from(NOT_GOOD) })
 }
 
-fn cluster(args: &Args) -> Directory {
+fn cluster(args: &Args) -> anyhow::Result<Directory> {
+    if let Some(state) = &args.state {
+        std::fs::create_dir_all(state).with_context(|| format!("cannot make {}", state.display()))?;
+    }
     let state = args.state.clone().unwrap_or_else(|| args.operation.volume.join("state"));
     let (cluster, problems) = Directory::open(&args.manifests, &state);
     for problem in problems {
         tracing::warn!("{problem}");
     }
-    cluster
+    Ok(cluster)
 }
 
 /// Whether every object says Ready and no fetch failed.

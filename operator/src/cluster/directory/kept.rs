@@ -64,11 +64,22 @@ pub(super) fn write<K: Resource>(resources: &Path, object: &K) -> Result<(), Clu
     let key = ObjectKey::of(object);
     let text = serde_yaml::to_string(object).map_err(|source| ClusterError::Encode { key: key.clone(), source })?;
     let path = path_of::<K>(resources, &key);
-    let folder = path.parent().unwrap_or(resources);
-    fs::create_dir_all(folder)
-        .map_err(CacheError::io("make the directory", folder))
-        .and_then(|()| write_atomic(&path, text.as_bytes(), 0o644))
-        .map_err(|source| ClusterError::Keep { kind: K::KIND, key, source })
+    let folders = [resources.to_owned(), resources.join(&key.namespace), path.parent().unwrap_or(resources).to_owned()];
+    let made = folders.iter().try_for_each(|folder| make(folder).map_err(CacheError::io("make the directory", folder)));
+    made.and_then(|()| write_atomic(&path, text.as_bytes(), 0o644)).map_err(|source| ClusterError::Keep {
+        kind: K::KIND,
+        key,
+        source,
+    })
+}
+
+/// Makes a folder in one that is there. A volume that is gone is not made anew: what were written into its place would
+/// lie in the way when it comes back.
+fn make(folder: &Path) -> io::Result<()> {
+    match fs::create_dir(folder) {
+        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => Ok(()),
+        done => done,
+    }
 }
 
 /// Forgets an object that is gone.

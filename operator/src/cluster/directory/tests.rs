@@ -186,3 +186,20 @@ async fn a_kept_file_that_cannot_be_read_is_told_and_made_anew() {
     directory.reload(Timestamp::now()).unwrap();
     assert_eq!(directory.all::<ImageListSubscription>().len(), 1);
 }
+
+#[tokio::test]
+async fn nothing_is_made_in_the_place_of_a_volume_that_is_gone() {
+    let site = Site::new();
+    site.write("a.yaml", SUBSCRIPTION);
+    site.reload();
+    let (state, elsewhere) = (site.folder.path().join("state"), site.folder.path().join("elsewhere"));
+    fs::rename(&state, &elsewhere).unwrap();
+    let status =
+        || ImageListSubscriptionStatus { last_handled_reconcile_at: Some("a".to_owned()), ..Default::default() };
+    let written = site.directory.write_status::<ImageListSubscription>(&key("vo"), status()).await;
+    assert!(matches!(written, Err(ClusterError::Keep { .. })), "{written:?}");
+    assert!(!state.exists());
+    fs::rename(&elsewhere, &state).unwrap();
+    site.directory.write_status::<ImageListSubscription>(&key("vo"), status()).await.unwrap();
+    assert!(state.join("resources/default/imagelistsubscriptions/vo.yaml").exists());
+}
