@@ -8,7 +8,7 @@ use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, percent_decode_str, utf8_perc
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
-use crate::imagelist::{ImageId, ListVersion};
+use crate::imagelist::{ImageId, ListVersion, is_object_name};
 
 /// Why a text is no name on the volume.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -40,11 +40,7 @@ impl FromStr for SafeName {
     type Err = NameError;
 
     fn from_str(text: &str) -> Result<Self, NameError> {
-        let inner = |c: u8| c.is_ascii_lowercase() || c.is_ascii_digit() || c == b'-';
-        let label = |label: &str| {
-            !label.is_empty() && !label.starts_with('-') && !label.ends_with('-') && label.bytes().all(inner)
-        };
-        if text.len() <= 253 && text.split('.').all(label) {
+        if is_object_name(text) {
             Ok(Self(text.to_owned()))
         } else {
             Err(NameError::new("a name of at most 253 lower-case letters, digits, - and . (RFC 1123)", text))

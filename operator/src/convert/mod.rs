@@ -21,17 +21,45 @@ pub use job::{Conversion, Converted, Room};
 pub use sniff::{Format, Sniffed};
 pub use unpack::Meter;
 
-/// What an image can be converted to.
+/// What is handed to a cloud, as it is or converted to it. Archives and compressed images are not: a cloud unpacks them into
+/// something useless, so they are opened and converted before.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Form {
-    /// QEMU copy on write, version 3.
+    /// QEMU copy on write, version 2 or 3 (3 where it is made here).
     Qcow2,
     /// The bytes of the disk; zeros are holes.
     Raw,
 }
 
 impl Form {
+    /// The form of a format; `None` where that has to be converted, or cannot be.
+    pub const fn of(format: Format) -> Option<Self> {
+        match format {
+            Format::Qcow2 => Some(Self::Qcow2),
+            Format::Raw => Some(Self::Raw),
+            Format::Vmdk
+            | Format::Vdi
+            | Format::Vhd
+            | Format::Vhdx
+            | Format::Ova
+            | Format::Tar
+            | Format::Gz
+            | Format::Bz2
+            | Format::Xz
+            | Format::Zst
+            | Format::Iso => None,
+        }
+    }
+
+    /// As people, `DRIVER` and `FORMAT` write it.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Qcow2 => "qcow2",
+            Self::Raw => "raw",
+        }
+    }
+
     /// As a format.
     pub const fn format(self) -> Format {
         match self {

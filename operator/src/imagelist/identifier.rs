@@ -44,7 +44,7 @@ impl ImageId {
 }
 
 /// An RFC 1123 subdomain as Kubernetes checks names: dot-separated labels of lower-case letters, digits and `-`.
-fn is_object_name(text: &str) -> bool {
+pub(crate) fn is_object_name(text: &str) -> bool {
     let label = |label: &str| {
         let inner = |c: u8| c.is_ascii_lowercase() || c.is_ascii_digit() || c == b'-';
         !label.is_empty() && !label.starts_with('-') && !label.ends_with('-') && label.bytes().all(inner)

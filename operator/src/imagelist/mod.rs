@@ -19,6 +19,7 @@ mod version;
 
 pub use digest::{DigestError, Sha512Digest};
 pub use error::ListError;
+pub(crate) use identifier::is_object_name;
 pub use identifier::{IdentifierError, ImageId};
 pub use lint::{Finding, LintRequest, Severity, lint};
 pub use model::{ImageList, ImageRefusal, ListedImage, NamedEndorser, RefusedImage};

@@ -17,6 +17,7 @@ use prometheus_client::metrics::info::Info;
 use prometheus_client::registry::Registry;
 
 use super::figures::{LastUsage, register};
+use super::plain;
 use crate::metrics::Metrics;
 use crate::reconcile::{Cluster, Context};
 
@@ -123,11 +124,4 @@ async fn metrics(State(monitor): State<Monitor>) -> Response<Body> {
         }
         Err(error) => plain(StatusCode::INTERNAL_SERVER_ERROR, &error),
     }
-}
-
-fn plain(status: StatusCode, text: &str) -> Response<Body> {
-    let mut response = Response::new(Body::from(format!("{text}\n")));
-    *response.status_mut() = status;
-    response.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static("text/plain; charset=utf-8"));
-    response
 }

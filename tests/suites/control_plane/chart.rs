@@ -124,17 +124,7 @@ fn cloud(tenant: &Tenant<'_>) -> Cloud {
         world.any_file = None;
         world.datastores.get_mut(&1).unwrap().safe_dirs = vec![volume.clone()];
     });
-    let login = ["--from-literal=username=oneadmin", "--from-literal=password=opennebula-test"];
-    tenant.kubectl(&[&["create", "secret", "generic", "one-auth"][..], &login].concat());
-    tenant.site.manifest(
-        "target",
-        &format!(
-            "apiVersion: vmcatcher.io/v1alpha1\nkind: CloudTarget\nmetadata: {{name: one}}\nspec:\n  type: OpenNebula\n  \
-             openNebula:\n    endpoint: {}\n    secretRef: {{name: one-auth}}\n    datastore: default\n    \
-             handOver: {{type: Path, path: {{prefix: {volume}}}}}\n",
-            cloud.endpoint()
-        ),
-    );
+    tenant.publishes_to(&cloud);
     cloud
 }
 

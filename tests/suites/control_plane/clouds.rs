@@ -37,17 +37,7 @@ async fn an_image_is_published_and_a_newer_one_takes_its_place() {
         }
     };
     tenant.image_until(ONE, expected, missing("TargetNotFound")).await;
-    let login = ["--from-literal=username=oneadmin", "--from-literal=password=opennebula-test"];
-    tenant.kubectl(&[&["create", "secret", "generic", "one-auth"][..], &login].concat());
-    tenant.site.manifest(
-        "target",
-        &format!(
-            "apiVersion: vmcatcher.io/v1alpha1\nkind: CloudTarget\nmetadata: {{name: one}}\nspec:\n  type: OpenNebula\n  \
-             openNebula:\n    endpoint: {}\n    secretRef: {{name: one-auth}}\n    datastore: default\n    \
-             handOver: {{type: Path, path: {{prefix: {volume}}}}}\n",
-            cloud.endpoint()
-        ),
-    );
+    tenant.publishes_to(&cloud);
     tenant.apply();
     tenant.all_ready("1.0").await;
     tenant.kubectl(&["wait", "cloudtarget/one", "--for=condition=Ready", "--timeout=90s"]);

@@ -73,18 +73,8 @@ async fn kubectl_explains_gets_and_waits_for_all_four_kinds() {
     let cloud = Cloud::start(Dialect::V7_4);
     let image = tenant.site.serve(IMAGE, "1.0", 1, 20_000);
     tenant.site.publish(&tenant.site.list("1.0", &[&image]));
-    let volume = tenant.site.path("volume");
     cloud.world(|world| world.clock = tenant.site.now().as_second());
-    let login = ["--from-literal=username=oneadmin", "--from-literal=password=opennebula-test"];
-    tenant.kubectl(&[&["create", "secret", "generic", "one-auth"][..], &login].concat());
-    let target = json!({
-        "apiVersion": "vmcatcher.io/v1alpha1", "kind": "CloudTarget", "metadata": {"name": "one"},
-        "spec": {"type": "OpenNebula", "openNebula": {
-            "endpoint": cloud.endpoint(), "secretRef": {"name": "one-auth"}, "datastore": "default",
-            "handOver": {"type": "Path", "path": {"prefix": volume}},
-        }}
-    });
-    tenant.site.manifest("target", &target.to_string());
+    tenant.publishes_to(&cloud);
     tenant.apply();
     let _operator = tenant.start();
     tenant.all_ready("1.0").await;

@@ -7,10 +7,12 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
 use harness::control_plane::{ControlPlane, PATIENCE};
+use harness::opennebula::Cloud;
 use harness::site::Site;
 use kube::runtime::wait::await_condition;
 use kube::{Api, Client};
 use rustix::process::{Pid, Signal};
+use serde_json::json;
 use vmcatcher_operator::api::{CachedImage, HasConditions, ImageListSubscription, REQUESTED_AT};
 
 /// A running program. Dropped, it is killed.
@@ -135,6 +137,21 @@ impl<'p> Tenant<'p> {
     pub(crate) fn apply(&self) {
         let manifests = self.site.path("manifests");
         self.kubectl(&["apply", "-f", manifests.to_str().unwrap()]);
+    }
+
+    /// Makes the Secret with the log-in of a stand-in, and writes the manifest of the CloudTarget `one`, which has the
+    /// site's volume.
+    pub(crate) fn publishes_to(&self, cloud: &Cloud) {
+        let login = ["--from-literal=username=oneadmin", "--from-literal=password=opennebula-test"];
+        self.kubectl(&[&["create", "secret", "generic", "one-auth"][..], &login].concat());
+        let target = json!({
+            "apiVersion": "vmcatcher.io/v1alpha1", "kind": "CloudTarget", "metadata": {"name": "one"},
+            "spec": {"type": "OpenNebula", "openNebula": {
+                "endpoint": cloud.endpoint(), "secretRef": {"name": "one-auth"}, "datastore": "default",
+                "handOver": {"type": "Path", "path": {"prefix": self.site.path("volume")}},
+            }}
+        });
+        self.site.manifest("target", &target.to_string());
     }
 
     pub(crate) fn kubectl(&self, arguments: &[&str]) -> String {

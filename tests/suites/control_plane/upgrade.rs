@@ -113,14 +113,5 @@ fn target(tenant: &Tenant<'_>, cloud: &Cloud) {
         world.clock = tenant.site.now().as_second();
         world.datastores.get_mut(&1).unwrap().safe_dirs = vec![volume.clone()];
     });
-    let login = ["--from-literal=username=oneadmin", "--from-literal=password=opennebula-test"];
-    tenant.kubectl(&[&["create", "secret", "generic", "one-auth"][..], &login].concat());
-    let target = json!({
-        "apiVersion": "vmcatcher.io/v1alpha1", "kind": "CloudTarget", "metadata": {"name": "one"},
-        "spec": {"type": "OpenNebula", "openNebula": {
-            "endpoint": cloud.endpoint(), "secretRef": {"name": "one-auth"}, "datastore": "default",
-            "handOver": {"type": "Path", "path": {"prefix": volume}},
-        }}
-    });
-    tenant.site.manifest("target", &target.to_string());
+    tenant.publishes_to(cloud);
 }

@@ -5,9 +5,10 @@ use std::sync::Barrier;
 
 use harness::opennebula::{Dialect, Fault, Refusal, State};
 use jiff::SignedDuration;
+use vmcatcher_operator::convert::Form;
 use vmcatcher_operator::imagelist::ImageId;
 use vmcatcher_operator::opennebula::Reason;
-use vmcatcher_operator::opennebula::carry_over::{DiskFormat, Reference, UpdateMode, Wanted};
+use vmcatcher_operator::opennebula::carry_over::{Reference, UpdateMode, Wanted};
 
 use super::site::{ALICE, IDENTIFIER, ONEADMIN, SITES, Site, Want, resolves, role, wanted};
 
@@ -127,9 +128,9 @@ fn fault_7_qcow2_is_registered_as_such_by_old_and_new_servers() {
 #[test]
 fn fault_8_an_archive_cannot_be_handed_over() {
     // There is no third form, so an OVA must have been opened and converted before a cloud hears of it.
-    for format in [DiskFormat::Qcow2, DiskFormat::Raw] {
+    for format in [Form::Qcow2, Form::Raw] {
         match format {
-            DiskFormat::Qcow2 | DiskFormat::Raw => {}
+            Form::Qcow2 | Form::Raw => {}
         }
     }
     let mut site = Site::new();

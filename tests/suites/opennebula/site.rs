@@ -7,10 +7,11 @@ use std::sync::Mutex;
 use harness::opennebula::{Cloud, Dialect, Image, State, World};
 use jiff::Timestamp;
 use secrecy::SecretString;
+use vmcatcher_operator::convert::Form;
 use vmcatcher_operator::imagelist::{ImageId, Sha512Digest};
 use vmcatcher_operator::opennebula::carry_over::{
-    Claim, DiskFormat, EventAttributes, Keeper, Outcome, PassReport, Plan, Publisher, Record, Reference, Request,
-    Settings, Source, UpdateMode, Verdict, Wanted,
+    Claim, EventAttributes, Keeper, Outcome, PassReport, Plan, Publisher, Record, Reference, Request, Settings, Source,
+    UpdateMode, Verdict, Wanted,
 };
 use vmcatcher_operator::opennebula::transport::Connection;
 use vmcatcher_operator::opennebula::{Client, OneError, Reason};
@@ -212,7 +213,7 @@ pub(super) fn wanted(version: u8) -> Wanted {
         ..EventAttributes::default()
     };
     let location = format!("/var/lib/vmcatcher/endorsed/{version}.qcow2");
-    let source = Source { location, format: DiskFormat::Qcow2, sha1: Some("ab".repeat(20)) };
+    let source = Source { location, format: Form::Qcow2, sha1: Some("ab".repeat(20)) };
     Wanted { sha512: digest(version), event, source: Some(source) }
 }
 

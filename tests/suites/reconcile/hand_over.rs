@@ -78,16 +78,22 @@ fn a_cloud_pulls_what_the_operator_serves() {
     });
 }
 
+/// An operator that is stopped while the cloud copies an image of it; the address that it had.
+fn stopped_while_it_copies(site: &Site, cloud: &Cloud) -> String {
+    let (running, address) = operator(site, "127.0.0.1:0");
+    cloud.world(|world| world.copy_seconds = Some(100));
+    let calls = calls(cloud);
+    publish(site, cloud, &format!("http://{address}"));
+    wait_for_call(&calls, "one.image.allocate");
+    assert!(running.terminate().success());
+    address
+}
+
 #[test]
 fn a_cloud_that_copies_during_a_restart_goes_on_with_the_address_that_it_has() {
     let site = Site::new();
     let cloud = cloud(&site);
-    let (running, address) = operator(&site, "127.0.0.1:0");
-    cloud.world(|world| world.copy_seconds = Some(100));
-    let calls = calls(&cloud);
-    publish(&site, &cloud, &format!("http://{address}"));
-    wait_for_call(&calls, "one.image.allocate");
-    assert!(running.terminate().success());
+    let address = stopped_while_it_copies(&site, &cloud);
     let (mut running, _) = operator(&site, &address);
     // Now it copies.
     cloud.world(|world| world.advance(100));
@@ -100,12 +106,7 @@ fn a_cloud_that_copies_during_a_restart_goes_on_with_the_address_that_it_has() {
 fn a_ticket_is_not_told_where_a_copy_fails() {
     let site = Site::new();
     let cloud = cloud(&site);
-    let (running, address) = operator(&site, "127.0.0.1:0");
-    cloud.world(|world| world.copy_seconds = Some(100));
-    let calls = calls(&cloud);
-    publish(&site, &cloud, &format!("http://{address}"));
-    wait_for_call(&calls, "one.image.allocate");
-    assert!(running.terminate().success());
+    let address = stopped_while_it_copies(&site, &cloud);
     // Nobody serves it.
     let path = cloud.world(|world| {
         world.advance(100);

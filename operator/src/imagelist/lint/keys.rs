@@ -1,24 +1,15 @@
 //! The keys of the format, those seen in the wild, and near misses of them.
 
 use super::{Member, Report};
+use crate::imagelist::parse::LIST_KEYS;
+
+/// Keys of a list that have a meaning somewhere, besides those that the model has a place for.
+const MORE_OF_LIST: [&str; 3] = ["ad:swid", "ad:num_of_images", "ad:appid"];
 
 /// Keys of a list that have a meaning somewhere.
-pub(super) const OF_LIST: [&str; 14] = [
-    "dc:date:created",
-    "dc:date:expires",
-    "dc:identifier",
-    "dc:description",
-    "dc:title",
-    "dc:source",
-    "hv:version",
-    "hv:uri",
-    "hv:endorser",
-    "hv:images",
-    "ad:vo",
-    "ad:swid",
-    "ad:num_of_images",
-    "ad:appid",
-];
+pub(super) fn of_list() -> Vec<&'static str> {
+    [&LIST_KEYS[..], &MORE_OF_LIST].concat()
+}
 
 /// Keys of an image that have a meaning somewhere.
 pub(super) const OF_IMAGE: [&str; 23] = [

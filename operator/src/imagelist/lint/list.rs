@@ -36,7 +36,7 @@ pub(super) fn check(report: &mut Report, place: &str, object: &Object<'_>, reque
     image::check_version_form(report, list);
     image::check_date_form(report, list, "dc:date:created");
     image::check_date_form(report, list, "dc:date:expires");
-    keys::check(report, list, &keys::OF_LIST);
+    keys::check(report, list, &keys::of_list());
     check_images(report, list, request);
 }
 

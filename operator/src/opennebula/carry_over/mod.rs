@@ -29,6 +29,5 @@ pub use plan::{ImagePlan, Plan, Verdict, plan};
 pub use record::{Metadata, PublishedImage, Record};
 pub use step::Step;
 pub use wanted::{
-    Claim, DiskFormat, EventAttributes, Reference, Request, Retired, Settings, SettingsError, Source, UpdateMode,
-    Wanted,
+    Claim, EventAttributes, Reference, Request, Retired, Settings, SettingsError, Source, UpdateMode, Wanted,
 };

@@ -6,6 +6,7 @@ use std::fmt;
 use jiff::SignedDuration;
 
 use super::Record;
+use crate::convert::Form;
 use crate::imagelist::{ImageId, Sha512Digest};
 use crate::opennebula::document::Permissions;
 use crate::opennebula::template::AttributeName;
@@ -40,29 +41,9 @@ pub struct Source {
     /// A path as the cloud's front-end sees it, or a URL (`PATH` takes both).
     pub location: String,
     /// How the bytes at `location` are laid out.
-    pub format: DiskFormat,
+    pub format: Form,
     /// SHA-1 of the bytes at `location`, 40 lower-case hexadecimal digits; the cloud checks it while it copies.
     pub sha1: Option<String>,
-}
-
-/// What is handed to a cloud. Archives and compressed images are not: a cloud unpacks them into something useless, so
-/// they are opened and converted before.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub enum DiskFormat {
-    /// QEMU's copy-on-write format, version 2 or 3.
-    Qcow2,
-    /// The bytes of the disk.
-    Raw,
-}
-
-impl DiskFormat {
-    /// As `DRIVER` and `FORMAT` write it.
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Qcow2 => "qcow2",
-            Self::Raw => "raw",
-        }
-    }
 }
 
 /// What becomes `VMCATCHER_EVENT_*`, by the names of the original handler; `None` and empty are left out.

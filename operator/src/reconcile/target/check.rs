@@ -6,7 +6,8 @@ use url::Url;
 
 use super::hand_over::HandOver;
 use crate::api::{self, CloudTarget, CloudType, ImageFormat, Update};
-use crate::opennebula::carry_over::{Claim, DiskFormat, Reference, Settings, UpdateMode};
+use crate::convert::Form;
+use crate::opennebula::carry_over::{Claim, Reference, Settings, UpdateMode};
 use crate::opennebula::template::AttributeName;
 use crate::reconcile::check::SpecError;
 use crate::reconcile::cluster::ObjectKey;
@@ -23,7 +24,7 @@ pub(super) struct Checked {
     /// Not one call is made.
     pub suspend: bool,
     /// What it accepts.
-    pub formats: Vec<DiskFormat>,
+    pub formats: Vec<Form>,
     /// Where the cloud is.
     pub endpoint: Url,
     /// The Secret with the session.
@@ -60,13 +61,13 @@ pub(super) fn check(object: &CloudTarget, instance: &str) -> Result<Checked, Spe
     })
 }
 
-fn formats(formats: &[ImageFormat]) -> Result<Vec<DiskFormat>, SpecError> {
+fn formats(formats: &[ImageFormat]) -> Result<Vec<Form>, SpecError> {
     if formats.is_empty() {
         return Err(SpecError::invalid("formats", "expected at least one of qcow2 and raw, found none"));
     }
     let checked = formats.iter().map(|format| match format {
-        ImageFormat::Qcow2 => Ok(DiskFormat::Qcow2),
-        ImageFormat::Raw => Ok(DiskFormat::Raw),
+        ImageFormat::Qcow2 => Ok(Form::Qcow2),
+        ImageFormat::Raw => Ok(Form::Raw),
         ImageFormat::Unknown => Err(SpecError::unsupported("formats", "qcow2 or raw")),
     });
     checked.collect()

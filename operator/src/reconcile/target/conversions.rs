@@ -3,11 +3,10 @@
 use jiff::{SignedDuration, Timestamp};
 
 use super::check::Checked;
-use super::request::{Refusal, disk_format};
+use super::request::Refusal;
 use crate::cache::{ConversionKey, ConversionState, Jobs, VerifiedBlob};
 use crate::convert::Form;
 use crate::convert::sniff::Format;
-use crate::opennebula::carry_over::DiskFormat;
 
 /// How soon a conversion that runs is looked at again. Its end is told as well, where that is heard.
 pub(super) const LOOK_AGAIN: SignedDuration = SignedDuration::from_secs(5);
@@ -33,32 +32,18 @@ pub(super) struct Start {
 /// How bytes stand that the target may be handed.
 pub(super) enum Handed<'a> {
     /// These bytes, of this format; what else there is to know.
-    Blob(&'a VerifiedBlob, DiskFormat, Option<String>),
+    Blob(&'a VerifiedBlob, Form, Option<String>),
     /// None: why not, whether a conversion is to be started, and when it is worth another look.
     Not(Refusal, Option<Start>, Option<Timestamp>),
 }
 
 /// The form that an image has to be converted to; `None` where it goes as it is, or not at all. Pure.
 pub(super) fn needed(checked: &Checked, blob: &VerifiedBlob) -> Option<ConversionKey> {
-    let accepted = |format: DiskFormat| checked.formats.contains(&format);
-    let as_it_is = disk_format(blob.format()).is_some_and(accepted);
+    let accepted = |format: Form| checked.formats.contains(&format);
+    let as_it_is = Form::of(blob.format()).is_some_and(accepted);
     let impossible = blob.format() == Format::Iso || blob.sniffed().outside.is_some();
     let first = *checked.formats.first()?;
-    (!as_it_is && !impossible).then(|| ConversionKey { source: *blob.digest(), form: form(first) })
-}
-
-const fn form(format: DiskFormat) -> Form {
-    match format {
-        DiskFormat::Qcow2 => Form::Qcow2,
-        DiskFormat::Raw => Form::Raw,
-    }
-}
-
-const fn format_of(form: Form) -> DiskFormat {
-    match form {
-        Form::Qcow2 => DiskFormat::Qcow2,
-        Form::Raw => DiskFormat::Raw,
-    }
+    (!as_it_is && !impossible).then(|| ConversionKey { source: *blob.digest(), form: first })
 }
 
 impl Needed {
@@ -79,9 +64,7 @@ impl Needed {
         let start = || Some(Start { source: source.clone(), form: self.key.form });
         let converting = |start| Handed::Not(Refusal { reason: "Converting", message: what.clone() }, start, later);
         match &self.state {
-            Some(ConversionState::Done { blob, left_out }) => {
-                Handed::Blob(blob, format_of(self.key.form), left_out_of(left_out))
-            }
+            Some(ConversionState::Done { blob, left_out }) => Handed::Blob(blob, self.key.form, left_out_of(left_out)),
             Some(ConversionState::Queued | ConversionState::Running) => converting(None),
             None => converting(start()),
             Some(ConversionState::Failed { next, .. }) if asked || next.is_some_and(|next| next <= now) => {

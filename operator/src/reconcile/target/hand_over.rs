@@ -6,7 +6,7 @@ use url::Url;
 use super::request::Refusal;
 use crate::api::{self, HandOverType};
 use crate::cache::VerifiedBlob;
-use crate::opennebula::carry_over::DiskFormat;
+use crate::convert::Form;
 use crate::reconcile::check::SpecError;
 use crate::reconcile::context::ImagePaths;
 
@@ -47,7 +47,7 @@ impl HandOver {
     pub(super) fn location(
         &self,
         blob: &VerifiedBlob,
-        format: DiskFormat,
+        format: Form,
         paths: Option<&ImagePaths>,
         now: Timestamp,
     ) -> Result<String, Refusal> {

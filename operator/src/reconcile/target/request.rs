@@ -7,8 +7,9 @@ use super::conversions::Handed;
 use super::observe::Wanted;
 use super::plan::Asked;
 use crate::cache::VerifiedBlob;
-use crate::convert::sniff::{Format, Outside};
-use crate::opennebula::carry_over::{self, DiskFormat, EventAttributes, Request, Source};
+use crate::convert::Form;
+use crate::convert::sniff::Outside;
+use crate::opennebula::carry_over::{self, EventAttributes, Request, Source};
 use crate::reconcile::context::ImagePaths;
 use crate::reconcile::publications::{Desire, Offer};
 
@@ -85,31 +86,13 @@ fn as_it_is<'a>(checked: &Checked, blob: &'a VerifiedBlob) -> Handed<'a> {
         let message = format!("the target accepts {}, found {found}", accepted.join(" and "));
         Handed::Not(Refusal { reason: "FormatNotAccepted", message }, None, None)
     };
-    match (blob.sniffed().outside, disk_format(blob.format())) {
+    match (blob.sniffed().outside, Form::of(blob.format())) {
         (Some(Outside::BackingFile | Outside::DataFile), _) => {
             refuse("an image that needs another file beside it".to_owned())
         }
         (Some(Outside::OtherFormat), _) => refuse("an image of a format that is not known here".to_owned()),
         (None, Some(format)) if checked.formats.contains(&format) => Handed::Blob(blob, format, None),
         (None, _) => refuse(blob.format().to_string()),
-    }
-}
-
-pub(super) fn disk_format(format: Format) -> Option<DiskFormat> {
-    match format {
-        Format::Qcow2 => Some(DiskFormat::Qcow2),
-        Format::Raw => Some(DiskFormat::Raw),
-        Format::Vmdk
-        | Format::Vdi
-        | Format::Vhd
-        | Format::Vhdx
-        | Format::Ova
-        | Format::Tar
-        | Format::Gz
-        | Format::Bz2
-        | Format::Xz
-        | Format::Zst
-        | Format::Iso => None,
     }
 }
 
