@@ -41,17 +41,19 @@ impl Watched {
         parse(&text).unwrap_or_else(|error| panic!("{error}\n{text}"))
     }
 
-    /// The figures once they are as they should be.
-    async fn until(&self, holds: impl Fn(&BTreeMap<String, Family>) -> bool) -> BTreeMap<String, Family> {
+    /// Waits until nothing is wrong with the figures.
+    async fn until(&self, wrong: impl Fn(&BTreeMap<String, Family>) -> Option<String>) {
+        let mut last = None;
         let found = async {
             loop {
-                let figures = self.figures().await;
-                if holds(&figures) {
-                    return figures;
+                last = wrong(&self.figures().await);
+                if last.is_none() {
+                    return;
                 }
             }
         };
-        tokio::time::timeout(Duration::from_mins(1), found).await.expect("the figures become as they should be")
+        let result = tokio::time::timeout(Duration::from_mins(1), found).await;
+        result.unwrap_or_else(|_| panic!("the figures do not become as they should be: {last:?}"));
     }
 }
 
@@ -74,46 +76,64 @@ fn site(cloud: &Cloud) -> Site {
     site
 }
 
+/// The first of the figures that is not what the site of [`site`] comes to.
+fn wrong(figures: &BTreeMap<String, Family>) -> Option<String> {
+    let exactly = |value: f64| value - 0.5..=value + 0.5;
+    let at_least = |value: f64| value..=f64::MAX;
+    let condition = |kind, name, what| {
+        let labels = vec![("kind", kind), ("name", name), ("type", what), ("status", "True")];
+        ("vmcatcher_resource_condition", labels, exactly(1.0))
+    };
+    let now = f64::from(i32::try_from(jiff::Timestamp::now().as_second()).unwrap());
+    let expected = [
+        condition("CachedImage", A, "Published"),
+        condition("ImageListSubscription", "vo", "Ready"),
+        condition("Endorser", "endorser", "Ready"),
+        ("vmcatcher_list_images", vec![("name", "vo"), ("state", "selected")], exactly(2.0)),
+        ("vmcatcher_list_created_timestamp_seconds", vec![("name", "vo")], 1.0..=now),
+        ("vmcatcher_list_expires_timestamp_seconds", vec![("name", "vo")], at_least(now + 1.0)),
+        ("vmcatcher_signer_expires_timestamp_seconds", vec![("name", "endorser")], at_least(now + 1.0)),
+        ("vmcatcher_fetched_bytes", vec![("what", "image")], at_least(50_000.0)),
+        ("vmcatcher_fetched_bytes", vec![("what", "list")], at_least(1_000.0)),
+        ("vmcatcher_retries", vec![("what", "image"), ("reason", "HTTPError")], at_least(1.0)),
+        ("vmcatcher_cloud_calls", vec![("method", "one.image.allocate"), ("outcome", "Succeeded")], at_least(1.0)),
+        ("vmcatcher_target_images", vec![("name", "one")], exactly(1.0)),
+        ("vmcatcher_volume_used_bytes", vec![("what", "endorsed")], at_least(50_000.0)),
+        ("vmcatcher_volume_free_bytes", vec![], at_least(1.0)),
+        ("vmcatcher_sync_lag_seconds", vec![("name", "vo")], at_least(0.0)),
+    ];
+    for (name, labels, values) in expected {
+        let value = figures.get(name).and_then(|family| family.value(&labels));
+        if !value.is_some_and(|value| values.contains(&value)) {
+            return Some(format!("{name}{labels:?} is {value:?}, expected {values:?}"));
+        }
+    }
+    let next_updates = figures.get("vmcatcher_crl_next_update_timestamp_seconds");
+    if next_updates.is_none_or(|family| family.samples.iter().any(|crl| crl.value <= now)) {
+        return Some(format!("CRLs: {next_updates:?}"));
+    }
+    let durations = figures.get("vmcatcher_reconcile_duration_seconds").map_or(0, |family| family.samples.len());
+    (durations <= 60).then(|| format!("four kinds were looked at, with the samples of some: {durations}"))
+}
+
 #[tokio::test]
 async fn figures_tell_how_things_stand_and_what_was_done() {
     let cloud = Cloud::start(Dialect::V7_4);
     let site = site(&cloud);
     let mut watched = Watched::start(&site);
+    // What lies on the volume is looked at once a minute: not before the image is there.
     watched.running.wait_for("ImagePublished");
-    let figures = watched.until(|figures| figures.contains_key("vmcatcher_retries")).await;
-    let value = |name: &str, labels: &[(&str, &str)]| figures[name].value(labels).unwrap_or(f64::NAN);
-    let condition = |kind, name, what, status| {
-        value("vmcatcher_resource_condition", &[("kind", kind), ("name", name), ("type", what), ("status", status)])
-    };
-    let is = |found: f64, expected: f64| assert!((found - expected).abs() < 0.5, "{found}, expected {expected}");
-    is(condition("CachedImage", A, "Published", "True"), 1.0);
-    is(condition("ImageListSubscription", "vo", "Ready", "True"), 1.0);
-    is(condition("Endorser", "endorser", "Ready", "True"), 1.0);
-    is(value("vmcatcher_list_images", &[("name", "vo"), ("state", "selected")]), 2.0);
-    let now = jiff::Timestamp::now();
-    let seconds = |time: jiff::Timestamp| f64::from(i32::try_from(time.as_second()).unwrap());
-    assert!(value("vmcatcher_list_created_timestamp_seconds", &[("name", "vo")]) <= seconds(now));
-    assert!(value("vmcatcher_list_expires_timestamp_seconds", &[("name", "vo")]) > seconds(now));
-    assert!(value("vmcatcher_signer_expires_timestamp_seconds", &[("name", "endorser")]) > seconds(now));
-    assert!(figures["vmcatcher_crl_next_update_timestamp_seconds"].samples.iter().all(|crl| crl.value > seconds(now)));
-    assert!(value("vmcatcher_fetched_bytes", &[("what", "image")]) >= 50_000.0);
-    assert!(value("vmcatcher_fetched_bytes", &[("what", "list")]) > 1_000.0);
-    assert!(value("vmcatcher_retries", &[("what", "image"), ("reason", "HTTPError")]) >= 1.0);
-    assert!(value("vmcatcher_cloud_calls", &[("method", "one.image.allocate"), ("outcome", "Succeeded")]) >= 1.0);
-    is(value("vmcatcher_target_images", &[("name", "one")]), 1.0);
-    assert!(value("vmcatcher_volume_used_bytes", &[("what", "endorsed")]) >= 50_000.0);
-    assert!(value("vmcatcher_volume_free_bytes", &[]) > 0.0);
-    assert!(figures["vmcatcher_reconcile_duration_seconds"].samples.len() > 60, "four kinds");
-    assert!(value("vmcatcher_sync_lag_seconds", &[("name", "vo")]) >= 0.0);
+    watched.until(wrong).await;
 
     // What is gone leaves nothing behind.
     site.forget("subscription-vo");
     site.forget("target");
-    let gone = |figures: &BTreeMap<String, Family>| {
-        let families = figures.values().flat_map(|family| &family.samples);
-        families.filter(|sample| sample.labels.get("name").is_some_and(|name| name != "endorser")).count() == 0
+    let left = |figures: &BTreeMap<String, Family>| {
+        let mut samples = figures.values().flat_map(|family| &family.samples);
+        let of_no_one = |name: &String| name != "endorser";
+        samples.find(|sample| sample.labels.get("name").is_some_and(of_no_one)).map(|sample| format!("{sample:?}"))
     };
-    watched.until(gone).await;
+    watched.until(left).await;
     assert!(watched.running.terminate().success());
 }
 
