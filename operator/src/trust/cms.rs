@@ -7,6 +7,9 @@
 use const_oid::ObjectIdentifier;
 use der::Decode;
 use openssl::cms::{CMSOptions, CmsContentInfo};
+use openssl::hash::{MessageDigest, hash};
+use openssl::nid::Nid;
+use openssl::rsa::Padding;
 use openssl::stack::Stack;
 
 use super::certificate::{Certificate, weak_digest, without_leading_zeros};
@@ -19,6 +22,8 @@ const MD5: &[u8] = &[0x2a, 0x86, 0x48, 0x86, 0xf7, 0x0d, 0x02, 0x05];
 const SHA1: &[u8] = &[0x2b, 0x0e, 0x03, 0x02, 0x1a];
 /// `hashAlgs` (NIST CSOR): SHA-256, SHA-384, SHA-512, SHA-224, the two short forms of SHA-512, and four of SHA-3.
 const NIST_HASHES: &[u8] = &[0x60, 0x86, 0x48, 0x01, 0x65, 0x03, 0x04, 0x02];
+/// `id-messageDigest` (RFC 5652 section 11.2).
+const MESSAGE_DIGEST: &[u8] = &[0x2a, 0x86, 0x48, 0x86, 0xf7, 0x0d, 0x01, 0x09, 0x04];
 const RSASSA_PSS: &str = "1.2.840.113549.1.1.10";
 
 /// The most signatures and the most certificates of one message.
@@ -43,6 +48,10 @@ pub(super) struct SignerInfo {
     identifier: SignerIdentifier,
     /// The `AlgorithmIdentifier` of its digest.
     digest: Vec<u8>,
+    /// The text's digest among the signed attributes, where there are any.
+    text_digest: Option<Vec<u8>>,
+    /// The signature itself.
+    value: Vec<u8>,
     /// The weak digests that it uses, by name.
     pub(super) weak_digests: Vec<&'static str>,
 }
@@ -102,10 +111,7 @@ impl SignedData {
         }
         let alone = self.with_only(signer);
         let proved = named.iter().find(|certificate| verify_alone(&alone, certificate, text).is_ok());
-        proved.copied().ok_or_else(|| {
-            let why = format!("the signature of {} does not fit the text", signer.shown());
-            Refusal::new(RefusalReason::SignatureInvalid, why).about(first.shown(), 0)
-        })
+        proved.copied().ok_or_else(|| signer.unproved(first, text).about(first.shown(), 0))
     }
 
     /// A `ContentInfo` of this one signature: detached, without certificates.
@@ -144,12 +150,49 @@ impl SignerInfo {
         inner.expect(tlv::INTEGER)?;
         let identifier = SignerIdentifier::read(inner.next()?)?;
         let digest = inner.expect(tlv::SEQUENCE)?;
-        inner.optional(tlv::context(0));
+        let text_digest = inner.optional(tlv::context(0)).and_then(text_digest);
         let algorithm = inner.expect(tlv::SEQUENCE)?;
-        inner.expect(tlv::OCTET_STRING)?;
+        let value = inner.expect(tlv::OCTET_STRING)?.content.to_vec();
         let mut weak_digests: Vec<_> = [digest, algorithm].into_iter().filter_map(weak_digest_of).collect();
         weak_digests.dedup();
-        Some(Self { whole: element.whole.to_vec(), identifier, digest: digest.whole.to_vec(), weak_digests })
+        let (whole, digest) = (element.whole.to_vec(), digest.whole.to_vec());
+        Some(Self { whole, identifier, digest, text_digest, value, weak_digests })
+    }
+
+    /// Why a signature does not fit: it is over another text, or it is not of this key.
+    fn unproved(&self, certificate: &Certificate, text: &[u8]) -> Refusal {
+        let signed = self.text_digest.clone().or_else(|| self.recovered_digest(certificate));
+        let found = self.digest_algorithm().and_then(|algorithm| hash(algorithm, text).ok());
+        match (signed, found) {
+            (Some(signed), Some(found)) if signed != *found => {
+                let (signed, found) = (hex::encode(signed), hex::encode(found));
+                let message =
+                    format!("expected the text of the digest {signed:.32}…, which was signed, found {found:.32}…");
+                Refusal::new(RefusalReason::TextChanged, message)
+            }
+            (Some(_) | None, Some(_) | None) => {
+                let why = format!("the signature of {} does not fit the text", self.shown());
+                Refusal::new(RefusalReason::SignatureInvalid, why)
+            }
+        }
+    }
+
+    /// The digest inside an RSA signature (PKCS #1 v1.5), which its key shows: the text's own, where there are no signed
+    /// attributes.
+    fn recovered_digest(&self, certificate: &Certificate) -> Option<Vec<u8>> {
+        let key = certificate.x509.public_key().ok()?.rsa().ok()?;
+        let mut opened = vec![0; usize::try_from(key.size()).ok()?];
+        let length = key.public_decrypt(&self.value, &mut opened, Padding::PKCS1).ok()?;
+        let mut inner = Reader::new(tlv::only(opened.get(..length)?, tlv::SEQUENCE)?.content);
+        inner.expect(tlv::SEQUENCE)?;
+        Some(inner.expect(tlv::OCTET_STRING)?.content.to_vec())
+    }
+
+    fn digest_algorithm(&self) -> Option<MessageDigest> {
+        let mut algorithm = Reader::new(tlv::only(&self.digest, tlv::SEQUENCE)?.content);
+        let kind = ObjectIdentifier::from_der(algorithm.expect(tlv::OBJECT_IDENTIFIER)?.whole).ok()?;
+        let nid = openssl::asn1::Asn1Object::from_str(&kind.to_string()).ok()?.nid();
+        (nid != Nid::UNDEF).then(|| MessageDigest::from_nid(nid))?
     }
 
     /// MD5, SHA-1, SHA-2 or SHA-3.
@@ -196,6 +239,17 @@ impl SignerIdentifier {
             _ => None,
         }
     }
+}
+
+/// `messageDigest` of the signed attributes (RFC 5652 section 11.2).
+fn text_digest(attributes: Tlv<'_>) -> Option<Vec<u8>> {
+    let all = Reader::new(attributes.content).all()?;
+    let value = all.into_iter().find_map(|attribute| {
+        let mut inner = Reader::new(attribute.content);
+        inner.expect(tlv::OBJECT_IDENTIFIER).filter(|kind| kind.content == MESSAGE_DIGEST)?;
+        inner.expect(tlv::SET)
+    })?;
+    Some(tlv::only(value.content, tlv::OCTET_STRING)?.content.to_vec())
 }
 
 /// The weak digest of an algorithm identifier; of RSA-PSS, the one in its parameters (SHA-1 where they name none).

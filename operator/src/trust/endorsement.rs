@@ -164,10 +164,15 @@ pub(super) fn allowed(weak: &[&'static str], policy: DigestPolicy, shown: &str, 
     match weak.iter().find(forbidden) {
         None => Ok(()),
         Some(name) => {
-            Err(Refusal::new(RefusalReason::DigestNotAllowed, format!("expected SHA-2 or better, found {name}"))
-                .about(shown, depth))
+            let reason = weak_reason(name);
+            Err(Refusal::new(reason, format!("expected SHA-2 or better, found {name}")).about(shown, depth))
         }
     }
+}
+
+/// The reason for a weak digest: SHA-1 is costly to forge, MD5 and older are not.
+pub(super) fn weak_reason(name: &str) -> RefusalReason {
+    if name.starts_with("MD") { RefusalReason::DigestBroken } else { RefusalReason::DigestNotAllowed }
 }
 
 /// The digests by which the CAs signed. The anchor's own signature proves nothing, so it is not asked.

@@ -186,13 +186,16 @@ fn detached_signature(part: &[u8]) -> Result<Detached, Refusal> {
     }
 }
 
-/// The first form of the text that all signatures fit; else what the first one was refused for.
+/// The first form of the text that all signatures fit; else why they do not: of a form that was signed, where one was.
 fn prove_over_any(signatures: &[SignedData], texts: &[Vec<u8>]) -> Result<(usize, Vec<ProvenSigner>), Refusal> {
     let mut refused = None;
     for (at, text) in texts.iter().enumerate() {
         match prove_over(signatures, text) {
             Ok(signers) => return Ok((at, signers)),
-            Err(refusal) => refused = refused.or(Some(refusal)),
+            Err(refusal) => {
+                let other_form = |first: &Refusal| first.reason == RefusalReason::TextChanged;
+                refused = refused.filter(|first| !other_form(first) || other_form(&refusal)).or(Some(refusal));
+            }
         }
     }
     Err(refused.unwrap_or_else(|| invalid("found no text")))

@@ -9,12 +9,16 @@ use crate::api::Class;
 pub enum RefusalReason {
     /// There is no signature at all.
     Unsigned,
-    /// A signature is malformed, or does not fit the text.
+    /// A signature is malformed, or its value does not fit its signer's key.
     SignatureInvalid,
+    /// The text is another one than the one that was signed, or of a stored list than the one that was accepted.
+    TextChanged,
     /// An encrypted message could not be opened with the site's key.
     DecryptionFailed,
-    /// A digest that is not allowed (SHA-1, MD5) was used.
+    /// A digest that is too weak (SHA-1) or not known was used.
     DigestNotAllowed,
+    /// A digest for which anyone can make two texts (MD5 and older) was used.
+    DigestBroken,
     /// No path from the signer to a trust anchor.
     IssuerUnknown,
     /// The certificate is not made for signing lists (RFC 8550 section 4.4.4).
@@ -61,11 +65,13 @@ pub enum RefusalReason {
 
 impl RefusalReason {
     /// Every reason, in the order in which they are declared.
-    pub const ALL: [Self; 25] = [
+    pub const ALL: [Self; 27] = [
         Self::Unsigned,
         Self::SignatureInvalid,
+        Self::TextChanged,
         Self::DecryptionFailed,
         Self::DigestNotAllowed,
+        Self::DigestBroken,
         Self::IssuerUnknown,
         Self::PurposeMismatch,
         Self::ProxyCertificate,
@@ -94,8 +100,10 @@ impl RefusalReason {
         match self {
             Self::Unsigned => "Unsigned",
             Self::SignatureInvalid => "SignatureInvalid",
+            Self::TextChanged => "TextChanged",
             Self::DecryptionFailed => "DecryptionFailed",
             Self::DigestNotAllowed => "DigestNotAllowed",
+            Self::DigestBroken => "DigestBroken",
             Self::IssuerUnknown => "IssuerUnknown",
             Self::PurposeMismatch => "PurposeMismatch",
             Self::ProxyCertificate => "ProxyCertificate",

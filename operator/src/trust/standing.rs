@@ -91,7 +91,7 @@ impl RevokedSigner {
 
 fn other_bytes(found: Sha256Digest, last: &LastAccepted) -> Refusal {
     let message = format!("expected the stored list with the payload {}, found {found}", last.payload);
-    Refusal::new(RefusalReason::SignatureInvalid, message)
+    Refusal::new(RefusalReason::TextChanged, message)
 }
 
 /// Whether this signer was one of those for whom the list was accepted.

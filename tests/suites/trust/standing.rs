@@ -228,7 +228,7 @@ fn other_bytes_than_those_accepted_are_broken() {
     let request = request(&anchors, &endorsers, 1);
     let other = ListBuilder::new("other", now()).endorser(&PKI.endorser).json();
     let other = sign(&other, &PKI.endorser, Form::Detached);
-    assert_eq!(shown(&standing(&other, &last, &request)), "Broken SignatureInvalid");
+    assert_eq!(shown(&standing(&other, &last, &request)), "Broken TextChanged");
     assert_eq!(shown(&standing(&message[..message.len() / 2], &last, &request)), "Broken SignatureInvalid");
     assert_eq!(shown(&standing(b"", &last, &request)), "Broken Unsigned");
     let again = sign(&list_of(&PKI.endorser), &PKI.endorser, Form::Opaque);

@@ -8,6 +8,7 @@ use pgp::packet::{PublicKey as PrimaryKey, PublicSubkey, Signature, SignatureTyp
 use super::key::Component;
 use super::statement::is_by;
 use super::{Fingerprint, PublicKey, armor, cleartext, facts, packets};
+use crate::trust::endorsement::weak_reason;
 use crate::trust::{Refusal, RefusalReason, Sha256Digest, mime};
 
 const SIGNATURE_LABEL: &str = "PGP SIGNATURE";
@@ -164,7 +165,7 @@ impl DataSignature {
         let name = first.fingerprint.as_name();
         Err(match self.weak_digest() {
             Some(digest) => Refusal::new(
-                RefusalReason::DigestNotAllowed,
+                weak_reason(digest),
                 format!("expected SHA-2 or better, found {digest}, and the signature of {name} does not fit by it"),
             ),
             None => Refusal::new(

@@ -174,15 +174,18 @@ fn weak_digests() {
         b"",
     );
     let old = own.fingerprints("Old").remove(0);
-    for (digest, allowed) in [("SHA1", true), ("MD5", true), ("RIPEMD160", false)] {
+    let weak = "DigestNotAllowed Some(0) false";
+    for (digest, refused, allowed) in
+        [("SHA1", weak, true), ("MD5", "DigestBroken Some(0) false", true), ("RIPEMD160", weak, false)]
+    {
         let allow = DigestPolicy { allow_sha1: true, allow_md5: true };
         for more in [["--clear-sign", "--digest-algo", digest], ["--sign", "--digest-algo", digest]] {
             let message = GPG.sign_as(&list(), &[&key], &more);
             let endorsers = [endorser("will", &key, &exported)];
             let anchors = Anchors::default();
             let ask = request(&anchors, &endorsers, 1);
-            assert_eq!(told(verify(&message, &ask).outcome), "DigestNotAllowed Some(0) false", "{digest}");
-            let expected = if allowed { "" } else { "DigestNotAllowed Some(0) false" };
+            assert_eq!(told(verify(&message, &ask).outcome), refused, "{digest}");
+            let expected = if allowed { "" } else { refused };
             assert_eq!(told(verify(&message, &VerifyRequest { digests: allow, ..ask }).outcome), expected, "{digest}");
         }
     }
