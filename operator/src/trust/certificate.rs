@@ -8,6 +8,7 @@ use openssl::x509::X509;
 use x509_cert::ext::pkix::{BasicConstraints, CrlDistributionPoints, ExtendedKeyUsage, KeyUsage, SubjectKeyIdentifier};
 use x509_cert::time::Time;
 
+use super::algorithm::weak_digest;
 use super::tlv::{self, Reader};
 use super::{DistinguishedName, Sha256Digest};
 
@@ -36,8 +37,8 @@ pub(super) struct Certificate {
     key_usage: Option<KeyUsage>,
     pub(super) extended_key_usage: Vec<ObjectIdentifier>,
     pub(super) has_extended_key_usage: bool,
-    /// The signature algorithm that its issuer used.
-    pub(super) signature_algorithm: ObjectIdentifier,
+    /// The weak digest over which its issuer signed, by name.
+    pub(super) weak_digest: Option<&'static str>,
     pub(super) crl_points: Option<CrlDistributionPoints>,
     pub(super) is_authority: bool,
     proxy_extension: bool,
@@ -82,7 +83,7 @@ impl Certificate {
             key_usage: find(inner, &rfc5280::ID_CE_KEY_USAGE)?,
             has_extended_key_usage: usage.is_some(),
             extended_key_usage: usage.map(|usage| usage.0).unwrap_or_default(),
-            signature_algorithm: whole.signature_algorithm.oid,
+            weak_digest: exact.weak_digest,
             crl_points: find(inner, &rfc5280::ID_CE_CRL_DISTRIBUTION_POINTS)?,
             is_authority: constraints.is_some_and(|constraints| constraints.ca),
             proxy_extension: extensions.iter().any(|e| PROXY_INFORMATION.contains(&e.extn_id)),
@@ -130,12 +131,14 @@ struct ExactParts<'a> {
     serial: &'a [u8],
     issuer: &'a [u8],
     key: &'a [u8],
+    weak_digest: Option<&'static str>,
 }
 
 impl<'a> ExactParts<'a> {
     fn of(bytes: &'a [u8]) -> Option<Self> {
-        let certificate = Reader::new(bytes).expect(tlv::SEQUENCE)?;
-        let mut inner = Reader::new(Reader::new(certificate.content).expect(tlv::SEQUENCE)?.content);
+        let mut certificate = Reader::new(Reader::new(bytes).expect(tlv::SEQUENCE)?.content);
+        let mut inner = Reader::new(certificate.expect(tlv::SEQUENCE)?.content);
+        let weak_digest = weak_digest(certificate.expect(tlv::SEQUENCE)?);
         inner.optional(tlv::context(0));
         let serial = inner.expect(tlv::INTEGER)?.content;
         inner.expect(tlv::SEQUENCE)?;
@@ -143,7 +146,7 @@ impl<'a> ExactParts<'a> {
         inner.expect(tlv::SEQUENCE)?;
         inner.expect(tlv::SEQUENCE)?;
         let key = inner.expect(tlv::SEQUENCE)?.whole;
-        Some(Self { serial, issuer, key })
+        Some(Self { serial, issuer, key, weak_digest })
     }
 }
 
@@ -165,24 +168,4 @@ fn find<'a, T: Decode<'a>>(
 pub(super) fn timestamp(time: Time) -> Timestamp {
     let seconds = i64::try_from(time.to_unix_duration().as_secs()).unwrap_or(i64::MAX);
     Timestamp::from_second(seconds).unwrap_or(Timestamp::MAX)
-}
-
-/// The weak digest that a signature algorithm uses, by name; `None` for SHA-2 and better.
-pub(super) fn weak_digest(algorithm: &ObjectIdentifier) -> Option<&'static str> {
-    const MD5: &[&str] = &["1.2.840.113549.2.5", "1.2.840.113549.1.1.4"];
-    const SHA1: &[&str] =
-        &["1.3.14.3.2.26", "1.3.14.3.2.29", "1.2.840.113549.1.1.5", "1.2.840.10045.4.1", "1.2.840.10040.4.3"];
-    const OLDER: &[&str] =
-        &["1.2.840.113549.2.2", "1.2.840.113549.2.4", "1.2.840.113549.1.1.2", "1.2.840.113549.1.1.3"];
-    let text = algorithm.to_string();
-    let among = |list: &[&str]| list.contains(&text.as_str());
-    if among(MD5) {
-        Some("MD5")
-    } else if among(SHA1) {
-        Some("SHA-1")
-    } else if among(OLDER) {
-        Some("MD2 or MD4")
-    } else {
-        None
-    }
 }

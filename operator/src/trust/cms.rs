@@ -12,7 +12,8 @@ use openssl::nid::Nid;
 use openssl::rsa::Padding;
 use openssl::stack::Stack;
 
-use super::certificate::{Certificate, weak_digest, without_leading_zeros};
+use super::algorithm::{weak_digest, weak_digest_of_signer};
+use super::certificate::{Certificate, without_leading_zeros};
 use super::tlv::{self, Reader, Tlv};
 use super::{DistinguishedName, Refusal, RefusalReason};
 
@@ -24,7 +25,6 @@ const SHA1: &[u8] = &[0x2b, 0x0e, 0x03, 0x02, 0x1a];
 const NIST_HASHES: &[u8] = &[0x60, 0x86, 0x48, 0x01, 0x65, 0x03, 0x04, 0x02];
 /// `id-messageDigest` (RFC 5652 section 11.2).
 const MESSAGE_DIGEST: &[u8] = &[0x2a, 0x86, 0x48, 0x86, 0xf7, 0x0d, 0x01, 0x09, 0x04];
-const RSASSA_PSS: &str = "1.2.840.113549.1.1.10";
 
 /// The most signatures and the most certificates of one message.
 const MOST_SIGNERS: usize = 16;
@@ -153,7 +153,8 @@ impl SignerInfo {
         let text_digest = inner.optional(tlv::context(0)).and_then(text_digest);
         let algorithm = inner.expect(tlv::SEQUENCE)?;
         let value = inner.expect(tlv::OCTET_STRING)?.content.to_vec();
-        let mut weak_digests: Vec<_> = [digest, algorithm].into_iter().filter_map(weak_digest_of).collect();
+        let mut weak_digests: Vec<_> =
+            weak_digest(digest).into_iter().chain(weak_digest_of_signer(algorithm)).collect();
         weak_digests.dedup();
         let (whole, digest) = (element.whole.to_vec(), digest.whole.to_vec());
         Some(Self { whole, identifier, digest, text_digest, value, weak_digests })
@@ -250,19 +251,4 @@ fn text_digest(attributes: Tlv<'_>) -> Option<Vec<u8>> {
         inner.expect(tlv::SET)
     })?;
     Some(tlv::only(value.content, tlv::OCTET_STRING)?.content.to_vec())
-}
-
-/// The weak digest of an algorithm identifier; of RSA-PSS, the one in its parameters (SHA-1 where they name none).
-fn weak_digest_of(algorithm: Tlv<'_>) -> Option<&'static str> {
-    let mut inner = Reader::new(algorithm.content);
-    let kind = ObjectIdentifier::from_der(inner.expect(tlv::OBJECT_IDENTIFIER)?.whole).ok()?;
-    if kind.to_string() != RSASSA_PSS {
-        return weak_digest(&kind);
-    }
-    let hash =
-        inner.optional(tlv::SEQUENCE).and_then(|parameters| Reader::new(parameters.content).optional(tlv::context(0)));
-    match hash {
-        Some(tagged) => weak_digest_of(tlv::only(tagged.content, tlv::SEQUENCE)?),
-        None => Some("SHA-1"),
-    }
 }

@@ -14,6 +14,7 @@ use openssl::x509::X509Crl;
 use x509_cert::ext::pkix::crl::dp::IssuingDistributionPoint;
 use x509_cert::time::Time;
 
+use super::algorithm::weak_digest;
 use super::certificate::{Certificate, timestamp, without_leading_zeros};
 use super::tlv::{self, Reader, Tlv};
 use super::{DistinguishedName, Sha256Digest};
@@ -31,6 +32,7 @@ pub(super) struct Crl {
     pub(super) this_update: Timestamp,
     pub(super) next_update: Timestamp,
     algorithm: ObjectIdentifier,
+    weak_digest: Option<&'static str>,
     scope: Option<IssuingDistributionPoint>,
     verified: Mutex<BTreeMap<Sha256Digest, bool>>,
 }
@@ -75,8 +77,9 @@ impl Crl {
         let algorithm = shape.algorithm().ok_or("no signature algorithm, or two different ones")?;
         let this_update = time(shape.this_update).ok_or("no thisUpdate that is a time")?;
         let next_update = time(shape.next_update).ok_or("no nextUpdate that is a time")?;
+        let weak_digest = tlv::only(shape.algorithms[1], tlv::SEQUENCE).and_then(weak_digest);
         let verified = Mutex::default();
-        Ok(Self { bytes, issuer, this_update, next_update, algorithm, scope, verified })
+        Ok(Self { bytes, issuer, this_update, next_update, algorithm, weak_digest, scope, verified })
     }
 
     /// Whose CRL this is.
@@ -139,11 +142,14 @@ impl Crl {
 
     fn check_signature(&self, key: &PKey<Public>) -> Result<bool, openssl::error::ErrorStack> {
         let Some(Shape { signed, signature, .. }) = Shape::of(&self.bytes) else { return Ok(false) };
+        // SHA-1 is left to the CAs, who choose every octet of a CRL; whoever could forge MD5 could forge a CRL.
+        if self.weak_digest.is_some_and(|name| name != "SHA-1") {
+            return Ok(false);
+        }
         match signature_digest(&self.algorithm) {
             SignatureKind::Digest(digest) => Verifier::new(digest, key)?.verify_oneshot(signature, signed),
             SignatureKind::Whole => Verifier::new_without_digest(key)?.verify_oneshot(signature, signed),
             SignatureKind::Other => X509Crl::from_der(&self.bytes)?.verify(key),
-            SignatureKind::Refused => Ok(false),
         }
     }
 }
@@ -156,8 +162,6 @@ enum SignatureKind {
     Whole,
     /// Others (RSA-PSS), by OpenSSL's own CRL reader, which is slower.
     Other,
-    /// MD5 and older: a CRL may be forged then.
-    Refused,
 }
 
 fn signature_digest(algorithm: &ObjectIdentifier) -> SignatureKind {
@@ -168,7 +172,6 @@ fn signature_digest(algorithm: &ObjectIdentifier) -> SignatureKind {
         "1.2.840.113549.1.1.12" | "1.2.840.10045.4.3.3" => SignatureKind::Digest(MessageDigest::sha384()),
         "1.2.840.113549.1.1.13" | "1.2.840.10045.4.3.4" => SignatureKind::Digest(MessageDigest::sha512()),
         "1.3.101.112" | "1.3.101.113" => SignatureKind::Whole,
-        "1.2.840.113549.1.1.2" | "1.2.840.113549.1.1.3" | "1.2.840.113549.1.1.4" => SignatureKind::Refused,
         _ => SignatureKind::Other,
     }
 }

@@ -2,7 +2,7 @@
 
 use jiff::Timestamp;
 
-use super::certificate::{Certificate, weak_digest};
+use super::certificate::Certificate;
 use super::chain::Path;
 use super::signer::{ProvenSigner, SignerNames};
 use super::{
@@ -180,7 +180,7 @@ fn chain_digests(path: &Path, policy: DigestPolicy) -> Result<(), Refusal> {
     let certificates = path.certificates();
     let issued = &certificates[..certificates.len().saturating_sub(1)];
     (0_u32..).zip(issued).try_for_each(|(depth, certificate)| {
-        let weak: Vec<_> = weak_digest(&certificate.signature_algorithm).into_iter().collect();
+        let weak: Vec<_> = certificate.weak_digest.into_iter().collect();
         allowed(&weak, policy, &certificate.shown(), depth)
     })
 }

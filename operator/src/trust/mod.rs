@@ -5,6 +5,7 @@
 //! [`standing`] verifies the list in force again on each pass. Each gives its checks, in order, for people to read.
 
 mod accept;
+mod algorithm;
 mod anchors;
 mod certificate;
 mod chain;

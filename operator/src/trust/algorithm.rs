@@ -1,0 +1,149 @@
+//! Algorithm identifiers (RFC 5280 section 4.1.1.2): which of them are as good as SHA-2.
+
+use const_oid::ObjectIdentifier;
+use der::Decode;
+
+use super::tlv::{self, Reader, Tlv};
+
+/// What cannot be told to be SHA-2 or better. Only what is known to be good is taken: there is more than one number for
+/// a signature over MD5, and OpenSSL knows them all.
+const UNKNOWN: &str = "a digest that is not known";
+/// `hashAlgs` and `sigAlgs` (NIST CSOR): SHA-2, SHA-3, and the signatures that are over them.
+const NIST: [&str; 2] = ["2.16.840.1.101.3.4.2.", "2.16.840.1.101.3.4.3."];
+/// RSA over SHA-2 (RFC 8017 appendix C), ECDSA over SHA-2 (RFC 5758), `EdDSA` (RFC 8410).
+const GOOD: &[&str] = &[
+    "1.2.840.113549.1.1.11",
+    "1.2.840.113549.1.1.12",
+    "1.2.840.113549.1.1.13",
+    "1.2.840.113549.1.1.14",
+    "1.2.840.113549.1.1.15",
+    "1.2.840.113549.1.1.16",
+    "1.2.840.10045.4.3.1",
+    "1.2.840.10045.4.3.2",
+    "1.2.840.10045.4.3.3",
+    "1.2.840.10045.4.3.4",
+    "1.3.101.112",
+    "1.3.101.113",
+];
+/// Keys, as a `SignerInfo` may name them in the place of a signature algorithm: its digest stands beside it.
+const KEYS: &[&str] = &["1.2.840.113549.1.1.1", "1.2.840.10045.2.1", "1.2.840.10040.4.1"];
+const RSASSA_PSS: &str = "1.2.840.113549.1.1.10";
+const SHA1: &[&str] = &[
+    "1.3.14.3.2.26",
+    "1.3.14.3.2.27",
+    "1.3.14.3.2.29",
+    "1.2.840.113549.1.1.5",
+    "1.2.840.10045.4.1",
+    "1.2.840.10040.4.3",
+];
+const MD5: &[&str] = &["1.2.840.113549.2.5", "1.2.840.113549.1.1.4", "1.3.14.3.2.3"];
+const OLDER: &[&str] = &[
+    "1.2.840.113549.2.2",
+    "1.2.840.113549.2.4",
+    "1.2.840.113549.1.1.2",
+    "1.2.840.113549.1.1.3",
+    "1.3.14.3.2.2",
+    "1.3.14.3.2.4",
+];
+
+/// The weak digest that an algorithm identifier of a certificate or a CRL uses, by name; `None` for SHA-2 and better.
+/// Of RSA-PSS it is the one in its parameters (SHA-1 where they name none, RFC 4055 section 3.1).
+pub(super) fn weak_digest(algorithm: Tlv<'_>) -> Option<&'static str> {
+    let mut inner = Reader::new(algorithm.content);
+    let kind = inner.expect(tlv::OBJECT_IDENTIFIER).and_then(|kind| ObjectIdentifier::from_der(kind.whole).ok());
+    let Some(kind) = kind.map(|kind| kind.to_string()) else { return Some(UNKNOWN) };
+    if kind == RSASSA_PSS {
+        return weak_digest_of_pss(inner);
+    }
+    let among = |list: &[&str]| list.contains(&kind.as_str());
+    if among(GOOD) || NIST.iter().any(|arc| kind.starts_with(arc)) {
+        None
+    } else if among(SHA1) {
+        Some("SHA-1")
+    } else if among(MD5) {
+        Some("MD5")
+    } else if among(OLDER) {
+        Some("MD2 or MD4")
+    } else {
+        Some(UNKNOWN)
+    }
+}
+
+fn weak_digest_of_pss(mut behind: Reader<'_>) -> Option<&'static str> {
+    let Some(parameters) = behind.optional(tlv::SEQUENCE) else { return Some("SHA-1") };
+    match Reader::new(parameters.content).optional(tlv::context(0)) {
+        None => Some("SHA-1"),
+        Some(tagged) => match tlv::only(tagged.content, tlv::SEQUENCE) {
+            // A digest alone: nothing stands in it that could stand in itself.
+            Some(digest) if !is_pss(digest) => weak_digest(digest),
+            Some(_) | None => Some(UNKNOWN),
+        },
+    }
+}
+
+fn is_pss(algorithm: Tlv<'_>) -> bool {
+    let kind = Reader::new(algorithm.content).expect(tlv::OBJECT_IDENTIFIER);
+    kind.and_then(|kind| ObjectIdentifier::from_der(kind.whole).ok()).is_some_and(|kind| kind.to_string() == RSASSA_PSS)
+}
+
+/// The same of the signature algorithm of a `SignerInfo`, where the key may stand in its place.
+pub(super) fn weak_digest_of_signer(algorithm: Tlv<'_>) -> Option<&'static str> {
+    let kind = Reader::new(algorithm.content).expect(tlv::OBJECT_IDENTIFIER);
+    let kind = kind.and_then(|kind| ObjectIdentifier::from_der(kind.whole).ok()).map(|kind| kind.to_string());
+    if kind.is_some_and(|kind| KEYS.contains(&kind.as_str())) { None } else { weak_digest(algorithm) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn judged(parts: &[&[u8]]) -> Option<&'static str> {
+        let whole = tlv::write(tlv::SEQUENCE, parts);
+        weak_digest(tlv::only(&whole, tlv::SEQUENCE).unwrap())
+    }
+
+    fn oid(text: &str) -> Vec<u8> {
+        tlv::write(tlv::OBJECT_IDENTIFIER, &[ObjectIdentifier::new_unwrap(text).as_bytes()])
+    }
+
+    fn pss(hash: &[&[u8]]) -> Vec<u8> {
+        let hash = hash.concat();
+        let tagged = if hash.is_empty() { Vec::new() } else { tlv::write(tlv::context(0), &[&hash]) };
+        tlv::write(tlv::SEQUENCE, &[&tagged])
+    }
+
+    #[test]
+    fn only_what_is_known_to_be_good_is_taken() {
+        let table = [
+            ("1.2.840.113549.1.1.11", None),
+            ("1.2.840.10045.4.3.2", None),
+            ("1.3.101.112", None),
+            ("2.16.840.1.101.3.4.2.1", None),
+            ("2.16.840.1.101.3.4.3.14", None),
+            ("1.2.840.113549.1.1.5", Some("SHA-1")),
+            ("1.3.14.3.2.27", Some("SHA-1")),
+            ("1.3.14.3.2.29", Some("SHA-1")),
+            ("1.2.840.113549.1.1.4", Some("MD5")),
+            ("1.3.14.3.2.3", Some("MD5")),
+            ("1.3.14.3.2.2", Some("MD2 or MD4")),
+            ("1.3.36.3.3.1.2", Some(UNKNOWN)),
+            ("1.2.840.113549.1.1.1", Some(UNKNOWN)),
+        ];
+        for (kind, expected) in table {
+            assert_eq!(judged(&[&oid(kind)]), expected, "{kind}");
+        }
+        assert_eq!(judged(&[]), Some(UNKNOWN));
+    }
+
+    #[test]
+    fn rsa_pss_is_judged_by_its_parameters() {
+        let kind = oid(RSASSA_PSS);
+        let hash = |text| tlv::write(tlv::SEQUENCE, &[&oid(text)]);
+        assert_eq!(judged(&[&kind]), Some("SHA-1"));
+        assert_eq!(judged(&[&kind, &pss(&[])]), Some("SHA-1"));
+        assert_eq!(judged(&[&kind, &pss(&[&hash("2.16.840.1.101.3.4.2.1")])]), None);
+        assert_eq!(judged(&[&kind, &pss(&[&hash("1.2.840.113549.2.5")])]), Some("MD5"));
+        assert_eq!(judged(&[&kind, &pss(&[&hash(RSASSA_PSS)])]), Some(UNKNOWN));
+        assert_eq!(judged(&[&kind, &pss(&[b"\x05\x00"])]), Some(UNKNOWN));
+    }
+}
