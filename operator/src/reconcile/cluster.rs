@@ -235,6 +235,11 @@ impl ClusterError {
 ///
 /// Reads are answered from what the implementation holds in memory; writes go through to where the resources are kept.
 pub trait Cluster: Send + Sync + 'static {
+    /// What has to come from there before the work can begin, for people; `None` once it has.
+    fn awaits(&self) -> Option<String> {
+        None
+    }
+
     /// An object, if it is there.
     fn get<K: Resource>(&self, key: &ObjectKey) -> Option<Arc<K>>;
 

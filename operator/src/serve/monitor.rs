@@ -92,7 +92,8 @@ impl<C: Cluster> Watched for Watching<C> {
     }
 
     fn trouble(&self) -> Option<String> {
-        self.context.upgrade()?.volume.available().err().map(|error| error.to_string())
+        let context = self.context.upgrade()?;
+        context.cluster.awaits().or_else(|| context.volume.available().err().map(|error| error.to_string()))
     }
 }
 

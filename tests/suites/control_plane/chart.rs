@@ -66,9 +66,7 @@ fn arguments(tenant: &Tenant<'_>) -> Vec<String> {
 
 /// The addresses that the Deployment's probes ask, and the figures of the API server's own requests.
 async fn answers_its_probes(tenant: &Tenant<'_>, operator: &Operator) {
-    let told = operator.told();
-    let line = told.lines().find(|line| line.contains("health and metrics are served")).unwrap();
-    let base = format!("http://{}", line.rsplit_once("address=").unwrap().1.trim());
+    let base = operator.listens().await;
     let deployment: Value =
         serde_json::from_str(&tenant.kubectl(&["get", "deployment", "site", "-o", "json"])).unwrap();
     let container = &deployment["spec"]["template"]["spec"]["containers"][0];

@@ -60,6 +60,23 @@ impl Operator {
         assert!(tokio::time::timeout(PATIENCE, told).await.is_ok(), "expected {expected:?}, found {}", self.told());
     }
 
+    /// Where it answers /healthz, /readyz and /metrics, once it does.
+    pub(crate) async fn listens(&self) -> String {
+        const TOLD: &str = "health and metrics are served address=";
+        self.tells(TOLD).await;
+        let told = async {
+            loop {
+                let told = self.told();
+                // The line may not be all there yet.
+                if let Some((address, _)) = told.split_once(TOLD).and_then(|(_, rest)| rest.split_once('\n')) {
+                    return format!("http://{}", address.trim());
+                }
+                tokio::time::sleep(Duration::from_millis(20)).await;
+            }
+        };
+        tokio::time::timeout(PATIENCE, told).await.expect("the line ends")
+    }
+
     /// Waits until it ends by itself.
     pub(crate) async fn ends(&mut self) -> ExitStatus {
         let ended = async {

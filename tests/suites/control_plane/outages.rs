@@ -125,3 +125,41 @@ async fn an_api_server_that_is_too_busy_is_asked_again() {
     assert_eq!(requests.len(), 1, "what the server refused to write was still done once");
     assert!(operator.told().contains("an event could not be told"), "{}", operator.told());
 }
+
+/// A list that never comes holds the work up, for nothing may be judged by a part of what there is; so it is asked for
+/// again, and people can see what is missing.
+#[tokio::test]
+#[ignore = "needs a control plane: tests/run makes one"]
+async fn a_list_that_does_not_come_is_asked_for_again() {
+    let tenant = Tenant::new(ControlPlane::shared().await, "silent").await;
+    let proxy = Proxy::start(tenant.plane).await;
+    let image = tenant.site.serve(ONE, "1.0", 1, 30_000);
+    tenant.site.publish(&tenant.site.list("1.0", &[&image]));
+    tenant.apply();
+    proxy.hold(Method::GET, "/cachedimages");
+    let kubeconfig = proxy.kubeconfig(&tenant.site.path("proxy.kubeconfig"));
+    let arguments = Operator::arguments(&tenant.site, &tenant.namespace, &["--listen", "127.0.0.1:0"]);
+    let operator = Operator::start_with(&kubeconfig, &tenant.site, &arguments);
+    operator.tells("started; waiting for the first list of Endorser, ImageListSubscription, CachedImage").await;
+    let waiting = format!("waiting for the first list of CachedImage in namespace {}", tenant.namespace);
+    let ready = format!("{}/readyz", operator.listens().await);
+    readiness(&ready, 503, &waiting).await;
+    operator.tells("the API server sent no list; it is asked for again").await;
+    tenant.all_ready("1.0").await;
+    readiness(&ready, 200, "ready").await;
+    assert!(operator.told().contains("everything has been listed once; the work begins"), "{}", operator.told());
+}
+
+/// Waits until this is said of the program's readiness.
+async fn readiness(address: &str, status: u16, expected: &str) {
+    let mut found = String::new();
+    let asked = async {
+        while found != format!("{status} {expected}") {
+            tokio::time::sleep(Duration::from_millis(50)).await;
+            let answer = reqwest::get(address).await.unwrap();
+            found = format!("{} {}", answer.status().as_u16(), answer.text().await.unwrap().trim_end());
+        }
+    };
+    let waited = tokio::time::timeout(PATIENCE, asked).await;
+    assert!(waited.is_ok(), "expected {status} {expected}, found {found}");
+}

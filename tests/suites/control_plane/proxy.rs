@@ -29,8 +29,15 @@ struct Shared {
 struct Fault {
     method: Method,
     ending: &'static str,
-    status: StatusCode,
+    said: Said,
     left: usize,
+}
+
+#[derive(Debug, Clone, Copy)]
+enum Said {
+    Status(StatusCode),
+    /// No answer ever comes.
+    Nothing,
 }
 
 impl Proxy {
@@ -47,7 +54,13 @@ impl Proxy {
 
     /// The next `times` requests of that method for a path that ends so are answered with this.
     pub(crate) fn answer(&self, method: Method, ending: &'static str, status: StatusCode, times: usize) {
-        self.shared.faults.lock().unwrap().push(Fault { method, ending, status, left: times });
+        let said = Said::Status(status);
+        self.shared.faults.lock().unwrap().push(Fault { method, ending, said, left: times });
+    }
+
+    /// The next request of that method for a path that ends so is taken, and never answered.
+    pub(crate) fn hold(&self, method: Method, ending: &'static str) {
+        self.shared.faults.lock().unwrap().push(Fault { method, ending, said: Said::Nothing, left: 1 });
     }
 
     /// How many of those answers have not been given yet.
@@ -80,20 +93,21 @@ impl Shared {
         passed.1 += u64::from(request.method() != Method::GET);
     }
 
-    fn fault(&self, request: &Request) -> Option<StatusCode> {
+    fn fault(&self, request: &Request) -> Option<Said> {
         let mut faults = self.faults.lock().unwrap();
         let matches = |fault: &&mut Fault| {
             fault.left > 0 && fault.method == request.method() && request.uri().path().ends_with(fault.ending)
         };
         let fault = faults.iter_mut().find(matches)?;
         fault.left -= 1;
-        Some(fault.status)
+        Some(fault.said)
     }
 }
 
 async fn pass(State(shared): State<Arc<Shared>>, request: Request) -> Response {
     shared.count(&request);
-    if let Some(status) = shared.fault(&request) {
+    if let Some(said) = shared.fault(&request) {
+        let Said::Status(status) = said else { return std::future::pending().await };
         let answer = json!({
             "kind": "Status", "apiVersion": "v1", "status": "Failure", "code": status.as_u16(),
             "message": "said in the server's place", "reason": "Unknown",

@@ -63,6 +63,9 @@ impl Driver {
         for (index, (writers, requests)) in self.scopes.into_iter().enumerate() {
             parts.add_scope(&self.shared, &self.shared.cluster().scopes[index], writers, requests);
         }
+        if let Some(awaited) = self.shared.cluster().awaited.told() {
+            tracing::info!("started; {awaited}");
+        }
         parts.until_stopped(follow_downloads(self.shared.clone()));
         parts.until_stopped(follow_anchors(self.shared.clone()));
         parts.until_stopped(collect_garbage(self.shared.clone()));
@@ -74,6 +77,7 @@ impl Driver {
             }
         };
         stopping.cancel();
+        self.shared.cluster().awaited.give_up();
         let all = async { while parts.tasks.join_next().await.is_some() {} };
         if tokio::time::timeout(GRACE, all).await.is_err() {
             tracing::warn!("passes did not end within {} s and are cut off", GRACE.as_secs());
@@ -108,15 +112,15 @@ impl Parts {
 
     /// The watches of a scope.
     fn follow(&mut self, shared: &Arc<Shared>, scope: &Scope, writers: Writers) {
-        let (client, namespace) = (&shared.cluster().client, scope.namespace.as_deref());
+        let (client, namespace) = (&shared.cluster().client, &scope.namespace);
         let endorsers = (scope.endorsers.clone(), writers.endorsers);
-        self.until_stopped(feed(shared.clone(), api(client, namespace), endorsers, feed::endorser));
+        self.until_stopped(feed(shared.clone(), namespace.clone(), endorsers, feed::endorser));
         let subscriptions = (scope.subscriptions.clone(), writers.subscriptions);
-        self.until_stopped(feed(shared.clone(), api(client, namespace), subscriptions, feed::subscription));
+        self.until_stopped(feed(shared.clone(), namespace.clone(), subscriptions, feed::subscription));
         let images = (scope.images.clone(), writers.images);
-        self.until_stopped(feed(shared.clone(), api(client, namespace), images, feed::image));
+        self.until_stopped(feed(shared.clone(), namespace.clone(), images, feed::image));
         let targets = (scope.targets.clone(), writers.targets);
-        self.until_stopped(feed(shared.clone(), api(client, namespace), targets, feed::target));
+        self.until_stopped(feed(shared.clone(), namespace.clone(), targets, feed::target));
         if let Some(namespace) = namespace {
             let secrets = kube::Api::namespaced(client.clone(), namespace);
             self.until_stopped(named::follow::<Secret>(shared.clone(), secrets));
@@ -148,16 +152,9 @@ impl Parts {
     }
 }
 
-fn api<K: Resource>(client: &kube::Client, namespace: Option<&str>) -> kube::Api<K> {
-    match namespace {
-        Some(namespace) => kube::Api::namespaced(client.clone(), namespace),
-        None => kube::Api::all(client.clone()),
-    }
-}
-
 fn pass_endorser(shared: Arc<Shared>, key: ObjectKey) -> BoxFuture<'static, Action> {
     async move {
-        if !shared.cluster().everything_read().await {
+        if !shared.cluster().awaited.all_came().await {
             return Action::await_change();
         }
         let ended = endorser::reconcile(&shared.context, &key, Timestamp::now()).await;
@@ -168,7 +165,7 @@ fn pass_endorser(shared: Arc<Shared>, key: ObjectKey) -> BoxFuture<'static, Acti
 
 fn pass_subscription(shared: Arc<Shared>, key: ObjectKey) -> BoxFuture<'static, Action> {
     async move {
-        if !shared.cluster().everything_read().await {
+        if !shared.cluster().awaited.all_came().await {
             return Action::await_change();
         }
         let ended = subscription::reconcile(&shared.context, &key, shared.ask(&key), Timestamp::now()).await;
@@ -181,7 +178,7 @@ fn pass_subscription(shared: Arc<Shared>, key: ObjectKey) -> BoxFuture<'static, 
 fn pass_image(shared: Arc<Shared>, key: ObjectKey) -> BoxFuture<'static, Action> {
     async move {
         // After a start the subscription's pass comes first: it says which list is in force, and wakes its images.
-        if !shared.cluster().everything_read().await || shared.subscription_is_silent(&key) {
+        if !shared.cluster().awaited.all_came().await || shared.subscription_is_silent(&key) {
             return Action::await_change();
         }
         let before = shared.context.publications.desired(&key);
@@ -198,7 +195,7 @@ fn pass_image(shared: Arc<Shared>, key: ObjectKey) -> BoxFuture<'static, Action>
 
 fn pass_target(shared: Arc<Shared>, key: ObjectKey) -> BoxFuture<'static, Action> {
     async move {
-        if !shared.cluster().everything_read().await {
+        if !shared.cluster().awaited.all_came().await {
             return Action::await_change();
         }
         let before = shared.context.publications.standings(&key);

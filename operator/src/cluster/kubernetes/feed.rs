@@ -1,9 +1,10 @@
 //! What the watches bring, and who is looked at because of it. The stores know a change before anyone is woken by it.
 
-use std::pin::pin;
 use std::sync::Arc;
+use std::time::Duration;
 
 use futures::StreamExt;
+use futures::stream::BoxStream;
 use kube::Api;
 use kube::runtime::reflector::{Store, store::Writer};
 use kube::runtime::watcher::{self, Event};
@@ -12,6 +13,12 @@ use kube::runtime::{WatchStreamExt, watcher as watch};
 use super::shared::Shared;
 use crate::api::{CachedImage, CloudTarget, Endorser, ImageListSubscription};
 use crate::reconcile::{Cluster, ObjectKey, Resource};
+
+/// A part of a list that has not come after so long is asked for again. kube's own limit is that of a watch, which may be
+/// silent for minutes.
+const LONGEST_LIST: Duration = Duration::from_secs(30);
+/// What kube waits at most before it asks again after an error.
+const LONGEST_BACK_OFF: Duration = Duration::from_mins(1);
 
 /// Whether an object is there.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -26,12 +33,22 @@ pub(super) enum Change {
 /// since when it was watched (410 Gone), is asked again, with back-off; what it said before stays in force until then.
 pub(super) async fn feed<K: Resource>(
     shared: Arc<Shared>,
-    api: Api<K>,
-    (store, writer): (Store<K>, Writer<K>),
+    scope: Option<String>,
+    (store, mut writer): (Store<K>, Writer<K>),
     follow: fn(&Shared, &K, Change),
 ) {
-    let mut events = pin!(watch(api, watcher::Config::default()).default_backoff().reflect(writer));
-    while let Some(event) = events.next().await {
+    let mut events = events::<K>(&shared, scope.as_deref());
+    let mut patience = Some(LONGEST_LIST);
+    loop {
+        let Some(event) = within(patience, events.next()).await else {
+            tracing::warn!(kind = %K::kind(&()), ?patience, "the API server sent no list; it is asked for again");
+            events = self::events::<K>(&shared, scope.as_deref());
+            continue;
+        };
+        let Some(event) = event else { return };
+        if let Ok(event) = &event {
+            writer.apply_watcher_event(event);
+        }
         match event {
             Ok(Event::Apply(object)) => follow(&shared, &object, Change::There),
             Ok(Event::Delete(object)) => {
@@ -39,16 +56,32 @@ pub(super) async fn feed<K: Resource>(
                 follow(&shared, &object, Change::Gone);
             }
             Ok(Event::InitDone) => {
+                patience = None;
+                shared.cluster().awaited.came::<K>(scope.as_deref());
                 shared.forget_gone();
                 for object in store.state() {
                     follow(&shared, &object, Change::There);
                 }
             }
-            Ok(Event::Init | Event::InitApply(_)) => {}
+            Ok(Event::Init | Event::InitApply(_)) => patience = Some(LONGEST_LIST),
             Err(error) => {
+                patience = patience.map(|_| LONGEST_LIST + LONGEST_BACK_OFF);
                 tracing::warn!(kind = %K::kind(&()), %error, "the watch was interrupted; it is tried again");
             }
         }
+    }
+}
+fn events<K: Resource>(shared: &Shared, scope: Option<&str>) -> BoxStream<'static, watcher::Result<Event<K>>> {
+    let client = shared.cluster().client.clone();
+    let api: Api<K> = scope.map_or_else(|| Api::all(client.clone()), |name| Api::namespaced(client.clone(), name));
+    watch(api, watcher::Config::default()).default_backoff().boxed()
+}
+
+/// What comes within the time, or at any time.
+async fn within<T>(limit: Option<Duration>, coming: impl Future<Output = T>) -> Option<T> {
+    match limit {
+        Some(limit) => tokio::time::timeout(limit, coming).await.ok(),
+        None => Some(coming.await),
     }
 }
 

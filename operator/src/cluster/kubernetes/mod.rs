@@ -3,6 +3,7 @@
 //! Reads are answered from what watches brought; writes go to the server at once. Images are made by server-side apply
 //! of the two fields that a subscription owns; status is written whole, by its subresource.
 
+mod awaited;
 mod call;
 mod counted;
 mod drive;
@@ -26,12 +27,12 @@ use kube::api::{Patch, PatchParams, PostParams};
 use kube::runtime::reflector::{ObjectRef, Store, store::Writer};
 use kube::{Api, Client, ResourceExt};
 use serde_json::json;
-use tokio::sync::OnceCell;
 
 pub use counted::counted;
 pub use drive::Driver;
 pub use lease::{Election, Leadership, LeadershipLost};
 
+use self::awaited::Awaited;
 use self::call::{Call, call};
 use self::written::Written;
 use crate::api::{CachedImage, CloudTarget, Endorser, FINALIZER, ImageListSubscription};
@@ -51,7 +52,7 @@ pub struct Kubernetes {
     written: Written,
     host: String,
     permit: Permit,
-    read: OnceCell<bool>,
+    awaited: Awaited,
 }
 
 /// What is watched together: one namespace, or all.
@@ -83,9 +84,10 @@ impl Kubernetes {
         if namespaces.is_empty() {
             namespaces.push(None);
         }
+        let awaited = Awaited::new(namespaces.iter().cloned());
         let (scopes, writers) = namespaces.into_iter().map(Scope::new).unzip();
         let (written, host, permit) = (Written::default(), host(), Permit::default());
-        (Self { client, scopes, written, host, permit, read: OnceCell::new() }, Watches(writers))
+        (Self { client, scopes, written, host, permit, awaited }, Watches(writers))
     }
 
     /// The same, with objects written only while the permit is valid: another program may lead by then.
@@ -109,25 +111,6 @@ impl Kubernetes {
 
     fn api<K: Resource>(&self, namespace: &str) -> Api<K> {
         Api::namespaced(self.client.clone(), namespace)
-    }
-
-    /// Waits until everything has been read once: nothing may be judged by a part of the endorsers. One waits for the
-    /// stores and all others for that one, for a store wakes only the last of those who wait for it.
-    async fn everything_read(&self) -> bool {
-        *self.read.get_or_init(|| self.stores_filled()).await
-    }
-
-    async fn stores_filled(&self) -> bool {
-        for scope in &self.scopes {
-            let endorsers = scope.endorsers.wait_until_ready().await;
-            let subscriptions = scope.subscriptions.wait_until_ready().await;
-            let images = scope.images.wait_until_ready().await;
-            let targets = scope.targets.wait_until_ready().await;
-            if endorsers.is_err() || subscriptions.is_err() || images.is_err() || targets.is_err() {
-                return false; // the watches have ended: the program stops
-            }
-        }
-        true
     }
 
     fn reference(&self, kind: Kind, key: &ObjectKey) -> ObjectReference {
@@ -178,6 +161,10 @@ impl Scope {
 }
 
 impl Cluster for Kubernetes {
+    fn awaits(&self) -> Option<String> {
+        self.awaited.told()
+    }
+
     fn get<K: Resource>(&self, key: &ObjectKey) -> Option<Arc<K>> {
         let store = self.scope(&key.namespace)?.store::<K>()?;
         let stored = store.get(&ObjectRef::new(&key.name).within(&key.namespace))?;
@@ -325,35 +312,3 @@ fn manager() -> PatchParams {
 
 /// How long one call of the API server may take.
 const LONGEST_CALL: Duration = Duration::from_secs(30);
-
-#[cfg(test)]
-mod tests {
-    use kube::runtime::watcher::Event;
-
-    use super::*;
-
-    fn fill<K: Resource>(mut writer: Writer<K>) {
-        writer.apply_watcher_event(&Event::Init);
-        writer.apply_watcher_event(&Event::InitDone);
-    }
-
-    #[tokio::test]
-    async fn all_who_wait_until_everything_is_read_are_woken() {
-        let nowhere = kube::Config::new("http://127.0.0.1:9".parse().unwrap());
-        let (cluster, watches) = Kubernetes::new(Client::try_from(nowhere).unwrap(), &["a".to_owned(), "b".to_owned()]);
-        let cluster = Arc::new(cluster);
-        let wait = |cluster: Arc<Kubernetes>| tokio::spawn(async move { cluster.everything_read().await });
-        let waiting: Vec<_> = (0..8).map(|_| wait(cluster.clone())).collect();
-        tokio::task::yield_now().await;
-        for writers in watches.0 {
-            fill(writers.endorsers);
-            fill(writers.subscriptions);
-            fill(writers.images);
-            fill(writers.targets);
-        }
-        for task in waiting {
-            let woken = tokio::time::timeout(Duration::from_secs(20), task).await;
-            assert!(woken.expect("it is woken").unwrap());
-        }
-    }
-}
