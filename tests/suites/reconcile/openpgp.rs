@@ -7,6 +7,7 @@ use harness::site::{Run, Served, Site, told};
 use jiff::SignedDuration;
 use vmcatcher_operator::api::{Endorser, EndorserStatus, HasConditions};
 use vmcatcher_operator::reconcile::{Cluster, ObjectKey};
+use vmcatcher_operator::trust::Sha256Digest;
 
 const A: &str = "aaaaaaaa-0000-4000-8000-000000000001";
 const DAY: SignedDuration = SignedDuration::from_hours(24);
@@ -159,6 +160,61 @@ async fn a_key_in_a_config_map() {
     assert_eq!(site.run().await.list_condition("SourceVerified"), "False CertificateRevoked");
 }
 
+/// Whoever has to sign beside the others is seen though the list never changes; which of the two came first does not
+/// matter, nor whether the server names what it sends.
+#[tokio::test]
+async fn a_signature_that_is_added_beside_the_same_list_is_seen() {
+    for (openpgp_first, named) in [(true, true), (false, true), (true, false), (false, false)] {
+        let site = Site::new();
+        let gpg = Gpg::at(site.now());
+        let key = gpg.key("Ann", "ed25519", "never");
+        trust_key(&site, &key, &gpg.export(&key));
+        site.trust("second", &site.pki.endorser, "");
+        let image = site.serve(A, "1", 1, 10_000);
+        let text = site.list("1.0", &[&image]).json();
+        let put = |path: &str, bytes: Vec<u8>| {
+            let etag = format!("\"{}\"", Sha256Digest::of(&bytes));
+            let resource = Resource::bytes(bytes);
+            site.server.put(path, if named { resource.etag(&etag) } else { resource });
+        };
+        let by_key = || put("/image.list.asc", gpg.detached(&text, &key, &[]));
+        let by_certificate =
+            || put("/image.list.p7s", detached(&text, &site.pki.endorser, &["-binary", "-outform", "DER"]));
+        put("/image.list", text.clone());
+        require(&site, 1);
+        if openpgp_first {
+            by_key()
+        } else {
+            by_certificate()
+        }
+        assert_eq!(site.run().await.list_condition("SourceVerified"), "True Verified");
+        require(&site, 2);
+        let run = site.run().await;
+        assert_eq!(run.list_condition("SourceVerified"), "False EndorsementsMissing");
+        assert_eq!(site.shelf("endorsed"), [image.entry()], "nothing is lost");
+        if openpgp_first {
+            by_certificate()
+        } else {
+            by_key()
+        }
+        let run = site.run().await;
+        assert_eq!(run.list_condition("SourceVerified"), "True Verified", "OpenPGP first {openpgp_first}, {named}");
+        assert_eq!(run.subscription("vo").list.unwrap().signers.len(), 2);
+        assert_eq!(site.shelf("endorsed"), [image.entry()]);
+    }
+}
+
+/// The subscription to the list, of which so many of the two endorsers must have signed.
+fn require(site: &Site, endorsements: u8) {
+    let verify =
+        format!("{{endorserRefs: [{{name: endorser}}, {{name: second}}], requiredEndorsements: {endorsements}}}");
+    let url = site.server.url("/image.list");
+    site.manifest("subscription-vo", &format!(
+        "apiVersion: vmcatcher.io/v1alpha1\nkind: ImageListSubscription\nmetadata: {{name: vo}}\nspec:\n  source: {{url: \
+         {url:?}}}\n  verify: {verify}\n  images: {{include: {{match: [{{name: all}}]}}}}\n"
+    ));
+}
+
 /// `<url>.asc`, alone and together with `<url>.p7s`: of two endorsers one signs with a certificate, one with a key.
 #[tokio::test]
 async fn signatures_beside_the_list() {
@@ -176,12 +232,7 @@ async fn signatures_beside_the_list() {
     assert_eq!(site.run().await.list_condition("SourceVerified"), "True Verified");
     assert_eq!(site.shelf("endorsed"), [image.entry()]);
     site.trust("second", &site.pki.endorser, "");
-    let both = "verify: {endorserRefs: [{name: endorser}, {name: second}], requiredEndorsements: 2}";
-    let url = site.server.url("/image.list");
-    site.manifest("subscription-vo", &format!(
-        "apiVersion: vmcatcher.io/v1alpha1\nkind: ImageListSubscription\nmetadata: {{name: vo}}\nspec:\n  source: {{url: \
-         {url:?}}}\n  {both}\n  images: {{include: {{match: [{{name: all}}]}}}}\n"
-    ));
+    require(&site, 2);
     assert_eq!(site.run().await.list_condition("SourceVerified"), "False EndorsementsMissing");
     site.pass_time(SignedDuration::from_mins(1));
     let text = site.list("1.1", &[&image]).json();
