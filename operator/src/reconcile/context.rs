@@ -10,6 +10,7 @@ use super::cluster::{Cluster, ObjectKey};
 use super::lists::ListsInForce;
 use super::publications::Publications;
 use super::subscription::SignatureBeside;
+use super::untold::Untold;
 use crate::anchors::TrustDirectory;
 use crate::cache::{JobKey, JobLimits, Jobs, Volume};
 use crate::fetch::{Client, Validator};
@@ -34,6 +35,8 @@ pub struct Context<C: Cluster> {
     pub lists: ListsInForce,
     /// The newest messages, where they are not in force.
     pub pending: PendingMessages,
+    /// What happened, where the status that says so could not be written.
+    pub untold: Untold,
     /// Which object wants which download.
     pub downloads: Downloads,
     /// What images want of targets, and how they stand there.
@@ -71,6 +74,7 @@ impl<C: Cluster> Context<C> {
             anchors,
             lists: ListsInForce::default(),
             pending: PendingMessages::default(),
+            untold: Untold::default(),
             downloads: Downloads::default(),
             publications: Publications::default(),
             image_paths: None,

@@ -9,7 +9,9 @@ use super::cluster::{Cluster, ClusterError, ObjectKey, Resource};
 use super::conditions::{Finding, merge};
 use super::context::Context;
 use super::report::Report;
-use crate::api::{CachedImageStatus, CloudTargetStatus, EndorserStatus, HasConditions, ImageListSubscriptionStatus};
+use crate::api::{
+    CachedImageStatus, Class, CloudTargetStatus, EndorserStatus, HasConditions, ImageListSubscriptionStatus,
+};
 
 /// A status that a pass can say "this spec cannot work" in.
 pub trait Stallable: HasConditions + Clone + Default {
@@ -37,24 +39,33 @@ macro_rules! stallable {
 }
 stallable!(CachedImageStatus, CloudTargetStatus, EndorserStatus, ImageListSubscriptionStatus);
 
-/// Writes a report where it says something new, and tells what happened.
+/// Writes a report where it says something new, and tells what happened: once, after the status that says so was written.
+/// A status that cannot be written keeps it waiting, unless that does not pass.
 pub(super) async fn finish<C: Cluster, K: Resource>(
     context: &Context<C>,
     object: &K,
     report: Report<<K as HasStatus>::Status>,
 ) -> Result<Option<Timestamp>, ClusterError> {
     let key = ObjectKey::of(object);
-    for happening in report.happenings {
-        context.cluster.record(happening).await;
-    }
-    if object.status() != Some(&report.status) {
+    let mut happened = context.untold.take(K::KIND, &key, report.happenings);
+    let written = if object.status() == Some(&report.status) {
+        Ok(report.wake)
+    } else {
         match context.cluster.write_status::<K>(&key, report.status).await {
             // Deleted while the pass ran, perhaps by the pass itself.
-            Err(ClusterError::Gone { .. }) => return Ok(None),
-            other => other?,
+            Err(ClusterError::Gone { .. }) => Ok(None),
+            other => other.map(|()| report.wake),
         }
+    };
+    let passes = written.as_ref().is_err_and(|error| error.class() == Class::Transient);
+    for waiting in happened.iter_mut().filter(|waiting| !waiting.told && !passes) {
+        context.cluster.record(waiting.happening.clone()).await;
+        waiting.told = true;
     }
-    Ok(report.wake)
+    if written.is_err() {
+        context.untold.keep(K::KIND, &key, happened);
+    }
+    written
 }
 
 /// Tells that a spec cannot work. What was there stays.

@@ -27,6 +27,7 @@ mod source;
 mod step;
 pub mod subscription;
 pub mod target;
+mod untold;
 
 pub use check::SpecError;
 pub use cluster::{Cluster, ClusterError, ConfigMapData, Happening, Kind, ObjectKey, Resource, SecretData};
@@ -37,3 +38,4 @@ pub use finish::Stallable;
 pub use lists::{Force, ListInForce, ListOrigin, ListsInForce};
 pub use publications::{Desire, Desired, Offer, Publications, Published, Standing};
 pub use report::Report;
+pub use untold::Untold;

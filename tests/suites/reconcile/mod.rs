@@ -19,3 +19,4 @@ mod removals;
 mod retries;
 mod statements;
 pub(crate) mod targets;
+mod told_once;

@@ -183,9 +183,9 @@ async fn a_signature_that_is_added_beside_the_same_list_is_seen() {
         put("/image.list", text.clone());
         require(&site, 1);
         if openpgp_first {
-            by_key()
+            by_key();
         } else {
-            by_certificate()
+            by_certificate();
         }
         assert_eq!(site.run().await.list_condition("SourceVerified"), "True Verified");
         require(&site, 2);
@@ -193,9 +193,9 @@ async fn a_signature_that_is_added_beside_the_same_list_is_seen() {
         assert_eq!(run.list_condition("SourceVerified"), "False EndorsementsMissing");
         assert_eq!(site.shelf("endorsed"), [image.entry()], "nothing is lost");
         if openpgp_first {
-            by_certificate()
+            by_certificate();
         } else {
-            by_key()
+            by_key();
         }
         let run = site.run().await;
         assert_eq!(run.list_condition("SourceVerified"), "True Verified", "OpenPGP first {openpgp_first}, {named}");
