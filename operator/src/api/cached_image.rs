@@ -4,12 +4,14 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::{Condition, Time};
 use kube::CustomResource;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
+use serde_with::skip_serializing_none;
 
 use super::common::{DeletionPolicy, ObjectReference, has_conditions};
 
 /// One image that this site wants, from the list of one subscription.
 ///
 /// A subscription's selection makes it and owns `subscriptionRef` and `identifier`; all other fields are people's.
+#[skip_serializing_none]
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema, CustomResource)]
 #[kube(
     group = "vmcatcher.io",
@@ -52,19 +54,15 @@ pub struct CachedImageSpec {
     pub identifier: String,
     /// Pins one hv:version. It is looked for in the accepted lists, newest first; its bytes in the archive, then at
     /// its address.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(min = 1, max = 128))]
     pub version: Option<String>,
     /// Pins the content by sha512 (128 hexadecimal digits); with version, both hold.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(max = 128), regex(pattern = r"^[0-9A-Fa-f]{128}$"))]
     pub sha512: Option<String>,
     /// Keeps what is there until then though the list expired or dropped it; never when revoked or excluded.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub keep_until: Option<Time>,
     /// The CloudTargets where it is published. Unset: the subscription's; empty: cache only. Taking one away takes the
     /// image out of circulation there.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(max = 8))]
     #[schemars(extend("x-kubernetes-list-type" = "map", "x-kubernetes-list-map-keys" = ["name"]))]
     pub target_refs: Option<Vec<ObjectReference>>,
@@ -72,16 +70,15 @@ pub struct CachedImageSpec {
     #[serde(default)]
     pub suspend: bool,
     /// What becomes of the image when this object is deleted. Unset: as the subscription says.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub deletion_policy: Option<DeletionPolicy>,
 }
 
 /// What was seen of an image.
+#[skip_serializing_none]
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct CachedImageStatus {
     /// The generation of the spec that this status speaks of.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub observed_generation: Option<i64>,
     /// Ready, Endorsed, Cached, Published; RetryLimitExceeded and StorageOperationFailed only while true.
     #[serde(default)]
@@ -89,28 +86,20 @@ pub struct CachedImageStatus {
     #[schemars(extend("x-kubernetes-list-type" = "map", "x-kubernetes-list-map-keys" = ["type"]))]
     pub conditions: Vec<Condition>,
     /// What is wanted now.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub image: Option<WantedImage>,
     /// What is on the volume and endorsed.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub artifact: Option<Artifact>,
     /// What is going on; gone when done.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub progress: Option<Progress>,
     /// How many tries failed since the last that did not.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub failures: Option<u32>,
     /// Of those, how many brought wrong bytes; after three nothing is tried until the list changes or someone asks.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub mismatches: Option<u32>,
     /// When the last try failed.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub last_failure_time: Option<Time>,
     /// When it is tried again.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub next_retry_time: Option<Time>,
     /// The value of the requestedAt annotation that was last acted on.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(max = 256))]
     pub last_handled_reconcile_at: Option<String>,
     /// Versions on the volume, newest first.
@@ -125,6 +114,7 @@ pub struct CachedImageStatus {
 }
 
 /// What the list in force (or the pin) wants.
+#[skip_serializing_none]
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct WantedImage {
@@ -135,7 +125,6 @@ pub struct WantedImage {
     #[schemars(length(max = 256))]
     pub title: String,
     /// ad:vo of the list.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(max = 256))]
     pub vo: Option<String>,
     /// Operating system (sl:os).
@@ -151,7 +140,6 @@ pub struct WantedImage {
     #[schemars(length(max = 256))]
     pub hypervisor: String,
     /// hv:format, as the list has it.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(max = 256))]
     pub format: Option<String>,
     /// hv:size in bytes.
@@ -174,6 +162,7 @@ pub struct WantedImage {
 }
 
 /// The bytes on the volume.
+#[skip_serializing_none]
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct Artifact {
@@ -186,7 +175,6 @@ pub struct Artifact {
     /// Size of the file in bytes.
     pub size: u64,
     /// Size of the disk inside, in bytes, where the format tells.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub virtual_size: Option<u64>,
     /// The format, found by looking into the file.
     #[schemars(length(max = 32))]
@@ -199,6 +187,7 @@ pub struct Artifact {
 }
 
 /// How an image stands at one target.
+#[skip_serializing_none]
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct TargetStatus {
@@ -206,23 +195,18 @@ pub struct TargetStatus {
     #[schemars(length(max = 253))]
     pub name: String,
     /// The image's id there, while it is in circulation.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(max = 64))]
     pub id: Option<String>,
     /// Its name there.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(max = 128))]
     pub image_name: Option<String>,
     /// hv:version of what is in circulation there.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(max = 128))]
     pub version: Option<String>,
     /// sha512 of what is in circulation there.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(max = 128))]
     pub sha512: Option<String>,
     /// Since when that version is.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub published_time: Option<Time>,
     /// Images of it there that are out of circulation.
     #[serde(default)]
@@ -253,6 +237,7 @@ pub struct Progress {
 }
 
 /// One version on the volume.
+#[skip_serializing_none]
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct VersionStatus {
@@ -266,7 +251,6 @@ pub struct VersionStatus {
     #[schemars(length(max = 32))]
     pub state: String,
     /// When it was archived.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub archived_time: Option<Time>,
 }
 

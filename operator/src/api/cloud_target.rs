@@ -7,11 +7,13 @@ use k8s_openapi::apimachinery::pkg::util::intstr::IntOrString;
 use kube::CustomResource;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
+use serde_with::skip_serializing_none;
 
 use super::Tls;
 use super::common::{ObjectReference, has_conditions};
 
 /// A cloud where images are published.
+#[skip_serializing_none]
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema, CustomResource)]
 #[kube(
     group = "vmcatcher.io",
@@ -49,7 +51,6 @@ pub struct CloudTargetSpec {
     #[schemars(extend("x-kubernetes-list-type" = "set"))]
     pub formats: Vec<ImageFormat>,
     /// With type OpenNebula.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub open_nebula: Option<OpenNebula>,
 }
 
@@ -124,6 +125,7 @@ pub struct OpenNebula {
 }
 
 /// How a cloud gets the bytes.
+#[skip_serializing_none]
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 #[schemars(extend("x-kubernetes-validations" = [{
@@ -137,10 +139,8 @@ pub struct HandOver {
     /// Path: it reads the volume itself. URL: it pulls from the operator. Names the one member that is set.
     pub r#type: HandOverType,
     /// With type Path.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub path: Option<HandOverPath>,
     /// With type URL.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub url: Option<HandOverUrl>,
 }
 
@@ -182,11 +182,11 @@ pub struct HandOverUrl {
 }
 
 /// What an image's first registration gets.
+#[skip_serializing_none]
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct Initial {
     /// Its group: a name, or an id as a number. Unset: the operator's user's.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub group: Option<IntOrString>,
     /// Its permissions, three octal digits. Default 600: publishing it is the site's decision.
     #[serde(default = "default_permissions")]
@@ -221,6 +221,7 @@ pub struct VoGroup {
 }
 
 /// What becomes of images that are out of circulation, besides mode 700.
+#[skip_serializing_none]
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct Retired {
@@ -231,7 +232,6 @@ pub struct Retired {
     #[serde(default = "oneadmin")]
     pub group: IntOrString,
     /// When one that has a successor and no VM is deleted, such as 2160h. Unset: never.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(max = 32), regex(pattern = r"^([0-9]{1,5}(h|m|s|ms)){1,4}$"))]
     pub delete_after: Option<String>,
 }
@@ -261,11 +261,11 @@ pub enum Update {
 }
 
 /// What was seen of a target.
+#[skip_serializing_none]
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct CloudTargetStatus {
     /// The generation of the spec that this status speaks of.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub observed_generation: Option<i64>,
     /// Ready: log-in, datastore and rights were seen to work.
     #[serde(default)]
@@ -273,7 +273,6 @@ pub struct CloudTargetStatus {
     #[schemars(extend("x-kubernetes-list-type" = "map", "x-kubernetes-list-map-keys" = ["type"]))]
     pub conditions: Vec<Condition>,
     /// The server's version.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(max = 64))]
     pub server_version: Option<String>,
     /// Images that are published there.
@@ -283,7 +282,6 @@ pub struct CloudTargetStatus {
     #[serde(default)]
     pub pending: u32,
     /// When log-in and datastore were last seen to work.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub last_probe_time: Option<Time>,
 }
 

@@ -4,10 +4,12 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::{Condition, Time};
 use kube::CustomResource;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
+use serde_with::skip_serializing_none;
 
 use super::common::{CrlPolicy, ObjectReference, Trust, has_conditions};
 
 /// Who may sign image lists: the certificates and keys by which one signer is known.
+#[skip_serializing_none]
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema, CustomResource)]
 #[kube(
     group = "vmcatcher.io",
@@ -27,7 +29,6 @@ use super::common::{CrlPolicy, ObjectReference, Trust, has_conditions};
 #[serde(rename_all = "camelCase")]
 pub struct EndorserSpec {
     /// For people.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(max = 1024))]
     pub description: Option<String>,
     /// Trusted: its lists are accepted. Hold: no new list; what is in force stays. Revoked: what it signed goes out now.
@@ -38,33 +39,33 @@ pub struct EndorserSpec {
     #[schemars(length(min = 1, max = 16))]
     #[schemars(extend("x-kubernetes-list-type" = "map", "x-kubernetes-list-map-keys" = ["name"]))]
     pub credentials: Vec<Credential>,
-    /// Its own certificate authorities and CRLs; they count for this endorser instead of the operator's trust directory.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub trust_anchors: Option<TrustAnchors>,
+    /// Its own certificate authorities and CRLs; they count for this endorser instead of the operator's trust directory. The
+    /// entries are files as a trust directory in IGTF layout has them (site-ca.pem, site-ca.r0, site-ca.signing_policy);
+    /// another name holds certificates.
+    pub trust_anchors: Option<FilesSource>,
     /// What revocation lists must say of every certificate on a signer's path. Require (default): each CA has a current
     /// CRL. IfPresent: none is fine, a bad or outdated one is not. Ignore: not looked at.
     #[serde(default)]
     pub crl_policy: CrlPolicy,
 }
 
-/// Where certificate authorities are kept: exactly one of the two. The entries are files as a trust directory in IGTF
-/// layout has them (site-ca.pem, site-ca.r0, site-ca.signing_policy); another name holds certificates.
+/// A `ConfigMap` or a Secret whose entries are files: exactly one of the two.
+#[skip_serializing_none]
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 #[schemars(extend("x-kubernetes-validations" = [{
     "rule": "has(self.configMapRef) != has(self.secretRef)",
     "message": "expected exactly one of configMapRef and secretRef",
 }]))]
-pub struct TrustAnchors {
-    /// A ConfigMap.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+pub struct FilesSource {
+    /// The ConfigMap.
     pub config_map_ref: Option<ObjectReference>,
-    /// A Secret.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    /// The Secret.
     pub secret_ref: Option<ObjectReference>,
 }
 
 /// One certificate or key by which the endorser is known: exactly one of x509 and openPGP.
+#[skip_serializing_none]
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 #[schemars(extend("x-kubernetes-validations" = [{
@@ -79,14 +80,14 @@ pub struct Credential {
     #[serde(default)]
     pub trust: Trust,
     /// An X.509 certificate, known by its names.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub x509: Option<X509Credential>,
     /// An OpenPGP key, known by its fingerprint.
-    #[serde(rename = "openPGP", default, skip_serializing_if = "Option::is_none")]
+    #[serde(rename = "openPGP")]
     pub open_pgp: Option<OpenPgpCredential>,
 }
 
 /// An OpenPGP key known by its fingerprint, with the key itself: exactly one of publicKey and publicKeyFrom.
+#[skip_serializing_none]
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 #[schemars(extend("x-kubernetes-validations" = [{
@@ -100,28 +101,10 @@ pub struct OpenPgpCredential {
     pub fingerprint: String,
     /// The public key in armour, as gpg --armor --export writes it. A revocation is honoured where it is in the key, or
     /// follows it as a block of its own.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(min = 1, max = 131_072))]
     pub public_key: Option<String>,
-    /// Where the public key is kept.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub public_key_from: Option<PublicKeySource>,
-}
-
-/// Where a public key is kept: exactly one of the two. Its entries are read one after the other: keys and revocations.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "camelCase")]
-#[schemars(extend("x-kubernetes-validations" = [{
-    "rule": "has(self.configMapRef) != has(self.secretRef)",
-    "message": "expected exactly one of configMapRef and secretRef",
-}]))]
-pub struct PublicKeySource {
-    /// A ConfigMap.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub config_map_ref: Option<ObjectReference>,
-    /// A Secret.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub secret_ref: Option<ObjectReference>,
+    /// Where the public key is kept. The entries are read one after the other: keys and revocations.
+    pub public_key_from: Option<FilesSource>,
 }
 
 /// A certificate known by subject and issuer.
@@ -154,11 +137,11 @@ pub enum Purpose {
 }
 
 /// What was seen of an endorser.
+#[skip_serializing_none]
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct EndorserStatus {
     /// The generation of the spec that this status speaks of.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub observed_generation: Option<i64>,
     /// Ready, CRLsFresh; CredentialExpiring while a credential's certificate has less than 30 days left.
     #[serde(default)]
@@ -175,6 +158,7 @@ pub struct EndorserStatus {
 }
 
 /// What was seen of one credential.
+#[skip_serializing_none]
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct CredentialStatus {
@@ -189,14 +173,11 @@ pub struct CredentialStatus {
     #[schemars(length(max = 2048))]
     pub issuer: String,
     /// Fingerprint of the OpenPGP key.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(max = 64))]
     pub fingerprint: Option<String>,
     /// When the certificate last seen ends, or until when the OpenPGP key can sign.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub not_after: Option<Time>,
     /// When a list in force was last accepted with it.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub last_seen_time: Option<Time>,
 }
 

@@ -27,8 +27,8 @@ pub use common::{
 };
 pub use crds::crds;
 pub use endorser::{
-    Credential, CredentialStatus, Endorser, EndorserSpec, EndorserStatus, OpenPgpCredential, PublicKeySource, Purpose,
-    TrustAnchors, X509Credential,
+    Credential, CredentialStatus, Endorser, EndorserSpec, EndorserStatus, FilesSource, OpenPgpCredential, Purpose,
+    X509Credential,
 };
 pub use source::{ListSource, Tls, TlsTrust};
 pub use subscription::{

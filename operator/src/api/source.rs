@@ -2,10 +2,12 @@
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
+use serde_with::skip_serializing_none;
 
 use super::common::ObjectReference;
 
 /// Where a list is fetched.
+#[skip_serializing_none]
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct ListSource {
@@ -18,7 +20,6 @@ pub struct ListSource {
     pub url: String,
     /// A Secret with one of: username and password; token (sent as the user name, with the password
     /// x-oauth-basic); bearerToken.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub secret_ref: Option<ObjectReference>,
     /// How the server's certificate is checked.
     #[serde(default)]
@@ -26,6 +27,7 @@ pub struct ListSource {
 }
 
 /// How a server's certificate is checked.
+#[skip_serializing_none]
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 #[schemars(extend("x-kubernetes-validations" = [
@@ -44,7 +46,6 @@ pub struct Tls {
     #[serde(default)]
     pub trust: TlsTrust,
     /// A Secret with ca.crt, and tls.crt and tls.key where the server asks for a client certificate.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub cert_secret_ref: Option<ObjectReference>,
 }
 

@@ -3,6 +3,7 @@
 use kube::CustomResource;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
+use serde_with::skip_serializing_none;
 
 use super::common::{DeletionPolicy, ObjectReference};
 use super::source::ListSource;
@@ -85,6 +86,7 @@ fn default_timeout() -> String {
 }
 
 /// Whose signature is believed, and which list is meant.
+#[skip_serializing_none]
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 #[schemars(extend("x-kubernetes-validations" = [
@@ -118,19 +120,15 @@ pub struct Verify {
     pub required_endorsements: u8,
     /// A Secret with tls.crt and tls.key: the certificate that lists are encrypted to, and its key. Unset: an encrypted
     /// list is refused. The signature inside is required all the same.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub decryption_secret_ref: Option<ObjectReference>,
     /// dc:identifier that the list must have. Unset: learned from the first list accepted. Cannot change once set.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(max = 128), regex(pattern = r"^[A-Za-z0-9][A-Za-z0-9._@+=-]*$"))]
     pub identifier: Option<String>,
     /// The list expires this long after it was created, if that is sooner than its own expiry (such as 2160h).
-    #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(max = 32), regex(pattern = r"^([0-9]{1,5}(h|m|s|ms)){1,4}$"))]
     pub max_list_age: Option<String>,
     /// A message that is taken although its version goes back: its digest, as status.candidate.digest tells it. It
     /// never makes up for a signature, and is for this one message only.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(max = 71), regex(pattern = r"^sha256:[0-9a-f]{64}$"))]
     pub accept_list: Option<String>,
 }
@@ -203,6 +201,7 @@ pub struct Exclude {
 }
 
 /// Globs (`*`, `?`, `[a-z]`, `{a,b}`) that must all match; case does not matter; an unset field matches everything.
+#[skip_serializing_none]
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct ImageMatch {
@@ -210,23 +209,18 @@ pub struct ImageMatch {
     #[schemars(length(max = 253), regex(pattern = r"^[a-z0-9]([-a-z0-9.]*[a-z0-9])?$"))]
     pub name: String,
     /// sl:os, such as Linux.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(max = 128))]
     pub os: Option<String>,
     /// Version of the operating system (sl:osversion).
-    #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(max = 128))]
     pub os_version: Option<String>,
     /// sl:arch, such as x86_64.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(max = 128))]
     pub arch: Option<String>,
     /// hv:hypervisor, such as kvm; of several (QEMU,KVM) one must match.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(max = 128))]
     pub hypervisor: Option<String>,
     /// Title (dc:title).
-    #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(max = 128))]
     pub title: Option<String>,
 }

@@ -3,15 +3,16 @@
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{Condition, Time};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
+use serde_with::skip_serializing_none;
 
 use super::common::has_conditions;
 
 /// What was seen of a subscription.
+#[skip_serializing_none]
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct ImageListSubscriptionStatus {
     /// The generation of the spec that this status speaks of.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub observed_generation: Option<i64>,
     /// Ready, SourceVerified, ImagesReady; FetchFailed only while true.
     #[serde(default)]
@@ -19,29 +20,21 @@ pub struct ImageListSubscriptionStatus {
     #[schemars(extend("x-kubernetes-list-type" = "map", "x-kubernetes-list-map-keys" = ["type"]))]
     pub conditions: Vec<Condition>,
     /// When the list was last asked for.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub last_fetch_time: Option<Time>,
     /// When the server last answered with a list, or that it has not changed.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub last_successful_fetch_time: Option<Time>,
     /// When the list is asked for next.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub next_fetch_time: Option<Time>,
     /// How many fetches failed since the last that did not.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub fetch_failures: Option<u32>,
     /// The value of the requestedAt annotation that was last acted on.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(max = 256))]
     pub last_handled_reconcile_at: Option<String>,
     /// The list in force.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub list: Option<ListStatus>,
     /// The newest message, while it is not the one in force.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub candidate: Option<CandidateStatus>,
     /// Counts of the list's images.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub images: Option<ImageCounts>,
     /// The first 20 images that were refused or are missing; `list show` tells them all.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
@@ -50,6 +43,7 @@ pub struct ImageListSubscriptionStatus {
 }
 
 /// The list in force.
+#[skip_serializing_none]
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct ListStatus {
@@ -69,7 +63,6 @@ pub struct ListStatus {
     /// When this operator accepted it.
     pub accepted_time: Time,
     /// ad:vo, where the list is one's.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(max = 256))]
     pub vo: Option<String>,
     /// Title of the list (dc:title).
@@ -81,6 +74,7 @@ pub struct ListStatus {
 }
 
 /// One signer of a list.
+#[skip_serializing_none]
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct SignerStatus {
@@ -98,11 +92,11 @@ pub struct SignerStatus {
     #[schemars(length(max = 2048))]
     pub issuer: String,
     /// When the certificate or the key ends; an OpenPGP key may have no end.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub not_after: Option<Time>,
 }
 
 /// The newest message, when it was refused or waits for a person.
+#[skip_serializing_none]
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct CandidateStatus {
@@ -116,17 +110,13 @@ pub struct CandidateStatus {
     #[schemars(length(max = 1024))]
     pub message: String,
     /// hv:version, where the message was intact enough to tell.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(max = 128))]
     pub version: Option<String>,
     /// dc:date:created, likewise.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub created: Option<Time>,
     /// How many images it has that the list in force has not, where it waits for acceptList.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub adds: Option<u32>,
     /// How many cached images it would drop, likewise.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub removes: Option<u32>,
 }
 

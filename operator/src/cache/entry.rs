@@ -8,6 +8,7 @@ use std::path::{Path, PathBuf};
 
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
+use serde_with::skip_serializing_none;
 
 use super::blob::{VerifiedBlob, read_directory};
 use super::error::CacheError;
@@ -47,12 +48,12 @@ pub struct Entries {
 }
 
 /// `<name>.json` beside a link: what its name cannot hold, and the proof that it is ours.
+#[skip_serializing_none]
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 struct EntryRecord {
     version: ListVersion,
     sha512: Sha512Digest,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
     archived_time: Option<Timestamp>,
 }
 

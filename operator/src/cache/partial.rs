@@ -9,6 +9,7 @@ use jiff::Timestamp;
 use rustix::fs::FallocateFlags;
 use rustix::io::Errno;
 use serde::{Deserialize, Serialize};
+use serde_with::skip_serializing_none;
 use sha2::{Digest, Sha256};
 use tokio_util::sync::CancellationToken;
 
@@ -39,12 +40,12 @@ pub(super) struct Partial {
 }
 
 /// What stands beside a partial download. The URL is shown without its query, as everywhere.
+#[skip_serializing_none]
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub(super) struct PartialRecord {
     pub(super) url: String,
     pub(super) size: u64,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(super) validator: Option<Validator>,
 }
 

@@ -3,6 +3,7 @@
 use std::fmt;
 
 use serde::{Deserialize, Serialize};
+use serde_with::skip_serializing_none;
 
 /// How many leading bytes [`sniff`] can use.
 pub const HEAD: usize = 64 * 1024;
@@ -70,16 +71,15 @@ impl fmt::Display for Format {
 }
 
 /// What was found.
+#[skip_serializing_none]
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Sniffed {
     /// The format.
     pub format: Format,
     /// The size of the disk inside in bytes, where the header tells it (qcow2, vmdk, vdi, vhd) or it is the file's (raw, iso).
-    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub virtual_size: Option<u64>,
     /// What of the disk lies outside this file; such an image is never converted or published.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub outside: Option<Outside>,
 }
 

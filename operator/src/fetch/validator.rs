@@ -4,16 +4,16 @@ use jiff::Timestamp;
 use jiff::fmt::rfc2822;
 use reqwest::header::{DATE, ETAG, HeaderMap, HeaderName, LAST_MODIFIED};
 use serde::{Deserialize, Serialize};
+use serde_with::skip_serializing_none;
 
 /// What a server said of the state of a document, to be sent back with the next request for it.
+#[skip_serializing_none]
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Validator {
     /// `ETag` as it stands, quotes and `W/` included.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub etag: Option<String>,
     /// `Last-Modified` as it stands.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub last_modified: Option<String>,
     /// Whether `last_modified` is a strong validator: at least a minute older than the answer's `Date`
     /// (RFC 9110 section 8.8.2.2).

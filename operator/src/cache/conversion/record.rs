@@ -5,6 +5,7 @@ use std::path::PathBuf;
 
 use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
+use serde_with::skip_serializing_none;
 
 use super::ConversionKey;
 use crate::cache::blob::{VerifiedBlob, read_directory};
@@ -28,14 +29,13 @@ const PROGRAM_WAIT: SignedDuration = SignedDuration::from_mins(5);
 const VERSION: &str = env!("CARGO_PKG_VERSION");
 
 /// `state/conversions/<source>-<form>.json`.
+#[skip_serializing_none]
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub(super) struct ConversionRecord {
     source: Sha512Digest,
     form: Form,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub made: Option<Made>,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub failure: Option<Failure>,
     last_wanted_time: Timestamp,
 }
@@ -50,6 +50,7 @@ pub(super) struct Made {
 }
 
 /// Why nothing was.
+#[skip_serializing_none]
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub(super) struct Failure {
@@ -58,7 +59,6 @@ pub(super) struct Failure {
     failures: u32,
     last_time: Timestamp,
     /// The image itself is the reason, as this version of the operator sees it.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
     final_for: Option<String>,
     #[serde(default)]
     program_missing: bool,

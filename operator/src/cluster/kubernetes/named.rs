@@ -17,7 +17,7 @@ use serde::de::DeserializeOwned;
 
 use super::feed::{self, Change};
 use super::shared::Shared;
-use crate::api::{CloudTarget, Endorser, ImageListSubscription, ObjectReference, PublicKeySource, TrustAnchors};
+use crate::api::{CloudTarget, Endorser, FilesSource, ImageListSubscription, ObjectReference};
 use crate::reconcile::{Cluster, ObjectKey};
 
 /// A kind that other objects name.
@@ -43,28 +43,23 @@ impl Named for Secret {
                 wakes.target(&ObjectKey::of(&*object));
             }
         }
-        endorsers_changed(shared, key, |anchors| anchors.secret_ref.as_ref(), |keys| keys.secret_ref.as_ref());
+        endorsers_changed(shared, key, |files| files.secret_ref.as_ref());
     }
 }
 
 impl Named for ConfigMap {
     fn changed(shared: &Shared, key: &ObjectKey) {
-        endorsers_changed(shared, key, |anchors| anchors.config_map_ref.as_ref(), |keys| keys.config_map_ref.as_ref());
+        endorsers_changed(shared, key, |files| files.config_map_ref.as_ref());
     }
 }
 
 /// Trust anchors or OpenPGP keys changed: the endorsers that bring them, and the subscriptions that may be signed by
 /// those.
-fn endorsers_changed(
-    shared: &Shared,
-    key: &ObjectKey,
-    of_anchors: fn(&TrustAnchors) -> Option<&ObjectReference>,
-    of_key: fn(&PublicKeySource) -> Option<&ObjectReference>,
-) {
+fn endorsers_changed(shared: &Shared, key: &ObjectKey, reference: fn(&FilesSource) -> Option<&ObjectReference>) {
     for endorser in shared.cluster().list::<Endorser>(&key.namespace) {
         let keys = endorser.spec.credentials.iter().filter_map(|credential| credential.open_pgp.as_ref());
-        let keys = keys.filter_map(|open_pgp| open_pgp.public_key_from.as_ref()).filter_map(of_key);
-        let mut named = endorser.spec.trust_anchors.as_ref().and_then(of_anchors).into_iter().chain(keys);
+        let keys = keys.filter_map(|open_pgp| open_pgp.public_key_from.as_ref());
+        let mut named = endorser.spec.trust_anchors.iter().chain(keys).filter_map(reference);
         if named.any(|reference| reference.name == key.name) {
             feed::endorser(shared, &endorser, Change::There);
         }

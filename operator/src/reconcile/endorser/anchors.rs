@@ -6,7 +6,7 @@ use std::sync::Arc;
 use secrecy::ExposeSecret;
 
 use crate::anchors::from_files;
-use crate::api::{Endorser, ObjectReference, TrustAnchors};
+use crate::api::{Endorser, FilesSource};
 use crate::reconcile::cluster::{Cluster, ClusterError, ObjectKey};
 use crate::trust::Anchors;
 
@@ -41,9 +41,8 @@ pub(super) async fn own_anchors<C: Cluster>(
     cluster: &C,
     endorser: &Endorser,
 ) -> Result<Option<Arc<Anchors>>, OwnAnchorsError> {
-    let Some(TrustAnchors { config_map_ref, secret_ref }) = &endorser.spec.trust_anchors else { return Ok(None) };
-    let key = ObjectKey::of(endorser);
-    let (kind, key, files) = files(cluster, &key, config_map_ref.as_ref(), secret_ref.as_ref()).await?;
+    let Some(source) = &endorser.spec.trust_anchors else { return Ok(None) };
+    let (kind, key, files) = files(cluster, &ObjectKey::of(endorser), source).await?;
     let Some(files) = files else { return Err(OwnAnchorsError::NotFound { kind, key }) };
     let (anchors, problems) = from_files(files.iter().map(|(name, bytes)| (name.as_str(), bytes.as_slice())));
     if anchors.count() > 0 {
@@ -61,15 +60,14 @@ pub(super) type Kept = (&'static str, ObjectKey, Option<BTreeMap<String, Vec<u8>
 pub(super) async fn files<C: Cluster>(
     cluster: &C,
     endorser: &ObjectKey,
-    config_map: Option<&ObjectReference>,
-    secret: Option<&ObjectReference>,
+    source: &FilesSource,
 ) -> Result<Kept, ClusterError> {
-    if let Some(reference) = config_map {
+    if let Some(reference) = &source.config_map_ref {
         let key = endorser.sibling(&reference.name);
         let files = cluster.config_map(&key).await?;
         return Ok(("ConfigMap", key, files));
     }
-    let key = endorser.sibling(secret.map_or("", |reference| reference.name.as_str()));
+    let key = endorser.sibling(source.secret_ref.as_ref().map_or("", |reference| reference.name.as_str()));
     let entries = cluster.secret(&key).await?;
     let files = entries
         .map(|entries| entries.into_iter().map(|(name, bytes)| (name, bytes.expose_secret().to_vec())).collect());

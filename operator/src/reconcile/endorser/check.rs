@@ -1,6 +1,6 @@
 //! `Endorser` spec -> rule that `trust` judges by. Pure.
 
-use crate::api::{self, Endorser, PublicKeySource, TrustAnchors};
+use crate::api::{self, Endorser, FilesSource};
 use crate::reconcile::ObjectKey;
 use crate::reconcile::check::SpecError;
 use crate::trust::{
@@ -22,14 +22,7 @@ pub fn check(endorser: &Endorser) -> Result<EndorserRule, SpecError> {
         let message = format!("expected one credential of each name, found {twice:?} twice");
         return Err(SpecError::invalid("credentials", &message));
     }
-    if let Some(TrustAnchors { config_map_ref, secret_ref }) = &spec.trust_anchors
-        && config_map_ref.is_some() == secret_ref.is_some()
-    {
-        return Err(SpecError::invalid(
-            "trustAnchors",
-            "expected one of configMapRef and secretRef, found both or none",
-        ));
-    }
+    spec.trust_anchors.as_ref().map_or(Ok(()), |source| one_of_two("trustAnchors", source))?;
     Ok(EndorserRule {
         name: ObjectKey::of(endorser).name,
         trust: trust("trust", spec.trust)?,
@@ -76,11 +69,8 @@ fn key(at: &str, open_pgp: &api::OpenPgpCredential) -> Result<OpenPgpCredential,
         (Some(text), None) => {
             Ok(PublicKey::read([text.as_bytes()], &fingerprint).map_err(|error| invalid(".publicKey", &error))?)
         }
-        (None, Some(PublicKeySource { config_map_ref, secret_ref })) => {
-            if config_map_ref.is_some() == secret_ref.is_some() {
-                let message = "expected one of configMapRef and secretRef, found both or none";
-                return Err(invalid(".publicKeyFrom", &message));
-            }
+        (None, Some(source)) => {
+            one_of_two(&format!("{at}.openPGP.publicKeyFrom"), source)?;
             Err("it was not read yet".to_owned())
         }
         (Some(_), Some(_)) | (None, None) => {
@@ -88,6 +78,13 @@ fn key(at: &str, open_pgp: &api::OpenPgpCredential) -> Result<OpenPgpCredential,
         }
     };
     Ok(OpenPgpCredential { fingerprint, key })
+}
+
+fn one_of_two(field: &str, source: &FilesSource) -> Result<(), SpecError> {
+    if source.config_map_ref.is_some() == source.secret_ref.is_some() {
+        return Err(SpecError::invalid(field, "expected one of configMapRef and secretRef, found both or none"));
+    }
+    Ok(())
 }
 
 fn trust(field: &str, trust: api::Trust) -> Result<TrustLevel, SpecError> {

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use super::anchors::{OwnAnchorsError, files, own_anchors};
-use crate::api::{Endorser, PublicKeySource};
+use crate::api::{Endorser, FilesSource};
 use crate::reconcile::cluster::{Cluster, ObjectKey};
 use crate::trust::{CredentialKind, EndorserRule, Fingerprint, PublicKey};
 
@@ -32,11 +32,10 @@ pub(super) async fn read_keys<C: Cluster>(cluster: &C, endorser: &Endorser, rule
 async fn read<C: Cluster>(
     cluster: &C,
     endorser: &Endorser,
-    source: &PublicKeySource,
+    source: &FilesSource,
     fingerprint: &Fingerprint,
 ) -> Result<Arc<PublicKey>, String> {
-    let PublicKeySource { config_map_ref, secret_ref } = source;
-    let found = files(cluster, &ObjectKey::of(endorser), config_map_ref.as_ref(), secret_ref.as_ref()).await;
+    let found = files(cluster, &ObjectKey::of(endorser), source).await;
     let (kind, key, files) = found.map_err(|error| error.to_string())?;
     let files = files.ok_or_else(|| format!("expected the {kind} {key} with a public key, found none"))?;
     let read = PublicKey::read(files.values().map(Vec::as_slice), fingerprint);
