@@ -24,10 +24,10 @@ app.kubernetes.io/managed-by: {{ .Release.Service }}
 {{/* What the program asks of the API server, and nothing more. */}}
 {{- define "vmcatcher.rules" -}}
 - apiGroups: [vmcatcher.io]
-  resources: [endorsers, cloudtargets]
+  resources: [endorsers]
   verbs: [list, watch]
 - apiGroups: [vmcatcher.io]
-  resources: [imagelistsubscriptions]
+  resources: [cloudtargets, imagelistsubscriptions]
   verbs: [get, list, watch, patch]
 - apiGroups: [vmcatcher.io]
   resources: [cachedimages]

@@ -197,7 +197,7 @@ pub struct TargetStatus {
     /// The image's id there, while it is in circulation.
     #[schemars(length(max = 64))]
     pub id: Option<String>,
-    /// Its name there.
+    /// Its name there, also while it is being registered.
     #[schemars(length(max = 128))]
     pub image_name: Option<String>,
     /// hv:version of what is in circulation there.

@@ -263,6 +263,18 @@ impl OneError {
         }
     }
 
+    /// Whether the call may have been carried out, or still be.
+    pub fn may_be_done(&self) -> bool {
+        matches!(
+            self,
+            Self::Unreachable { .. }
+                | Self::TimedOut { .. }
+                | Self::NotOpenNebula { .. }
+                | Self::TooLarge { .. }
+                | Self::Malformed { .. }
+        )
+    }
+
     /// Whether the whole cloud is out of reach, so that the other images need not be tried.
     pub fn ends_the_pass(&self) -> bool {
         matches!(

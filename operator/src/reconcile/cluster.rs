@@ -6,6 +6,7 @@ use std::fmt::{self, Debug};
 use std::future::Future;
 use std::sync::Arc;
 
+use jiff::SignedDuration;
 use kube::core::NamespaceResourceScope;
 use kube::core::object::{HasSpec, HasStatus};
 use secrecy::SecretSlice;
@@ -248,6 +249,11 @@ pub trait Cluster: Send + Sync + 'static {
 
     /// All objects of a kind that are reconciled, of all namespaces. Empty before they were read.
     fn all<K: Resource>(&self) -> Vec<Arc<K>>;
+
+    /// How long after a change another, made before it to an object of another kind, may still not be seen here.
+    fn lag(&self) -> SignedDuration {
+        SignedDuration::ZERO
+    }
 
     /// A Secret's entries, if it is there.
     fn secret(&self, key: &ObjectKey) -> impl Future<Output = Result<Option<SecretData>, ClusterError>> + Send;

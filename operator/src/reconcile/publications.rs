@@ -32,6 +32,8 @@ pub enum Desire {
     Withdraw,
     /// Whatever is there stays.
     Leave,
+    /// Whatever is there stays, and the target, which is being deleted, may go.
+    LetGo,
 }
 
 /// A version that is wanted, with its bytes where they are there.

@@ -49,4 +49,14 @@ async fn an_image_is_published_and_a_newer_one_takes_its_place() {
     let image = tenant.image_until(ONE, "2 ready", |image| ready(image, "2")).await.unwrap();
     let second = image.status.unwrap().targets.remove(0);
     assert_eq!((second.version.as_deref(), second.retired), (Some("2"), 1));
+
+    // Named no more and deleted in one breath: it takes the image out of circulation before it goes.
+    tenant.kubectl(&["patch", "ils", "vo", "--type=merge", "--patch", r#"{"spec": {"targetRefs": []}}"#]);
+    tenant.kubectl(&["delete", "cloudtarget", "one", "--timeout=90s"]);
+    assert_eq!(cloud.world(|world| world.named(ONE).len()), 0);
+    tenant
+        .image_until(ONE, "no target", |image| {
+            image.and_then(|image| image.status.as_ref()).is_some_and(|status| status.targets.is_empty())
+        })
+        .await;
 }

@@ -154,15 +154,26 @@ impl Site {
     pub(super) fn converge(&self, wants: &[Want<'_>]) -> Vec<Outcome> {
         for _ in 0..12 {
             let report = self.pass(wants);
-            self.cloud.world(|world| world.advance(1));
+            let seconds = report.as_ref().map_or(1, |report| self.seconds_to_wait(report));
+            self.cloud.world(|world| world.advance(seconds));
             let settled = |verdict: &Verdict| matches!(verdict, Verdict::Published { .. } | Verdict::Retired);
             if let (Ok(report), Ok(plan)) = (report, self.planned(wants))
+                && report.outcomes.iter().all(|outcome| settled(&outcome.verdict))
                 && plan.images.iter().all(|image| image.is_idle() && settled(&image.verdict))
             {
                 return report.outcomes;
             }
         }
         panic!("not settled after 12 passes:\n{}", self.plan(wants));
+    }
+
+    /// A registration that was not answered is waited for as long as the pass says; else a second.
+    fn seconds_to_wait(&self, report: &PassReport) -> i64 {
+        let until = report.outcomes.iter().filter_map(|outcome| match outcome.verdict {
+            Verdict::Waiting { reason: Reason::Importing, until, .. } => until,
+            Verdict::Waiting { .. } | Verdict::Published { .. } | Verdict::Retired => None,
+        });
+        until.map(|until| until.duration_since(self.now()).as_secs()).max().unwrap_or(0).max(1)
     }
 
     /// One version of the usual image, published.

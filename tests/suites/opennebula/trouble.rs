@@ -333,3 +333,22 @@ fn an_identifier_that_cannot_be_a_name_there_is_refused_with_its_length() {
     assert!(message.contains("at most 96, found 97"), "{message}");
     assert_eq!(site.images().len(), 1, "the other one is registered");
 }
+
+#[test]
+fn a_registration_without_an_answer_is_waited_for_before_nothing_is_said_to_be_there() {
+    let site = Site::new();
+    let call_of_registration = 4;
+    site.cloud.fail(call_of_registration, Fault::Drop);
+    assert_eq!(site.condition(Some(1)).0, Reason::CloudUnreachable);
+    let (reason, message) = site.condition(None);
+    assert_eq!(reason, Reason::Importing, "the server may be at it yet");
+    assert!(message.contains("not answered"), "{message}");
+    site.cloud.world(|world| world.advance(599));
+    assert_eq!(site.condition(None).0, Reason::Importing);
+    site.cloud.world(|world| world.advance(1));
+    assert_eq!(site.condition(None).0, Reason::Retired);
+    // One that was refused will not come.
+    site.cloud.world(|world| world.any_file = None);
+    assert_eq!(site.condition(Some(1)).0, Reason::ImportFailed);
+    assert_eq!(site.condition(None).0, Reason::Retired);
+}

@@ -6,6 +6,7 @@ mod conversion_cuts;
 mod conversions;
 mod cuts;
 mod deletion;
+mod departures;
 mod endorsements;
 mod foreground;
 mod hand_over;

@@ -50,7 +50,7 @@ pub(crate) fn cloud(site: &Site, dialect: Dialect) -> Cloud {
     cloud
 }
 
-fn qcow2(site: &Site, identifier: &str, version: &str) -> Served {
+pub(crate) fn qcow2(site: &Site, identifier: &str, version: &str) -> Served {
     let bytes = harness::disk_image::qcow2(1 << 30, format!("{identifier} {version}").as_bytes());
     site.serve_as(identifier, version, Resource::bytes(bytes))
 }
@@ -300,13 +300,4 @@ async fn what_a_target_that_is_named_no_more_owes_is_done_when_it_can_be() {
     assert!(run.image(A).unwrap().targets.is_empty(), "{:?}", run.image(A));
     assert!(cloud.world(|world| world.named(A).is_empty()), "out of circulation");
     assert_eq!(run.image_condition(A, "Published"), "True NoTargets");
-    // Named no more and gone altogether: nobody can be asked, and nothing is owed.
-    site.subscribe("targetRefs: [{name: one}]");
-    assert_eq!(site.run().await.image_condition(A, "Published"), "True Published");
-    site.forget("target-one");
-    site.subscribe("targetRefs: []");
-    let run = site.run().await;
-    assert!(run.image(A).unwrap().targets.is_empty());
-    assert_eq!(run.image_condition(A, "Ready"), "True Succeeded");
-    assert_eq!(cloud.world(|world| world.named(A).len()), 1, "what is there stays");
 }

@@ -20,7 +20,7 @@ use std::any::Any;
 use std::sync::Arc;
 use std::time::Duration;
 
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 use k8s_openapi::api::core::v1::{ConfigMap, ObjectReference, Secret};
 use k8s_openapi::api::events;
 use kube::api::{Patch, PatchParams, PostParams};
@@ -44,6 +44,8 @@ use crate::reconcile::{Cluster, ClusterError, ConfigMapData, Happening, Kind, Ob
 const MANAGER: &str = "vmcatcher-operator";
 /// A write that another one came before is tried so often, each time on what the server holds then.
 const TRIES: usize = 5;
+/// Kinds are watched each by itself: what one brings may be newer than what another does, most often by milliseconds.
+const LAG: SignedDuration = SignedDuration::from_secs(3);
 
 /// The objects of all namespaces, or of some, on an API server.
 pub struct Kubernetes {
@@ -198,6 +200,10 @@ impl Cluster for Kubernetes {
         let binary = map.binary_data.unwrap_or_default().into_iter().map(|(name, value)| (name, value.0));
         let text = map.data.unwrap_or_default().into_iter().map(|(name, value)| (name, value.into_bytes()));
         Ok(Some(binary.chain(text).collect()))
+    }
+
+    fn lag(&self) -> SignedDuration {
+        LAG
     }
 
     async fn apply_image(&self, owner: &ImageListSubscription, identifier: &ImageId) -> Result<(), ClusterError> {

@@ -79,7 +79,18 @@ impl Hands<'_> {
         }
         self.tidy(afterwards, &mut outcome).await;
         self.tidy(chores, &mut outcome).await;
+        self.close(&mut outcome);
         outcome
+    }
+
+    /// Everything of it is out of circulation: nothing is on its way any more.
+    fn close(&self, outcome: &mut Outcome) {
+        if outcome.verdict == Verdict::Retired
+            && outcome.record.registration.take().is_some()
+            && let Err(verdict) = self.keep(outcome)
+        {
+            outcome.verdict = verdict;
+        }
     }
 
     /// Sequences that are independent of each other and of what the image's condition says.
@@ -118,6 +129,7 @@ impl Hands<'_> {
         if let (Some(id), Some(sha512)) = (result?, registers) {
             // Kept before anything else is done with it: from here on this image is known to be ours.
             outcome.record.images.push(PublishedImage { id, registered: None, sha512 });
+            outcome.record.registration.iter_mut().for_each(|registration| registration.seen = true);
             outcome.verdict = self.keep(outcome).err().unwrap_or(outcome.verdict.clone());
         }
         outcome.done.push(step.to_string());
@@ -150,7 +162,11 @@ impl Hands<'_> {
     fn fail(&self, step: &Step, error: &OneError, outcome: &mut Outcome) {
         outcome.copying = false;
         let (mut reason, mut message) = (error.reason(), error.to_string());
+        let mut changed = false;
         if let Step::Allocate { name, .. } = step {
+            // What the cloud refused will not appear; a taken name most likely is this very image.
+            let refused = !error.may_be_done() && !matches!(error, OneError::NameTaken { .. });
+            changed = refused && outcome.record.registration.take().is_some();
             match error {
                 // An earlier try whose answer was lost, most likely: the next pass sees which.
                 OneError::NameTaken { .. } => {
@@ -165,7 +181,7 @@ impl Hands<'_> {
         }
         let until = (reason == Reason::ImportFailed).then(|| outcome.record.retry_at()).flatten();
         outcome.verdict = Verdict::Waiting { reason, message, until };
-        if until.is_some()
+        if (until.is_some() || changed)
             && let Err(verdict) = self.keep(outcome)
         {
             outcome.verdict = verdict;

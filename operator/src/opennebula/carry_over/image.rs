@@ -128,6 +128,7 @@ impl<'a> Situation<'a> {
     fn keep(&self, wanted: &Wanted, new: &Mine<'_>, plan: &mut ImagePlan) {
         plan.verdict = Verdict::Published { id: new.image.id };
         plan.record.clear_failures();
+        plan.record.registration = None;
         if new.image.lock.is_none() {
             self.describe(wanted, new.image, None, plan);
         }
@@ -164,6 +165,9 @@ impl<'a> Situation<'a> {
         };
         record.images = self.ours.iter().filter_map(entry).collect();
         record.images.sort_by_key(|entry| entry.id);
+        if let Some(registration) = &mut record.registration {
+            registration.seen |= self.ours.iter().any(|mine| mine.digest == Some(registration.sha512));
+        }
         // Only of an image that has the name: under any other one its metadata may be ours and not the site's.
         let named = self.ours.iter().find(|mine| self.is_settled(mine));
         let metadata = named.map(|mine| Metadata::of(mine.image));

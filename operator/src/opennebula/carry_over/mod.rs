@@ -26,7 +26,7 @@ pub use apply::{Outcome, apply};
 pub use names::{LONGEST_IDENTIFIER, retired_name, staged_name};
 pub use pass::{Cloud, Keeper, PassReport, Publisher};
 pub use plan::{ImagePlan, Plan, Verdict, plan};
-pub use record::{Metadata, PublishedImage, Record};
+pub use record::{Metadata, PublishedImage, Record, Registration};
 pub use step::Step;
 pub use wanted::{
     Claim, EventAttributes, Reference, Request, Retired, Settings, SettingsError, Source, UpdateMode, Wanted,

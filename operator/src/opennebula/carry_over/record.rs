@@ -17,6 +17,8 @@ pub struct Record {
     pub metadata: Option<Metadata>,
     /// When that was, or when an import last failed.
     pub seen: Option<Timestamp>,
+    /// The last registration that was begun, until its image is in circulation, or everything is out of it.
+    pub registration: Option<Registration>,
     /// How many imports failed in a row.
     pub failures: u32,
     /// When the last one did.
@@ -24,6 +26,21 @@ pub struct Record {
     /// Why.
     pub failure: Option<String>,
 }
+
+/// A registration: kept before it is sent, for its answer may be lost.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Registration {
+    /// When it was sent.
+    pub at: Timestamp,
+    /// Of which version.
+    pub sha512: Sha512Digest,
+    /// Whether it was answered, or its image was seen in the pool. One that was not may still come.
+    pub seen: bool,
+}
+
+/// How long a server may work on a registration that nobody waits for any more.
+const REGISTERING_FOR: SignedDuration = SignedDuration::from_mins(10);
 
 /// An image of ours in a cloud.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -75,6 +92,14 @@ impl Record {
             entry.id == image.id && entry.registered.is_none_or(|time| time == image.registered)
         };
         self.images.iter().find(same)
+    }
+
+    /// Until when an image may still appear that was registered and not seen yet. A clock that was put back does not
+    /// make it longer.
+    pub fn may_appear_until(&self, now: Timestamp) -> Option<Timestamp> {
+        let unseen = self.registration.as_ref().filter(|registration| !registration.seen)?;
+        let open = now.duration_since(unseen.at).abs() < REGISTERING_FOR;
+        open.then(|| unseen.at.checked_add(REGISTERING_FOR).unwrap_or(Timestamp::MAX))
     }
 
     /// When an import may be tried again: 1 minute after the first failure, twice as long after each, 6 hours at most.

@@ -16,7 +16,7 @@ pub(super) fn happenings(
     targets: &[TargetStatus],
 ) -> Vec<Happening> {
     let mut happenings = done(checked, plan, outcomes);
-    happenings.extend(circulation(checked, &observed.status.targets, targets));
+    happenings.extend(circulation(checked, observed, targets));
     happenings.extend(abandoned(checked, observed, plan));
     happenings
 }
@@ -47,21 +47,33 @@ fn done(checked: &Checked, plan: &Plan, outcomes: &Outcomes) -> Vec<Happening> {
 }
 
 /// What came into circulation at a target, or went out of it.
-fn circulation(checked: &Checked, before: &[TargetStatus], after: &[TargetStatus]) -> Vec<Happening> {
+fn circulation(checked: &Checked, observed: &Observed, after: &[TargetStatus]) -> Vec<Happening> {
+    let before = &observed.status.targets;
     let told =
-        |reason, message| Happening { kind: Kind::Image, key: checked.key.clone(), warning: false, reason, message };
+        |warning, reason, message| Happening { kind: Kind::Image, key: checked.key.clone(), warning, reason, message };
     let at = |targets: &[TargetStatus], name: &str| targets.iter().find(|target| target.name == name).cloned();
     let mut happenings = Vec::new();
     for target in after {
         let known = at(before, &target.name).is_some_and(|before| before.sha512 == target.sha512);
         if let (Some(id), Some(version), false) = (&target.id, &target.version, known) {
-            happenings.push(told("ImagePublished", format!("version {version} at {} as image {id}", target.name)));
+            happenings.push(told(
+                false,
+                "ImagePublished",
+                format!("version {version} at {} as image {id}", target.name),
+            ));
         }
     }
     for target in before.iter().filter(|target| target.id.is_some()) {
-        if at(after, &target.name).is_none_or(|after| after.id.is_none()) {
-            happenings.push(told("ImageRetired", format!("out of circulation at {}", target.name)));
+        if at(after, &target.name).is_some_and(|after| after.id.is_some()) {
+            continue;
         }
+        happenings.push(if observed.targets.missing.contains(&target.name) {
+            let id = target.id.as_deref().unwrap_or_default();
+            let message = format!("the target {} is gone: image {id} stays in circulation there", target.name);
+            told(true, "RetireAbandoned", message)
+        } else {
+            told(false, "ImageRetired", format!("out of circulation at {}", target.name))
+        });
     }
     happenings
 }

@@ -1,5 +1,6 @@
 //! What is there: the list in force, the versions on the volume, the download. Decides nothing.
 
+use std::collections::BTreeSet;
 use std::path::PathBuf;
 use std::sync::Arc;
 
@@ -10,10 +11,12 @@ use super::targets::Targets;
 use super::want::{Want, want};
 use crate::api::{CachedImage, CachedImageStatus, CloudTarget, Endorser, ImageListSubscription};
 use crate::cache::{CacheError, Entries, JobKey, JobState, VerifiedBlob};
-use crate::reconcile::cluster::{Cluster, Resource};
+use crate::opennebula::carry_over::Record;
+use crate::reconcile::cluster::{Cluster, ObjectKey, Resource};
 use crate::reconcile::context::Context;
 use crate::reconcile::lists::ListInForce;
-use crate::reconcile::subscription::retire;
+use crate::reconcile::subscription::{retire, targets as target_names};
+use crate::reconcile::target::state_path;
 
 /// Everything that a plan is made from.
 pub(super) struct Observed {
@@ -46,12 +49,14 @@ pub(super) struct Observed {
 }
 
 /// What a subscription's object says of its end.
-#[derive(Debug, Clone, Copy, Default)]
+#[derive(Debug, Clone, Default)]
 pub(super) struct Subscription {
     /// It is being deleted.
     pub deleting: bool,
     /// Whether its images are archived when they are deleted; `None` where it is gone or cannot be understood.
     pub retire: Option<bool>,
+    /// The targets that it names for its images; `None` where it is gone or cannot be understood.
+    pub targets: Option<Vec<String>>,
 }
 
 /// So long after its deletion an image whose targets are lost is let go, where all of its namespace goes.
@@ -93,6 +98,7 @@ fn subscription<C: Cluster>(context: &Context<C>, checked: &Checked) -> Subscrip
         Some(object) => Subscription {
             deleting: object.metadata.deletion_timestamp.is_some(),
             retire: retire("deletionPolicy", object.spec.deletion_policy).ok(),
+            targets: target_names(&object.spec.target_refs).ok(),
         },
         None => Subscription::default(),
     }
@@ -117,20 +123,38 @@ fn is_ending<C: Cluster>(cluster: &C, namespace: &str) -> bool {
 
 /// The targets that are named, and those where it was published.
 fn targets<C: Cluster>(context: &Context<C>, checked: &Checked, observed: &Observed) -> Targets {
-    let subscription = observed.list.as_deref().map(|list| list.targets.clone());
+    // Its object is asked first: its own pass may wait for a server.
+    let of_list = || observed.list.as_deref().map(|list| list.targets.clone());
+    let subscription = observed.subscription.targets.clone().or_else(of_list);
     let before: Vec<String> = observed.status.targets.iter().map(|target| target.name.clone()).collect();
-    // While no list is in force nobody says which targets there are: those before stay.
+    // While nobody says which targets there are, those before stay.
     let named = checked.targets.clone().or(subscription).unwrap_or_else(|| before.clone());
     let mut targets = Targets { named: named.clone(), ..Targets::default() };
-    for name in named.into_iter().chain(before) {
+    let all: BTreeSet<String> = named.into_iter().chain(before).collect();
+    for name in all {
         let target = checked.key.sibling(&name);
-        if context.cluster.get::<CloudTarget>(&target).is_none() {
+        if is_registering(context, checked, &target) {
+            targets.registering.push(name.clone());
+        }
+        let Some(object) = context.cluster.get::<CloudTarget>(&target) else {
             targets.missing.push(name);
-        } else if let Some(standing) = context.publications.standing(&target, &checked.key) {
+            continue;
+        };
+        if object.metadata.deletion_timestamp.is_some() {
+            targets.leaving.push(name.clone());
+        }
+        if let Some(standing) = context.publications.standing(&target, &checked.key) {
             targets.standings.insert(name, standing);
         }
     }
     targets
+}
+
+/// Whether a registration was begun there of which nobody saw the end. What cannot be read may say so.
+fn is_registering<C: Cluster>(context: &Context<C>, checked: &Checked, target: &ObjectKey) -> bool {
+    let Ok(path) = state_path(target, &checked.image.identifier) else { return false };
+    let record = context.volume.read_state::<Record>(&path);
+    record.map_or(true, |record| record.is_some_and(|record| record.registration.is_some()))
 }
 
 fn look<C: Cluster>(context: &Context<C>, checked: &Checked, observed: &mut Observed) -> Result<(), CacheError> {

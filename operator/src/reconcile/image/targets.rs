@@ -23,15 +23,24 @@ pub(super) struct Targets {
     pub standings: BTreeMap<String, Standing>,
     /// Targets that are no objects.
     pub missing: Vec<String>,
+    /// Targets that are being deleted.
+    pub leaving: Vec<String>,
+    /// Targets where a registration was begun of which nobody saw the end.
+    pub registering: Vec<String>,
 }
 
 impl Targets {
-    /// The targets where anything of the image is in circulation, as far as it is known.
+    /// The targets where anything of the image is in circulation, or on its way, as far as it is known.
     fn holding<'a>(&'a self, before: &'a [TargetStatus]) -> impl Iterator<Item = &'a TargetStatus> {
         before.iter().filter(|target| {
             let withdrawn = self.standings.get(&target.name).is_some_and(|standing| standing.withdrawn);
-            target.id.is_some() && !withdrawn
+            self.may_have(target) && !withdrawn
         })
+    }
+
+    /// Whether anything of the image is, or may be about to come, in circulation there.
+    fn may_have(&self, target: &TargetStatus) -> bool {
+        target.id.is_some() || self.registering.contains(&target.name)
     }
 
     /// Whether anything of the image is in circulation at a target.
@@ -52,9 +61,12 @@ impl Targets {
 /// What the image wants of its targets now. What it no longer names takes it out of circulation.
 pub(super) fn desired(checked: &Checked, observed: &Observed, plan: &Plan) -> Desired {
     let desire = desire(checked, observed, plan);
-    let mut at: BTreeMap<String, Desire> =
-        observed.targets.named.iter().map(|name| (name.clone(), desire.clone())).collect();
-    for target in observed.status.targets.iter().filter(|target| target.id.is_some()) {
+    let desired = |name: &String| {
+        let lets_go = observed.targets.leaving.contains(name) && desire != Desire::Withdraw;
+        (name.clone(), if lets_go { Desire::LetGo } else { desire.clone() })
+    };
+    let mut at: BTreeMap<String, Desire> = observed.targets.named.iter().map(desired).collect();
+    for target in observed.status.targets.iter().filter(|target| observed.targets.may_have(target)) {
         at.entry(target.name.clone()).or_insert(Desire::Withdraw);
     }
     let request = request(checked, observed);
@@ -90,6 +102,11 @@ pub(super) fn statuses(checked: &Checked, observed: &Observed, plan: &Plan, now:
             return None;
         }
         let mut status = circulation(name, before, standing, now);
+        let withdrawn = standing.is_some_and(|standing| standing.withdrawn);
+        if status.id.is_none() {
+            let registering = !withdrawn && observed.targets.registering.contains(name);
+            status.image_name = registering.then(|| checked.image.identifier.to_string());
+        }
         let finding = finding(observed, desire, &status, before, standing);
         let earlier = before.map(|before| before.conditions.as_slice()).unwrap_or_default();
         status.conditions = merge(earlier, vec![finding], checked.generation, now);
@@ -144,7 +161,7 @@ fn finding(
     let wanted = match desire {
         Desire::Publish(offer) => Some(offer.image.sha512),
         Desire::Withdraw => None,
-        Desire::Leave => return as_before(before),
+        Desire::Leave | Desire::LetGo => return as_before(before),
     };
     let Some(standing) = standing else { return Finding::unknown(NAME, "Progressing", "the target was not asked yet") };
     match wanted {

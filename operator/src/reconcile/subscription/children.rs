@@ -105,7 +105,7 @@ fn is_out(image: &CachedImage) -> bool {
     let current = image.status.as_ref().filter(|status| status.observed_generation == image.metadata.generation);
     current.is_some_and(|status| {
         let refused = status.condition("Endorsed").is_some_and(|condition| condition.status == "False");
-        let at_targets = status.targets.iter().any(|target| target.id.is_some());
+        let at_targets = status.targets.iter().any(|target| target.id.is_some() || target.image_name.is_some());
         refused && status.artifact.is_none() && !at_targets
     })
 }

@@ -1,6 +1,6 @@
 //! `CloudTarget` spec -> checked values. Pure.
 
-use jiff::SignedDuration;
+use jiff::{SignedDuration, Timestamp};
 use k8s_openapi::apimachinery::pkg::util::intstr::IntOrString;
 use url::Url;
 
@@ -23,6 +23,8 @@ pub(super) struct Checked {
     pub generation: Option<i64>,
     /// Not one call is made.
     pub suspend: bool,
+    /// Since when it is being deleted.
+    pub deleting: Option<Timestamp>,
     /// What it accepts.
     pub formats: Vec<Form>,
     /// Where the cloud is.
@@ -51,6 +53,7 @@ pub(super) fn check(object: &CloudTarget, instance: &str) -> Result<Checked, Spe
     Ok(Checked {
         generation: object.metadata.generation,
         suspend: spec.suspend,
+        deleting: object.metadata.deletion_timestamp.as_ref().map(|time| time.0),
         formats: formats(&spec.formats)?,
         endpoint: endpoint(&cloud.endpoint)?,
         secret: cloud.secret_ref.name.clone(),

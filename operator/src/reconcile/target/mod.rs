@@ -5,6 +5,7 @@
 mod apply;
 mod check;
 mod conversions;
+mod departure;
 mod hand_over;
 mod observe;
 mod plan;
@@ -16,6 +17,8 @@ use std::collections::BTreeSet;
 use jiff::Timestamp;
 
 pub use self::apply::Session;
+use self::departure::Departure;
+pub(super) use self::observe::state_path;
 use super::cluster::{Cluster, ClusterError, ObjectKey};
 use super::context::Context;
 use super::finish::{finish, stalled};
@@ -33,11 +36,21 @@ pub async fn reconcile<C: Cluster>(
         apply::want_conversions(context, key, BTreeSet::new());
         return Ok(None);
     };
+    let departure = departure::look(context, &object, now);
+    match &departure {
+        Departure::Free => {
+            apply::want_conversions(context, key, BTreeSet::new());
+            departure::let_go(context, &object).await?;
+            return Ok(None);
+        }
+        Departure::Stays { unheld: true } => context.cluster.finalize::<CloudTarget>(key, true).await?,
+        Departure::Stays { unheld: false } | Departure::Owes { .. } => {}
+    }
     let checked = match check::check(&object, &context.settings.instance) {
         Ok(checked) => checked,
         Err(error) => return stalled(context, &*object, &error, now).await,
     };
-    let observed = observe::observe(context, &object, &checked, now).await;
+    let observed = observe::observe(context, &object, &checked, departure, now).await;
     let plan = plan::plan(&checked, &observed, now);
     let session = context.publications.session(key);
     let mut session = session.lock().await;

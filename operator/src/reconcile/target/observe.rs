@@ -14,6 +14,7 @@ use crate::reconcile::source::{SourceError, cloud_connection};
 
 use super::check::Checked;
 use super::conversions::{Needed, needed};
+use super::departure::Departure;
 
 /// Everything that a plan is made from.
 pub(super) struct Observed {
@@ -25,6 +26,8 @@ pub(super) struct Observed {
     pub connection: Result<Connection, SourceError>,
     /// The first target of the same cloud, where that is another one.
     pub other: Option<String>,
+    /// How it stands to its end.
+    pub departure: Departure,
     /// Where the image server has images, where one runs.
     pub image_paths: Option<ImagePaths>,
 }
@@ -46,6 +49,7 @@ pub(super) async fn observe<C: Cluster>(
     context: &Context<C>,
     object: &CloudTarget,
     checked: &Checked,
+    departure: Departure,
     now: Timestamp,
 ) -> Observed {
     let wanted = context.publications.wanted_of(&checked.key).into_iter();
@@ -66,6 +70,7 @@ pub(super) async fn observe<C: Cluster>(
         wanted,
         connection,
         other: other(context, checked),
+        departure,
         image_paths: context.image_paths.clone(),
     }
 }
@@ -74,18 +79,23 @@ pub(super) async fn observe<C: Cluster>(
 fn conversion(checked: &Checked, desired: &Desired) -> Option<ConversionKey> {
     match desired.at.get(&checked.key.name)? {
         Desire::Publish(offer) => needed(checked, offer.blob.as_ref()?),
-        Desire::Withdraw | Desire::Leave => None,
+        Desire::Withdraw | Desire::Leave | Desire::LetGo => None,
     }
 }
 
-/// The first target of this namespace, by name, that has the same address, if it is not this one.
+/// The first target of this namespace, by name, that has the same address, if it is not this one. One that is being
+/// deleted stands in nobody's way, and nobody in its.
 fn other<C: Cluster>(context: &Context<C>, checked: &Checked) -> Option<String> {
     let same = |target: &&std::sync::Arc<CloudTarget>| {
         let cloud = target.spec.open_nebula.as_ref();
         cloud.and_then(|cloud| cloud.endpoint.parse().ok()).is_some_and(|url: url::Url| url == checked.endpoint)
     };
+    if checked.deleting.is_some() {
+        return None;
+    }
     let all = context.cluster.list::<CloudTarget>(&checked.key.namespace);
-    let first = all.iter().filter(same).filter_map(|target| target.metadata.name.clone()).min()?;
+    let stay = all.iter().filter(|target| target.metadata.deletion_timestamp.is_none());
+    let first = stay.filter(same).filter_map(|target| target.metadata.name.clone()).min()?;
     (first < checked.key.name).then_some(first)
 }
 
@@ -105,6 +115,9 @@ fn record<C: Cluster>(context: &Context<C>, checked: &Checked, desired: &Desired
 }
 
 /// `state/published/<namespace>/<target>/<identifier>.json`.
-pub(super) fn state_path(target: &ObjectKey, identifier: &ImageId) -> Result<StatePath, crate::cache::NameError> {
+pub(in crate::reconcile) fn state_path(
+    target: &ObjectKey,
+    identifier: &ImageId,
+) -> Result<StatePath, crate::cache::NameError> {
     StatePath::new(["published", &target.namespace, &target.name, identifier.as_str()])
 }

@@ -57,5 +57,9 @@ pub(super) fn plan(checked: &Checked, observed: &Observed, now: Timestamp) -> Pl
         return Plan::Nothing { reason: error.reason(), message: error.to_string(), class: error.class() };
     }
     let paths = observed.image_paths.as_ref();
-    Plan::Ask { requests: observed.wanted.iter().map(|wanted| request(checked, wanted, paths, now)).collect() }
+    let requests: Vec<Asked> = observed.wanted.iter().map(|wanted| request(checked, wanted, paths, now)).collect();
+    if checked.deleting.is_some() && requests.iter().all(|asked| asked.request.is_none()) {
+        return Plan::Nothing { reason: "Deleting", message: String::new(), class: Class::Waiting };
+    }
+    Plan::Ask { requests }
 }

@@ -6,6 +6,7 @@ use jiff::Timestamp;
 
 use super::apply::{Answer, Outcomes};
 use super::check::Checked;
+use super::departure::{self, Departure};
 use super::observe::{Observed, Wanted};
 use super::plan::{Asked, Plan};
 use super::request::Refusal;
@@ -13,7 +14,7 @@ use crate::api::{Class, CloudTargetStatus};
 use crate::opennebula::carry_over::{Outcome, Verdict};
 use crate::opennebula::{OneError, Reason};
 use crate::reconcile::cluster::ObjectKey;
-use crate::reconcile::conditions::{Finding, merge, time};
+use crate::reconcile::conditions::{Finding, Status, merge, time};
 use crate::reconcile::publications::{Desire, Published, Standing};
 use crate::reconcile::report::Report;
 
@@ -52,13 +53,31 @@ pub(super) fn report(
             (_, before) => before.clone(),
         },
     };
-    let ready = ready(checked, observed, plan, outcomes);
-    let moving = moving(plan, outcomes).filter(|_| ready.status != crate::reconcile::conditions::Status::True);
+    let ready = departing(ready(checked, observed, plan, outcomes), &observed.departure);
+    let moving = moving(plan, outcomes).filter(|_| ready.status != Status::True);
     let moving = moving.map(|name| Finding::holds(name, ready.reason.clone(), ready.message.clone()));
     let findings = std::iter::once(ready).chain(moving).collect();
     status.conditions = merge(&before.conditions, findings, checked.generation, now);
     let importing = outcomes.next.filter(|_| outcomes.copying);
-    TargetReport { report: Report { status, happenings: Vec::new(), wake: outcomes.next }, standings, importing }
+    TargetReport {
+        report: Report { status, happenings: Vec::new(), wake: earlier(outcomes.next, &observed.departure) },
+        standings,
+        importing,
+    }
+}
+
+/// A target that is being deleted says so, and what it is held for.
+fn departing(found: Finding, departure: &Departure) -> Finding {
+    let Departure::Owes { images, .. } = departure else { return found };
+    match found.status {
+        Status::True | Status::Unknown => Finding::fails(found.name, "Deleting", departure::told(images, "")),
+        Status::False => Finding { message: departure::told(images, &found.message), ..found },
+    }
+}
+
+fn earlier(next: Option<Timestamp>, departure: &Departure) -> Option<Timestamp> {
+    let again = if let Departure::Owes { again, .. } = departure { *again } else { None };
+    next.into_iter().chain(again).min()
 }
 
 fn number(count: usize) -> u32 {
@@ -68,7 +87,7 @@ fn number(count: usize) -> u32 {
 fn is_pending(checked: &Checked, wanted: &Wanted, standings: &BTreeMap<ObjectKey, Standing>) -> bool {
     let standing = standings.get(&wanted.image);
     match wanted.desired.at.get(&checked.key.name) {
-        None | Some(Desire::Leave) => false,
+        None | Some(Desire::Leave | Desire::LetGo) => false,
         Some(Desire::Withdraw) => !standing.is_some_and(|standing| standing.withdrawn),
         Some(Desire::Publish(_)) => standing.is_none_or(|standing| standing.reason != Reason::Published.as_str()),
     }
@@ -147,7 +166,7 @@ fn standing(checked: &Checked, wanted: &Wanted, asked: &Asked, answer: &Answer, 
         Verdict::Published { id } => {
             let version = match wanted.desired.at.get(&checked.key.name)? {
                 Desire::Publish(offer) => offer,
-                Desire::Withdraw | Desire::Leave => return None,
+                Desire::Withdraw | Desire::Leave | Desire::LetGo => return None,
             };
             let (sha512, version) = (version.image.sha512, version.image.version.to_string());
             let published = Some(Published { id: *id, sha512, version });

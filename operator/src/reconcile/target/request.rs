@@ -34,7 +34,9 @@ pub(super) fn request(checked: &Checked, wanted: &Wanted, paths: Option<&ImagePa
     let desired = &wanted.desired;
     let mut asked = Asked::default();
     let version = match desired.at.get(&checked.key.name) {
-        None | Some(Desire::Leave) => return asked,
+        None | Some(Desire::Leave | Desire::LetGo) => return asked,
+        // Nothing new where nothing stays.
+        Some(Desire::Publish(_)) if checked.deleting.is_some() => return asked,
         Some(Desire::Withdraw) => None,
         Some(Desire::Publish(offer)) => {
             let source = offer.blob.as_ref().and_then(|blob| source(checked, wanted, blob, paths, &mut asked, now));

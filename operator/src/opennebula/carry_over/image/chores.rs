@@ -68,6 +68,7 @@ impl Situation<'_> {
     pub(super) fn tidy(&self, serving: Option<u32>, current: Option<u32>, plan: &mut ImagePlan) {
         let idle = self.ours.iter().filter(|mine| Some(mine.image.id) != serving && mine.image.lock.is_none());
         let renamed: Vec<u32> = plan.steps.iter().filter_map(renames).collect();
+        let deleted: Vec<u32> = plan.steps.iter().filter_map(deletes).collect();
         for mine in idle {
             let steps = match mine.role {
                 // The site may have given a retired image of the original handler's time to somebody: left alone.
@@ -77,6 +78,7 @@ impl Situation<'_> {
                     vec![Step::Delete { id: mine.image.id, force: false, why: "retired long enough" }]
                 }
                 Role::Retired => self.finish(mine),
+                Role::Staged | Role::Registering if deleted.contains(&mine.image.id) => Vec::new(),
                 Role::Staged | Role::Registering if self.is_stale(mine) => vec![Self::delete_upload(mine)],
                 Role::Current | Role::Staged | Role::Registering => Vec::new(),
             };
@@ -118,7 +120,7 @@ impl Situation<'_> {
     }
 
     /// An upload of a version that is no longer wanted.
-    fn is_stale(&self, mine: &Mine<'_>) -> bool {
+    pub(super) fn is_stale(&self, mine: &Mine<'_>) -> bool {
         let wanted = self.request.wanted.as_ref().map(|wanted| wanted.sha512);
         let in_use = matches!(mine.image.state, ImageState::Used | ImageState::Clone | ImageState::UsedPersistent);
         let waiting = matches!(mine.image.state, ImageState::LockedUsed | ImageState::LockedUsedPersistent);
@@ -133,15 +135,9 @@ impl Situation<'_> {
 }
 
 fn renames(step: &Step) -> Option<u32> {
-    match step {
-        Step::Rename { id, .. } => Some(*id),
-        Step::Allocate { .. }
-        | Step::Update { .. }
-        | Step::Empty { .. }
-        | Step::Chmod { .. }
-        | Step::Chown { .. }
-        | Step::Enable { .. }
-        | Step::Disable { .. }
-        | Step::Delete { .. } => None,
-    }
+    if let Step::Rename { id, .. } = step { Some(*id) } else { None }
+}
+
+fn deletes(step: &Step) -> Option<u32> {
+    if let Step::Delete { id, .. } = step { Some(*id) } else { None }
 }

@@ -5,7 +5,7 @@ use crate::opennebula::carry_over::attributes::{self, Role};
 use crate::opennebula::carry_over::names::staged_name;
 use crate::opennebula::carry_over::plan::{ImagePlan, Verdict};
 use crate::opennebula::carry_over::recognise::Mine;
-use crate::opennebula::carry_over::{Reference, Step, UpdateMode, Wanted};
+use crate::opennebula::carry_over::{Reference, Registration, Step, UpdateMode, Wanted};
 use crate::opennebula::document::{Image, ImageState};
 use crate::opennebula::error::Reason;
 
@@ -70,6 +70,7 @@ impl Situation<'_> {
         let template = attributes::registration(from, (self.settings, &self.cloud.version), &name, role);
         plan.steps.push(Step::Allocate { name, template });
         plan.registers = Some(wanted.sha512);
+        plan.record.registration = Some(Registration { at: self.now, sha512: wanted.sha512, seen: false });
         plan.copying = true;
         plan.verdict = Verdict::waiting(Reason::Importing, "registering it; the cloud then copies it");
     }
