@@ -9,13 +9,17 @@ use crate::trust::now;
 
 const DAY: SignedDuration = SignedDuration::from_hours(24);
 
-/// Changes one octet of the text where it stands openly, else one in the middle of the packets or the armour.
-fn change(message: &[u8]) -> Vec<u8> {
+/// One octet is another one: of the text where it stands openly; else in turn every fifth of the packets or the armour.
+fn changes(message: &[u8]) -> Vec<Vec<u8>> {
     let text = b"Images for tests";
-    let at = message.windows(text.len()).position(|window| window == text).unwrap_or(message.len() / 2);
-    let mut changed = message.to_vec();
-    changed[at] = if changed[at] == b'A' { b'B' } else { b'A' };
-    changed
+    let open = message.windows(text.len()).position(|window| window == text);
+    let places = open.map_or_else(|| (0..message.len()).step_by(5).collect(), |at| vec![at]);
+    let change = |at: usize| {
+        let mut changed = message.to_vec();
+        changed[at] = if changed[at] == b'A' { b'B' } else { b'A' };
+        changed
+    };
+    places.into_iter().map(change).collect()
 }
 
 #[test]
@@ -39,7 +43,10 @@ fn each_defect_tells_itself_from_the_others_in_every_form() {
     for form in PgpForm::ALL {
         let message = gpg.sign(&list(), &good, form);
         assert_eq!(judged(&message), "", "{form:?}");
-        assert!(judged(&change(&message)).starts_with("SignatureInvalid"), "{form:?}: changed");
+        // Some octets are of no matter (a line of the armour), or name another key.
+        let changed: Vec<String> = changes(&message).iter().map(|changed| judged(changed)).collect();
+        let invalid = changed.iter().filter(|told| told.starts_with("SignatureInvalid")).count();
+        assert!(invalid * 10 >= changed.len() * 9, "{form:?}: {changed:?}");
         assert!(judged(&message[..message.len() - 80]).starts_with("SignatureInvalid"), "{form:?}: cut off");
         assert_eq!(judged(&gpg.sign(&list(), &expired, form)), "CertificateExpired Some(0) false", "{form:?}");
         assert_eq!(judged(&gpg.sign(&list(), &revoked, form)), "CertificateRevoked Some(0) true", "{form:?}");
