@@ -38,8 +38,8 @@ pub(crate) struct Args {
     #[arg(long, requires = "openpgp_key")]
     detached: bool,
     /// Where to write the signed list; standard output where it is not given.
-    #[arg(short, long, value_name = "FILE")]
-    out: Option<PathBuf>,
+    #[arg(short, long, alias = "out", value_name = "FILE")]
+    output: Option<PathBuf>,
 }
 
 /// Runs the command.
@@ -55,7 +55,7 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<ExitCode> {
         (None, Some(certificate), Some(key)) => by_certificate(args, certificate, key, &text, &list)?,
         (None, _, _) => bail!("expected --cert and --key, or --openpgp-key"),
     };
-    match &args.out {
+    match &args.output {
         Some(path) => write(path, &message)?,
         None => list_input::print(&message)?,
     }

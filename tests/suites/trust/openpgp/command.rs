@@ -55,7 +55,8 @@ impl Scene {
 
     fn sign(&self, list: &str, key: &str, out: &str, more: &[&str], password: Option<&str>) -> (Option<i32>, String) {
         let (list, key, out) = (self.path(list), self.path(key), self.path(out));
-        let (status, _, told) = run(&[&["sign", &list, "--openpgp-key", &key, "--out", &out], more].concat(), password);
+        let (status, _, told) =
+            run(&[&["sign", &list, "--openpgp-key", &key, "--output", &out], more].concat(), password);
         (status, told)
     }
 }
