@@ -1,5 +1,6 @@
 //! Attacks, one module each: what somebody does, and that nothing comes of it.
 
+mod accepted_list_again;
 mod adopted_subkey;
 mod ambiguous_name;
 mod another_ones_credential;
@@ -7,6 +8,7 @@ mod disk_of_another_file;
 mod forged_crl;
 mod look_alike_certificate;
 mod old_list_again;
+mod old_list_on_an_empty_volume;
 mod openpgp_claimed_key;
 mod openpgp_text_beside;
 mod revoked_intermediate;

@@ -104,6 +104,35 @@ async fn a_person_revokes_an_endorser_or_a_credential() {
     assert_eq!(site.shelf("endorsed"), Vec::<String>::new());
 }
 
+/// Whoever revokes in a hurry may break something else of the Endorser: what can be read of it counts all the same.
+#[tokio::test]
+async fn what_is_revoked_in_a_broken_endorser_is_revoked() {
+    let breakages = [
+        ("trust: Revoked\n  crlPolicy: Never", "of no such policy"),
+        ("trust: Revoked\n  trustAnchors: {configMapRef: {name: none}}", "with anchors that are gone"),
+        ("trust: Revoked\n  trustAnchors: {}", "with anchors of nowhere"),
+    ];
+    for (more, what) in breakages {
+        let (site, image) = settled().await;
+        site.trust("endorser", &site.pki.endorser, &more.replace("trust: Revoked", "trust: Trusted"));
+        site.run().await;
+        assert_eq!(site.shelf("endorsed"), [image.entry()], "{what}, and not revoked");
+        site.trust("endorser", &site.pki.endorser, more);
+        let run = site.run().await;
+        assert_eq!(site.shelf("endorsed"), Vec::<String>::new(), "{what}");
+        assert_eq!(run.list_condition("Ready"), "False EndorserRevoked", "{what}");
+    }
+    let (site, _) = settled().await;
+    let (subject, issuer) = (site.pki.endorser.subject(), site.pki.endorser.issuer());
+    site.manifest("endorser-endorser", &format!(
+        "apiVersion: vmcatcher.io/v1alpha1\nkind: Endorser\nmetadata: {{name: endorser}}\nspec:\n  credentials:\n  - \
+         {{name: new, x509: {{subject: no name, issuer: no name}}}}\n  - {{name: first, trust: Revoked, x509: \
+         {{subject: {subject:?}, issuer: {issuer:?}}}}}\n"
+    ));
+    site.run().await;
+    assert_eq!(site.shelf("endorsed"), Vec::<String>::new(), "beside a credential that is no name");
+}
+
 #[tokio::test]
 async fn a_revocation_acts_past_keep_until_and_suspend() {
     let (site, _) = settled().await;

@@ -105,8 +105,23 @@ fn crl_policy(policy: api::CrlPolicy) -> Result<CrlPolicy, SpecError> {
     }
 }
 
-/// The credentials that an endorser calls revoked: revoked for all endorsers of the namespace.
-pub fn revoked(rule: &EndorserRule) -> impl Iterator<Item = &CredentialKind> {
-    let all = rule.trust == TrustLevel::Revoked;
-    rule.credentials.iter().filter(move |one| all || one.trust == TrustLevel::Revoked).map(|one| &one.kind)
+/// The credentials that an endorser calls revoked: revoked for all endorsers of the namespace. Read one by one, since
+/// whatever else is wrong with the object, a person's word counts.
+pub fn revoked(endorser: &Endorser) -> Vec<CredentialKind> {
+    let spec = &endorser.spec;
+    let all = spec.trust == api::Trust::Revoked;
+    let revoked = spec.credentials.iter().filter(|one| all || one.trust == api::Trust::Revoked);
+    revoked
+        .flat_map(|one| one.x509.iter().filter_map(names).chain(one.open_pgp.iter().filter_map(fingerprint)))
+        .collect()
+}
+
+fn names(x509: &api::X509Credential) -> Option<CredentialKind> {
+    let (subject, issuer) = (x509.subject.parse().ok()?, Some(x509.issuer.parse().ok()?));
+    Some(CredentialKind::X509 { subject, issuer, purpose: Purpose::default() })
+}
+
+fn fingerprint(open_pgp: &api::OpenPgpCredential) -> Option<CredentialKind> {
+    let fingerprint = open_pgp.fingerprint.parse().ok()?;
+    Some(CredentialKind::OpenPgp(OpenPgpCredential { fingerprint, key: Err("it is revoked".to_owned()) }))
 }

@@ -62,7 +62,7 @@ async fn apply_step<C: Cluster>(
         Step::StoreList { version, digest, message } => {
             context.volume.store_list(namespace, name, version, &hex::encode(digest.as_bytes()), message)?;
         }
-        Step::Remember(memory) | Step::RememberRevoked(memory) => {
+        Step::Remember(memory) | Step::RememberLearned(memory) => {
             context.volume.write_state(&ListMemory::path(checked)?, memory)?;
         }
         Step::Finalize(held) => context.cluster.finalize::<ImageListSubscription>(&checked.key, *held).await?,

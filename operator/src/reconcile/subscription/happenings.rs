@@ -45,7 +45,7 @@ fn set_aside(plan: &Plan) -> Option<Told> {
         }
         Step::StoreList { .. }
         | Step::Remember(_)
-        | Step::RememberRevoked(_)
+        | Step::RememberLearned(_)
         | Step::Finalize(_)
         | Step::ApplyImage(_)
         | Step::DeleteImage(_) => None,

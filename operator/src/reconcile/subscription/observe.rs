@@ -74,6 +74,10 @@ pub struct ListMemory {
     pub beside: Vec<SignatureBeside>,
     /// SHA-256 of the address that the message came from. Not the address: it may hold a secret.
     pub address: Sha256Digest,
+    /// The value of `verify.acceptList` by which a list came into force. A person's word counts once: while it stands
+    /// there unchanged, whoever sends that message again sends an old list.
+    #[serde(default)]
+    pub taken: Option<Sha256Digest>,
     /// The lists that were in force before it, the last first: where pins look for older versions.
     #[serde(default)]
     pub older: Vec<OlderList>,
@@ -210,8 +214,7 @@ async fn endorsers<C: Cluster>(cluster: &C, checked: &Checked) -> Endorsers {
             None => unusable.push(format!("expected the Endorser {name}, found none")),
         }
     }
-    let usable = judged.iter().filter_map(|(_, rule)| rule.as_ref().ok());
-    (rules, unusable, usable.flat_map(endorser::revoked).cloned().collect())
+    (rules, unusable, all.iter().flat_map(|object| endorser::revoked(object)).collect())
 }
 
 /// The rule with what its endorser keeps elsewhere: trust anchors, keys.

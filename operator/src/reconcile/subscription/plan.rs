@@ -20,7 +20,7 @@ use crate::reconcile::context::Message;
 use crate::reconcile::lists::{Force, ListInForce, ListOrigin};
 use crate::trust::{
     AcceptRequest, AcceptedList, CrlPolicy, EndorserPolicy, LastAccepted, Refusal, RefusalReason, Sha256Digest,
-    VerifyRequest, accept, verify,
+    VerifiedList, VerifyRequest, accept, verify,
 };
 
 /// So many older lists are remembered.
@@ -83,8 +83,9 @@ pub(super) enum Step {
     },
     /// Remember what the next message is judged by. From then on the list is in force.
     Remember(Box<ListMemory>),
-    /// Remember who was revoked. Not part of an import: what is withdrawn goes out though this cannot be written.
-    RememberRevoked(Box<ListMemory>),
+    /// Remember who was revoked, and what a person takes back. Not part of an import: what is withdrawn goes out though
+    /// this cannot be written.
+    RememberLearned(Box<ListMemory>),
     /// Put the finalizer on the subscription, or take it off.
     Finalize(bool),
     /// Make a selected image's object.
@@ -98,7 +99,7 @@ impl Step {
     pub(super) fn is_import(&self) -> bool {
         match self {
             Self::SetMemoryAside(_) | Self::StoreList { .. } | Self::Remember(_) => true,
-            Self::RememberRevoked(_) | Self::Finalize(_) | Self::ApplyImage(_) | Self::DeleteImage(_) => false,
+            Self::RememberLearned(_) | Self::Finalize(_) | Self::ApplyImage(_) | Self::DeleteImage(_) => false,
         }
     }
 }
@@ -109,7 +110,7 @@ impl fmt::Display for Step {
             Self::SetMemoryAside(path) => write!(f, "set {} aside", path.display()),
             Self::StoreList { version, digest, .. } => write!(f, "store list {version} ({})", digest.short()),
             Self::Remember(memory) => write!(f, "remember list {} as accepted", memory.last.version),
-            Self::RememberRevoked(_) => f.write_str("remember whose certificates were revoked"),
+            Self::RememberLearned(_) => f.write_str("remember whose certificates were revoked, and what a person said"),
             Self::Finalize(true) => f.write_str("hold the subscription until its images are archived"),
             Self::Finalize(false) => f.write_str("let the subscription go"),
             Self::ApplyImage(identifier) => write!(f, "make the image {identifier}"),
@@ -128,7 +129,7 @@ impl fmt::Display for Plan {
 /// Makes the plan.
 pub(super) fn plan(checked: &Checked, observed: &Observed, now: Timestamp) -> Plan {
     let rebuilt = rebuild(checked, observed, now);
-    let Stored { before, mut older, memory } = stored::judge(observed, &request(checked, observed, now));
+    let Stored { before, mut older, memory } = stored::judge(checked, observed, &request(checked, observed, now));
     let message = newest_message(observed);
     let remembered = memory.as_ref().map(|memory| memory.last.clone());
     let previous = remembered.or_else(|| rebuilt.as_ref().map(|import| import.list.last_accepted()));
@@ -168,7 +169,7 @@ pub(super) fn plan(checked: &Checked, observed: &Observed, now: Timestamp) -> Pl
 /// What was learned of the stored lists' signers, and must not be forgotten.
 fn learned(observed: &Observed, memory: Option<ListMemory>) -> Option<Step> {
     let memory = memory.filter(|memory| observed.memory.as_ref() != Some(memory))?;
-    Some(Step::RememberRevoked(Box::new(memory)))
+    Some(Step::RememberLearned(Box::new(memory)))
 }
 
 /// Makes room for a memory that can be read.
@@ -185,7 +186,7 @@ fn set_aside(observed: &Observed) -> Option<Step> {
 fn rebuild(checked: &Checked, observed: &Observed, now: Timestamp) -> Option<Import> {
     let bytes = observed.rebuild_from.as_deref()?;
     let verified = verify(bytes, &request(checked, observed, now)).outcome.ok()?;
-    let list = accept(verified, &accept_request(checked, None, now)).outcome.ok()?;
+    let list = accept(verified, &accept_request(checked, None, None, now)).outcome.ok()?;
     Some(Import { list, message: Message { bytes: bytes.into(), validator: None, beside: Vec::new() } })
 }
 
@@ -223,6 +224,10 @@ impl Import {
             validator: self.message.validator.clone(),
             beside: self.message.beside.clone(),
             address: address(checked),
+            taken: match before.and_then(|before| before.taken) {
+                None => checked.accept_list.filter(|digest| *digest == self.list.message_digest()),
+                taken => taken,
+            },
             older: before.map(older).unwrap_or_default(),
         };
         let store = Step::StoreList {
@@ -269,8 +274,12 @@ fn judge_newest(
         Err(refusal) => return Judged::Other(Newest::Refused { digest, refusal, list: None }),
     };
     let told = (verified.list().version.clone(), verified.list().created);
-    match accept(verified, &accept_request(checked, previous, now)).outcome {
-        Ok(list) => match removal::judge(checked, observed, list.list(), digest) {
+    let told_by_status = told_by_status(observed, &verified);
+    let previous = previous.or(told_by_status.as_ref());
+    let taken = observed.memory.as_ref().and_then(|memory| memory.taken);
+    let request = accept_request(checked, previous, taken, now);
+    match accept(verified, &request).outcome {
+        Ok(list) => match removal::judge(checked, observed, list.list(), request.accept_list == Some(digest), digest) {
             Some(blocked) => Judged::Other(Newest::Blocked(blocked)),
             None => Judged::Accepted(Box::new(Import { list, message: message.clone() })),
         },
@@ -282,12 +291,33 @@ fn nothing_new(observed: &Observed) -> Newest {
     if observed.stored.is_some() { Newest::InForce } else { Newest::NotSeen }
 }
 
-fn accept_request<'a>(checked: &'a Checked, last: Option<&'a LastAccepted>, now: Timestamp) -> AcceptRequest<'a> {
+/// What the status tells of the last list, where the volume has forgotten it: enough to see one that goes back. It does
+/// not tell the text, so a list of the same version and time counts as the same.
+fn told_by_status(observed: &Observed, verified: &VerifiedList) -> Option<LastAccepted> {
+    let told = observed.status.list.as_ref()?;
+    Some(LastAccepted {
+        identifier: told.identifier.parse().ok()?,
+        version: told.version.parse().ok()?,
+        created: told.created.0,
+        payload: verified.payload_digest(),
+        accepted: told.accepted_time.0,
+        signers: Vec::new(),
+        certificates: Vec::new(),
+        revoked: Vec::new(),
+    })
+}
+
+fn accept_request<'a>(
+    checked: &'a Checked,
+    last: Option<&'a LastAccepted>,
+    taken: Option<Sha256Digest>,
+    now: Timestamp,
+) -> AcceptRequest<'a> {
     AcceptRequest {
         identifier: checked.identifier.as_ref(),
         last,
         max_list_age: checked.max_list_age.and_then(|age| SignedDuration::try_from(age).ok()),
-        accept_list: checked.accept_list,
+        accept_list: checked.accept_list.filter(|digest| taken != Some(*digest)),
         now,
     }
 }

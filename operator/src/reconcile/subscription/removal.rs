@@ -45,9 +45,15 @@ impl Blocked {
 }
 
 /// Whether a list that may otherwise replace the one in force drops too many of the cached images. Expiry, revocation
-/// and one's own selection never come here.
-pub(super) fn judge(checked: &Checked, observed: &Observed, list: &ImageList, digest: Sha256Digest) -> Option<Blocked> {
-    if checked.accept_list == Some(digest) {
+/// and one's own selection never come here, nor what a person `accepted` by `acceptList`.
+pub(super) fn judge(
+    checked: &Checked,
+    observed: &Observed,
+    list: &ImageList,
+    accepted: bool,
+    digest: Sha256Digest,
+) -> Option<Blocked> {
+    if accepted {
         return None;
     }
     let listed = |identifier: &str| {

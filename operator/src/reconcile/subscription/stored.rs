@@ -1,5 +1,6 @@
 //! How the lists stand now that were accepted before: the one in force, and those that pins go back to. Pure.
 
+use super::check::Checked;
 use super::observe::{ListMemory, Observed};
 use crate::trust::{AcceptedList, LastAccepted, Refusal, RevokedSigner, Standing, VerifyRequest, standing};
 
@@ -33,10 +34,11 @@ impl Before {
 
 /// Verifies the stored lists again. A CA may drop a certificate from its CRL once it has expired, so a revocation is
 /// remembered for every list that the same certificate signed.
-pub(super) fn judge(observed: &Observed, request: &VerifyRequest<'_>) -> Stored {
+pub(super) fn judge(checked: &Checked, observed: &Observed, request: &VerifyRequest<'_>) -> Stored {
     let Some(mut memory) = observed.memory.clone() else {
         return Stored { before: Before::None, older: Vec::new(), memory: None };
     };
+    memory.taken = memory.taken.filter(|taken| checked.accept_list == Some(*taken));
     let before = match &observed.stored {
         Some(stored) => in_force(stored, &memory.last, request),
         None => Before::None,
