@@ -19,6 +19,7 @@ const OTHERS: &[&str] = &[
     "Ready",
     "Reconciling",
     "RemovalBlocked",
+    "RequestIgnored",
     "SourceVerified",
     "Stalled",
     // Statuses of conditions, and what a status calls a version or a step.

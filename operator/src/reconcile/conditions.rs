@@ -57,6 +57,12 @@ impl Finding {
     }
 }
 
+/// A request that is not acted on while its object is suspended; it is when that is resumed.
+pub(super) fn request_ignored(request: &str) -> Finding {
+    let message = format!("the request {request:?} is ignored while this is suspended; it is acted on when that ends");
+    Finding::holds("RequestIgnored", "Suspended", message)
+}
+
 /// The conditions after a pass: exactly the findings, each with the transition time it had if its status is unchanged.
 pub(super) fn merge(
     before: &[Condition],

@@ -29,7 +29,7 @@ fn told(output: &Output) -> String {
 }
 
 /// Installs the chart in the tenant's namespace.
-fn install(tenant: &Tenant<'_>, more: &[&str]) {
+pub(super) fn install(tenant: &Tenant<'_>, more: &[&str]) {
     let chart = ["install", "site", "charts/vmcatcher-operator", "--namespace", &tenant.namespace];
     let image = ["--set", "image.repository=registry.example/vmcatcher-operator"];
     let output = helm(tenant.plane, &[&chart[..], &image, more].concat());
@@ -41,7 +41,7 @@ fn install(tenant: &Tenant<'_>, more: &[&str]) {
 }
 
 /// The Deployment's arguments, with the site's folders in the places of the mounts.
-fn arguments(tenant: &Tenant<'_>) -> Vec<String> {
+pub(super) fn arguments(tenant: &Tenant<'_>) -> Vec<String> {
     let deployment: Value =
         serde_json::from_str(&tenant.kubectl(&["get", "deployment", "site", "-o", "json"])).unwrap();
     let pod = &deployment["spec"]["template"]["spec"];

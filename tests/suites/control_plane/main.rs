@@ -9,6 +9,7 @@
     reason = "all of it is test code, helpers included; figures are printed for people"
 )]
 
+mod abandoned;
 mod chart;
 mod churn;
 mod clouds;
@@ -22,6 +23,7 @@ mod outages;
 mod ownership;
 mod people;
 mod proxy;
+mod revocation;
 mod rights;
 mod subscribe;
 mod tasks;

@@ -307,6 +307,47 @@ async fn a_suspended_image_keeps_its_version() {
     assert_eq!(site.shelf("endorsed"), [newer.entry()]);
 }
 
+/// A person who asks for something sees that it is not done, and it is done when the suspension ends.
+#[tokio::test]
+async fn a_request_of_a_suspended_object_is_ignored_until_it_is_resumed() {
+    let (site, _) = settled().await;
+    let subscription = |suspended: bool, request: &str| {
+        let all = format!("images: {{include: {{match: [{{name: all}}]}}}}\n  suspend: {suspended}");
+        site.subscribe_with("vo", request, &site.server.url("/image.list"), &all);
+    };
+    subscription(true, "one");
+    let run = site.run().await;
+    assert_eq!(run.list_condition("RequestIgnored"), "True Suspended");
+    assert_eq!(run.subscription("vo").last_handled_reconcile_at, None);
+    let asked = site.server.all_requests().len();
+    subscription(false, "one");
+    let run = site.run().await;
+    assert_eq!(run.list_condition("RequestIgnored"), "absent");
+    assert_eq!(run.subscription("vo").last_handled_reconcile_at.as_deref(), Some("one"));
+    assert!(site.server.all_requests().len() > asked, "it was open");
+    subscription(true, "one");
+    assert_eq!(site.run().await.list_condition("RequestIgnored"), "absent", "it was acted on before");
+
+    // An image, by itself and by its subscription.
+    let image = |suspended: bool, request: &str| {
+        let manifest = image_manifest(&format!("suspend: {suspended}"));
+        let annotated = format!("metadata: {{annotations: {{vmcatcher.io/requestedAt: {request}}}, name");
+        site.manifest("image", &manifest.replace("metadata: {name", &annotated));
+    };
+    image(false, "two");
+    assert_eq!(site.run().await.image_condition(A, "RequestIgnored"), "True Suspended", "with its subscription");
+    subscription(false, "one");
+    let run = site.run().await;
+    assert_eq!(run.image_condition(A, "RequestIgnored"), "absent");
+    assert_eq!(run.image(A).unwrap().last_handled_reconcile_at.as_deref(), Some("two one"));
+    image(true, "two");
+    assert_eq!(site.run().await.image_condition(A, "RequestIgnored"), "absent", "it was acted on before");
+    image(true, "three");
+    assert_eq!(site.run().await.image_condition(A, "RequestIgnored"), "True Suspended");
+    image(false, "three");
+    assert_eq!(site.run().await.image_condition(A, "RequestIgnored"), "absent");
+}
+
 /// The manifest of the image A, with fields of its spec that people own.
 fn image_manifest(more: &str) -> String {
     format!(

@@ -254,12 +254,16 @@ fn bring_in(
     Phase::Current
 }
 
+/// Whether the image or its subscription is suspended.
+pub(super) fn is_suspended(checked: &Checked, observed: &Observed) -> bool {
+    checked.suspend || observed.list.as_deref().is_some_and(|list| list.suspend)
+}
+
 fn hold(checked: &Checked, observed: &Observed) -> Option<Hold> {
-    let list = observed.list.as_deref();
-    if checked.suspend || list.is_some_and(|list| list.suspend) {
+    if is_suspended(checked, observed) {
         return Some(Hold::Suspended);
     }
-    list.is_some_and(|list| list.frozen).then_some(Hold::ListFrozen)
+    observed.list.as_deref().is_some_and(|list| list.frozen).then_some(Hold::ListFrozen)
 }
 
 fn fetch(

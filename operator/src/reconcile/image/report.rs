@@ -8,12 +8,12 @@ use super::apply::Outcomes;
 use super::check::Checked;
 use super::happenings::happenings;
 use super::observe::{ABANDON_AFTER, Observed};
-use super::plan::{Hold, Phase, Plan, Step, request};
+use super::plan::{Hold, Phase, Plan, Step, is_suspended, request};
 use super::targets;
 use super::want::{Want, Wanted};
 use crate::api::{Artifact, CachedImageStatus, Class, Progress, TargetStatus, VersionStatus, WantedImage};
 use crate::cache::{Entry, VerifiedBlob};
-use crate::reconcile::conditions::{Finding, Status, merge, shorten, time};
+use crate::reconcile::conditions::{Finding, Status, merge, request_ignored, shorten, time};
 use crate::reconcile::report::Report;
 use crate::reconcile::step::StepError;
 
@@ -47,7 +47,8 @@ pub(super) fn report(
         versions: after.versions(),
         targets: targets::statuses(checked, observed, plan, now),
     };
-    let findings = findings(observed, plan, outcomes, &after, &status.targets);
+    let mut findings = findings(observed, plan, outcomes, &after, &status.targets);
+    findings.extend(ignored(checked, observed));
     status.conditions = merge(&before.conditions, findings, checked.generation, now);
     let wake = wake(checked, observed, plan, outcomes, now);
     let happenings = happenings(checked, observed, plan, outcomes, &status.targets);
@@ -56,7 +57,20 @@ pub(super) fn report(
 
 /// A suspended object acts on no request, so that it is still open when it is resumed.
 fn handled(checked: &Checked, observed: &Observed) -> Option<String> {
-    if checked.suspend { observed.status.last_handled_reconcile_at.clone() } else { request(checked, observed) }
+    if is_suspended(checked, observed) {
+        observed.status.last_handled_reconcile_at.clone()
+    } else {
+        request(checked, observed)
+    }
+}
+
+/// A request of its own that waits until the image, or its subscription, is resumed.
+fn ignored(checked: &Checked, observed: &Observed) -> Option<Finding> {
+    let request = checked.requested_at.as_deref().filter(|_| is_suspended(checked, observed))?;
+    let handled = observed.status.last_handled_reconcile_at.as_deref().and_then(|told| told.strip_prefix(request));
+    // What its subscription asked follows, after a space.
+    let is_handled = handled.is_some_and(|rest| rest.is_empty() || rest.starts_with(' '));
+    (!is_handled).then(|| request_ignored(request))
 }
 
 /// What is on the volume once the steps that were done are done.

@@ -7,7 +7,7 @@ use jiff::Timestamp;
 
 use super::check::Checked;
 use super::observe::Observed;
-use super::plan::{Phase, Plan, is_leaving, request};
+use super::plan::{Phase, Plan, is_leaving, is_suspended, request};
 use super::want::Want;
 use crate::api::{HasConditions, TargetStatus};
 use crate::imagelist::Sha512Digest;
@@ -78,10 +78,9 @@ fn desire(checked: &Checked, observed: &Observed, plan: &Plan) -> Desire {
     if checked.deleting {
         return if is_leaving(checked, observed) { Desire::Withdraw } else { Desire::Leave };
     }
-    let suspended = checked.suspend || observed.list.as_deref().is_some_and(|list| list.suspend);
     match (&observed.want, observed.list.as_deref()) {
         (Want::Out { .. }, _) => Desire::Withdraw,
-        (Want::Image(wanted), Some(list)) if !suspended => Desire::Publish(Arc::new(Offer {
+        (Want::Image(wanted), Some(list)) if !is_suspended(checked, observed) => Desire::Publish(Arc::new(Offer {
             image: wanted.image.clone(),
             list: list.accepted.list().identifier.clone(),
             vo: wanted.vo.clone(),

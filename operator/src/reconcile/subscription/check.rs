@@ -145,9 +145,8 @@ const LONGEST_REQUEST: usize = 120;
 
 /// The annotation by which a person asks for a pass now, ours or Flux's.
 pub(in crate::reconcile) fn requested_at(object: &impl ResourceExt) -> Option<String> {
-    let annotations = object.annotations();
-    let asked = annotations.get(REQUESTED_AT).or_else(|| annotations.get(FLUX_REQUESTED_AT));
-    asked.map(|asked| shorten(asked, LONGEST_REQUEST))
+    let said = |name: &str| object.annotations().get(name).filter(|value| !value.is_empty());
+    said(REQUESTED_AT).or_else(|| said(FLUX_REQUESTED_AT)).map(|asked| shorten(asked, LONGEST_REQUEST))
 }
 
 fn tls(tls: &api::Tls) -> Result<CheckedTls, SpecError> {

@@ -11,7 +11,7 @@ use super::observe::{FetchProblem, Fetched, Observed};
 use super::plan::{Newest, Plan};
 use super::schedule::next_fetch;
 use crate::api::{CandidateStatus, Class, ImageListSubscriptionStatus, ListStatus, SignerStatus};
-use crate::reconcile::conditions::{Finding, merge, shorten, time};
+use crate::reconcile::conditions::{Finding, merge, request_ignored, shorten, time};
 use crate::reconcile::lists::{Force, ListInForce};
 use crate::reconcile::report::Report;
 use crate::reconcile::step::StepError;
@@ -139,8 +139,15 @@ fn findings(
     } else if let (Fetched::NotAsked, Some(last)) = (&observed.fetched, failed_before(observed)) {
         findings.push(last);
     }
+    findings.extend(ignored(checked, &observed.status));
     findings.extend(progress(checked, observed, outcomes, &findings));
     findings
+}
+
+/// A request that waits until the object is resumed.
+fn ignored(checked: &Checked, before: &ImageListSubscriptionStatus) -> Option<Finding> {
+    let request = checked.requested_at.as_deref().filter(|_| checked.suspend)?;
+    (before.last_handled_reconcile_at.as_deref() != Some(request)).then(|| request_ignored(request))
 }
 
 /// The failure of an earlier pass, while the server has not been asked again.
