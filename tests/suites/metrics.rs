@@ -200,3 +200,48 @@ async fn every_metric_is_explained_with_its_labels() {
     assert_eq!(explained(), all);
     assert!(all.len() > 20 && shown.values().all(|family| family.help.len() > 5));
 }
+
+/// The figures that an expression names: `vmcatcher_…`, and the labels that it asks of each.
+fn named(expression: &str) -> Vec<(String, BTreeSet<String>)> {
+    let begins: Vec<usize> = expression.match_indices("vmcatcher_").map(|(at, _)| at).collect();
+    let is_of_name = |c: char| c.is_ascii_alphanumeric() || c == '_';
+    let one = |at: usize| {
+        let rest = &expression[at..];
+        let end = rest.find(|c| !is_of_name(c)).unwrap_or(rest.len());
+        let (name, rest) = rest.split_at(end);
+        let matchers = rest.strip_prefix('{').and_then(|rest| rest.split_once('}')).map_or("", |(inside, _)| inside);
+        let label = |matcher: &str| matcher.split(['=', '!']).next().unwrap_or_default().trim().to_owned();
+        let labels = matchers.split(',').map(label).filter(|label| !label.is_empty() && label != "job").collect();
+        (name.strip_suffix("_bucket").unwrap_or(name).to_owned(), labels)
+    };
+    begins.into_iter().map(one).collect()
+}
+
+#[test]
+fn alerts_and_dashboard_ask_for_figures_that_there_are() {
+    let files = Path::new(env!("CARGO_MANIFEST_DIR")).join("../charts/vmcatcher-operator/files");
+    let read = |name: &str| std::fs::read_to_string(files.join(name)).unwrap();
+    let groups: serde_json::Value = serde_yaml::from_str(&read("alerts.yaml")).unwrap();
+    let rules = groups[0]["rules"].as_array().unwrap();
+    let dashboard: serde_json::Value = serde_json::from_str(&read("dashboard.json")).unwrap();
+    let panels = dashboard["panels"].as_array().unwrap();
+    let targets = panels.iter().flat_map(|panel| panel["targets"].as_array().unwrap());
+    let page = std::fs::read_to_string(files.join("../../../docs/metrics.md")).unwrap();
+    for rule in rules {
+        assert!(page.contains(&format!("`{}`", rule["alert"].as_str().unwrap())), "{rule}");
+        assert!(rule["labels"]["severity"].is_string() && rule["annotations"]["summary"].is_string(), "{rule}");
+    }
+    let explained = explained();
+    let mut found = 0;
+    for query in rules.iter().chain(targets) {
+        let expression = query["expr"].as_str().unwrap();
+        let figures = named(expression);
+        assert!(!figures.is_empty(), "{expression}");
+        for (name, labels) in figures {
+            let known = explained.get(&name).unwrap_or_else(|| panic!("{name} in {expression}"));
+            assert!(labels.is_subset(known), "{labels:?} of {name} in {expression}");
+            found += 1;
+        }
+    }
+    assert!(found > 20, "{found}");
+}

@@ -255,6 +255,12 @@ pub trait Cluster: Send + Sync + 'static {
         SignedDuration::ZERO
     }
 
+    /// How long after an object was marked for deletion others may be that go with it: a namespace's objects, or all
+    /// that a person named, are marked one after another.
+    fn goes_together(&self) -> SignedDuration {
+        SignedDuration::ZERO
+    }
+
     /// A Secret's entries, if it is there.
     fn secret(&self, key: &ObjectKey) -> impl Future<Output = Result<Option<SecretData>, ClusterError>> + Send;
 

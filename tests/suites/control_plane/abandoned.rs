@@ -3,17 +3,17 @@
 use std::sync::Arc;
 
 use harness::control_plane::{ControlPlane, PATIENCE};
-use harness::image_server::Resource;
+use harness::image_server;
 use harness::opennebula::{Cloud, Dialect};
 use jiff::SignedDuration;
 use k8s_openapi::api::events::v1::Event;
 use kube::Api;
 use kube::api::ListParams;
 use tokio::sync::oneshot;
-use vmcatcher_operator::api::{CachedImage, CloudTarget};
+use vmcatcher_operator::api::{CachedImage, CloudTarget, Endorser, ImageListSubscription};
 use vmcatcher_operator::cache::{Scrub, ScrubSettings, Volume};
 use vmcatcher_operator::cluster::kubernetes::{Driver, Kubernetes};
-use vmcatcher_operator::reconcile::{Context, ObjectKey, image};
+use vmcatcher_operator::reconcile::{Cluster as _, Context, ObjectKey, Resource, image};
 
 use super::operator::Tenant;
 
@@ -63,40 +63,59 @@ async fn what_can_be_retired_no_more_holds_nothing_up() {
     }
 }
 
-async fn abandon(going: Going) {
-    let tenant = Tenant::new(ControlPlane::shared().await, "abandoned").await;
+/// An image in a cloud that is to be retired with its subscription.
+async fn published(tenant: &Tenant<'_>) -> (Cloud, Reconcilers) {
     let cloud = Cloud::start(Dialect::V7_4);
     let volume = tenant.site.path("volume").display().to_string();
     cloud.world(|world| {
         world.any_file = None;
         world.datastores.get_mut(&1).unwrap().safe_dirs = vec![volume.clone()];
     });
-    let disk = Resource::bytes(harness::disk_image::qcow2(1 << 30, b"one"));
+    let disk = image_server::Resource::bytes(harness::disk_image::qcow2(1 << 30, b"one"));
     tenant.site.publish(&tenant.site.list("1.0", &[&tenant.site.serve_as(ONE, "1.0", disk)]));
     tenant.site.subscribe("deletionPolicy: Retire\n  targetRefs: [{name: one}]");
     tenant.publishes_to(&cloud);
     tenant.apply();
-    let reconcilers = Reconcilers::start(&tenant).await;
+    let reconcilers = Reconcilers::start(tenant).await;
     tenant.all_ready("1.0").await;
+    (cloud, reconcilers)
+}
 
+fn marked(image: Option<&CachedImage>) -> bool {
+    image.is_some_and(|image| image.metadata.deletion_timestamp.is_some())
+}
+
+/// Which object of a deletion is marked first is chance.
+#[tokio::test(flavor = "multi_thread")]
+#[ignore = "needs a control plane: tests/run makes one"]
+async fn an_image_that_is_marked_before_its_subscription_is_retired_with_it() {
+    let tenant = Tenant::new(ControlPlane::shared().await, "together").await;
+    let (cloud, reconcilers) = published(&tenant).await;
+    let key = ObjectKey::new(&tenant.namespace, ONE);
+    let context = &reconcilers.context;
+    tenant.kubectl(&["delete", &format!("cimg/{ONE}"), "ils/vo", "--wait=false"]);
+    until("both go", async || context.cluster.get::<CachedImage>(&key).is_none()).await;
+    until("its subscription goes", async || tenant.subscriptions().get_opt("vo").await.unwrap().is_none()).await;
+    assert_eq!((tenant.shelf("endorsed").len(), tenant.shelf("expired").len()), (0, 1));
+    reconcilers.stop().await;
+    let retired = cloud.world(|world| {
+        world.images.values().filter(|image| image.attributes.contains_key("VMCATCHER_RETIRED_TIME")).count()
+    });
+    assert_eq!(retired, 1);
+}
+
+async fn abandon(going: Going) {
+    let tenant = Tenant::new(ControlPlane::shared().await, "abandoned").await;
+    let (cloud, reconcilers) = published(&tenant).await;
     tenant.kubectl(&["delete", "secret", "one-auth"]);
     tenant.kubectl(&["wait", "cloudtarget/one", "--for=condition=Ready=false", "--timeout=90s"]);
     match going {
         Going::Objects => drop(tenant.kubectl(&["delete", "vmcatcher", "--all", "--wait=false"])),
         Going::Namespace => drop(tenant.kubectl(&["delete", "namespace", &tenant.namespace, "--wait=false"])),
     }
-    let marked = |image: Option<&CachedImage>| image.is_some_and(|image| image.metadata.deletion_timestamp.is_some());
-    tenant.image_until(ONE, "an image that is being deleted", marked).await;
-    let targets: Api<CloudTarget> = Api::namespaced(tenant.client.clone(), &tenant.namespace);
-    until("the target is gone", async || targets.list(&ListParams::default()).await.unwrap().items.is_empty()).await;
-    let (key, target) = (ObjectKey::new(&tenant.namespace, ONE), ObjectKey::new(&tenant.namespace, "one"));
+    let key = ObjectKey::new(&tenant.namespace, ONE);
     let context = &reconcilers.context;
-    let seen = async || {
-        let image = vmcatcher_operator::reconcile::Cluster::get::<CachedImage>(&*context.cluster, &key);
-        let gone = vmcatcher_operator::reconcile::Cluster::get::<CloudTarget>(&*context.cluster, &target).is_none();
-        gone && marked(image.as_deref())
-    };
-    until("the reconcilers have seen that", seen).await;
+    until("everything is being deleted, or gone", async || all_marked(context, &tenant.namespace)).await;
 
     image::reconcile(context, &key, tenant.site.now()).await.unwrap();
     let now = tenant.images().get(ONE).await.expect("it is held while the key may come back");
@@ -119,6 +138,17 @@ async fn abandon(going: Going) {
         }
     }
     reconcilers.stop().await;
+}
+
+/// Whether the reconcilers see no object that stays.
+fn all_marked(context: &Context<Kubernetes>, namespace: &str) -> bool {
+    fn go<K: Resource>(context: &Context<Kubernetes>, namespace: &str) -> bool {
+        context.cluster.list::<K>(namespace).iter().all(|object| object.meta().deletion_timestamp.is_some())
+    }
+    go::<CachedImage>(context, namespace)
+        && go::<ImageListSubscription>(context, namespace)
+        && go::<Endorser>(context, namespace)
+        && go::<CloudTarget>(context, namespace)
 }
 
 async fn until(expected: &str, holds: impl AsyncFn() -> bool) {

@@ -184,6 +184,7 @@ async fn values_that_cannot_work_are_refused() {
         ("image.repository=x,trust.configMap=a,trust.refreshCRLs=6", "cannot be written"),
         ("image.repository=x,metrics.serviceMonitor.enabled=true", "expected metrics.service.enabled"),
         ("image.repository=x,metrics.serviceMonitor.interval=often", "interval"),
+        ("image.repository=x,metrics.rules.freeBytes=much", "freeBytes"),
         ("image.repository=x,networkPolicy.metricsFrom=all", "metricsFrom"),
         ("image.repository=x,imageServer.service.port=0", "port"),
     ];
@@ -227,7 +228,7 @@ fn rendered(plane: &ControlPlane, values: &str) -> std::collections::BTreeMap<(S
 async fn what_is_asked_for_is_made_and_nothing_else() {
     let plane = ControlPlane::shared().await;
     let plain = rendered(plane, "image: {repository: x}");
-    for kind in ["Service", "ServiceMonitor", "NetworkPolicy", "PodDisruptionBudget"] {
+    for kind in ["ConfigMap", "Service", "ServiceMonitor", "PrometheusRule", "NetworkPolicy", "PodDisruptionBudget"] {
         assert!(!plain.keys().any(|(found, _)| found == kind), "{kind} without being asked for");
     }
     let all = rendered(plane, ALL);
@@ -256,10 +257,22 @@ async fn what_is_asked_for_is_made_and_nothing_else() {
     assert_eq!(ingress, ["metrics", "images"]);
     assert_eq!(policy["egress"][0]["to"][0]["ipBlock"]["cidr"], "192.0.2.0/24");
     assert_eq!(get("ConfigMap", "site-more")["data"]["a"], "b");
+    let rules = &get("PrometheusRule", "site")["spec"]["groups"];
+    let text = rules.to_string();
+    assert!(rules[0]["rules"].as_array().unwrap().iter().all(|rule| rule["expr"].is_string()), "{text}");
+    assert!(text.contains("job=\\\"site-metrics\\\"") && text.contains("< 1000000000\""), "{text}");
+    assert!(!text.contains("$job") && !text.contains("$freeBytes"), "{text}");
+    let dashboard = get("ConfigMap", "site-dashboard");
+    assert_eq!(dashboard["metadata"]["labels"]["grafana_dashboard"], "1");
+    let dashboard: Value =
+        serde_json::from_str(dashboard["data"]["vmcatcher-operator.json"].as_str().unwrap()).unwrap();
+    assert!(dashboard["panels"].as_array().unwrap().len() > 5);
 
-    // A server takes them all, but for the kind that it does not know.
+    // A server takes them all, but for the kinds that it does not know.
     let namespace = plane.namespace(&plane.client().await, "chart").await;
-    for ((kind, name), object) in all.iter().filter(|((kind, _), _)| kind != "ServiceMonitor") {
+    for ((kind, name), object) in
+        all.iter().filter(|((kind, _), _)| kind != "ServiceMonitor" && kind != "PrometheusRule")
+    {
         let mut object = object.clone();
         object["metadata"]["namespace"] = namespace.clone().into();
         let file = tempfile::NamedTempFile::new().unwrap();
@@ -276,7 +289,11 @@ replicas: 2
 leaderElection: {enabled: true}
 volume: {existingClaim: images}
 imageServer: {enabled: true}
-metrics: {service: {enabled: true}, serviceMonitor: {enabled: true}}
+metrics:
+  service: {enabled: true}
+  serviceMonitor: {enabled: true}
+  rules: {enabled: true, freeBytes: 1000000000}
+  dashboard: {enabled: true}
 networkPolicy:
   enabled: true
   metricsFrom: [{namespaceSelector: {matchLabels: {a: b}}}]

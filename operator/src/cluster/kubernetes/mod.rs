@@ -44,6 +44,8 @@ use crate::reconcile::{Cluster, ClusterError, ConfigMapData, Happening, Kind, Ob
 const MANAGER: &str = "vmcatcher-operator";
 /// A write that another one came before is tried so often, each time on what the server holds then.
 const TRIES: usize = 5;
+/// The namespace controller deletes one kind after another, in any order, some hundred objects a second.
+const GOES_TOGETHER: SignedDuration = SignedDuration::from_secs(15);
 /// Kinds are watched each by itself: what one brings may be newer than what another does, most often by milliseconds.
 const LAG: SignedDuration = SignedDuration::from_secs(3);
 
@@ -204,6 +206,10 @@ impl Cluster for Kubernetes {
 
     fn lag(&self) -> SignedDuration {
         LAG
+    }
+
+    fn goes_together(&self) -> SignedDuration {
+        GOES_TOGETHER
     }
 
     async fn apply_image(&self, owner: &ImageListSubscription, identifier: &ImageId) -> Result<(), ClusterError> {

@@ -44,6 +44,8 @@ pub(super) struct Observed {
     pub targets: Targets,
     /// Nobody waits for its targets any more: everything in the namespace goes, and what they need went first.
     pub abandoned: bool,
+    /// It is being deleted, and its subscription may be marked with it until then.
+    pub alone_from: Option<Timestamp>,
     /// What could not be read on the volume.
     pub trouble: Option<CacheError>,
 }
@@ -83,6 +85,7 @@ pub(super) fn observe<C: Cluster>(
         running: context.downloads.get(&checked.key),
         targets: Targets::default(),
         abandoned: false,
+        alone_from: alone_from(context, checked, now),
         trouble: None,
     };
     observed.targets = targets(context, checked, &observed);
@@ -102,6 +105,12 @@ fn subscription<C: Cluster>(context: &Context<C>, checked: &Checked) -> Subscrip
         },
         None => Subscription::default(),
     }
+}
+
+/// A deletion in the future is one by another clock: nothing more is known of it later.
+fn alone_from<C: Cluster>(context: &Context<C>, checked: &Checked, now: Timestamp) -> Option<Timestamp> {
+    let since = checked.deleting_since.filter(|since| *since <= now)?;
+    since.checked_add(context.cluster.goes_together()).ok().filter(|end| *end > now)
 }
 
 fn abandoned<C: Cluster>(context: &Context<C>, checked: &Checked, observed: &Observed, now: Timestamp) -> bool {

@@ -182,7 +182,9 @@ fn deletion(checked: &Checked, observed: &Observed) -> Plan {
         steps.extend(observed.entries.endorsed.iter().cloned().map(Step::Archive));
     }
     let held = leaving && observed.targets.hold(&observed.status.targets) && !observed.abandoned;
-    if checked.finalizer && !held {
+    // One that would be made again is not let go before it is known that its subscription stays.
+    let may_leave = !leaving && is_retired(checked, observed) && observed.alone_from.is_some();
+    if checked.finalizer && !held && !may_leave {
         steps.push(Step::Finalize(false));
     }
     Plan { steps, phase: Phase::Deleting, tries: Tries::default() }

@@ -344,7 +344,7 @@ fn wake(checked: &Checked, observed: &Observed, plan: &Plan, outcomes: &Outcomes
     let failed = outcomes.failed.as_ref().map(|_| crate::reconcile::backoff::next_try(1, now, PROGRESS_WAIT, 0.0));
     let kept = checked.keep_until.filter(|until| *until > now);
     let abandon = checked.deleting_since.and_then(|since| since.checked_add(ABANDON_AFTER).ok()).filter(|at| *at > now);
-    [ends.filter(|at| *at > now), plan.tries.next, progress.flatten(), failed, kept, abandon]
+    [ends.filter(|at| *at > now), plan.tries.next, progress.flatten(), failed, kept, abandon, observed.alone_from]
         .into_iter()
         .flatten()
         .min()
