@@ -1,6 +1,7 @@
 //! The end of a pass: its report is written, once, and only where something changed.
 
 use jiff::Timestamp;
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
 use kube::ResourceExt;
 use kube::core::object::HasStatus;
 
@@ -16,21 +17,13 @@ use crate::api::{
 /// A status that a pass can say "this spec cannot work" in.
 pub trait Stallable: HasConditions + Clone + Default {
     /// Sets what a stalled object tells; everything else stays.
-    fn stall(
-        &mut self,
-        generation: Option<i64>,
-        conditions: Vec<k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition>,
-    );
+    fn stall(&mut self, generation: Option<i64>, conditions: Vec<Condition>);
 }
 
 macro_rules! stallable {
     ($($status:ty),*) => {$(
         impl Stallable for $status {
-            fn stall(
-                &mut self,
-                generation: Option<i64>,
-                conditions: Vec<k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition>,
-            ) {
+            fn stall(&mut self, generation: Option<i64>, conditions: Vec<Condition>) {
                 self.observed_generation = generation;
                 self.conditions = conditions;
             }

@@ -19,6 +19,9 @@ pub struct ListInForce {
     pub accepted: Arc<AcceptedList>,
     /// Lists that were accepted before it and still verify, the newest first: where pins look. Empty without a pin.
     pub older: Vec<Arc<AcceptedList>>,
+    /// Lists that were accepted before it and whose signers were revoked since, as far as versions of them may still be
+    /// published: those go out, unless a list that stands has them.
+    pub withdrawn: Vec<WithdrawnList>,
     /// When it expires: by its own word, or sooner by `maxListAge`.
     pub expires: Timestamp,
     /// Whether what it says still counts.
@@ -48,6 +51,17 @@ pub struct ListInForce {
     pub targets: Vec<String>,
     /// Where the list was fetched: an image on the same server is fetched with the same credentials.
     pub source: ListOrigin,
+}
+
+/// A list whose signers were revoked after another one had come into force.
+#[derive(Debug, Clone)]
+pub struct WithdrawnList {
+    /// The list.
+    pub accepted: Arc<AcceptedList>,
+    /// `CertificateRevoked` or `EndorserRevoked`.
+    pub reason: &'static str,
+    /// Which, and by whom.
+    pub message: String,
 }
 
 /// Where a list was fetched, and how.

@@ -35,7 +35,7 @@ pub use conditions::time;
 pub use context::{Context, Downloads, ImagePaths, Message, PendingMessages, Settings};
 pub use duration::{DurationError, parse_duration};
 pub use finish::Stallable;
-pub use lists::{Force, ListInForce, ListOrigin, ListsInForce};
+pub use lists::{Force, ListInForce, ListOrigin, ListsInForce, WithdrawnList};
 pub use publications::{Desire, Desired, Offer, Publications, Published, Standing};
 pub use report::Report;
 pub use untold::Untold;

@@ -1,5 +1,6 @@
 //! Going back to an older version, and forward again.
 
+use harness::image_server::Resource;
 use harness::list::ListBuilder;
 use harness::pki::{CrlSpec, Reason};
 use harness::signer::{Form, sign};
@@ -80,12 +81,22 @@ async fn a_pin_that_names_nothing_leaves_what_is_there() {
 
 /// A site whose first list was the endorser's, and whose second is another certificate's; both are trusted.
 async fn signed_by_another_since() -> (Site, [Served; 2]) {
+    let (site, served) = first_list().await;
+    second_list(&site, &served[1]).await;
+    assert_eq!(site.shelf("endorsed"), [served[1].entry()]);
+    (site, served)
+}
+
+async fn first_list() -> (Site, [Served; 2]) {
     let site = Site::new();
     let served = [site.serve(A, "1", 1, 50_000), site.serve(A, "2", 2, 50_000)];
     site.publish(&site.list("1.0", &[&served[0]]));
     site.run().await;
     site.pass_time(SignedDuration::from_mins(5));
-    let new = &served[1];
+    (site, served)
+}
+
+async fn second_list(site: &Site, new: &Served) {
     let second = ListBuilder::new(LIST, site.now()).version("1.1").created(site.now());
     let second = second.endorser(&site.pki.second).image(A, "2", &new.uri, new.size, &new.sha512);
     site.trust("renewed", &site.pki.second, "");
@@ -96,9 +107,48 @@ async fn signed_by_another_since() -> (Site, [Served; 2]) {
          [{{name: all}}]}}}}\n"
     ));
     site.publish_message(&sign(&second.json(), &site.pki.second, Form::Detached));
+    let run = site.run().await;
+    assert_eq!(run.list_version().as_deref(), Some("1.1"));
+}
+
+/// The pinned version is published already when its signer is revoked; the list in force is another's and stands.
+#[tokio::test]
+async fn a_pinned_version_goes_out_with_its_signer() {
+    for more in ["trust: Revoked", "trust: Hold"] {
+        let (site, [old, new]) = signed_by_another_since().await;
+        site.manifest("pin", &pin("version: '1'"));
+        site.run().await;
+        assert_eq!(site.shelf("endorsed"), [old.entry()]);
+        site.trust("endorser", &site.pki.endorser, more);
+        let run = site.run().await;
+        if more == "trust: Hold" {
+            assert_eq!(site.shelf("endorsed"), [old.entry()], "absence takes nothing away");
+            continue;
+        }
+        assert_eq!(site.shelf("endorsed"), Vec::<String>::new());
+        assert_eq!(run.image_condition(A, "Ready").split(' ').next(), Some("False"));
+        assert_eq!(run.list_condition("SourceVerified"), "True Verified");
+        site.forget("pin");
+        site.run().await;
+        assert_eq!(site.shelf("endorsed"), [new.entry()], "what another endorser stands for comes back");
+    }
+}
+
+/// The version before stays while the next one cannot be fetched, but not when its signer is revoked.
+#[tokio::test]
+async fn a_version_that_waits_for_the_next_goes_out_with_its_signer() {
+    let (site, [old, new]) = first_list().await;
+    let path = format!("/{A}-2.img");
+    site.server.put(&path, Resource::status(503));
+    second_list(&site, &new).await;
+    assert_eq!(site.shelf("endorsed"), [old.entry()]);
+    site.trust("endorser", &site.pki.endorser, "trust: Revoked");
+    site.run().await;
+    assert_eq!(site.shelf("endorsed"), Vec::<String>::new());
+    site.serve(A, "2", 2, 50_000);
+    site.pass_time(SignedDuration::from_hours(7));
     site.run().await;
     assert_eq!(site.shelf("endorsed"), [new.entry()]);
-    (site, served)
 }
 
 #[tokio::test]

@@ -7,8 +7,9 @@ use std::sync::Arc;
 use jiff::{SignedDuration, Timestamp};
 
 use super::check::Checked;
+use super::plan::hold;
 use super::targets::Targets;
-use super::want::{Want, want};
+use super::want::{Want, disowned, want};
 use crate::api::{CachedImage, CachedImageStatus, CloudTarget, Endorser, ImageListSubscription};
 use crate::cache::{CacheError, Entries, JobKey, JobState, VerifiedBlob};
 use crate::opennebula::carry_over::Record;
@@ -92,6 +93,9 @@ pub(super) fn observe<C: Cluster>(
     if let Err(error) = look(context, checked, &mut observed) {
         observed.trouble = Some(error);
     }
+    if let Some(out) = gone_with_its_signer(checked, &observed) {
+        observed.want = out;
+    }
     observed.abandoned = abandoned(context, checked, &observed, now);
     observed
 }
@@ -164,6 +168,20 @@ fn is_registering<C: Cluster>(context: &Context<C>, checked: &Checked, target: &
     let Ok(path) = state_path(target, &checked.image.identifier) else { return false };
     let record = context.volume.read_state::<Record>(&path);
     record.map_or(true, |record| record.is_some_and(|record| record.registration.is_some()))
+}
+
+/// What is in circulation and was endorsed only by a signer who was revoked goes out, unless the wanted version takes
+/// its place in this pass.
+fn gone_with_its_signer(checked: &Checked, observed: &Observed) -> Option<Want> {
+    let replaced = observed.blob.is_some() && hold(checked, observed).is_none();
+    if replaced || matches!(observed.want, Want::Out { .. }) {
+        return None;
+    }
+    let published = observed.entries.endorsed.iter().map(|entry| entry.digest);
+    let targets = observed.status.targets.iter().filter(|target| target.id.is_some());
+    let at_targets = targets.filter_map(|target| target.sha512.as_ref()?.parse().ok());
+    let digests: Vec<_> = published.chain(at_targets).collect();
+    disowned(checked, observed.list.as_deref(), &digests)
 }
 
 fn look<C: Cluster>(context: &Context<C>, checked: &Checked, observed: &mut Observed) -> Result<(), CacheError> {

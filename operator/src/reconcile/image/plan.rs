@@ -261,7 +261,8 @@ pub(super) fn is_suspended(checked: &Checked, observed: &Observed) -> bool {
     checked.suspend || observed.list.as_deref().is_some_and(|list| list.suspend)
 }
 
-fn hold(checked: &Checked, observed: &Observed) -> Option<Hold> {
+/// What keeps a new version from coming.
+pub(super) fn hold(checked: &Checked, observed: &Observed) -> Option<Hold> {
     if is_suspended(checked, observed) {
         return Some(Hold::Suspended);
     }

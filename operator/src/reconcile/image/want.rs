@@ -3,8 +3,9 @@
 use jiff::Timestamp;
 
 use super::check::Checked;
-use crate::imagelist::{ImageList, ListVersion, ListedImage};
+use crate::imagelist::{ImageList, ListVersion, ListedImage, Sha512Digest};
 use crate::reconcile::lists::{Force, ListInForce};
+use crate::trust::AcceptedList;
 
 /// What is wanted.
 #[derive(Debug, Clone, PartialEq)]
@@ -76,6 +77,21 @@ pub(super) fn want(checked: &Checked, list: Option<&ListInForce>, now: Timestamp
         Err(Missing::Unclear { reason, message }) => Want::Unclear { reason, message, told: true },
         Err(Missing::Stated { reason, message }) => keep_or_out(checked, now, reason, message),
     }
+}
+
+/// Why a version that is in circulation must not be, though something else is wanted: only lists whose signers were
+/// revoked had it.
+pub(super) fn disowned(checked: &Checked, list: Option<&ListInForce>, digests: &[Sha512Digest]) -> Option<Want> {
+    let in_force = list?;
+    let has = |list: &AcceptedList, digest: &Sha512Digest| {
+        list.list().images.iter().any(|one| one.identifier == checked.image.identifier && one.sha512 == *digest)
+    };
+    let standing = || std::iter::once(&in_force.accepted).chain(&in_force.older);
+    let endorsed = |digest: &&Sha512Digest| standing().any(|list| has(list, digest));
+    digests.iter().filter(|digest| !endorsed(digest)).find_map(|digest| {
+        let by = in_force.withdrawn.iter().find(|withdrawn| has(&withdrawn.accepted, digest))?;
+        Some(Want::Out { reason: by.reason, message: by.message.clone() })
+    })
 }
 
 fn keep_or_out(checked: &Checked, now: Timestamp, reason: &'static str, message: String) -> Want {

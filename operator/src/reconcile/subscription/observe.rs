@@ -10,7 +10,7 @@ use super::beside::{self, SignatureBeside};
 use super::check::Checked;
 use super::envelope;
 use super::schedule;
-use crate::api::{CachedImage, Class, Endorser, ImageListSubscription, ImageListSubscriptionStatus};
+use crate::api::{CachedImage, Class, Endorser, HasConditions, ImageListSubscription, ImageListSubscriptionStatus};
 use crate::cache::{CacheError, StatePath, Volume};
 use crate::fetch::{FetchError, LIST_LIMIT, ListAnswer, Source, Validator};
 use crate::reconcile::cluster::Cluster;
@@ -40,10 +40,10 @@ pub(super) struct Observed {
     pub memory: Option<ListMemory>,
     /// The message in force, as it was signed.
     pub stored: Option<Vec<u8>>,
-    /// Whether an image has a pin, which may name an older list's version.
-    pub pinned: bool,
+    /// Whether an image may be of an older list: it has a pin, or the version before is still in circulation.
+    pub look_back: bool,
     /// The messages before it that are still kept, the last first, each with its digest: all of them where an image
-    /// has a pin, else one of each certificate that signed none after it, to see whether it was revoked.
+    /// may be of an older list, else one of each certificate that signed none after it, to see whether it was revoked.
     pub older: Vec<(Sha256Digest, Vec<u8>)>,
     /// The message that was stored last, where the memory of it is lost.
     pub rebuild_from: Option<Vec<u8>>,
@@ -145,8 +145,8 @@ pub(super) async fn observe<C: Cluster>(
     let Remembered { memory, stored, rebuild_from, trouble } = remembered(&context.volume, checked);
     let first_signer = first_signer(memory.as_ref(), &status);
     let images = context.cluster.list::<CachedImage>(&checked.key.namespace);
-    let pinned = images.iter().any(|image| image.spec.subscription_ref.name == checked.key.name && is_pinned(image));
-    let older = memory.as_ref().map(|memory| older(&context.volume, checked, memory, pinned));
+    let look_back = images.iter().any(|image| may_be_older(checked, image));
+    let older = memory.as_ref().map(|memory| older(&context.volume, checked, memory, look_back)).unwrap_or_default();
     let pending = context.pending.get(&checked.key);
     let ask = ask == Ask::Now || schedule::fetch_due(checked, &status, now);
     let (fetched, server_time) = match (checked.suspend || checked.deleting, ask) {
@@ -163,8 +163,8 @@ pub(super) async fn observe<C: Cluster>(
         digests: context.settings.digests,
         memory,
         stored,
-        pinned,
-        older: older.unwrap_or_default(),
+        look_back,
+        older,
         rebuild_from,
         trouble,
         fetched,
@@ -177,6 +177,17 @@ pub(super) async fn observe<C: Cluster>(
 /// Whether a person named the version of an image.
 pub(super) fn is_pinned(image: &CachedImage) -> bool {
     image.spec.version.is_some() || image.spec.sha512.is_some()
+}
+
+/// Whether an image of the subscription has a pin, or a version may be in circulation that the list in force does not
+/// endorse.
+fn may_be_older(checked: &Checked, image: &CachedImage) -> bool {
+    let (ours, pinned) = (image.spec.subscription_ref.name == checked.key.name, is_pinned(image));
+    let Some(status) = image.status.as_ref().filter(|_| ours && !pinned) else { return ours && pinned };
+    let endorsed = status.image.as_ref().filter(|_| status.is_true("Endorsed")).map(|wanted| wanted.sha512.as_str());
+    let published = status.artifact.iter().map(|artifact| artifact.sha512.as_str());
+    let at_targets = status.targets.iter().filter(|target| target.id.is_some()).filter_map(|at| at.sha512.as_deref());
+    published.chain(at_targets).any(|digest| endorsed != Some(digest))
 }
 
 /// The older messages that are still there. One that cannot be read is as good as one that is gone.

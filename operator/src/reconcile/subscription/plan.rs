@@ -17,7 +17,7 @@ use crate::cache::CacheError;
 use crate::imagelist::{ImageId, ListVersion};
 use crate::reconcile::cluster::ObjectKey;
 use crate::reconcile::context::Message;
-use crate::reconcile::lists::{Force, ListInForce, ListOrigin};
+use crate::reconcile::lists::{Force, ListInForce, ListOrigin, WithdrawnList};
 use crate::trust::{
     AcceptRequest, AcceptedList, CrlPolicy, EndorserPolicy, LastAccepted, Refusal, RefusalReason, Sha256Digest,
     VerifiedList, VerifyRequest, accept, verify,
@@ -129,7 +129,8 @@ impl fmt::Display for Plan {
 /// Makes the plan.
 pub(super) fn plan(checked: &Checked, observed: &Observed, now: Timestamp) -> Plan {
     let rebuilt = rebuild(checked, observed, now);
-    let Stored { before, mut older, memory } = stored::judge(checked, observed, &request(checked, observed, now));
+    let Stored { before, mut older, mut withdrawn, memory } =
+        stored::judge(checked, observed, &request(checked, observed, now));
     let message = newest_message(observed);
     let remembered = memory.as_ref().map(|memory| memory.last.clone());
     let previous = remembered.or_else(|| rebuilt.as_ref().map(|import| import.list.last_accepted()));
@@ -146,8 +147,7 @@ pub(super) fn plan(checked: &Checked, observed: &Observed, now: Timestamp) -> Pl
     });
     let (list, frozen) = match (import, before) {
         (Some(import), before) => {
-            // A pin to a version of the list that goes finds it in this pass already.
-            older.splice(0..0, before.still_stands().filter(|_| observed.pinned));
+            before.becomes_older(observed.look_back, &mut older, &mut withdrawn);
             (Some((import.list, None)), None)
         }
         (None, Before::None) => (None, None),
@@ -155,11 +155,12 @@ pub(super) fn plan(checked: &Checked, observed: &Observed, now: Timestamp) -> Pl
         (None, Before::Frozen(list, refusal)) => (Some((list, None)), Some(refusal)),
         (None, Before::Withdrawn(list, refusal)) => (Some((list, Some(refusal))), None),
     };
+    let disowned = withdrawn.into_iter().map(withdrawn_list).collect();
     let doubt = clock::doubt(checked, observed, now);
     let expiring = doubt.is_none();
     let list = list.map(|(list, withdrawn)| {
         let state = State { withdrawn, frozen: frozen.is_some(), expiring };
-        in_force(checked, observed, list, older, &state, now)
+        ListInForce { withdrawn: disowned, ..in_force(checked, observed, list, older, &state, now) }
     });
     let children = children::plan(checked, observed, list.as_ref(), now);
     steps.extend(children.steps.iter().cloned());
@@ -350,6 +351,7 @@ fn in_force(
     ListInForce {
         accepted: Arc::new(accepted),
         older: older.into_iter().map(Arc::new).collect(),
+        withdrawn: Vec::new(),
         expires,
         force,
         frozen: state.frozen,
@@ -365,6 +367,10 @@ fn in_force(
         targets: checked.targets.clone(),
         source: ListOrigin { url: checked.url.clone(), secret: checked.secret.clone(), tls: checked.tls.clone() },
     }
+}
+
+fn withdrawn_list((list, refusal): (AcceptedList, Refusal)) -> WithdrawnList {
+    WithdrawnList { accepted: Arc::new(list), reason: withdrawal_reason(&refusal), message: refusal.message }
 }
 
 /// What a withdrawn list's images say: a CA's word or a person's.

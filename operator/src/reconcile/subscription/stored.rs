@@ -8,8 +8,10 @@ use crate::trust::{AcceptedList, LastAccepted, Refusal, RevokedSigner, Standing,
 pub(super) struct Stored {
     /// The one that was in force.
     pub before: Before,
-    /// The ones before it that still stand, the newest first; empty where no image has a pin.
+    /// The ones before it that still stand, the newest first; empty where no image is of an older one.
     pub older: Vec<AcceptedList>,
+    /// Those of them that were withdrawn, with why.
+    pub withdrawn: Vec<(AcceptedList, Refusal)>,
     /// What has to be remembered of them all, with those who were revoked.
     pub memory: Option<ListMemory>,
 }
@@ -23,11 +25,18 @@ pub(super) enum Before {
 }
 
 impl Before {
-    /// The list, unless a signer of it was revoked.
-    pub(super) fn still_stands(self) -> Option<AcceptedList> {
+    /// Another list comes into force in its place: a pin to a version of it finds it in this pass already, and what it
+    /// alone endorsed goes out in this pass where its signers were revoked.
+    pub(super) fn becomes_older(
+        self,
+        look_back: bool,
+        older: &mut Vec<AcceptedList>,
+        withdrawn: &mut Vec<(AcceptedList, Refusal)>,
+    ) {
         match self {
-            Self::Standing(list) | Self::Frozen(list, _) => Some(list),
-            Self::None | Self::Withdrawn(..) => None,
+            Self::Standing(list) | Self::Frozen(list, _) if look_back => older.insert(0, list),
+            Self::Withdrawn(list, refusal) => withdrawn.push((list, refusal)),
+            Self::None | Self::Standing(_) | Self::Frozen(..) => {}
         }
     }
 }
@@ -36,7 +45,7 @@ impl Before {
 /// remembered for every list that the same certificate signed.
 pub(super) fn judge(checked: &Checked, observed: &Observed, request: &VerifyRequest<'_>) -> Stored {
     let Some(mut memory) = observed.memory.clone() else {
-        return Stored { before: Before::None, older: Vec::new(), memory: None };
+        return Stored { before: Before::None, older: Vec::new(), withdrawn: Vec::new(), memory: None };
     };
     memory.taken = memory.taken.filter(|taken| checked.accept_list == Some(*taken));
     let before = match &observed.stored {
@@ -47,19 +56,22 @@ pub(super) fn judge(checked: &Checked, observed: &Observed, request: &VerifyRequ
         memory.last.revoked = list.revoked().to_vec();
         spread(list.revoked(), &mut memory);
     }
-    let mut older = Vec::new();
+    let (mut older, mut withdrawn) = (Vec::new(), Vec::new());
     for (message, bytes) in &observed.older {
         let Some(index) = memory.older.iter().position(|one| one.message == *message) else { continue };
-        let (list, stands) = match standing(bytes, &memory.older[index].last, request) {
-            Standing::InForce(list) | Standing::Frozen(list, _) => (list, true),
-            Standing::Withdrawn(list, _) => (list, false),
+        let (list, refusal) = match standing(bytes, &memory.older[index].last, request) {
+            Standing::InForce(list) | Standing::Frozen(list, _) => (list, None),
+            Standing::Withdrawn(list, refusal) => (list, Some(refusal)),
             Standing::Broken(_) => continue,
         };
         memory.older[index].last.revoked = list.revoked().to_vec();
         spread(list.revoked(), &mut memory);
-        older.extend((stands && observed.pinned).then_some(list));
+        match refusal {
+            Some(refusal) => withdrawn.push((list, refusal)),
+            None => older.extend(observed.look_back.then_some(list)),
+        }
     }
-    Stored { before, older, memory: Some(memory) }
+    Stored { before, older, withdrawn, memory: Some(memory) }
 }
 
 fn in_force(stored: &[u8], accepted: &LastAccepted, request: &VerifyRequest<'_>) -> Before {
