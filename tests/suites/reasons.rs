@@ -24,9 +24,11 @@ const OTHERS: &[&str] = &[
     "Stalled",
     // Statuses of conditions, and what a status calls a version or a step.
     "Archived",
+    "Convert",
     "Download",
     "False",
     "True",
+    "Unpack",
     "Unknown",
     // Kinds, and values of fields.
     "CachedImage",

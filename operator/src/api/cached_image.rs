@@ -222,7 +222,7 @@ pub struct TargetStatus {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct Progress {
-    /// What is done: Download.
+    /// What is done: Download, or Unpack and Convert for a target that takes another form.
     #[schemars(length(max = 32))]
     pub step: String,
     /// Bytes done.
@@ -234,6 +234,14 @@ pub struct Progress {
     pub percent: String,
     /// Bytes a second, of late.
     pub bytes_per_second: u64,
+}
+
+impl Progress {
+    /// So many bytes of so many.
+    pub fn new(step: &str, bytes: u64, total_bytes: u64, bytes_per_second: u64) -> Self {
+        let percent = format!("{}%", bytes.saturating_mul(100).checked_div(total_bytes).unwrap_or(100));
+        Self { step: step.to_owned(), bytes, total_bytes, percent, bytes_per_second }
+    }
 }
 
 /// One version on the volume.

@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 use std::num::NonZeroU64;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use tokio::runtime::Handle;
 use tokio::sync::watch;
@@ -16,7 +16,7 @@ use super::conversion::{ConversionLimits, Conversions};
 use super::download::Download;
 use super::error::{CacheError, DownloadError};
 use super::name::SafeName;
-use super::progress::Progress;
+use super::progress::{Figures, Progress};
 use super::quota::Quota;
 use super::slots::Slots;
 use super::volume::Volume;
@@ -221,11 +221,14 @@ impl Jobs {
     pub fn look(&self, key: &JobKey) -> Option<JobState> {
         let table = self.inner.table();
         let job = table.jobs.get(key)?;
-        Some(match &job.outcome {
-            None => job.progress.state(),
-            Some(Ok(blob)) => JobState::Done(blob.clone()),
-            Some(Err(error)) => JobState::Failed(error.clone()),
-        })
+        Some(job.state(job.progress.figures()))
+    }
+
+    /// The same with figures that change now and then only: for whoever writes them down.
+    pub fn told(&self, key: &JobKey) -> Option<JobState> {
+        let table = self.inner.table();
+        let job = table.jobs.get(key)?;
+        Some(job.state(job.progress.told(Instant::now())))
     }
 
     /// The names of all jobs.
@@ -272,6 +275,19 @@ impl Jobs {
             let _ended = task.await;
         }
         self.inner.conversions.shutdown().await;
+    }
+}
+
+impl Job {
+    fn state(&self, figures: Option<Figures>) -> JobState {
+        match (&self.outcome, figures) {
+            (None, None) => JobState::Queued,
+            (None, Some(Figures { bytes, total, bytes_per_second })) => {
+                JobState::Running { bytes, total, bytes_per_second }
+            }
+            (Some(Ok(blob)), _) => JobState::Done(blob.clone()),
+            (Some(Err(error)), _) => JobState::Failed(error.clone()),
+        }
     }
 }
 

@@ -38,13 +38,14 @@ mod volume;
 mod write;
 
 pub use blob::{BlobCheck, VerifiedBlob};
-pub use conversion::{ConversionKey, ConversionLimits, ConversionState, Conversions};
+pub use conversion::{ConversionKey, ConversionLimits, ConversionState, Conversions, Part};
 pub use entry::{Entries, Entry};
 pub use error::{CacheError, DownloadError};
 pub use garbage::{Collected, Keep};
 pub use job::{DownloadRequest, JobKey, JobLimits, JobState, Jobs};
 pub use list_store::StoredList;
 pub use name::{ImageKey, NameError, SafeName, StatePath};
+pub use progress::Figures;
 pub use scrub::{Scrub, ScrubSettings, Spoiled};
 pub use step::Steps;
 pub use usage::{Usage, Used};

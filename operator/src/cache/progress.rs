@@ -1,44 +1,56 @@
-//! How far a download is, told by the thread that writes and read by everyone.
+//! How far a download or a conversion is, told by the thread that works and read by everyone.
 
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use tokio::sync::watch;
 
-use super::job::JobState;
-
 /// The rate is measured over this time, anew each time.
 const WINDOW: Duration = Duration::from_secs(2);
+/// What a status tells changes no more often than this, for each change of a status is written and watched. A little
+/// less than the time after which it is looked at again.
+const TOLD_EVERY: Duration = Duration::from_secs(9);
 
-/// How far a download is.
-pub(super) struct Progress {
-    total: u64,
-    inner: Mutex<Measured>,
+/// How far something is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Figures {
+    /// Bytes done.
+    pub bytes: u64,
+    /// Of so many.
+    pub total: u64,
+    /// Over the last seconds.
+    pub bytes_per_second: u64,
 }
+
+/// How far a download or a conversion is.
+pub(super) struct Progress(Mutex<Measured>);
 
 struct Measured {
     running: bool,
+    total: u64,
     bytes: u64,
     window_began: Instant,
     window_bytes: u64,
     bytes_per_second: u64,
+    told: Option<(Instant, Figures)>,
     changed: Option<watch::Sender<u64>>,
 }
 
 impl Progress {
     pub(super) fn new(total: u64) -> Self {
-        let inner = Measured {
+        Self(Mutex::new(Measured {
             running: false,
+            total,
             bytes: 0,
             window_began: Instant::now(),
             window_bytes: 0,
             bytes_per_second: 0,
+            told: None,
             changed: None,
-        };
-        Self { total, inner: Mutex::new(inner) }
+        }))
     }
 
-    /// Whom to tell when it goes from waiting to running and back.
+    /// Whom to tell when it goes from waiting to running and back, or to another part.
     pub(super) fn tell_changes(&self, changed: &watch::Sender<u64>) {
         self.measured().changed = Some(changed.clone());
     }
@@ -50,17 +62,24 @@ impl Progress {
             return;
         }
         measured.running = running;
-        measured.bytes_per_second = 0;
-        measured.window_began = Instant::now();
-        measured.window_bytes = measured.bytes;
+        measured.begin_window();
         let changed = measured.changed.clone();
         drop(measured);
-        if let Some(changed) = changed {
-            changed.send_modify(|count| *count += 1);
-        }
+        tell(changed.as_ref());
     }
 
-    /// So many bytes are on the volume.
+    /// A part of the work begins, of so many bytes.
+    pub(super) fn begin(&self, total: u64) {
+        let mut measured = self.measured();
+        (measured.bytes, measured.total) = (0, total);
+        measured.running = true;
+        measured.begin_window();
+        let changed = measured.changed.clone();
+        drop(measured);
+        tell(changed.as_ref());
+    }
+
+    /// So many bytes are done.
     pub(super) fn set_bytes(&self, bytes: u64) {
         let mut measured = self.measured();
         if bytes < measured.window_bytes {
@@ -75,28 +94,77 @@ impl Progress {
         }
     }
 
-    /// As a job's state. A window that is long over means that nothing comes.
-    pub(super) fn state(&self) -> JobState {
-        let measured = self.measured();
-        if !measured.running {
-            return JobState::Queued;
+    /// How far it is; `None` while it waits. A window that is long over means that nothing comes.
+    pub(super) fn figures(&self) -> Option<Figures> {
+        self.measured().figures()
+    }
+
+    /// The same, as it was at most [`TOLD_EVERY`] ago: for whoever writes it down.
+    pub(super) fn told(&self, now: Instant) -> Option<Figures> {
+        let mut measured = self.measured();
+        let figures = measured.figures()?;
+        match measured.told {
+            Some((at, told)) if now.saturating_duration_since(at) < TOLD_EVERY => Some(told),
+            Some(_) | None => {
+                measured.told = Some((now, figures));
+                Some(figures)
+            }
         }
-        let elapsed = measured.window_began.elapsed();
-        let first_or_old = measured.bytes_per_second == 0 || elapsed > WINDOW * 2;
-        let bytes_per_second = if first_or_old {
-            rate(measured.bytes - measured.window_bytes, elapsed)
-        } else {
-            measured.bytes_per_second
-        };
-        JobState::Running { bytes: measured.bytes, total: self.total, bytes_per_second }
     }
 
     fn measured(&self) -> MutexGuard<'_, Measured> {
-        self.inner.lock().unwrap_or_else(PoisonError::into_inner)
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Measured {
+    fn begin_window(&mut self) {
+        (self.bytes_per_second, self.told) = (0, None);
+        self.window_began = Instant::now();
+        self.window_bytes = self.bytes;
+    }
+
+    fn figures(&self) -> Option<Figures> {
+        if !self.running {
+            return None;
+        }
+        let elapsed = self.window_began.elapsed();
+        let first_or_old = self.bytes_per_second == 0 || elapsed > WINDOW * 2;
+        let bytes_per_second =
+            if first_or_old { rate(self.bytes - self.window_bytes, elapsed) } else { self.bytes_per_second };
+        Some(Figures { bytes: self.bytes, total: self.total, bytes_per_second })
+    }
+}
+
+fn tell(changed: Option<&watch::Sender<u64>>) {
+    if let Some(changed) = changed {
+        changed.send_modify(|count| *count += 1);
     }
 }
 
 fn rate(bytes: u64, elapsed: Duration) -> u64 {
     let milliseconds = elapsed.as_millis().max(1);
     u64::try_from(u128::from(bytes) * 1000 / milliseconds).unwrap_or(u64::MAX)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_told_changes_now_and_then_and_at_once_with_another_part() {
+        let progress = Progress::new(100);
+        assert_eq!(progress.told(Instant::now()), None, "it waits");
+        progress.set_running(true);
+        let began = Instant::now();
+        let told = |after: Duration| progress.told(began + after).map(|figures| (figures.bytes, figures.total));
+        progress.set_bytes(10);
+        assert_eq!(told(Duration::ZERO), Some((10, 100)));
+        progress.set_bytes(20);
+        assert_eq!(told(Duration::from_millis(8_999)), Some((10, 100)));
+        assert_eq!(progress.figures().map(|figures| figures.bytes), Some(20), "who asks is told");
+        assert_eq!(told(TOLD_EVERY), Some((20, 100)));
+        progress.begin(7);
+        assert_eq!(told(TOLD_EVERY), Some((0, 7)));
+    }
 }

@@ -91,6 +91,8 @@ pub(super) struct Run<'a> {
     pub meter: &'a dyn Meter,
     /// Bytes on the disk that it has written so far.
     pub written: &'a dyn Fn() -> u64,
+    /// Told of what it says, as it says it.
+    pub heard: &'a dyn Fn(&[u8]),
 }
 
 impl Run<'_> {
@@ -129,7 +131,9 @@ impl Run<'_> {
 
     async fn wait(&self, child: &mut Child) -> Result<(ExitStatus, Vec<u8>, Vec<u8>), ConvertError> {
         let (output, errors) = (child.stdout.take(), child.stderr.take());
-        let ended = async { tokio::join!(child.wait(), read(output, MOST_OUTPUT), read(errors, MOST_ERRORS)) };
+        let ended = async {
+            tokio::join!(child.wait(), read(output, MOST_OUTPUT, self.heard), read(errors, MOST_ERRORS, &|_| {}))
+        };
         let mut ended = std::pin::pin!(ended);
         let mut ticks = interval(ASK_EVERY);
         ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
@@ -162,11 +166,12 @@ impl Run<'_> {
 }
 
 /// Reads to the end, and keeps the beginning.
-async fn read(from: Option<impl AsyncRead + Unpin>, most: usize) -> Vec<u8> {
+async fn read(from: Option<impl AsyncRead + Unpin>, most: usize, heard: &dyn Fn(&[u8])) -> Vec<u8> {
     let mut kept = Vec::new();
     let Some(mut from) = from else { return kept };
     let mut buffer = vec![0; 8192];
     while let Ok(count @ 1..) = from.read(&mut buffer).await {
+        heard(&buffer[..count]);
         let room = most.saturating_sub(kept.len());
         kept.extend_from_slice(&buffer[..count.min(room)]);
     }

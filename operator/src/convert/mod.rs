@@ -19,7 +19,7 @@ use serde::{Deserialize, Serialize};
 pub use error::ConvertError;
 pub use job::{Conversion, Converted, Room};
 pub use sniff::{Format, Sniffed};
-pub use unpack::Meter;
+pub use unpack::{Meter, Part};
 
 /// What is handed to a cloud, as it is or converted to it. Archives and compressed images are not: a cloud unpacks them into
 /// something useless, so they are opened and converted before.

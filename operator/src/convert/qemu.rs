@@ -11,7 +11,7 @@ use serde::Deserialize;
 use super::child::{ChildLimits, Network, Run, find_program};
 use super::error::ConvertError;
 use super::sniff::Format;
-use super::unpack::Meter;
+use super::unpack::{Meter, Part};
 
 /// Address space of one run. It takes some 300 MB with its threads and its caches of tables.
 const MEMORY: u64 = 2 * 1024 * 1024 * 1024;
@@ -115,11 +115,17 @@ impl<'a> QemuImage<'a> {
         to: (&Path, Format),
         virtual_size: u64,
     ) -> Result<(), ConvertError> {
-        let forms = ["-f".into(), name(from.1).into(), "-O".into(), name(to.1).into()];
+        let forms = ["-p".into(), "-f".into(), name(from.1).into(), "-O".into(), name(to.1).into()];
         let arguments = forms.into_iter().chain([from.0.into(), to.0.into()]).collect();
         let largest = virtual_size.saturating_add(virtual_size / OVERHEAD.0).saturating_add(OVERHEAD.1);
         let written = || fs::metadata(to.0).map_or(0, |about| about.blocks().saturating_mul(512));
-        self.run("convert", arguments, largest, &written).await.map(drop)
+        let heard = |said: &[u8]| {
+            if let Some(percent) = percent(said) {
+                self.meter.tell(Part::Convert, virtual_size / 100 * percent, virtual_size);
+            }
+        };
+        self.meter.tell(Part::Convert, 0, virtual_size);
+        self.run_told("convert", arguments, largest, &written, &heard).await.map(drop)
     }
 
     async fn run(
@@ -128,6 +134,17 @@ impl<'a> QemuImage<'a> {
         arguments: Vec<OsString>,
         file: u64,
         written: &dyn Fn() -> u64,
+    ) -> Result<Vec<u8>, ConvertError> {
+        self.run_told(command, arguments, file, written, &|_| {}).await
+    }
+
+    async fn run_told(
+        &self,
+        command: &'static str,
+        arguments: Vec<OsString>,
+        file: u64,
+        written: &dyn Fn() -> u64,
+        heard: &dyn Fn(&[u8]),
     ) -> Result<Vec<u8>, ConvertError> {
         let run = Run {
             program: &self.program,
@@ -138,6 +155,7 @@ impl<'a> QemuImage<'a> {
             network: self.network,
             meter: self.meter,
             written,
+            heard,
         };
         match run.output().await {
             Err(ConvertError::Failed { said, .. }) if said.contains("No space left on device") => {
@@ -146,6 +164,14 @@ impl<'a> QemuImage<'a> {
             other => other,
         }
     }
+}
+
+/// The last of what `convert -p` says on its way: `    (42.00/100%)`.
+fn percent(said: &[u8]) -> Option<u64> {
+    let text = String::from_utf8_lossy(said);
+    let before = text.rsplit_once("/100%)")?.0;
+    let whole = before.rsplit_once('(')?.1.split('.').next()?;
+    whole.parse().ok().filter(|percent| *percent <= 100)
 }
 
 fn read<'o, T: Deserialize<'o>>(command: &'static str, output: &'o [u8]) -> Result<T, ConvertError> {
@@ -163,6 +189,29 @@ pub(super) const fn name(format: Format) -> &'static str {
         Format::Vhdx => "vhdx",
         Format::Raw | Format::Ova | Format::Tar | Format::Gz | Format::Bz2 | Format::Xz | Format::Zst | Format::Iso => {
             "raw"
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn how_far_it_is_is_read_from_what_it_says() {
+        let cases: [(&[u8], Option<u64>); 9] = [
+            (b"    (0.00/100%)\r", Some(0)),
+            (b"    (41.99/100%)\r    (42.50/100%)\r", Some(42)),
+            (b"    (100.00/100%)\r\n", Some(100)),
+            (b"    (100.00/100%)\r    (1", Some(100)),
+            (b"(101.00/100%)", None),
+            (b"(-1.00/100%)", None),
+            (b"(/100%)", None),
+            (b"42.00/100%)", None),
+            (b"\xff\xfe", None),
+        ];
+        for (said, expected) in cases {
+            assert_eq!(percent(said), expected, "{}", String::from_utf8_lossy(said));
         }
     }
 }

@@ -27,6 +27,18 @@ const BUFFER: usize = 16 * BLOCK;
 pub trait Meter {
     /// Whether to go on, now that so many bytes are on the disk. The error says why not.
     fn check(&self, written: u64) -> Result<(), ConvertError>;
+
+    /// So many bytes of a part are done, of so many.
+    fn tell(&self, part: Part, bytes: u64, total: u64);
+}
+
+/// A part of a conversion.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Part {
+    /// Out of compression and archives: bytes of the file that was read.
+    Unpack,
+    /// Into another format: bytes of the disk.
+    Convert,
 }
 
 /// What a disk is unpacked from, and how far it may go.
@@ -76,7 +88,7 @@ pub(super) fn unpack(
         return Err(ConvertError::NotADisk { found: format!("a {inner} inside a {}", package.format) });
     }
     seen(inner)?;
-    copy(&mut Stream::open(package)?, package, to)?;
+    copy(&mut Stream::tell(package)?, package, to)?;
     Ok(Vec::new())
 }
 
@@ -88,7 +100,7 @@ fn extract(
     to: &Path,
     seen: &dyn Fn(Format) -> Result<(), ConvertError>,
 ) -> Result<(), ConvertError> {
-    let mut archive = Archive::find(Stream::open(package)?, archive_format, &choice.member)?;
+    let mut archive = Archive::find(Stream::tell(package)?, archive_format, &choice.member)?;
     let head = first_bytes(&mut archive, archive_format)?;
     let format = format_of(&head);
     let whole = std::io::Cursor::new(head).chain(archive);

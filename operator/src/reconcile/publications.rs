@@ -7,6 +7,7 @@ use jiff::Timestamp;
 
 use super::cluster::ObjectKey;
 use super::target::Session;
+use crate::api::Progress;
 use crate::cache::{ConversionKey, VerifiedBlob};
 use crate::imagelist::{ImageId, ListedImage, Sha512Digest};
 
@@ -66,6 +67,8 @@ pub struct Standing {
     pub message: String,
     /// Images of it there that are out of circulation.
     pub retired: u32,
+    /// How far the conversion is that it waits for.
+    pub progress: Option<Progress>,
 }
 
 /// A version in circulation at a target.
@@ -162,6 +165,11 @@ impl Publications {
         let mut unwanted = before.unwrap_or_default();
         unwanted.retain(|key| !held.conversions.values().any(|wanted| wanted.contains(key)));
         unwanted
+    }
+
+    /// The conversions that targets want.
+    pub fn conversions(&self) -> BTreeMap<ObjectKey, BTreeSet<ConversionKey>> {
+        self.held().conversions.clone()
     }
 
     /// Forgets images and targets that are gone.

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use harness::appliance::{compressed, fake_qemu_img, image, qemu_img, raw, tar};
+use vmcatcher_operator::cache::Part;
 use vmcatcher_operator::convert::Form;
 
 use super::*;
@@ -116,4 +117,37 @@ async fn a_full_volume_is_told_and_nothing_is_left() {
     let site = Site::with(ConversionLimits { program, ..ConversionLimits::default() }, None);
     let error = site.converted(&vmdk, Form::Qcow2).await.unwrap_err();
     assert!(error.contains("available on the volume"), "{error}");
+}
+
+#[tokio::test]
+async fn how_far_a_conversion_is_can_be_seen() {
+    let folder = tempfile::tempdir().unwrap();
+    let (said, go_on) = (folder.path().join("said"), folder.path().join("go-on"));
+    for fifo in [&said, &go_on] {
+        let made = std::process::Command::new("mkfifo").arg(fifo).status().unwrap();
+        assert!(made.success());
+    }
+    // It says how far it is, and waits until it is told to go on.
+    let wait = format!("printf '    (42.00/100%%)\\r'; : > {}; read line < {};", said.display(), go_on.display());
+    let program = fake_qemu_img(
+        folder.path(),
+        &format!("[ \"$1\" != convert ] || {{ {wait} }}\nexec /usr/bin/env qemu-img \"$@\""),
+    );
+    let site = Site::with(ConversionLimits { program, ..ConversionLimits::default() }, None);
+    let source = site.blob(&raw(1, 1));
+    let key = ConversionKey { source: *source.digest(), form: Form::Qcow2 };
+    site.jobs.conversions().start(&source, Form::Qcow2, Timestamp::now());
+    let waiting = tokio::task::spawn_blocking(move || std::fs::read(&said).unwrap());
+    waiting.await.unwrap();
+    let figures = loop {
+        match site.jobs.conversions().look(&key).unwrap() {
+            Some(ConversionState::Running { part: Part::Convert, figures }) if figures.bytes > 0 => break figures,
+            Some(ConversionState::Running { .. }) => tokio::task::yield_now().await,
+            other => panic!("{other:?}"),
+        }
+    };
+    assert_eq!((figures.bytes, figures.total), ((1 << 20) / 100 * 42, 1 << 20));
+    tokio::task::spawn_blocking(move || std::fs::write(&go_on, "\n").unwrap()).await.unwrap();
+    let (blob, _) = site.convert(&source, Form::Qcow2).await.unwrap();
+    assert!(site.holds(&blob, &raw(1, 1)));
 }

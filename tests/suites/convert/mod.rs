@@ -69,7 +69,7 @@ impl Site {
             match self.jobs.conversions().look(&key).unwrap() {
                 Some(ConversionState::Done { blob, left_out }) => return Ok((blob, left_out)),
                 Some(ConversionState::Failed { message, .. }) => return Err(message),
-                Some(ConversionState::Queued | ConversionState::Running) => changed.changed().await.unwrap(),
+                Some(ConversionState::Queued | ConversionState::Running { .. }) => changed.changed().await.unwrap(),
                 None => return Err("cancelled".to_owned()),
             }
         }

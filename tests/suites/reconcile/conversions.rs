@@ -207,3 +207,27 @@ async fn an_iso_is_no_disk() {
     assert_eq!(site.run().await.image_condition(A, "Published"), "False FormatNotAccepted");
     assert_eq!(writes(&cloud), 0);
 }
+
+#[tokio::test]
+async fn a_status_tells_how_far_a_conversion_is() {
+    let (mut site, cloud) = site();
+    let folder = site.path("bin");
+    std::fs::create_dir(&folder).unwrap();
+    let go_on = site.path("go-on");
+    assert!(std::process::Command::new("mkfifo").arg(&go_on).status().unwrap().success());
+    let wait = format!("[ \"$1\" != convert ] || read line < {}", go_on.display());
+    site.conversion.program = fake_qemu_img(&folder, &format!("{wait}\n{REAL}"));
+    let vmdk = image(&site.path(""), &raw(1, 1), "vmdk", "");
+    site.publish(&site.list("1.0", &[&serve(&site, "1", vmdk)]));
+    let status = site.path(&format!("volume/state/resources/default/cachedimages/{A}.yaml"));
+    let told = async {
+        while !std::fs::read_to_string(&status).unwrap_or_default().contains("step: Convert") {
+            tokio::task::yield_now().await;
+        }
+        tokio::task::spawn_blocking(move || std::fs::write(&go_on, "\n").unwrap()).await.unwrap();
+    };
+    let (run, ()) = tokio::join!(site.run(), told);
+    assert_eq!(run.image_condition(A, "Published"), "True Published");
+    assert_eq!(run.image(A).unwrap().progress, None, "gone when done");
+    assert_eq!(writes(&cloud), 3);
+}

@@ -4,6 +4,7 @@
 //! failed, tried again and again after each restart. The work is done in `scratch/`, in a directory of its own that the
 //! next run removes.
 
+mod part;
 mod record;
 mod space;
 mod work;
@@ -19,10 +20,13 @@ use tokio::sync::{Semaphore, watch};
 use tokio::task::{JoinHandle, spawn_blocking};
 use tokio_util::sync::CancellationToken;
 
+pub use self::part::Part;
+use self::part::PartProgress;
 use self::record::{ConversionRecord, Failure};
 use self::work::{Clock, Work, WorkError};
 use super::blob::VerifiedBlob;
 use super::error::CacheError;
+use super::progress::Figures;
 use super::quota::Quota;
 use super::volume::Volume;
 use crate::convert::{ConvertError, Form};
@@ -71,7 +75,12 @@ pub enum ConversionState {
     /// Waits for its turn.
     Queued,
     /// Is being made.
-    Running,
+    Running {
+        /// What is done.
+        part: Part,
+        /// How far it is.
+        figures: Figures,
+    },
     /// In the cache.
     Done {
         /// The converted bytes.
@@ -108,12 +117,13 @@ struct Inner {
 #[derive(Default)]
 struct Table {
     jobs: HashMap<ConversionKey, Job>,
+    starts: HashMap<ConversionKey, u64>,
     closed: bool,
 }
 
 enum Job {
     Active {
-        running: bool,
+        progress: Arc<PartProgress>,
         cancelled: CancellationToken,
         task: JoinHandle<()>,
     },
@@ -143,14 +153,43 @@ impl Conversions {
 
     /// Where a conversion is; `None` where it was never made, or what was made is gone.
     pub fn look(&self, key: &ConversionKey) -> Result<Option<ConversionState>, CacheError> {
-        match self.inner.table().jobs.get(key) {
-            Some(Job::Active { running: false, .. }) => return Ok(Some(ConversionState::Queued)),
-            Some(Job::Active { running: true, .. }) => return Ok(Some(ConversionState::Running)),
-            Some(Job::Trouble { message, next }) => {
-                return Ok(Some(ConversionState::Failed { message: message.clone(), next: Some(*next) }));
-            }
-            None => {}
+        match self.active(key, PartProgress::figures) {
+            Some(state) => Ok(Some(state)),
+            None => self.ended(key),
         }
+    }
+
+    /// The same with figures that change now and then only: for whoever writes them down.
+    pub fn told(&self, key: &ConversionKey) -> Result<Option<ConversionState>, CacheError> {
+        match self.active(key, |progress| progress.told(Instant::now())) {
+            Some(state) => Ok(Some(state)),
+            None => self.ended(key),
+        }
+    }
+
+    /// How often one was started by this program, and its part where it runs; `None` where it neither waits nor runs.
+    pub fn stage(&self, key: &ConversionKey) -> (u64, Option<Option<Part>>) {
+        let table = self.inner.table();
+        let runs = table.jobs.get(key).and_then(|job| match job {
+            Job::Active { progress, .. } => Some(progress.figures().map(|(part, _)| part)),
+            Job::Trouble { .. } => None,
+        });
+        (table.starts.get(key).copied().unwrap_or_default(), runs)
+    }
+
+    fn active(
+        &self,
+        key: &ConversionKey,
+        figures: impl FnOnce(&PartProgress) -> Option<(Part, Figures)>,
+    ) -> Option<ConversionState> {
+        Some(match self.inner.table().jobs.get(key)? {
+            Job::Active { progress, .. } => figures(progress)
+                .map_or(ConversionState::Queued, |(part, figures)| ConversionState::Running { part, figures }),
+            Job::Trouble { message, next } => ConversionState::Failed { message: message.clone(), next: Some(*next) },
+        })
+    }
+
+    fn ended(&self, key: &ConversionKey) -> Result<Option<ConversionState>, CacheError> {
         let Some(record) = self.inner.volume.conversion(key)? else { return Ok(None) };
         if let Some(failure) = record.failure {
             let next = failure.next_try();
@@ -169,7 +208,9 @@ impl Conversions {
             return;
         }
         let cancelled = CancellationToken::new();
+        let progress = Arc::new(PartProgress::new(&self.inner.changed));
         let work = Work {
+            progress: progress.clone(),
             volume: self.inner.volume.clone(),
             quota: self.inner.quota.clone(),
             keep_free: self.inner.keep_free,
@@ -180,7 +221,8 @@ impl Conversions {
             clock: Clock { asked: now, since: Instant::now() },
         };
         let task = self.inner.runtime.spawn(follow(self.inner.clone(), key, work));
-        table.jobs.insert(key, Job::Active { running: false, cancelled, task });
+        *table.starts.entry(key).or_default() += 1;
+        table.jobs.insert(key, Job::Active { progress, cancelled, task });
         drop(table);
         self.inner.tell();
     }
@@ -235,10 +277,9 @@ impl Inner {
     }
 
     fn has_its_turn(&self, key: &ConversionKey) {
-        if let Some(Job::Active { running, .. }) = self.table().jobs.get_mut(key) {
-            *running = true;
+        if let Some(Job::Active { progress, .. }) = self.table().jobs.get(key) {
+            progress.begin(Part::Unpack, 0);
         }
-        self.tell();
     }
 
     /// What came of it is written down; only then it is no job any more.

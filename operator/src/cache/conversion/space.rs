@@ -6,10 +6,11 @@ use std::time::{Duration, Instant};
 
 use tokio_util::sync::CancellationToken;
 
+use super::part::PartProgress;
 use crate::cache::error::CacheError;
 use crate::cache::quota::{Claim, Quota};
 use crate::cache::volume::Volume;
-use crate::convert::{ConvertError, Meter, Room};
+use crate::convert::{ConvertError, Meter, Part, Room};
 
 /// How much more is claimed when what was claimed is written: what comes out of compression is not known before.
 const MORE: u64 = 256 * 1024 * 1024;
@@ -24,6 +25,7 @@ pub(super) struct Space<'a> {
     pub began: Instant,
     pub timeout: Duration,
     pub cancelled: &'a CancellationToken,
+    pub progress: &'a PartProgress,
     pub claimed: Mutex<Claimed>,
 }
 
@@ -37,6 +39,10 @@ pub(super) struct Claimed {
 }
 
 impl Meter for Space<'_> {
+    fn tell(&self, part: Part, bytes: u64, total: u64) {
+        self.progress.set(part, bytes, total);
+    }
+
     fn check(&self, written: u64) -> Result<(), ConvertError> {
         if self.cancelled.is_cancelled() {
             return Err(ConvertError::Cancelled);

@@ -2,13 +2,14 @@
 
 use std::fs;
 use std::path::Path;
-use std::sync::Mutex;
+use std::sync::{Arc, Mutex};
 use std::time::Instant;
 
 use jiff::Timestamp;
 use tokio::runtime::Handle;
 use tokio_util::sync::CancellationToken;
 
+use super::part::PartProgress;
 use super::record::ConversionRecord;
 use super::space::{Claimed, Space};
 use super::{ConversionKey, ConversionLimits};
@@ -31,6 +32,7 @@ pub(super) struct Work {
     pub source: VerifiedBlob,
     pub form: Form,
     pub cancelled: CancellationToken,
+    pub progress: Arc<PartProgress>,
     pub clock: Clock,
 }
 
@@ -85,6 +87,7 @@ impl Work {
             began,
             timeout: self.limits.timeout,
             cancelled: &self.cancelled,
+            progress: &self.progress,
             claimed: Mutex::new(Claimed::default()),
         };
         let conversion = Conversion {

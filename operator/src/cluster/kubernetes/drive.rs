@@ -1,7 +1,6 @@
 //! Drives the reconcilers over an API server: an object is looked at when it or something that it stands on changes,
 //! when its download ends and when its time has come.
 
-use std::collections::HashMap;
 use std::convert::Infallible;
 use std::future::{Future, ready};
 use std::sync::Arc;
@@ -21,8 +20,9 @@ use super::super::damage::damage;
 use super::feed::{self, feed};
 use super::shared::Shared;
 use super::wake::{Requests, Wakes};
+use super::work::follow_work;
 use super::{Kubernetes, Scope, Watches, Writers, named};
-use crate::cache::{JobState, Keep, Scrub};
+use crate::cache::{Keep, Scrub};
 use crate::reconcile::{Context, Kind, ObjectKey, Resource, endorser, image, subscription, target};
 
 /// Passes that run when the program is told to stop may go on for so long.
@@ -66,7 +66,7 @@ impl Driver {
         if let Some(awaited) = self.shared.cluster().awaited.told() {
             tracing::info!("started; {awaited}");
         }
-        parts.until_stopped(follow_downloads(self.shared.clone()));
+        parts.until_stopped(follow_work(self.shared.clone()));
         parts.until_stopped(follow_anchors(self.shared.clone()));
         parts.until_stopped(collect_garbage(self.shared.clone()));
         let ended = tokio::select! {
@@ -208,30 +208,6 @@ fn pass_target(shared: Arc<Shared>, key: ObjectKey) -> BoxFuture<'static, Action
         shared.settled(Kind::Target, &key, ended)
     }
     .boxed()
-}
-
-/// Wakes the images whose downloads began or ended. Those that wait or run as before are left alone: with many images,
-/// each change of one download would be a pass over all that wait for theirs.
-async fn follow_downloads(shared: Arc<Shared>) {
-    let mut jobs = shared.context.jobs.changed();
-    let mut before = HashMap::new();
-    while jobs.changed().await.is_ok() {
-        let mut now = HashMap::new();
-        for key in shared.context.downloads.objects() {
-            let Some(job) = shared.context.downloads.get(&key) else { continue };
-            let runs = match shared.context.jobs.look(&job) {
-                Some(JobState::Queued) => Some(false),
-                Some(JobState::Running { .. }) => Some(true),
-                Some(JobState::Done(_) | JobState::Failed(_)) | None => None,
-            };
-            let stage = (job, runs);
-            if stage.1.is_none() || before.get(&key) != Some(&stage) {
-                shared.wakes(&key.namespace).iter().for_each(|wakes| wakes.image(&key));
-            }
-            now.insert(key, stage);
-        }
-        before = now;
-    }
 }
 
 /// Wakes the images whose bytes were found damaged.

@@ -14,6 +14,7 @@ mod lease;
 mod named;
 mod shared;
 mod wake;
+mod work;
 mod written;
 
 use std::any::Any;

@@ -3,7 +3,7 @@
 use std::fs::File;
 use std::io::{self, BufReader, ErrorKind, Read, Seek, SeekFrom};
 
-use super::{Package, is_compressed};
+use super::{Meter, Package, Part, is_compressed};
 use crate::convert::error::ConvertError;
 use crate::convert::sniff::Format;
 
@@ -24,14 +24,57 @@ pub(super) struct Stream<'a> {
 }
 
 enum Source<'a> {
-    Plain(File),
+    Plain(Told<'a>),
     Decoded(Box<dyn Read + 'a>),
+}
+
+/// A file, which tells how far it was read.
+struct Told<'a> {
+    file: File,
+    meter: Option<&'a dyn Meter>,
+    read: u64,
+    length: u64,
+}
+
+impl<'a> Told<'a> {
+    fn open(package: &'a Package<'a>, tells: bool) -> Result<Self, ConvertError> {
+        let failed = ConvertError::io("open", package.path);
+        let file = File::open(package.path).map_err(&failed)?;
+        let length = file.metadata().map_err(&failed)?.len();
+        Ok(Self { file, meter: tells.then_some(package.meter), read: 0, length })
+    }
+
+    fn skip(&mut self, count: u64) -> io::Result<()> {
+        let by = i64::try_from(count).map_err(|_| io::Error::from(ErrorKind::InvalidData))?;
+        self.file.seek(SeekFrom::Current(by))?;
+        self.read = self.read.saturating_add(count);
+        Ok(())
+    }
+}
+
+impl Read for Told<'_> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        let count = self.file.read(buffer)?;
+        self.read = self.read.saturating_add(count as u64);
+        if let Some(meter) = self.meter {
+            meter.tell(Part::Unpack, self.read.min(self.length), self.length);
+        }
+        Ok(count)
+    }
 }
 
 impl<'a> Stream<'a> {
     /// The bytes of the package, without its compression.
     pub(super) fn open(package: &'a Package<'a>) -> Result<Self, ConvertError> {
-        let file = File::open(package.path).map_err(ConvertError::io("open", package.path))?;
+        Self::of(Told::open(package, false)?, package)
+    }
+
+    /// The same, and the meter is told how far it is.
+    pub(super) fn tell(package: &'a Package<'a>) -> Result<Self, ConvertError> {
+        Self::of(Told::open(package, true)?, package)
+    }
+
+    fn of(file: Told<'a>, package: &'a Package<'a>) -> Result<Self, ConvertError> {
         if is_compressed(package.format) {
             return Self::decode(package.format, Box::new(file), package);
         }
@@ -62,10 +105,7 @@ impl<'a> Stream<'a> {
     /// Passes over so many bytes. Beyond the end of a plain file the next read finds nothing.
     pub(super) fn skip(&mut self, count: u64) -> io::Result<()> {
         match &mut self.source {
-            Source::Plain(file) => {
-                let count = i64::try_from(count).map_err(|_| io::Error::from(ErrorKind::InvalidData))?;
-                file.seek(SeekFrom::Current(count)).map(|_| ())
-            }
+            Source::Plain(file) => file.skip(count),
             Source::Decoded(_) => io::copy(&mut self.take(count), &mut io::sink()).map(|_| ()),
         }
     }

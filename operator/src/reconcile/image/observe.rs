@@ -189,7 +189,7 @@ fn look<C: Cluster>(context: &Context<C>, checked: &Checked, observed: &mut Obse
     if let Want::Image(wanted) = &observed.want {
         let (namespace, digest) = (checked.image.namespace.clone(), wanted.image.sha512);
         observed.blob = context.volume.blob_for(&namespace, &digest)?;
-        observed.job = context.jobs.look(&JobKey { namespace, digest, url: wanted.image.uri.clone() });
+        observed.job = context.jobs.told(&JobKey { namespace, digest, url: wanted.image.uri.clone() });
     }
     if let Some(entry) = observed.entries.endorsed.last() {
         observed.published = context.volume.blob(&entry.digest)?;

@@ -38,7 +38,7 @@ pub(super) fn report(
         conditions: Vec::new(),
         image: image(before, &observed.want, now),
         artifact: after.published.as_ref().map(|(entry, blob)| artifact(entry, blob, &observed.root)),
-        progress: progress(&plan.phase),
+        progress: progress(&plan.phase).or_else(|| observed.targets.progress()),
         failures: (tries.failures > 0).then_some(tries.failures),
         mismatches: (tries.mismatches > 0).then_some(tries.mismatches),
         last_failure_time: tries.last.map(time),
@@ -184,13 +184,9 @@ fn wanted_image(before: &CachedImageStatus, wanted: &Wanted, now: Timestamp) -> 
 
 fn progress(phase: &Phase) -> Option<Progress> {
     match phase {
-        Phase::Downloading { bytes, total, bytes_per_second } => Some(Progress {
-            step: "Download".to_owned(),
-            bytes: *bytes,
-            total_bytes: *total,
-            percent: format!("{}%", bytes.saturating_mul(100).checked_div(*total).unwrap_or(100)),
-            bytes_per_second: *bytes_per_second,
-        }),
+        Phase::Downloading { bytes, total, bytes_per_second } => {
+            Some(Progress::new("Download", *bytes, *total, *bytes_per_second))
+        }
         Phase::Current | Phase::Failed { .. } | Phase::Held(_) | Phase::Unchanged | Phase::Out | Phase::Deleting => {
             None
         }

@@ -9,7 +9,7 @@ use super::check::Checked;
 use super::observe::Observed;
 use super::plan::{Phase, Plan, is_leaving, is_suspended, request};
 use super::want::Want;
-use crate::api::{HasConditions, TargetStatus};
+use crate::api::{HasConditions, Progress, TargetStatus};
 use crate::imagelist::Sha512Digest;
 use crate::reconcile::conditions::{Finding, Status, merge, time};
 use crate::reconcile::publications::{Desire, Desired, Offer, Standing};
@@ -41,6 +41,11 @@ impl Targets {
     /// Whether anything of the image is, or may be about to come, in circulation there.
     fn may_have(&self, target: &TargetStatus) -> bool {
         target.id.is_some() || self.registering.contains(&target.name)
+    }
+
+    /// How far the conversion is that the first of them waits for.
+    pub(super) fn progress(&self) -> Option<Progress> {
+        self.standings.values().find_map(|standing| standing.progress.clone())
     }
 
     /// Whether anything of the image is in circulation at a target.

@@ -4,12 +4,13 @@ use jiff::{SignedDuration, Timestamp};
 
 use super::check::Checked;
 use super::request::Refusal;
-use crate::cache::{ConversionKey, ConversionState, Jobs, VerifiedBlob};
+use crate::api::Progress;
+use crate::cache::{ConversionKey, ConversionState, Figures, Jobs, Part, VerifiedBlob};
 use crate::convert::Form;
 use crate::convert::sniff::Format;
 
-/// How soon a conversion that runs is looked at again. Its end is told as well, where that is heard.
-pub(super) const LOOK_AGAIN: SignedDuration = SignedDuration::from_secs(5);
+/// How soon a conversion is looked at again for its progress. Its end wakes whoever waits for it.
+const LOOK_AGAIN: SignedDuration = SignedDuration::from_secs(10);
 
 /// A form of an image that the target needs, and where it is.
 #[derive(Debug, Clone)]
@@ -49,12 +50,23 @@ pub(super) fn needed(checked: &Checked, blob: &VerifiedBlob) -> Option<Conversio
 impl Needed {
     /// Looks where a conversion is. Trouble with the volume is a failure that passes.
     pub(super) fn look(jobs: &Jobs, key: ConversionKey, now: Timestamp) -> Self {
-        let looked = jobs.conversions().keep(&key, now).and_then(|()| jobs.conversions().look(&key));
+        let looked = jobs.conversions().keep(&key, now).and_then(|()| jobs.conversions().told(&key));
         let trouble = |error: crate::cache::CacheError| {
             let next = now.checked_add(LOOK_AGAIN).ok();
             Some(ConversionState::Failed { message: error.to_string(), next: next.or(Some(Timestamp::MAX)) })
         };
         Self { key, state: looked.unwrap_or_else(trouble) }
+    }
+
+    /// How far it is, where it is being made. Pure.
+    pub(super) fn progress(&self) -> Option<Progress> {
+        let Some(ConversionState::Running { part, figures }) = &self.state else { return None };
+        let step = match part {
+            Part::Unpack => "Unpack",
+            Part::Convert => "Convert",
+        };
+        let Figures { bytes, total, bytes_per_second } = *figures;
+        (total > 0).then(|| Progress::new(step, bytes, total, bytes_per_second))
     }
 
     /// What can be handed over of an image that needs it. `asked`: a person wants a try now. Pure.
@@ -65,7 +77,7 @@ impl Needed {
         let converting = |start| Handed::Not(Refusal { reason: "Converting", message: what.clone() }, start, later);
         match &self.state {
             Some(ConversionState::Done { blob, left_out }) => Handed::Blob(blob, self.key.form, left_out_of(left_out)),
-            Some(ConversionState::Queued | ConversionState::Running) => converting(None),
+            Some(ConversionState::Queued | ConversionState::Running { .. }) => converting(None),
             None => converting(start()),
             Some(ConversionState::Failed { next, .. }) if asked || next.is_some_and(|next| next <= now) => {
                 converting(start())

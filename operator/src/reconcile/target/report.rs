@@ -6,6 +6,7 @@ use jiff::Timestamp;
 
 use super::apply::{Answer, Outcomes};
 use super::check::Checked;
+use super::conversions::Needed;
 use super::departure::{self, Departure};
 use super::observe::{Observed, Wanted};
 use super::plan::{Asked, Plan};
@@ -186,7 +187,9 @@ fn standing(checked: &Checked, wanted: &Wanted, asked: &Asked, answer: &Answer, 
             (None, false, reason, message)
         }
     };
-    Some(Standing { published, image_name, asked: true, withdrawn, reason, message, retired })
+    let waits = asked.refusal.as_ref().is_some_and(Refusal::ends_by_itself);
+    let progress = wanted.needed.as_ref().filter(|_| waits).and_then(Needed::progress);
+    Some(Standing { published, image_name, asked: true, withdrawn, reason, message, retired, progress })
 }
 
 /// What else there is to know.
@@ -209,6 +212,6 @@ impl Standing {
     fn nothing(wanted: &Wanted, reason: &'static str, message: &str) -> Self {
         let image_name = wanted.desired.identifier.to_string();
         let (message, published) = (message.to_owned(), None);
-        Self { published, image_name, asked: false, withdrawn: false, reason, message, retired: 0 }
+        Self { published, image_name, asked: false, withdrawn: false, reason, message, retired: 0, progress: None }
     }
 }
