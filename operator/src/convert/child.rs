@@ -9,6 +9,7 @@ use std::ffi::OsString;
 use std::os::unix::process::ExitStatusExt;
 use std::path::{Path, PathBuf};
 use std::process::{ExitStatus, Stdio};
+use std::sync::Once;
 use std::time::{Duration, Instant};
 
 use rustix::process::{Pid, Signal, kill_process_group};
@@ -58,20 +59,30 @@ impl Network {
         }
     }
 
-    /// The strictest way that this machine allows.
-    pub(super) async fn probe() -> Self {
+    /// The strictest way that this machine allows, and in which this file can be read and this folder be written: within
+    /// name spaces of a user, even the superuser is kept from what belongs to others.
+    pub(super) async fn probe(reads: &Path, writes: &Path) -> Self {
         for way in [Self::UserNamespace, Self::Namespace] {
             let Some((program, arguments)) = way.arguments().split_first() else { continue };
             let mut command = Command::new(program);
-            command.args(arguments).arg("true").stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
+            command.args(arguments).args(["test", "-r"]).arg(reads).args(["-a", "-w"]).arg(writes);
+            command.args(["-a", "-x"]).arg(writes);
+            command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null()).kill_on_drop(true);
             if command.status().await.is_ok_and(|status| status.success()) {
                 return way;
             }
         }
-        tracing::warn!("qemu-img runs with the network of this process: unshare --net is not allowed here");
+        TOLD.call_once(|| {
+            tracing::warn!(
+                "qemu-img runs with the network of this process: unshare --net is not allowed here, or not there"
+            );
+        });
         Self::Open
     }
 }
+
+/// That the network is open is told once.
+static TOLD: Once = Once::new();
 
 /// A program with its arguments.
 pub(super) struct Run<'a> {

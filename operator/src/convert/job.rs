@@ -5,7 +5,6 @@ use std::path::{Path, PathBuf};
 use std::time::Instant;
 
 use tokio::runtime::Handle;
-use tokio::sync::OnceCell;
 
 use super::Form;
 use super::child::Network;
@@ -17,9 +16,6 @@ use super::unpack::{Meter, Package, is_packed, unpack};
 
 /// Unpacked data may be a little more than the disk in it: a qcow2 has tables, an archive has other files.
 const MORE_THAN_THE_DISK: (u64, u64) = (8, 64 * 1024 * 1024);
-
-/// How this machine keeps children from the network: found out once.
-static NETWORK: OnceCell<Network> = OnceCell::const_new();
 
 /// What is converted, and within which limits.
 pub struct Conversion<'a> {
@@ -59,8 +55,8 @@ pub trait Room: Meter {
 impl Conversion<'_> {
     /// Does it. Blocks the thread, from which children are started: they end when it does.
     pub fn run(&self, room: &dyn Room, runtime: &Handle) -> Result<Converted, ConvertError> {
-        let network = runtime.block_on(NETWORK.get_or_init(Network::probe));
-        let tool = || QemuImage::find(self.program, self.scratch, *network, self.deadline, room);
+        let network = runtime.block_on(Network::probe(self.source, self.scratch));
+        let tool = || QemuImage::find(self.program, self.scratch, network, self.deadline, room);
         let (disk, left_out) = self.unpacked(room, &|format| self.needs_tool(format, &tool))?;
         let found = inspect_file(&disk, self.largest)?;
         if found.format == self.form.format() {

@@ -151,3 +151,14 @@ async fn how_far_a_conversion_is_can_be_seen() {
     let (blob, _) = site.convert(&source, Form::Qcow2).await.unwrap();
     assert!(site.holds(&blob, &raw(1, 1)));
 }
+
+#[tokio::test]
+async fn a_volume_in_a_folder_of_somebody_else_is_converted_in() {
+    let site = Site::with(ConversionLimits::default(), None);
+    // Where this is the superuser: a folder that it may enter, and would not within name spaces of its own.
+    let _given = std::os::unix::fs::chown(site.path(), Some(12345), None);
+    let disk = raw(1, 1);
+    let vmdk = image(site.path(), &disk, "vmdk", "");
+    let (blob, _) = site.converted(&vmdk, Form::Qcow2).await.unwrap();
+    assert!(site.holds(&blob, &disk));
+}

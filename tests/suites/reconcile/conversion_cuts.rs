@@ -140,3 +140,27 @@ fn a_large_image_is_unpacked_and_converted_in_little_memory() {
     eprintln!("512 MiB unpacked and converted: peak {peak} KiB");
     assert!(peak < 64 * 1024, "a peak of {peak} KiB");
 }
+
+#[test]
+fn where_no_name_space_is_allowed_it_is_told_once_and_converted() {
+    let (site, cloud) = site(Dialect::V7_4);
+    let folder = site.path("bin");
+    std::fs::create_dir(&folder).unwrap();
+    // As a pod without rights answers.
+    let refused = fake_qemu_img(&folder, "echo 'unshare: unshare failed: Operation not permitted' >&2; exit 1");
+    std::fs::rename(refused, folder.join("unshare")).unwrap();
+    let images: Vec<_> = [(A, 1), ("aaaaaaaa-0000-4000-8000-000000000002", 2)]
+        .map(|(identifier, seed)| {
+            let vmdk = image(&site.path(""), &raw(1, seed), "vmdk", "");
+            site.serve_as(identifier, "1", Resource::bytes(vmdk))
+        })
+        .into();
+    site.publish(&site.list("1.0", &images.iter().collect::<Vec<_>>()));
+    let path = format!("{}:{}", folder.display(), std::env::var("PATH").unwrap());
+    let ended = operator(&site, &["--once"]).env("PATH", path).output().unwrap();
+    let told = text(&ended);
+    assert_eq!(ended.status.code(), Some(0), "{told}");
+    assert_eq!(told.matches("qemu-img runs with the network of this process").count(), 1, "{told}");
+    assert_eq!(told.matches("the image is converted").count(), 2, "{told}");
+    assert_eq!(cloud.world(|world| world.images.len()), 2);
+}
