@@ -224,10 +224,13 @@ fn functions(text: &str) -> Vec<(usize, String, usize)> {
         let begins = words.strip_prefix("pub ").or(words.strip_prefix("pub(crate) ")).unwrap_or(words);
         let begins = begins.strip_prefix("pub(super) ").unwrap_or(begins);
         let begins = ["const ", "async "].iter().fold(begins, |rest, word| rest.strip_prefix(word).unwrap_or(rest));
-        // One of a trait without a body is its line.
-        if begins.starts_with("fn ") && !line.ends_with(';') {
-            let end = format!("{}}}", &line[..line.len() - words.len()]);
-            let length = lines[index..].iter().position(|line| *line == end).map_or(1, |offset| offset + 1);
+        if begins.starts_with("fn ") {
+            let indent = &line[..line.len() - words.len()];
+            let (end, signature_end) = (format!("{indent}}}"), format!("{indent})"));
+            let ends = |line: &str| line == end || (line.starts_with(&signature_end) && line.ends_with(';'));
+            // One of a trait may have no body, on one line or on several.
+            let within = lines[index..].iter().position(|&line| ends(line)).filter(|_| !line.ends_with(';'));
+            let length = within.map_or(1, |offset| offset + 1);
             found.push((index + 1, words.chars().take(60).collect(), length));
         }
     }

@@ -45,6 +45,42 @@ fn every_field_says_what_it_is() {
     assert!(silent.is_empty(), "without a description: {silent:#?}");
 }
 
+/// Nothing that a person or the program writes is without a bound, and numbers are in formats that API servers know: of
+/// others they warn whoever applies the definitions.
+#[test]
+fn everything_has_a_bound_and_a_known_format() {
+    let mut open = Vec::new();
+    for crd in crds() {
+        let name = crd.spec.names.kind.clone();
+        let crd = serde_json::to_value(crd).unwrap();
+        bounds(&crd["spec"]["versions"][0]["schema"]["openAPIV3Schema"], &name, &mut open);
+    }
+    assert!(open.is_empty(), "{open:#?}");
+}
+
+fn bounds(schema: &Value, path: &str, open: &mut Vec<String>) {
+    let has = |name: &str| !schema[name].is_null();
+    let format = schema["format"].as_str();
+    let bounded = match schema["type"].as_str() {
+        Some("string") => has("maxLength") || has("enum") || format == Some("date-time"),
+        Some("array") => has("maxItems"),
+        Some("object") => has("properties") || has("maxProperties"),
+        Some("integer" | "number" | "boolean") => true,
+        _ => schema["x-kubernetes-int-or-string"] == true && has("maxLength"),
+    };
+    if !bounded || !matches!(format, None | Some("date-time" | "int32" | "int64")) {
+        open.push(format!("{path}: {format:?}"));
+    }
+    for (name, field) in schema["properties"].as_object().into_iter().flatten() {
+        bounds(field, &format!("{path}.{name}"), open);
+    }
+    for inside in ["items", "additionalProperties"] {
+        if schema[inside].is_object() {
+            bounds(&schema[inside], &format!("{path}.{inside}"), open);
+        }
+    }
+}
+
 fn walk(schema: &Value, path: &str, silent: &mut Vec<String>, fields: &mut usize) {
     for (name, field) in schema["properties"].as_object().into_iter().flatten() {
         let path = format!("{path}.{name}");

@@ -105,6 +105,7 @@ pub struct OpenNebula {
     #[serde(default)]
     pub tls: Tls,
     /// The datastore where images are registered: a name, or an id as a number.
+    #[schemars(extend("maxLength" = 128))]
     pub datastore: IntOrString,
     /// How the cloud gets the bytes.
     pub hand_over: HandOver,
@@ -116,7 +117,7 @@ pub struct OpenNebula {
     pub retired: Retired,
     /// More attributes of every registration; not those that the operator sets itself.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
-    #[schemars(extend("maxProperties" = 64))]
+    #[schemars(extend("maxProperties" = 64, "additionalProperties" = {"type": "string", "maxLength": LONGEST_ATTRIBUTE}))]
     pub template: BTreeMap<String, String>,
     /// Staged (default): the new version is complete under a name of its own before the old one is touched. InPlace:
     /// the old one gives up its name first.
@@ -158,6 +159,9 @@ pub enum HandOverType {
     Unknown,
 }
 
+/// The longest value of an attribute in `openNebula.template`, in characters.
+pub const LONGEST_ATTRIBUTE: usize = 4096;
+
 /// The volume as the cloud sees it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
@@ -187,6 +191,7 @@ pub struct HandOverUrl {
 #[serde(rename_all = "camelCase")]
 pub struct Initial {
     /// Its group: a name, or an id as a number. Unset: the operator's user's.
+    #[schemars(extend("maxLength" = 128))]
     pub group: Option<IntOrString>,
     /// Its permissions, three octal digits. Default 600: publishing it is the site's decision.
     #[serde(default = "default_permissions")]
@@ -217,6 +222,7 @@ pub struct VoGroup {
     #[schemars(length(max = 256))]
     pub vo: String,
     /// The group: a name, or an id as a number.
+    #[schemars(extend("maxLength" = 128))]
     pub group: IntOrString,
 }
 
@@ -227,9 +233,11 @@ pub struct VoGroup {
 pub struct Retired {
     /// Their owner: a name, or an id as a number. Default oneadmin.
     #[serde(default = "oneadmin")]
+    #[schemars(extend("maxLength" = 128))]
     pub owner: IntOrString,
     /// Their group: a name, or an id as a number. Default oneadmin.
     #[serde(default = "oneadmin")]
+    #[schemars(extend("maxLength" = 128))]
     pub group: IntOrString,
     /// When one that has a successor and no VM is deleted, such as 2160h. Unset: never.
     #[schemars(length(max = 32), regex(pattern = r"^([0-9]{1,5}(h|m|s|ms)){1,4}$"))]

@@ -208,6 +208,25 @@ async fn the_plain_manifests_are_the_charts() {
     plane.kubectl_says("vmcatcher", &["apply", "--dry-run=server", "-f", file.to_str().unwrap()]);
 }
 
+/// kustomize's way to the same objects, by the kubectl that is there.
+#[tokio::test]
+#[ignore = "needs a control plane: tests/run makes one"]
+async fn the_kustomization_is_the_definitions_and_the_plain_manifests() {
+    let plane = ControlPlane::shared().await;
+    let named = |text: &str| -> std::collections::BTreeSet<(String, String)> {
+        let documents = serde_yaml::Deserializer::from_str(text).map(serde::Deserialize::deserialize);
+        let objects = documents.map(|document: Result<Value, _>| document.unwrap()).filter(|object| !object.is_null());
+        let text = |value: &Value| value.as_str().unwrap().to_owned();
+        objects.map(|object| (text(&object["kind"]), text(&object["metadata"]["name"]))).collect()
+    };
+    let built = named(&plane.kubectl_says("default", &["kustomize", workspace().to_str().unwrap()]));
+    let mut expected = named(&std::fs::read_to_string(workspace().join("config/vmcatcher-operator.yaml")).unwrap());
+    for file in std::fs::read_dir(workspace().join("crds")).unwrap() {
+        expected.extend(named(&std::fs::read_to_string(file.unwrap().path()).unwrap()));
+    }
+    assert!(built == expected && built.len() > 10, "{built:?}, expected {expected:?}");
+}
+
 /// The objects of the chart with these values, as a server of this version takes them, by kind and name.
 fn rendered(plane: &ControlPlane, values: &str) -> std::collections::BTreeMap<(String, String), Value> {
     let file = tempfile::NamedTempFile::new().unwrap();

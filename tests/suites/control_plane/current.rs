@@ -30,7 +30,9 @@ async fn what_cannot_work_is_refused_when_it_is_applied() {
     let plane = ControlPlane::start_current().await;
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../crds");
     let folder = folder.to_str().unwrap();
-    taken(&plane.kubectl("default", &["apply", "--server-side", "--force-conflicts", "-f", folder]));
+    let applied = plane.kubectl("default", &["apply", "--server-side", "--force-conflicts", "-f", folder]);
+    taken(&applied);
+    assert_eq!(String::from_utf8_lossy(&applied.stderr), "", "nothing to warn of");
     for kind in ["Endorser", "ImageListSubscription", "CachedImage", "CloudTarget"] {
         taken(&apply(&plane, &good(kind)));
         let mut misspelt = good(kind);

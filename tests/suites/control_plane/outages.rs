@@ -144,6 +144,7 @@ async fn a_list_that_does_not_come_is_asked_for_again() {
     let waiting = format!("waiting for the first list of CachedImage in namespace {}", tenant.namespace);
     let ready = format!("{}/readyz", operator.listens().await);
     readiness(&ready, 503, &waiting).await;
+    proxy.hold_no_more();
     operator.tells("the API server sent no list; it is asked for again").await;
     tenant.all_ready("1.0").await;
     readiness(&ready, 200, "ready").await;

@@ -58,9 +58,14 @@ impl Proxy {
         self.shared.faults.lock().unwrap().push(Fault { method, ending, said, left: times });
     }
 
-    /// The next request of that method for a path that ends so is taken, and never answered.
+    /// Requests of that method for a path that ends so are taken, and never answered, until further notice.
     pub(crate) fn hold(&self, method: Method, ending: &'static str) {
-        self.shared.faults.lock().unwrap().push(Fault { method, ending, said: Said::Nothing, left: 1 });
+        self.shared.faults.lock().unwrap().push(Fault { method, ending, said: Said::Nothing, left: usize::MAX });
+    }
+
+    /// Later requests are answered by the server.
+    pub(crate) fn hold_no_more(&self) {
+        self.shared.faults.lock().unwrap().clear();
     }
 
     /// How many of those answers have not been given yet.

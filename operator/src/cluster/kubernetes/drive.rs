@@ -59,12 +59,12 @@ impl Driver {
     /// What `scrub` finds damaged is fetched again.
     pub async fn keep(self, scrub: &Scrub, stop: impl Future<Output = ()>) -> Result<(), PartEnded> {
         let stopping = CancellationToken::new();
+        if let Some(awaited) = self.shared.cluster().awaited.told() {
+            tracing::info!("started; {awaited}");
+        }
         let mut parts = Parts { tasks: JoinSet::new(), stopping: stopping.clone() };
         for (index, (writers, requests)) in self.scopes.into_iter().enumerate() {
             parts.add_scope(&self.shared, &self.shared.cluster().scopes[index], writers, requests);
-        }
-        if let Some(awaited) = self.shared.cluster().awaited.told() {
-            tracing::info!("started; {awaited}");
         }
         parts.until_stopped(follow_work(self.shared.clone()));
         parts.until_stopped(follow_anchors(self.shared.clone()));

@@ -127,6 +127,11 @@ fn settings(cloud: &api::OpenNebula, claim: Claim) -> Result<Settings, SpecError
 
 fn template(cloud: &api::OpenNebula) -> Result<Vec<(AttributeName, String)>, SpecError> {
     const FIELD: &str = "openNebula.template";
+    if let Some((name, value)) = cloud.template.iter().find(|(_, value)| value.chars().count() > api::LONGEST_ATTRIBUTE)
+    {
+        let (most, found) = (api::LONGEST_ATTRIBUTE, value.chars().count());
+        return Err(SpecError::invalid(FIELD, &format!("expected at most {most} characters in {name}, found {found}")));
+    }
     let checked = cloud.template.iter().map(|(name, value)| Ok((name.parse()?, value.clone())));
     let checked: Result<Vec<_>, crate::opennebula::template::AttributeNameError> = checked.collect();
     let checked = checked.map_err(|error| SpecError::invalid(FIELD, &error))?;
