@@ -29,6 +29,8 @@ const MESSAGE_DIGEST: &[u8] = &[0x2a, 0x86, 0x48, 0x86, 0xf7, 0x0d, 0x01, 0x09, 
 /// The most signatures and the most certificates of one message.
 const MOST_SIGNERS: usize = 16;
 const MOST_CERTIFICATES: usize = 64;
+/// The most certificates that one signature may name: CAs give a serial number once, and each is tried on the whole text.
+const MOST_NAMED: usize = 4;
 
 /// A `SignedData`, taken apart.
 #[derive(Debug, Clone)]
@@ -104,6 +106,10 @@ impl SignedData {
             let why = format!("expected the certificate of {} in the message, found none", signer.shown());
             return Err(Refusal::new(RefusalReason::SignatureInvalid, why));
         };
+        if named.len() > MOST_NAMED {
+            let why = format!("expected one certificate of {}, found {}", signer.shown(), named.len());
+            return Err(Refusal::new(RefusalReason::SignatureInvalid, why));
+        }
         // OpenSSL loses some memory with each digest that it does not know, so it never gets to see one.
         if !signer.digest_is_known() {
             let why = format!("the signature of {} uses a digest that is not known", signer.shown());

@@ -12,6 +12,8 @@ use super::{PublicKey, Refusal, RefusalReason, is_encrypted, openpgp};
 const LARGEST: usize = 64 << 20;
 /// The most signature parts of one message: RFC 1847 has one, more come from signatures that lie beside a list.
 const MOST_PARTS: usize = 16;
+/// The most signatures of one message, over all its parts: each is proved over the whole text.
+const MOST_SIGNATURES: usize = 16;
 
 /// A message that carries at least one signature; nothing in it is proved yet.
 #[derive(Debug, Clone)]
@@ -118,9 +120,6 @@ impl SignedMessage {
                 Detached::OpenPgp(found) => openpgp.extend(found),
             }
         }
-        if openpgp.len() > MOST_PARTS {
-            return Err(invalid(&format!("expected at most {MOST_PARTS} OpenPGP signatures, found {}", openpgp.len())));
-        }
         let texts = std::iter::once(text.to_vec()).chain(mime::with_crlf(text)).collect();
         let form = if certified.is_empty() { "PGP/MIME multipart/signed" } else { "S/MIME multipart/signed" };
         Self::of(form, texts, certified, openpgp)
@@ -132,10 +131,12 @@ impl SignedMessage {
         signatures: Vec<SignedData>,
         openpgp: Vec<openpgp::DataSignature>,
     ) -> Result<Self, Refusal> {
-        if signatures.iter().all(|signed| signed.signers.is_empty()) && openpgp.is_empty() {
-            return Err(Refusal::new(RefusalReason::Unsigned, "expected a signature, found a CMS message without one"));
+        let certified: usize = signatures.iter().map(|signed| signed.signers.len()).sum();
+        match certified + openpgp.len() {
+            0 => Err(Refusal::new(RefusalReason::Unsigned, "expected a signature, found a CMS message without one")),
+            1..=MOST_SIGNATURES => Ok(Self { form, texts, signatures, openpgp }),
+            many => Err(invalid(&format!("expected at most {MOST_SIGNATURES} signatures, found {many}"))),
         }
-        Ok(Self { form, texts, signatures, openpgp })
     }
 
     /// Proves every signature. Those of CMS must all fit one and the same form of the text, which is then the text.

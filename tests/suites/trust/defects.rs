@@ -179,6 +179,12 @@ fn a_host_certificate_signs_where_its_credential_allows_any_purpose() {
     let CredentialKind::X509 { purpose, .. } = &mut any.credentials[0].kind else { panic!("a certificate") };
     *purpose = Purpose::Any;
     assert_told("key usage", verdict(&encrypts, &[any]), ("PurposeMismatch", "Olga Onlyencrypts", Some(0)));
+    let below = PKI.endorser.issue(&CertificateSpec::person("/DC=org/CN=Below", now()));
+    let mut any = endorser("below", &below);
+    let CredentialKind::X509 { purpose, .. } = &mut any.credentials[0].kind else { panic!("a certificate") };
+    *purpose = Purpose::Any;
+    let message = sign(&list_of(&below), &below, Form::Der);
+    assert_told("no CA", verdict(&message, &[any]), ("IssuerUnknown", "Erin Endorser", Some(1)));
 }
 
 #[test]

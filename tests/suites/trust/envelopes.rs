@@ -34,6 +34,30 @@ fn signatures_beside_the_list_count_like_those_inside() {
     assert_eq!(told(&ask(&text).unwrap_err()).0, "Unsigned");
 }
 
+/// Each signature is proved over the whole text, so their number is bounded over all parts.
+#[test]
+fn a_message_has_so_many_signatures_and_no_more() {
+    let text = list_of(&PKI.endorser);
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("second");
+    let (certificate, key) = PKI.second.pem();
+    std::fs::write(&path, [certificate, key].concat()).unwrap();
+    let by_two = detached(
+        &text,
+        &PKI.endorser,
+        &["-binary", "-outform", "DER", "-signer", path.to_str().unwrap(), "-inkey", path.to_str().unwrap()],
+    );
+    let endorsers = [endorser("erin", &PKI.endorser), endorser("sam", &PKI.second)];
+    let ask = |parts: usize| {
+        let message = join_detached(&text, &vec![by_two.clone(); parts]);
+        verify(&message, &request(&anchors(), &endorsers, 2)).outcome
+    };
+    assert_eq!(ask(8).unwrap().signers().len(), 2);
+    let refusal = ask(9).unwrap_err();
+    assert_eq!(told(&refusal).0, "SignatureInvalid");
+    assert!(refusal.message.contains("at most 16 signatures, found 18"), "{refusal}");
+}
+
 #[test]
 fn an_encrypted_list_is_opened_with_the_sites_key_and_then_verified() {
     let signed = sign(&list_of(&PKI.endorser), &PKI.endorser, Form::Detached);
