@@ -185,6 +185,32 @@ async fn a_signature_that_alone_changes_is_seen() {
     }
 }
 
+/// A list that moved says so by `hv:uri`; the subscription does not follow, and tells.
+#[tokio::test]
+async fn a_list_that_lives_elsewhere_is_told() {
+    let site = Site::new();
+    let image = site.serve(A, "1", 1, 10_000);
+    let own = site.server.url("/image.list");
+    let cases = [
+        (own.clone(), None),
+        (own.replace("http://", "http://user:secret@"), None),
+        ("https://new.example.org/image.list".to_owned(), Some("is https://new.example.org/image.list")),
+        ("nowhere".to_owned(), Some("no address (hv:uri)")),
+    ];
+    for (number, (uri, expected)) in cases.into_iter().enumerate() {
+        site.pass_time(SignedDuration::from_mins(1));
+        site.publish(&site.list(&format!("1.{number}"), &[&image]).with("hv:uri", uri.as_str().into()));
+        let run = site.run().await;
+        assert_eq!(run.list_condition("SourceVerified"), "True Verified", "{uri}");
+        let message = run.subscription("vo").condition("SourceVerified").unwrap().message.clone();
+        match expected {
+            Some(words) => assert!(message.contains(words), "{message}"),
+            None => assert!(!message.contains("hv:uri"), "{message}"),
+        }
+        assert!(!message.contains("secret"), "{message}");
+    }
+}
+
 #[tokio::test]
 async fn an_encrypted_list_needs_the_sites_key() {
     let site = Site::new();

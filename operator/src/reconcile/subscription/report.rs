@@ -2,6 +2,7 @@
 
 use jiff::Timestamp;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
+use url::Url;
 
 use super::apply::Outcomes;
 use super::check::Checked;
@@ -172,9 +173,28 @@ fn source_verified(observed: &Observed, plan: &Plan, list: Option<&ListInForce>)
         return Finding::fails(NAME, refusal.reason(), message);
     }
     match list {
-        Some(list) => Finding::holds(NAME, "Verified", signed_by(list)),
+        Some(list) => Finding::holds(NAME, "Verified", format!("{}{}", signed_by(list), elsewhere(list))),
         None => Finding::unknown(NAME, "NotSeen", "no list was fetched yet"),
     }
+}
+
+/// What a person should know where the list gives another address than the subscription: the subscription never moves by
+/// itself. User information and the query do not count, nor does a list that is read from a file.
+fn elsewhere(list: &ListInForce) -> String {
+    let (asked, said) = (&list.source.url, &list.accepted.list().uri);
+    if !asked.is_remote() {
+        return String::new();
+    }
+    let Ok(mut said) = said.parse::<Url>() else {
+        return "; it gives no address (hv:uri) that can be asked".to_owned();
+    };
+    if (said.host_str(), said.path()) == (asked.url().host_str(), asked.url().path()) {
+        return String::new();
+    }
+    // An address may hold a secret, as some servers hand them out. Only one that cannot have any refuses to lose it.
+    let _ = (said.set_username(""), said.set_password(None));
+    said.set_query(None);
+    format!("; it says that its address (hv:uri) is {}", shorten(said.as_str(), 256))
 }
 
 /// Who signed; where nobody named an endorser, that it is the first signer that was seen.
