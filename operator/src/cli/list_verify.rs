@@ -13,12 +13,12 @@ use serde_json::json;
 
 use super::list_input::{self, printable};
 use crate::anchors::{self, AnchorProblem};
-use crate::fetch::{Client, ClientSettings, LIST_LIMIT, ListAnswer, Source};
+use crate::fetch::{Client, ClientSettings, FetchError, LIST_LIMIT, ListAnswer, Source};
 use crate::imagelist::SourceUrl;
 use crate::trust::{
     AcceptRequest, AcceptedList, Anchors, Check, CheckResult, Credential, CredentialKind, CrlPolicy, DecryptionKey,
     DigestPolicy, DistinguishedName, EndorserPolicy, EndorserRule, OpenPgpCredential, PublicKey, Purpose, Refusal,
-    TrustLevel, VerifyRequest, accept, decrypt, is_plain_list, join_detached, verify,
+    TrustLevel, VerifyRequest, accept, decrypt, is_openpgp_signature, is_plain_list, join_detached, verify,
 };
 
 /// Verifies a signed list and explains every check. Exits with 1 when the list is refused.
@@ -50,8 +50,8 @@ pub(crate) struct Args {
     /// Open an encrypted list with this certificate and key, both in one PEM file.
     #[arg(long, value_name = "FILE")]
     decrypt_with: Option<PathBuf>,
-    /// A signature that lies beside the list (CMS in DER or PEM, OpenPGP); for a file, FILE.p7s and FILE.asc are taken
-    /// by themselves.
+    /// A signature that lies beside the list (CMS in DER or PEM, OpenPGP); where none is given, what lies behind the
+    /// list's name or address with .p7s and .asc is taken.
     #[arg(long, value_name = "FILE")]
     signature: Vec<PathBuf>,
     /// Judge the list at this time instead of now, such as 2026-11-22T01:34:05Z.
@@ -121,9 +121,7 @@ fn open(args: &Args, bytes: Vec<u8>) -> anyhow::Result<Vec<u8>> {
     if is_plain_list(&bytes) {
         let mut signatures: Vec<Vec<u8>> = args.signature.iter().map(|path| file(path)).collect::<Result<_, _>>()?;
         if signatures.is_empty() {
-            let beside = ["p7s", "asc"].map(|ending| PathBuf::from(format!("{}.{ending}", args.list)));
-            signatures =
-                beside.iter().filter(|path| path.is_file()).map(|path| file(path)).collect::<Result<_, _>>()?;
+            signatures = beside(&args.list)?;
         }
         return Ok(if signatures.is_empty() { bytes } else { join_detached(&bytes, &signatures) });
     }
@@ -133,18 +131,46 @@ fn open(args: &Args, bytes: Vec<u8>) -> anyhow::Result<Vec<u8>> {
     Ok(decrypt(&bytes, Some(&key)).map(std::borrow::Cow::into_owned)?)
 }
 
+/// The signatures that lie beside a plain list: `.p7s` and `.asc` behind the file's name, or behind the URL's path.
+fn beside(list: &str) -> anyhow::Result<Vec<Vec<u8>>> {
+    let mut found = Vec::new();
+    for ending in [".p7s", ".asc"] {
+        if is_url(list) {
+            let mut url = list.parse::<SourceUrl>()?.url().clone();
+            url.set_path(&format!("{}{ending}", url.path()));
+            let page = |bytes: &Vec<u8>| ending == ".asc" && !is_openpgp_signature(bytes);
+            found.extend(fetch(url.as_str())?.filter(|bytes| !page(bytes)));
+        } else {
+            let path = PathBuf::from(format!("{list}{ending}"));
+            let read = || std::fs::read(&path).with_context(|| format!("cannot read {}", path.display()));
+            found.extend(path.is_file().then(read).transpose()?);
+        }
+    }
+    Ok(found)
+}
+
+fn is_url(list: &str) -> bool {
+    list.starts_with("http://") || list.starts_with("https://")
+}
+
 /// The bytes of a file, of standard input, or from the network.
 fn read(list: &str) -> anyhow::Result<Vec<u8>> {
-    if !list.starts_with("http://") && !list.starts_with("https://") {
-        return Ok(list_input::read(Path::new(list))?.bytes);
+    if is_url(list) {
+        return fetch(list)?.with_context(|| format!("{list}: expected a list, found none"));
     }
-    let source = Source::public(list.parse::<SourceUrl>()?);
+    Ok(list_input::read(Path::new(list))?.bytes)
+}
+
+/// What the server has at an address; `None` where it says that there is nothing.
+fn fetch(address: &str) -> anyhow::Result<Option<Vec<u8>>> {
+    let source = Source::public(address.parse::<SourceUrl>()?);
     let client = Client::new(&ClientSettings::default())?;
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-    let fetched = runtime.block_on(client.fetch_list(&source, None, Duration::from_mins(1), LIST_LIMIT));
-    match fetched.with_context(|| format!("cannot fetch {}", source.url))? {
-        ListAnswer::Body { bytes, .. } => Ok(bytes),
-        ListAnswer::NotModified { .. } => anyhow::bail!("{}: expected the list, found `not modified`", source.url),
+    match runtime.block_on(client.fetch_list(&source, None, Duration::from_mins(1), LIST_LIMIT)) {
+        Ok(ListAnswer::Body { bytes, .. }) => Ok(Some(bytes)),
+        Ok(ListAnswer::NotModified { .. }) => anyhow::bail!("{}: found `not modified`", source.url),
+        Err(FetchError::Status { status: 403 | 404 | 410, .. }) => Ok(None),
+        Err(error) => Err(error).with_context(|| format!("cannot fetch {}", source.url)),
     }
 }
 

@@ -6,7 +6,7 @@ use std::process::{Command, Output};
 use harness::image_server::{ImageServer, Resource};
 use harness::list::ListBuilder;
 use harness::pki::Pki;
-use harness::signer::{Form, sign};
+use harness::signer::{Form, detached, sign};
 use serde_json::Value;
 
 fn run(arguments: &[&str]) -> (Option<i32>, String, String) {
@@ -97,6 +97,17 @@ fn a_list_is_verified_where_it_is_published() {
     let (code, shown, told) = scene.verify(&server.url("/image.list"), &[]);
     assert_eq!(code, Some(0), "{shown}{told}");
     let (code, shown, told) = scene.verify(&server.url("/missing"), &[]);
+    assert_eq!(code, Some(3), "{shown}{told}");
+    server.put("/plain", Resource::bytes(scene.text()));
+    let (code, shown, told) = scene.verify(&server.url("/plain"), &[]);
+    assert_eq!((code, shown.lines().last()), (Some(1), Some("Refused: Unsigned")), "{told}");
+    let signature = detached(&scene.text(), &scene.pki.endorser, &["-binary", "-outform", "DER"]);
+    server.put("/plain.p7s", Resource::bytes(signature));
+    server.put("/plain.asc", Resource::bytes(b"<html>not found, says a page</html>"));
+    let (code, shown, told) = scene.verify(&server.url("/plain"), &[]);
+    assert_eq!(code, Some(0), "{shown}{told}");
+    server.put("/plain.p7s", Resource::status(503));
+    let (code, shown, told) = scene.verify(&server.url("/plain"), &[]);
     assert_eq!(code, Some(3), "{shown}{told}");
 }
 
