@@ -219,3 +219,28 @@ fn a_lost_volume_finds_its_images_again() {
     assert_eq!(site.record(IDENTIFIER).images.iter().map(|entry| entry.id).collect::<Vec<_>>(), [first, second]);
     assert_eq!(site.publish(1), first);
 }
+
+#[test]
+fn an_owner_who_writes_another_operators_name_on_our_image_does_not_make_it_disappear() {
+    let site = Site::new();
+    let image = site.publish(1);
+    site.cloud.world(|world| {
+        (world.image(image).uid, world.image(image).gid) = (ALICE, SITES);
+    });
+    site.publish(1);
+    let claim = |text: &str| {
+        site.cloud.world(|world| {
+            world.image(image).attributes.insert("VMCATCHER_OPERATOR".to_owned(), text.to_owned());
+        });
+    };
+    let ours = site.image(image).attributes["VMCATCHER_OPERATOR"].clone();
+    claim("elsewhere/default");
+    for wanted in [None, Some(1), Some(2), None, None] {
+        let (reason, message) = site.condition(wanted);
+        assert_eq!(reason, Reason::NameConflict, "{wanted:?}: it is there, and not said to be out of circulation");
+        assert!(message.contains(&format!("image {image}")) && message.contains("elsewhere/default"), "{message}");
+    }
+    claim(&ours);
+    assert_eq!(site.condition(None).0, Reason::Retired);
+    assert_eq!(site.image(image).owner_and_mode(), (ONEADMIN, ONEADMIN, 0o700));
+}

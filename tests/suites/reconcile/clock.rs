@@ -75,3 +75,22 @@ async fn an_image_of_its_own_expiry_is_held_too() {
     site.run().await;
     assert_eq!(site.shelf("expired"), [image.entry()]);
 }
+
+#[tokio::test]
+async fn a_clock_in_doubt_deletes_no_retired_image_of_a_cloud() {
+    let (site, cloud) = super::targets::site(harness::opennebula::Dialect::V7_4);
+    for version in ["1", "2"] {
+        let image = super::targets::qcow2(&site, A, version);
+        site.publish(&site.list(version, &[&image]).expires(site.now() + HOUR * 24 * 400));
+        assert_eq!(site.run().await.image_condition(A, "Published"), "True Published");
+        site.pass_time(HOUR);
+    }
+    let images = || cloud.world(|world| world.images.len());
+    assert_eq!(images(), 2, "one of them is retired, and to be deleted after 48 hours");
+    site.disturb_clock(HOUR * 24 * 60);
+    site.run().await;
+    assert_eq!(images(), 2, "the list's server says another time");
+    site.server.pass_time((HOUR * 24 * 60).as_secs());
+    site.run().await;
+    assert_eq!(images(), 1);
+}

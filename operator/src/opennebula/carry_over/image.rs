@@ -26,6 +26,8 @@ struct Situation<'a> {
     cloud: &'a Cloud,
     now: Timestamp,
     ours: Vec<Mine<'a>>,
+    /// An image that another operator says is its own.
+    rival: Option<&'a Image>,
 }
 
 /// What an image should become, of the things that belong to the site.
@@ -45,7 +47,7 @@ pub(super) fn plan_image(
     now: Timestamp,
 ) -> ImagePlan {
     let Recognised { ours, rival, strangers } = index.recognise(request, settings, cloud);
-    let situation = Situation { index, request, settings, cloud, now, ours };
+    let situation = Situation { index, request, settings, cloud, now, ours, rival };
     let mut plan = ImagePlan {
         identifier: request.identifier.clone(),
         registers: None,
@@ -61,7 +63,7 @@ pub(super) fn plan_image(
     };
     match &request.wanted {
         None => situation.withdraw(&mut plan),
-        Some(wanted) => match situation.refusal(rival) {
+        Some(wanted) => match situation.refusal() {
             Some(message) => plan.verdict = Verdict::waiting(Reason::NameConflict, message),
             None => situation.publish(wanted, &mut plan),
         },
@@ -72,12 +74,14 @@ pub(super) fn plan_image(
 
 impl<'a> Situation<'a> {
     /// Why nothing may be published under this identifier at all.
-    fn refusal(&self, rival: Option<&Image>) -> Option<String> {
-        let rival = rival.map(|image| {
-            let claim = image.attribute(attributes::OPERATOR);
-            format!("image {} ({}) belongs to the operator {claim:?}", image.id, image.name)
-        });
-        refuse_name(&self.request.identifier).or(rival)
+    fn refusal(&self) -> Option<String> {
+        refuse_name(&self.request.identifier).or_else(|| self.rival.map(claimed))
+    }
+
+    /// An image that was published from here and now says that it is another operator's. Who owns it may have written
+    /// that, so it is neither touched nor forgotten.
+    fn lost(&self) -> Option<&'a Image> {
+        self.rival.filter(|image| self.request.record.of(image).is_some())
     }
 
     fn publish(&self, wanted: &Wanted, plan: &mut ImagePlan) {
@@ -164,6 +168,7 @@ impl<'a> Situation<'a> {
             mine.digest.map(|sha512| PublishedImage { id: mine.image.id, registered, sha512 })
         };
         record.images = self.ours.iter().filter_map(entry).collect();
+        record.images.extend(self.lost().and_then(|image| self.request.record.of(image)).cloned());
         record.images.sort_by_key(|entry| entry.id);
         if let Some(registration) = &mut record.registration {
             registration.seen |= self.ours.iter().any(|mine| mine.digest == Some(registration.sha512));
@@ -240,6 +245,11 @@ impl<'a> Situation<'a> {
         }
         moved(seconds)
     }
+}
+
+fn claimed(image: &Image) -> String {
+    let claim = image.attribute(attributes::OPERATOR);
+    format!("image {} ({}) belongs to the operator {claim:?}", image.id, image.name)
 }
 
 /// An image that was registered and is no image yet, or never will be.

@@ -10,7 +10,7 @@ use crate::api::HasConditions;
 use crate::reconcile::backoff::after;
 
 /// The condition that is there while the clock is in doubt.
-pub(super) const DOUBTED: &str = "ClockDoubted";
+pub(in crate::reconcile) const DOUBTED: &str = "ClockDoubted";
 /// So far may the clocks of servers be off.
 const TOLERATED: SignedDuration = SignedDuration::from_hours(1);
 /// So far may this clock go back between two passes, as time daemons put it right.

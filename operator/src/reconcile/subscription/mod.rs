@@ -19,6 +19,7 @@ use jiff::Timestamp;
 pub use self::beside::SignatureBeside;
 pub use self::check::CheckedTls;
 pub(super) use self::check::{requested_at, retire, targets, transition};
+pub(super) use self::clock::DOUBTED;
 pub use self::observe::ListMemory;
 use self::plan::Newest;
 use super::cluster::{Cluster, ClusterError, ObjectKey};

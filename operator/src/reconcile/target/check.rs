@@ -39,6 +39,16 @@ pub(super) struct Checked {
     pub settings: Settings,
 }
 
+impl Checked {
+    /// The same, where images are deleted by this machine's clock only while that is not in doubt.
+    pub(super) fn by_clock(mut self, doubted: bool) -> Self {
+        if doubted {
+            self.settings.retired.delete_after = None;
+        }
+        self
+    }
+}
+
 /// Checks a target. The error says which field keeps it from working.
 pub(super) fn check(object: &CloudTarget, instance: &str) -> Result<Checked, SpecError> {
     let key = ObjectKey::of(object);

@@ -4,6 +4,7 @@
 
 mod apply;
 mod check;
+mod clock;
 mod conversions;
 mod departure;
 mod hand_over;
@@ -22,7 +23,7 @@ pub(super) use self::observe::state_path;
 use super::cluster::{Cluster, ClusterError, ObjectKey};
 use super::context::Context;
 use super::finish::{finish, stalled};
-use crate::api::CloudTarget;
+use crate::api::{CloudTarget, ImageListSubscription};
 
 /// One pass over a target. Returns when to come back though nothing changes.
 pub async fn reconcile<C: Cluster>(
@@ -47,7 +48,7 @@ pub async fn reconcile<C: Cluster>(
         Departure::Stays { unheld: false } | Departure::Owes { .. } => {}
     }
     let checked = match check::check(&object, &context.settings.instance) {
-        Ok(checked) => checked,
+        Ok(checked) => checked.by_clock(is_clock_doubted(context, key, now)),
         Err(error) => return stalled(context, &*object, &error, now).await,
     };
     let observed = observe::observe(context, &object, &checked, departure, now).await;
@@ -58,4 +59,9 @@ pub async fn reconcile<C: Cluster>(
     let report = report::report(&checked, &observed, &plan, &outcomes, now);
     context.publications.tell(key, report.standings, report.importing);
     finish(context, &*object, report.report).await
+}
+
+fn is_clock_doubted<C: Cluster>(context: &Context<C>, key: &ObjectKey, now: Timestamp) -> bool {
+    let subscriptions = context.cluster.list::<ImageListSubscription>(&key.namespace);
+    clock::is_doubted(subscriptions.iter().map(|subscription| &**subscription), now)
 }

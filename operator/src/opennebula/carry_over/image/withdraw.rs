@@ -1,6 +1,6 @@
 //! An image that nobody endorses any longer, or that the site no longer wants.
 
-use super::Situation;
+use super::{Situation, claimed};
 use crate::opennebula::carry_over::attributes::Role;
 use crate::opennebula::carry_over::plan::{ImagePlan, Verdict};
 use crate::opennebula::error::Reason;
@@ -22,6 +22,10 @@ impl Situation<'_> {
             if self.is_stale(mine) && mine.image.lock.is_none() {
                 plan.steps.push(Self::delete_upload(mine));
             }
+        }
+        if let Some(image) = self.lost() {
+            let message = format!("{}, though it was published from here; it is not touched", claimed(image));
+            plan.verdict = Verdict::waiting(Reason::NameConflict, message);
         }
         if let Some(until) = plan.record.may_appear_until(self.now) {
             let message = "a registration was sent and not answered: its image may still appear".to_owned();
