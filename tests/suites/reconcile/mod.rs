@@ -10,6 +10,7 @@ mod departures;
 mod endorsements;
 mod foreground;
 mod hand_over;
+mod large;
 mod lifecycle;
 mod openpgp;
 mod original_bugs;
