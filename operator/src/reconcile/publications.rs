@@ -89,6 +89,9 @@ pub struct Publications(Mutex<Held>);
 #[derive(Debug, Default)]
 struct Held {
     desired: BTreeMap<ObjectKey, Desired>,
+    /// By target, the images for which a person asked for a try now, until a pass of the target has taken it up: the
+    /// image's own next pass may come before that.
+    asked: BTreeMap<ObjectKey, BTreeSet<ObjectKey>>,
     /// By target, then by image.
     standings: BTreeMap<ObjectKey, BTreeMap<ObjectKey, Standing>>,
     sessions: BTreeMap<ObjectKey, Arc<tokio::sync::Mutex<Session>>>,
@@ -107,6 +110,11 @@ impl Publications {
     /// Sets what an image wants; `None` where the object is gone.
     pub fn want(&self, image: &ObjectKey, desired: Option<Desired>) {
         let mut held = self.held();
+        for (name, desire) in desired.iter().filter(|desired| desired.asked).flat_map(|desired| &desired.at) {
+            if matches!(desire, Desire::Publish(_) | Desire::Withdraw) {
+                held.asked.entry(image.sibling(name)).or_default().insert(image.clone());
+            }
+        }
         match desired {
             Some(desired) => held.desired.insert(image.clone(), desired),
             None => held.desired.remove(image),
@@ -130,6 +138,11 @@ impl Publications {
             key.namespace == target.namespace && desired.at.contains_key(&target.name)
         };
         held.desired.iter().filter(of).map(|(key, desired)| (key.clone(), desired.clone())).collect()
+    }
+
+    /// The images for which a person asked for a try at that target, once.
+    pub(super) fn take_asked(&self, target: &ObjectKey) -> BTreeSet<ObjectKey> {
+        self.held().asked.remove(target).unwrap_or_default()
     }
 
     /// How an image stands at a target; `None` while no pass of the target has said.
@@ -190,6 +203,7 @@ impl Publications {
         let known = held.standings.remove(target).is_some();
         held.sessions.remove(target);
         held.importing.remove(target);
+        held.asked.remove(target);
         held.changes += u64::from(known);
     }
 
@@ -206,5 +220,31 @@ impl Publications {
     /// When the next import that runs is looked at.
     pub fn importing_until(&self) -> Option<Timestamp> {
         self.held().importing.values().min().copied()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_a_person_asks_is_taken_up_once_by_each_target() {
+        let publications = Publications::default();
+        let image = ObjectKey::new("n", "858a817e-0ca2-473f-89d3-d5bdfc51968e");
+        let (one, two, other) = (image.sibling("one"), image.sibling("two"), image.sibling("other"));
+        let desired = |asked| Desired {
+            identifier: image.name.parse().unwrap(),
+            at: [("one", Desire::Withdraw), ("two", Desire::Withdraw), ("other", Desire::Leave)]
+                .map(|(name, desire)| (name.to_owned(), desire))
+                .into(),
+            adopt: None,
+            asked,
+        };
+        publications.want(&image, Some(desired(true)));
+        // The image's next pass comes before the targets'.
+        publications.want(&image, Some(desired(false)));
+        let taken = |target| publications.take_asked(target).into_iter().collect::<Vec<_>>();
+        assert_eq!((taken(&one), taken(&other)), (vec![image.clone()], Vec::new()));
+        assert_eq!((taken(&one), taken(&two)), (Vec::new(), vec![image.clone()]));
     }
 }

@@ -60,3 +60,35 @@ async fn an_image_is_published_and_a_newer_one_takes_its_place() {
         })
         .await;
 }
+
+/// A cloud at which nothing is to be done is looked at every few minutes; a person need not wait for that.
+#[tokio::test]
+#[ignore = "needs a control plane: tests/run makes one"]
+async fn a_person_who_asks_has_the_cloud_looked_at_now() {
+    let tenant = Tenant::new(ControlPlane::shared().await, "asked").await;
+    let cloud = Cloud::start(Dialect::V7_4);
+    let volume = tenant.site.path("volume").display().to_string();
+    cloud.world(|world| {
+        world.clock = tenant.site.now().as_second();
+        world.any_file = None;
+        world.datastores.get_mut(&1).unwrap().safe_dirs = vec![volume.clone()];
+    });
+    let bytes = harness::disk_image::qcow2(1 << 30, b"1");
+    tenant.site.publish(&tenant.site.list("1.0", &[&tenant.site.serve_as(ONE, "1", Resource::bytes(bytes))]));
+    tenant.site.subscribe("targetRefs: [{name: one}]");
+    tenant.publishes_to(&cloud);
+    tenant.apply();
+    let _operator = tenant.start();
+    tenant.all_ready("1.0").await;
+    for asked in [&format!("cimg/{ONE}"), "cloudtarget/one"] {
+        cloud.take_calls();
+        tenant.kubectl(&["annotate", asked, "vmcatcher.io/requestedAt=now"]);
+        let called = async {
+            while cloud.take_calls().is_empty() {
+                tokio::time::sleep(std::time::Duration::from_millis(50)).await;
+            }
+        };
+        let waited = tokio::time::timeout(harness::control_plane::PATIENCE, called).await;
+        assert!(waited.is_ok(), "{asked}: the cloud is looked at");
+    }
+}

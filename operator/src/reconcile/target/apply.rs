@@ -40,6 +40,7 @@ pub struct Session {
 #[derive(Debug)]
 struct Last {
     asked: Vec<Option<Request>>,
+    requested_at: Option<String>,
     answer: Answer,
     next: Timestamp,
 }
@@ -86,13 +87,19 @@ pub(super) async fn apply<C: Cluster>(
     let asked: Vec<Option<Request>> = requests.iter().map(|asked| asked.request.clone()).collect();
     let fingerprint = fingerprint(connection, checked);
     let same = session.publisher.as_ref().is_some_and(|(before, _)| *before == fingerprint);
-    let fresh = session.last.as_ref().is_some_and(|last| same && is_same(&last.asked, &asked) && last.next > now);
+    // A person who asks for a try now is not told what was found before.
+    let person = observed.wanted.iter().any(|wanted| wanted.desired.asked);
+    let is_fresh = |last: &Last| {
+        let requested = last.requested_at == checked.requested_at;
+        same && requested && !person && is_same(&last.asked, &asked) && last.next > now
+    };
+    let fresh = session.last.as_ref().is_some_and(is_fresh);
     if !fresh {
         let answer = ask(context, session, fingerprint, connection, checked, &asked, now).await;
         let importing = answer.outcomes.iter().flatten().any(is_importing);
         session.importing = importing.then(|| session.importing.unwrap_or(now));
         let next = next(&answer, session.importing, now);
-        session.last = Some(Last { asked, answer, next });
+        session.last = Some(Last { asked, requested_at: checked.requested_at.clone(), answer, next });
     }
     let last = session.last.as_ref();
     let copying = last.is_some_and(|last| last.answer.outcomes.iter().flatten().any(|outcome| outcome.copying));

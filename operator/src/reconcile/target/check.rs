@@ -12,7 +12,7 @@ use crate::opennebula::template::AttributeName;
 use crate::reconcile::check::SpecError;
 use crate::reconcile::cluster::ObjectKey;
 use crate::reconcile::duration::parse_duration;
-use crate::reconcile::subscription::CheckedTls;
+use crate::reconcile::subscription::{CheckedTls, requested_at};
 
 /// A target whose spec was checked.
 #[derive(Debug, Clone)]
@@ -25,6 +25,8 @@ pub(super) struct Checked {
     pub suspend: bool,
     /// Since when it is being deleted.
     pub deleting: Option<Timestamp>,
+    /// The annotation by which a person asks for a look at the cloud now.
+    pub requested_at: Option<String>,
     /// What it accepts.
     pub formats: Vec<Form>,
     /// Where the cloud is.
@@ -64,6 +66,7 @@ pub(super) fn check(object: &CloudTarget, instance: &str) -> Result<Checked, Spe
         generation: object.metadata.generation,
         suspend: spec.suspend,
         deleting: object.metadata.deletion_timestamp.as_ref().map(|time| time.0),
+        requested_at: requested_at(object),
         formats: formats(&spec.formats)?,
         endpoint: endpoint(&cloud.endpoint)?,
         secret: cloud.secret_ref.name.clone(),

@@ -53,7 +53,9 @@ pub(super) async fn observe<C: Cluster>(
     now: Timestamp,
 ) -> Observed {
     let wanted = context.publications.wanted_of(&checked.key).into_iter();
-    let wanted = wanted.map(|(image, desired)| {
+    let asked = context.publications.take_asked(&checked.key);
+    let wanted = wanted.map(|(image, mut desired)| {
+        desired.asked = asked.contains(&image);
         let mut record = record(context, checked, &desired);
         if desired.asked {
             record.clear_failures();
