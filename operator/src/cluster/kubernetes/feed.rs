@@ -71,6 +71,7 @@ pub(super) async fn feed<K: Resource>(
         }
     }
 }
+
 fn events<K: Resource>(shared: &Shared, scope: Option<&str>) -> BoxStream<'static, watcher::Result<Event<K>>> {
     let client = shared.cluster().client.clone();
     let api: Api<K> = scope.map_or_else(|| Api::all(client.clone()), |name| Api::namespaced(client.clone(), name));
