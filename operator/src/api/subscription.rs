@@ -128,7 +128,7 @@ pub struct Verify {
     #[schemars(length(max = 32), regex(pattern = r"^([0-9]{1,5}(h|m|s|ms)){1,4}$"))]
     pub max_list_age: Option<String>,
     /// A message that is taken although its version goes back: its digest, as status.candidate.digest tells it. It
-    /// never makes up for a signature, and is for this one message only.
+    /// never makes up for a signature, is for this one message only, and counts once: left here, it takes nothing again.
     #[schemars(length(max = 71), regex(pattern = r"^sha256:[0-9a-f]{64}$"))]
     pub accept_list: Option<String>,
 }
