@@ -9,7 +9,7 @@ use std::io::{BufRead, BufReader, Write};
 use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStdin, ChildStdout, Command, Output, Stdio};
 use std::sync::Mutex;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use k8s_openapi::api::core::v1::Namespace;
 use kube::api::{ObjectMeta, PostParams};
@@ -18,10 +18,9 @@ use kube::{Api, Client, Config, ResourceExt};
 use tokio::sync::OnceCell;
 use vmcatcher_operator::api::crds;
 
-pub use audit::RecordedCall;
+use crate::patience::{PATIENCE, until};
 
-/// How long a test waits for what has to come.
-pub const PATIENCE: Duration = Duration::from_secs(90);
+pub use audit::RecordedCall;
 
 /// A control plane of its own, with the definitions of the resources installed.
 pub struct ControlPlane {
@@ -200,14 +199,12 @@ impl ControlPlane {
             let waited = kube::runtime::wait::await_condition(api.clone(), &name, served);
             tokio::time::timeout(PATIENCE, waited).await.expect("the definition is served").unwrap();
         }
-        let described = async {
-            let ask = || http::Request::get("/openapi/v2").body(Vec::new()).unwrap();
-            let all = |text: &str| crds().iter().all(|crd| text.contains(&format!("\"{}\"", crd.spec.names.kind)));
-            while !all(&client.request_text(ask()).await.unwrap()) {
-                tokio::time::sleep(Duration::from_millis(200)).await;
-            }
-        };
-        tokio::time::timeout(PATIENCE, described).await.expect("the definitions are described");
+        let all = |text: &str| crds().iter().all(|crd| text.contains(&format!("\"{}\"", crd.spec.names.kind)));
+        until("the definitions are described", async || {
+            let ask = http::Request::get("/openapi/v2").body(Vec::new()).unwrap();
+            all(&client.request_text(ask).await.unwrap())
+        })
+        .await;
     }
 }
 

@@ -17,6 +17,7 @@ pub mod list;
 pub mod manifests;
 pub mod open_metrics;
 pub mod opennebula;
+pub mod patience;
 pub mod pki;
 pub mod signer;
 pub mod site;

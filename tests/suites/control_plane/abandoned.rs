@@ -2,9 +2,10 @@
 
 use std::sync::Arc;
 
-use harness::control_plane::{ControlPlane, PATIENCE};
+use harness::control_plane::ControlPlane;
 use harness::image_server;
 use harness::opennebula::{Cloud, Dialect};
+use harness::patience::until;
 use jiff::SignedDuration;
 use k8s_openapi::api::events::v1::Event;
 use kube::Api;
@@ -149,13 +150,4 @@ fn all_marked(context: &Context<Kubernetes>, namespace: &str) -> bool {
         && go::<ImageListSubscription>(context, namespace)
         && go::<Endorser>(context, namespace)
         && go::<CloudTarget>(context, namespace)
-}
-
-async fn until(expected: &str, holds: impl AsyncFn() -> bool) {
-    let waited = async {
-        while !holds().await {
-            tokio::time::sleep(std::time::Duration::from_millis(100)).await;
-        }
-    };
-    assert!(tokio::time::timeout(PATIENCE, waited).await.is_ok(), "expected: {expected}");
 }

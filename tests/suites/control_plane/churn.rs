@@ -1,6 +1,7 @@
 //! Images that change all the time hold nothing else up.
 
-use harness::control_plane::{ControlPlane, PATIENCE};
+use harness::control_plane::ControlPlane;
+use harness::patience::PATIENCE;
 use kube::Api;
 use kube::api::{Patch, PatchParams};
 use serde_json::json;

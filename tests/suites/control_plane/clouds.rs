@@ -3,6 +3,7 @@
 use harness::control_plane::ControlPlane;
 use harness::image_server::Resource;
 use harness::opennebula::{Cloud, Dialect};
+use harness::patience::until;
 
 use super::operator::{Tenant, ready};
 
@@ -83,12 +84,6 @@ async fn a_person_who_asks_has_the_cloud_looked_at_now() {
     for asked in [&format!("cimg/{ONE}"), "cloudtarget/one"] {
         cloud.take_calls();
         tenant.kubectl(&["annotate", asked, "vmcatcher.io/requestedAt=now"]);
-        let called = async {
-            while cloud.take_calls().is_empty() {
-                tokio::time::sleep(std::time::Duration::from_millis(50)).await;
-            }
-        };
-        let waited = tokio::time::timeout(harness::control_plane::PATIENCE, called).await;
-        assert!(waited.is_ok(), "{asked}: the cloud is looked at");
+        until(&format!("{asked}: the cloud is looked at"), async || !cloud.take_calls().is_empty()).await;
     }
 }

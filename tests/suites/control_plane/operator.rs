@@ -6,8 +6,9 @@ use std::process::{Child, Command, ExitStatus};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
-use harness::control_plane::{ControlPlane, PATIENCE};
+use harness::control_plane::ControlPlane;
 use harness::opennebula::Cloud;
+use harness::patience::{PATIENCE, found};
 use harness::site::Site;
 use kube::runtime::wait::await_condition;
 use kube::{Api, Client};
@@ -52,42 +53,25 @@ impl Operator {
 
     /// Waits until it has told this.
     pub(crate) async fn tells(&self, expected: &str) {
-        let told = async {
-            while !self.told().contains(expected) {
-                tokio::time::sleep(Duration::from_millis(20)).await;
-            }
-        };
-        assert!(tokio::time::timeout(PATIENCE, told).await.is_ok(), "expected {expected:?}, found {}", self.told());
+        let told = found(async || self.told().contains(expected).then_some(())).await;
+        assert!(told.is_some(), "expected {expected:?}, found {}", self.told());
     }
 
     /// Where it answers /healthz, /readyz and /metrics, once it does.
     pub(crate) async fn listens(&self) -> String {
         const TOLD: &str = "health and metrics are served address=";
-        self.tells(TOLD).await;
-        let told = async {
-            loop {
-                let told = self.told();
-                // The line may not be all there yet.
-                if let Some((address, _)) = told.split_once(TOLD).and_then(|(_, rest)| rest.split_once('\n')) {
-                    return format!("http://{}", address.trim());
-                }
-                tokio::time::sleep(Duration::from_millis(20)).await;
-            }
-        };
-        tokio::time::timeout(PATIENCE, told).await.expect("the line ends")
+        let address = found(async || {
+            let told = self.told();
+            // The line may not be all there yet.
+            let (address, _) = told.split_once(TOLD).and_then(|(_, rest)| rest.split_once('\n'))?;
+            Some(format!("http://{}", address.trim()))
+        });
+        address.await.unwrap_or_else(|| panic!("expected {TOLD:?}, found {}", self.told()))
     }
 
     /// Waits until it ends by itself.
     pub(crate) async fn ends(&mut self) -> ExitStatus {
-        let ended = async {
-            loop {
-                match self.process.try_wait().unwrap() {
-                    Some(ended) => return ended,
-                    None => tokio::time::sleep(Duration::from_millis(20)).await,
-                }
-            }
-        };
-        tokio::time::timeout(PATIENCE, ended).await.expect("it ends by itself")
+        found(async || self.process.try_wait().unwrap()).await.expect("it ends by itself")
     }
 
     /// Kills it, as a node that loses its power would.

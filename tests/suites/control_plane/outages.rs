@@ -3,8 +3,9 @@
 use std::time::Duration;
 
 use axum::http::{Method, StatusCode};
-use harness::control_plane::{ControlPlane, PATIENCE};
+use harness::control_plane::ControlPlane;
 use harness::image_server::Resource;
+use harness::patience::{PATIENCE, until};
 
 use super::operator::{Operator, Tenant};
 use super::proxy::Proxy;
@@ -153,14 +154,9 @@ async fn a_list_that_does_not_come_is_asked_for_again() {
 
 /// Waits until this is said of the program's readiness.
 async fn readiness(address: &str, status: u16, expected: &str) {
-    let mut found = String::new();
-    let asked = async {
-        while found != format!("{status} {expected}") {
-            tokio::time::sleep(Duration::from_millis(50)).await;
-            let answer = reqwest::get(address).await.unwrap();
-            found = format!("{} {}", answer.status().as_u16(), answer.text().await.unwrap().trim_end());
-        }
-    };
-    let waited = tokio::time::timeout(PATIENCE, asked).await;
-    assert!(waited.is_ok(), "expected {status} {expected}, found {found}");
+    until(&format!("{status} {expected}"), async || {
+        let answer = reqwest::get(address).await.unwrap();
+        answer.status() == status && answer.text().await.unwrap().trim_end() == expected
+    })
+    .await;
 }

@@ -2,8 +2,9 @@
 
 use std::path::Path;
 
-use harness::control_plane::{ControlPlane, PATIENCE};
+use harness::control_plane::ControlPlane;
 use harness::opennebula::{Cloud, Dialect};
+use harness::patience::until;
 use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomResourceDefinition;
 use kube::api::{Patch, PatchParams};
 use kube::{Api, Client, ResourceExt};
@@ -32,15 +33,11 @@ fn older(crd: &CustomResourceDefinition) -> Value {
 
 /// Waits until the API server describes the fields, or describes them no more.
 async fn described(plane: &ControlPlane, are: bool) {
-    let waited = async {
-        for (kind, field) in NEWER {
-            let path = format!("{}.spec.{field}", kind.to_lowercase());
-            while plane.kubectl("default", &["explain", &path]).status.success() != are {
-                tokio::time::sleep(std::time::Duration::from_millis(200)).await;
-            }
-        }
-    };
-    tokio::time::timeout(PATIENCE, waited).await.expect("the definitions are described");
+    for (kind, field) in NEWER {
+        let path = format!("{}.spec.{field}", kind.to_lowercase());
+        let explained = async || plane.kubectl("default", &["explain", &path]).status.success() == are;
+        until(&format!("{path} is described: {are}"), explained).await;
+    }
 }
 
 async fn downgrade(client: &Client) {

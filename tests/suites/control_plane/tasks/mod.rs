@@ -12,9 +12,10 @@ mod publisher;
 
 use std::path::Path;
 
-use harness::control_plane::{ControlPlane, PATIENCE};
+use harness::control_plane::ControlPlane;
 use harness::image_server::Resource as Answer;
 use harness::list::ListBuilder;
+use harness::patience::PATIENCE;
 use harness::pki::Identity;
 use harness::signer::{Form, sign};
 use harness::site::{LIST, told};
