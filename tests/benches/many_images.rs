@@ -1,5 +1,5 @@
 //! 2,000 images on one API server, in one namespace: how long until all are ready, what they cost while nothing happens,
-//! and what a restart costs. Run with `cargo bench -p vmcatcher-tests --bench many_images`; it takes about four minutes.
+//! and what a restart costs. Run with `cargo bench -p vmcatcher-tests --bench many_images`; it takes two minutes after the build.
 //!
 //! It needs the control plane that `tests/control-plane/get` and `get-clients` make. The images are of 4 KiB each: what is
 //! measured is the work for each image, and not its bytes. A number after `--` is another count of images.
