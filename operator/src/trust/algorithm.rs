@@ -49,11 +49,9 @@ const OLDER: &[&str] = &[
 /// The weak digest that an algorithm identifier of a certificate or a CRL uses, by name; `None` for SHA-2 and better.
 /// Of RSA-PSS it is the one in its parameters (SHA-1 where they name none, RFC 4055 section 3.1).
 pub(super) fn weak_digest(algorithm: Tlv<'_>) -> Option<&'static str> {
-    let mut inner = Reader::new(algorithm.content);
-    let kind = inner.expect(tlv::OBJECT_IDENTIFIER).and_then(|kind| ObjectIdentifier::from_der(kind.whole).ok());
-    let Some(kind) = kind.map(|kind| kind.to_string()) else { return Some(UNKNOWN) };
+    let (Some(kind), behind) = parts(algorithm) else { return Some(UNKNOWN) };
     if kind == RSASSA_PSS {
-        return weak_digest_of_pss(inner);
+        return weak_digest_of_pss(behind);
     }
     let among = |list: &[&str]| list.contains(&kind.as_str());
     if among(GOOD) || NIST.iter().any(|arc| kind.starts_with(arc)) {
@@ -75,22 +73,22 @@ fn weak_digest_of_pss(mut behind: Reader<'_>) -> Option<&'static str> {
         None => Some("SHA-1"),
         Some(tagged) => match tlv::only(tagged.content, tlv::SEQUENCE) {
             // A digest alone: nothing stands in it that could stand in itself.
-            Some(digest) if !is_pss(digest) => weak_digest(digest),
+            Some(digest) if parts(digest).0.as_deref() != Some(RSASSA_PSS) => weak_digest(digest),
             Some(_) | None => Some(UNKNOWN),
         },
     }
 }
 
-fn is_pss(algorithm: Tlv<'_>) -> bool {
-    let kind = Reader::new(algorithm.content).expect(tlv::OBJECT_IDENTIFIER);
-    kind.and_then(|kind| ObjectIdentifier::from_der(kind.whole).ok()).is_some_and(|kind| kind.to_string() == RSASSA_PSS)
-}
-
 /// The same of the signature algorithm of a `SignerInfo`, where the key may stand in its place.
 pub(super) fn weak_digest_of_signer(algorithm: Tlv<'_>) -> Option<&'static str> {
-    let kind = Reader::new(algorithm.content).expect(tlv::OBJECT_IDENTIFIER);
-    let kind = kind.and_then(|kind| ObjectIdentifier::from_der(kind.whole).ok()).map(|kind| kind.to_string());
-    if kind.is_some_and(|kind| KEYS.contains(&kind.as_str())) { None } else { weak_digest(algorithm) }
+    if parts(algorithm).0.is_some_and(|kind| KEYS.contains(&kind.as_str())) { None } else { weak_digest(algorithm) }
+}
+
+/// The number of an algorithm, in dots, and what stands behind it: its parameters.
+pub(super) fn parts(algorithm: Tlv<'_>) -> (Option<String>, Reader<'_>) {
+    let mut inner = Reader::new(algorithm.content);
+    let kind = inner.expect(tlv::OBJECT_IDENTIFIER).and_then(|kind| ObjectIdentifier::from_der(kind.whole).ok());
+    (kind.map(|kind| kind.to_string()), inner)
 }
 
 #[cfg(test)]

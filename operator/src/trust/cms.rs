@@ -4,15 +4,13 @@
 //! `SignerInfo` and nothing else is put together and handed to OpenSSL with that one certificate. So the certificate
 //! that was proved and the one whose names are judged cannot be two different ones, and each signer has its verdict.
 
-use const_oid::ObjectIdentifier;
-use der::Decode;
 use openssl::cms::{CMSOptions, CmsContentInfo};
 use openssl::hash::{MessageDigest, hash};
 use openssl::nid::Nid;
 use openssl::rsa::Padding;
 use openssl::stack::Stack;
 
-use super::algorithm::{weak_digest, weak_digest_of_signer};
+use super::algorithm::{parts, weak_digest, weak_digest_of_signer};
 use super::certificate::{Certificate, without_leading_zeros};
 use super::tlv::{self, Reader, Tlv};
 use super::{DistinguishedName, Refusal, RefusalReason};
@@ -196,9 +194,8 @@ impl SignerInfo {
     }
 
     fn digest_algorithm(&self) -> Option<MessageDigest> {
-        let mut algorithm = Reader::new(tlv::only(&self.digest, tlv::SEQUENCE)?.content);
-        let kind = ObjectIdentifier::from_der(algorithm.expect(tlv::OBJECT_IDENTIFIER)?.whole).ok()?;
-        let nid = openssl::asn1::Asn1Object::from_str(&kind.to_string()).ok()?.nid();
+        let (kind, _) = parts(tlv::only(&self.digest, tlv::SEQUENCE)?);
+        let nid = openssl::asn1::Asn1Object::from_str(&kind?).ok()?.nid();
         (nid != Nid::UNDEF).then(|| MessageDigest::from_nid(nid))?
     }
 
