@@ -1,6 +1,7 @@
 //! What a cloud holds.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::path::Path;
 
 use super::pull;
 
@@ -228,6 +229,12 @@ impl World {
             world.datastores.insert(id, Datastore { id, name: name.to_owned(), kind, free_mb, safe_dirs });
         }
         world
+    }
+
+    /// The datastore for images reads what is really below this folder, and nothing else.
+    pub fn reads(&mut self, folder: &Path) {
+        self.any_file = None;
+        self.datastores.get_mut(&1).unwrap().safe_dirs = vec![folder.display().to_string()];
     }
 
     /// Adds a user with a primary group.

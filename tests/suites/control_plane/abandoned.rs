@@ -67,11 +67,7 @@ async fn what_can_be_retired_no_more_holds_nothing_up() {
 /// An image in a cloud that is to be retired with its subscription.
 async fn published(tenant: &Tenant<'_>) -> (Cloud, Reconcilers) {
     let cloud = Cloud::start(Dialect::V7_4);
-    let volume = tenant.site.path("volume").display().to_string();
-    cloud.world(|world| {
-        world.any_file = None;
-        world.datastores.get_mut(&1).unwrap().safe_dirs = vec![volume.clone()];
-    });
+    cloud.world(|world| world.reads(&tenant.site.path("volume")));
     let disk = image_server::Resource::bytes(harness::disk_image::qcow2(1 << 30, b"one"));
     tenant.site.publish(&tenant.site.list("1.0", &[&tenant.site.serve_as(ONE, "1.0", disk)]));
     tenant.site.subscribe("deletionPolicy: Retire\n  targetRefs: [{name: one}]");

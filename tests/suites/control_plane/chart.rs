@@ -117,11 +117,7 @@ async fn lives_by_its_rights(tenant: &Tenant<'_>) {
 /// A cloud, and the target that names it.
 fn cloud(tenant: &Tenant<'_>) -> Cloud {
     let cloud = Cloud::start(Dialect::V7_4);
-    let volume = tenant.site.path("volume").display().to_string();
-    cloud.world(|world| {
-        world.any_file = None;
-        world.datastores.get_mut(&1).unwrap().safe_dirs = vec![volume.clone()];
-    });
+    cloud.world(|world| world.reads(&tenant.site.path("volume")));
     tenant.publishes_to(&cloud);
     cloud
 }

@@ -14,11 +14,9 @@ const ONE: &str = "858a817e-0ca2-473f-89d3-d5bdfc51968e";
 async fn an_image_is_published_and_a_newer_one_takes_its_place() {
     let tenant = Tenant::new(ControlPlane::shared().await, "clouds").await;
     let cloud = Cloud::start(Dialect::V7_4);
-    let volume = tenant.site.path("volume").display().to_string();
     cloud.world(|world| {
         world.clock = tenant.site.now().as_second();
-        world.any_file = None;
-        world.datastores.get_mut(&1).unwrap().safe_dirs = vec![volume.clone()];
+        world.reads(&tenant.site.path("volume"));
     });
     let serve = |version: &str| {
         let bytes = harness::disk_image::qcow2(1 << 30, version.as_bytes());
@@ -68,11 +66,9 @@ async fn an_image_is_published_and_a_newer_one_takes_its_place() {
 async fn a_person_who_asks_has_the_cloud_looked_at_now() {
     let tenant = Tenant::new(ControlPlane::shared().await, "asked").await;
     let cloud = Cloud::start(Dialect::V7_4);
-    let volume = tenant.site.path("volume").display().to_string();
     cloud.world(|world| {
         world.clock = tenant.site.now().as_second();
-        world.any_file = None;
-        world.datastores.get_mut(&1).unwrap().safe_dirs = vec![volume.clone()];
+        world.reads(&tenant.site.path("volume"));
     });
     let bytes = harness::disk_image::qcow2(1 << 30, b"1");
     tenant.site.publish(&tenant.site.list("1.0", &[&tenant.site.serve_as(ONE, "1", Resource::bytes(bytes))]));

@@ -11,11 +11,11 @@ use harness::site::Site;
 use jiff::{SignedDuration, Timestamp};
 use vmcatcher_operator::cache::{BlobCheck, Volume};
 
-use super::cuts::run_cut;
+use super::cuts::{cut_everywhere, run_cut};
 use super::process::{Running, once, operator, text};
 use super::targets::{A, site, target};
 
-/// Sites whose runs are cut at the same time: most of the time they wait.
+/// Sites whose runs are cut at the same time.
 const AT_ONCE: usize = 16;
 
 /// Everything on the volume but what tells the time, once a later collection has removed what a cut left behind.
@@ -53,14 +53,7 @@ async fn a_conversion_cut_at_every_step_ends_as_an_undisturbed_one() {
     undisturbed.run().await;
     let expected = settled_files(&undisturbed).await;
     assert!(expected.iter().any(|name| name.starts_with("state/conversions/")), "{expected:?}");
-    let mut cuts = 0;
-    for first in (0..).step_by(AT_ONCE) {
-        let ended = futures::future::join_all((first..first + AT_ONCE).map(|step| cut_at(step, &expected))).await;
-        cuts += ended.iter().filter(|was_cut| **was_cut).count();
-        if ended.contains(&false) {
-            break;
-        }
-    }
+    let cuts = cut_everywhere(AT_ONCE, async |step| cut_at(step, &expected).await).await;
     let _ = std::panic::take_hook();
     assert!(cuts > 15, "only {cuts} steps were seen");
 }

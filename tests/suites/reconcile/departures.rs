@@ -5,7 +5,7 @@ use harness::site::{Run, Site};
 use vmcatcher_operator::api::{CloudTarget, HasConditions};
 use vmcatcher_operator::reconcile::{Cluster as _, ObjectKey};
 
-use super::cuts::run_cut;
+use super::cuts::{cut_everywhere, run_cut};
 use super::targets::{A, at, qcow2, site, target, writes};
 
 /// A site with an image that is published at the target `one`.
@@ -55,19 +55,12 @@ async fn a_target_that_is_dropped_and_deleted_at_once_takes_its_images_out_of_ci
     assert!(run.image(A).unwrap().targets.is_empty());
 }
 
-/// Sites whose runs are cut at the same time: most of the time they wait.
+/// Sites whose runs are cut at the same time.
 const AT_ONCE: usize = 8;
 
 #[tokio::test]
 async fn cut_after_every_call_it_is_finished_by_the_next_run() {
-    let mut cuts = 0;
-    for first in (0..).step_by(AT_ONCE) {
-        let ended = futures::future::join_all((first..first + AT_ONCE).map(cut_after)).await;
-        cuts += ended.iter().filter(|was_cut| **was_cut).count();
-        if ended.contains(&false) {
-            break;
-        }
-    }
+    let cuts = cut_everywhere(AT_ONCE, cut_after).await;
     assert!(cuts > 6, "{cuts} calls");
 }
 
@@ -95,14 +88,7 @@ async fn cut_after(calls: usize) -> bool {
 #[tokio::test]
 async fn cut_at_every_step_of_the_volume_nothing_is_left_behind() {
     std::panic::set_hook(Box::new(|_| {})); // the cuts are meant
-    let mut cuts = 0;
-    for first in (0..).step_by(AT_ONCE) {
-        let ended = futures::future::join_all((first..first + AT_ONCE).map(cut_at)).await;
-        cuts += ended.iter().filter(|was_cut| **was_cut).count();
-        if ended.contains(&false) {
-            break;
-        }
-    }
+    let cuts = cut_everywhere(AT_ONCE, cut_at).await;
     let _ = std::panic::take_hook();
     assert!(cuts > 3, "{cuts} steps");
 }

@@ -14,6 +14,7 @@ mod large;
 mod lifecycle;
 mod openpgp;
 mod original_bugs;
+mod over_directory;
 mod pins;
 pub(crate) mod process;
 mod refusals;

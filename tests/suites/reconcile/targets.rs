@@ -41,9 +41,7 @@ pub(crate) fn cloud(site: &Site, dialect: Dialect) -> Cloud {
     let cloud = Cloud::start(dialect);
     cloud.world(|world| {
         world.clock = site.now().as_second();
-        // Only what is really on the volume can be read.
-        world.any_file = None;
-        world.datastores.get_mut(&1).unwrap().safe_dirs = vec![site.path("volume").display().to_string()];
+        world.reads(&site.path("volume"));
         world.add_group(100, "sites");
         world.add_user(ALICE, "alice", "alicepw", 100);
     });

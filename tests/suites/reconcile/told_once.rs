@@ -15,6 +15,8 @@ use vmcatcher_operator::reconcile::{
     Cluster, ClusterError, ConfigMapData, Context, Happening, ObjectKey, Resource, SecretData,
 };
 
+use super::over_directory::as_in_directory;
+
 const A: &str = "aaaaaaaa-0000-4000-8000-000000000001";
 
 /// The site's resources, whose API server takes no status while a test says so.
@@ -38,25 +40,7 @@ impl Cluster for Refusing {
         self.directory.all()
     }
 
-    async fn secret(&self, key: &ObjectKey) -> Result<Option<SecretData>, ClusterError> {
-        self.directory.secret(key).await
-    }
-
-    async fn config_map(&self, key: &ObjectKey) -> Result<Option<ConfigMapData>, ClusterError> {
-        self.directory.config_map(key).await
-    }
-
-    async fn apply_image(&self, owner: &ImageListSubscription, identifier: &ImageId) -> Result<(), ClusterError> {
-        self.directory.apply_image(owner, identifier).await
-    }
-
-    async fn delete_image(&self, key: &ObjectKey) -> Result<(), ClusterError> {
-        self.directory.delete_image(key).await
-    }
-
-    async fn finalize<K: Resource>(&self, key: &ObjectKey, held: bool) -> Result<(), ClusterError> {
-        self.directory.finalize::<K>(key, held).await
-    }
+    as_in_directory!();
 
     async fn write_status<K: Resource>(&self, key: &ObjectKey, status: K::Status) -> Result<(), ClusterError> {
         if self.refuses.load(Ordering::Relaxed) {

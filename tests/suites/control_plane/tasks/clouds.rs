@@ -1,5 +1,7 @@
 //! Two clouds with ways of their own.
 
+use std::path::Path;
+
 use harness::appliance;
 use harness::image_server::Resource as Answer;
 use harness::opennebula::{Cloud, Dialect, ONEADMIN};
@@ -37,8 +39,7 @@ pub(super) fn target(task: &Task, cloud: &Cloud, name: &str) {
 fn sees(task: &Task, cloud: &Cloud, folder: &str) {
     cloud.world(|world| {
         world.clock = task.tenant.site.now().as_second();
-        world.any_file = None;
-        world.datastores.get_mut(&1).unwrap().safe_dirs = vec![folder.to_owned()];
+        world.reads(Path::new(folder));
     });
 }
 

@@ -1,0 +1,27 @@
+//! Clusters of tests that are a site's directory, but for what a test is about.
+
+/// The methods of a `Cluster` that hand on to its field `directory`, as far as no test has its own.
+macro_rules! as_in_directory {
+    () => {
+        async fn secret(&self, key: &ObjectKey) -> Result<Option<SecretData>, ClusterError> {
+            self.directory.secret(key).await
+        }
+
+        async fn config_map(&self, key: &ObjectKey) -> Result<Option<ConfigMapData>, ClusterError> {
+            self.directory.config_map(key).await
+        }
+
+        async fn apply_image(&self, owner: &ImageListSubscription, identifier: &ImageId) -> Result<(), ClusterError> {
+            self.directory.apply_image(owner, identifier).await
+        }
+
+        async fn delete_image(&self, key: &ObjectKey) -> Result<(), ClusterError> {
+            self.directory.delete_image(key).await
+        }
+
+        async fn finalize<K: Resource>(&self, key: &ObjectKey, held: bool) -> Result<(), ClusterError> {
+            self.directory.finalize::<K>(key, held).await
+        }
+    };
+}
+pub(super) use as_in_directory;
