@@ -14,6 +14,7 @@
 //! * [`convert`]: what an image file is, by its bytes, and how it becomes what a cloud takes
 //! * [`imagelist`]: the `HEPiX` image list document: model, parse, validate, select (pure)
 //! * [`xml`]: one small, bounded XML reader: for what a cloud answers, and for OVFs (pure)
+//! * [`size`]: how sizes are shown to people
 //! * [`metrics`]: what is counted while it happens
 //! * [`api`]: the custom resources: types, conditions, columns
 
@@ -31,5 +32,6 @@ pub mod metrics;
 pub mod opennebula;
 pub mod reconcile;
 pub mod serve;
+pub mod size;
 pub mod trust;
 pub mod xml;

@@ -55,7 +55,7 @@ const FLOORS: [&[&str]; 5] = [
     &["serve", "cluster"],
     &["reconcile"],
     &["cache", "fetch", "convert", "opennebula", "events", "anchors"],
-    &["trust", "imagelist", "metrics", "xml", "api"],
+    &["trust", "imagelist", "metrics", "size", "xml", "api"],
 ];
 
 fn floor(module: &str) -> Option<usize> {

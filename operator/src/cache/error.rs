@@ -8,6 +8,7 @@ use super::name::NameError;
 use crate::api::Class;
 use crate::fetch::FetchError;
 use crate::imagelist::{Sha512Digest, SourceUrl};
+use crate::size::Size;
 
 /// Trouble with the volume.
 #[derive(Debug, thiserror::Error)]
@@ -23,7 +24,7 @@ pub enum CacheError {
         source: io::Error,
     },
     /// The volume is full.
-    #[error("no space for {path}: {needed} bytes needed, {available} available")]
+    #[error("no space for {path}: {} needed, {} available", Size(*.needed), Size(*.available))]
     NoSpace {
         /// What was to be written.
         path: PathBuf,
@@ -156,7 +157,7 @@ pub enum DownloadError {
         found: String,
     },
     /// It does not fit. Nothing was fetched.
-    #[error("{url}: {needed} bytes needed, {available} available on the volume")]
+    #[error("{url}: {} needed, {} available on the volume", Size(*.needed), Size(*.available))]
     NoSpace {
         /// What was to be fetched.
         url: SourceUrl,
@@ -166,7 +167,7 @@ pub enum DownloadError {
         available: u64,
     },
     /// It does not fit into the quota. Nothing was fetched.
-    #[error("{url}: {size} bytes needed, {used} of the quota of {quota} are in use")]
+    #[error("{url}: {} needed, {} of the quota of {} are in use", Size(*.size), Size(*.used), Size(*.quota))]
     QuotaExceeded {
         /// What was to be fetched.
         url: SourceUrl,

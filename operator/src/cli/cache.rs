@@ -6,7 +6,7 @@ use std::process::ExitCode;
 
 use anyhow::bail;
 use clap::{Subcommand, ValueEnum};
-use indicatif::{BinaryBytes, ProgressBar, ProgressStyle};
+use indicatif::{ProgressBar, ProgressStyle};
 use jiff::Timestamp;
 use serde_json::{Value, json};
 
@@ -14,6 +14,7 @@ use super::table::render;
 use super::{NOT_GOOD, print};
 use crate::cache::{BlobCheck, CacheError, Entry, Keep, SafeName, Volume};
 use crate::imagelist::{ImageId, Sha512Digest};
+use crate::size::Size;
 
 /// The commands of `cache`.
 #[derive(Debug, Subcommand)]
@@ -134,7 +135,7 @@ fn listed(volume: &Volume, namespace: &SafeName, identifier: &ImageId, entry: &E
 
 fn cell(value: &Value, column: &str) -> String {
     match (value, column) {
-        (Value::Number(bytes), "size" | "bytes") => BinaryBytes(bytes.as_u64().unwrap_or_default()).to_string(),
+        (Value::Number(bytes), "size" | "bytes") => Size(bytes.as_u64().unwrap_or_default()).to_string(),
         (Value::String(digest), "sha512") => digest.chars().take(12).collect(),
         (Value::Null, _) => String::new(),
         (Value::String(time), "archived") => {
@@ -213,7 +214,7 @@ fn du(volume: &Volume, common: &Common) -> anyhow::Result<String> {
     if common.output == Output::Json {
         return Ok(format!("{}\n", serde_json::to_string_pretty(&usage)?));
     }
-    let row = |what: &str, files: String, bytes: u64| vec![what.to_owned(), files, BinaryBytes(bytes).to_string()];
+    let row = |what: &str, files: String, bytes: u64| vec![what.to_owned(), files, Size(bytes).to_string()];
     let mut rows: Vec<_> = usage.parts.iter().map(|used| row(used.what, used.files.to_string(), used.bytes)).collect();
     let files: u64 = usage.parts.iter().map(|used| used.files).sum();
     rows.push(row("total", files.to_string(), usage.parts.iter().map(|used| used.bytes).sum()));
@@ -237,7 +238,7 @@ fn gc(args: &Gc) -> anyhow::Result<String> {
     let mut lines: Vec<String> = collected.blobs.iter().map(|digest| format!("image {digest}")).collect();
     lines.extend(collected.partials.iter().map(|name| format!("partial download {name}")));
     let (images, partials) = (collected.blobs.len(), collected.partials.len());
-    let bytes = BinaryBytes(collected.bytes);
+    let bytes = Size(collected.bytes);
     lines.push(format!("{images} images and {partials} partial downloads {word}, {bytes}\n"));
     Ok(lines.join("\n"))
 }

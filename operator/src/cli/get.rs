@@ -9,8 +9,9 @@ use clap::ValueEnum;
 use jiff::Timestamp;
 use kube::CustomResourceExt;
 
-use super::print;
+use super::standing::{HasStanding, Shown};
 use super::table::{Output, show};
+use super::{NOT_GOOD, print};
 use crate::api::{CachedImage, CloudTarget, Endorser, ImageListSubscription};
 use crate::cluster::directory::Directory;
 use crate::reconcile::{Cluster as _, ObjectKey, Resource};
@@ -56,6 +57,19 @@ enum Which {
     Images,
 }
 
+impl Which {
+    /// As an API server calls it.
+    fn resource(self) -> String {
+        match self {
+            Self::All => "resource".to_owned(),
+            Self::Targets => CloudTarget::crd_name().to_owned(),
+            Self::Endorsers => Endorser::crd_name().to_owned(),
+            Self::Subscriptions => ImageListSubscription::crd_name().to_owned(),
+            Self::Images => CachedImage::crd_name().to_owned(),
+        }
+    }
+}
+
 /// Shows resources.
 pub(super) fn run(args: &Args) -> anyhow::Result<ExitCode> {
     let state = args.state.clone().unwrap_or_else(|| args.volume.join("state"));
@@ -66,37 +80,51 @@ pub(super) fn run(args: &Args) -> anyhow::Result<ExitCode> {
     for problem in problems {
         tracing::warn!("{problem}");
     }
-    print(&render(&directory, args)?)?;
+    let parts = parts(&directory, args, Shown::All)?;
+    if let (Some(name), true) = (&args.name, parts.is_empty()) {
+        tracing::error!("NotFound: {} {name:?}{}", args.kind.resource(), within(args.namespace.as_deref()));
+        return Ok(ExitCode::from(NOT_GOOD));
+    }
+    if parts.is_empty() {
+        tracing::info!("nothing of that kind is kept{}", within(args.namespace.as_deref()));
+    }
+    print(&join(args.output, &parts)?)?;
     Ok(ExitCode::SUCCESS)
 }
 
-fn render(directory: &Directory, args: &Args) -> anyhow::Result<String> {
+fn within(namespace: Option<&str>) -> String {
+    namespace.map(|namespace| format!(" in the namespace {namespace:?}")).unwrap_or_default()
+}
+
+fn parts(directory: &Directory, args: &Args, shown: Shown) -> anyhow::Result<Vec<String>> {
     let mut parts = Vec::new();
     if matches!(args.kind, Which::All | Which::Targets) {
-        parts.extend(part::<CloudTarget>(directory, args)?);
+        parts.extend(part::<CloudTarget>(directory, args, shown)?);
     }
     if matches!(args.kind, Which::All | Which::Endorsers) {
-        parts.extend(part::<Endorser>(directory, args)?);
+        parts.extend(part::<Endorser>(directory, args, shown)?);
     }
     if matches!(args.kind, Which::All | Which::Subscriptions) {
-        parts.extend(part::<ImageListSubscription>(directory, args)?);
+        parts.extend(part::<ImageListSubscription>(directory, args, shown)?);
     }
     if matches!(args.kind, Which::All | Which::Images) {
-        parts.extend(part::<CachedImage>(directory, args)?);
+        parts.extend(part::<CachedImage>(directory, args, shown)?);
     }
-    if parts.is_empty() {
-        tracing::info!("nothing of that kind, name and namespace is kept");
-    }
-    join(args.output, &parts)
+    Ok(parts)
 }
 
 /// What is shown of one kind: a table, or each object as a document.
-fn part<K: Resource + CustomResourceExt>(directory: &Directory, args: &Args) -> anyhow::Result<Vec<String>> {
+fn part<K: Resource + CustomResourceExt + HasStanding>(
+    directory: &Directory,
+    args: &Args,
+    shown: Shown,
+) -> anyhow::Result<Vec<String>> {
     let mut objects: Vec<Arc<K>> = directory.all::<K>();
     objects.retain(|object| {
         let key = ObjectKey::of(&**object);
         args.name.as_ref().is_none_or(|name| *name == key.name)
             && args.namespace.as_ref().is_none_or(|namespace| *namespace == key.namespace)
+            && (shown == Shown::All || !object.is_well())
     });
     if objects.is_empty() {
         return Ok(Vec::new());
@@ -104,6 +132,7 @@ fn part<K: Resource + CustomResourceExt>(directory: &Directory, args: &Args) -> 
     match args.output {
         Output::Table | Output::Wide => Ok(vec![show(&objects, args.output == Output::Wide, Timestamp::now())?]),
         Output::Json => objects.iter().map(|object| Ok(serde_json::to_string_pretty(&**object)?)).collect(),
+        Output::None => Ok(vec![String::new()]),
         Output::Yaml => objects.iter().map(|object| Ok(serde_yaml::to_string(&**object)?)).collect(),
     }
 }
@@ -111,6 +140,7 @@ fn part<K: Resource + CustomResourceExt>(directory: &Directory, args: &Args) -> 
 fn join(output: Output, parts: &[String]) -> anyhow::Result<String> {
     match output {
         Output::Table | Output::Wide => Ok(parts.join("\n")),
+        Output::None => Ok(String::new()),
         Output::Yaml => Ok(format!("---\n{}", parts.join("---\n"))),
         Output::Json => {
             let items: Vec<serde_json::Value> =
@@ -121,8 +151,8 @@ fn join(output: Output, parts: &[String]) -> anyhow::Result<String> {
     }
 }
 
-/// All resources, for the end of a run.
-pub(super) fn everything(directory: &Directory, output: Output) -> anyhow::Result<String> {
+/// All resources, or those that are not well, for the end of a run.
+pub(super) fn everything(directory: &Directory, output: Output, shown: Shown) -> anyhow::Result<String> {
     let args = Args { kind: Which::All, name: None, namespace: None, volume: PathBuf::new(), state: None, output };
-    render(directory, &args)
+    join(output, &parts(directory, &args, shown)?)
 }

@@ -15,6 +15,7 @@ mod operation;
 mod progress;
 mod reconcile;
 mod run;
+mod standing;
 mod table;
 
 use std::io::IsTerminal as _;
@@ -23,6 +24,8 @@ use std::process::ExitCode;
 use clap::{ArgAction, Parser, Subcommand, ValueEnum};
 use jiff::{Timestamp, Unit};
 use tracing_subscriber::EnvFilter;
+
+use crate::cluster::directory::HAPPENINGS;
 
 /// Done, and something is not as it should be.
 const NOT_GOOD: u8 = 1;
@@ -47,7 +50,7 @@ pub struct Cli {
     /// Tell more (twice: everything)
     #[arg(short, long, global = true, action = ArgAction::Count)]
     verbose: u8,
-    /// Tell only warnings (twice: only errors)
+    /// Tell only what changes and what fails (twice: only what cannot be done)
     #[arg(short, long, global = true, action = ArgAction::Count, conflicts_with = "verbose")]
     quiet: u8,
     /// How what happens is told on standard error
@@ -98,7 +101,7 @@ enum List {
 pub fn run(cli: &Cli) -> ExitCode {
     tell(cli);
     let ended = match &cli.command {
-        Command::Reconcile(args) => reconcile::run(args),
+        Command::Reconcile(args) => reconcile::run(args, cli.quiet > 0),
         Command::Run(args) => run::run(args),
         Command::Get(args) => get::run(args),
         Command::List(List::Show(args)) => list_show::run(args),
@@ -125,7 +128,10 @@ fn tell(cli: &Cli) {
     };
     // Libraries speak of requests, addresses and headers: only where someone asks for everything.
     let others = if cli.verbose >= 2 { "debug" } else { "warn" };
-    let filter = EnvFilter::new(format!("{others},vmcatcher_operator={level}"));
+    // What happened to an object is a change, which --quiet is there for.
+    let happenings = if level == "warn" { "info" } else { level };
+    let filter = format!("{others},vmcatcher_operator={level},{HAPPENINGS}={happenings}");
+    let filter = EnvFilter::new(filter);
     let told = tracing_subscriber::fmt()
         .with_env_filter(filter)
         .with_target(false)

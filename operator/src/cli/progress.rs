@@ -1,16 +1,18 @@
 //! Bars for the downloads that run, on a terminal.
 
 use std::collections::HashMap;
+use std::fmt::Write;
 use std::sync::Arc;
 use std::time::Duration;
 
-use indicatif::{MultiProgress, ProgressBar, ProgressStyle};
+use indicatif::{MultiProgress, ProgressBar, ProgressState, ProgressStyle};
 use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
 
 use crate::cache::{JobKey, JobState};
 use crate::cluster::directory::Directory;
 use crate::reconcile::Context;
+use crate::size::Size;
 
 /// How often the bars move.
 const EVERY: Duration = Duration::from_millis(200);
@@ -71,10 +73,8 @@ impl Drawn {
     fn bar(&mut self, key: &JobKey, total: u64) -> &ProgressBar {
         self.bars.entry(key.clone()).or_insert_with(|| {
             let bar = self.all.add(ProgressBar::new(total));
-            if let Ok(style) = ProgressStyle::with_template(
-                "{msg:40!} {wide_bar} {bytes:>10}/{total_bytes:<10} {bytes_per_sec:>12} {eta:>4}",
-            ) {
-                bar.set_style(style);
+            if let Ok(style) = ProgressStyle::with_template("{msg:40!} {wide_bar} {done:>24} {rate:>13} {eta:>4}") {
+                bar.set_style(style.with_key("done", done).with_key("rate", rate));
             }
             let path = key.url.url().path();
             bar.with_message(path.rsplit('/').next().unwrap_or(path).to_owned())
@@ -84,4 +84,18 @@ impl Drawn {
     fn clear(&self) {
         let _ = self.all.clear();
     }
+}
+
+fn done(state: &ProgressState, text: &mut dyn Write) {
+    let _ = write!(text, "{}/{}", Size(state.pos()), Size(state.len().unwrap_or_default()));
+}
+
+fn rate(state: &ProgressState, text: &mut dyn Write) {
+    #[expect(
+        clippy::cast_possible_truncation,
+        clippy::cast_sign_loss,
+        reason = "a rate is positive, and shown coarsely"
+    )]
+    let bytes = state.per_sec() as u64;
+    let _ = write!(text, "{}/s", Size(bytes));
 }

@@ -8,11 +8,10 @@ use std::sync::Arc;
 use anyhow::Context as _;
 
 use super::operation::{Files, Operation, stop};
+use super::standing::{Shown, all_are_well};
 use super::table::Output;
 use super::{NOT_GOOD, get, print, progress};
-use crate::api::{CachedImage, CloudTarget, Endorser, HasConditions, ImageListSubscription};
 use crate::cluster::directory::{Directory, Driver};
-use crate::reconcile::Cluster as _;
 
 /// Arguments of `reconcile`.
 #[derive(Debug, clap::Args)]
@@ -26,20 +25,20 @@ pub(super) struct Args {
     /// Ask every server now, do what follows and stop when all is done
     #[arg(long)]
     once: bool,
-    /// With --once: how the resources are shown at the end
-    #[arg(short, long, value_enum, default_value_t = Output::Table)]
-    output: Output,
+    /// With --once: how the resources are shown at the end [default: table; with --quiet the rows that are not well]
+    #[arg(short, long, value_enum)]
+    output: Option<Output>,
     #[command(flatten)]
     operation: Operation,
 }
 
 /// Runs until everything is done, or until it is told to stop.
-pub(super) fn run(args: &Args) -> anyhow::Result<ExitCode> {
+pub(super) fn run(args: &Args, quiet: bool) -> anyhow::Result<ExitCode> {
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
-    runtime.block_on(reconcile(args))
+    runtime.block_on(reconcile(args, quiet))
 }
 
-async fn reconcile(args: &Args) -> anyhow::Result<ExitCode> {
+async fn reconcile(args: &Args, quiet: bool) -> anyhow::Result<ExitCode> {
     let volume = args.operation.volume().await?;
     let context = Arc::new(args.operation.context(cluster(args)?, volume, Files::Allowed)?);
     let servers = args.operation.serve().await?;
@@ -51,8 +50,9 @@ async fn reconcile(args: &Args) -> anyhow::Result<ExitCode> {
         let settled = driver.once().await;
         bars.stop().await;
         settled.context("cannot reconcile").and_then(|settled| {
-            print(&get::everything(&context.cluster, args.output)?)?;
-            Ok(settled.problems.is_empty() && settled.errors.is_empty() && all_ready(&context.cluster))
+            let shown = if quiet && args.output.is_none() { Shown::NotWell } else { Shown::All };
+            print(&get::everything(&context.cluster, args.output.unwrap_or(Output::Table), shown)?)?;
+            Ok(settled.problems.is_empty() && settled.errors.is_empty() && all_are_well(&context.cluster))
         })
     } else {
         let refreshing = args.operation.keep_crls_fresh(&context.client);
@@ -81,20 +81,4 @@ fn cluster(args: &Args) -> anyhow::Result<Directory> {
         tracing::warn!("{problem}");
     }
     Ok(cluster)
-}
-
-/// Whether every object says Ready and no fetch failed.
-fn all_ready(directory: &Directory) -> bool {
-    let endorsers = directory.all::<Endorser>();
-    let subscriptions = directory.all::<ImageListSubscription>();
-    let images = directory.all::<CachedImage>();
-    let targets = directory.all::<CloudTarget>();
-    let ready = |status: Option<&dyn HasConditions>| status.is_some_and(|status| status.is_true("Ready"));
-    endorsers.iter().all(|object| ready(object.status.as_ref().map(|status| status as _)))
-        && targets.iter().all(|object| ready(object.status.as_ref().map(|status| status as _)))
-        && images.iter().all(|object| ready(object.status.as_ref().map(|status| status as _)))
-        && subscriptions.iter().all(|object| {
-            let failed = object.status.as_ref().is_some_and(|status| status.is_true("FetchFailed"));
-            ready(object.status.as_ref().map(|status| status as _)) && !failed
-        })
 }

@@ -10,6 +10,10 @@ use kube::CustomResourceExt;
 use serde_json::Value;
 
 use crate::reconcile::Resource;
+use crate::size::Size;
+
+/// The most characters of a status in a table; `wide` shows all of it.
+const LONGEST_STATUS: usize = 80;
 
 /// How resources are shown.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
@@ -22,6 +26,8 @@ pub(super) enum Output {
     Json,
     /// YAML documents.
     Yaml,
+    /// Nothing: the exit code tells.
+    None,
 }
 
 /// The objects of one kind as text; empty where there are none.
@@ -39,7 +45,7 @@ pub(super) fn show<K: Resource + CustomResourceExt>(
         let value = serde_json::to_value(object.as_ref())?;
         let name = |field: &str| value.pointer(field).and_then(Value::as_str).unwrap_or_default().to_owned();
         let mut row = vec![name("/metadata/namespace"), name("/metadata/name")];
-        row.extend(columns.iter().map(|column| cell(&value, column, now)));
+        row.extend(columns.iter().map(|column| cell(&value, column, wide, now)));
         rows.push(row);
     }
     let head = ["Namespace", "Name"].into_iter().chain(columns.iter().map(|column| column.name.as_str()));
@@ -57,13 +63,30 @@ pub(super) fn render<'a>(head: impl Iterator<Item = &'a str>, rows: Vec<Vec<Stri
     text
 }
 
-fn cell(object: &Value, column: &CustomResourceColumnDefinition, now: Timestamp) -> String {
+fn cell(object: &Value, column: &CustomResourceColumnDefinition, wide: bool, now: Timestamp) -> String {
     let Some(value) = find(object, &column.json_path) else { return String::new() };
     match (column.type_.as_str(), value) {
         ("date", Value::String(text)) => text.parse().map_or_else(|_| text.clone(), |at| age(now.duration_since(at))),
+        (_, Value::Number(bytes)) if column.name == "Size" => Size(bytes.as_u64().unwrap_or_default()).to_string(),
+        (_, Value::String(_)) if column.name == "Published" && has_no_target(object) => "-".to_owned(),
+        (_, Value::String(text)) if column.name == "Status" && !wide => cut(text),
         (_, Value::String(text)) => text.clone(),
         (_, other) => other.to_string(),
     }
+}
+
+/// Whether an image is published nowhere, which its condition calls `True` for the sake of those who wait for it.
+fn has_no_target(image: &Value) -> bool {
+    let reason = find(image, r#".status.conditions[?(@.type=="Published")].reason"#);
+    reason.and_then(Value::as_str) == Some("NoTargets")
+}
+
+/// The beginning of a text, on one line.
+fn cut(text: &str) -> String {
+    let line = text.lines().next().unwrap_or_default();
+    let beginning: String = line.chars().take(LONGEST_STATUS - 1).collect();
+    let whole = line.len() == text.len() && line.chars().nth(LONGEST_STATUS).is_none();
+    if whole { line.to_owned() } else { format!("{}…", beginning.trim_end()) }
 }
 
 /// The paths that printer columns use: `.a.b`, and `.a[?(@.type=="T")].b` for conditions.
@@ -112,6 +135,38 @@ mod tests {
         assert_eq!(find(&object, ready), Some(&Value::from("False")));
         assert_eq!(find(&object, ".a.c"), None);
         assert_eq!(find(&object, r#".status.conditions[?(@.type=="Stalled")].status"#), None);
+    }
+
+    #[test]
+    fn a_cell_is_one_line_for_people() {
+        let column = |name: &str, path: &str, type_: &str| CustomResourceColumnDefinition {
+            name: name.to_owned(),
+            json_path: path.to_owned(),
+            type_: type_.to_owned(),
+            ..CustomResourceColumnDefinition::default()
+        };
+        let (long, now) = ("x".repeat(81), Timestamp::UNIX_EPOCH);
+        let image = |message: &str, reason: &str| {
+            serde_json::json!({"status": {"image": {"size": 5000}, "conditions": [
+                {"type": "Ready", "status": "False", "message": message},
+                {"type": "Published", "status": "True", "reason": reason},
+            ]}})
+        };
+        let status = column("Status", r#".status.conditions[?(@.type=="Ready")].message"#, "string");
+        for (message, shown) in [
+            ("ab", "ab".to_owned()),
+            (&*"x".repeat(80), "x".repeat(80)),
+            (&long, format!("{}…", "x".repeat(79))),
+            ("ab\ncd", "ab…".to_owned()),
+        ] {
+            assert_eq!(cell(&image(message, ""), &status, false, now), shown);
+            assert_eq!(cell(&image(message, ""), &status, true, now), message);
+        }
+        let published = column("Published", r#".status.conditions[?(@.type=="Published")].status"#, "string");
+        assert_eq!(cell(&image("", "NoTargets"), &published, false, now), "-");
+        assert_eq!(cell(&image("", "Published"), &published, false, now), "True");
+        let size = column("Size", ".status.image.size", "integer");
+        assert_eq!(cell(&image("", ""), &size, false, now), "4.88 KiB");
     }
 
     #[test]

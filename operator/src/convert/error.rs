@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use super::sniff::Format;
+use crate::size::Size;
 
 /// Why a conversion failed.
 #[derive(Debug, thiserror::Error)]
@@ -86,7 +87,10 @@ pub enum ConvertError {
         found: String,
     },
     /// There is no room for what comes out.
-    #[error("{needed} bytes needed for the converted image, {available} available on the volume or in its quota")]
+    #[error(
+        "{} needed for the converted image, {} available on the volume or in its quota",
+        Size(*.needed), Size(*.available)
+    )]
     NoSpace {
         /// Bytes.
         needed: u64,

@@ -113,7 +113,7 @@ async fn an_image_that_does_not_fit_is_not_begun() {
     server.put("/a.img", Resource::pattern(1, 10));
     let site = Site::with(JobLimits { keep_free: 1 << 60, ..quick() }, &ClientSettings::default());
     let message = expect_reason(site.download(request(&server, "/a.img", &Resource::pattern(1, 10))).await, "NoSpace");
-    assert!(message.contains("10 bytes needed, 0 available"), "{message}");
+    assert!(message.contains("10 B needed, 0 B available"), "{message}");
     assert!(server.all_requests().is_empty());
     assert!(site.partials().is_empty(), "nothing is left of it");
 }

@@ -25,7 +25,9 @@ async fn all_downloads_together_keep_to_the_quota() {
     for key in &jobs {
         if let Err(error) = site.outcome(key).await {
             assert_eq!(error.reason(), "NoSpace", "{error}");
-            assert!(error.to_string().contains("100000 bytes needed") && error.to_string().contains("quota of 250000"));
+            assert!(
+                error.to_string().contains("97.65 KiB needed") && error.to_string().contains("quota of 244.14 KiB")
+            );
             refused.push(key);
         }
     }

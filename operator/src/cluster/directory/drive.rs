@@ -18,6 +18,7 @@ use crate::cache::{CacheError, JobState, Keep, Scrub};
 use crate::metrics::{Metrics, Work};
 use crate::reconcile::subscription::Ask;
 use crate::reconcile::{Cluster, ClusterError, Context, ObjectKey, endorser, image, subscription, target};
+use crate::size::Size;
 
 /// An editor and `git pull` write several files: the folder is read once it was quiet for so long.
 const QUIET: Duration = Duration::from_millis(300);
@@ -228,7 +229,7 @@ impl Driver {
         let digests = self.context.downloads.all().into_iter().map(|key| key.digest).collect();
         let collected = self.context.volume.collect_garbage(&Keep { digests, ..Keep::default() }, self.now())?;
         if collected.bytes > 0 {
-            tracing::info!(bytes = collected.bytes, "removed what nothing refers to");
+            tracing::info!(size = %Size(collected.bytes), "removed what nothing refers to");
         }
         Ok(())
     }

@@ -34,6 +34,9 @@ use crate::api::{
 use crate::imagelist::ImageId;
 use crate::reconcile::{Cluster, ClusterError, ConfigMapData, Happening, ObjectKey, Resource, SecretData};
 
+/// The target of the log lines that say what happened to an object: on an API server they are Events.
+pub const HAPPENINGS: &str = "vmcatcher_operator::happenings";
+
 /// A folder of manifests, and the state folder beside the volume.
 pub struct Directory {
     manifests: PathBuf,
@@ -193,9 +196,9 @@ impl Cluster for Directory {
     async fn record(&self, happening: Happening) {
         let Happening { kind, key, warning, reason, message } = happening;
         if warning {
-            tracing::warn!(?kind, object = %key, reason, "{message}");
+            tracing::warn!(target: HAPPENINGS, ?kind, object = %key, reason, "{message}");
         } else {
-            tracing::info!(?kind, object = %key, reason, "{message}");
+            tracing::info!(target: HAPPENINGS, ?kind, object = %key, reason, "{message}");
         }
     }
 }

@@ -24,6 +24,7 @@ use super::work::follow_work;
 use super::{Kubernetes, Scope, Watches, Writers, named};
 use crate::cache::{Keep, Scrub};
 use crate::reconcile::{Context, Kind, ObjectKey, Resource, endorser, image, subscription, target};
+use crate::size::Size;
 
 /// Passes that run when the program is told to stop may go on for so long.
 const GRACE: Duration = Duration::from_secs(20);
@@ -251,7 +252,7 @@ async fn collect_garbage(shared: Arc<Shared>) {
         });
         match collected.await {
             Ok(Ok(collected)) if collected.bytes > 0 => {
-                tracing::info!(bytes = collected.bytes, "removed what nothing refers to");
+                tracing::info!(size = %Size(collected.bytes), "removed what nothing refers to");
             }
             Ok(Ok(_)) => {}
             Ok(Err(error)) => tracing::error!(%error, "what nothing refers to could not be removed"),

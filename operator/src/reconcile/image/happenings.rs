@@ -6,6 +6,7 @@ use super::observe::Observed;
 use super::plan::{Phase, Plan, Step};
 use crate::api::TargetStatus;
 use crate::reconcile::cluster::{Happening, Kind};
+use crate::size::Size;
 
 /// What happened in a pass that leaves the targets so.
 pub(super) fn happenings(
@@ -28,7 +29,7 @@ fn done(checked: &Checked, plan: &Plan, outcomes: &Outcomes) -> Vec<Happening> {
     let mut happenings: Vec<Happening> = done
         .filter_map(|step| match step {
             Step::Publish { version, blob } => {
-                Some(told(false, "ImageDownloaded", format!("version {version}, {} bytes, verified", blob.size())))
+                Some(told(false, "ImageDownloaded", format!("version {version}, {}, verified", Size(blob.size()))))
             }
             Step::Archive(entry) => {
                 Some(told(false, "ImageArchived", format!("version {} is archived", entry.version)))

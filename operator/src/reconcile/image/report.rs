@@ -16,6 +16,7 @@ use crate::cache::{Entry, VerifiedBlob};
 use crate::reconcile::conditions::{Finding, Status, merge, request_ignored, shorten, time};
 use crate::reconcile::report::Report;
 use crate::reconcile::step::StepError;
+use crate::size::Size;
 
 /// How often progress is told.
 const PROGRESS_EVERY: SignedDuration = SignedDuration::from_secs(10);
@@ -246,7 +247,7 @@ fn cached(observed: &Observed, plan: &Plan, outcomes: &Outcomes, after: &After) 
             None => Finding::fails(NAME, "NotCached", "nothing of it is on the volume"),
         },
         Phase::Downloading { bytes, total, .. } => {
-            Finding::fails(NAME, "Downloading", format!("{bytes} of {total} bytes{}", stays()))
+            Finding::fails(NAME, "Downloading", format!("{} of {}{}", Size(*bytes), Size(*total), stays()))
         }
         Phase::Failed { reason, message } => {
             let already = message.split("; version ").next().unwrap_or(message);
