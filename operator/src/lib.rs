@@ -15,6 +15,7 @@
 //! * [`imagelist`]: the `HEPiX` image list document: model, parse, validate, select (pure)
 //! * [`xml`]: one small, bounded XML reader: for what a cloud answers, and for OVFs (pure)
 //! * [`size`]: how sizes are shown to people
+//! * [`text`]: text from outside, escaped for terminals, logs and documents (pure)
 //! * [`metrics`]: what is counted while it happens
 //! * [`api`]: the custom resources: types, conditions, columns
 
@@ -33,5 +34,6 @@ pub mod opennebula;
 pub mod reconcile;
 pub mod serve;
 pub mod size;
+pub mod text;
 pub mod trust;
 pub mod xml;

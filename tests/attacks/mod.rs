@@ -6,6 +6,7 @@ mod ambiguous_name;
 mod another_ones_credential;
 mod disk_of_another_file;
 mod forged_crl;
+mod hostile_words;
 mod look_alike_certificate;
 mod old_list_again;
 mod old_list_on_an_empty_volume;

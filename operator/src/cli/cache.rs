@@ -15,6 +15,7 @@ use super::{NOT_GOOD, print};
 use crate::cache::{BlobCheck, CacheError, Entry, Keep, SafeName, Volume};
 use crate::imagelist::{ImageId, Sha512Digest};
 use crate::size::Size;
+use crate::text;
 
 /// The commands of `cache`.
 #[derive(Debug, Subcommand)]
@@ -109,7 +110,7 @@ fn ls(volume: &Volume, args: &Ls) -> anyhow::Result<String> {
         }
     }
     if args.common.output == Output::Json {
-        return Ok(format!("{}\n", serde_json::to_string_pretty(&found)?));
+        return Ok(text::json(&found)?);
     }
     let columns = ["namespace", "identifier", "version", "state", "size", "format", "sha512", "archived"];
     let rows = found.iter().map(|one| columns.iter().map(|column| cell(&one[*column], column)).collect()).collect();
@@ -159,7 +160,7 @@ fn verify(volume: &Volume, args: &Verify) -> anyhow::Result<(String, bool)> {
     bar.finish_and_clear();
     let bad = found.iter().filter(|one| one["good"] == false).count();
     let text = if args.common.output == Output::Json {
-        format!("{}\n", serde_json::to_string_pretty(&found)?)
+        text::json(&found)?
     } else {
         let word = |one: &Value| if one["good"] == true { "good" } else { "DAMAGED" }.to_owned();
         let row = |one: &Value| {
@@ -212,7 +213,7 @@ fn progress(count: usize) -> ProgressBar {
 fn du(volume: &Volume, common: &Common) -> anyhow::Result<String> {
     let usage = volume.usage()?;
     if common.output == Output::Json {
-        return Ok(format!("{}\n", serde_json::to_string_pretty(&usage)?));
+        return Ok(text::json(&usage)?);
     }
     let row = |what: &str, files: String, bytes: u64| vec![what.to_owned(), files, Size(bytes).to_string()];
     let mut rows: Vec<_> = usage.parts.iter().map(|used| row(used.what, used.files.to_string(), used.bytes)).collect();
@@ -233,10 +234,10 @@ fn gc(args: &Gc) -> anyhow::Result<String> {
         (Volume::open(&args.common.volume)?.collect_garbage(&keep, now)?, "removed")
     };
     if args.common.output == Output::Json {
-        return Ok(format!("{}\n", serde_json::to_string_pretty(&collected)?));
+        return Ok(text::json(&collected)?);
     }
     let mut lines: Vec<String> = collected.blobs.iter().map(|digest| format!("image {digest}")).collect();
-    lines.extend(collected.partials.iter().map(|name| format!("partial download {name}")));
+    lines.extend(collected.partials.iter().map(|name| format!("partial download {}", text::printable(name))));
     let (images, partials) = (collected.blobs.len(), collected.partials.len());
     let bytes = Size(collected.bytes);
     lines.push(format!("{images} images and {partials} partial downloads {word}, {bytes}\n"));

@@ -15,6 +15,7 @@ use super::{NOT_GOOD, print};
 use crate::api::{CachedImage, CloudTarget, Endorser, ImageListSubscription};
 use crate::cluster::directory::Directory;
 use crate::reconcile::{Cluster as _, ObjectKey, Resource};
+use crate::text;
 
 /// Arguments of `get`.
 #[derive(Debug, clap::Args)]
@@ -133,7 +134,7 @@ fn part<K: Resource + CustomResourceExt + HasStanding>(
         Output::Table | Output::Wide => Ok(vec![show(&objects, args.output == Output::Wide, Timestamp::now())?]),
         Output::Json => objects.iter().map(|object| Ok(serde_json::to_string_pretty(&**object)?)).collect(),
         Output::None => Ok(vec![String::new()]),
-        Output::Yaml => objects.iter().map(|object| Ok(serde_yaml::to_string(&**object)?)).collect(),
+        Output::Yaml => objects.iter().map(|object| Ok(text::yaml(&**object)?)).collect(),
     }
 }
 
@@ -146,7 +147,7 @@ fn join(output: Output, parts: &[String]) -> anyhow::Result<String> {
             let items: Vec<serde_json::Value> =
                 parts.iter().map(|part| serde_json::from_str(part)).collect::<Result<_, _>>()?;
             let list = serde_json::json!({"apiVersion": "v1", "kind": "List", "items": items});
-            Ok(format!("{}\n", serde_json::to_string_pretty(&list)?))
+            Ok(text::json(&list)?)
         }
     }
 }

@@ -1,7 +1,7 @@
-//! A list that was given on the command line, and how the commands about lists print.
+//! A list that was given on the command line.
 
 use std::fs::File;
-use std::io::{self, ErrorKind, Read, Write};
+use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, bail};
@@ -43,37 +43,5 @@ impl ListInput {
         }
         let message = SignedMessage::read(&self.bytes);
         message.and_then(SignedMessage::into_payload).with_context(|| format!("{}", self.path.display()))
-    }
-}
-
-/// Writes to standard output; a reader that went away is no error.
-pub(super) fn print(bytes: &[u8]) -> anyhow::Result<()> {
-    let mut output = io::stdout().lock();
-    match output.write_all(bytes).and_then(|()| output.flush()) {
-        Err(error) if error.kind() == ErrorKind::BrokenPipe => Ok(()),
-        other => other.context("cannot write to standard output"),
-    }
-}
-
-/// A text of a list on one line, safe for a terminal: control characters and those that turn the writing direction
-/// are escaped, and so is the backslash, so that nothing is lost.
-pub(super) fn printable(text: &str) -> String {
-    let turns = |c: char| matches!(c, '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}');
-    let escape = |c: char| c.is_control() || c == '\\' || turns(c) || matches!(c, '\u{2028}' | '\u{2029}');
-    let mut shown = String::with_capacity(text.len());
-    for c in text.chars() {
-        if escape(c) { shown.extend(c.escape_default()) } else { shown.push(c) }
-    }
-    shown
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn what_a_list_holds_cannot_forge_a_line_or_drive_a_terminal() {
-        assert_eq!(printable("Alma 9 – été"), "Alma 9 – été");
-        assert_eq!(printable("a\nimage.hv:uri=b\\\u{1b}[31m\u{202e}"), "a\\nimage.hv:uri=b\\\\\\u{1b}[31m\\u{202e}");
     }
 }

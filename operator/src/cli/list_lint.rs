@@ -8,8 +8,9 @@ use std::process::ExitCode;
 use clap::ValueEnum;
 use jiff::Timestamp;
 
-use super::list_input::{self, printable};
+use super::{list_input, print, print_json};
 use crate::imagelist::{Finding, ImageList, LintRequest, Severity, lint};
+use crate::text::printable;
 
 /// Tells what sites refuse or trip over in a list, and what to do. Exits with 1 when there is an error.
 #[derive(Debug, clap::Args)]
@@ -46,11 +47,10 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<ExitCode> {
     let previous = previous.transpose()?;
     let request = LintRequest { now: args.at.unwrap_or_else(super::now), previous: previous.as_ref() };
     let findings = lint(&text, &request);
-    let shown = match args.output {
-        Output::Table => table(&findings),
-        Output::Json => format!("{:#}\n", json(&findings)),
-    };
-    list_input::print(shown.as_bytes())?;
+    match args.output {
+        Output::Table => print(&table(&findings))?,
+        Output::Json => print_json(&json(&findings))?,
+    }
     let refused = findings.iter().any(|finding| finding.severity == Severity::Error);
     Ok(if refused { ExitCode::FAILURE } else { ExitCode::SUCCESS })
 }

@@ -6,13 +6,15 @@ use std::process::ExitCode;
 
 use anyhow::{Context, bail};
 use clap::ValueEnum;
-use comfy_table::{Table, presets};
 use jiff::Timestamp;
 use serde_json::json;
 
-use super::list_input::{self, ListInput, printable};
+use super::list_input::{self, ListInput};
+use super::table::render;
+use super::{print, print_bytes, print_json};
 use crate::cache::{SafeName, Volume};
 use crate::imagelist::{ImageList, ListedImage};
+use crate::text::printable;
 
 /// Shows a list: a file's, or the last accepted one of a subscription. It says nothing about signatures: `list verify`
 /// does.
@@ -37,28 +39,27 @@ pub(crate) struct Args {
 enum Format {
     /// For people: the list, its images, and those that were refused with their reasons.
     Table,
-    /// `key=value` lines as vmcatcher printed them, a blank line between images; control characters are escaped.
+    /// `key=value` lines as vmcatcher printed them, a blank line between images; what is not printable is escaped.
     Lines,
     /// The list as it was understood, and `refused`: the images that were not.
     Json,
-    /// The text that was signed, byte for byte.
+    /// The text that was signed, byte for byte. Control characters are for files and pipes only.
     Message,
-    /// The signed message, byte for byte.
+    /// The signed message, byte for byte. Control characters are for files and pipes only.
     Smime,
 }
 
 /// Runs the command.
 pub(crate) fn run(args: &Args) -> anyhow::Result<ExitCode> {
     let input = find(args)?;
-    let shown = match args.format {
-        Format::Smime if input.is_signed() => input.bytes,
+    match args.format {
+        Format::Smime if input.is_signed() => print_bytes(&input.bytes)?,
         Format::Smime => bail!("{}: expected a signed message, found the text of a list alone", args.list),
-        Format::Message => input.into_text()?,
-        Format::Json => format!("{:#}\n", document(&parse(args, input)?)).into_bytes(),
-        Format::Lines => lines(&parse(args, input)?, Timestamp::now()).into_bytes(),
-        Format::Table => table(&parse(args, input)?).into_bytes(),
-    };
-    list_input::print(&shown)?;
+        Format::Message => print_bytes(&input.into_text()?)?,
+        Format::Json => print_json(&document(&parse(args, input)?))?,
+        Format::Lines => print(&lines(&parse(args, input)?, Timestamp::now()))?,
+        Format::Table => print(&table(&parse(args, input)?))?,
+    }
     Ok(ExitCode::SUCCESS)
 }
 
@@ -93,7 +94,7 @@ fn document(list: &ImageList) -> serde_json::Value {
 /// One block for the list, one for each image, as `vmcatcher_subscribe -i` and `vmcatcher_image -i` name the keys.
 fn lines(list: &ImageList, now: Timestamp) -> String {
     let mut shown = String::new();
-    let mut line = |key: &str, value: &str| writeln!(shown, "{key}={}", printable(value));
+    let mut line = |key: &str, value: &str| writeln!(shown, "{key}={}", value_of_a_line(value));
     let _ = line("imagelist.dc:identifier", list.identifier.as_str());
     let _ = line("imagelist.dc:title", &list.title);
     let _ = line("imagelist.dc:description", &list.description);
@@ -113,11 +114,16 @@ fn lines(list: &ImageList, now: Timestamp) -> String {
         image_lines(&mut shown, image);
     }
     for refused in &list.refused {
-        let _ = write!(shown, "\nrefused.dc:identifier={}\n", printable(&refused.identifier));
+        let _ = write!(shown, "\nrefused.dc:identifier={}\n", value_of_a_line(&refused.identifier));
         let _ = writeln!(shown, "refused.reason={}", refused.reason.as_str());
-        let _ = writeln!(shown, "refused.message={}", printable(&refused.message));
+        let _ = writeln!(shown, "refused.message={}", value_of_a_line(&refused.message));
     }
     shown
+}
+
+/// A text as the value of a line. The backslash is escaped too, so that programs can undo it.
+fn value_of_a_line(text: &str) -> String {
+    printable(&text.replace('\\', "\\\\")).into_owned()
 }
 
 fn image_lines(shown: &mut String, image: &ListedImage) {
@@ -139,7 +145,7 @@ fn image_lines(shown: &mut String, image: &ListedImage) {
         ("dc:date:expires", image.expires.map(|date| date.to_string()).unwrap_or_default()),
     ];
     for (key, value) in members {
-        let _ = writeln!(shown, "image.{key}={}", printable(&value));
+        let _ = writeln!(shown, "image.{key}={}", value_of_a_line(&value));
     }
 }
 
@@ -154,22 +160,20 @@ fn table(list: &ImageList) -> String {
     for endorser in &list.endorsers {
         let _ = writeln!(shown, "endorser    {} (says the list)", printable(&endorser.subject));
     }
-    let mut images = Table::new();
-    images.load_style(presets::NOTHING);
-    images.set_header(["IDENTIFIER", "VERSION", "TITLE", "OS", "ARCH", "HYPERVISOR", "FORMAT", "SIZE"]);
-    for image in &list.images {
-        images.add_row([
+    let row = |image: &ListedImage| {
+        vec![
             image.identifier.to_string(),
-            printable(image.version.as_str()),
-            printable(&image.title),
-            printable(&format!("{} {}", image.os, image.os_version)),
-            printable(&image.arch),
-            printable(&image.hypervisor),
-            printable(image.format.as_deref().unwrap_or("-")),
+            image.version.to_string(),
+            image.title.clone(),
+            format!("{} {}", image.os, image.os_version),
+            image.arch.clone(),
+            image.hypervisor.clone(),
+            image.format.clone().unwrap_or_else(|| "-".to_owned()),
             image.size.to_string(),
-        ]);
-    }
-    let _ = writeln!(shown, "\n{}", images.to_string().lines().map(str::trim_end).collect::<Vec<_>>().join("\n"));
+        ]
+    };
+    let head = ["identifier", "version", "title", "os", "arch", "hypervisor", "format", "size"];
+    let _ = write!(shown, "\n{}", render(head.into_iter(), list.images.iter().map(row).collect()));
     for refused in &list.refused {
         let (identifier, message) = (printable(&refused.identifier), printable(&refused.message));
         let _ = writeln!(shown, "refused: {identifier}: {}: {message}", refused.reason.as_str());
@@ -221,7 +225,7 @@ mod tests {
     #[test]
     fn the_table_tells_each_image_and_each_refusal() {
         let shown = table(&list());
-        assert!(shown.contains(" image-1 ") && shown.contains("A list, version 1.0\n"), "{shown}");
+        assert!(shown.contains("\nimage-1 ") && shown.contains("A list, version 1.0\n"), "{shown}");
         assert!(shown.contains("refused: image-2: ImageMalformed: sl:checksum:sha512: expected a sha512"), "{shown}");
         assert!(shown.ends_with("1 image, 1 refused\n"), "{shown}");
     }

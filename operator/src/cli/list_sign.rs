@@ -8,7 +8,7 @@ use anyhow::{Context, bail};
 use jiff::Timestamp;
 use secrecy::SecretString;
 
-use super::list_input;
+use super::{list_input, print_bytes};
 use crate::imagelist::ImageList;
 use crate::trust::{DistinguishedName, Fingerprint, SecretKey, SignatureForm, SigningKey, sign, sign_openpgp};
 
@@ -57,7 +57,7 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<ExitCode> {
     };
     match &args.output {
         Some(path) => write(path, &message)?,
-        None => list_input::print(&message)?,
+        None => print_bytes(&message)?,
     }
     Ok(ExitCode::SUCCESS)
 }

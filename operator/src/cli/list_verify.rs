@@ -7,14 +7,15 @@ use std::time::Duration;
 
 use anyhow::Context;
 use clap::ValueEnum;
-use comfy_table::{Table, presets};
 use jiff::Timestamp;
 use serde_json::json;
 
-use super::list_input::{self, printable};
+use super::table::render;
+use super::{list_input, print, print_json};
 use crate::anchors::{self, AnchorProblem};
 use crate::fetch::{Client, ClientSettings, FetchError, LIST_LIMIT, ListAnswer, Source};
 use crate::imagelist::SourceUrl;
+use crate::text::printable;
 use crate::trust::{
     AcceptRequest, AcceptedList, Anchors, Check, CheckResult, Credential, CredentialKind, CrlPolicy, DecryptionKey,
     DigestPolicy, DistinguishedName, EndorserPolicy, EndorserRule, OpenPgpCredential, PublicKey, Purpose, Refusal,
@@ -107,11 +108,10 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<ExitCode> {
     let (anchors, problems) = anchors::load(&args.trust);
     let at = args.at.unwrap_or_else(super::now);
     let (checks, outcome) = judge(args, &endorsers(args)?, &message, &anchors, at);
-    let shown = match args.output {
-        Output::Table => table(&checks, &outcome, &problems),
-        Output::Json => format!("{:#}\n", document(args, at, &checks, &outcome, &problems)),
-    };
-    list_input::print(shown.as_bytes())?;
+    match args.output {
+        Output::Table => print(&table(&checks, &outcome, &problems))?,
+        Output::Json => print_json(&document(args, at, &checks, &outcome, &problems))?,
+    }
     Ok(if outcome.is_ok() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
 
@@ -245,23 +245,17 @@ impl Crls {
 }
 
 fn table(checks: &[Check], outcome: &Result<AcceptedList, Refusal>, problems: &[AnchorProblem]) -> String {
-    let mut table = Table::new();
-    table.load_style(presets::NOTHING).set_header(["", "CHECK", "RULE", "FOUND"]);
-    for check in checks {
-        table.add_row([mark(check.result), check.rule.title(), check.rule.source(), &printable(&found(check))]);
-    }
-    let mut lines: Vec<String> = table.lines().map(|line| line.trim_end().to_owned()).collect();
+    let row = |check: &Check| {
+        vec![mark(check.result).to_owned(), check.rule.title().into(), check.rule.source().into(), found(check)]
+    };
+    let table = render(["", "check", "rule", "found"].into_iter(), checks.iter().map(row).collect());
+    let mut lines: Vec<String> = table.lines().map(str::to_owned).collect();
     lines.extend(problems.iter().map(|problem| format!("! trust anchors: {}", printable(&problem.to_string()))));
     lines.push(String::new());
     lines.push(match outcome {
         Ok(list) => {
             let read = list.list();
-            format!(
-                "Good: {} version {}, {} images",
-                read.identifier,
-                printable(read.version.as_str()),
-                read.images.len()
-            )
+            format!("Good: {} version {}, {} images", read.identifier, read.version, read.images.len())
         }
         Err(refusal) => format!("Refused: {}", refusal.reason),
     });

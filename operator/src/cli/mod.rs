@@ -11,6 +11,7 @@ mod list_lint;
 mod list_show;
 mod list_sign;
 mod list_verify;
+mod log;
 mod operation;
 mod progress;
 mod reconcile;
@@ -21,11 +22,14 @@ mod table;
 use std::io::IsTerminal as _;
 use std::process::ExitCode;
 
-use clap::{ArgAction, Parser, Subcommand, ValueEnum};
+use anyhow::{Context as _, bail};
+use clap::{ArgAction, Parser, Subcommand};
 use jiff::{Timestamp, Unit};
 use tracing_subscriber::EnvFilter;
 
+use self::log::LogFormat;
 use crate::cluster::directory::HAPPENINGS;
+use crate::text;
 
 /// Done, and something is not as it should be.
 const NOT_GOOD: u8 = 1;
@@ -56,15 +60,6 @@ pub struct Cli {
     /// How what happens is told on standard error
     #[arg(long, global = true, value_enum, default_value_t = LogFormat::Text)]
     log_format: LogFormat,
-}
-
-/// How what happens is told.
-#[derive(Debug, Clone, Copy, ValueEnum)]
-enum LogFormat {
-    /// One line each, for people.
-    Text,
-    /// One JSON object each, for programs.
-    Json,
 }
 
 #[derive(Debug, Subcommand)]
@@ -117,7 +112,7 @@ pub fn run(cli: &Cli) -> ExitCode {
     })
 }
 
-/// What happens is told on standard error; standard output is the command's own.
+/// Tells what happens, as much as was asked for.
 fn tell(cli: &Cli) {
     let level = match (cli.verbose, cli.quiet) {
         (0, 0) => "info",
@@ -131,23 +126,34 @@ fn tell(cli: &Cli) {
     // What happened to an object is a change, which --quiet is there for.
     let happenings = if level == "warn" { "info" } else { level };
     let filter = format!("{others},vmcatcher_operator={level},{HAPPENINGS}={happenings}");
-    let filter = EnvFilter::new(filter);
-    let told = tracing_subscriber::fmt()
-        .with_env_filter(filter)
-        .with_target(false)
-        .with_writer(std::io::stderr)
-        .with_ansi(std::io::stderr().is_terminal());
-    match cli.log_format {
-        LogFormat::Text => told.init(),
-        LogFormat::Json => told.json().init(),
-    }
+    log::start(cli.log_format, EnvFilter::new(filter));
 }
 
-/// Writes a command's output. A reader that went away (`| head`) is no fault.
+/// Writes a command's output. What a terminal would act on is escaped, and a reader that went away (`| head`) is no
+/// fault.
 fn print(text: &str) -> anyhow::Result<()> {
+    write(text::printable_lines(text).as_bytes())
+}
+
+/// Writes a value as JSON.
+fn print_json(value: &impl serde::Serialize) -> anyhow::Result<()> {
+    print(&text::json(value)?)
+}
+
+/// Writes bytes as they are: to a file or a pipe all, to a terminal only what it does not act on.
+fn print_bytes(bytes: &[u8]) -> anyhow::Result<()> {
+    let acted_on = |c: char| !c.is_ascii_whitespace() && !text::is_printable(c);
+    if std::io::stdout().is_terminal() && String::from_utf8_lossy(bytes).contains(acted_on) {
+        bail!("expected text that a terminal only shows, found control or format characters: write it to a file");
+    }
+    write(bytes)
+}
+
+fn write(bytes: &[u8]) -> anyhow::Result<()> {
     use std::io::Write;
-    match std::io::stdout().lock().write_all(text.as_bytes()) {
+    let mut output = std::io::stdout().lock();
+    match output.write_all(bytes).and_then(|()| output.flush()) {
         Err(error) if error.kind() == std::io::ErrorKind::BrokenPipe => Ok(()),
-        other => Ok(other?),
+        other => other.context("cannot write to standard output"),
     }
 }

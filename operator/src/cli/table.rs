@@ -11,6 +11,7 @@ use serde_json::Value;
 
 use crate::reconcile::Resource;
 use crate::size::Size;
+use crate::text::printable;
 
 /// The most characters of a status in a table; `wide` shows all of it.
 const LONGEST_STATUS: usize = 80;
@@ -52,13 +53,14 @@ pub(super) fn show<K: Resource + CustomResourceExt>(
     Ok(format!("{}\n{}", crd.spec.names.kind, render(head, rows)))
 }
 
-/// A table without lines, its columns two spaces apart.
+/// A table without lines, its columns two spaces apart. A cell is one line, whatever stands in it.
 pub(super) fn render<'a>(head: impl Iterator<Item = &'a str>, rows: Vec<Vec<String>>) -> String {
     let mut table = Table::new();
-    table.load_style(NOTHING).set_header(head.map(str::to_uppercase)).add_rows(rows);
+    let cells = |row: Vec<String>| row.into_iter().map(|cell| printable(&cell).into_owned()).collect::<Vec<_>>();
+    table.load_style(NOTHING).set_header(head.map(str::to_uppercase)).add_rows(rows.into_iter().map(cells));
     let mut text = String::new();
     for line in table.lines() {
-        let _ = writeln!(text, "{}", line.trim());
+        let _ = writeln!(text, "{}", line.strip_prefix(' ').unwrap_or(&line).trim_end());
     }
     text
 }

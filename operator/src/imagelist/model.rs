@@ -92,7 +92,7 @@ pub struct ListedImage {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct RefusedImage {
     /// `dc:identifier` as it stands, or `image 3` (counted from 1) where it is missing; at most 128 characters, with
-    /// control characters replaced.
+    /// those that are not printable replaced.
     pub identifier: String,
     /// Why, in one word.
     pub reason: ImageRefusal,

@@ -10,6 +10,7 @@ use super::field::{self, Fault, FieldError, optional, required};
 use super::json::{self, Node, Object};
 use super::model::{ImageList, ImageRefusal, ListedImage, NamedEndorser, RefusedImage};
 use super::{ListError, Sha512Digest};
+use crate::text::is_printable;
 
 /// The keys of a list that the model has a place for.
 pub(super) const LIST_KEYS: [&str; 11] = [
@@ -267,9 +268,9 @@ fn sort_entries(entries: Vec<Entry>) -> (Vec<ListedImage>, Vec<RefusedImage>) {
     (images, refused)
 }
 
-/// An identifier that may be anything, for people: at most 128 characters, none of them a control character.
+/// An identifier that may be anything, for people: at most 128 characters, all of them printable.
 fn shown(text: &str) -> String {
-    text.chars().take(128).map(|c| if c.is_control() { char::REPLACEMENT_CHARACTER } else { c }).collect()
+    text.chars().take(128).map(|c| if is_printable(c) { c } else { char::REPLACEMENT_CHARACTER }).collect()
 }
 
 #[cfg(test)]

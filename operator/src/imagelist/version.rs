@@ -6,7 +6,9 @@ use std::str::FromStr;
 
 use serde::{Deserialize, Serialize};
 
-/// An `hv:version`: 1 to 128 characters without control characters, ordered as vmcatcher ordered them.
+use crate::text::is_printable;
+
+/// An `hv:version`: 1 to 128 printable characters, ordered as vmcatcher ordered them.
 ///
 /// There is no `Ord`: `1.0` and `1-0` are different texts of one version, so the order is not the text's equality.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -15,7 +17,7 @@ pub struct ListVersion(String);
 
 /// Why a text is no version.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("expected a version of 1 to 128 characters without control characters, found {found:?}")]
+#[error("expected a version of 1 to 128 printable characters, without controls and format characters, found {found:?}")]
 pub struct VersionError {
     found: String,
 }
@@ -101,7 +103,7 @@ impl FromStr for ListVersion {
 
     fn from_str(text: &str) -> Result<Self, VersionError> {
         let length = text.chars().count();
-        if (1..=128).contains(&length) && !text.chars().any(char::is_control) {
+        if (1..=128).contains(&length) && text.chars().all(is_printable) {
             Ok(Self(text.to_owned()))
         } else {
             Err(VersionError { found: text.chars().take(64).collect() })
@@ -161,6 +163,17 @@ mod tests {
         for (a, b) in [("1.0", "1-0"), ("01", "1"), ("a", "a")] {
             assert_eq!(compare(a, b), Ordering::Equal, "{a} {b}");
         }
+    }
+
+    #[test]
+    fn what_is_not_seen_or_turns_the_writing_is_no_version() {
+        for c in
+            ['\u{1b}', '\n', '\u{7f}', '\u{9b}', '\u{ad}', '\u{200b}', '\u{200f}', '\u{202e}', '\u{2029}', '\u{2067}']
+        {
+            let error = format!("1.0{c}").parse::<ListVersion>().unwrap_err().to_string();
+            assert!(error.ends_with(&format!("found {:?}", format!("1.0{c}"))), "{error}");
+        }
+        assert!("1.0 β (été)".parse::<ListVersion>().is_ok());
     }
 
     proptest! {

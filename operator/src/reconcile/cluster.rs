@@ -64,6 +64,18 @@ pub enum Kind {
     Target,
 }
 
+/// As in manifests and in `kubectl`.
+impl fmt::Display for Kind {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(match self {
+            Self::Endorser => "Endorser",
+            Self::Subscription => "ImageListSubscription",
+            Self::Image => "CachedImage",
+            Self::Target => "CloudTarget",
+        })
+    }
+}
+
 /// A custom resource of ours, with a spec and a status.
 pub trait Resource:
     kube::Resource<DynamicType = (), Scope = NamespaceResourceScope>
@@ -141,7 +153,7 @@ pub struct Happening {
 #[derive(Debug, thiserror::Error)]
 pub enum ClusterError {
     /// The object is gone.
-    #[error("expected {kind:?} {key}, found that it is gone")]
+    #[error("expected {kind} {key}, found that it is gone")]
     Gone {
         /// The kind.
         kind: Kind,
@@ -149,7 +161,7 @@ pub enum ClusterError {
         key: ObjectKey,
     },
     /// The resources could not be kept on the volume.
-    #[error("cannot keep {kind:?} {key}")]
+    #[error("cannot keep {kind} {key}")]
     Keep {
         /// The kind.
         kind: Kind,
@@ -294,4 +306,21 @@ pub trait Cluster: Send + Sync + 'static {
 
     /// Tells what happened.
     fn record(&self, happening: Happening) -> impl Future<Output = ()> + Send;
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn is_named_as_in_manifests<K: Resource>() {
+        assert_eq!(K::KIND.to_string(), K::kind(&()));
+    }
+
+    #[test]
+    fn kinds_are_named_as_in_manifests() {
+        is_named_as_in_manifests::<Endorser>();
+        is_named_as_in_manifests::<ImageListSubscription>();
+        is_named_as_in_manifests::<CachedImage>();
+        is_named_as_in_manifests::<CloudTarget>();
+    }
 }

@@ -3,6 +3,8 @@
 use jiff::Timestamp;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{Condition, Time};
 
+use crate::text::printable;
+
 /// The longest message of a condition, in bytes.
 const LONGEST_MESSAGE: usize = 1024;
 
@@ -81,7 +83,7 @@ fn condition(before: &[Condition], finding: Finding, generation: Option<i64>, no
         status: status.to_owned(),
         last_transition_time: unchanged.map_or_else(|| time(now), |old| old.last_transition_time.clone()),
         reason: finding.reason,
-        message: shorten(&finding.message, LONGEST_MESSAGE),
+        message: message(&finding.message, LONGEST_MESSAGE),
         observed_generation: generation,
     }
 }
@@ -89,6 +91,11 @@ fn condition(before: &[Condition], finding: Finding, generation: Option<i64>, no
 /// A time as the API keeps it: whole seconds.
 pub fn time(at: Timestamp) -> Time {
     Time(Timestamp::from_second(at.as_second()).unwrap_or(at))
+}
+
+/// A message for people, who read it on terminals: on one line, printable, of at most so many bytes.
+pub(super) fn message(text: &str, most: usize) -> String {
+    shorten(&printable(text), most)
 }
 
 /// At most so many bytes, cut at a character, with an ellipsis where something was cut.
@@ -116,6 +123,13 @@ mod tests {
         let third = merge(&second, vec![Finding::holds("Ready", "Succeeded", "")], Some(2), at(30));
         assert_eq!(third[0].last_transition_time.0, at(30));
         assert_eq!(merge(&third, vec![], Some(2), at(40)), vec![]);
+    }
+
+    #[test]
+    fn messages_are_on_one_line_and_printable() {
+        let told = merge(&[], vec![Finding::fails("Ready", "FetchFailed", "a\nb\u{1b}[2J\u{202e}")], None, at(10));
+        assert_eq!(told[0].message, "a\\nb\\u{1b}[2J\\u{202e}");
+        assert_eq!(message(&"\n".repeat(9), 9), "\\n\\n\\n…");
     }
 
     #[test]

@@ -2,17 +2,17 @@
 
 use jiff::Timestamp;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
-use kube::ResourceExt;
 use kube::core::object::HasStatus;
 
 use super::check::SpecError;
-use super::cluster::{Cluster, ClusterError, ObjectKey, Resource};
+use super::cluster::{Cluster, ClusterError, Happening, ObjectKey, Resource};
 use super::conditions::{Finding, merge};
 use super::context::Context;
 use super::report::Report;
 use crate::api::{
     CachedImageStatus, Class, CloudTargetStatus, EndorserStatus, HasConditions, ImageListSubscriptionStatus,
 };
+use crate::text::printable;
 
 /// A status that a pass can say "this spec cannot work" in.
 pub trait Stallable: HasConditions + Clone + Default {
@@ -52,7 +52,8 @@ pub(super) async fn finish<C: Cluster, K: Resource>(
     };
     let passes = written.as_ref().is_err_and(|error| error.class() == Class::Transient);
     for waiting in happened.iter_mut().filter(|waiting| !waiting.told && !passes) {
-        context.cluster.record(waiting.happening.clone()).await;
+        let message = printable(&waiting.happening.message).into_owned();
+        context.cluster.record(Happening { message, ..waiting.happening.clone() }).await;
         waiting.told = true;
     }
     if written.is_err() {
@@ -81,6 +82,6 @@ where
     let mut conditions: Vec<_> = kept.cloned().collect();
     conditions.extend(merge(status.conditions(), findings, generation, now));
     status.stall(generation, conditions);
-    tracing::warn!(object = %ObjectKey::of(object), name = object.name_any(), %error, "the spec cannot work");
+    tracing::warn!(kind = %K::KIND, object = %ObjectKey::of(object), %error, "the spec cannot work");
     finish(context, object, Report { status, happenings: Vec::new(), wake: None }).await
 }

@@ -3,6 +3,7 @@
 use std::fmt;
 
 use crate::api::Class;
+use crate::text::is_printable;
 
 /// Why a message, its signer or its list was refused: the reasons of `SourceVerified=False`, exactly.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -188,13 +189,13 @@ impl Refusal {
     }
 }
 
-/// Names and texts come out of messages: bounded, and without control characters.
+/// Names and texts come out of messages: bounded and printable.
 pub(super) fn bounded(text: String) -> String {
     const MOST: usize = 600;
-    if text.len() <= MOST && !text.chars().any(char::is_control) {
+    if text.len() <= MOST && text.chars().all(is_printable) {
         return text;
     }
-    let mut shown: String = text.chars().take(MOST).map(|c| if c.is_control() { '\u{fffd}' } else { c }).collect();
+    let mut shown: String = text.chars().take(MOST).map(|c| if is_printable(c) { c } else { '\u{fffd}' }).collect();
     if text.chars().nth(MOST).is_some() {
         shown.push('…');
     }

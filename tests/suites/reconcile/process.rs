@@ -81,6 +81,8 @@ fn exit_codes_say_how_it_ended() {
     let first = once(&site);
     assert_eq!(first.status.code(), Some(0), "{}", text(&first));
     assert!(text(&first).contains("version 1 is cached and verified"), "{}", text(&first));
+    assert!(text(&first).contains(&format!("kind=CachedImage object=default/{A}")), "{}", text(&first));
+    assert!(text(&first).contains("kind=ImageListSubscription object=default/vo"), "{}", text(&first));
 
     site.server.put("/image.list", Resource::status(500));
     let failed = once(&site);

@@ -17,7 +17,7 @@ use crate::api::{CachedImage, CloudTarget, Endorser, ImageListSubscription};
 use crate::cache::{CacheError, JobState, Keep, Scrub};
 use crate::metrics::{Metrics, Work};
 use crate::reconcile::subscription::Ask;
-use crate::reconcile::{Cluster, ClusterError, Context, ObjectKey, endorser, image, subscription, target};
+use crate::reconcile::{Cluster, ClusterError, Context, Kind, ObjectKey, endorser, image, subscription, target};
 use crate::size::Size;
 
 /// An editor and `git pull` write several files: the folder is read once it was quiet for so long.
@@ -163,7 +163,7 @@ impl Driver {
             .retain(|key| cluster.get::<CachedImage>(key).is_some(), |key| cluster.get::<CloudTarget>(key).is_some());
         for object in cluster.all::<Endorser>() {
             let key = ObjectKey::of(&*object);
-            pass.take(&key, endorser::reconcile(context, &key, self.now()).await);
+            pass.take(Kind::Endorser, &key, endorser::reconcile(context, &key, self.now()).await);
         }
         // A dead server holds its own subscription only.
         let mut subscriptions: FuturesUnordered<_> = cluster
@@ -176,12 +176,12 @@ impl Driver {
             })
             .collect();
         while let Some((key, ended)) = subscriptions.next().await {
-            pass.take(&key, ended);
+            pass.take(Kind::Subscription, &key, ended);
         }
         drop(subscriptions);
         for object in cluster.all::<CachedImage>() {
             let key = ObjectKey::of(&*object);
-            pass.take(&key, image::reconcile(context, &key, self.now()).await);
+            pass.take(Kind::Image, &key, image::reconcile(context, &key, self.now()).await);
         }
         // A cloud that does not answer holds its own target only.
         let targets = cluster.all::<CloudTarget>();
@@ -190,7 +190,7 @@ impl Driver {
             (key, ended)
         });
         for (key, ended) in futures::future::join_all(passes).await {
-            pass.take(&key, ended);
+            pass.take(Kind::Target, &key, ended);
         }
         pass
     }
@@ -245,14 +245,14 @@ struct Pass {
 }
 
 impl Pass {
-    fn take(&mut self, key: &ObjectKey, ended: Result<Option<Timestamp>, ClusterError>) {
+    fn take(&mut self, kind: Kind, key: &ObjectKey, ended: Result<Option<Timestamp>, ClusterError>) {
         match ended {
             Ok(Some(wake)) => self.wake = Some(self.wake.map_or(wake, |before| before.min(wake))),
             Ok(None) => {}
             Err(error) => {
                 self.metrics.retried(Work::Resource, error.reason());
-                tracing::error!(object = %key, %error, "the pass could not be finished");
-                self.errors.push(format!("{key}: {error}"));
+                tracing::error!(%kind, object = %key, %error, "the pass could not be finished");
+                self.errors.push(format!("{kind} {key}: {error}"));
             }
         }
     }

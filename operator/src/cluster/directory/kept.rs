@@ -8,6 +8,7 @@ use super::objects::Objects;
 use crate::api::{CachedImage, CloudTarget, Endorser, ImageListSubscription};
 use crate::cache::{CacheError, write_atomic};
 use crate::reconcile::{ClusterError, ObjectKey, Resource};
+use crate::text;
 
 /// A kept file that could not be read. The object is made anew from its manifest and the volume.
 #[derive(Debug, thiserror::Error)]
@@ -62,7 +63,7 @@ fn path_of<K: Resource>(resources: &Path, key: &ObjectKey) -> PathBuf {
 /// Keeps an object as it stands.
 pub(super) fn write<K: Resource>(resources: &Path, object: &K) -> Result<(), ClusterError> {
     let key = ObjectKey::of(object);
-    let text = serde_yaml::to_string(object).map_err(|source| ClusterError::Encode { key: key.clone(), source })?;
+    let text = text::yaml(object).map_err(|source| ClusterError::Encode { key: key.clone(), source })?;
     let path = path_of::<K>(resources, &key);
     let folders = [resources.to_owned(), resources.join(&key.namespace), path.parent().unwrap_or(resources).to_owned()];
     let made = folders.iter().try_for_each(|folder| make(folder).map_err(CacheError::io("make the directory", folder)));

@@ -196,9 +196,9 @@ impl Cluster for Directory {
     async fn record(&self, happening: Happening) {
         let Happening { kind, key, warning, reason, message } = happening;
         if warning {
-            tracing::warn!(target: HAPPENINGS, ?kind, object = %key, reason, "{message}");
+            tracing::warn!(target: HAPPENINGS, %kind, object = %key, reason, "{message}");
         } else {
-            tracing::info!(target: HAPPENINGS, ?kind, object = %key, reason, "{message}");
+            tracing::info!(target: HAPPENINGS, %kind, object = %key, reason, "{message}");
         }
     }
 }

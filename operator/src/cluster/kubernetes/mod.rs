@@ -298,12 +298,12 @@ impl Cluster for Kubernetes {
     async fn record(&self, happening: Happening) {
         let Happening { kind, key, warning, reason, message } = &happening;
         if *warning {
-            tracing::warn!(?kind, object = %key, reason, "{message}");
+            tracing::warn!(%kind, object = %key, reason, "{message}");
         } else {
-            tracing::info!(?kind, object = %key, reason, "{message}");
+            tracing::info!(%kind, object = %key, reason, "{message}");
         }
         let key = key.clone();
-        let about = Call { action: "tell an event of", object: format!("{kind:?} {key}"), gone: None };
+        let about = Call { action: "tell an event of", object: format!("{kind} {key}"), gone: None };
         let reference = self.reference(*kind, &key);
         let events: Api<events::v1::Event> = Api::namespaced(self.client.clone(), &key.namespace);
         let event = event::event(happening, reference, &self.host, Timestamp::now());

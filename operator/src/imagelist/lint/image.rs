@@ -5,6 +5,7 @@ use jiff::Timestamp;
 use super::super::field::{self, DATE, DIGEST, IDENTIFIER, IMAGE_URL, SIZE, TEXT, VERSION, fault, value};
 use super::super::json::{Node, describe_text};
 use super::{Member, Report, keys};
+use crate::text::is_printable;
 
 /// SHA-512 of no bytes at all (FIPS 180-4).
 const EMPTY_SHA512: &str = "cf83e1357eefb8bdf1542850d66d8007d620e4050b5715dc83f4a921d36ce9ce\
@@ -42,7 +43,8 @@ pub(super) fn check(report: &mut Report, path: &str, node: &Node<'_>, now: Times
     check_url(report, image);
     check_selectors(report, image);
     check_expiry(report, image, now);
-    check_texts(report, image);
+    check_printable(report, image);
+    check_ascii(report, image);
     keys::check(report, image, &keys::OF_IMAGE);
 }
 
@@ -174,14 +176,24 @@ fn check_expiry(report: &mut Report, image: Member<'_, '_>, now: Timestamp) {
     }
 }
 
-fn check_texts(report: &mut Report, image: Member<'_, '_>) {
-    let control = |c: char| c.is_control() && c != '\n' && c != '\t';
+/// Texts of a list or an image that people cannot see as they are.
+pub(super) fn check_printable(report: &mut Report, member: Member<'_, '_>) {
+    for (key, node) in member.object.members() {
+        if field::text(node).is_ok_and(|text| has_unseen(&text)) {
+            let message = "expected text without control and format characters, found some";
+            report.warn(format!("{}{key:.64}", member.place), message, "take them out: sites show them as \\u{…}");
+        }
+    }
+}
+
+fn has_unseen(text: &str) -> bool {
+    text.contains(|c| !is_printable(c) && c != '\n' && c != '\t')
+}
+
+fn check_ascii(report: &mut Report, image: Member<'_, '_>) {
     for (key, node) in image.object.members() {
         let Ok(text) = field::text(node) else { continue };
-        if text.contains(control) {
-            let message = "expected text without control characters, found some";
-            report.warn(format!("{}{key:.64}", image.place), message, "take them out: they spoil tables and logs");
-        } else if !text.is_ascii() && key != "hv:uri" {
+        if !text.is_ascii() && !has_unseen(&text) && key != "hv:uri" {
             let advice = "fine here; vmcatcher itself stops at it while it caches the image";
             report.note(format!("{}{key:.64}", image.place), "letters beyond ASCII", advice);
         }

@@ -32,6 +32,7 @@ pub(super) fn check(report: &mut Report, place: &str, object: &Object<'_>, reque
     check_dates(report, list, request.now);
     check_endorsers(report, list);
     check_uri(report, list);
+    image::check_printable(report, list);
     image::check_identifier_form(report, list);
     image::check_version_form(report, list);
     image::check_date_form(report, list, "dc:date:created");

@@ -11,7 +11,7 @@ use super::plan::Step;
 use crate::api::{CachedImage, HasConditions, ImageCounts, ImageNote};
 use crate::imagelist::{ImageId, ListedImage};
 use crate::reconcile::cluster::ObjectKey;
-use crate::reconcile::conditions::shorten;
+use crate::reconcile::conditions::{message, shorten};
 use crate::reconcile::lists::ListInForce;
 
 /// A wanted image that is not there after so long is late: what monitoring of sites warns at.
@@ -132,12 +132,12 @@ fn number(count: usize) -> u32 {
 }
 
 impl Children {
-    fn note(&mut self, identifier: &str, reason: &str, message: &str) {
+    fn note(&mut self, identifier: &str, reason: &str, text: &str) {
         if self.notes.len() < MOST_NOTES {
             self.notes.push(ImageNote {
                 identifier: shorten(identifier, ImageId::MAXIMUM_LENGTH),
                 reason: reason.to_owned(),
-                message: shorten(message, 256),
+                message: message(text, 256),
             });
         }
     }

@@ -12,7 +12,7 @@ use super::observe::{FetchProblem, Fetched, Observed};
 use super::plan::{Newest, Plan};
 use super::schedule::next_fetch;
 use crate::api::{CandidateStatus, Class, ImageListSubscriptionStatus, ListStatus, SignerStatus};
-use crate::reconcile::conditions::{Finding, merge, request_ignored, shorten, time};
+use crate::reconcile::conditions::{Finding, merge, message, request_ignored, shorten, time};
 use crate::reconcile::lists::{Force, ListInForce};
 use crate::reconcile::report::Report;
 use crate::reconcile::step::StepError;
@@ -99,7 +99,7 @@ fn candidate(plan: &Plan) -> Option<CandidateStatus> {
         Newest::Refused { digest, refusal, list } => Some(CandidateStatus {
             digest: digest.to_string(),
             reason: refusal.reason().to_owned(),
-            message: shorten(&refusal.message, 1024),
+            message: message(&refusal.message, 1024),
             version: list.as_ref().map(|(version, _)| version.to_string()),
             created: list.as_ref().map(|(_, created)| time(*created)),
             adds: None,

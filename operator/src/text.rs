@@ -1,0 +1,178 @@
+//! Text from outside, on its way to people: what a terminal or a reader of logs would act on is escaped (pure).
+//!
+//! A title, a server's words or a file's name may hold escape sequences, line ends that forge a line, or characters
+//! that turn the writing direction, so that what is read is not what is there (CVE-2021-42574).
+
+use std::borrow::Cow;
+use std::fmt::Write as _;
+
+use icu_properties::CodePointMapData;
+use icu_properties::props::GeneralCategory;
+use serde::Serialize;
+use serde_json::Value;
+
+/// Whether a character is shown as itself: no control (C0, C1, DEL), no line or paragraph separator, and no format
+/// character, which is not seen and changes how others are (Unicode Standard Annex 44, `Cc`, `Cf`, `Zl`, `Zp`).
+pub fn is_printable(c: char) -> bool {
+    let category = || CodePointMapData::<GeneralCategory>::new().get(c);
+    matches!(c, ' '..='~')
+        || !matches!(
+            category(),
+            GeneralCategory::Control
+                | GeneralCategory::Format
+                | GeneralCategory::LineSeparator
+                | GeneralCategory::ParagraphSeparator
+        )
+}
+
+/// A text on one line, with all that is not printable escaped as Rust writes it: `\n`, `\u{202e}`.
+pub fn printable(text: &str) -> Cow<'_, str> {
+    escape(text, is_printable, |c, shown| shown.extend(c.escape_default()))
+}
+
+/// Lines of text: line ends stay, all else that is not printable is escaped.
+pub fn printable_lines(text: &str) -> Cow<'_, str> {
+    escape(text, |c| c == '\n' || is_printable(c), |c, shown| shown.extend(c.escape_default()))
+}
+
+/// JSON (RFC 8259) with all in its texts that is not printable as `\u…`. It is the same document.
+pub fn printable_json(json: &str) -> Cow<'_, str> {
+    // Controls below the space are escaped in every JSON text; outside of texts they are white space.
+    let escaped = |c: char, shown: &mut String| {
+        let mut units = [0; 2];
+        for unit in c.encode_utf16(&mut units) {
+            let _ = write!(shown, "\\u{unit:04x}");
+        }
+    };
+    escape(json, |c| c < ' ' || is_printable(c), escaped)
+}
+
+/// A value as JSON for people and programs: indented, one document, a line end behind it.
+pub fn json(value: &impl Serialize) -> serde_json::Result<String> {
+    Ok(format!("{}\n", printable_json(&serde_json::to_string_pretty(value)?)))
+}
+
+/// A value as a YAML document, with all in its texts that is not printable escaped. It is the same document.
+pub fn yaml(value: &impl Serialize) -> Result<String, serde_yaml::Error> {
+    let text = serde_yaml::to_string(value)?;
+    if text.chars().all(|c| c == '\n' || is_printable(c)) {
+        return Ok(text);
+    }
+    // YAML has escapes in double quotes alone, and its writer uses them for less: texts that need them are put in place
+    // of words that stand nowhere else.
+    let mut quoted = Quoted { word: unused_word(&text), texts: Vec::new() };
+    let value = quoted.take(serde_json::to_value(value).map_err(<serde_yaml::Error as serde::ser::Error>::custom)?);
+    let mut shown = serde_yaml::to_string(&value)?;
+    for (number, text) in quoted.texts.iter().enumerate() {
+        shown = shown.replace(&quoted.placeholder(number), text);
+    }
+    Ok(shown)
+}
+
+/// The texts of a YAML document that are written in double quotes, each with a word in its place.
+struct Quoted {
+    word: String,
+    texts: Vec<String>,
+}
+
+impl Quoted {
+    fn placeholder(&self, number: usize) -> String {
+        format!("{}{number}x", self.word)
+    }
+
+    fn take(&mut self, value: Value) -> Value {
+        match value {
+            Value::String(text) => Value::String(self.take_text(text)),
+            Value::Array(values) => values.into_iter().map(|value| self.take(value)).collect(),
+            Value::Object(members) => {
+                members.into_iter().map(|(key, value)| (self.take_text(key), self.take(value))).collect()
+            }
+            other @ (Value::Null | Value::Bool(_) | Value::Number(_)) => other,
+        }
+    }
+
+    fn take_text(&mut self, text: String) -> String {
+        if text.chars().all(|c| c == '\n' || is_printable(c)) {
+            return text;
+        }
+        let escaped = escape(
+            &text,
+            |c| is_printable(c) && c != '"' && c != '\\',
+            |c, shown| {
+                // YAML 1.2, 5.7: the code point, of four digits or of eight.
+                let _ = match u32::from(c) {
+                    0x22 | 0x5c => write!(shown, "\\{c}"),
+                    code @ ..0x1_0000 => write!(shown, "\\u{code:04x}"),
+                    code => write!(shown, "\\U{code:08x}"),
+                };
+            },
+        );
+        self.texts.push(format!("\"{escaped}\""));
+        self.placeholder(self.texts.len() - 1)
+    }
+}
+
+/// A word that does not stand in a text.
+fn unused_word(text: &str) -> String {
+    let mut word = "quoted".to_owned();
+    while text.contains(&word) {
+        word.push('q');
+    }
+    word
+}
+
+fn escape(text: &str, stays: impl Fn(char) -> bool, escaped: impl Fn(char, &mut String)) -> Cow<'_, str> {
+    if text.chars().all(&stays) {
+        return Cow::Borrowed(text);
+    }
+    let mut shown = String::with_capacity(text.len() + 16);
+    for c in text.chars() {
+        if stays(c) { shown.push(c) } else { escaped(c, &mut shown) }
+    }
+    Cow::Owned(shown)
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    /// One of each kind that a terminal or a reader trips over.
+    const HOSTILE: &str =
+        "a\u{1b}[31m\u{9b}2J\u{7}\r\n\u{7f}\u{85}\u{ad}\u{200b}\u{200f}\u{202e}\u{2028}\u{2066}\u{feff}\u{e0041}";
+
+    #[test]
+    fn what_drives_a_terminal_or_turns_the_writing_is_escaped_and_all_else_stays() {
+        let good = "Alma 9 – été, 日本語, שלום, 🐧 \\ \"quoted\"";
+        assert_eq!(printable(good), good);
+        let shown = "a\\u{1b}[31m\\u{9b}2J\\u{7}\\r\\n\\u{7f}\\u{85}\\u{ad}\\u{200b}\\u{200f}\\u{202e}\\u{2028}\\u{2066}\\u{feff}\\u{e0041}";
+        assert_eq!(printable(HOSTILE), shown);
+        assert_eq!(printable_lines("a\r\nb"), "a\\r\nb");
+    }
+
+    #[test]
+    fn documents_have_escapes_and_are_the_same_documents() {
+        let value = serde_json::json!({"title": HOSTILE, HOSTILE: ["quoted0x", {"a": "b\nc", "n": 1.5, "t": "\t\"\\\u{202e}"}]});
+        let (json, yaml) = (json(&value).unwrap(), yaml(&value).unwrap());
+        for text in [&json, &yaml] {
+            assert!(text.chars().all(|c| c == '\n' || is_printable(c)), "{text:?}");
+        }
+        assert_eq!(serde_json::from_str::<Value>(&json).unwrap(), value, "{json}");
+        assert_eq!(serde_yaml::from_str::<Value>(&yaml).unwrap(), value, "{yaml}");
+        assert!(json.contains("\\u202e\\u2028"));
+        assert_eq!(super::yaml(&serde_json::json!({"a": "b"})).unwrap(), "a: b\n");
+    }
+
+    proptest! {
+        #[test]
+        fn any_text_comes_back_from_its_document(key in "\\PC{0,3}\\p{C}?", text in "(\\p{C}|\\PC){0,12}") {
+            let value = serde_json::json!({key: [&text, {"a": text}]});
+            let (json, yaml) = (json(&value).unwrap(), yaml(&value).unwrap());
+            prop_assert_eq!(&serde_json::from_str::<Value>(&json).unwrap(), &value);
+            prop_assert_eq!(&serde_yaml::from_str::<Value>(&yaml).unwrap(), &value);
+            prop_assert!(printable(&json.replace('\n', "")).as_ref() == json.replace('\n', ""));
+            prop_assert!(yaml.chars().all(|c| c == '\n' || is_printable(c)));
+        }
+    }
+}
