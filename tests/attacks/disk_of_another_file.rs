@@ -25,6 +25,13 @@ async fn it_is_not_read() {
     sparse[..8].copy_from_slice(b"KDMV\x01\0\0\0");
     (sparse[28], sparse[36]) = (1, 20);
     sparse[512..][..descriptor.len()].copy_from_slice(descriptor.as_bytes());
+    // QEMU passes over comments and blank lines, and takes versions 1 to 3.
+    let bare = |before: &str, version: u8| {
+        format!(
+            "{before}version={version}\nCID=1\nparentCID=ffffffff\ncreateType=\"monolithicFlat\"\nRW 128 FLAT \"{key}\" 0\n"
+        )
+    };
+    let of_version = |version: u8| [&sparse[..4], &[version], &sparse[5..]].concat();
     let in_appliance = |disk: &[u8]| tar(&[("a.ovf", ovf(&["d"]).as_bytes()), ("d", disk)]);
     let cases: Vec<(&str, Vec<u8>, &str)> = vec![
         ("a qcow2", qcow2.clone(), "FormatNotAccepted"),
@@ -34,6 +41,13 @@ async fn it_is_not_read() {
         ("an appliance with a descriptor", in_appliance(descriptor.as_bytes()), "ConversionFailed"),
         ("a header without capacity", sparse.clone(), "FormatNotAccepted"),
         ("an appliance with such a header", in_appliance(&sparse), "ConversionFailed"),
+        ("a bare descriptor", bare("", 1).into_bytes(), "FormatNotAccepted"),
+        ("one after comments", bare("# a\n#\n   \n \r\n", 3).into_bytes(), "FormatNotAccepted"),
+        ("an appliance with a bare one", in_appliance(bare("", 2).as_bytes()), "ConversionFailed"),
+        ("a compressed bare one", compressed("gzip", bare("#\n", 1).as_bytes()), "ConversionFailed"),
+        ("a header of another version", of_version(9), "FormatNotAccepted"),
+        ("an appliance with such a version", in_appliance(&of_version(0)), "ConversionFailed"),
+        ("a COWD", [b"COWD", &sparse[4..]].concat(), "FormatNotAccepted"),
     ];
     for (number, (name, bytes, reason)) in cases.into_iter().enumerate() {
         let served = site.serve_as(A, &number.to_string(), Resource::bytes(bytes));

@@ -5,6 +5,7 @@ mod adopted_subkey;
 mod ambiguous_name;
 mod another_ones_credential;
 mod disk_of_another_file;
+mod disk_of_another_format;
 mod forged_crl;
 mod hostile_words;
 mod look_alike_certificate;

@@ -13,7 +13,8 @@ use super::look::{Look, Seen};
 use super::record;
 use super::volume::Volume;
 use super::write::{parent, remove, sync_directory};
-use crate::convert::{Format, Sniffed};
+use crate::convert::header::{FileBytes, look};
+use crate::convert::{Format, Sniffed, sniff};
 use crate::imagelist::Sha512Digest;
 
 /// Bytes on the volume that were seen to have their digest. Nothing else can be published.
@@ -32,13 +33,26 @@ struct BlobRecord {
     sha1: String,
     #[serde(flatten)]
     sniffed: Sniffed,
+    /// The [`sniff::REVISION`] that found it.
+    #[serde(default)]
+    revision: u32,
     last_verified_time: Timestamp,
 }
 
 impl BlobRecord {
     fn of(seen: &Seen, now: Timestamp) -> Self {
         let (sha1, sniffed) = (hex::encode(seen.digests.sha1), seen.sniffed.clone());
-        Self { size: seen.size, sha1, sniffed, last_verified_time: now }
+        Self { size: seen.size, sha1, sniffed, revision: sniff::REVISION, last_verified_time: now }
+    }
+
+    /// The same, with what it is found anew where an older version of this program said it.
+    fn judged_anew(mut self, path: &Path) -> Result<Self, CacheError> {
+        if self.revision != sniff::REVISION {
+            let failed = CacheError::io("look into", path);
+            let bytes = FileBytes::new(File::open(path).map_err(&failed)?).map_err(&failed)?;
+            self.sniffed = look(&bytes).map_err(&failed)?;
+        }
+        Ok(self)
     }
 }
 
@@ -107,8 +121,8 @@ impl Volume {
         let path = self.blob_path(digest);
         let Some(size) = file_size(&path)? else { return Ok(None) };
         let record = record::read_beside::<BlobRecord>(&record_path(&path))?;
-        let fitting = record.filter(|record| record.size == size);
-        Ok(fitting.map(|record| VerifiedBlob { digest: *digest, record, path }))
+        let Some(record) = record.filter(|record| record.size == size) else { return Ok(None) };
+        Ok(Some(VerifiedBlob { digest: *digest, record: record.judged_anew(&path)?, path }))
     }
 
     /// Whether there are bytes under a digest's name, verified or not.

@@ -13,7 +13,7 @@ use std::io;
 use std::os::unix::fs::FileExt;
 
 use super::error::ConvertError;
-use super::sniff::{self, Format, Outside, Sniffed, sniff};
+use super::sniff::{self, Format, Sniffed, sniff};
 
 /// Bytes by their offset.
 pub trait Bytes {
@@ -82,9 +82,6 @@ pub fn look(bytes: &dyn Bytes) -> io::Result<Sniffed> {
 pub fn inspect(bytes: &dyn Bytes, limit: u64) -> Result<Disk, ConvertError> {
     let found = look(bytes).map_err(|error| malformed(Format::Raw, error.to_string()))?;
     let format = found.format;
-    if found.outside == Some(Outside::OtherFormat) {
-        return Err(ConvertError::NotADisk { found: "an image of a format that is not known here".to_owned() });
-    }
     let header = Header { bytes, format };
     let virtual_size = match format {
         Format::Raw => bytes.size(),
@@ -99,6 +96,10 @@ pub fn inspect(bytes: &dyn Bytes, limit: u64) -> Result<Disk, ConvertError> {
         }
     };
     match virtual_size {
+        // What its header says is sound, and yet something else may take it for another format.
+        _ if found.outside.is_some() => {
+            Err(ConvertError::NotADisk { found: "an image of a format that is not known here".to_owned() })
+        }
         0 => Err(malformed(format, "expected a disk, found one of 0 bytes".to_owned())),
         size if size > limit => Err(ConvertError::TooLarge { what: "a disk", limit, found: size.to_string() }),
         size => Ok(Disk { format, virtual_size: size }),

@@ -1,9 +1,18 @@
 //! What a file is, by its bytes. Pure, and made for hostile input: it reads fixed offsets of what it is given.
 
+mod claim;
+mod disk;
+
 use std::fmt;
 
 use serde::{Deserialize, Serialize};
 use serde_with::skip_serializing_none;
+
+use self::claim::{Claim, claims};
+pub(super) use self::disk::vmdk_outside;
+
+/// Goes up when the same bytes are judged otherwise: what an older one found is looked at again.
+pub const REVISION: u32 = 2;
 
 /// How many leading bytes [`sniff`] can use.
 pub const HEAD: usize = 64 * 1024;
@@ -90,16 +99,22 @@ pub enum Outside {
     BackingFile,
     /// Its data is in another file (qcow2's external data file, a VMDK descriptor with extents).
     DataFile,
-    /// QEMU knows a format that is not known here; it may name other files as well. Handed over as a raw disk it could
-    /// be taken for what it is, by a cloud that looks for itself.
+    /// A probe of QEMU claims it, as a format that is not known here or in a way that is not understood here; it may name
+    /// other files as well. Handed over as a raw disk it could be taken for what it is, by a cloud that looks for itself.
     OtherFormat,
 }
 
 /// Looks into a file: its first [`HEAD`] bytes (all of them, where it is shorter), its last [`TAIL`] and its size.
+///
+/// What a program that looks for itself may take for a disk image is never raw: the magic alone decides, and a header
+/// that is not understood is one of another format.
 pub fn sniff(head: &[u8], tail: &[u8], size: u64) -> Sniffed {
-    let found = [qcow2, vhdx, vmdk, vdi, compressed, tar, iso].iter().find_map(|look| look(head));
-    let found = found.or_else(|| vhd(head, tail));
-    let mut found = found.unwrap_or_else(|| Sniffed { outside: other_format(head), ..plain(Format::Raw) });
+    let content = [compressed, tar, iso].iter().find_map(|look| look(head));
+    let mut found = match (claims(head, tail).as_slice(), content) {
+        ([], content) => plain(content.unwrap_or(Format::Raw)),
+        ([Claim::Head(format)], _) | ([Claim::Tail(format)], None) => disk::look(*format, head, tail),
+        (many, content) => other_format(content.or_else(|| many.iter().find_map(Claim::format)).unwrap_or(Format::Raw)),
+    };
     if matches!(found.format, Format::Raw | Format::Iso) {
         found.virtual_size = Some(size);
     }
@@ -110,130 +125,15 @@ fn plain(format: Format) -> Sniffed {
     Sniffed { format, virtual_size: None, outside: None }
 }
 
+fn other_format(format: Format) -> Sniffed {
+    Sniffed { outside: Some(Outside::OtherFormat), ..plain(format) }
+}
+
 fn starts(bytes: &[u8], offset: usize, magic: &[u8]) -> bool {
     bytes.get(offset..).is_some_and(|rest| rest.starts_with(magic))
 }
 
-fn array<const N: usize>(bytes: &[u8], offset: usize) -> Option<[u8; N]> {
-    bytes.get(offset..offset.checked_add(N)?)?.try_into().ok()
-}
-
-fn big_u64(bytes: &[u8], offset: usize) -> Option<u64> {
-    array(bytes, offset).map(u64::from_be_bytes)
-}
-
-fn big_u32(bytes: &[u8], offset: usize) -> Option<u32> {
-    array(bytes, offset).map(u32::from_be_bytes)
-}
-
-fn little_u64(bytes: &[u8], offset: usize) -> Option<u64> {
-    array(bytes, offset).map(u64::from_le_bytes)
-}
-
-fn little_u32(bytes: &[u8], offset: usize) -> Option<u32> {
-    array(bytes, offset).map(u32::from_le_bytes)
-}
-
-/// QEMU's docs/interop/qcow2.txt: magic, version 2 or 3, backing file offset at 8, virtual size at 24,
-/// incompatible features (bit 2: external data file) at 72 from version 3 on.
-fn qcow2(head: &[u8]) -> Option<Sniffed> {
-    if !starts(head, 0, b"QFI\xfb") {
-        return None;
-    }
-    let version = big_u32(head, 4)?;
-    if !(2..=3).contains(&version) {
-        return None;
-    }
-    let backing = big_u64(head, 8)? != 0;
-    let external = version == 3 && big_u64(head, 72)? & 0b100 != 0;
-    let outside = match (backing, external) {
-        (true, _) => Some(Outside::BackingFile),
-        (false, true) => Some(Outside::DataFile),
-        (false, false) => None,
-    };
-    Some(Sniffed { format: Format::Qcow2, virtual_size: big_u64(head, 24), outside })
-}
-
-/// VMware's Virtual Disk Format 1.1: a sparse extent ("KDMV", capacity in sectors at 12, embedded descriptor at the
-/// sector of 28), or a text descriptor alone, whose extents are other files.
-fn vmdk(head: &[u8]) -> Option<Sniffed> {
-    const DESCRIPTOR: &[u8] = b"# Disk DescriptorFile";
-    if starts(head, 0, DESCRIPTOR) {
-        return Some(Sniffed { format: Format::Vmdk, virtual_size: None, outside: Some(Outside::DataFile) });
-    }
-    if !starts(head, 0, b"KDMV") || !(1..=3).contains(&little_u32(head, 4)?) {
-        return None;
-    }
-    let capacity = little_u64(head, 12)?;
-    if capacity == 0 {
-        // QEMU then opens what the embedded descriptor names.
-        return Some(Sniffed { format: Format::Vmdk, virtual_size: None, outside: Some(Outside::DataFile) });
-    }
-    let virtual_size = capacity.checked_mul(512);
-    let sector = |at| little_u64(head, at).and_then(|sectors| usize::try_from(sectors.checked_mul(512)?).ok());
-    let descriptor = sector(28).filter(|offset| *offset > 0).and_then(|offset| {
-        let rest = head.get(offset..)?;
-        Some(&rest[..sector(36)?.min(rest.len())])
-    });
-    let outside = descriptor.and_then(vmdk_outside);
-    Some(Sniffed { format: Format::Vmdk, virtual_size, outside })
-}
-
-/// Names a parent, or has more than the one extent that is this file.
-pub(super) fn vmdk_outside(descriptor: &[u8]) -> Option<Outside> {
-    let text = String::from_utf8_lossy(descriptor);
-    let lines = || text.lines().map(str::trim);
-    let names_parent = lines().any(|line| match line.split_once('=') {
-        Some(("parentCID", value)) => !value.trim().eq_ignore_ascii_case("ffffffff"),
-        Some(("parentFileNameHint", _)) => true,
-        Some(_) | None => false,
-    });
-    let extents =
-        lines().filter(|line| ["RW ", "RDONLY ", "NOACCESS "].iter().any(|mode| line.starts_with(mode))).count();
-    match (names_parent, extents) {
-        (true, _) => Some(Outside::BackingFile),
-        (false, 0 | 1) => None,
-        (false, _) => Some(Outside::DataFile),
-    }
-}
-
-/// VirtualBox: the signature at 64, the image type at 76 (4: differencing), the disk size at 368 (header 1.1).
-fn vdi(head: &[u8]) -> Option<Sniffed> {
-    if !starts(head, 64, &0xbeda_107f_u32.to_le_bytes()) {
-        return None;
-    }
-    let outside = (little_u32(head, 76)? == 4).then_some(Outside::BackingFile);
-    Some(Sniffed { format: Format::Vdi, virtual_size: little_u64(head, 368), outside })
-}
-
-/// The Virtual Hard Disk Image Format Specification: a footer of 512 bytes at the end, a copy of it at the start of
-/// dynamic and differencing disks; current size at 48, type at 60 (4: differencing).
-fn vhd(head: &[u8], tail: &[u8]) -> Option<Sniffed> {
-    let footer = [head, tail].into_iter().find(|bytes| starts(bytes, 0, b"conectix") && bytes.len() >= 512)?;
-    let outside = (big_u32(footer, 60)? == 4).then_some(Outside::BackingFile);
-    Some(Sniffed { format: Format::Vhd, virtual_size: big_u64(footer, 48), outside })
-}
-
-/// What QEMU's probes look for, beside the formats above: qcow, QED, VMDK 3, LUKS, Parallels, Bochs, cloop.
-fn other_format(head: &[u8]) -> Option<Outside> {
-    const MAGICS: [&[u8]; 8] = [
-        b"QFI\xfb",
-        b"QED\0",
-        b"COWD",
-        b"LUKS\xba\xbe",
-        b"WithoutFreeSpace",
-        b"WithouFreSpacExt",
-        b"Bochs Virtual HD Image",
-        b"#!/bin/sh\n#V2.0 Format\n",
-    ];
-    MAGICS.iter().any(|magic| starts(head, 0, magic)).then_some(Outside::OtherFormat)
-}
-
-fn vhdx(head: &[u8]) -> Option<Sniffed> {
-    starts(head, 0, b"vhdxfile").then(|| plain(Format::Vhdx))
-}
-
-fn compressed(head: &[u8]) -> Option<Sniffed> {
+fn compressed(head: &[u8]) -> Option<Format> {
     let magics: [(&[u8], Format); 4] = [
         (b"\x1f\x8b\x08", Format::Gz),
         (b"BZh", Format::Bz2),
@@ -246,11 +146,11 @@ fn compressed(head: &[u8]) -> Option<Sniffed> {
         head.get(3).is_some_and(|level| (b'1'..=b'9').contains(level))
             && (starts(head, 4, b"1AY&SY") || starts(head, 4, b"\x17\x72\x45\x38\x50\x90"))
     };
-    (format != Format::Bz2 || is_bzip2()).then(|| plain(format))
+    (format != Format::Bz2 || is_bzip2()).then_some(format)
 }
 
 /// POSIX.1-1988 ustar and GNU tar. An OVF has to come first in an OVA (DSP0243 section 5.3), so the first names decide.
-fn tar(head: &[u8]) -> Option<Sniffed> {
+fn tar(head: &[u8]) -> Option<Format> {
     if !starts(head, 257, b"ustar") {
         return None;
     }
@@ -258,12 +158,12 @@ fn tar(head: &[u8]) -> Option<Sniffed> {
     while let Some(header) = head.get(offset..).filter(|rest| rest.len() >= 512 && starts(rest, 257, b"ustar")) {
         let name = header[..100].split(|c| *c == 0).next().unwrap_or_default();
         if name.to_ascii_lowercase().ends_with(b".ovf") {
-            return Some(plain(Format::Ova));
+            return Some(Format::Ova);
         }
         let Some(next) = after(header).and_then(|length| length.checked_add(offset)) else { break };
         offset = next;
     }
-    Some(plain(Format::Tar))
+    Some(Format::Tar)
 }
 
 /// A member's length with its header, in whole blocks of 512 bytes.
@@ -274,8 +174,8 @@ fn after(header: &[u8]) -> Option<usize> {
 }
 
 /// ECMA-119 section 8: the first volume descriptor stands in sector 16.
-fn iso(head: &[u8]) -> Option<Sniffed> {
-    starts(head, 0x8001, b"CD001").then(|| plain(Format::Iso))
+fn iso(head: &[u8]) -> Option<Format> {
+    starts(head, 0x8001, b"CD001").then_some(Format::Iso)
 }
 
 #[cfg(test)]

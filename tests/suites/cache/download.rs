@@ -15,6 +15,7 @@ async fn an_image_becomes_a_blob_with_all_that_is_known_of_it() {
     let mut bytes = b"QFI\xfb\0\0\0\x03".to_vec();
     bytes.resize(300_000, 7);
     bytes[8..16].fill(0);
+    bytes[20..24].copy_from_slice(&16_u32.to_be_bytes());
     bytes[24..32].copy_from_slice(&(5_u64 << 30).to_be_bytes());
     bytes[72..80].fill(0);
     let resource = Resource::bytes(bytes.clone());

@@ -216,6 +216,24 @@ async fn state_that_cannot_be_read_is_named_and_set_aside_when_asked() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn what_an_older_version_took_for_raw_is_looked_at_again() {
+    let server = ImageServer::start();
+    let resource = Resource::bytes(b"version=1\nRW 8 FLAT \"/etc/shadow\" 0\n".as_slice());
+    server.put("/a.img", resource.clone());
+    let site = Site::new();
+    let blob = site.download(request(&server, "/a.img", &resource)).await.unwrap();
+    let found = blob.sniffed().clone();
+    assert!(found.outside.is_some(), "{found:?}");
+    let record = blob.path().with_extension("json");
+    let mut older: serde_json::Value = serde_json::from_slice(&fs::read(&record).unwrap()).unwrap();
+    let fields = older.as_object_mut().unwrap();
+    fields.insert("format".to_owned(), "raw".into());
+    assert!(fields.remove("outside").is_some() && fields.remove("revision").is_some());
+    fs::write(&record, older.to_string()).unwrap();
+    assert_eq!(site.volume.blob(blob.digest()).unwrap().unwrap().sniffed(), &found);
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_broken_record_of_an_entry_costs_only_that_entry() {
     let (site, blobs) = stocked(&[1, 2]).await;
     let key = image("a");

@@ -8,7 +8,7 @@ use jiff::SignedDuration;
 use vmcatcher_operator::convert::Form;
 use vmcatcher_operator::imagelist::ImageId;
 use vmcatcher_operator::opennebula::Reason;
-use vmcatcher_operator::opennebula::carry_over::{Reference, UpdateMode, Wanted};
+use vmcatcher_operator::opennebula::carry_over::{Reference, Source, UpdateMode, Wanted};
 
 use super::site::{ALICE, IDENTIFIER, ONEADMIN, SITES, Site, Want, resolves, role, wanted};
 
@@ -114,14 +114,23 @@ fn fault_6_the_copy_is_waited_for() {
 }
 
 #[test]
-fn fault_7_qcow2_is_registered_as_such_by_old_and_new_servers() {
+fn fault_7_the_format_is_said_to_old_and_new_servers() {
     for (dialect, attribute) in [(Dialect::V5_12, "DRIVER"), (Dialect::V7_4, "FORMAT")] {
-        let site = Site::of(dialect, UpdateMode::Staged);
-        site.pass(&[Want(IDENTIFIER, Some(1))]).unwrap();
-        let calls = site.cloud.take_calls();
-        let allocate = calls.iter().find(|call| call.method == "one.image.allocate").unwrap();
-        let template = format!("{:?}", allocate.parameters[0]);
-        assert!(template.contains(&format!("<{attribute}>qcow2</{attribute}>")), "{template}");
+        for format in [Form::Qcow2, Form::Raw] {
+            let mut site = Site::of(dialect, UpdateMode::Staged);
+            site.wanted = match format {
+                Form::Qcow2 => wanted,
+                Form::Raw => |version| {
+                    let source = wanted(version).source.map(|source| Source { format: Form::Raw, ..source });
+                    Wanted { source, ..wanted(version) }
+                },
+            };
+            site.pass(&[Want(IDENTIFIER, Some(1))]).unwrap();
+            let calls = site.cloud.take_calls();
+            let allocate = calls.iter().find(|call| call.method == "one.image.allocate").unwrap();
+            let template = format!("{:?}", allocate.parameters[0]);
+            assert!(template.contains(&format!("<{attribute}>{format}</{attribute}>")), "{template}");
+        }
     }
 }
 
