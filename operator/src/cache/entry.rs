@@ -32,6 +32,11 @@ pub struct Entry {
 }
 
 impl Entry {
+    /// Whether both are the same version with the same bytes, wherever they are.
+    pub fn is_version_of(&self, other: &Self) -> bool {
+        (&self.version, &self.digest) == (&other.version, &other.digest)
+    }
+
     /// The first 12 hexadecimal digits of the digest, as in the file's name.
     pub fn digest12(&self) -> String {
         self.digest.short()
@@ -75,7 +80,8 @@ impl Shelf {
 
 impl Volume {
     /// Publishes a verified blob as `endorsed/<namespace>/<identifier>/<version>-<digest12>.<format>` and says where:
-    /// a hard link, a relative symbolic link where links cannot be made. Once more changes nothing.
+    /// a hard link, a relative symbolic link where links cannot be made. From the archive it goes then, so that a version
+    /// is in one place. Once more changes nothing.
     ///
     /// [`CacheError::Foreign`] where something that is not the operator's has that name.
     pub fn publish(&self, key: &ImageKey, version: &ListVersion, blob: &VerifiedBlob) -> Result<PathBuf, CacheError> {
@@ -83,31 +89,43 @@ impl Volume {
         let path = self.shelf_of(Shelf::Endorsed, key).join(name);
         let record = EntryRecord { version: version.clone(), sha512: *blob.digest(), archived_time: None };
         self.place(&path, &record, blob.path())?;
+        self.remove_from(&self.shelf_of(Shelf::Expired, key).join(path.file_name().unwrap_or_default()))?;
         Ok(path)
     }
 
-    /// Moves an endorsed entry to the archive. Once more changes nothing.
+    /// Moves an endorsed entry to the archive: there first, then away from here, so that at no moment it is on neither.
+    /// Once more changes nothing.
     pub fn archive(&self, key: &ImageKey, entry: &Entry, now: Timestamp) -> Result<Entry, CacheError> {
-        self.shift(key, entry, Shelf::Expired, Some(now))
-    }
-
-    /// Moves an archived entry back among the endorsed. Once more changes nothing.
-    pub fn restore(&self, key: &ImageKey, entry: &Entry) -> Result<Entry, CacheError> {
-        self.shift(key, entry, Shelf::Endorsed, None)
+        let name = entry.path.file_name().unwrap_or_default();
+        let [from, path] = [Shelf::Endorsed, Shelf::Expired].map(|shelf| self.shelf_of(shelf, key).join(name));
+        self.writable(&path)?;
+        let archived_time = match record::read::<EntryRecord>(&record_of(&path)) {
+            Ok(Some(there)) => there.archived_time.or(Some(now)),
+            Ok(None) | Err(CacheError::StateCorrupt { .. }) => Some(now),
+            Err(error) => return Err(error),
+        };
+        let record = EntryRecord { version: entry.version.clone(), sha512: entry.digest, archived_time };
+        self.place(&path, &record, &self.blob_path(&entry.digest))?;
+        if self.blob_is_behind(&from, &entry.digest) {
+            self.step("archive: remove link");
+            remove(&from)?;
+        }
+        self.step("archive: remove record");
+        remove(&record_of(&from))?;
+        if parent(&from).is_dir() {
+            sync_directory(parent(&from))?;
+        }
+        Ok(Entry { path, archived_time, ..entry.clone() })
     }
 
     /// Removes an archived entry; its bytes go with the next collection, when nothing else refers to them.
     pub fn remove_archived(&self, key: &ImageKey, entry: &Entry) -> Result<(), CacheError> {
         let path = self.shelf_of(Shelf::Expired, key).join(entry.path.file_name().unwrap_or_default());
         self.writable(&path)?;
-        if record::read::<EntryRecord>(&record_of(&path))?.is_none() {
-            return if path.exists() { Err(CacheError::Foreign { path }) } else { Ok(()) };
+        if !self.remove_from(&path)? && fs::symlink_metadata(&path).is_ok() {
+            return Err(CacheError::Foreign { path });
         }
-        self.step("remove: link");
-        remove(&path)?;
-        self.step("remove: record");
-        remove(&record_of(&path))?;
-        sync_directory(parent(&path))
+        Ok(())
     }
 
     /// The versions of one image.
@@ -268,38 +286,17 @@ impl Volume {
         Path::new("../../..").join(blob.strip_prefix(self.root()).unwrap_or(blob))
     }
 
-    /// From one shelf to the other: there first, then away from here, so that at no moment it is on neither.
-    fn shift(
-        &self,
-        key: &ImageKey,
-        entry: &Entry,
-        to: Shelf,
-        archived: Option<Timestamp>,
-    ) -> Result<Entry, CacheError> {
-        let name = entry.path.file_name().unwrap_or_default();
-        let from = match to {
-            Shelf::Endorsed => self.shelf_of(Shelf::Expired, key),
-            Shelf::Expired => self.shelf_of(Shelf::Endorsed, key),
-        };
-        let (from, path) = (from.join(name), self.shelf_of(to, key).join(name));
-        self.writable(&path)?;
-        let archived_time = match record::read::<EntryRecord>(&record_of(&path)) {
-            Ok(Some(there)) if archived.is_some() => there.archived_time.or(archived),
-            Ok(Some(_) | None) | Err(CacheError::StateCorrupt { .. }) => archived,
-            Err(error) => return Err(error),
-        };
-        let record = EntryRecord { version: entry.version.clone(), sha512: entry.digest, archived_time };
-        self.place(&path, &record, &self.blob_path(&entry.digest))?;
-        if self.blob_is_behind(&from, &entry.digest) {
-            self.step("shift: remove link");
-            remove(&from)?;
+    /// Removes a link with its record; says whether there was a record: without one it is not ours.
+    fn remove_from(&self, path: &Path) -> Result<bool, CacheError> {
+        if record::read_beside::<EntryRecord>(&record_of(path))?.is_none() {
+            return Ok(false);
         }
-        self.step("shift: remove record");
-        remove(&record_of(&from))?;
-        if parent(&from).is_dir() {
-            sync_directory(parent(&from))?;
-        }
-        Ok(Entry { path, archived_time, ..entry.clone() })
+        self.step("remove: link");
+        remove(path)?;
+        self.step("remove: record");
+        remove(&record_of(path))?;
+        sync_directory(parent(path))?;
+        Ok(true)
     }
 }
 

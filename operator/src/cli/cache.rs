@@ -104,7 +104,10 @@ fn ls(volume: &Volume, args: &Ls) -> anyhow::Result<String> {
     let mut found = Vec::new();
     for namespace in namespaces {
         for (identifier, entries) in volume.index(&namespace)? {
-            for entry in entries.endorsed.iter().chain(&entries.expired) {
+            // What a run left in both folders that was cut off is in use.
+            let in_use = |entry: &&Entry| entries.endorsed.iter().any(|other| other.is_version_of(entry));
+            let archived = entries.expired.iter().filter(|entry| !in_use(entry));
+            for entry in entries.endorsed.iter().chain(archived) {
                 found.push(listed(volume, &namespace, &identifier, entry)?);
             }
         }

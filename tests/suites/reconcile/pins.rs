@@ -8,6 +8,8 @@ use harness::site::{LIST, Served, Site};
 use jiff::SignedDuration;
 use vmcatcher_operator::api::HasConditions;
 
+use super::process::{once, text};
+
 const A: &str = "aaaaaaaa-0000-4000-8000-000000000001";
 
 fn pin(more: &str) -> String {
@@ -46,6 +48,59 @@ async fn an_older_version_comes_back_from_the_archive_or_else_from_its_address()
     let run = site.run().await;
     assert_eq!(run.image_condition(A, "Ready"), "True Succeeded");
     assert_eq!(site.shelf("endorsed"), [served[2].entry()]);
+}
+
+/// The versions that `cache ls` tells of, with their states.
+fn listed(site: &Site) -> Vec<(String, String)> {
+    let mut command = std::process::Command::new(env!("CARGO_BIN_EXE_operator"));
+    let output = command.args(["cache", "ls", "-o", "json", "--volume"]).arg(site.path("volume")).output().unwrap();
+    let listed: Vec<serde_json::Value> = serde_json::from_slice(&output.stdout).unwrap();
+    let text = |one: &serde_json::Value, field: &str| one[field].as_str().unwrap().to_owned();
+    listed.iter().map(|one| (text(one, "version"), text(one, "state"))).collect()
+}
+
+#[test]
+fn what_goes_back_is_in_one_place_and_is_told_as_a_return() {
+    let site = Site::new();
+    site.subscribe("retention: {keepVersions: 1, keepFor: 0s}");
+    let mut served = Vec::new();
+    for version in 1..=2_u64 {
+        served.push(site.serve(A, &version.to_string(), version, 50_000));
+        site.publish(&site.list(&format!("1.{version}"), &[&served[served.len() - 1]]));
+        let run = text(&once(&site));
+        assert!(run.contains("ImageDownloaded") && !run.contains("ImageRestored"), "{run}");
+        // By its own clock the next list is of the future for at most the skew that is allowed.
+        site.pass_time(SignedDuration::from_secs(60));
+    }
+    let [one, two] = served.try_into().unwrap();
+    // As a version before this one left it: in both folders.
+    let in_both = || {
+        for end in ["", ".json"] {
+            let name =
+                |shelf: &str| site.path("volume").join(shelf).join("default").join(format!("{}.raw{end}", two.entry()));
+            std::fs::hard_link(name("endorsed"), name("expired")).unwrap();
+        }
+    };
+    in_both();
+    assert_eq!(listed(&site), [("2".to_owned(), "endorsed".to_owned()), ("1".to_owned(), "archived".to_owned())]);
+    let run = text(&once(&site));
+    assert_eq!(site.shelf("expired"), [one.entry()], "it takes no other version's place: {run}");
+    site.manifest("pin", &pin("version: '1'"));
+    for _ in 0..2 {
+        let run = text(&once(&site));
+        assert!(!run.contains("ImageDownloaded"), "{run}");
+        assert_eq!((site.shelf("endorsed"), site.shelf("expired")), (vec![one.entry()], vec![two.entry()]), "{run}");
+        assert_eq!(listed(&site), [("1".to_owned(), "endorsed".to_owned()), ("2".to_owned(), "archived".to_owned())]);
+    }
+    site.forget("pin");
+    let run = text(&once(&site));
+    assert!(run.contains("ImageRestored") && run.contains("version 2 is back from the archive"), "{run}");
+    // What goes out is not removed from the archive because it stands there already.
+    in_both();
+    site.trust("endorser", &site.pki.endorser, "trust: Revoked");
+    let run = text(&once(&site));
+    assert_eq!(site.shelf("endorsed"), [] as [String; 0], "{run}");
+    assert!(site.shelf("expired").contains(&two.entry()), "{run}");
 }
 
 #[tokio::test]

@@ -74,7 +74,7 @@ async fn apply_step<C: Cluster>(
             context.downloads.want(&checked.key, request.key());
             context.jobs.start(request);
         }
-        Step::Publish { version, blob } => {
+        Step::Publish { version, blob, returns: _ } => {
             let path = context.volume.publish(&checked.image, version, blob)?;
             context.downloads.let_go(&checked.key);
             return Ok(Some(path));

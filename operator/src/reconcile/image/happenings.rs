@@ -28,8 +28,11 @@ fn done(checked: &Checked, plan: &Plan, outcomes: &Outcomes) -> Vec<Happening> {
     let done = plan.steps.iter().take(outcomes.done);
     let mut happenings: Vec<Happening> = done
         .filter_map(|step| match step {
-            Step::Publish { version, blob } => {
+            Step::Publish { version, blob, returns: false } => {
                 Some(told(false, "ImageDownloaded", format!("version {version}, {}, verified", Size(blob.size()))))
+            }
+            Step::Publish { version, returns: true, .. } => {
+                Some(told(false, "ImageRestored", format!("version {version} is back from the archive")))
             }
             Step::Archive(entry) => {
                 Some(told(false, "ImageArchived", format!("version {} is archived", entry.version)))

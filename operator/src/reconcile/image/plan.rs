@@ -8,7 +8,7 @@ use jiff::Timestamp;
 use super::check::Checked;
 use super::observe::Observed;
 use super::want::{Want, Wanted, is_selected};
-use crate::cache::{Entry, JobKey, JobState, VerifiedBlob, retention};
+use crate::cache::{Entries, Entry, JobKey, JobState, VerifiedBlob, retention};
 use crate::imagelist::{ListVersion, Sha512Digest, SourceUrl};
 use crate::reconcile::backoff::{next_try, spread};
 use crate::reconcile::conditions::time;
@@ -113,6 +113,8 @@ pub(super) enum Step {
         version: ListVersion,
         /// The bytes.
         blob: VerifiedBlob,
+        /// It comes back from the archive.
+        returns: bool,
     },
     /// Move a version to the archive.
     Archive(Entry),
@@ -130,7 +132,10 @@ impl fmt::Display for Step {
             Self::StartDownload { digest, size, url } => {
                 write!(f, "download {size} bytes from {url} as {}…", digest.short())
             }
-            Self::Publish { version, blob } => write!(f, "publish {version} ({}…)", blob.digest().short()),
+            Self::Publish { version, blob, returns } => {
+                let verb = if *returns { "bring back" } else { "publish" };
+                write!(f, "{verb} {version} ({}…)", blob.digest().short())
+            }
             Self::Archive(entry) => write!(f, "archive {} ({}…)", entry.version, entry.digest.short()),
             Self::RemoveArchived(entry) => {
                 write!(f, "remove {} ({}…) from the archive", entry.version, entry.digest.short())
@@ -170,6 +175,8 @@ pub(super) fn plan(checked: &Checked, observed: &Observed, now: Timestamp) -> Pl
     };
     steps.extend(stale_job(checked, observed));
     steps.extend(beyond_retention(observed, now));
+    let twice = twice(observed, &steps);
+    steps.extend(twice);
     Plan { steps, phase, tries }
 }
 
@@ -247,7 +254,11 @@ fn bring_in(
     match (&observed.blob, published) {
         (Some(_), true) => {}
         (_, false) if let Some(hold) = hold => return Phase::Held(hold),
-        (Some(blob), false) => steps.push(Step::Publish { version: wanted.image.version.clone(), blob: blob.clone() }),
+        (Some(blob), false) => {
+            let returns = observed.entries.expired.iter().any(|entry| is_wanted(&entry));
+            let version = wanted.image.version.clone();
+            steps.push(Step::Publish { version, blob: blob.clone(), returns });
+        }
         (None, _) => return fetch(checked, observed, wanted, tries, steps, hold, now),
     }
     let others = observed.entries.endorsed.iter().filter(|entry| !is_wanted(entry));
@@ -345,6 +356,17 @@ fn beyond_retention(observed: &Observed, now: Timestamp) -> Vec<Step> {
         Want::Image(wanted) => vec![wanted.image.sha512],
         Want::Kept { .. } | Want::Unclear { .. } | Want::Out { .. } => Vec::new(),
     };
-    let removed = retention::select(&observed.entries.expired, &list.retention, &pinned, now);
+    let Entries { endorsed, expired } = &observed.entries;
+    let is_endorsed = |entry: &Entry| endorsed.iter().any(|other| other.is_version_of(entry));
+    let archived: Vec<Entry> = expired.iter().filter(|entry| !is_endorsed(entry)).cloned().collect();
+    let removed = retention::select(&archived, &list.retention, &pinned, now);
     removed.into_iter().cloned().map(Step::RemoveArchived).collect()
+}
+
+/// What stands in the archive though it is endorsed and stays so.
+fn twice(observed: &Observed, steps: &[Step]) -> Vec<Step> {
+    let leaves = |entry: &&Entry| steps.iter().any(|step| matches!(step, Step::Archive(other) if other == *entry));
+    let stay: Vec<&Entry> = observed.entries.endorsed.iter().filter(|entry| !leaves(entry)).collect();
+    let twice = observed.entries.expired.iter().filter(|entry| stay.iter().any(|other| other.is_version_of(entry)));
+    twice.cloned().map(Step::RemoveArchived).collect()
 }

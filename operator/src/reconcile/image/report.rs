@@ -106,12 +106,12 @@ impl After {
 
     fn take(&mut self, step: &Step, path: Option<&Path>, now: Timestamp) {
         match step {
-            Step::Publish { version, blob } => self.endorsed.push(Entry {
-                version: version.clone(),
-                digest: *blob.digest(),
-                path: path.unwrap_or(blob.path()).to_owned(),
-                archived_time: None,
-            }),
+            Step::Publish { version, blob, returns: _ } => {
+                let path = path.unwrap_or(blob.path()).to_owned();
+                let entry = Entry { version: version.clone(), digest: *blob.digest(), path, archived_time: None };
+                self.archived.retain(|other| !other.is_version_of(&entry));
+                self.endorsed.push(entry);
+            }
             Step::Archive(entry) => {
                 self.endorsed.retain(|other| other != entry);
                 self.archived.push(Entry { archived_time: Some(now), ..entry.clone() });
