@@ -7,6 +7,7 @@ mod another_ones_credential;
 mod disk_of_another_file;
 mod disk_of_another_format;
 mod forged_crl;
+mod half_open_connections;
 mod hostile_words;
 mod look_alike_certificate;
 mod old_list_again;

@@ -1,4 +1,5 @@
-//! A strict reader of OpenMetrics text (OpenMetrics 1.0), for what the program shows.
+//! A strict reader of OpenMetrics text (OpenMetrics 1.0) and of the text format of Prometheus (0.0.4), for what the
+//! program shows.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -42,9 +43,57 @@ impl Family {
     }
 }
 
-/// Reads a text; the error says what of it is not as the specification wants it.
+/// Reads OpenMetrics; the error says what of it is not as the specification wants it.
 pub fn parse(text: &str) -> Result<BTreeMap<String, Family>, String> {
     let body = text.strip_suffix("# EOF\n").ok_or("it does not end with # EOF")?;
+    families(body, open_metrics_suffixes)
+}
+
+/// Reads the text format of Prometheus. It has no units and no end, and a family has the name of its samples. Families
+/// are told by name as OpenMetrics has them.
+pub fn parse_text(text: &str) -> Result<BTreeMap<String, Family>, String> {
+    if !text.ends_with('\n') {
+        return Err("the last line does not end".to_owned());
+    }
+    let found = families(text, text_suffixes)?;
+    let wrong = |(name, family): (&String, &Family)| {
+        let total = name.ends_with("_total");
+        (total != (family.kind == "counter") || !family.unit.is_empty() || family.help.is_empty()).then(|| name.clone())
+    };
+    match found.iter().find_map(wrong) {
+        Some(name) => Err(format!("{name}: {:?}", found[&name])),
+        None => Ok(found.into_iter().map(|(name, family)| (open_metrics_name(&name), family)).collect()),
+    }
+}
+
+/// The name of a family of the text format in OpenMetrics.
+fn open_metrics_name(name: &str) -> String {
+    let suffix = ["_total", "_info"].into_iter().find_map(|suffix| name.strip_suffix(suffix));
+    suffix.unwrap_or(name).to_owned()
+}
+
+/// What the samples of a kind are called behind the name of their family.
+type Suffixes = fn(&str) -> Option<&'static [&'static str]>;
+
+fn open_metrics_suffixes(kind: &str) -> Option<&'static [&'static str]> {
+    match kind {
+        "counter" => Some(&["_total"]),
+        "gauge" => Some(&[""]),
+        "info" => Some(&["_info"]),
+        "histogram" => Some(&["_bucket", "_count", "_sum"]),
+        _ => None,
+    }
+}
+
+fn text_suffixes(kind: &str) -> Option<&'static [&'static str]> {
+    match kind {
+        "counter" | "gauge" => Some(&[""]),
+        "histogram" => Some(&["_bucket", "_count", "_sum"]),
+        _ => None,
+    }
+}
+
+fn families(body: &str, suffixes: Suffixes) -> Result<BTreeMap<String, Family>, String> {
     let mut families: BTreeMap<String, Family> = BTreeMap::new();
     let mut current = String::new();
     for line in body.lines() {
@@ -79,22 +128,16 @@ pub fn parse(text: &str) -> Result<BTreeMap<String, Family>, String> {
         }
     }
     for (name, family) in &families {
-        check(name, family).map_err(|what| format!("{name}: {what}"))?;
+        check(name, family, suffixes).map_err(|what| format!("{name}: {what}"))?;
     }
     Ok(families)
 }
 
-fn check(name: &str, family: &Family) -> Result<(), String> {
+fn check(name: &str, family: &Family, suffixes: Suffixes) -> Result<(), String> {
     if !family.unit.is_empty() && !name.ends_with(&format!("_{}", family.unit)) {
         return Err(format!("the name does not end with its unit {}", family.unit));
     }
-    let suffixes: &[&str] = match family.kind.as_str() {
-        "counter" => &["_total"],
-        "gauge" => &[""],
-        "info" => &["_info"],
-        "histogram" => &["_bucket", "_count", "_sum"],
-        other => return Err(format!("type {other:?}")),
-    };
+    let suffixes = suffixes(&family.kind).ok_or_else(|| format!("type {:?}", family.kind))?;
     let mut seen = BTreeSet::new();
     for sample in &family.samples {
         let suffix = sample.name.strip_prefix(name).filter(|suffix| suffixes.contains(suffix));
@@ -213,6 +256,21 @@ mod tests {
         ];
         for text in bad {
             assert!(parse(text).is_err(), "{text:?}");
+        }
+        let good = "# HELP a_total A.\n# TYPE a_total counter\na_total 1\n# HELP b_info B.\n# TYPE b_info gauge\nb_info{v=\"1\"} 1\n";
+        assert_eq!(parse_text(good).unwrap().keys().collect::<Vec<_>>(), ["a", "b"]);
+        let bad = [
+            "",
+            "# TYPE a gauge\na 1",
+            "# TYPE a gauge\na 1\n# EOF\n",
+            "# TYPE a gauge\na 1\n",
+            "# HELP a A.\n# TYPE a counter\na_total 1\n",
+            "# HELP a_total A.\n# TYPE a_total gauge\na_total 1\n",
+            "# HELP a A.\n# TYPE a info\na_info 1\n",
+            "# HELP a_bytes A.\n# TYPE a_bytes gauge\n# UNIT a_bytes bytes\na_bytes 1\n",
+        ];
+        for text in bad {
+            assert!(parse_text(text).is_err(), "{text:?}");
         }
     }
 }

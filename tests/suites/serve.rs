@@ -40,6 +40,7 @@ impl Running {
             stall: Duration::from_millis(200),
             farewell: Duration::from_hours(1),
             connections: 8,
+            ..Limits::default()
         };
         let listening = Listening::start("127.0.0.1:0".parse().unwrap(), app, limits).await.unwrap();
         let base = format!("http://{}/", listening.address());

@@ -57,6 +57,10 @@ pub(super) struct Operation {
     /// Answer /healthz, /readyz and /metrics at this address and port, such as [::]:9090 [default: no such server]
     #[arg(long, value_name = "ADDRESS", env = "VMCATCHER_LISTEN")]
     listen: Option<SocketAddr>,
+    /// Connections that one address may have at once to each of these servers, of 256 in all. A reverse proxy has one
+    /// address for all its clients
+    #[arg(long, value_name = "N", default_value_t = 128, value_parser = clap::value_parser!(u16).range(1..=256))]
+    connections_per_address: u16,
     /// Take signatures with this outdated digest too
     #[arg(long, value_name = "DIGEST", value_parser = ["sha1", "md5"])]
     allow_digest: Vec<String>,
@@ -136,15 +140,23 @@ impl Operation {
     pub(super) async fn serve(&self) -> anyhow::Result<Servers> {
         let mut servers = Servers { images: None, monitor: None };
         if let Some(address) = self.listen {
-            let app = serve::monitor_router(self.monitor.clone());
-            servers.monitor = Some(listen(address, app, "health and metrics are served").await?);
+            let app = serve::monitor_app(self.monitor.clone());
+            servers.monitor = Some(self.listen(address, app, "health and metrics are served").await?);
         }
         if let Some(address) = self.image_server {
             let metrics = self.monitor.metrics().clone();
             let app = serve::router(ImageServer::new(self.volume.clone(), Arc::new(Timestamp::now), metrics));
-            servers.images = Some(listen(address, app, "images are served").await?);
+            servers.images = Some(self.listen(address, app.into(), "images are served").await?);
         }
         Ok(servers)
+    }
+
+    async fn listen(&self, address: SocketAddr, app: serve::App, told: &str) -> anyhow::Result<Listening> {
+        let limits = serve::Limits { per_address: self.connections_per_address.into(), ..serve::Limits::default() };
+        let started = Listening::start(address, app, limits).await;
+        let listening = started.with_context(|| format!("cannot listen at {address}"))?;
+        tracing::info!(address = %listening.address(), "{told}");
+        Ok(listening)
     }
 
     /// Begins to verify the volume's blobs again and again.
@@ -166,13 +178,6 @@ impl Operation {
         let refresher = CrlRefresher::new(&self.trust, client.clone());
         Some(tokio::spawn(fetch_crls_again_and_again(refresher, hours)))
     }
-}
-
-async fn listen(address: SocketAddr, app: axum::Router, told: &str) -> anyhow::Result<Listening> {
-    let started = Listening::start(address, app, serve::Limits::default()).await;
-    let listening = started.with_context(|| format!("cannot listen at {address}"))?;
-    tracing::info!(address = %listening.address(), "{told}");
-    Ok(listening)
 }
 
 /// Where the image server has images.

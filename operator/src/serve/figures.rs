@@ -83,7 +83,7 @@ fn lists(
     images: &[Arc<CachedImage>],
     now: Timestamp,
 ) {
-    let [created, expires, fetched, counts, lag] = std::array::from_fn(|_| Gauges::default());
+    let [created, expires, fetched, failing, counts, lag] = std::array::from_fn(|_| Gauges::default());
     let behind = behind(images, now);
     for object in subscriptions {
         let key = ObjectKey::of(&**object);
@@ -94,6 +94,9 @@ fn lists(
         }
         if let Some(time) = &status.last_successful_fetch_time {
             set(&fetched, &key, &[], seconds(time));
+        }
+        if let Some(failed) = status.condition("FetchFailed").filter(|failed| failed.status == "True") {
+            set(&failing, &key, &[], seconds(&failed.last_transition_time));
         }
         if let Some(images) = &status.images {
             for (state, count) in states(images) {
@@ -107,6 +110,8 @@ fn lists(
     registry.register_with_unit("list_expires_timestamp", "When the list in force expires", unit(), expires);
     let help = "When the list's server last answered with a list, or that it has not changed";
     registry.register_with_unit("list_last_fetch_timestamp", help, unit(), fetched);
+    let help = "Since when the list cannot be fetched; absent where it can";
+    registry.register_with_unit("list_fetch_failing_timestamp", help, unit(), failing);
     registry.register("list_images", "Images of the list in force, by where they stand", counts);
     let help = "For how long the image that waits longest was wanted and is not ready; 0 where none waits";
     registry.register_with_unit("sync_lag", help, unit(), lag);

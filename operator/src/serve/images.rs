@@ -20,7 +20,6 @@ use super::plain;
 use super::range::{Wanted, wanted};
 use super::ticket::{Clock, TicketError, Tickets};
 use crate::cache::{VerifiedBlob, Volume};
-use crate::imagelist::Sha512Digest;
 use crate::metrics::Metrics;
 
 /// How much is read from the volume at once.
@@ -41,6 +40,7 @@ pub struct ImageServer {
 enum Unserved {
     Ticket(TicketError),
     NoVolume(String),
+    Damaged(String),
 }
 
 impl ImageServer {
@@ -49,8 +49,8 @@ impl ImageServer {
         Self { volume: volume.into(), tickets: Arc::default(), clock, metrics }
     }
 
-    /// The volume, and the image that a ticket gives the right to.
-    fn check(&self, ticket: &str, file: &str) -> Result<(Volume, Sha512Digest), Unserved> {
+    /// The image that a ticket gives the right to; `None` where its bytes are not there.
+    fn blob(&self, ticket: &str, file: &str) -> Result<Option<VerifiedBlob>, Unserved> {
         let volume = Volume::read_only(&self.volume).map_err(|error| Unserved::NoVolume(error.to_string()))?;
         let tickets = match self.tickets.get() {
             Some(tickets) => tickets,
@@ -61,7 +61,7 @@ impl ImageServer {
             },
         };
         let digest = tickets.check(ticket, file, (self.clock)()).map_err(Unserved::Ticket)?;
-        Ok((volume, digest))
+        volume.blob(&digest).map_err(|error| Unserved::Damaged(error.to_string()))
     }
 }
 
@@ -87,18 +87,18 @@ async fn respond(
     file: &str,
     (method, headers): (&Method, &HeaderMap),
 ) -> Response<Body> {
-    let (volume, digest) = match server.check(ticket, file) {
-        Ok(checked) => checked,
+    let (own, ticket, file) = (server.clone(), ticket.to_owned(), file.to_owned());
+    // A volume that hangs must not hold the other answers.
+    let found = tokio::task::spawn_blocking(move || own.blob(&ticket, &file)).await;
+    let blob = match found.unwrap_or_else(|error| Err(Unserved::NoVolume(error.to_string()))) {
+        Ok(Some(blob)) => blob,
+        Ok(None) => return plain(StatusCode::NOT_FOUND, "nothing of that digest is on the volume"),
         Err(Unserved::Ticket(error)) => return plain(StatusCode::FORBIDDEN, &error.to_string()),
         Err(Unserved::NoVolume(error)) => {
             tracing::warn!(%error, "no image can be served");
             return plain(StatusCode::SERVICE_UNAVAILABLE, "the volume cannot be read");
         }
-    };
-    let blob = match volume.blob(&digest) {
-        Ok(Some(blob)) => blob,
-        Ok(None) => return plain(StatusCode::NOT_FOUND, "nothing of that digest is on the volume"),
-        Err(error) => {
+        Err(Unserved::Damaged(error)) => {
             tracing::warn!(%error, "an image cannot be served");
             return plain(StatusCode::INTERNAL_SERVER_ERROR, "the volume cannot be read");
         }

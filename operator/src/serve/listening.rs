@@ -1,24 +1,28 @@
-//! A socket that answers HTTP: bounded in connections, in the time that a request may take to arrive, and in the time
-//! that an answer may stand still.
+//! A socket that answers HTTP: bounded in connections, in all and for each address, in the time that a request may take
+//! to arrive, and in the time that an answer may stand still.
 
 use std::io;
 use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr};
-use std::pin::Pin;
-use std::sync::Arc;
-use std::task::{Context, Poll};
 use std::time::Duration;
 
 use axum::Router;
+use axum::body::Body;
+use axum::http::{HeaderValue, Response, StatusCode, header};
+use hyper::Request;
+use hyper::body::Incoming;
 use hyper::server::conn::http1;
+use hyper::service::{Service as _, service_fn};
 use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::server::graceful::GracefulShutdown;
 use hyper_util::service::TowerToHyperService;
 use rustix::io::Errno;
-use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::{Semaphore, oneshot};
+use tokio::sync::oneshot;
 use tokio::task::{JoinHandle, JoinSet};
-use tokio::time::{Instant, Sleep};
+
+use super::connections::{Connection, Connections, Place};
+use super::peer::{Answer, Peer};
+use super::plain;
 
 /// After a failed accept, such as for want of file descriptors.
 const PAUSE: Duration = Duration::from_millis(100);
@@ -26,11 +30,15 @@ const PAUSE: Duration = Duration::from_millis(100);
 /// What one socket takes.
 #[derive(Debug, Clone, Copy)]
 pub struct Limits {
-    /// Connections at once; more wait.
+    /// Connections at once. For one more, one goes whose next request has not come yet.
     pub connections: usize,
+    /// The same of one address, which a reverse proxy has for all its clients.
+    pub per_address: usize,
+    /// So many more where all are being answered: for probes.
+    pub reserve: usize,
     /// How long a request's head may take to arrive, and a connection stand idle between two.
     pub head: Duration,
-    /// How long an answer may stand still because the peer takes none of it.
+    /// How long an answer may stand still because the peer takes next to nothing of it.
     pub stall: Duration,
     /// How long answers may go on after the server was asked to stop.
     pub farewell: Duration,
@@ -40,10 +48,33 @@ impl Default for Limits {
     fn default() -> Self {
         Self {
             connections: 256,
-            head: Duration::from_secs(15),
+            per_address: 128,
+            reserve: 16,
+            head: Duration::from_secs(5),
             stall: Duration::from_mins(2),
             farewell: Duration::from_secs(10),
         }
+    }
+}
+
+/// What a socket answers with.
+#[derive(Debug, Clone)]
+pub struct App {
+    everything: Router,
+    probes: Router,
+}
+
+impl App {
+    /// Everything; and the probes among it, which are answered where there is room for nothing else.
+    pub fn new(everything: Router, probes: Router) -> Self {
+        Self { everything, probes: probes.fallback(async || busy()) }
+    }
+}
+
+impl From<Router> for App {
+    /// Without probes.
+    fn from(everything: Router) -> Self {
+        Self::new(everything, Router::new())
     }
 }
 
@@ -57,11 +88,11 @@ pub struct Listening {
 
 impl Listening {
     /// Binds the address and answers from now on. Port 0 is a free one.
-    pub async fn start(address: SocketAddr, app: Router, limits: Limits) -> io::Result<Self> {
+    pub async fn start(address: SocketAddr, app: impl Into<App>, limits: Limits) -> io::Result<Self> {
         let listener = bind(address).await?;
         let address = listener.local_addr()?;
         let (stop, stopped) = oneshot::channel();
-        Ok(Self { address, stop: Some(stop), task: tokio::spawn(answer(listener, app, limits, stopped)) })
+        Ok(Self { address, stop: Some(stop), task: tokio::spawn(answer(listener, app.into(), limits, stopped)) })
     }
 
     /// Where it is.
@@ -96,34 +127,23 @@ async fn bind(address: SocketAddr) -> io::Result<TcpListener> {
     }
 }
 
-async fn answer(listener: TcpListener, app: Router, limits: Limits, mut stopped: oneshot::Receiver<()>) {
-    let connections = Arc::new(Semaphore::new(limits.connections));
+async fn answer(listener: TcpListener, app: App, limits: Limits, mut stopped: oneshot::Receiver<()>) {
+    let connections = Connections::new(limits);
     let farewell = GracefulShutdown::new();
     // Dropped with this task, so that none outlives it.
     let mut running = JoinSet::new();
     loop {
         while running.try_join_next().is_some() {}
-        let accepted = async {
-            let permit = connections.clone().acquire_owned().await;
-            (permit, listener.accept().await)
-        };
-        let (permit, stream) = tokio::select! {
-            accepted = accepted => accepted,
+        let accepted = tokio::select! {
+            accepted = listener.accept() => accepted,
             _ = &mut stopped => break,
         };
-        match stream {
-            Ok((stream, _)) => {
-                let connection = http1::Builder::new()
-                    .timer(TokioTimer::new())
-                    .header_read_timeout(limits.head)
-                    .serve_connection(TokioIo::new(Moving::new(stream, limits.stall)), service(&app));
-                let connection = farewell.watch(connection);
-                running.spawn(async move {
-                    let _permit = permit;
-                    if let Err(error) = connection.await {
-                        tracing::debug!(%error, "a connection ended early");
-                    }
-                });
+        match accepted {
+            // Where there is no room at all it is closed.
+            Ok((stream, peer)) => {
+                if let Some(connection) = connections.admit(peer.ip()) {
+                    running.spawn(serve(stream, connection, &app, limits, &farewell));
+                }
             }
             Err(error) => {
                 tracing::warn!(%error, "a connection could not be taken");
@@ -136,70 +156,41 @@ async fn answer(listener: TcpListener, app: Router, limits: Limits, mut stopped:
     }
 }
 
-fn service(app: &Router) -> TowerToHyperService<Router> {
-    TowerToHyperService::new(app.clone())
-}
-
-/// A connection that fails when what is written stands still for too long.
-struct Moving {
+/// Answers one connection until its end, or until it has to go.
+fn serve(
     stream: TcpStream,
-    stall: Duration,
-    /// Runs while a write waits.
-    waiting: Option<Pin<Box<Sleep>>>,
-}
-
-impl Moving {
-    fn new(stream: TcpStream, stall: Duration) -> Self {
-        Self { stream, stall, waiting: None }
-    }
-
-    /// Passes on what the stream says, and starts or stops the clock.
-    fn watch<T>(&mut self, context: &mut Context<'_>, said: Poll<io::Result<T>>) -> Poll<io::Result<T>> {
-        if said.is_ready() {
-            self.waiting = None;
-            return said;
+    connection: Connection,
+    app: &App,
+    limits: Limits,
+    farewell: &GracefulShutdown,
+) -> impl Future<Output = ()> + Send + use<> {
+    let router = match connection.place {
+        Place::Any => app.everything.clone(),
+        Place::Probes => app.probes.clone(),
+    };
+    let (router, progress) = (TowerToHyperService::new(router), connection.progress.clone());
+    let service = service_fn(move |request: Request<Incoming>| {
+        progress.answering();
+        let (answer, progress) = (router.call(request), progress.clone());
+        async move { answer.await.map(|response| response.map(|body| Answer::new(body, progress))) }
+    });
+    let peer = Peer::new(stream, limits.stall, connection.progress.clone());
+    let served = http1::Builder::new()
+        .timer(TokioTimer::new())
+        .header_read_timeout(limits.head)
+        .keep_alive(connection.place == Place::Any)
+        .serve_connection(TokioIo::new(peer), service);
+    let served = farewell.watch(served);
+    async move {
+        if let Some(Err(error)) = connection.gone.run_until_cancelled(served).await {
+            tracing::debug!(%error, "a connection ended early");
         }
-        let until = Instant::now() + self.stall;
-        let waiting = self.waiting.get_or_insert_with(|| Box::pin(tokio::time::sleep_until(until)));
-        match waiting.as_mut().poll(context) {
-            Poll::Ready(()) => Poll::Ready(Err(io::ErrorKind::TimedOut.into())),
-            Poll::Pending => Poll::Pending,
-        }
     }
 }
 
-impl AsyncRead for Moving {
-    fn poll_read(self: Pin<&mut Self>, context: &mut Context<'_>, buffer: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.get_mut().stream).poll_read(context, buffer)
-    }
-}
-
-impl AsyncWrite for Moving {
-    fn poll_write(self: Pin<&mut Self>, context: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
-        let this = self.get_mut();
-        let said = Pin::new(&mut this.stream).poll_write(context, bytes);
-        this.watch(context, said)
-    }
-
-    fn poll_write_vectored(
-        self: Pin<&mut Self>,
-        context: &mut Context<'_>,
-        slices: &[io::IoSlice<'_>],
-    ) -> Poll<io::Result<usize>> {
-        let this = self.get_mut();
-        let said = Pin::new(&mut this.stream).poll_write_vectored(context, slices);
-        this.watch(context, said)
-    }
-
-    fn is_write_vectored(&self) -> bool {
-        self.stream.is_write_vectored()
-    }
-
-    fn poll_flush(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.get_mut().stream).poll_flush(context)
-    }
-
-    fn poll_shutdown(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.get_mut().stream).poll_shutdown(context)
-    }
+/// All places are taken by answers that go on.
+fn busy() -> Response<Body> {
+    let mut response = plain(StatusCode::SERVICE_UNAVAILABLE, "all connections are in use");
+    response.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from_static("5"));
+    response
 }

@@ -1,18 +1,23 @@
 //! What the operator serves over HTTP: images, to clouds that pull them; health and metrics.
 
+mod connections;
+mod exposition;
 mod figures;
 mod images;
 mod listening;
 mod monitor;
+mod peer;
+mod process;
 mod range;
 mod ticket;
 
 use axum::body::Body;
 use axum::http::{HeaderValue, Response, StatusCode, header};
 
+pub use exposition::Exposition;
 pub use images::{ImageServer, router};
-pub use listening::{Limits, Listening};
-pub use monitor::{Monitor, monitor_router};
+pub use listening::{App, Limits, Listening};
+pub use monitor::{Monitor, monitor_app};
 pub use ticket::{Clock, KeyError, TicketError, Tickets};
 
 /// A line of text as an answer.

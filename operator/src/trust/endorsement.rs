@@ -222,7 +222,8 @@ fn trusted(signer: &ProvenSigner, candidate: Candidate<'_>, request: &VerifyRequ
             if rule.trust == TrustLevel::Trusted && credential.trust == TrustLevel::Trusted {
                 return Ok(Check::passed(Rule::Endorser, format!("{shown} is {}/{}", rule.name, credential.name)));
             }
-            Err(refused(format!("expected a trusted endorser, found {}/{} on hold", rule.name, credential.name)))
+            let why = format!("expected a trusted endorser, found {}/{} on hold", rule.name, credential.name);
+            Err(Refusal::new(RefusalReason::EndorserOnHold, why).about(shown, 0))
         }
     }
 }

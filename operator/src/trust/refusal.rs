@@ -44,6 +44,8 @@ pub enum RefusalReason {
     NamespaceViolation,
     /// The signer is nobody whom the subscription trusts.
     EndorserNotTrusted,
+    /// The signer's endorser, or the credential, is on Hold.
+    EndorserOnHold,
     /// Fewer endorsers signed than are required.
     EndorsementsMissing,
     /// The payload is no image list.
@@ -66,7 +68,7 @@ pub enum RefusalReason {
 
 impl RefusalReason {
     /// Every reason, in the order in which they are declared.
-    pub const ALL: [Self; 27] = [
+    pub const ALL: [Self; 28] = [
         Self::Unsigned,
         Self::SignatureInvalid,
         Self::TextChanged,
@@ -85,6 +87,7 @@ impl RefusalReason {
         Self::CRLInvalid,
         Self::NamespaceViolation,
         Self::EndorserNotTrusted,
+        Self::EndorserOnHold,
         Self::EndorsementsMissing,
         Self::ListMalformed,
         Self::EndorserMismatch,
@@ -117,6 +120,7 @@ impl RefusalReason {
             Self::CRLInvalid => "CRLInvalid",
             Self::NamespaceViolation => "NamespaceViolation",
             Self::EndorserNotTrusted => "EndorserNotTrusted",
+            Self::EndorserOnHold => "EndorserOnHold",
             Self::EndorsementsMissing => "EndorsementsMissing",
             Self::ListMalformed => "ListMalformed",
             Self::EndorserMismatch => "EndorserMismatch",

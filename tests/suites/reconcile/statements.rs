@@ -64,8 +64,8 @@ async fn what_freezes_a_list_is_told() {
     let (site, _) = settled().await;
     site.trust("endorser", &site.pki.endorser, "trust: Hold");
     let run = site.run().await;
-    assert_eq!(run.list_condition("SourceVerified"), "False EndorserNotTrusted");
-    assert_eq!(run.list_condition("Ready"), "False EndorserNotTrusted");
+    assert_eq!(run.list_condition("SourceVerified"), "False EndorserOnHold");
+    assert_eq!(run.list_condition("Ready"), "False EndorserOnHold");
 }
 
 #[tokio::test]

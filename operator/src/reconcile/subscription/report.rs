@@ -16,6 +16,7 @@ use crate::reconcile::conditions::{Finding, merge, message, request_ignored, sho
 use crate::reconcile::lists::{Force, ListInForce};
 use crate::reconcile::report::Report;
 use crate::reconcile::step::StepError;
+use crate::trust::{Refusal, RefusalReason};
 
 /// The condition, the reason and the event of a list that drops too many images.
 pub(super) const REMOVAL_BLOCKED: &str = "RemovalBlocked";
@@ -160,7 +161,7 @@ pub(super) fn failed_before(observed: &Observed) -> Option<Finding> {
 fn source_verified(observed: &Observed, plan: &Plan, list: Option<&ListInForce>) -> Finding {
     const NAME: &str = "SourceVerified";
     if let Newest::Refused { refusal, .. } = &plan.newest {
-        return Finding::fails(NAME, refusal.reason(), &refusal.message);
+        return Finding::fails(NAME, reason(refusal), &refusal.message);
     }
     if let Some(Force::Withdrawn { reason, message }) = list.map(|list| &list.force) {
         return Finding::fails(NAME, *reason, message);
@@ -175,6 +176,14 @@ fn source_verified(observed: &Observed, plan: &Plan, list: Option<&ListInForce>)
     match list {
         Some(list) => Finding::holds(NAME, "Verified", format!("{}{}", signed_by(list), elsewhere(list))),
         None => Finding::unknown(NAME, "NotSeen", "no list was fetched yet"),
+    }
+}
+
+/// A person's word against a signer has a reason of its own.
+fn reason(refusal: &Refusal) -> &'static str {
+    match refusal.reason {
+        RefusalReason::EndorserNotTrusted if refusal.is_statement() => "EndorserRevoked",
+        other => other.as_str(),
     }
 }
 

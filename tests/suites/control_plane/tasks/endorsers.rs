@@ -69,7 +69,7 @@ async fn an_endorser_is_compromised_now() {
     // Hold first: what is there stays, whatever is asked.
     let hold = r#"{"spec": {"trust": "Hold"}}"#;
     task.kubectl(&["patch", "endorser", "egi-appdb", "--type=merge", "-p", hold]);
-    task.says::<ImageListSubscription>("vo-wide", "SourceVerified", "False EndorserNotTrusted").await;
+    task.says::<ImageListSubscription>("vo-wide", "SourceVerified", "False EndorserOnHold").await;
     assert_eq!(task.shelf("endorsed").len(), 2);
 
     // Everything that holds other removals back: a limit, keepUntil, suspend, and an interval of hours.

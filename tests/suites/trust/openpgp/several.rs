@@ -78,7 +78,7 @@ fn hold_and_revoked() {
     let ann = endorser("ann", &key, &gpg.export(&key));
     let level = |trust| EndorserRule { trust, ..ann.clone() };
     let message = gpg.sign_as(&list(), &[&subkey], &["--clear-sign"]);
-    assert_eq!(told(verdict(&message, &[level(TrustLevel::Hold)])), "EndorserNotTrusted Some(0) false");
+    assert_eq!(told(verdict(&message, &[level(TrustLevel::Hold)])), "EndorserOnHold Some(0) false");
     assert_eq!(told(verdict(&message, &[level(TrustLevel::Revoked)])), "EndorserNotTrusted Some(0) true");
     let of = |fingerprint: &str, key: &[u8]| -> CredentialKind { credential(fingerprint, key).kind };
     let elsewhere =

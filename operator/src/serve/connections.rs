@@ -1,0 +1,252 @@
+//! Who is connected to a socket, and who has to go when there is no room for one more.
+//!
+//! A connection is worth what it does: one that is being answered stays, one whose next request has not come yet goes
+//! when another needs its place, the oldest first. So connections that say nothing shut nobody out, however many there
+//! are. An address has a share that is bounded. Where every place is taken by answers, a few more are taken for probes.
+
+use std::collections::BTreeMap;
+use std::net::{IpAddr, Ipv6Addr};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use tokio::time::{Duration, Instant};
+use tokio_util::sync::CancellationToken;
+
+use super::Limits;
+
+/// A peer that takes nothing of an answer for so long may be let go when its place is needed.
+const STANDS_STILL: Duration = Duration::from_secs(5);
+
+/// All connections of one socket. Cheap to clone.
+#[derive(Debug, Clone)]
+pub(super) struct Connections {
+    limits: Limits,
+    known: Arc<Mutex<Known>>,
+}
+
+#[derive(Debug, Default)]
+struct Known {
+    next: u64,
+    entries: BTreeMap<u64, Entry>,
+}
+
+#[derive(Debug)]
+struct Entry {
+    address: IpAddr,
+    place: Place,
+    phase: Arc<Mutex<Phase>>,
+    gone: CancellationToken,
+}
+
+/// What a connection was let in for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Place {
+    /// Anything.
+    Any,
+    /// Probes alone: there is room for nothing else.
+    Probes,
+}
+
+/// What a connection is at.
+#[derive(Debug, Clone, Copy)]
+enum Phase {
+    /// The head of the next request is awaited, since then.
+    Head(Instant),
+    /// An answer is on its way; its peer takes nothing of it since then.
+    Answer(Option<Instant>),
+    /// The same, and all of it was handed over to be written.
+    End(Option<Instant>),
+}
+
+/// A connection that was let in, until it is dropped.
+#[derive(Debug)]
+pub(super) struct Connection {
+    number: u64,
+    pub(super) place: Place,
+    /// What it is at.
+    pub(super) progress: Progress,
+    /// Done when it has to go.
+    pub(super) gone: CancellationToken,
+    known: Arc<Mutex<Known>>,
+}
+
+/// Where a connection notes what it is at. Cheap to clone.
+#[derive(Debug, Clone)]
+pub(super) struct Progress(Arc<Mutex<Phase>>);
+
+impl Connections {
+    pub(super) fn new(limits: Limits) -> Self {
+        Self { limits, known: Arc::default() }
+    }
+
+    /// Lets a peer in, where there is room or somebody can go for it.
+    pub(super) fn admit(&self, peer: IpAddr) -> Option<Connection> {
+        let address = share(peer);
+        let mut known = lock(&self.known);
+        let any = |entry: &Entry| entry.place == Place::Any;
+        let probe = |entry: &Entry| entry.place == Place::Probes;
+        let own = |entry: &Entry| any(entry) && entry.address == address;
+        let room = known.make_room(self.limits.per_address, own) && known.make_room(self.limits.connections, any);
+        let place = if room {
+            Place::Any
+        } else if known.make_room(self.limits.reserve, probe) {
+            Place::Probes
+        } else {
+            return None;
+        };
+        let (phase, gone) = (Arc::new(Mutex::new(Phase::Head(Instant::now()))), CancellationToken::new());
+        let number = known.next;
+        known.next += 1;
+        known.entries.insert(number, Entry { address, place, phase: phase.clone(), gone: gone.clone() });
+        Some(Connection { number, place, progress: Progress(phase), gone, known: self.known.clone() })
+    }
+}
+
+impl Known {
+    /// Whether fewer than `most` of these are there, or become so: the one goes that is worth least.
+    fn make_room(&mut self, most: usize, counts: impl Fn(&Entry) -> bool) -> bool {
+        let mine = || self.entries.iter().filter(|(_, entry)| counts(entry));
+        if mine().count() < most {
+            return true;
+        }
+        let now = Instant::now();
+        let worth = mine().filter_map(|(number, entry)| Some((lock(&entry.phase).worth(now)?, *number)));
+        let Some((_, number)) = worth.min() else { return false };
+        if let Some(entry) = self.entries.remove(&number) {
+            tracing::debug!(address = %entry.address, "a connection goes, for another needs its place");
+            entry.gone.cancel();
+        }
+        true
+    }
+}
+
+impl Phase {
+    /// What is lost when it goes, the least first; `None` where it must not.
+    fn worth(self, now: Instant) -> Option<(bool, Instant)> {
+        match self {
+            Self::Head(since) => Some((false, since)),
+            Self::Answer(Some(since)) | Self::End(Some(since)) if now - since >= STANDS_STILL => Some((true, since)),
+            Self::Answer(_) | Self::End(_) => None,
+        }
+    }
+}
+
+impl Progress {
+    /// A request has come whole.
+    pub(super) fn answering(&self) {
+        *lock(&self.0) = Phase::Answer(None);
+    }
+
+    /// All of the answer was handed over.
+    pub(super) fn handed_over(&self) {
+        let mut phase = lock(&self.0);
+        if let Phase::Answer(since) = *phase {
+            *phase = Phase::End(since);
+        }
+    }
+
+    /// The peer takes nothing now.
+    pub(super) fn waits(&self) {
+        match &mut *lock(&self.0) {
+            Phase::Answer(since) | Phase::End(since) => {
+                since.get_or_insert_with(Instant::now);
+            }
+            Phase::Head(_) => {}
+        }
+    }
+
+    /// The peer took something; `drained` where nothing is left to write.
+    pub(super) fn moves(&self, drained: bool) {
+        let mut phase = lock(&self.0);
+        *phase = match *phase {
+            Phase::Head(since) => Phase::Head(since),
+            Phase::End(_) if drained => Phase::Head(Instant::now()),
+            Phase::End(_) => Phase::End(None),
+            Phase::Answer(_) => Phase::Answer(None),
+        };
+    }
+}
+
+impl Drop for Connection {
+    fn drop(&mut self) {
+        lock(&self.known).entries.remove(&self.number);
+    }
+}
+
+/// What has one share: an IPv4 address; of IPv6 the network of 64 bits, for one host has all of it.
+fn share(peer: IpAddr) -> IpAddr {
+    match peer.to_canonical() {
+        IpAddr::V4(address) => address.into(),
+        IpAddr::V6(address) => Ipv6Addr::from_bits(address.to_bits() >> 64 << 64).into(),
+    }
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn connections() -> Connections {
+        Connections::new(Limits { connections: 4, per_address: 2, reserve: 1, ..Limits::default() })
+    }
+
+    fn admit(connections: &Connections, peer: &str) -> Option<Connection> {
+        connections.admit(peer.parse().unwrap())
+    }
+
+    #[test]
+    fn the_oldest_unfinished_head_of_an_address_goes_for_its_next_one() {
+        let all = connections();
+        let [first, second, third] = std::array::from_fn(|_| admit(&all, "192.0.2.1").unwrap());
+        assert!(first.gone.is_cancelled() && !second.gone.is_cancelled());
+        assert_eq!(third.place, Place::Any);
+        second.progress.answering();
+        let fourth = admit(&all, "::ffff:192.0.2.1").unwrap();
+        assert!(third.gone.is_cancelled() && !second.gone.is_cancelled(), "one that is being answered stays");
+        assert_eq!(fourth.place, Place::Any);
+    }
+
+    #[test]
+    fn when_all_are_answered_only_probes_are_let_in() {
+        let all = connections();
+        let busy: Vec<_> = ["192.0.2.1", "192.0.2.2", "2001:db8::1", "2001:db8:0:1::1"]
+            .map(|peer| admit(&all, peer).unwrap())
+            .into_iter()
+            .inspect(|connection| connection.progress.answering())
+            .collect();
+        let first = admit(&all, "192.0.2.9").unwrap();
+        let second = admit(&all, "192.0.2.9").unwrap();
+        assert_eq!((first.place, second.place), (Place::Probes, Place::Probes));
+        assert!(first.gone.is_cancelled() && busy.iter().all(|connection| !connection.gone.is_cancelled()));
+        second.progress.answering();
+        assert!(admit(&all, "192.0.2.9").is_none());
+        busy[0].progress.handed_over();
+        busy[0].progress.moves(true);
+        assert_eq!(admit(&all, "192.0.2.9").unwrap().place, Place::Any, "it waits for its next request by now");
+        drop(busy);
+        assert_eq!(admit(&all, "192.0.2.9").unwrap().place, Place::Any);
+    }
+
+    #[test]
+    fn the_share_of_a_host_is_its_network() {
+        let all = connections();
+        let held: Vec<_> = (1..=3).map(|host| admit(&all, &format!("2001:db8::{host}")).unwrap()).collect();
+        assert!(held[0].gone.is_cancelled());
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_peer_that_takes_nothing_goes_when_its_place_is_needed() {
+        let all = connections();
+        let [first, second] = std::array::from_fn(|_| admit(&all, "192.0.2.1").unwrap());
+        first.progress.answering();
+        second.progress.answering();
+        first.progress.waits();
+        tokio::time::advance(STANDS_STILL).await;
+        second.progress.waits();
+        let third = admit(&all, "192.0.2.1").unwrap();
+        assert!(first.gone.is_cancelled() && !second.gone.is_cancelled());
+        assert_eq!(third.place, Place::Any);
+    }
+}
