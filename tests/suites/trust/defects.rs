@@ -256,13 +256,13 @@ fn a_key_under_two_names_is_one_signer() {
 #[test]
 fn trust_levels_are_kept() {
     let message = sign(&list_of(&PKI.endorser), &PKI.endorser, Form::Detached);
-    for level in [TrustLevel::Hold, TrustLevel::Revoked] {
+    for (level, reason) in [(TrustLevel::Hold, "EndorserOnHold"), (TrustLevel::Revoked, "EndorserNotTrusted")] {
         let whole = EndorserRule { trust: level, ..endorser("erin", &PKI.endorser) };
         let mut one = endorser("erin", &PKI.endorser);
         one.credentials[0].trust = level;
         for rule in [whole, one] {
             let refusal = verdict(&message, &[rule]).unwrap_err();
-            assert_eq!(told(&refusal), ("EndorserNotTrusted".to_owned(), "Erin Endorser".to_owned(), Some(0)));
+            assert_eq!(told(&refusal), (reason.to_owned(), "Erin Endorser".to_owned(), Some(0)));
             assert_eq!(refusal.is_statement(), level == TrustLevel::Revoked);
         }
     }
