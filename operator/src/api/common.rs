@@ -12,6 +12,8 @@ pub const VERSION: &str = "v1alpha1";
 pub const REQUESTED_AT: &str = "vmcatcher.io/requestedAt";
 /// Flux's name of the same annotation, honoured too.
 pub const FLUX_REQUESTED_AT: &str = "reconcile.fluxcd.io/requestedAt";
+/// The same by the command `refresh`, for objects whose manifests are only read; the state folder holds it.
+pub const REFRESH_REQUESTED_AT: &str = "vmcatcher.io/refreshRequestedAt";
 /// On an image: `<target>/<id>`, an image of that cloud that becomes this one's, whoever owns it.
 pub const ADOPT: &str = "vmcatcher.io/adopt";
 /// The label of a generated `CachedImage`: the subscription that made it.

@@ -23,7 +23,7 @@ pub use cloud_target::{
 };
 pub use common::{
     ADOPT, CrlPolicy, DeletionPolicy, FINALIZER, FLUX_REQUESTED_AT, GROUP, HasConditions, ObjectReference,
-    REQUESTED_AT, SUBSCRIPTION_LABEL, Trust, VERSION,
+    REFRESH_REQUESTED_AT, REQUESTED_AT, SUBSCRIPTION_LABEL, Trust, VERSION,
 };
 pub use crds::crds;
 pub use endorser::{

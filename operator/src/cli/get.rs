@@ -4,14 +4,15 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 use std::sync::Arc;
 
-use anyhow::bail;
-use clap::ValueEnum;
 use jiff::Timestamp;
 use kube::CustomResourceExt;
 
+use super::available::{self, available};
+use super::kept::Kept;
+use super::kind::KindName;
 use super::standing::{HasStanding, Shown};
 use super::table::{Output, show};
-use super::{NOT_GOOD, print};
+use super::{NOT_GOOD, WRONG_USE, print};
 use crate::api::{CachedImage, CloudTarget, Endorser, ImageListSubscription};
 use crate::cluster::directory::Directory;
 use crate::reconcile::{Cluster as _, ObjectKey, Resource};
@@ -21,76 +22,47 @@ use crate::text;
 #[derive(Debug, clap::Args)]
 pub(super) struct Args {
     /// Which kind
-    #[arg(value_enum, default_value_t = Which::All)]
-    kind: Which,
-    /// Only the object of this name
+    #[arg(value_enum, default_value_t = KindName::All)]
+    kind: KindName,
+    /// Only the object of this name; with --available the image of this identifier
     name: Option<String>,
     /// Only objects of this namespace
     #[arg(short, long)]
     namespace: Option<String>,
-    /// The volume, below which the state is kept
-    #[arg(long, value_name = "DIR", env = "VMCATCHER_VOLUME")]
-    volume: PathBuf,
-    /// Where status and generated resources are kept, if not in the volume's state folder
-    #[arg(long, value_name = "DIR", env = "VMCATCHER_STATE")]
-    state: Option<PathBuf>,
+    /// With `images`: every image of the lists in force, whether the site selects it or not
+    #[arg(long)]
+    available: bool,
+    #[command(flatten)]
+    kept: Kept,
     /// How they are shown
     #[arg(short, long, value_enum, default_value_t = Output::Table)]
     output: Output,
 }
 
-/// The kinds, by the names that kubectl takes.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-enum Which {
-    /// All kinds.
-    All,
-    /// Cloud targets.
-    #[value(name = "cloudtargets", alias = "cloudtarget")]
-    Targets,
-    /// Endorsers.
-    #[value(alias = "endorser", alias = "endorsers.vmcatcher.io")]
-    Endorsers,
-    /// Image list subscriptions.
-    #[value(name = "imagelistsubscriptions", alias = "ils", alias = "imagelistsubscription")]
-    Subscriptions,
-    /// Cached images.
-    #[value(name = "cachedimages", alias = "cimg", alias = "cachedimage")]
-    Images,
-}
-
-impl Which {
-    /// As an API server calls it.
-    fn resource(self) -> String {
-        match self {
-            Self::All => "resource".to_owned(),
-            Self::Targets => CloudTarget::crd_name().to_owned(),
-            Self::Endorsers => Endorser::crd_name().to_owned(),
-            Self::Subscriptions => ImageListSubscription::crd_name().to_owned(),
-            Self::Images => CachedImage::crd_name().to_owned(),
-        }
-    }
-}
-
 /// Shows resources.
 pub(super) fn run(args: &Args) -> anyhow::Result<ExitCode> {
-    let state = args.state.clone().unwrap_or_else(|| args.volume.join("state"));
-    if !state.is_dir() {
-        bail!("expected what `reconcile` has kept in {}, found no such folder", state.display());
+    if args.available && args.kind != KindName::Images {
+        tracing::error!("expected `get images --available`, found another kind");
+        return Ok(ExitCode::from(WRONG_USE));
     }
-    let (directory, problems) = Directory::open(&state, &state);
-    for problem in problems {
-        tracing::warn!("{problem}");
-    }
-    let parts = parts(&directory, args, Shown::All)?;
-    if let (Some(name), true) = (&args.name, parts.is_empty()) {
+    let (directory, whole) = args.kept.open()?;
+    let (text, found, whole) = if args.available {
+        let wanted = available::Wanted { namespace: args.namespace.as_deref(), identifier: args.name.as_deref() };
+        let (images, all) = available(&directory, &args.kept.volume, &wanted)?;
+        (available::show(&images, args.output)?, !images.is_empty(), whole && all)
+    } else {
+        let parts = parts(&directory, args, Shown::All)?;
+        (join(args.output, &parts)?, !parts.is_empty(), whole)
+    };
+    if let (Some(name), false) = (&args.name, found) {
         tracing::error!("NotFound: {} {name:?}{}", args.kind.resource(), within(args.namespace.as_deref()));
         return Ok(ExitCode::from(NOT_GOOD));
     }
-    if parts.is_empty() {
+    if !found {
         tracing::info!("nothing of that kind is kept{}", within(args.namespace.as_deref()));
     }
-    print(&join(args.output, &parts)?)?;
-    Ok(ExitCode::SUCCESS)
+    print(&text)?;
+    Ok(if whole { ExitCode::SUCCESS } else { ExitCode::from(NOT_GOOD) })
 }
 
 fn within(namespace: Option<&str>) -> String {
@@ -99,16 +71,16 @@ fn within(namespace: Option<&str>) -> String {
 
 fn parts(directory: &Directory, args: &Args, shown: Shown) -> anyhow::Result<Vec<String>> {
     let mut parts = Vec::new();
-    if matches!(args.kind, Which::All | Which::Targets) {
+    if args.kind.has(KindName::Targets) {
         parts.extend(part::<CloudTarget>(directory, args, shown)?);
     }
-    if matches!(args.kind, Which::All | Which::Endorsers) {
+    if args.kind.has(KindName::Endorsers) {
         parts.extend(part::<Endorser>(directory, args, shown)?);
     }
-    if matches!(args.kind, Which::All | Which::Subscriptions) {
+    if args.kind.has(KindName::Subscriptions) {
         parts.extend(part::<ImageListSubscription>(directory, args, shown)?);
     }
-    if matches!(args.kind, Which::All | Which::Images) {
+    if args.kind.has(KindName::Images) {
         parts.extend(part::<CachedImage>(directory, args, shown)?);
     }
     Ok(parts)
@@ -154,6 +126,7 @@ fn join(output: Output, parts: &[String]) -> anyhow::Result<String> {
 
 /// All resources, or those that are not well, for the end of a run.
 pub(super) fn everything(directory: &Directory, output: Output, shown: Shown) -> anyhow::Result<String> {
-    let args = Args { kind: Which::All, name: None, namespace: None, volume: PathBuf::new(), state: None, output };
+    let kept = Kept { volume: PathBuf::new(), state: None };
+    let args = Args { kind: KindName::All, name: None, namespace: None, available: false, kept, output };
     join(output, &parts(directory, &args, shown)?)
 }

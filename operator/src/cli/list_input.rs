@@ -1,8 +1,9 @@
 //! A list that was given on the command line.
 
+use std::fmt::Display;
 use std::fs::File;
 use std::io::{self, Read};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use anyhow::{Context, bail};
 
@@ -11,7 +12,7 @@ use crate::trust::SignedMessage;
 
 /// The bytes of a list and where they are from.
 pub(super) struct ListInput {
-    path: PathBuf,
+    name: String,
     /// As they were found: signed or not.
     pub(super) bytes: Vec<u8>,
 }
@@ -27,10 +28,15 @@ pub(super) fn read(path: &Path) -> anyhow::Result<ListInput> {
     if bytes.len() > MAXIMUM_BYTES {
         bail!("{}: expected a list of at most {MAXIMUM_BYTES} bytes, found more", path.display());
     }
-    Ok(ListInput { path: path.to_owned(), bytes })
+    Ok(ListInput::of(path.display(), bytes))
 }
 
 impl ListInput {
+    /// Bytes that are at hand, and what they are called in messages.
+    pub(super) fn of(name: impl Display, bytes: Vec<u8>) -> Self {
+        Self { name: name.to_string(), bytes }
+    }
+
     /// Whether the bytes are a message that could carry a signature, and not the JSON itself.
     pub(super) fn is_signed(&self) -> bool {
         !matches!(self.bytes.trim_ascii_start().first(), Some(b'{') | None)
@@ -42,6 +48,6 @@ impl ListInput {
             return Ok(self.bytes);
         }
         let message = SignedMessage::read(&self.bytes);
-        message.and_then(SignedMessage::into_payload).with_context(|| format!("{}", self.path.display()))
+        message.and_then(SignedMessage::into_payload).with_context(|| self.name.clone())
     }
 }

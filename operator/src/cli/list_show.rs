@@ -14,6 +14,7 @@ use super::table::render;
 use super::{print, print_bytes, print_json};
 use crate::cache::{SafeName, Volume};
 use crate::imagelist::{ImageList, ListedImage};
+use crate::size::Size;
 use crate::text::printable;
 
 /// Shows a list: a file's, or the last accepted one of a subscription. It says nothing about signatures: `list verify`
@@ -169,7 +170,7 @@ fn table(list: &ImageList) -> String {
             image.arch.clone(),
             image.hypervisor.clone(),
             image.format.clone().unwrap_or_else(|| "-".to_owned()),
-            image.size.to_string(),
+            Size(image.size).to_string(),
         ]
     };
     let head = ["identifier", "version", "title", "os", "arch", "hypervisor", "format", "size"];

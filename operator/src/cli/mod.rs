@@ -3,21 +3,28 @@
 //! Exit codes, the same for all commands: 0 done and good; 1 done, and something is not as it should be (a list
 //! refused, an image not ready, a blob damaged); 2 the command line is wrong; 3 it could not be done at all.
 
+mod available;
 mod cache;
 mod crds;
 mod get;
+mod kept;
+mod kind;
 mod list_input;
 mod list_lint;
 mod list_show;
 mod list_sign;
 mod list_verify;
 mod log;
+mod manifest;
 mod operation;
+mod pin;
 mod progress;
 mod reconcile;
+mod refresh;
 mod run;
 mod standing;
 mod table;
+mod versions;
 
 use std::io::IsTerminal as _;
 use std::process::ExitCode;
@@ -33,6 +40,8 @@ use crate::text;
 
 /// Done, and something is not as it should be.
 const NOT_GOOD: u8 = 1;
+/// The command line is wrong, in a way that its parser does not see.
+const WRONG_USE: u8 = 2;
 /// It could not be done at all.
 const NOT_DONE: u8 = 3;
 
@@ -70,6 +79,12 @@ enum Command {
     Run(run::Args),
     /// Show resources and their conditions, as kubectl would
     Get(get::Args),
+    /// Ask for objects to be looked at now: servers are asked, and what was given up after failures is tried again
+    Refresh(refresh::Args),
+    /// Keep an image at a version: print the manifest that says so, or write it
+    Pin(pin::Pin),
+    /// Let a pinned image follow its list again
+    Unpin(pin::Unpin),
     /// Look at signed image lists
     #[command(subcommand)]
     List(List),
@@ -99,6 +114,9 @@ pub fn run(cli: &Cli) -> ExitCode {
         Command::Reconcile(args) => reconcile::run(args, cli.quiet > 0),
         Command::Run(args) => run::run(args),
         Command::Get(args) => get::run(args),
+        Command::Refresh(args) => refresh::run(args),
+        Command::Pin(args) => pin::pin(args),
+        Command::Unpin(args) => pin::unpin(args),
         Command::List(List::Show(args)) => list_show::run(args),
         Command::List(List::Lint(args)) => list_lint::run(args),
         Command::List(List::Verify(args)) => list_verify::run(args),

@@ -1,7 +1,9 @@
 //! The commands that people of a site without a cluster use, as they run them.
 
 mod get;
+mod pin;
 mod quiet;
+mod refresh;
 
 use std::process::{Command, Output};
 

@@ -35,7 +35,7 @@ pub(crate) struct Running {
 }
 
 impl Running {
-    pub(super) fn start(site: &Site) -> Self {
+    pub(crate) fn start(site: &Site) -> Self {
         Self::start_with(site, &[])
     }
 

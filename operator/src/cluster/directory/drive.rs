@@ -12,7 +12,7 @@ use notify::{RecursiveMode, Watcher};
 use tokio::sync::mpsc;
 
 use super::super::damage::damage;
-use super::{Directory, DirectoryError, ManifestProblem};
+use super::{Directory, DirectoryError, ManifestProblem, requests};
 use crate::api::{CachedImage, CloudTarget, Endorser, ImageListSubscription};
 use crate::cache::{CacheError, JobState, Keep, Scrub};
 use crate::metrics::{Metrics, Work};
@@ -91,7 +91,11 @@ impl Driver {
         scrub: &Scrub,
         stop: impl Future<Output = ()>,
     ) -> Result<(), DirectoryError> {
-        let (_watcher, mut changes) = watch(&self.context.cluster.manifests, trust);
+        let cluster = &self.context.cluster;
+        if let Err(error) = requests::make(&cluster.requests) {
+            tracing::warn!("{error}");
+        }
+        let (_watcher, mut changes) = watch([&cluster.manifests, &cluster.requests, trust]);
         let work = async {
             let mut problems = Vec::new();
             self.reload_and_tell(&mut problems);
@@ -264,7 +268,7 @@ fn sleep_until(wake: Option<Timestamp>, now: Timestamp) -> Duration {
 }
 
 /// Watches the folders. Where the system cannot, the folders are still read at every pass' time.
-fn watch(manifests: &Path, trust: &Path) -> (Option<notify::RecommendedWatcher>, mpsc::Receiver<()>) {
+fn watch(folders: [&Path; 3]) -> (Option<notify::RecommendedWatcher>, mpsc::Receiver<()>) {
     let (sender, receiver) = mpsc::channel(1);
     let told = move |event: notify::Result<notify::Event>| {
         // Reading a file is no change. A full channel has its message already.
@@ -279,7 +283,7 @@ fn watch(manifests: &Path, trust: &Path) -> (Option<notify::RecommendedWatcher>,
             return (None, receiver);
         }
     };
-    for folder in [manifests, trust] {
+    for folder in folders {
         if let Err(error) = watcher.watch(folder, RecursiveMode::Recursive) {
             tracing::warn!(folder = %folder.display(), %error, "changes in it are seen only when something else happens");
         }

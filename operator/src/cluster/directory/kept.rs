@@ -12,7 +12,7 @@ use crate::text;
 
 /// A kept file that could not be read. The object is made anew from its manifest and the volume.
 #[derive(Debug, thiserror::Error)]
-#[error("cannot read the kept object {}: {message}", path.display())]
+#[error("cannot read {}, where it is kept how objects stand: {message}", path.display())]
 pub struct KeptProblem {
     /// The file.
     pub path: PathBuf,
@@ -24,7 +24,7 @@ pub struct KeptProblem {
 pub(super) fn read_all(resources: &Path) -> (Objects, Vec<KeptProblem>) {
     let mut objects = Objects::default();
     let mut problems = Vec::new();
-    for namespace in entries(resources) {
+    for namespace in told(entries(resources), &mut problems) {
         read_kind::<CloudTarget>(&namespace, &mut objects, &mut problems);
         read_kind::<Endorser>(&namespace, &mut objects, &mut problems);
         read_kind::<ImageListSubscription>(&namespace, &mut objects, &mut problems);
@@ -34,7 +34,7 @@ pub(super) fn read_all(resources: &Path) -> (Objects, Vec<KeptProblem>) {
 }
 
 fn read_kind<K: Resource>(namespace: &Path, objects: &mut Objects, problems: &mut Vec<KeptProblem>) {
-    for path in entries(&namespace.join(&*K::plural(&()))) {
+    for path in told(entries(&namespace.join(&*K::plural(&()))), problems) {
         let read = fs::read_to_string(&path).map_err(|error| error.to_string());
         match read.and_then(|text| serde_yaml::from_str::<K>(&text).map_err(|error| error.to_string())) {
             Ok(object) => drop(objects.put(object)),
@@ -44,16 +44,27 @@ fn read_kind<K: Resource>(namespace: &Path, objects: &mut Objects, problems: &mu
 }
 
 /// The visible entries of a folder, in order; none where it is not there yet.
-fn entries(folder: &Path) -> Vec<PathBuf> {
-    let mut found: Vec<PathBuf> = fs::read_dir(folder)
-        .into_iter()
-        .flatten()
+fn entries(folder: &Path) -> Result<Vec<PathBuf>, KeptProblem> {
+    let listed = match fs::read_dir(folder) {
+        Ok(listed) => listed,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
+        Err(error) => return Err(KeptProblem { path: folder.to_owned(), message: error.to_string() }),
+    };
+    let mut found: Vec<PathBuf> = listed
         .filter_map(Result::ok)
         .filter(|entry| !entry.file_name().as_encoded_bytes().starts_with(b"."))
         .map(|entry| entry.path())
         .collect();
     found.sort();
-    found
+    Ok(found)
+}
+
+/// What was found; a folder that cannot be read counts as empty, and is told.
+fn told(found: Result<Vec<PathBuf>, KeptProblem>, problems: &mut Vec<KeptProblem>) -> Vec<PathBuf> {
+    found.unwrap_or_else(|problem| {
+        problems.push(problem);
+        Vec::new()
+    })
 }
 
 fn path_of<K: Resource>(resources: &Path, key: &ObjectKey) -> PathBuf {
@@ -97,8 +108,8 @@ pub(super) fn forget<K: Resource>(resources: &Path, key: &ObjectKey) -> Result<(
 
 /// Forgets the kept objects of a kind that are no longer held.
 pub(super) fn sweep<K: Resource>(resources: &Path, objects: &Objects) -> Result<(), ClusterError> {
-    for namespace in entries(resources) {
-        for path in entries(&namespace.join(&*K::plural(&()))) {
+    for namespace in entries(resources).unwrap_or_default() {
+        for path in entries(&namespace.join(&*K::plural(&()))).unwrap_or_default() {
             let part = |text: Option<&std::ffi::OsStr>| text.unwrap_or_default().to_string_lossy().into_owned();
             let key = ObjectKey::new(part(namespace.file_name()), part(path.file_stem()));
             if path.extension().is_some_and(|end| end == "yaml") && objects.get::<K>(&key).is_none() {

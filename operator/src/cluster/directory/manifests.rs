@@ -65,11 +65,8 @@ impl Manifests {
     /// Reads every `*.yaml`, `*.yml` and `*.json` below a folder, in the order of their paths; what begins with a dot
     /// is passed over. A bad file costs only what it holds. The folder itself being unreadable is the error.
     pub(super) fn read(folder: &Path) -> std::io::Result<Self> {
-        let mut files = Vec::new();
         let mut manifests = Self::default();
-        collect_files(folder, &mut files)?;
-        files.sort();
-        for file in files {
+        for file in files(folder)? {
             let shown = file.strip_prefix(folder).unwrap_or(&file).to_owned();
             if let Err(message) = manifests.read_file(&file, &shown) {
                 manifests.problems.push(ManifestProblem { path: shown, message });
@@ -143,6 +140,14 @@ impl Manifests {
         self.secrets.insert(key, encoded.chain(plain).map(|(name, bytes)| (name, bytes.into())).collect());
         Ok(())
     }
+}
+
+/// Every manifest file below a folder, in the order of their paths.
+pub(super) fn files(folder: &Path) -> std::io::Result<Vec<PathBuf>> {
+    let mut files = Vec::new();
+    collect_files(folder, &mut files)?;
+    files.sort();
+    Ok(files)
 }
 
 /// All manifest files below a folder. Symbolic links are followed as a mounted ConfigMap needs it, but never in a circle.

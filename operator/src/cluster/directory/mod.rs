@@ -9,6 +9,7 @@ mod drive;
 mod kept;
 mod manifests;
 mod objects;
+mod requests;
 #[cfg(test)]
 mod tests;
 
@@ -37,10 +38,16 @@ use crate::reconcile::{Cluster, ClusterError, ConfigMapData, Happening, ObjectKe
 /// The target of the log lines that say what happened to an object: on an API server they are Events.
 pub const HAPPENINGS: &str = "vmcatcher_operator::happenings";
 
+/// The files of a folder that are read as manifests, in their order.
+pub fn manifest_files(folder: &Path) -> std::io::Result<Vec<PathBuf>> {
+    manifests::files(folder)
+}
+
 /// A folder of manifests, and the state folder beside the volume.
 pub struct Directory {
     manifests: PathBuf,
     resources: PathBuf,
+    requests: PathBuf,
     held: Mutex<Held>,
     changes: AtomicU64,
 }
@@ -73,7 +80,16 @@ impl Directory {
         let resources = state.join("resources");
         let (objects, problems) = kept::read_all(&resources);
         let held = Mutex::new(Held { objects, ..Held::default() });
-        (Self { manifests: manifests.to_owned(), resources, held, changes: AtomicU64::new(0) }, problems)
+        (
+            Self {
+                manifests: manifests.to_owned(),
+                resources,
+                requests: requests::folder(state),
+                held,
+                changes: AtomicU64::new(0),
+            },
+            problems,
+        )
     }
 
     /// Reads the folder again. Returns what in it could not be taken; what that said before stays in force.
@@ -84,6 +100,9 @@ impl Directory {
         let secrets = std::mem::take(&mut manifests.secrets);
         let config_maps = std::mem::take(&mut manifests.config_maps);
         let problems = objects::settle(&mut held.objects, &manifests, now);
+        for problem in requests::apply(&self.requests, &mut held.objects) {
+            tracing::warn!("{problem}");
+        }
         // A broken file may have held a Secret or a ConfigMap: one that is still named by nobody does no harm.
         if problems.is_empty() {
             held.secrets = secrets;
@@ -101,7 +120,14 @@ impl Directory {
         kept::sweep::<CloudTarget>(&self.resources, &objects)?;
         kept::sweep::<Endorser>(&self.resources, &objects)?;
         kept::sweep::<ImageListSubscription>(&self.resources, &objects)?;
-        kept::sweep::<CachedImage>(&self.resources, &objects)
+        kept::sweep::<CachedImage>(&self.resources, &objects)?;
+        requests::sweep(&self.requests, &objects)
+    }
+
+    /// Asks for an object to be looked at now: by the operator that runs over this state folder, or else by the next
+    /// run. Retry limits are cleared, as by the annotation `vmcatcher.io/requestedAt`. Returns the file that says so.
+    pub fn request<K: Resource>(&self, key: &ObjectKey, now: Timestamp) -> Result<PathBuf, ClusterError> {
+        requests::write::<K>(&self.requests, key, now)
     }
 
     /// A counter that goes up with every change of an object.

@@ -9,7 +9,7 @@ use kube::ResourceExt;
 use super::removal::Limit;
 use crate::api::{
     self, DeletionPolicy, FINALIZER, FLUX_REQUESTED_AT, ImageListSubscription, ImageListSubscriptionSpec,
-    ObjectReference, REQUESTED_AT,
+    ObjectReference, REFRESH_REQUESTED_AT, REQUESTED_AT,
 };
 use crate::cache::SafeName;
 use crate::cache::retention::Retention;
@@ -143,10 +143,13 @@ pub(in crate::reconcile) fn retire(field: &str, policy: DeletionPolicy) -> Resul
 /// The longest request that a status repeats, in bytes.
 const LONGEST_REQUEST: usize = 120;
 
-/// The annotation by which a person asks for a pass now, ours or Flux's.
+/// What a person asks for a pass now by: the annotation, ours or Flux's, and the command `refresh`.
 pub(in crate::reconcile) fn requested_at(object: &impl ResourceExt) -> Option<String> {
     let said = |name: &str| object.annotations().get(name).filter(|value| !value.is_empty());
-    said(REQUESTED_AT).or_else(|| said(FLUX_REQUESTED_AT)).map(|asked| shorten(asked, LONGEST_REQUEST))
+    let annotation = said(REQUESTED_AT).or_else(|| said(FLUX_REQUESTED_AT));
+    // A new value of either is a new request.
+    let asked: Vec<&str> = said(REFRESH_REQUESTED_AT).into_iter().chain(annotation).map(String::as_str).collect();
+    (!asked.is_empty()).then(|| shorten(&asked.join(" "), LONGEST_REQUEST))
 }
 
 fn tls(tls: &api::Tls) -> Result<CheckedTls, SpecError> {

@@ -1,0 +1,46 @@
+//! The kinds by the names that `kubectl` takes.
+
+use clap::ValueEnum;
+use kube::CustomResourceExt;
+
+use crate::api::{CachedImage, CloudTarget, Endorser, ImageListSubscription};
+
+/// Which kind a command is about.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(super) enum KindName {
+    /// All kinds.
+    All,
+    /// Cloud targets.
+    #[value(name = "cloudtargets", aliases = ["cloudtarget", "ctgt", "cloudtargets.vmcatcher.io"])]
+    Targets,
+    /// Endorsers.
+    #[value(aliases = ["endorser", "end", "endorsers.vmcatcher.io"])]
+    Endorsers,
+    /// Image list subscriptions.
+    #[value(
+        name = "imagelistsubscriptions",
+        aliases = ["ils", "imagelistsubscription", "subscriptions", "subscription", "imagelistsubscriptions.vmcatcher.io"]
+    )]
+    Subscriptions,
+    /// Cached images.
+    #[value(name = "cachedimages", aliases = ["cimg", "cachedimage", "images", "image", "cachedimages.vmcatcher.io"])]
+    Images,
+}
+
+impl KindName {
+    /// As an API server calls it.
+    pub(super) fn resource(self) -> &'static str {
+        match self {
+            Self::All => "resource",
+            Self::Targets => CloudTarget::crd_name(),
+            Self::Endorsers => Endorser::crd_name(),
+            Self::Subscriptions => ImageListSubscription::crd_name(),
+            Self::Images => CachedImage::crd_name(),
+        }
+    }
+
+    /// Whether the command is about this kind too.
+    pub(super) fn has(self, kind: Self) -> bool {
+        self == Self::All || self == kind
+    }
+}

@@ -1,0 +1,122 @@
+//! The versions of an image that accepted lists had, for those who want to go back to one.
+
+use std::fmt;
+use std::path::Path;
+use std::str::FromStr;
+
+use anyhow::bail;
+
+use super::available::{Wanted, available};
+use super::list_input::{self, ListInput};
+use crate::api::CachedImage;
+use crate::cache::Volume;
+use crate::cluster::directory::Directory;
+use crate::imagelist::{ImageId, ImageList, ListVersion, Sha512Digest};
+use crate::reconcile::{Cluster as _, ObjectKey};
+
+/// A version as a list had it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Version {
+    /// `hv:version`.
+    pub version: ListVersion,
+    /// Of its bytes.
+    pub sha512: Sha512Digest,
+}
+
+/// Which version a person wants.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum Wished {
+    /// By `hv:version`.
+    Version(ListVersion),
+    /// By its content: the digest, or at least 8 digits that it begins with, in lower case.
+    Sha512(String),
+}
+
+impl FromStr for Wished {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let hexadecimal = |digits: &str| digits.chars().all(|c| c.is_ascii_hexdigit());
+        match text.strip_prefix("sha512:") {
+            Some(digits) if (8..=128).contains(&digits.len()) && hexadecimal(digits) => {
+                Ok(Self::Sha512(digits.to_ascii_lowercase()))
+            }
+            Some(digits) => Err(format!("expected 8 to 128 hexadecimal digits after sha512:, found {digits:?}")),
+            None if text.len() == 128 && hexadecimal(text) => Ok(Self::Sha512(text.to_ascii_lowercase())),
+            None => text.parse().map(Self::Version).map_err(|error| format!("{error}")),
+        }
+    }
+}
+
+impl fmt::Display for Wished {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Version(version) => write!(f, "{version}"),
+            Self::Sha512(digits) => write!(f, "sha512:{digits}"),
+        }
+    }
+}
+
+/// The object of an image and the name of its subscription: one that is kept, or else one that a list in force has.
+pub(super) fn image(
+    directory: &Directory,
+    volume: &Path,
+    namespace: Option<&str>,
+    identifier: &ImageId,
+) -> anyhow::Result<Option<(ObjectKey, String)>> {
+    let name = identifier.object_name();
+    let kept = directory.all::<CachedImage>().into_iter().filter(|image| image.spec.identifier == identifier.as_str());
+    let kept = kept.map(|image| (ObjectKey::of(&*image), image.spec.subscription_ref.name.clone()));
+    let mut found: Vec<_> =
+        kept.filter(|(key, _)| namespace.is_none_or(|namespace| namespace == key.namespace)).collect();
+    if found.is_empty() {
+        let wanted = Wanted { namespace, identifier: Some(identifier.as_str()) };
+        let images = available(directory, volume, &wanted)?.0.into_iter();
+        found = images.map(|one| (one.subscription.sibling(&name), one.subscription.name)).collect();
+    }
+    if found.len() > 1 {
+        let each: Vec<String> =
+            found.iter().map(|(key, list)| format!("{} of {}/{list}", key.name, key.namespace)).collect();
+        bail!(
+            "expected one image {identifier}, found {}; name the namespace (-n), or write the manifest",
+            each.join(", ")
+        );
+    }
+    Ok(found.pop())
+}
+
+/// The versions of an image in the lists of a subscription that were accepted, the newest list's first.
+pub(super) fn known(volume: &Path, subscription: &ObjectKey, identifier: &ImageId) -> anyhow::Result<Vec<Version>> {
+    let volume = Volume::read_only(volume)?;
+    let mut found: Vec<Version> = Vec::new();
+    for stored in volume.list_versions(&subscription.namespace.parse()?, &subscription.name.parse()?)? {
+        let list = list_input::read(&stored.path).and_then(ListInput::into_text);
+        let list = match list.and_then(|text| Ok(ImageList::parse(&text)?)) {
+            Ok(list) => list,
+            Err(error) => {
+                tracing::warn!("{error:#}");
+                continue;
+            }
+        };
+        for image in list.images.iter().filter(|image| image.identifier == *identifier) {
+            let version = Version { version: image.version.clone(), sha512: image.sha512 };
+            if !found.contains(&version) {
+                found.push(version);
+            }
+        }
+    }
+    Ok(found)
+}
+
+/// The one that is wished for, the newest where a version had several contents. `None`: no list had it, or digits that
+/// several begin with.
+pub(super) fn resolve<'a>(wished: &Wished, versions: &'a [Version]) -> Option<&'a Version> {
+    match wished {
+        Wished::Version(version) => versions.iter().find(|one| one.version == *version),
+        Wished::Sha512(digits) => {
+            let begins = |one: &&Version| one.sha512.to_string().starts_with(digits);
+            let first = versions.iter().find(begins)?;
+            versions.iter().filter(begins).all(|one| one.sha512 == first.sha512).then_some(first)
+        }
+    }
+}
