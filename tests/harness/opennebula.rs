@@ -3,6 +3,7 @@
 
 #![allow(clippy::expect_used, clippy::panic, reason = "all of it is test code")]
 
+mod acl;
 mod allocate;
 mod authorise;
 mod change;

@@ -2,6 +2,8 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use super::acl::Asked;
+use super::authorise::Right;
 use super::pull;
 use super::template::parse_template;
 use super::world::{Dialect, Due, File, Image, Refusal, State, User, World};
@@ -51,7 +53,7 @@ impl World {
         if file.size_mb > chosen.free_mb {
             return Err(Refusal::new(2048, "Not enough space in datastore"));
         }
-        self.may_create(user, field("SOURCE"), chosen.id)?;
+        self.may_create(user, &template, chosen.id)?;
         if let Some(text) = self.contradiction(field("PATH"), field("SOURCE"), field("FORMAT")) {
             return Err(refused(text));
         }
@@ -129,16 +131,25 @@ impl World {
         path.starts_with("http://") && self.any_file.is_none() && !self.files.contains_key(path)
     }
 
-    fn may_create(&self, user: &User, source: &str, datastore: u32) -> Result<(), Refusal> {
+    fn may_create(&self, user: &User, template: &BTreeMap<String, String>, datastore: u32) -> Result<(), Refusal> {
         let refused = |text: &str| Refusal::new(512, format!("User [{}] : {text}", user.id));
-        if !source.is_empty() && !user.is_admin() {
-            return Err(refused("Template includes a restricted attribute SOURCE."));
+        if let Some(name) = self.restricted(user, template.keys()) {
+            return Err(refused(&format!("Template includes a restricted attribute {name}.")));
         }
-        let group = |id: &u32| self.groups.get(id).is_some_and(|group| group.may_create_images);
-        if !user.is_admin() && !user.groups.iter().any(group) {
+        let asked = Asked { kind: "IMAGE", id: None, gid: user.gid };
+        if !user.is_admin() && !self.is_granted(user, asked, Right::Create) {
             return Err(refused("Not authorized to perform CREATE IMAGE."));
         }
         self.check_quota(user.id, datastore).map_err(|text| refused(&text))
+    }
+
+    /// The attribute that a user may not write, if there is one among these.
+    pub(super) fn restricted<'a>(
+        &self,
+        user: &User,
+        mut names: impl Iterator<Item = &'a String>,
+    ) -> Option<&'a String> {
+        names.find(|name| !user.is_admin() && self.restricted.contains(*name))
     }
 
     pub(super) fn check_quota(&self, uid: u32, datastore: u32) -> Result<(), String> {

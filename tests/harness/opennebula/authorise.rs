@@ -1,21 +1,28 @@
 //! Who may do what.
 
+use super::acl::Asked;
 use super::world::{Dialect, Image, ONEADMIN, Refusal, User, World};
 
-/// What a call needs on an image.
+/// What a call needs on an object.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum Right {
     Use,
     Manage,
     Admin,
+    Create,
 }
 
 impl Right {
+    pub(super) fn parse(text: &str) -> Option<Self> {
+        [Self::Use, Self::Manage, Self::Admin, Self::Create].into_iter().find(|right| right.text() == text)
+    }
+
     fn text(self) -> &'static str {
         match self {
             Self::Use => "USE",
             Self::Manage => "MANAGE",
             Self::Admin => "ADMIN",
+            Self::Create => "CREATE",
         }
     }
 
@@ -24,6 +31,7 @@ impl Right {
             Self::Use => 4,
             Self::Manage => 2,
             Self::Admin => 1,
+            Self::Create => 0,
         }
     }
 }
@@ -58,7 +66,9 @@ impl World {
         }
         let bit = right.bit();
         let bits = image.permissions;
+        let asked = Asked { kind: "IMAGE", id: Some(image.id), gid: image.gid };
         let allowed = user.is_admin()
+            || self.is_granted(user, asked, right)
             || (image.uid == user.id && bits >> 6 & bit != 0)
             || (user.groups.contains(&image.gid) && bits >> 3 & bit != 0)
             || bits & bit != 0;

@@ -16,8 +16,8 @@ impl World {
         let image = self.authorised(user, id, Right::Manage)?;
         let cannot = |text: &str| Refusal::new(8192, format!("Cannot update template. {text}"));
         let attributes = parse_template(template).map_err(|error| cannot(&error.0))?;
-        if !user.is_admin() && attributes.iter().any(|(name, _)| name == "SOURCE") {
-            return Err(cannot("User Template includes a restricted attribute SOURCE"));
+        if let Some(name) = self.restricted(user, attributes.iter().map(|(name, _)| name)) {
+            return Err(cannot(&format!("User Template includes a restricted attribute {name}")));
         }
         // The server says yes and stores nothing.
         if template.starts_with('<') && attributes.iter().any(|(_, value)| value.contains("]]>")) {
@@ -63,9 +63,11 @@ impl World {
             return Err(Refusal::missing("group", gid));
         }
         let image = self.authorised(user, id, Right::Manage)?;
-        let foreign_user = owner.filter(|uid| *uid != user.id).map(|uid| format!("MANAGE USER [{uid}]"));
-        let foreign_group = group.filter(|gid| !user.groups.contains(gid)).map(|gid| format!("USE GROUP [{gid}]"));
-        let refused: Vec<_> = foreign_user.into_iter().chain(foreign_group).filter(|_| !user.is_admin()).collect();
+        let foreign_user = owner.filter(|uid| !self.may_on_user(user, *uid, Right::Manage));
+        let foreign_user = foreign_user.map(|uid| format!("MANAGE USER [{uid}]"));
+        let foreign_group = group.filter(|gid| !self.may_use_group(user, *gid));
+        let foreign_group = foreign_group.map(|gid| format!("USE GROUP [{gid}]"));
+        let refused: Vec<_> = foreign_user.into_iter().chain(foreign_group).collect();
         if !refused.is_empty() {
             let reasons: Vec<_> = refused.iter().map(|what| format!("Not authorized to perform {what}")).collect();
             return Err(Refusal::new(512, format!("User [{}] : {}.", user.id, reasons.join("; "))));
@@ -159,9 +161,13 @@ impl World {
     }
 
     pub(super) fn delete(&mut self, user: &User, id: i64, force: bool) -> Done {
-        let image = self.authorised(user, id, Right::Manage)?;
         let new = self.dialect == Dialect::V7_4;
-        let locked = matches!(image.state, State::Locked | State::LockedUsed);
+        let is_locked = |image: &Image| matches!(image.state, State::Locked | State::LockedUsed);
+        let known = u32::try_from(id).ok().and_then(|id| self.images.get(&id));
+        // Since copies can only be given up by force, that is an administrator's.
+        let administers = new && known.is_some_and(is_locked);
+        let image = self.authorised(user, id, if administers { Right::Admin } else { Right::Manage })?;
+        let locked = is_locked(&image);
         if locked && new && !force {
             let text =
                 "Image locked, use --force flag to remove the image. Force delete may leave some files on Datastore";

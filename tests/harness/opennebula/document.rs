@@ -2,7 +2,7 @@
 
 use std::fmt::Write as _;
 
-use super::world::{Datastore, Dialect, Image, User, World};
+use super::world::{Datastore, Dialect, Image, State, User, World};
 
 fn escape(text: &str) -> String {
     text.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;")
@@ -33,7 +33,8 @@ impl World {
         let new = self.dialect == Dialect::V7_4;
         let (uname, gname) = self.names(image.uid, image.gid);
         let Image { id, uid, gid, kind, registered, modified, size_mb, datastore, .. } = image;
-        let (name, state, persistent) = (escape(&image.name), image.state as u32, u8::from(image.persistent));
+        let (name, persistent) = (escape(&image.name), u8::from(image.persistent));
+        let state = if self.garbled.contains(id) { "SOON".to_owned() } else { (image.state as u32).to_string() };
         let mut text = format!(
             "<IMAGE><ID>{id}</ID><UID>{uid}</UID><GID>{gid}</GID><UNAME>{uname}</UNAME><GNAME>{gname}</GNAME><NAME>{name}</NAME>"
         );
@@ -63,7 +64,7 @@ impl World {
         }
         let _ = write!(text, "<SIZE>{size_mb}</SIZE><STATE>{state}</STATE>");
         if new {
-            let previous = if state == 4 { 0 } else { state };
+            let previous = if image.state == State::Locked { "0" } else { &state };
             let _ = write!(text, "<PREV_STATE>{previous}</PREV_STATE>");
         }
         let vms: Vec<_> = image.vms.iter().map(|vm| format!("<ID>{vm}</ID>")).collect();

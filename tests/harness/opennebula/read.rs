@@ -45,7 +45,7 @@ impl World {
         let id = if id == -1 { i64::from(user.id) } else { id };
         let found = u32::try_from(id).ok().and_then(|id| self.users.get(&id));
         let found = found.ok_or_else(|| Refusal::missing("user", id))?;
-        if found.id != user.id && !user.is_admin() {
+        if !self.may_on_user(user, found.id, Right::Use) {
             let text = format!("User [{}] : Not authorized to perform USE USER [{id}].", user.id);
             return Err(Refusal::new(512, text));
         }
@@ -53,7 +53,7 @@ impl World {
     }
 
     pub(super) fn user_pool(&self, user: &User) -> String {
-        let users = self.users.values().rev().filter(|other| user.is_admin() || other.id == user.id);
+        let users = self.users.values().rev().filter(|other| self.may_on_user(user, other.id, Right::Use));
         // Quotas stand between the users, as siblings.
         let each = users.map(|user| format!("{}<QUOTAS><ID>{}</ID></QUOTAS>", self.user_document(user), user.id));
         format!(
@@ -63,7 +63,7 @@ impl World {
     }
 
     pub(super) fn group_pool(&self, user: &User) -> String {
-        let groups = self.groups.values().rev().filter(|group| user.is_admin() || user.groups.contains(&group.id));
+        let groups = self.groups.values().rev().filter(|group| self.may_use_group(user, group.id));
         let each = groups.map(|group| {
             format!("{}<QUOTAS><ID>{}</ID></QUOTAS>", self.group_document(group.id, &group.name), group.id)
         });

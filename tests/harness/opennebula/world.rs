@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
+use super::acl::Rule;
 use super::pull;
 
 /// Which server is stood in for.
@@ -121,7 +122,6 @@ pub struct User {
 pub struct Group {
     pub id: u32,
     pub name: String,
-    pub may_create_images: bool,
 }
 
 /// A datastore.
@@ -184,6 +184,10 @@ pub struct World {
     pub users: BTreeMap<u32, User>,
     /// All groups.
     pub groups: BTreeMap<u32, Group>,
+    /// What users may do besides what permission bits say.
+    pub(super) rules: Vec<Rule>,
+    /// `IMAGE_RESTRICTED_ATTR`: attributes that administrators alone may write.
+    pub restricted: BTreeSet<String>,
     /// All datastores.
     pub datastores: BTreeMap<u32, Datastore>,
     /// Files by path or URL.
@@ -192,6 +196,8 @@ pub struct World {
     pub any_file: Option<File>,
     /// How long a copy takes; none: for ever.
     pub copy_seconds: Option<i64>,
+    /// Images whose state is told by a word that nobody knows.
+    pub garbled: BTreeSet<u32>,
     /// What every copy ends with instead of READY.
     pub copy_failure: Option<String>,
     /// How long it takes from one read of the pool to the next.
@@ -210,17 +216,21 @@ impl World {
             images: BTreeMap::new(),
             users: BTreeMap::new(),
             groups: BTreeMap::new(),
+            rules: Vec::new(),
+            restricted: BTreeSet::from(["SOURCE".to_owned()]),
             datastores: BTreeMap::new(),
             files: BTreeMap::new(),
             any_file: Some(File { size_mb: 10, format: "qcow2".to_owned(), ..File::default() }),
             copy_seconds: Some(0),
+            garbled: BTreeSet::new(),
             copy_failure: None,
             read_seconds: 0,
             removal_seconds: 0,
         };
-        for (id, name, may_create_images) in [(0, "oneadmin", true), (1, "users", true)] {
-            world.groups.insert(id, Group { id, name: name.to_owned(), may_create_images });
+        for (id, name) in [(0, "oneadmin"), (1, "users")] {
+            world.groups.insert(id, Group { id, name: name.to_owned() });
         }
+        world.allow("@1 VM+NET+IMAGE+TEMPLATE+DOCUMENT+SECGROUP/* CREATE");
         world.add_user(0, "oneadmin", "opennebula-test", 0);
         world.add_user(1, "serveradmin", "unknown", 0);
         for (id, name, kind) in [(0, "system", 1), (1, "default", 0), (2, "files", 2)] {
@@ -246,7 +256,8 @@ impl World {
 
     /// Adds a group whose members may create images.
     pub fn add_group(&mut self, id: u32, name: &str) {
-        self.groups.insert(id, Group { id, name: name.to_owned(), may_create_images: true });
+        self.groups.insert(id, Group { id, name: name.to_owned() });
+        self.allow(&format!("@{id} IMAGE/* CREATE"));
     }
 
     /// Lets time pass, and what is due happen.

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use harness::opennebula::{Datastore, Dialect, Due, File, Image, Lock, State, World, decode_call};
+use harness::opennebula::{Datastore, Dialect, Due, File, Group, Image, Lock, State, World, decode_call};
 use vmcatcher_operator::opennebula::document;
 use vmcatcher_operator::opennebula::xmlrpc::{Answer, Value, decode_answer};
 use vmcatcher_operator::xml::{Element, Limits, each_child, parse};
@@ -14,8 +14,8 @@ const LIMITS: Limits = Limits { depth: 12, elements: 100_000 };
 /// Users, groups, datastores and files as the recorded servers had them.
 pub(super) fn setting(dialect: Dialect, recordings: &[Recording]) -> World {
     let mut world = World::new(dialect);
-    world.add_group(100, "sites");
-    world.groups.get_mut(&100).unwrap().may_create_images = false;
+    // A group made bare: without the rule by which its members create images.
+    world.groups.insert(100, Group { id: 100, name: "sites".to_owned() });
     for (id, name, gid) in [(2, "alice", 1), (3, "bob", 1), (4, "carol", 100), (5, "deputy", 0)] {
         world.add_user(id, name, &format!("{name}pw"), gid);
     }
@@ -292,7 +292,7 @@ pub(super) fn comparable(recording: &Recording, response: &str) -> String {
         "one.image.info" => settled(&mut parse(text, LIMITS).unwrap()),
         // The pool has the same documents; which, and in what order, is what is compared here.
         "one.imagepool.info" => {
-            let images = document::read_images(text).unwrap();
+            let images = document::read_images(text).unwrap().images;
             format!("{:?}", images.iter().map(|image| image.id).collect::<Vec<_>>())
         }
         "one.user.info" => format!("{:?}", document::read_user(text).unwrap()),
