@@ -4,6 +4,7 @@ mod accepted_list_again;
 mod adopted_subkey;
 mod ambiguous_name;
 mod another_ones_credential;
+mod anothers_image_adopted;
 mod disk_of_another_file;
 mod disk_of_another_format;
 mod forged_crl;

@@ -119,6 +119,8 @@ fn table() -> Vec<Row> {
         ("CloudTarget", "/openNebula/handOver/path", Value::Null, "expected path", "openNebula.handOver.path"),
         ("CloudTarget", "/openNebula/handOver/type", json!("URL"), "expected url", "openNebula.handOver.url"),
         ("CloudTarget", "/openNebula/handOver/url", url("https://h"), "and no url", "openNebula.handOver.url"),
+        ("CloudTarget", "/openNebula/adopt", json!({}), "imageIds, owners or both", "openNebula.adopt"),
+        ("CloudTarget", "/openNebula/adopt", json!({"imageIds": []}), "imageIds, owners or both", "openNebula.adopt"),
         (
             "CloudTarget",
             "/openNebula/handOver",

@@ -211,7 +211,7 @@ pub struct TargetStatus {
     /// Images of it there that are out of circulation.
     #[serde(default)]
     pub retired: u32,
-    /// Published: the wanted version is in circulation there.
+    /// Published: the wanted version is in circulation there. Retired, False: older versions are not wholly out of it.
     #[serde(default)]
     #[schemars(length(max = 4))]
     #[schemars(extend("x-kubernetes-list-type" = "map", "x-kubernetes-list-map-keys" = ["type"]))]

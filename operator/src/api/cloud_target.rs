@@ -84,6 +84,7 @@ pub enum ImageFormat {
 }
 
 /// An OpenNebula.
+#[skip_serializing_none]
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 #[schemars(extend("x-kubernetes-validations" = [{
@@ -115,6 +116,8 @@ pub struct OpenNebula {
     /// What becomes of images that are out of circulation.
     #[serde(default)]
     pub retired: Retired,
+    /// Images of the cloud that a CachedImage may name for adoption (vmcatcher.io/adopt). Unset: none.
+    pub adopt: Option<Adopt>,
     /// More attributes of every registration; not those that the operator sets itself.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     #[schemars(extend("maxProperties" = 64, "additionalProperties" = {"type": "string", "maxLength": LONGEST_ATTRIBUTE}))]
@@ -252,6 +255,27 @@ impl Default for Retired {
 
 fn oneadmin() -> IntOrString {
     IntOrString::String("oneadmin".to_owned())
+}
+
+/// Images of the cloud that may be adopted: a CachedImage that names one takes its place, owner and permissions, and puts
+/// it out of circulation. An image that another operator claims, or that does not carry the identifier, is never taken.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+#[schemars(extend("x-kubernetes-validations" = [{
+    "rule": "(has(self.imageIds) && size(self.imageIds) > 0) || (has(self.owners) && size(self.owners) > 0)",
+    "message": "expected imageIds, owners or both",
+}]))]
+pub struct Adopt {
+    /// Their ids there.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = 1024), inner(range(min = 0, max = 2_147_483_647)))]
+    #[schemars(extend("x-kubernetes-list-type" = "set"))]
+    pub image_ids: Vec<i64>,
+    /// All images of these owners: names, or ids as numbers.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = 64))]
+    #[schemars(extend("items" = {"x-kubernetes-int-or-string": true, "maxLength": 128}))]
+    pub owners: Vec<IntOrString>,
 }
 
 /// In which order an update goes.

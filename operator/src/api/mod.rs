@@ -18,8 +18,8 @@ pub use cached_image::{
 };
 pub use class::Class;
 pub use cloud_target::{
-    CloudTarget, CloudTargetSpec, CloudTargetStatus, CloudType, HandOver, HandOverPath, HandOverType, ImageFormat,
-    Initial, LONGEST_ATTRIBUTE, OpenNebula, Retired, Update, VoGroup,
+    Adopt, CloudTarget, CloudTargetSpec, CloudTargetStatus, CloudType, HandOver, HandOverPath, HandOverType,
+    ImageFormat, Initial, LONGEST_ATTRIBUTE, OpenNebula, Retired, Update, VoGroup,
 };
 pub use common::{
     ADOPT, CrlPolicy, DeletionPolicy, FINALIZER, FLUX_REQUESTED_AT, GROUP, HasConditions, ObjectReference,

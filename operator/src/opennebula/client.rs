@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::document::{self, Datastore, Image, Named, Permissions, User};
+use super::document::{self, Datastore, Image, ImagePool, Named, Permissions, User};
 use super::error::OneError;
 use super::permit::Permit;
 use super::template::Template;
@@ -97,14 +97,15 @@ impl Client {
     }
 
     /// `one.imagepool.info` with filter -2, all at once: a walk over pages can skip images, since the order is
-    /// descending and images come and go.
-    pub async fn images(&self) -> Result<Vec<Image>, OneError> {
+    /// descending and images come and go. Only what the session may use is in it.
+    pub async fn images(&self) -> Result<ImagePool, OneError> {
         const METHOD: &str = "one.imagepool.info";
         let text = self.read(METHOD, &[-2, -1, -1].map(Value::Integer)).await?;
         document::read_images(&text).map_err(|source| malformed(METHOD, source))
     }
 
-    /// `one.image.info`.
+    /// `one.image.info`: [`OneError::NotFound`] where there is no such image, [`OneError::NotAuthorized`] where the session
+    /// may not use it.
     pub async fn image(&self, id: u32) -> Result<Image, OneError> {
         const METHOD: &str = "one.image.info";
         let text = self.read(METHOD, &[id.into()]).await?;
@@ -143,9 +144,10 @@ impl Client {
         self.change("one.image.chown", &[id.into(), number(uid), number(gid)]).await
     }
 
-    /// `one.image.chmod` of all nine bits.
-    pub async fn chmod(&self, id: u32, permissions: Permissions) -> Result<(), OneError> {
-        let flags = permissions.flags().map(|flag| Value::Integer(i64::from(flag)));
+    /// `one.image.chmod` of the bits that differ; what stays is not said (-1), for even to repeat an administer bit may
+    /// take an administrator.
+    pub async fn chmod(&self, id: u32, from: Permissions, to: Permissions) -> Result<(), OneError> {
+        let flags = to.changes_from(from).map(|flag| Value::Integer(flag.map_or(-1, i64::from)));
         let parameters: Vec<_> = std::iter::once(id.into()).chain(flags).collect();
         self.change("one.image.chmod", &parameters).await
     }

@@ -41,6 +41,14 @@ pub struct User {
     pub groups: Vec<u32>,
 }
 
+impl User {
+    /// `oneadmin`, and whoever is in its group: they may do everything.
+    pub fn is_administrator(&self) -> bool {
+        const ONEADMIN: u32 = 0;
+        self.id == ONEADMIN || self.gid == ONEADMIN || self.groups.contains(&ONEADMIN)
+    }
+}
+
 /// A datastore.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Datastore {
@@ -58,9 +66,41 @@ pub struct Datastore {
     pub restricted_dirs: Option<String>,
 }
 
-/// The images of a pool, by id.
-pub fn read_images(text: &str) -> Result<Vec<Image>, ValueError> {
-    read_pool(text, "IMAGE_POOL", "IMAGE", Image::from_element)
+/// The images of a pool.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct ImagePool {
+    /// Those that can be read.
+    pub images: Vec<Image>,
+    /// Those of which a field cannot.
+    pub unreadable: Vec<Unreadable>,
+}
+
+/// An image whose document lacks a field, or has one of another kind.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Unreadable {
+    /// `ID`.
+    pub id: u32,
+    /// The leaves of `TEMPLATE`.
+    pub attributes: BTreeMap<String, String>,
+    /// What was expected.
+    pub error: ValueError,
+}
+
+/// The images of a pool. One that cannot be read does not hide the others; one without an id makes the whole unreadable,
+/// for it could be any.
+pub fn read_images(text: &str) -> Result<ImagePool, ValueError> {
+    let mut pool = ImagePool::default();
+    let read = read_pool(text, "IMAGE_POOL", "IMAGE", |element| {
+        let id = number(element, "ID")?;
+        Ok(Image::from_element(element).map_err(|error| Unreadable { id, attributes: attributes(element), error }))
+    })?;
+    for image in read {
+        match image {
+            Ok(image) => pool.images.push(image),
+            Err(unreadable) => pool.unreadable.push(unreadable),
+        }
+    }
+    Ok(pool)
 }
 
 /// One image.

@@ -24,6 +24,10 @@ pub enum Reason {
     ImagePersistent,
     /// The cloud does not let us.
     NotAuthorized,
+    /// An image that was named for adoption is not ours to take.
+    AdoptionRefused,
+    /// An image that goes out of circulation lacks something of it yet.
+    RetirementIncomplete,
     /// The cloud does not answer, or not as OpenNebula.
     CloudUnreachable,
 }
@@ -40,6 +44,8 @@ impl Reason {
             Self::ImageLocked => "ImageLocked",
             Self::ImagePersistent => "ImagePersistent",
             Self::NotAuthorized => "NotAuthorized",
+            Self::AdoptionRefused => "AdoptionRefused",
+            Self::RetirementIncomplete => "RetirementIncomplete",
             Self::CloudUnreachable => "CloudUnreachable",
         }
     }
@@ -156,7 +162,7 @@ pub enum OneError {
     #[error("not in the image's present state: {0}")]
     WrongState(String),
     /// The configuration names something the cloud does not have, or does not show us.
-    #[error("expected the cloud to have a {what} named {name:?}, found none")]
+    #[error("expected the cloud to have, and to show us, a {what} named {name:?}, found none")]
     UnknownName {
         /// Of what kind.
         what: &'static str,

@@ -67,6 +67,8 @@ pub struct Standing {
     pub message: String,
     /// Images of it there that are out of circulation.
     pub retired: u32,
+    /// Why others that should be are not wholly: one word, and what is missing.
+    pub unfinished: Option<(&'static str, String)>,
     /// How far the conversion is that it waits for.
     pub progress: Option<Progress>,
 }

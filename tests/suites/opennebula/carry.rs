@@ -1,20 +1,28 @@
 //! A to E, seen from outside: the new image ends with exactly what the old one had.
 
 use harness::opennebula::{Dialect, State};
-use vmcatcher_operator::opennebula::carry_over::UpdateMode;
+use vmcatcher_operator::opennebula::carry_over::{Reference, UpdateMode};
 
-use crate::opennebula::site::{ALICE, BOB, IDENTIFIER, ONEADMIN, SERVICE, SITES, Site, USERS, Want, role};
+use super::credential::{Credential, with_each_credential};
+use super::site::{ALICE, BOB, IDENTIFIER, ONEADMIN, SERVICE, SITES, USERS, Want, role};
 
 /// Owners: the administrator, the operator's own user, a user in the group, a user who is not.
 const OWNERS: [(u32, u32); 4] = [(ONEADMIN, ONEADMIN), (SERVICE, ONEADMIN), (ALICE, SITES), (BOB, SITES)];
 
-/// Every owner with every one of the given modes, as images of one cloud.
-fn everything_is_carried_over(dialect: Dialect, mode: UpdateMode, modes: impl Iterator<Item = u16>) {
-    let mut site = Site::of(dialect, mode);
-    site.act_as("service:servicepw");
+/// Every owner and mode that it can carry over, as images of one cloud. An administrator is one of the group `oneadmin`.
+fn everything_is_carried_over(who: Credential, dialect: Dialect, mode: UpdateMode, modes: impl Iterator<Item = u16>) {
+    let mut site = who.site_of(dialect, mode);
+    let ((me, mine), owners) = match who {
+        Credential::Oneadmin => ((SERVICE, ONEADMIN), OWNERS.to_vec()),
+        Credential::GroupAdministrator | Credential::User => (who.owner(), vec![who.owner(), who.customer()]),
+    };
+    if who == Credential::Oneadmin {
+        site.act_as("service:servicepw");
+    }
     let mut cases = Vec::new();
     for bits in modes {
-        for (uid, gid) in OWNERS {
+        let bits = bits & who.mask();
+        for &(uid, gid) in &owners {
             cases.extend(
                 [true, false].map(|enabled| (format!("{uid}-{gid}-{bits:03o}-{enabled}"), uid, gid, bits, enabled)),
             );
@@ -26,7 +34,7 @@ fn everything_is_carried_over(dialect: Dialect, mode: UpdateMode, modes: impl It
     site.cloud.world(|world| {
         for (outcome, (name, uid, gid, bits, enabled)) in before.iter().zip(&cases) {
             let image = world.images.values_mut().find(|image| image.name == *name).unwrap();
-            assert_eq!((image.uid, image.gid, image.permissions), (SERVICE, ONEADMIN, 0o600), "private at first");
+            assert_eq!(image.owner_and_mode(), (me, mine, 0o600), "private at first");
             assert_eq!(outcome.identifier.as_str(), name);
             (image.uid, image.gid, image.permissions) = (*uid, *gid, *bits);
             image.state = if *enabled { State::Ready } else { State::Disabled };
@@ -46,8 +54,8 @@ fn everything_is_carried_over(dialect: Dialect, mode: UpdateMode, modes: impl It
             let prefix = format!("{name}_2026-11-22_");
             let old: Vec<_> = world.images.values().filter(|image| image.name.starts_with(&prefix)).collect();
             let [old] = old[..] else { panic!("{name}: {} retired images", old.len()) };
-            let expected = (ONEADMIN, ONEADMIN, 0o700, State::Disabled, "retired");
-            assert_eq!((old.uid, old.gid, old.permissions, old.state, role(old)), expected, "{name}");
+            let expected = (who.retired(), State::Disabled, "retired");
+            assert_eq!((old.owner_and_mode(), old.state, role(old)), expected, "{name}");
             assert!(old.name.ends_with("_+0000-UTC"), "{}", old.name);
         }
     });
@@ -60,7 +68,8 @@ fn every_owner_and_mode_is_carried_over_staged() {
         for worker in 0..4 {
             scope.spawn(move || {
                 for first in (worker..32).step_by(4) {
-                    everything_is_carried_over(Dialect::V7_4, UpdateMode::Staged, (first..512).step_by(32));
+                    let modes = (first..512).step_by(32);
+                    everything_is_carried_over(Credential::Oneadmin, Dialect::V7_4, UpdateMode::Staged, modes);
                 }
             });
         }
@@ -74,33 +83,53 @@ fn every_owner_is_carried_over_in_place_and_by_older_servers() {
         (Dialect::V5_12, UpdateMode::Staged),
         (Dialect::V5_12, UpdateMode::InPlace),
     ] {
-        everything_is_carried_over(dialect, mode, (0..512).step_by(37));
+        everything_is_carried_over(Credential::Oneadmin, dialect, mode, (0..512).step_by(37));
     }
 }
 
+/// As a group administrator and as a user: owner and group among those that each can give images to, and the bits that it
+/// may change. It must see what it manages, so those modes are left out by which it hides its own image from itself.
 #[test]
-fn the_first_registration_is_as_the_site_says_and_later_ones_as_it_made_of_it() {
-    let mut site = Site::new();
-    site.settings.initial_permissions = "640".parse().unwrap();
-    site.settings.vo_groups = [("atlas".to_owned(), "sites")]
-        .map(|(vo, group)| (vo, vmcatcher_operator::opennebula::carry_over::Reference::Name(group.to_owned())))
-        .into();
-    let first = site.publish(1);
-    let image = site.image(first);
-    assert_eq!((image.uid, image.gid, image.permissions), (ONEADMIN, SITES, 0o640));
-    site.cloud.world(|world| (world.image(first).gid, world.image(first).permissions) = (USERS, 0o644));
-    let second = site.image(site.publish(2));
-    assert_eq!((second.name.as_str(), second.gid, second.permissions), (IDENTIFIER, USERS, 0o644));
+fn what_others_than_administrators_can_give_is_carried_over() {
+    for who in [Credential::GroupAdministrator, Credential::User] {
+        for mode in [UpdateMode::Staged, UpdateMode::InPlace] {
+            let modes = (0..512).step_by(19).map(|bits: u16| bits | 0o600);
+            let modes: std::collections::BTreeSet<u16> = modes.map(|bits| bits & who.mask()).collect();
+            everything_is_carried_over(who, Dialect::V7_4, mode, modes.into_iter());
+        }
+    }
 }
 
-#[test]
-fn going_back_takes_the_retired_image_and_uploads_nothing() {
+with_each_credential! {
+    the_first_registration_is_as_the_site_says_and_later_ones_as_it_made_of_it
+    going_back_takes_the_retired_image_and_uploads_nothing
+    an_image_that_comes_back_after_it_was_withdrawn_is_as_it_was
+}
+
+fn the_first_registration_is_as_the_site_says_and_later_ones_as_it_made_of_it(who: Credential) {
+    let mut site = who.site();
+    let (uid, own) = who.owner();
+    let (_, group) = who.customer();
+    site.settings.initial_permissions = "640".parse().unwrap();
+    let name = site.cloud.world(|world| world.groups[&group].name.clone());
+    site.settings.vo_groups = [("atlas".to_owned(), Reference::Name(name))].into();
+    let first = site.publish(1);
+    let image = site.image(first);
+    assert_eq!(image.owner_and_mode(), (uid, group, 0o640));
+    let later = if who == Credential::Oneadmin { USERS } else { own };
+    site.cloud.world(|world| (world.image(first).gid, world.image(first).permissions) = (later, 0o644));
+    let second = site.image(site.publish(2));
+    assert_eq!((second.name.as_str(), second.gid, second.permissions), (IDENTIFIER, later, 0o644));
+}
+
+fn going_back_takes_the_retired_image_and_uploads_nothing(who: Credential) {
+    let (uid, gid) = who.customer();
     for mode in [UpdateMode::Staged, UpdateMode::InPlace] {
-        let site = Site::of(Dialect::V7_4, mode);
+        let site = who.site_of(Dialect::V7_4, mode);
         let first = site.publish(1);
         site.cloud.world(|world| {
             let image = world.image(first);
-            (image.uid, image.gid, image.permissions) = (ALICE, SITES, 0o664);
+            (image.uid, image.gid, image.permissions) = (uid, gid, 0o664);
         });
         let second = site.publish(2);
         site.cloud.world(|world| world.image(second).permissions = 0o660);
@@ -109,14 +138,14 @@ fn going_back_takes_the_retired_image_and_uploads_nothing() {
         let calls = site.cloud.take_calls();
         assert!(calls.iter().all(|call| call.method != "one.image.allocate"));
         let (back, old) = (site.image(first), site.image(second));
-        assert_eq!((back.name.as_str(), back.uid, back.gid, back.permissions), (IDENTIFIER, ALICE, SITES, 0o660));
+        assert_eq!((back.name.as_str(), back.uid, back.gid, back.permissions), (IDENTIFIER, uid, gid, 0o660));
         assert_eq!((back.state, role(&back)), (State::Ready, "current"));
-        assert_eq!((old.uid, old.permissions, old.state, role(&old)), (ONEADMIN, 0o700, State::Disabled, "retired"));
+        assert_eq!((old.owner_and_mode(), old.state, role(&old)), (who.retired(), State::Disabled, "retired"));
     }
 }
 
-#[test]
-fn an_image_that_comes_back_after_it_was_withdrawn_is_as_it_was() {
+fn an_image_that_comes_back_after_it_was_withdrawn_is_as_it_was(who: Credential) {
+    let (uid, gid) = who.customer();
     for (mode, back, keeps_record) in [
         (UpdateMode::Staged, 2, true),
         (UpdateMode::Staged, 1, true),
@@ -124,23 +153,23 @@ fn an_image_that_comes_back_after_it_was_withdrawn_is_as_it_was() {
         (UpdateMode::Staged, 2, false),
         (UpdateMode::InPlace, 1, false),
     ] {
-        let site = Site::of(Dialect::V7_4, mode);
+        let site = who.site_of(Dialect::V7_4, mode);
         let first = site.publish(1);
         site.cloud.world(|world| {
             let image = world.image(first);
-            (image.uid, image.gid, image.permissions) = (BOB, USERS, 0o644);
+            (image.uid, image.gid, image.permissions) = (uid, gid, 0o644);
         });
         // The operator must have seen it once since, as it does every pass.
         site.publish(1);
         site.converge(&[Want(IDENTIFIER, None)]);
         let gone = site.image(first);
-        assert_eq!((gone.uid, gone.permissions, gone.state), (ONEADMIN, 0o700, State::Disabled));
+        assert_eq!((gone.owner_and_mode(), gone.state), (who.retired(), State::Disabled));
         assert!(site.images().iter().all(|image| image.name != IDENTIFIER));
         if !keeps_record {
             site.kept.0.lock().unwrap().clear(); // the volume was lost: what is written on the image is enough
         }
         let again = site.image(site.publish(back));
-        let expected = (IDENTIFIER, BOB, USERS, 0o644, State::Ready);
-        assert_eq!((again.name.as_str(), again.uid, again.gid, again.permissions, again.state), expected, "{mode:?}");
+        let expected = (IDENTIFIER, (uid, gid, 0o644), State::Ready);
+        assert_eq!((again.name.as_str(), again.owner_and_mode(), again.state), expected, "{mode:?}");
     }
 }

@@ -7,13 +7,14 @@ use vmcatcher_operator::imagelist::ImageId;
 use vmcatcher_operator::opennebula::carry_over::{Record, UpdateMode, Verdict};
 use vmcatcher_operator::opennebula::xmlrpc::Value;
 
-use super::site::{ALICE, IDENTIFIER, ONEADMIN, SITES, Site, Want, resolves, role};
+use super::credential::{Credential, with_each_credential};
+use super::site::{IDENTIFIER, Site, Want, resolves, role};
 
 /// Where an update starts.
 struct Start {
     world: World,
     records: BTreeMap<ImageId, Record>,
-    owner: u32,
+    owner: (u32, u32),
 }
 
 /// What is seen of an image once all is done: times and ids that a cut may change left out.
@@ -55,7 +56,7 @@ impl Change {
         )
     }
 
-    fn start(self, site: &Site, owner: u32) -> Start {
+    fn start(self, site: &Site, owner: (u32, u32)) -> Start {
         match self {
             Self::Register => {}
             Self::Update | Self::Withdraw => drop(site.publish(1)),
@@ -66,7 +67,8 @@ impl Change {
         }
         site.cloud.world(|world| {
             if let Some(image) = world.images.values_mut().find(|image| image.name == IDENTIFIER) {
-                (image.uid, image.gid, image.permissions) = (owner, if owner == ALICE { SITES } else { 0 }, 0o644);
+                (image.uid, image.gid) = owner;
+                image.permissions = 0o644;
             }
         });
         if self != Self::Register {
@@ -97,14 +99,14 @@ fn finish(site: &Site, change: Change) -> Vec<Call> {
 }
 
 /// Runs a change whole, then again once for each of its calls and each way that call can go wrong.
-fn cut_everywhere(mode: UpdateMode, change: Change, owner: u32) {
-    let dialect = if owner == ALICE { Dialect::V7_4 } else { Dialect::V5_12 };
-    let site = Site::of(dialect, mode);
+fn cut_everywhere(who: Credential, mode: UpdateMode, change: Change, owner: (u32, u32)) {
+    let dialect = if owner == who.customer() { Dialect::V7_4 } else { Dialect::V5_12 };
+    let site = who.site_of(dialect, mode);
     let start = change.start(&site, owner);
     restore(&site, &start);
     // The name must lead to an image at all times, but between two renames; counted from the call that leaves it.
     let name_matters = mode == UpdateMode::Staged && matches!(change, Change::Update | Change::Revive);
-    let watched = start.owner;
+    let (watched, _) = start.owner;
     site.cloud.watch(move |call, world| {
         let missing = name_matters && call.is_write() && call.done && !resolves(world, IDENTIFIER, watched);
         missing.then(|| call.method.clone())
@@ -130,7 +132,7 @@ fn cut_everywhere(mode: UpdateMode, change: Change, owner: u32) {
                 Some(fault) => site.cloud.fail(at, fault.clone()),
                 None => site.cloud.die_after(at),
             }
-            let context = format!("{mode:?} {change:?} owner {owner}, call {at} ({}) {fault:?}", call.method);
+            let context = format!("{who:?} {mode:?} {change:?} owner {owner:?}, call {at} ({}) {fault:?}", call.method);
             one_cut(&site, change, &context, name_matters);
             assert_eq!(summary(&site), expected, "{context}");
             let done = site.cloud.world(|world| world.next_image);
@@ -162,40 +164,52 @@ fn one_cut(site: &Site, change: Change, context: &str, name_matters: bool) {
     assert!(without_a_name.len() <= 1, "{context}: no image of that name after {without_a_name:?}");
 }
 
-#[test]
-fn an_update_can_be_cut_anywhere() {
+/// Its own images, and those of somebody to whom it can give them.
+fn owners(who: Credential) -> Vec<(u32, u32)> {
+    match who {
+        Credential::Oneadmin => vec![who.owner(), who.customer()],
+        Credential::GroupAdministrator | Credential::User => vec![who.customer()],
+    }
+}
+
+with_each_credential! {
+    an_update_can_be_cut_anywhere
+    a_revival_can_be_cut_anywhere
+    a_first_registration_and_a_withdrawal_can_be_cut_anywhere
+    a_new_version_or_the_old_one_again_ends_well_whatever_was_cut
+}
+
+fn an_update_can_be_cut_anywhere(who: Credential) {
     for mode in [UpdateMode::Staged, UpdateMode::InPlace] {
-        for owner in [ONEADMIN, ALICE] {
-            cut_everywhere(mode, Change::Update, owner);
+        for owner in owners(who) {
+            cut_everywhere(who, mode, Change::Update, owner);
         }
     }
 }
 
-#[test]
-fn a_revival_can_be_cut_anywhere() {
+fn a_revival_can_be_cut_anywhere(who: Credential) {
     for mode in [UpdateMode::Staged, UpdateMode::InPlace] {
-        for owner in [ONEADMIN, ALICE] {
-            cut_everywhere(mode, Change::Revive, owner);
+        for owner in owners(who) {
+            cut_everywhere(who, mode, Change::Revive, owner);
         }
     }
 }
 
-#[test]
-fn a_first_registration_and_a_withdrawal_can_be_cut_anywhere() {
+fn a_first_registration_and_a_withdrawal_can_be_cut_anywhere(who: Credential) {
     for mode in [UpdateMode::Staged, UpdateMode::InPlace] {
-        cut_everywhere(mode, Change::Register, ONEADMIN);
-        for owner in [ONEADMIN, ALICE] {
-            cut_everywhere(mode, Change::Withdraw, owner);
+        cut_everywhere(who, mode, Change::Register, who.owner());
+        for owner in owners(who) {
+            cut_everywhere(who, mode, Change::Withdraw, owner);
         }
     }
 }
 
-#[test]
-fn a_new_version_or_the_old_one_again_ends_well_whatever_was_cut() {
+fn a_new_version_or_the_old_one_again_ends_well_whatever_was_cut(who: Credential) {
     for mode in [UpdateMode::Staged, UpdateMode::InPlace] {
         for then in [None, Some(1), Some(3)] {
-            let site = Site::of(Dialect::V7_4, mode);
-            let start = Change::Update.start(&site, ALICE);
+            let site = who.site_of(Dialect::V7_4, mode);
+            let (uid, gid) = who.customer();
+            let start = Change::Update.start(&site, (uid, gid));
             restore(&site, &start);
             let calls = finish(&site, Change::Update).len();
             for at in 0..calls {
@@ -213,7 +227,7 @@ fn a_new_version_or_the_old_one_again_ends_well_whatever_was_cut() {
                     (Verdict::Published { id }, Some(version)) => {
                         let [image] = &named[..] else { panic!("{mode:?} call {at}: {named:?}") };
                         let found = (image.id, image.uid, image.gid, image.permissions, image.state);
-                        assert_eq!(found, (*id, ALICE, SITES, 0o644, State::Ready), "{mode:?} {then:?} call {at}");
+                        assert_eq!(found, (*id, uid, gid, 0o644, State::Ready), "{mode:?} {then:?} call {at}");
                         assert_eq!(image.attributes["VMCATCHER_EVENT_HV_VERSION"], format!("4.{version}"));
                     }
                     other => panic!("{mode:?} call {at}: {other:?}"),

@@ -82,7 +82,7 @@ fn kind(error: &OneError) -> String {
 fn read_document(name: &str, method: &str, text: &str) {
     let read = match method {
         "one.image.info" => document::read_image(text).map(drop),
-        "one.imagepool.info" => document::read_images(text).map(drop),
+        "one.imagepool.info" => document::read_images(text).map(|pool| assert_eq!(pool.unreadable, [], "{name}")),
         "one.user.info" => document::read_user(text).map(drop),
         "one.userpool.info" => document::read_users(text).map(drop),
         "one.grouppool.info" => document::read_groups(text).map(drop),

@@ -16,6 +16,8 @@ use vmcatcher_operator::opennebula::carry_over::{
 use vmcatcher_operator::opennebula::transport::Connection;
 use vmcatcher_operator::opennebula::{Client, OneError, Reason};
 
+use super::credential::{CATCHER, CREW, DORA, MANAGER};
+
 pub(super) const IDENTIFIER: &str = "858a817e-0ca2-473f-89d3-d5bdfc51968e";
 pub(super) const ONEADMIN: u32 = 0;
 pub(super) const ALICE: u32 = 2;
@@ -78,6 +80,12 @@ impl Site {
             world.add_user(BOB, "bob", "bobpw", USERS);
             world.add_user(SERVICE, "service", "servicepw", ONEADMIN);
             world.users.get_mut(&ALICE).unwrap().groups.insert(SITES);
+            world.add_group(CREW, "crew");
+            world.add_user(MANAGER, "manager", "managerpw", CREW);
+            world.add_user(DORA, "dora", "dorapw", CREW);
+            world.add_user(CATCHER, "catcher", "catcherpw", USERS);
+            world.users.get_mut(&CATCHER).unwrap().groups.insert(SITES);
+            world.add_administrator(MANAGER, CREW);
         });
         let claim = Claim { instance: "site".to_owned(), namespace: "default".to_owned() };
         let mut settings = Settings::new(claim, Reference::Name("default".to_owned()));
@@ -158,8 +166,11 @@ impl Site {
             self.cloud.world(|world| world.advance(seconds));
             let settled = |verdict: &Verdict| matches!(verdict, Verdict::Published { .. } | Verdict::Retired);
             if let (Ok(report), Ok(plan)) = (report, self.planned(wants))
-                && report.outcomes.iter().all(|outcome| settled(&outcome.verdict))
-                && plan.images.iter().all(|image| image.is_idle() && settled(&image.verdict))
+                && report.outcomes.iter().all(|outcome| settled(&outcome.verdict) && outcome.unfinished.is_empty())
+                && plan
+                    .images
+                    .iter()
+                    .all(|image| image.is_idle() && settled(&image.verdict) && image.unfinished.is_empty())
             {
                 return report.outcomes;
             }

@@ -12,7 +12,12 @@ use secrecy::SecretString;
 use vmcatcher_operator::opennebula::transport::{Connection, TlsTrust};
 use vmcatcher_operator::opennebula::{Client, OneError, Reason};
 
-use super::site::{IDENTIFIER, Site, Want, client};
+use super::credential::{Credential, with_each_credential};
+use super::site::{ALICE, IDENTIFIER, Site, Want, client, condition};
+
+with_each_credential! {
+    an_attribute_with_a_prefix_nobody_bound_does_not_hide_the_pool
+}
 
 fn connection(endpoint: &str) -> Connection {
     Connection::new(endpoint.parse().unwrap(), SecretString::from("oneadmin:opennebula-test".to_owned()))
@@ -179,13 +184,41 @@ fn tls_trusts_the_sites_own_authority_and_nobody_else() {
     assert!(matches!(Client::new(nonsense).unwrap_err(), OneError::Configuration { .. }));
 }
 
-#[test]
-fn an_attribute_with_a_prefix_nobody_bound_does_not_hide_the_pool() {
-    let site = Site::new();
+fn an_attribute_with_a_prefix_nobody_bound_does_not_hide_the_pool(who: Credential) {
+    let site = who.site();
     site.cloud.world(|world| {
         let id = world.put("somebody's", 2, 1, 0o600);
         world.image(id).attributes.insert("AD:MPURI".to_owned(), "x".to_owned());
     });
     site.publish(1);
     assert_eq!(site.plan(&[Want(IDENTIFIER, Some(1))]), format!("{IDENTIFIER}: Published as 1\n"));
+}
+
+#[test]
+fn an_image_that_cannot_be_read_hides_only_itself() {
+    let site = Site::new();
+    let ours = site.publish(1);
+    let (foreign, claiming) = site.cloud.world(|world| {
+        let (foreign, claiming) = (world.put("somebody's", ALICE, 1, 0o644), world.put("a copy", ALICE, 1, 0o644));
+        let says = ("VMCATCHER_EVENT_DC_IDENTIFIER".to_owned(), "claimed".to_owned());
+        world.image(claiming).attributes.extend([says]);
+        (foreign, claiming)
+    });
+    site.cloud.world(|world| world.garbled.insert(foreign));
+    let new = site.publish(2);
+    assert_ne!(new, ours);
+    // One that is ours, or says so, could be anything: it is neither replaced nor said to be gone.
+    site.cloud.world(|world| world.garbled.extend([new, claiming]));
+    for wanted in [Some(2), Some(3), None] {
+        let wants = [Want(IDENTIFIER, wanted), Want("claimed", Some(1)), Want("another", Some(1))];
+        let outcomes = site.pass(&wants).unwrap().outcomes;
+        for (outcome, image) in outcomes.iter().zip([new, claiming]) {
+            let (reason, message) = condition(&outcome.verdict);
+            assert_eq!(reason, Reason::CloudUnreachable, "{message}");
+            assert!(message.contains(&format!("image {image} ")) && message.contains("\"SOON\""), "{message}");
+        }
+    }
+    assert_eq!(site.cloud.world(|world| world.named("another").len()), 1, "all others go on");
+    site.cloud.world(|world| world.garbled.clear());
+    assert_eq!(site.publish(2), new, "nothing was forgotten");
 }

@@ -1,5 +1,6 @@
 //! The attributes that images of ours carry.
 
+use std::collections::BTreeMap;
 use std::str::FromStr;
 
 use jiff::Timestamp;
@@ -153,6 +154,22 @@ pub(super) fn read_remembered(image: &Image) -> Option<Metadata> {
     })
 }
 
+/// What stands for a digest on an image whose bytes nobody verified here.
+const UNVERIFIED: &str = "unverified";
+
+/// Which image and version it is, as it is known here: until it is retired its owner can write something else, which
+/// would be believed once nobody remembers.
+pub(super) fn identity(request: &Request, digest: Option<Sha512Digest>, image: &Image) -> Template {
+    let mut template = Template::new();
+    template.set(IDENTIFIER, request.identifier.as_str());
+    match digest {
+        Some(digest) => template.set(DIGEST, &digest.to_string()),
+        None if image.attribute(DIGEST).is_empty() => {}
+        None => template.set(DIGEST, UNVERIFIED),
+    }
+    template
+}
+
 /// Role retired, since when, and whose.
 pub(super) fn retirement(settings: &Settings, now: Timestamp) -> Template {
     let mut template = Template::new();
@@ -173,7 +190,7 @@ pub(super) fn digest(image: &Image) -> Option<Sha512Digest> {
 }
 
 /// The identifier an image says it has: the original handler's attribute, or cloudkeeper's.
-pub(super) fn identifier(image: &Image) -> Option<ImageId> {
-    let by = |name: &str| image.attribute(name).parse().ok();
+pub(super) fn identifier(attributes: &BTreeMap<String, String>) -> Option<ImageId> {
+    let by = |name: &str| attributes.get(name)?.parse().ok();
     by(IDENTIFIER).or_else(|| by(CLOUDKEEPER_IDENTIFIER))
 }

@@ -28,6 +28,8 @@ struct Situation<'a> {
     ours: Vec<Mine<'a>>,
     /// An image that another operator says is its own.
     rival: Option<&'a Image>,
+    /// Why the image that a person named is not adopted.
+    refused: Option<String>,
 }
 
 /// What an image should become, of the things that belong to the site.
@@ -46,14 +48,18 @@ pub(super) fn plan_image(
     cloud: &Cloud,
     now: Timestamp,
 ) -> ImagePlan {
-    let Recognised { ours, rival, strangers } = index.recognise(request, settings, cloud);
-    let situation = Situation { index, request, settings, cloud, now, ours, rival };
+    let Recognised { ours, rival, strangers, refused } = index.recognise(request, settings, cloud);
+    let situation = Situation { index, request, settings, cloud, now, ours, rival, refused };
     let mut plan = ImagePlan {
         identifier: request.identifier.clone(),
         registers: None,
+        first: Vec::new(),
         steps: Vec::new(),
         afterwards: Vec::new(),
+        overdue: Vec::new(),
         chores: Vec::new(),
+        unfinished: Vec::new(),
+        notes: situation.refused.iter().cloned().collect(),
         verdict: Verdict::Retired,
         copying: false,
         record: situation.record(),
@@ -61,9 +67,13 @@ pub(super) fn plan_image(
         retired: situation.ours.iter().filter(|mine| mine.role == Role::Retired).count(),
         strangers: strangers.iter().map(|image| image.id).collect(),
     };
-    match &request.wanted {
-        None => situation.withdraw(&mut plan),
-        Some(wanted) => match situation.refusal() {
+    match (&request.wanted, index.unreadable(request)) {
+        (_, Some(image)) => {
+            let message = format!("image {} is there and cannot be read: {}", image.id, image.error);
+            plan.verdict = Verdict::waiting(Reason::CloudUnreachable, message);
+        }
+        (None, None) => situation.withdraw(&mut plan),
+        (Some(wanted), None) => match situation.refusal() {
             Some(message) => plan.verdict = Verdict::waiting(Reason::NameConflict, message),
             None => situation.publish(wanted, &mut plan),
         },
@@ -84,15 +94,28 @@ impl<'a> Situation<'a> {
         self.rival.filter(|image| self.request.record.of(image).is_some())
     }
 
+    /// What was published from here and is hidden from us by now, unless it was out of circulation before: nothing is put
+    /// in its place, and it is not said to be gone.
+    fn hidden(&self) -> Option<String> {
+        let kept = |id: u32| self.request.record.images.iter().any(|entry| entry.id == id);
+        let hidden = self.index.hidden().iter().find(|hidden| kept(hidden.id))?;
+        let (id, text) = (hidden.id, &hidden.text);
+        Some(format!("image {id}, which was published from here, is hidden from the operator's user: {text}"))
+    }
+
     fn publish(&self, wanted: &Wanted, plan: &mut ImagePlan) {
         let version = |mine: &&Mine<'_>| mine.digest == Some(wanted.sha512);
         let usable = |mine: &&Mine<'_>| mine.image.is_usable();
         let chosen = self.ours.iter().filter(version).filter(usable).filter(|mine| Self::can_serve(mine));
         let chosen = chosen.min_by_key(|mine| self.rank(mine)).copied();
-        match chosen {
-            Some(new) if self.is_settled(&new) => self.keep(wanted, &new, plan),
-            Some(new) => self.take_over(wanted, &new, plan),
-            None => {
+        match (chosen, self.hidden()) {
+            (Some(new), hidden) if self.is_settled(&new) => {
+                plan.unfinished.extend(hidden.map(|message| (Reason::NotAuthorized, message)));
+                self.keep(wanted, &new, plan);
+            }
+            (_, Some(message)) => plan.verdict = Verdict::waiting(Reason::NotAuthorized, message),
+            (Some(new), None) => self.take_over(wanted, &new, plan),
+            (None, None) => {
                 self.restore_name(plan);
                 match self.ours.iter().filter(version).find(|mine| is_upload(mine)).copied() {
                     Some(upload) => self.wait_for(&upload, plan),
@@ -137,10 +160,8 @@ impl<'a> Situation<'a> {
             self.describe(wanted, new.image, None, plan);
         }
         for old in self.others(new).filter(|old| old.role != Role::Retired) {
-            if Self::blocked(old).is_none() {
-                plan.retired += 1;
-                plan.afterwards.push(self.retire(old, self.settings.mode));
-            }
+            let retirement = self.put_out(old, plan);
+            plan.afterwards.extend(retirement);
         }
     }
 
@@ -164,11 +185,15 @@ impl<'a> Situation<'a> {
     fn record(&self) -> Record {
         let mut record = self.request.record.clone();
         let entry = |mine: &Mine<'_>| {
-            let registered = Some(mine.image.registered);
-            mine.digest.map(|sha512| PublishedImage { id: mine.image.id, registered, sha512 })
+            let (id, registered) = (mine.image.id, Some(mine.image.registered));
+            let retired = mine.role == Role::Retired && self.end().is_closed(mine.image);
+            mine.digest.map(|sha512| PublishedImage { id, registered, sha512, retired })
         };
         record.images = self.ours.iter().filter_map(entry).collect();
         record.images.extend(self.lost().and_then(|image| self.request.record.of(image)).cloned());
+        let unseen = self.index.hidden().iter().map(|hidden| hidden.id);
+        let unseen: Vec<u32> = unseen.chain(self.index.unreadable(self.request).map(|image| image.id)).collect();
+        record.images.extend(self.request.record.images.iter().filter(|entry| unseen.contains(&entry.id)).cloned());
         record.images.sort_by_key(|entry| entry.id);
         if let Some(registration) = &mut record.registration {
             registration.seen |= self.ours.iter().any(|mine| mine.digest == Some(registration.sha512));
@@ -203,16 +228,16 @@ impl<'a> Situation<'a> {
     }
 
     /// What keeps us from touching an image that is in circulation.
-    fn blocked(mine: &Mine<'_>) -> Option<Verdict> {
+    fn blocked(mine: &Mine<'_>) -> Option<(Reason, String)> {
         let Image { id, name, uname, .. } = mine.image;
         if let Some(lock) = mine.image.lock {
             let message =
                 format!("image {id} ({name}) was locked by user {}; unlock it to let the update go on", lock.owner);
-            return Some(Verdict::waiting(Reason::ImageLocked, message));
+            return Some((Reason::ImageLocked, message));
         }
         mine.image.persistent.then(|| {
             let message = format!("image {id} ({name} of {uname}) is persistent and holds users' data; make it non-persistent or rename it");
-            Verdict::waiting(Reason::ImagePersistent, message)
+            (Reason::ImagePersistent, message)
         })
     }
 

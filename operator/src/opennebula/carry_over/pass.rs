@@ -4,7 +4,7 @@ use std::sync::Mutex;
 
 use jiff::{SignedDuration, Timestamp};
 
-use super::{Outcome, Plan, Record, Reference, Request, Settings, apply, plan};
+use super::{Outcome, Plan, Record, Reference, Request, Settings, Snapshot, apply, plan};
 use crate::imagelist::ImageId;
 use crate::opennebula::client::{Client, ServerVersion};
 use crate::opennebula::document::User;
@@ -90,11 +90,12 @@ impl Publisher {
     /// What a pass would do now; changes nothing.
     pub async fn plan(&self, requests: &[Request], now: Timestamp) -> Result<Plan, OneError> {
         let cloud = self.cloud(now).await?;
-        let pool = self.client.images().await?;
-        Ok(plan(&pool, requests, &self.settings, &cloud, now))
+        let snapshot = Snapshot::read(&self.client, requests, self.in_flight).await?;
+        Ok(plan(&snapshot, requests, &self.settings, &cloud, now))
     }
 
-    /// One pass: one read of the pool, whatever the number of images, then the changes that are due.
+    /// One pass: one read of the pool, whatever the number of images, then the changes that are due. Besides, images are
+    /// looked at one by one that are missing from the pool, and that were put out of circulation in this pass.
     ///
     /// `Err` means that nothing was changed: the cloud could not be read at all.
     pub async fn pass(
@@ -104,10 +105,10 @@ impl Publisher {
         now: Timestamp,
     ) -> Result<PassReport, OneError> {
         let cloud = self.cloud(now).await?;
-        let pool = self.client.images().await?;
-        let plan = plan(&pool, requests, &self.settings, &cloud, now);
-        let images = pool.len();
-        drop(pool);
+        let snapshot = Snapshot::read(&self.client, requests, self.in_flight).await?;
+        let plan = plan(&snapshot, requests, &self.settings, &cloud, now);
+        let images = snapshot.images.len();
+        drop(snapshot);
         let outcomes = apply(plan, &self.client, keeper, cloud.datastore, self.in_flight, now).await;
         Ok(PassReport { outcomes, pool: images })
     }

@@ -6,9 +6,8 @@ use jiff::Timestamp;
 
 use super::image::plan_image;
 use super::recognise::Index;
-use super::{Cloud, Record, Request, Settings, Step};
+use super::{Cloud, Record, Request, Retirement, Settings, Snapshot, Step};
 use crate::imagelist::{ImageId, Sha512Digest};
-use crate::opennebula::document::Image;
 use crate::opennebula::error::Reason;
 
 /// What to do about every image that was asked for, in the order they were asked for.
@@ -25,12 +24,20 @@ pub struct ImagePlan {
     pub identifier: ImageId,
     /// The version that an `Allocate` among the steps registers.
     pub registers: Option<Sha512Digest>,
+    /// Images that give up the name before the steps: without it these are not begun.
+    pub first: Vec<Retirement>,
     /// In this order; the first that fails ends them.
     pub steps: Vec<Step>,
-    /// Sequences that put away what the steps took out of circulation: each runs only when all steps succeeded.
-    pub afterwards: Vec<Vec<Step>>,
-    /// Sequences about images that were out of circulation before: each runs whatever becomes of the others.
-    pub chores: Vec<Vec<Step>>,
+    /// Images that the steps took the name from: put away only when all steps succeeded.
+    pub afterwards: Vec<Retirement>,
+    /// Images that are to go out of circulation whatever becomes of the steps.
+    pub overdue: Vec<Retirement>,
+    /// Deletions, each whatever becomes of the others.
+    pub chores: Vec<Step>,
+    /// Images that stay in circulation for now, and why.
+    pub unfinished: Vec<(Reason, String)>,
+    /// What else there is to know.
+    pub notes: Vec<String>,
     /// What holds once the steps are done.
     pub verdict: Verdict,
     /// Whether the cloud copies it then: that ends by itself.
@@ -73,15 +80,16 @@ impl Verdict {
 }
 
 /// Plans every image by one snapshot of the pool. Pure; the same input gives the same plan.
-pub fn plan(pool: &[Image], requests: &[Request], settings: &Settings, cloud: &Cloud, now: Timestamp) -> Plan {
-    let index = Index::new(pool, requests);
+pub fn plan(snapshot: &Snapshot, requests: &[Request], settings: &Settings, cloud: &Cloud, now: Timestamp) -> Plan {
+    let index = Index::new(snapshot, requests);
     Plan { images: requests.iter().map(|request| plan_image(&index, request, settings, cloud, now)).collect() }
 }
 
 impl ImagePlan {
     /// Whether nothing is to be called.
     pub fn is_idle(&self) -> bool {
-        self.steps.is_empty() && self.afterwards.is_empty() && self.chores.is_empty()
+        let retirements = [&self.first, &self.afterwards, &self.overdue];
+        retirements.iter().all(|retirements| retirements.is_empty()) && self.steps.is_empty() && self.chores.is_empty()
     }
 }
 
@@ -94,14 +102,23 @@ impl fmt::Display for Plan {
 impl fmt::Display for ImagePlan {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         writeln!(f, "{}: {}", self.identifier, self.verdict)?;
-        for step in &self.steps {
+        let each = |retirements: &'_ [Retirement]| {
+            retirements.iter().flat_map(|retirement| &retirement.steps).map(ToString::to_string).collect::<Vec<_>>()
+        };
+        for step in each(&self.first).into_iter().chain(self.steps.iter().map(ToString::to_string)) {
             writeln!(f, "  {step}")?;
         }
-        for step in self.afterwards.iter().flatten() {
+        for step in each(&self.afterwards) {
             writeln!(f, "  then {step}")?;
         }
-        for step in self.chores.iter().flatten() {
+        for step in each(&self.overdue).into_iter().chain(self.chores.iter().map(ToString::to_string)) {
             writeln!(f, "  also {step}")?;
+        }
+        for (reason, message) in &self.unfinished {
+            writeln!(f, "  unfinished: {}: {message}", reason.as_str())?;
+        }
+        for note in &self.notes {
+            writeln!(f, "  {note}")?;
         }
         for id in &self.strangers {
             writeln!(f, "  not ours: {id}")?;

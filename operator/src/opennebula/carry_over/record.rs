@@ -52,6 +52,9 @@ pub struct PublishedImage {
     pub registered: Option<i64>,
     /// The version's digest.
     pub sha512: Sha512Digest,
+    /// It was seen to be out of circulation, but perhaps for its owner. Whoever cannot see it any more need not.
+    #[serde(default)]
+    pub retired: bool,
 }
 
 /// What belongs to the site.

@@ -3,7 +3,7 @@
 use std::fmt;
 
 use super::Reference;
-use crate::opennebula::document::Permissions;
+use crate::opennebula::document::{Image, Permissions};
 use crate::opennebula::template::Template;
 
 /// A change. Each is safe to repeat but `Allocate`, whose name the cloud keeps unique.
@@ -36,8 +36,10 @@ pub enum Step {
     Chmod {
         /// The image.
         id: u32,
-        /// All nine bits.
-        permissions: Permissions,
+        /// As they are.
+        from: Permissions,
+        /// As they are to be.
+        to: Permissions,
     },
     /// `one.image.chown`; none stays as it is.
     Chown {
@@ -76,6 +78,15 @@ pub enum Step {
     },
 }
 
+impl Step {
+    /// A chown to whoever is not yet there; what is right is not said, since old servers refuse it.
+    pub(super) fn chown(image: &Image, owner: &Reference, group: &Reference) -> Option<Self> {
+        let owner = (!owner.is(image.uid, &image.uname)).then(|| owner.clone());
+        let group = (!group.is(image.gid, &image.gname)).then(|| group.clone());
+        (owner.is_some() || group.is_some()).then_some(Self::Chown { id: image.id, owner, group })
+    }
+}
+
 impl fmt::Display for Step {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
@@ -87,7 +98,7 @@ impl fmt::Display for Step {
                 write!(f, "update {id}: {why} ({})", names.join(", "))
             }
             Self::Empty { id, names } => write!(f, "empty {id}: {}", names.join(", ")),
-            Self::Chmod { id, permissions } => write!(f, "chmod {id} {permissions}"),
+            Self::Chmod { id, to, .. } => write!(f, "chmod {id} {to}"),
             Self::Chown { id, owner, group } => {
                 let text =
                     |reference: &Option<Reference>| reference.as_ref().map_or("-".to_owned(), Reference::to_string);

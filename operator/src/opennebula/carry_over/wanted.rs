@@ -1,6 +1,6 @@
 //! What is asked for: images, and how the site wants them handled.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 
 use jiff::SignedDuration;
@@ -8,7 +8,7 @@ use jiff::SignedDuration;
 use super::Record;
 use crate::convert::Form;
 use crate::imagelist::{ImageId, Sha512Digest};
-use crate::opennebula::document::Permissions;
+use crate::opennebula::document::{Image, Permissions};
 use crate::opennebula::template::AttributeName;
 
 /// One image of one target.
@@ -20,7 +20,7 @@ pub struct Request {
     pub wanted: Option<Wanted>,
     /// What was kept from earlier passes.
     pub record: Record,
-    /// An image id that a person named as this image, whoever owns it and whatever it says.
+    /// An image id that a person named as this image. It is taken only where [`Settings::adopt`] allows it.
     pub adopt: Option<u32>,
 }
 
@@ -152,6 +152,22 @@ impl Default for Retired {
     }
 }
 
+/// Images that may be adopted when a person names one: by the administrator's word, not by that person's.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Adoptable {
+    /// By their ids.
+    pub images: BTreeSet<u32>,
+    /// All of these owners.
+    pub owners: Vec<Reference>,
+}
+
+impl Adoptable {
+    /// Whether an image is one of them.
+    pub fn has(&self, image: &Image) -> bool {
+        self.images.contains(&image.id) || self.owners.iter().any(|owner| owner.is(image.uid, &image.uname))
+    }
+}
+
 /// How a target is handled.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Settings {
@@ -163,6 +179,8 @@ pub struct Settings {
     pub datastore: Reference,
     /// What becomes of old ones.
     pub retired: Retired,
+    /// What may be adopted.
+    pub adopt: Adoptable,
     /// The group of a first registration; none: the operator's user's.
     pub initial_group: Option<Reference>,
     /// The permissions of a first registration.
@@ -203,13 +221,15 @@ const RESERVED: [&str; 16] = [
 ];
 
 impl Settings {
-    /// The defaults of a target: staged, private, retired images to oneadmin and never deleted, 3 h for a copy.
+    /// The defaults of a target: staged, private, retired images to oneadmin and never deleted, nothing to adopt, 3 h for
+    /// a copy.
     pub fn new(claim: Claim, datastore: Reference) -> Self {
         Self {
             claim,
             mode: UpdateMode::Staged,
             datastore,
             retired: Retired::default(),
+            adopt: Adoptable::default(),
             initial_group: None,
             initial_permissions: Permissions::PRIVATE,
             vo_groups: BTreeMap::new(),

@@ -23,6 +23,20 @@ impl Permissions {
         Self(bits & 0o777)
     }
 
+    /// Use and manage bits: whoever manages an object may change them, and the others take an administrator.
+    const USE_AND_MANAGE: u16 = 0o666;
+
+    /// These, but for the administer bits, which are those of another.
+    #[must_use]
+    pub const fn administered_as(self, other: Self) -> Self {
+        Self(self.0 & Self::USE_AND_MANAGE | other.0 & !Self::USE_AND_MANAGE)
+    }
+
+    /// Whether anybody but the owner may do anything.
+    pub const fn is_shared(self) -> bool {
+        self.0 & 0o077 != 0
+    }
+
     /// The nine bits.
     pub const fn bits(self) -> u16 {
         self.0
@@ -31,6 +45,12 @@ impl Permissions {
     /// Owner use, manage, administer, then group, then others: the order of `one.image.chmod`.
     pub fn flags(self) -> [bool; 9] {
         std::array::from_fn(|place| self.0 >> (8 - place) & 1 == 1)
+    }
+
+    /// Those of the flags that are others before; none where one stays.
+    pub fn changes_from(self, before: Self) -> [Option<bool>; 9] {
+        let (old, new) = (before.flags(), self.flags());
+        std::array::from_fn(|place| (old[place] != new[place]).then_some(new[place]))
     }
 }
 

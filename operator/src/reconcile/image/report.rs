@@ -205,6 +205,10 @@ fn findings(
     let cached = cached(observed, plan, outcomes, after);
     let published = targets::published(targets).unwrap_or_else(|| published(after));
     let ready = ready(observed, plan, &endorsed, &cached, &published);
+    let ready = match targets::retirement(targets).filter(|_| ready.status == Status::True) {
+        Some((reason, message)) => Finding::fails(ready.name, reason, message),
+        None => ready,
+    };
     let mut findings = vec![ready, endorsed, cached, published];
     if plan.tries.are_exhausted() {
         let message = "three downloads brought wrong bytes; nothing is tried until the list changes or someone asks";

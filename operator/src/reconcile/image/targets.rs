@@ -14,6 +14,9 @@ use crate::imagelist::Sha512Digest;
 use crate::reconcile::conditions::{Finding, Status, merge, time};
 use crate::reconcile::publications::{Desire, Desired, Offer, Standing};
 
+/// The condition that says what older versions of an image lack to be out of circulation.
+const RETIRED: &str = "Retired";
+
 /// How an image stands at the targets that it names, or was published at.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Targets {
@@ -113,7 +116,8 @@ pub(super) fn statuses(checked: &Checked, observed: &Observed, plan: &Plan, now:
         }
         let finding = finding(observed, desire, &status, before, standing);
         let earlier = before.map(|before| before.conditions.as_slice()).unwrap_or_default();
-        status.conditions = merge(earlier, vec![finding], checked.generation, now);
+        let findings = std::iter::once(finding).chain(unfinished(before, standing)).collect();
+        status.conditions = merge(earlier, findings, checked.generation, now);
         Some(status)
     });
     each.collect()
@@ -184,6 +188,26 @@ fn finding(
         None if standing.published.is_some() => Finding::fails(NAME, "Retiring", "it is taken out of circulation"),
         Some(_) | None => Finding::fails(NAME, standing.reason, &standing.message),
     }
+}
+
+/// The condition of a target where older versions are not wholly out of circulation; none where all are. While the cloud
+/// does not answer it stays as it was.
+fn unfinished(before: Option<&TargetStatus>, standing: Option<&Standing>) -> Option<Finding> {
+    if let Some(standing) = standing.filter(|standing| standing.asked) {
+        let (reason, message) = standing.unfinished.as_ref()?;
+        return Some(Finding::fails(RETIRED, *reason, message));
+    }
+    let known = before?.condition(RETIRED)?;
+    Some(Finding::fails(RETIRED, known.reason.clone(), known.message.clone()))
+}
+
+/// The first target where older versions are not wholly out of circulation.
+pub(super) fn retirement(statuses: &[TargetStatus]) -> Option<(String, String)> {
+    let told = |status: &TargetStatus| {
+        let condition = status.condition(RETIRED)?;
+        Some((condition.reason.clone(), format!("{}: {}", status.name, condition.message)))
+    };
+    statuses.iter().find_map(told)
 }
 
 /// What the status says already: nothing is asked of the target.

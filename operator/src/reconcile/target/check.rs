@@ -7,7 +7,7 @@ use url::Url;
 use super::hand_over::HandOver;
 use crate::api::{self, CloudTarget, CloudType, ImageFormat, Update};
 use crate::convert::Form;
-use crate::opennebula::carry_over::{Claim, Reference, Settings, UpdateMode};
+use crate::opennebula::carry_over::{Adoptable, Claim, Reference, Settings, UpdateMode};
 use crate::opennebula::template::AttributeName;
 use crate::reconcile::check::SpecError;
 use crate::reconcile::cluster::ObjectKey;
@@ -131,11 +131,27 @@ fn settings(cloud: &api::OpenNebula, claim: Claim) -> Result<Settings, SpecError
     }
     settings.retired.owner = reference("openNebula.retired.owner", &cloud.retired.owner)?;
     settings.retired.group = reference("openNebula.retired.group", &cloud.retired.group)?;
+    settings.adopt = cloud.adopt.as_ref().map(adoptable).transpose()?.unwrap_or_default();
     let after = cloud.retired.delete_after.as_deref().map(parse_duration).transpose();
     let after = after.map_err(|error| SpecError::invalid("openNebula.retired.deleteAfter", &error))?;
     settings.retired.delete_after = after.map(|after| SignedDuration::try_from(after).unwrap_or(SignedDuration::MAX));
     settings.template = template(cloud)?;
     Ok(settings)
+}
+
+fn adoptable(adopt: &api::Adopt) -> Result<Adoptable, SpecError> {
+    const FIELD: &str = "openNebula.adopt";
+    if adopt.image_ids.is_empty() && adopt.owners.is_empty() {
+        return Err(SpecError::invalid(FIELD, "expected imageIds, owners or both, found neither"));
+    }
+    let id = |id: &i64| {
+        let bad =
+            |_| SpecError::invalid("openNebula.adopt.imageIds", &format!("expected an id of 0 or more, found {id}"));
+        i32::try_from(*id).and_then(u32::try_from).map_err(bad)
+    };
+    let images = adopt.image_ids.iter().map(id).collect::<Result<_, _>>()?;
+    let owners = adopt.owners.iter().map(|owner| reference("openNebula.adopt.owners", owner));
+    Ok(Adoptable { images, owners: owners.collect::<Result<_, _>>()? })
 }
 
 fn template(cloud: &api::OpenNebula) -> Result<Vec<(AttributeName, String)>, SpecError> {

@@ -189,7 +189,15 @@ fn standing(checked: &Checked, wanted: &Wanted, asked: &Asked, answer: &Answer, 
     };
     let waits = asked.refusal.as_ref().is_some_and(Refusal::ends_by_itself);
     let progress = wanted.needed.as_ref().filter(|_| waits).and_then(Needed::progress);
-    Some(Standing { published, image_name, asked: true, withdrawn, reason, message, retired, progress })
+    let unfinished = unfinished(outcome);
+    Some(Standing { published, image_name, asked: true, withdrawn, reason, message, retired, unfinished, progress })
+}
+
+/// Images that should be out of circulation and are not wholly.
+fn unfinished(outcome: &Outcome) -> Option<(&'static str, String)> {
+    let (reason, _) = outcome.unfinished.first()?;
+    let messages: Vec<_> = outcome.unfinished.iter().map(|(_, message)| message.as_str()).collect();
+    Some((reason.as_str(), messages.join("; ")))
 }
 
 /// What else there is to know.
@@ -212,6 +220,7 @@ impl Standing {
     fn nothing(wanted: &Wanted, reason: &'static str, message: &str) -> Self {
         let image_name = wanted.desired.identifier.to_string();
         let (message, published) = (message.to_owned(), None);
-        Self { published, image_name, asked: false, withdrawn: false, reason, message, retired: 0, progress: None }
+        let (retired, unfinished, progress) = (0, None, None);
+        Self { published, image_name, asked: false, withdrawn: false, reason, message, retired, unfinished, progress }
     }
 }

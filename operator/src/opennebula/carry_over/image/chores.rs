@@ -5,104 +5,126 @@ use crate::opennebula::carry_over::attributes::{self, Role};
 use crate::opennebula::carry_over::names::is_retired_name;
 use crate::opennebula::carry_over::plan::ImagePlan;
 use crate::opennebula::carry_over::recognise::Mine;
-use crate::opennebula::carry_over::{Step, UpdateMode};
-use crate::opennebula::document::{ImageState, Permissions};
+use crate::opennebula::carry_over::{End, Retirement, Step};
+use crate::opennebula::document::ImageState;
+use crate::opennebula::template::Template;
+
+/// Whether an image keeps the name until its retirement takes it, or gave it up before.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum Name {
+    Kept,
+    GivenUp,
+}
 
 impl Situation<'_> {
-    /// A whole retirement: remember, mark, take the name, close it, give it away, disable it.
-    pub(super) fn retire(&self, old: &Mine<'_>, mode: UpdateMode) -> Vec<Step> {
-        let image = old.image;
-        let mut template = attributes::retirement(self.settings, self.now);
-        if !is_retired_name(&self.request.identifier, &image.name) {
+    /// Puts an image out of circulation, or does what its retirement still lacks. None where nothing is to do; what
+    /// keeps us from it is told by the plan.
+    pub(super) fn put_out(&self, mine: &Mine<'_>, plan: &mut ImagePlan) -> Option<Retirement> {
+        let retired = mine.role == Role::Retired;
+        let retirement = if retired { self.finish(mine) } else { self.retire(mine) };
+        let blocked = Self::blocked(mine).filter(|_| !retired || mine.image.lock.is_some());
+        match blocked {
+            Some(_) if retirement.steps.is_empty() => None,
+            Some((reason, message)) => {
+                plan.unfinished.push((reason, message));
+                None
+            }
+            None => {
+                plan.retired += usize::from(!retired);
+                (!retirement.steps.is_empty()).then_some(retirement)
+            }
+        }
+    }
+
+    /// A whole retirement: remember and mark; then disable it, take the name, close it, give it away.
+    pub(super) fn retire(&self, old: &Mine<'_>) -> Retirement {
+        let mut template = self.marks(old);
+        if !is_retired_name(&self.request.identifier, &old.image.name) {
             template.extend(attributes::remembered(&self.metadata(old)));
         }
-        let template = template.changes(&image.attributes);
-        let mut steps = vec![Step::Update { id: image.id, template, why: "remember and retire" }];
-        steps.extend(self.close(old, mode));
-        steps
+        self.retirement(old, &template, "remember and retire", Name::Kept)
     }
 
     /// The rest of a retirement whose image already left its name and remembers.
-    pub(super) fn put_away(&self, old: &Mine<'_>) -> Vec<Step> {
-        let template = attributes::retirement(self.settings, self.now).changes(&old.image.attributes);
-        let mut steps = vec![Step::Update { id: old.image.id, template, why: "retire" }];
-        steps.extend(self.close_but_for_the_name(old));
-        steps.extend(Self::disable(old));
-        steps
+    pub(super) fn put_away(&self, old: &Mine<'_>) -> Retirement {
+        self.retirement(old, &self.marks(old), "retire", Name::GivenUp)
     }
 
-    /// Whatever of a retirement is not done: mode 700, the retired owner, a retired name, disabled where its state
-    /// allows. In place the name goes last, as the original handler's contract has it.
-    pub(super) fn close(&self, old: &Mine<'_>, mode: UpdateMode) -> Vec<Step> {
-        let named = old.is_named(&self.request.identifier);
-        let rename = named.then(|| Step::Rename { id: old.image.id, name: self.retired_name(old) });
-        let mut steps = self.close_but_for_the_name(old);
-        match mode {
-            UpdateMode::Staged => steps.splice(0..0, rename).for_each(drop),
-            UpdateMode::InPlace => {
-                steps.reverse(); // chown, chmod
-                steps.extend(rename);
+    /// What a retirement still lacks. While a tenant can change the image, what it says is written anew from the record.
+    fn finish(&self, mine: &Mine<'_>) -> Retirement {
+        let mut template = Template::new();
+        if !mine.trusted {
+            template = attributes::identity(self.request, mine.digest, mine.image);
+        }
+        if let (false, Some(metadata)) = (mine.trusted, &self.request.record.metadata) {
+            template.extend(attributes::remembered(metadata));
+            if attributes::retired_since(mine.image).is_none_or(|since| since > self.now) {
+                template.extend(attributes::retirement(self.settings, self.now));
             }
         }
-        steps.extend(Self::disable(old));
-        steps
+        self.retirement(mine, &template, "remember", Name::Kept)
     }
 
-    fn close_but_for_the_name(&self, old: &Mine<'_>) -> Vec<Step> {
-        let image = old.image;
-        let mut steps = Vec::new();
-        if image.permissions != Permissions::RETIRED {
-            steps.push(Step::Chmod { id: image.id, permissions: Permissions::RETIRED });
+    fn marks(&self, old: &Mine<'_>) -> Template {
+        let mut template = attributes::retirement(self.settings, self.now);
+        template.extend(attributes::identity(self.request, old.digest, old.image));
+        template
+    }
+
+    /// The steps of a retirement, whoever owns the image last: from then on we may have no rights on it.
+    fn retirement(&self, old: &Mine<'_>, template: &Template, why: &'static str, name: Name) -> Retirement {
+        let (image, id, end) = (old.image, old.image.id, self.end());
+        let template = template.changes(&image.attributes);
+        let update = (!template.is_empty()).then_some(Step::Update { id, template, why });
+        // An image in use cannot be disabled; it is tried again as long as it is retired.
+        let disable = (image.state == ImageState::Ready).then_some(Step::Disable { id });
+        let named = name == Name::Kept && !end.is_nameless(image);
+        let rename = named.then(|| Step::Rename { id, name: self.retired_name(old) });
+        let steps = update.into_iter().chain(disable).chain(rename).chain(end.close(image)).collect();
+        Retirement { id, steps, end }
+    }
+
+    /// What an image is that is out of circulation here.
+    pub(super) fn end(&self) -> End {
+        End {
+            identifier: self.request.identifier.clone(),
+            owner: self.settings.retired.owner.clone(),
+            group: self.settings.retired.group.clone(),
+            administers: self.cloud.user.is_administrator(),
         }
-        steps.extend(Self::chown(old, &self.settings.retired.owner, &self.settings.retired.group));
-        steps
-    }
-
-    /// An image in use cannot be disabled; it is tried again as long as it is retired.
-    fn disable(old: &Mine<'_>) -> Option<Step> {
-        (old.image.state == ImageState::Ready).then_some(Step::Disable { id: old.image.id })
     }
 
     /// What is left to do about images that are not in circulation. `serving` is left alone; `current` is the one that
     /// has the name, if there is one.
     pub(super) fn tidy(&self, serving: Option<u32>, current: Option<u32>, plan: &mut ImagePlan) {
-        let idle = self.ours.iter().filter(|mine| Some(mine.image.id) != serving && mine.image.lock.is_none());
         let renamed: Vec<u32> = plan.steps.iter().filter_map(renames).collect();
         let deleted: Vec<u32> = plan.steps.iter().filter_map(deletes).collect();
-        for mine in idle {
-            let steps = match mine.role {
+        let done: Vec<u32> = plan.first.iter().chain(&plan.afterwards).map(|retirement| retirement.id).collect();
+        for mine in self.ours.iter().filter(|mine| Some(mine.image.id) != serving && !done.contains(&mine.image.id)) {
+            let (id, unlocked) = (mine.image.id, mine.image.lock.is_none());
+            match mine.role {
                 // The site may have given a retired image of the original handler's time to somebody: left alone.
-                Role::Retired if mine.legacy => Vec::new(),
-                Role::Retired if renamed.contains(&mine.image.id) => Vec::new(),
-                Role::Retired if self.is_expired(mine, current) => {
-                    vec![Step::Delete { id: mine.image.id, force: false, why: "retired long enough" }]
+                Role::Retired if mine.legacy => {}
+                Role::Retired if renamed.contains(&id) => {}
+                Role::Retired if unlocked && self.is_expired(mine, current) => {
+                    plan.chores.push(Step::Delete { id, force: false, why: "retired long enough" });
                 }
-                Role::Retired => self.finish(mine),
-                Role::Staged | Role::Registering if deleted.contains(&mine.image.id) => Vec::new(),
-                Role::Staged | Role::Registering if self.is_stale(mine) => vec![Self::delete_upload(mine)],
-                Role::Current | Role::Staged | Role::Registering => Vec::new(),
-            };
-            if !steps.is_empty() {
-                plan.chores.push(steps);
+                Role::Retired => {
+                    let retirement = self.put_out(mine, plan);
+                    plan.overdue.extend(retirement);
+                }
+                Role::Staged | Role::Registering if deleted.contains(&id) => {}
+                Role::Staged | Role::Registering if self.is_stale(mine) => {
+                    plan.chores.extend(unlocked.then(|| Self::delete_upload(mine)));
+                }
+                // An old version that has a VM and calls itself an upload: its owner can write that.
+                Role::Staged | Role::Registering if self.is_old(mine) => {
+                    let retirement = self.put_out(mine, plan);
+                    plan.overdue.extend(retirement);
+                }
+                Role::Current | Role::Staged | Role::Registering => {}
             }
         }
-    }
-
-    /// What a retirement still lacks. While a tenant can change the image, what it remembers is taken from the record.
-    fn finish(&self, mine: &Mine<'_>) -> Vec<Step> {
-        let mut steps = Vec::new();
-        if let (false, Some(metadata)) = (mine.trusted, &self.request.record.metadata) {
-            let mut template = attributes::remembered(metadata);
-            if attributes::retired_since(mine.image).is_none_or(|since| since > self.now) {
-                template.extend(attributes::retirement(self.settings, self.now));
-            }
-            let template = template.changes(&mine.image.attributes);
-            if !template.is_empty() {
-                steps.push(Step::Update { id: mine.image.id, template, why: "remember" });
-            }
-        }
-        steps.extend(self.close(mine, self.settings.mode));
-        steps
     }
 
     /// Whether a retired image may go for good: its time is up, no VM has it, and a usable successor is in circulation
@@ -121,10 +143,16 @@ impl Situation<'_> {
 
     /// An upload of a version that is no longer wanted.
     pub(super) fn is_stale(&self, mine: &Mine<'_>) -> bool {
-        let wanted = self.request.wanted.as_ref().map(|wanted| wanted.sha512);
-        let in_use = matches!(mine.image.state, ImageState::Used | ImageState::Clone | ImageState::UsedPersistent);
-        let waiting = matches!(mine.image.state, ImageState::LockedUsed | ImageState::LockedUsedPersistent);
-        mine.digest != wanted && !mine.is_live(&self.request.identifier) && !in_use && !waiting
+        self.is_unwanted(mine) && !mine.is_live(&self.request.identifier) && !is_in_use(mine)
+    }
+
+    /// The same, once it was copied and VMs have it.
+    fn is_old(&self, mine: &Mine<'_>) -> bool {
+        self.is_unwanted(mine) && !mine.is_live(&self.request.identifier) && mine.image.is_usable()
+    }
+
+    fn is_unwanted(&self, mine: &Mine<'_>) -> bool {
+        mine.digest != self.request.wanted.as_ref().map(|wanted| wanted.sha512)
     }
 
     /// Deletes what was registered by us and never got the name.
@@ -132,6 +160,17 @@ impl Situation<'_> {
         let why = if is_upload(mine) { "registration given up" } else { "no longer wanted" };
         Step::Delete { id: mine.image.id, force: mine.image.state.is_arriving(), why }
     }
+}
+
+fn is_in_use(mine: &Mine<'_>) -> bool {
+    matches!(
+        mine.image.state,
+        ImageState::Used
+            | ImageState::Clone
+            | ImageState::UsedPersistent
+            | ImageState::LockedUsed
+            | ImageState::LockedUsedPersistent
+    )
 }
 
 fn renames(step: &Step) -> Option<u32> {

@@ -79,10 +79,9 @@ impl Situation<'_> {
     fn free_the_name(&self, plan: &mut ImagePlan) {
         let identifier = &self.request.identifier;
         for mine in &self.ours {
-            if mine.is_live(identifier) {
-                plan.steps.extend(self.retire(mine, UpdateMode::InPlace));
-            } else if mine.role == Role::Retired && mine.is_named(identifier) {
-                plan.steps.extend(self.close(mine, UpdateMode::InPlace));
+            if mine.is_live(identifier) || (mine.role == Role::Retired && mine.is_named(identifier)) {
+                let retirement = self.put_out(mine, plan);
+                plan.first.extend(retirement);
             }
         }
     }
@@ -106,17 +105,17 @@ impl Situation<'_> {
             UpdateMode::Staged => [(identifier.as_str(), &target.owner), (staged.as_str(), &me)],
             UpdateMode::InPlace => [(identifier.as_str(), &target.owner), (identifier.as_str(), &me)],
         };
-        // The retired owner gets the old image under its present name when the name goes last.
-        let retired = (self.settings.mode == UpdateMode::InPlace && self.old(None).is_some())
-            .then_some((identifier.as_str(), &self.settings.retired.owner));
-        let conflict = names.into_iter().chain(retired).find_map(|(name, owner)| self.conflict(name, owner));
+        let conflict = names.into_iter().find_map(|(name, owner)| self.conflict(name, owner));
         let leaving = self.ours.iter().find(|mine| self.is_in_the_way(mine, &staged)).map(|mine| {
             let message = format!("image {} ({}) is removed first", mine.image.id, mine.image.name);
             Verdict::waiting(Reason::Importing, message)
         });
         let blocked = self.old(None).and_then(|old| Self::blocked(old));
+        let blocked = blocked.map(|(reason, message)| Verdict::waiting(reason, message));
+        let refused = self.refused.as_ref().filter(|_| self.ours.is_empty());
+        let refused = refused.map(|message| Verdict::waiting(Reason::AdoptionRefused, message));
         let pause = self.request.record.retry_at().filter(|until| *until > self.now).map(|_| Self::failed(plan));
-        blocked.or(conflict).or(pause).or(leaving)
+        blocked.or(refused).or(conflict).or(pause).or(leaving)
     }
 
     /// An upload that is given up and still holds the name that is needed.

@@ -17,6 +17,7 @@ impl Situation<'_> {
         let old = self.old(Some(new));
         let wish = self.wish_for(new, old, Some(wanted));
         let blocked = old.and_then(|old| Self::blocked(old)).or_else(|| Self::blocked(new));
+        let blocked = blocked.map(|(reason, message)| Verdict::waiting(reason, message));
         if let Some(verdict) = blocked.or_else(|| self.conflict(identifier.as_str(), &wish.owner)) {
             plan.verdict = verdict;
             return;
@@ -56,18 +57,10 @@ impl Situation<'_> {
             (true | false, _) => {}
         }
         if image.permissions != wish.permissions {
-            plan.steps.push(Step::Chmod { id: image.id, permissions: wish.permissions });
+            plan.steps.push(Step::Chmod { id: image.id, from: image.permissions, to: wish.permissions });
         }
-        plan.steps.extend(Self::chown(new, &wish.owner, &wish.group));
+        plan.steps.extend(Step::chown(image, &wish.owner, &wish.group));
         true
-    }
-
-    /// A chown to whoever is not yet there; what is right is not said, since old servers refuse it.
-    pub(super) fn chown(mine: &Mine<'_>, owner: &Reference, group: &Reference) -> Option<Step> {
-        let image = mine.image;
-        let owner = (!owner.is(image.uid, &image.uname)).then(|| owner.clone());
-        let group = (!group.is(image.gid, &image.gname)).then(|| group.clone());
-        (owner.is_some() || group.is_some()).then_some(Step::Chown { id: image.id, owner, group })
     }
 
     /// Writes on an image in circulation what the site made of it. Once it has a retired name that is written already,
@@ -80,9 +73,14 @@ impl Situation<'_> {
         (!template.is_empty()).then_some(Step::Update { id: old.image.id, template, why: "remember" })
     }
 
-    /// What the site made of an image. One that was registered in place has its own only after the last step.
+    /// What the site made of an image. One that was registered in place has its own only after the last step; one that
+    /// left its name may have lost it since, though the call that marks it was refused.
     pub(super) fn metadata(&self, mine: &Mine<'_>) -> Metadata {
         let own = || Metadata::of(mine.image);
+        if is_retired_name(&self.request.identifier, &mine.image.name) {
+            let written = attributes::read_remembered(mine.image).filter(|_| mine.trusted);
+            return written.or_else(|| self.request.record.metadata.clone()).unwrap_or_else(own);
+        }
         if mine.role == Role::Registering { self.memory().unwrap_or_else(own) } else { own() }
     }
 

@@ -3,34 +3,41 @@
 use super::{Situation, claimed};
 use crate::opennebula::carry_over::attributes::Role;
 use crate::opennebula::carry_over::plan::{ImagePlan, Verdict};
+use crate::opennebula::carry_over::recognise::Mine;
 use crate::opennebula::error::Reason;
 
 impl Situation<'_> {
-    /// Everything in circulation is retired, uploads are given up. Nothing is deleted that ever had the name.
+    /// Everything that was ever in circulation is put out of it, uploads are given up. Nothing is deleted that ever had
+    /// the name.
     pub(super) fn withdraw(&self, plan: &mut ImagePlan) {
         plan.verdict = Verdict::Retired;
         plan.record.clear_failures();
-        for mine in self.ours.iter().filter(|mine| mine.is_live(&self.request.identifier)) {
-            if let Some(verdict) = Self::blocked(mine) {
-                plan.verdict = verdict;
-            } else {
-                plan.retired += 1;
-                plan.steps.extend(self.retire(mine, self.settings.mode));
-            }
-        }
-        for mine in self.ours.iter().filter(|mine| matches!(mine.role, Role::Staged | Role::Registering)) {
-            if self.is_stale(mine) && mine.image.lock.is_none() {
-                plan.steps.push(Self::delete_upload(mine));
+        for mine in self.ours.iter().filter(|mine| !mine.legacy) {
+            if self.is_only_an_upload(mine) {
+                if mine.image.lock.is_none() {
+                    plan.steps.push(Self::delete_upload(mine));
+                }
+            } else if mine.role == Role::Retired || mine.image.is_usable() || mine.is_live(&self.request.identifier) {
+                let retirement = self.put_out(mine, plan);
+                plan.overdue.extend(retirement);
             }
         }
         if let Some(image) = self.lost() {
             let message = format!("{}, though it was published from here; it is not touched", claimed(image));
             plan.verdict = Verdict::waiting(Reason::NameConflict, message);
         }
+        if let Some(message) = self.hidden() {
+            plan.verdict = Verdict::waiting(Reason::NotAuthorized, message);
+        }
         if let Some(until) = plan.record.may_appear_until(self.now) {
             let message = "a registration was sent and not answered: its image may still appear".to_owned();
             plan.verdict = Verdict::Waiting { reason: Reason::Importing, message, until: Some(until) };
         }
-        self.tidy(None, None, plan);
+    }
+
+    /// An upload that nobody uses and that never had the name. What has a VM is put out like any other: the role alone
+    /// says what it was, and its owner can write that.
+    fn is_only_an_upload(&self, mine: &Mine<'_>) -> bool {
+        matches!(mine.role, Role::Staged | Role::Registering) && self.is_stale(mine)
     }
 }

@@ -1,0 +1,75 @@
+//! What one pass sees of a cloud: one read of the pool, and a look at each image that was published from here and is not
+//! in it.
+//!
+//! A pool has only what the session may use. An image that is missing is gone if the cloud says that there is no such
+//! image; if it says that we may not use it, it was given to somebody and is still there.
+
+use std::collections::BTreeSet;
+
+use futures::{StreamExt as _, TryStreamExt as _, stream};
+
+use super::Request;
+use crate::opennebula::client::Client;
+use crate::opennebula::document::{Image, Unreadable};
+use crate::opennebula::error::{Object, OneError};
+
+/// What a pass sees.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Snapshot {
+    /// Images.
+    pub images: Vec<Image>,
+    /// Images that cannot be read.
+    pub unreadable: Vec<Unreadable>,
+    /// Images that were published from here and are hidden from us.
+    pub hidden: Vec<Hidden>,
+}
+
+/// An image that is there and that we may not use.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Hidden {
+    /// Its id.
+    pub id: u32,
+    /// What the cloud says.
+    pub text: String,
+}
+
+impl Snapshot {
+    /// Reads the pool: one call, and one more for each image that was published, is not known to be out of circulation,
+    /// and is missing.
+    pub(super) async fn read(client: &Client, requests: &[Request], in_flight: usize) -> Result<Self, OneError> {
+        let pool = client.images().await?;
+        let mut snapshot = Self { images: pool.images, unreadable: pool.unreadable, hidden: Vec::new() };
+        let looks = stream::iter(snapshot.missing(requests)).map(async |id| Ok((id, look(client, id).await?)));
+        let found: Vec<(u32, Found)> = looks.buffered(in_flight.max(1)).try_collect().await?;
+        for (id, found) in found {
+            match found {
+                Found::Image(image) => snapshot.images.push(*image),
+                Found::Hidden(text) => snapshot.hidden.push(Hidden { id, text }),
+                Found::Gone => {}
+            }
+        }
+        Ok(snapshot)
+    }
+
+    fn missing(&self, requests: &[Request]) -> BTreeSet<u32> {
+        let seen = self.images.iter().map(|image| image.id);
+        let seen: BTreeSet<u32> = seen.chain(self.unreadable.iter().map(|image| image.id)).collect();
+        let kept = requests.iter().flat_map(|request| &request.record.images).filter(|entry| !entry.retired);
+        kept.map(|entry| entry.id).filter(|id| !seen.contains(id)).collect()
+    }
+}
+
+enum Found {
+    Image(Box<Image>),
+    Hidden(String),
+    Gone,
+}
+
+async fn look(client: &Client, id: u32) -> Result<Found, OneError> {
+    match client.image(id).await {
+        Ok(image) => Ok(Found::Image(Box::new(image))),
+        Err(OneError::NotFound { what: Object::Image, .. }) => Ok(Found::Gone),
+        Err(OneError::NotAuthorized(text)) => Ok(Found::Hidden(text)),
+        Err(error) => Err(error),
+    }
+}
