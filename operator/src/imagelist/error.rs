@@ -23,6 +23,12 @@ pub enum ListError {
         /// The parser's words, with line and column.
         message: String,
     },
+    /// JSON in another encoding than UTF-8, or with a byte order mark (RFC 8259 section 8.1).
+    #[error("top level: expected JSON in UTF-8 without a byte order mark, found {found}")]
+    Encoding {
+        /// What was found.
+        found: &'static str,
+    },
     /// A key stands twice in one object: two readers could see two lists.
     #[error("{path}: expected each key once in its object, found this one again")]
     DuplicateKey {

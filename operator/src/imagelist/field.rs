@@ -92,7 +92,7 @@ pub(super) fn text(node: &Node<'_>) -> Result<String, String> {
 /// A number or a text of digits; at least one byte, and no more than a file can have.
 fn size(node: &Node<'_>) -> Result<u64, String> {
     let number = match node {
-        Node::Number(number) => number.as_u64(),
+        Node::Number(number) => number.value.as_u64(),
         Node::Text(text) if text.bytes().all(|c| c.is_ascii_digit()) => text.parse().ok(),
         Node::Text(_) | Node::Null | Node::Bool(_) | Node::Array(_) | Node::Object(_) | Node::Images => None,
     };

@@ -12,6 +12,7 @@ use serde::de::{DeserializeSeed, Deserializer, MapAccess, SeqAccess, Visitor};
 use serde_json::{Map, Number, Value};
 
 use super::ListError;
+use super::written::{Numbers, WrittenNumber};
 use super::{MAXIMUM_BYTES, MAXIMUM_DEPTH, MAXIMUM_IMAGES, MAXIMUM_TEXT, MAXIMUM_VALUES};
 
 /// A JSON value whose texts borrow from the payload where they hold no escapes.
@@ -19,7 +20,7 @@ use super::{MAXIMUM_BYTES, MAXIMUM_DEPTH, MAXIMUM_IMAGES, MAXIMUM_TEXT, MAXIMUM_
 pub(super) enum Node<'a> {
     Null,
     Bool(bool),
-    Number(Number),
+    Number(WrittenNumber),
     Text(Cow<'a, str>),
     Array(Vec<Node<'a>>),
     Object(Object<'a>),
@@ -80,7 +81,7 @@ impl Node<'_> {
         match self {
             Self::Null => Value::Null,
             Self::Bool(value) => Value::Bool(value),
-            Self::Number(number) => Value::Number(number),
+            Self::Number(number) => Value::Number(number.value),
             Self::Text(text) => Value::String(text.into_owned()),
             Self::Array(nodes) => nodes.into_iter().map(Node::into_value).collect(),
             Self::Images => Value::Array(Vec::new()),
@@ -114,11 +115,28 @@ pub(super) fn read<'a>(payload: &'a [u8], sink: Option<ImageSink<'_>>) -> Result
     if payload.len() > MAXIMUM_BYTES {
         return Err(ListError::TooLarge { limit: MAXIMUM_BYTES, found: payload.len() });
     }
-    let walk = Walk { sink, refusal: RefCell::default(), steps: RefCell::default(), values: Cell::new(0) };
+    if let Some(found) = other_encoding(payload) {
+        return Err(ListError::Encoding { found });
+    }
+    let numbers = Numbers::of(payload);
+    let walk = Walk { sink, numbers, refusal: RefCell::default(), steps: RefCell::default(), values: Cell::new(0) };
     let mut deserializer = serde_json::Deserializer::from_slice(payload);
     let seed = NodeSeed { walk: &walk, depth: 0, place: Place::Top };
     let outcome = seed.deserialize(&mut deserializer).and_then(|node| deserializer.end().map(|()| node));
     outcome.map_err(|error| walk.error(&error))
+}
+
+/// How a text that is no JSON in plain UTF-8 is written (RFC 8259 section 8.1). JSON begins with an ASCII character, so
+/// a zero octet beside it is half of a UTF-16 unit.
+fn other_encoding(payload: &[u8]) -> Option<&'static str> {
+    match payload {
+        [0xef, 0xbb, 0xbf, ..] => Some("a byte order mark before it"),
+        [0xff, 0xfe, 0, 0, ..] | [0, 0, 0xfe, 0xff, ..] | [0, 0, 0, 1..=0xff, ..] | [1..=0xff, 0, 0, 0, ..] => {
+            Some("UTF-32")
+        }
+        [0xff, 0xfe, ..] | [0xfe, 0xff, ..] | [0, 1..=0xff, ..] | [1..=0xff, 0, ..] => Some("UTF-16"),
+        _ => None,
+    }
 }
 
 /// An error that still lacks its path.
@@ -127,6 +145,7 @@ type Refusal = Box<dyn FnOnce(String) -> ListError>;
 /// What one reading shares: where images go, how many values there were, and what went wrong where.
 struct Walk<'s> {
     sink: Option<ImageSink<'s>>,
+    numbers: Numbers<'s>,
     refusal: RefCell<Option<Refusal>>,
     /// The way to the error, innermost first: written only while unwinding, so that it costs nothing before.
     steps: RefCell<Vec<String>>,
@@ -254,15 +273,16 @@ impl<'de> Visitor<'de> for NodeSeed<'_> {
     }
 
     fn visit_u64<E>(self, value: u64) -> Result<Node<'de>, E> {
-        Ok(Node::Number(value.into()))
+        Ok(Node::Number(Number::from(value).into()))
     }
 
     fn visit_i64<E>(self, value: i64) -> Result<Node<'de>, E> {
-        Ok(Node::Number(value.into()))
+        Ok(Node::Number(Number::from(value).into()))
     }
 
     fn visit_f64<E: serde::de::Error>(self, value: f64) -> Result<Node<'de>, E> {
-        Number::from_f64(value).map(Node::Number).ok_or_else(|| E::custom("number out of range"))
+        let number = Number::from_f64(value).ok_or_else(|| E::custom("number out of range"))?;
+        Ok(Node::Number(self.walk.numbers.written(number)))
     }
 
     fn visit_borrowed_str<E: serde::de::Error>(self, text: &'de str) -> Result<Node<'de>, E> {

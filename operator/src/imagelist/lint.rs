@@ -116,6 +116,9 @@ impl Report {
     /// What refuses the whole list before its members can be looked at.
     fn refused(&mut self, error: &ListError) {
         let (path, advice) = match error {
+            ListError::Encoding { .. } => {
+                ("top level", "write it in UTF-8 without a byte order mark: `iconv -t utf-8`")
+            }
             ListError::NotJson { path, .. } => {
                 (path.as_str(), "sign JSON in UTF-8 without a byte order mark; check it with `jq . FILE`")
             }

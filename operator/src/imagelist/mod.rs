@@ -16,6 +16,7 @@ mod render;
 mod select;
 mod source_url;
 mod version;
+mod written;
 
 pub use digest::{DigestError, Sha512Digest};
 pub use error::ListError;

@@ -52,6 +52,39 @@ fn numbers_may_be_text_and_text_numbers() {
     }
 }
 
+/// As they are written, not as a reader computes with them: `1.10` is not `1.1`.
+#[test]
+fn numbers_are_read_as_they_are_written() {
+    for written in
+        ["1e3", "1.10", "-0", "1E+2", "18446744073709551616", "0.30000000000000004", "12345678901234567890.5"]
+    {
+        let text = list().to_string().replace("\"hv:version\":\"1.0\"", &format!("\"hv:version\":{written}"));
+        let text = text.replace("\"sl:osversion\":\"12\"", &format!("\"sl:osversion\":{written}, \"x\": 2.50"));
+        let read = ImageList::parse(text.as_bytes()).unwrap();
+        assert_eq!((read.version.as_str(), read.images[0].os_version.as_str()), (written, written));
+    }
+    let text = list().to_string().replace("\"hv:size\":1,", "\"hv:size\":1e3,");
+    let read = ImageList::parse(text.as_bytes()).unwrap();
+    assert!(read.refused[0].message.contains("found the number 1e3"), "{}", read.refused[0].message);
+}
+
+#[test]
+fn another_encoding_is_told_by_its_name() {
+    let text = list().to_string();
+    let utf16 = |order: fn(u16) -> [u8; 2]| text.encode_utf16().flat_map(order).collect::<Vec<u8>>();
+    let table = [
+        (format!("\u{feff}{text}").into_bytes(), "a byte order mark"),
+        (utf16(u16::to_le_bytes), "UTF-16"),
+        (utf16(u16::to_be_bytes), "UTF-16"),
+        ([b"\xff\xfe".to_vec(), utf16(u16::to_le_bytes)].concat(), "UTF-16"),
+        (text.chars().flat_map(|c| u32::from(c).to_be_bytes()).collect(), "UTF-32"),
+    ];
+    for (bytes, expected) in table {
+        let error = ImageList::parse(&bytes).unwrap_err();
+        assert!(matches!(error, ListError::Encoding { found } if found.contains(expected)), "{expected}: {error}");
+    }
+}
+
 #[test]
 fn each_required_key_of_the_list_is_asked_for_by_name() {
     for key in LIST_KEYS.iter().filter(|key| **key != "ad:vo") {
