@@ -20,3 +20,4 @@ mod revoked_signer_stays;
 mod stripped_signature;
 mod text_outside_the_signature;
 mod weak_digest;
+mod weak_key;

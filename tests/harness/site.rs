@@ -24,7 +24,7 @@ use vmcatcher_operator::cache::{ConversionLimits, JobLimits, Steps, Volume};
 use vmcatcher_operator::cluster::directory::{Directory, Driver, Settled};
 use vmcatcher_operator::fetch::{Client, ClientSettings};
 use vmcatcher_operator::reconcile::{Cluster, Context, ObjectKey, Settings};
-use vmcatcher_operator::trust::DigestPolicy;
+use vmcatcher_operator::trust::AlgorithmPolicy;
 
 use crate::image_server::{ImageServer, Resource};
 use crate::list::ListBuilder;
@@ -250,7 +250,7 @@ impl Site {
         let settings = Settings {
             instance: "site".to_owned(),
             trust_directory: self.path("trust"),
-            digests: DigestPolicy::default(),
+            algorithms: AlgorithmPolicy::default(),
             allow_auto_endorse: self.allow_auto_endorse,
         };
         Context::new(seen(cluster), volume, client, limits, anchors, settings)

@@ -218,7 +218,7 @@ fn tasks(directory: &Path) -> Vec<Task> {
         let text = fs::read_to_string(&from).ok()?;
         let addresses = addresses(&text);
         let ders = certificates.iter().filter_map(|certificate| certificate.to_der().ok());
-        let issuers = ders.filter_map(|der| DistinguishedName::of_subject(&der).ok()).collect();
+        let issuers = ders.filter_map(|der| DistinguishedName::of_subject(&der)).collect();
         known.insert((hash.clone(), addresses.clone())).then_some(Task { from, addresses, hash, issuers })
     };
     found.into_iter().filter_map(task).collect()

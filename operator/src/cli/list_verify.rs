@@ -10,6 +10,7 @@ use clap::ValueEnum;
 use jiff::Timestamp;
 use serde_json::json;
 
+use super::algorithms::Algorithms;
 use super::table::render;
 use super::{list_input, print, print_json};
 use crate::anchors::{self, AnchorProblem};
@@ -18,8 +19,8 @@ use crate::imagelist::SourceUrl;
 use crate::text::printable;
 use crate::trust::{
     AcceptRequest, AcceptedList, Anchors, Check, CheckResult, Credential, CredentialKind, CrlPolicy, DecryptionKey,
-    DigestPolicy, DistinguishedName, EndorserPolicy, EndorserRule, OpenPgpCredential, PublicKey, Purpose, Refusal,
-    TrustLevel, VerifyRequest, accept, decrypt, is_openpgp_signature, is_plain_list, join_detached, verify,
+    DistinguishedName, EndorserPolicy, EndorserRule, OpenPgpCredential, PublicKey, Purpose, Refusal, TrustLevel,
+    VerifyRequest, accept, decrypt, is_openpgp_signature, is_plain_list, join_detached, verify,
 };
 
 /// Verifies a signed list and explains every check. Exits with 1 when the list is refused.
@@ -34,9 +35,8 @@ pub(crate) struct Args {
     /// What is asked of the CRLs of the CAs on the signer's path.
     #[arg(long, value_enum, default_value_t = Crls::Require)]
     crls: Crls,
-    /// Also take signatures over a weak digest: for old archives.
-    #[arg(long, value_enum, value_name = "DIGEST")]
-    allow_digest: Vec<WeakDigest>,
+    #[command(flatten)]
+    algorithms: Algorithms,
     /// Who must have signed: the certificate's subject, as /DC=org/…/CN=Name or CN=Name,…,DC=org. May be given again:
     /// any one of them.
     #[arg(long, value_name = "SUBJECT")]
@@ -73,13 +73,6 @@ enum Crls {
     IfPresent,
     /// Not looked at.
     Ignore,
-}
-
-/// Digests that are too weak to be taken without asking.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-enum WeakDigest {
-    Sha1,
-    Md5,
 }
 
 /// What a certificate must be made for; spelled as in an Endorser's `purpose`.
@@ -187,9 +180,8 @@ fn judge(
     } else {
         EndorserPolicy::Enforce { endorsers, required: NonZeroUsize::MIN }
     };
-    let allowed = |digest| args.allow_digest.contains(&digest);
-    let digests = DigestPolicy { allow_sha1: allowed(WeakDigest::Sha1), allow_md5: allowed(WeakDigest::Md5) };
-    let verification = verify(message, &VerifyRequest { anchors, policy, revoked: &[], digests, at });
+    let algorithms = args.algorithms.policy();
+    let verification = verify(message, &VerifyRequest { anchors, policy, revoked: &[], algorithms, at });
     let mut checks = verification.checks;
     let outcome = verification.outcome.and_then(|list| {
         let request = AcceptRequest { identifier: None, last: None, max_list_age: None, accept_list: None, now: at };

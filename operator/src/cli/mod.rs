@@ -3,6 +3,7 @@
 //! Exit codes, the same for all commands: 0 done and good; 1 done, and something is not as it should be (a list
 //! refused, an image not ready, a blob damaged); 2 the command line is wrong; 3 it could not be done at all.
 
+mod algorithms;
 mod available;
 mod cache;
 mod crds;

@@ -11,12 +11,12 @@ use jiff::{SignedDuration, Timestamp};
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::task::JoinHandle;
 
+use super::algorithms::Algorithms;
 use crate::anchors::{CrlRefresher, TrustDirectory};
 use crate::cache::{ConversionLimits, JobLimits, Scrub, ScrubSettings, Volume};
 use crate::fetch::{Client, ClientSettings};
 use crate::reconcile::{Cluster, Context, ImagePaths, Settings, parse_duration};
 use crate::serve::{self, ImageServer, Listening, Monitor, Tickets};
-use crate::trust::DigestPolicy;
 
 /// The arguments of both.
 #[derive(Debug, clap::Args)]
@@ -61,9 +61,8 @@ pub(super) struct Operation {
     /// address for all its clients
     #[arg(long, value_name = "N", default_value_t = 128, value_parser = clap::value_parser!(u16).range(1..=256))]
     connections_per_address: u16,
-    /// Take signatures with this outdated digest too
-    #[arg(long, value_name = "DIGEST", value_parser = ["sha1", "md5"])]
-    allow_digest: Vec<String>,
+    #[command(flatten)]
+    algorithms: Algorithms,
     /// Let subscriptions say verify.mode: AutoEndorse, which believes the first signer that leads to a trust anchor
     #[arg(long, env = "VMCATCHER_ALLOW_AUTO_ENDORSE")]
     allow_auto_endorse: bool,
@@ -122,10 +121,7 @@ impl Operation {
         let settings = Settings {
             instance: self.instance.clone(),
             trust_directory: self.trust.clone(),
-            digests: DigestPolicy {
-                allow_sha1: self.allow_digest.iter().any(|digest| digest == "sha1"),
-                allow_md5: self.allow_digest.iter().any(|digest| digest == "md5"),
-            },
+            algorithms: self.algorithms.policy(),
             allow_auto_endorse: self.allow_auto_endorse,
         };
         let tickets = self.image_server.map(|_| Tickets::kept(&volume)).transpose()?;

@@ -17,7 +17,7 @@ use crate::fetch::{Client, Validator};
 use crate::imagelist::Sha512Digest;
 use crate::metrics::Metrics;
 use crate::opennebula::Permit;
-use crate::trust::DigestPolicy;
+use crate::trust::AlgorithmPolicy;
 
 /// What every reconcile stands on: shared, and safe to use from several at once.
 pub struct Context<C: Cluster> {
@@ -103,8 +103,8 @@ pub struct Settings {
     pub trust_directory: PathBuf,
     /// The name of this installation: whose images in a cloud are its own.
     pub instance: String,
-    /// Which digests a signature may use.
-    pub digests: DigestPolicy,
+    /// Which digests and keys a signature may use.
+    pub algorithms: AlgorithmPolicy,
     /// Whether a subscription may believe the first signer that it sees.
     pub allow_auto_endorse: bool,
 }

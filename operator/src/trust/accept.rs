@@ -72,11 +72,21 @@ fn names_its_signers(verified: &VerifiedList, _: &AcceptRequest<'_>) -> Result<F
     let message = format!(
         "expected the signer {} to be named, found hv:dn {} and hv:ca {}",
         signers.join(", "),
-        absent.subject,
-        absent.issuer
+        as_name(&absent.subject),
+        as_name(&absent.issuer)
     );
     let subject = verified.signers.first().map(|signer| signer.subject.clone()).unwrap_or_default();
     Err(Refusal::new(RefusalReason::EndorserMismatch, message).about(subject, 0))
+}
+
+/// A text of the list as the name that it is read as, so that it can be held against the signer's: what nobody sees in
+/// it is escaped.
+fn as_name(text: &str) -> String {
+    let fingerprint = || text.parse::<Fingerprint>().map(|read| read.as_name());
+    text.parse::<DistinguishedName>().map(|read| read.to_string()).or_else(|_| fingerprint()).unwrap_or_else(|_| {
+        let shown: String = text.chars().take(200).collect();
+        format!("{shown:?}, which is no name")
+    })
 }
 
 fn described(signer: &Signer) -> String {

@@ -3,7 +3,9 @@
 use const_oid::ObjectIdentifier;
 use der::Decode;
 
+use super::chain::Path;
 use super::tlv::{self, Reader, Tlv};
+use super::{AlgorithmPolicy, Refusal, RefusalReason, strength};
 
 /// What cannot be told to be SHA-2 or better. Only what is known to be good is taken: there is more than one number for
 /// a signature over MD5, and OpenSSL knows them all.
@@ -89,6 +91,50 @@ pub(super) fn parts(algorithm: Tlv<'_>) -> (Option<String>, Reader<'_>) {
     let mut inner = Reader::new(algorithm.content);
     let kind = inner.expect(tlv::OBJECT_IDENTIFIER).and_then(|kind| ObjectIdentifier::from_der(kind.whole).ok());
     (kind.map(|kind| kind.to_string()), inner)
+}
+
+/// SHA-2 and better; SHA-1 and MD5 only where they are listed.
+pub(super) fn allowed(weak: &[&'static str], policy: AlgorithmPolicy, shown: &str, depth: u32) -> Result<(), Refusal> {
+    let forbidden = |name: &&&str| match **name {
+        "SHA-1" => !policy.allow_sha1,
+        "MD5" => !policy.allow_md5,
+        _ => true,
+    };
+    match weak.iter().find(forbidden) {
+        None => Ok(()),
+        Some(name) => {
+            let reason = weak_reason(name);
+            Err(Refusal::new(reason, format!("expected SHA-2 or better, found {name}")).about(shown, depth))
+        }
+    }
+}
+
+/// The reason for a weak digest: SHA-1 is costly to forge, MD5 and older are not.
+pub(super) fn weak_reason(name: &str) -> RefusalReason {
+    if name.starts_with("MD") { RefusalReason::DigestBroken } else { RefusalReason::DigestNotAllowed }
+}
+
+pub(super) fn describe_digests(weak: &[&'static str]) -> String {
+    if weak.is_empty() { "SHA-2 or better".to_owned() } else { format!("{}, which is allowed here", weak.join(", ")) }
+}
+
+impl Path {
+    /// The digests by which the CAs signed. The anchor's own signature proves nothing, so it is not asked.
+    pub(super) fn digests_are_allowed(&self, policy: AlgorithmPolicy) -> Result<(), Refusal> {
+        let certificates = self.certificates();
+        let issued = &certificates[..certificates.len().saturating_sub(1)];
+        (0_u32..).zip(issued).try_for_each(|(depth, certificate)| {
+            let weak: Vec<_> = certificate.weak_digest.into_iter().collect();
+            allowed(&weak, policy, &certificate.shown(), depth)
+        })
+    }
+
+    /// The keys of the path. The anchor's is one of them: it proves the next certificate, and every CRL of the anchor's, as
+    /// each CA's key proves those of the CA.
+    pub(super) fn keys_are_strong(&self, policy: AlgorithmPolicy) -> Result<(), Refusal> {
+        let mut all = (0_u32..).zip(self.certificates());
+        all.try_for_each(|(depth, certificate)| strength::strong(certificate, depth, policy.weakest_key))
+    }
 }
 
 #[cfg(test)]

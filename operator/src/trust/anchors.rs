@@ -7,7 +7,7 @@ use openssl::x509::X509;
 use super::certificate::Certificate;
 use super::crl::Crl;
 use super::namespace::{Policies, PolicyFile, parse_namespaces, parse_signing_policy};
-use super::{DistinguishedName, Sha256Digest};
+use super::{DistinguishedName, Sha256Digest, appearance, pem};
 
 /// The largest file that is looked at, in bytes; the largest CRLs of the field have 20 MiB.
 const LARGEST_FILE: usize = 128 << 20;
@@ -16,8 +16,8 @@ const LARGEST_FILE: usize = 128 << 20;
 #[derive(Debug, Default)]
 pub struct Anchors {
     authorities: Vec<Certificate>,
-    /// By the issuer's folded name.
-    crls: BTreeMap<String, Vec<Crl>>,
+    /// By the issuer's name.
+    crls: BTreeMap<DistinguishedName, Vec<Crl>>,
     policies: Policies,
 }
 
@@ -26,7 +26,7 @@ pub struct Anchors {
 pub struct AnchorsBuilder {
     authorities: Vec<Certificate>,
     seen: BTreeSet<Sha256Digest>,
-    crls: BTreeMap<String, Vec<Crl>>,
+    crls: BTreeMap<DistinguishedName, Vec<Crl>>,
     policies: Policies,
 }
 
@@ -80,7 +80,7 @@ impl Anchors {
 
     /// The CRLs that name this issuer, in no order.
     pub(super) fn crls_of(&self, issuer: &DistinguishedName) -> &[Crl] {
-        self.crls.get(&issuer.folded()).map_or(&[], Vec::as_slice)
+        self.crls.get(issuer).map_or(&[], Vec::as_slice)
     }
 }
 
@@ -96,9 +96,9 @@ impl AnchorsBuilder {
             Some(0x30) => X509::from_der(bytes).map(|certificate| vec![certificate]),
             _ => X509::stack_from_pem(bytes),
         };
-        let found = found.map_err(|_| refused(&describe(bytes)))?;
+        let found = found.map_err(|_| refused(&appearance::of(bytes)))?;
         if found.is_empty() {
-            return Err(refused(&describe(bytes)));
+            return Err(refused(&appearance::of(bytes)));
         }
         let (mut subjects, mut bad) = (Vec::new(), None);
         for read in found.into_iter().map(Certificate::from_x509) {
@@ -167,7 +167,7 @@ impl AnchorsBuilder {
         let read = read.map_err(AnchorError::NoCrl)?;
         let count = read.len();
         for crl in read {
-            self.crls.entry(crl.issuer().folded()).or_default().push(crl);
+            self.crls.entry(crl.issuer().clone()).or_default().push(crl);
         }
         Ok(count)
     }
@@ -182,32 +182,6 @@ impl AnchorsBuilder {
 pub(super) fn crl_blocks(bytes: &[u8]) -> Result<Vec<Vec<u8>>, AnchorError> {
     match bytes.first() {
         Some(0x30) => Ok(vec![bytes.to_vec()]),
-        _ => pem_blocks(bytes, "X509 CRL").ok_or_else(|| AnchorError::NoCrl(describe(bytes))),
-    }
-}
-
-/// The DER of each PEM block (RFC 7468) of this label; `None` where there is none or one is broken.
-pub(super) fn pem_blocks(bytes: &[u8], label: &str) -> Option<Vec<Vec<u8>>> {
-    use base64::Engine as _;
-    let text = std::str::from_utf8(bytes).ok()?;
-    let (begin, end) = (format!("-----BEGIN {label}-----"), format!("-----END {label}-----"));
-    let mut blocks = Vec::new();
-    let mut rest = text;
-    while let Some((_, after)) = rest.split_once(&begin) {
-        let (body, tail) = after.split_once(&end)?;
-        let digits: Vec<u8> = body.bytes().filter(|c| !c.is_ascii_whitespace()).collect();
-        blocks.push(base64::engine::general_purpose::STANDARD.decode(digits).ok()?);
-        rest = tail;
-    }
-    (!blocks.is_empty()).then_some(blocks)
-}
-
-/// What a file looks like, in a few words.
-fn describe(bytes: &[u8]) -> String {
-    match bytes.first() {
-        None => "an empty file".to_owned(),
-        Some(0x30) => "DER of another kind".to_owned(),
-        Some(_) if bytes.starts_with(b"-----BEGIN") => "PEM of another kind, or broken".to_owned(),
-        Some(_) => format!("{} bytes of another kind", bytes.len()),
+        _ => pem::decoded(bytes, "X509 CRL").ok_or_else(|| AnchorError::NoCrl(appearance::of(bytes))),
     }
 }

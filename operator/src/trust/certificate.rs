@@ -9,12 +9,16 @@ use x509_cert::ext::pkix::{BasicConstraints, CrlDistributionPoints, ExtendedKeyU
 use x509_cert::time::Time;
 
 use super::algorithm::weak_digest;
+use super::extension::{self, Extension};
 use super::tlv::{self, Reader};
 use super::{DistinguishedName, Sha256Digest};
 
 /// RFC 3820 `proxyCertInfo`, and the number its drafts used.
 const PROXY_INFORMATION: [ObjectIdentifier; 2] =
     [ObjectIdentifier::new_unwrap("1.3.6.1.5.5.7.1.14"), ObjectIdentifier::new_unwrap("1.3.6.1.4.1.3536.1.222")];
+
+/// `issuerUniqueID` and `subjectUniqueID` (RFC 5280 section 4.1.2.8).
+const UNIQUE_IDENTIFIERS: [u8; 2] = [0x81, 0x82];
 
 /// A certificate (RFC 5280) with what the rules ask of it.
 #[derive(Debug, Clone)]
@@ -63,30 +67,29 @@ impl Certificate {
     }
 
     fn read(x509: X509, bytes: &[u8]) -> Result<Self, der::Error> {
-        let whole = x509_cert::Certificate::from_der(bytes)?;
         let exact = ExactParts::of(bytes).ok_or(der::ErrorKind::Failed)?;
-        let inner = &whole.tbs_certificate;
-        let key_id: Option<SubjectKeyIdentifier> = find(inner, &rfc5280::ID_CE_SUBJECT_KEY_IDENTIFIER)?;
-        let usage: Option<ExtendedKeyUsage> = find(inner, &rfc5280::ID_CE_EXT_KEY_USAGE)?;
-        let constraints: Option<BasicConstraints> = find(inner, &rfc5280::ID_CE_BASIC_CONSTRAINTS)?;
-        let extensions = inner.extensions.as_deref().unwrap_or_default();
+        let extensions = exact.extensions.as_slice();
+        let key_id: Option<SubjectKeyIdentifier> = find(extensions, &rfc5280::ID_CE_SUBJECT_KEY_IDENTIFIER)?;
+        let usage: Option<ExtendedKeyUsage> = find(extensions, &rfc5280::ID_CE_EXT_KEY_USAGE)?;
+        let constraints: Option<BasicConstraints> = find(extensions, &rfc5280::ID_CE_BASIC_CONSTRAINTS)?;
+        let name = |der| DistinguishedName::from_der(der).ok_or(der::ErrorKind::Failed);
         Ok(Self {
             x509,
             digest: Sha256Digest::of(bytes),
-            subject: DistinguishedName::from_rdns(&inner.subject)?,
-            issuer: DistinguishedName::from_rdns(&inner.issuer)?,
+            subject: name(exact.subject)?,
+            issuer: name(exact.issuer)?,
             serial: without_leading_zeros(exact.serial).to_vec(),
-            not_after: timestamp(inner.validity.not_after),
+            not_after: timestamp(Time::from_der(exact.not_after)?),
             issuer_der: exact.issuer.to_vec(),
             subject_key_id: key_id.map(|id| id.0.into_bytes()),
             key: Sha256Digest::of(exact.key),
-            key_usage: find(inner, &rfc5280::ID_CE_KEY_USAGE)?,
+            key_usage: find(extensions, &rfc5280::ID_CE_KEY_USAGE)?,
             has_extended_key_usage: usage.is_some(),
             extended_key_usage: usage.map(|usage| usage.0).unwrap_or_default(),
             weak_digest: exact.weak_digest,
-            crl_points: find(inner, &rfc5280::ID_CE_CRL_DISTRIBUTION_POINTS)?,
+            crl_points: find(extensions, &rfc5280::ID_CE_CRL_DISTRIBUTION_POINTS)?,
             is_authority: constraints.is_some_and(|constraints| constraints.ca),
-            proxy_extension: extensions.iter().any(|e| PROXY_INFORMATION.contains(&e.extn_id)),
+            proxy_extension: extensions.iter().any(|e| PROXY_INFORMATION.iter().any(|kind| kind.as_bytes() == e.kind)),
         })
     }
 
@@ -99,7 +102,7 @@ impl Certificate {
     /// (`CN=proxy`, `CN=limited proxy`).
     pub(super) fn is_proxy(&self) -> bool {
         let old_kind = self.subject.extends_by_common_name(&self.issuer)
-            && matches!(self.subject.last_common_name(), Some(b"proxy" | b"limited proxy"));
+            && matches!(self.subject.last_common_name(), Some("proxy" | "limited proxy"));
         self.proxy_extension || (old_kind && !self.is_authority)
     }
 
@@ -130,7 +133,10 @@ impl Certificate {
 struct ExactParts<'a> {
     serial: &'a [u8],
     issuer: &'a [u8],
+    not_after: &'a [u8],
+    subject: &'a [u8],
     key: &'a [u8],
+    extensions: Vec<Extension<'a>>,
     weak_digest: Option<&'static str>,
 }
 
@@ -143,10 +149,20 @@ impl<'a> ExactParts<'a> {
         let serial = inner.expect(tlv::INTEGER)?.content;
         inner.expect(tlv::SEQUENCE)?;
         let issuer = inner.expect(tlv::SEQUENCE)?.whole;
-        inner.expect(tlv::SEQUENCE)?;
-        inner.expect(tlv::SEQUENCE)?;
+        let mut validity = Reader::new(inner.expect(tlv::SEQUENCE)?.content);
+        validity.next()?;
+        let not_after = validity.next()?.whole;
+        let subject = inner.expect(tlv::SEQUENCE)?.whole;
         let key = inner.expect(tlv::SEQUENCE)?.whole;
-        Some(Self { serial, issuer, key, weak_digest })
+        for tag in UNIQUE_IDENTIFIERS {
+            inner.optional(tag);
+        }
+        let extensions = match inner.optional(tlv::context(3)) {
+            Some(tagged) => extension::all(tlv::only(tagged.content, tlv::SEQUENCE)?.content)?,
+            None => Vec::new(),
+        };
+        let parts = Self { serial, issuer, not_after, subject, key, extensions, weak_digest };
+        inner.is_empty().then_some(parts)
     }
 }
 
@@ -156,12 +172,13 @@ pub(super) fn without_leading_zeros(serial: &[u8]) -> &[u8] {
     &serial[start..]
 }
 
-fn find<'a, T: Decode<'a>>(
-    certificate: &'a x509_cert::TbsCertificate,
-    kind: &ObjectIdentifier,
-) -> Result<Option<T>, der::Error> {
-    let extensions = certificate.extensions.as_deref().unwrap_or_default();
-    extensions.iter().find(|e| e.extn_id == *kind).map(|e| T::from_der(e.extn_value.as_bytes())).transpose()
+/// The subject of a certificate in DER, in DER.
+pub(super) fn subject(certificate: &[u8]) -> Option<&[u8]> {
+    ExactParts::of(certificate).map(|parts| parts.subject)
+}
+
+fn find<'a, T: Decode<'a>>(extensions: &[Extension<'a>], kind: &ObjectIdentifier) -> Result<Option<T>, der::Error> {
+    extensions.iter().find(|extension| extension.kind == kind.as_bytes()).map(|e| T::from_der(e.value)).transpose()
 }
 
 /// A time of X.509 as a timestamp. They have whole seconds and no zone but UTC.

@@ -13,6 +13,8 @@ pub enum Rule {
     Digest,
     /// The signer's certificate leads to a trust anchor, at the time of the check.
     Chain,
+    /// Every key on the path is long enough.
+    Strength,
     /// No certificate on the path is revoked.
     Revocation,
     /// Each CA on the path keeps to its namespace.
@@ -51,6 +53,7 @@ impl Rule {
             Self::Signature => "Signature",
             Self::Digest => "Digest",
             Self::Chain => "Chain",
+            Self::Strength => "Strength",
             Self::Revocation => "Revocation",
             Self::Namespace => "Namespace",
             Self::KeyRevocation => "KeyRevocation",
@@ -75,6 +78,7 @@ impl Rule {
             Self::Signature => "signature fits the text",
             Self::Digest => "digests are allowed",
             Self::Chain => "signer leads to a trust anchor",
+            Self::Strength => "keys are long enough",
             Self::Revocation => "nobody on the path is revoked",
             Self::Namespace => "CAs keep to their namespace",
             Self::KeyRevocation => "key is not revoked",
@@ -99,6 +103,7 @@ impl Rule {
             Self::Signature => "RFC 5652 section 5.6; RFC 9580 section 5.2.4",
             Self::Digest => "RFC 8551 section 2.1; --allow-digest",
             Self::Chain => "RFC 5280 section 6; RFC 8550 section 4.4",
+            Self::Strength => "NIST SP 800-57 part 1; --min-key-strength",
             Self::Revocation => "RFC 5280 section 6.3; crlPolicy",
             Self::Namespace => "IGTF signing policy (EACL, namespaces)",
             Self::KeyRevocation => "RFC 9580 sections 5.2.1.11 to 5.2.1.13",

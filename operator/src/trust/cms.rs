@@ -222,7 +222,7 @@ impl SignerInfo {
     fn shown(&self) -> String {
         match &self.identifier {
             SignerIdentifier::IssuerAndSerial { issuer, serial } => {
-                let name = DistinguishedName::from_der(issuer).map_or_else(|_| "?".to_owned(), |n| n.to_string());
+                let name = DistinguishedName::from_der(issuer).map_or_else(|| "?".to_owned(), |n| n.to_string());
                 format!("serial {} of {name}", hex::encode(serial))
             }
             SignerIdentifier::KeyId(id) => format!("key {}", hex::encode(id)),

@@ -16,6 +16,7 @@ use x509_cert::time::Time;
 
 use super::algorithm::weak_digest;
 use super::certificate::{Certificate, timestamp, without_leading_zeros};
+use super::extension;
 use super::tlv::{self, Reader, Tlv};
 use super::{DistinguishedName, Sha256Digest};
 
@@ -73,7 +74,7 @@ impl Crl {
         let shape = Shape::of(&bytes).ok_or("no CRL of RFC 5280 section 5.1")?;
         let scope = shape.check_extensions()?;
         each_entry(shape.entries, |entry| entry.critical_extension())?;
-        let issuer = DistinguishedName::from_der(shape.issuer).map_err(|error| format!("an issuer {error}"))?;
+        let issuer = DistinguishedName::from_der(shape.issuer).ok_or("an issuer that is no name")?;
         let algorithm = shape.algorithm().ok_or("no signature algorithm, or two different ones")?;
         let this_update = time(shape.this_update).ok_or("no thisUpdate that is a time")?;
         let next_update = time(shape.next_update).ok_or("no nextUpdate that is a time")?;
@@ -94,7 +95,7 @@ impl Crl {
 
     /// The CRL number without leading zeros, where there is one.
     pub(super) fn number(&self) -> Option<Vec<u8>> {
-        let found = extensions(Shape::of(&self.bytes)?.extensions)?;
+        let found = extension::all(Shape::of(&self.bytes)?.extensions)?;
         let value = found.iter().find(|extension| extension.kind == CRL_NUMBER)?.value;
         Some(without_leading_zeros(tlv::only(value, tlv::INTEGER)?.content).to_vec())
     }
@@ -237,7 +238,7 @@ impl<'a> Shape<'a> {
     /// RFC 5280 section 5.2: a critical extension that is not understood makes the CRL useless.
     fn check_extensions(&self) -> Result<Option<IssuingDistributionPoint>, String> {
         let mut scope = None;
-        for extension in extensions(self.extensions).ok_or("extensions that cannot be read")? {
+        for extension in extension::all(self.extensions).ok_or("extensions that cannot be read")? {
             if extension.kind == ISSUING_DISTRIBUTION_POINT {
                 let point = IssuingDistributionPoint::from_der(extension.value)
                     .map_err(|error| format!("an issuing distribution point that cannot be read: {error}"))?;
@@ -257,25 +258,6 @@ impl<'a> Shape<'a> {
     }
 }
 
-/// An extension of a CRL or of an entry.
-struct Extension<'a> {
-    kind: &'a [u8],
-    critical: bool,
-    value: &'a [u8],
-}
-
-fn extensions(bytes: &[u8]) -> Option<Vec<Extension<'_>>> {
-    Reader::new(bytes).all()?.into_iter().map(read_extension).collect()
-}
-
-fn read_extension(element: Tlv<'_>) -> Option<Extension<'_>> {
-    let mut inner = Reader::new(tlv::only(element.whole, tlv::SEQUENCE)?.content);
-    let kind = inner.expect(tlv::OBJECT_IDENTIFIER)?.content;
-    let critical = inner.optional(tlv::BOOLEAN).is_some_and(|flag| flag.content != [0]);
-    let value = inner.expect(tlv::OCTET_STRING)?.content;
-    inner.is_empty().then_some(Extension { kind, critical, value })
-}
-
 /// One entry, as it stands.
 struct Entry<'a> {
     serial: &'a [u8],
@@ -287,13 +269,13 @@ impl Entry<'_> {
         if self.extensions.is_empty() {
             return Ok(());
         }
-        let found = extensions(self.extensions).ok_or("an entry whose extensions cannot be read")?;
+        let found = extension::all(self.extensions).ok_or("an entry whose extensions cannot be read")?;
         let unknown = found.iter().any(|extension| extension.critical && extension.kind != REASON_CODE);
         if unknown { Err("an entry with a critical extension, which is not understood") } else { Ok(()) }
     }
 
     fn reason(&self) -> Option<u8> {
-        let found = extensions(self.extensions)?;
+        let found = extension::all(self.extensions)?;
         let value = found.iter().find(|extension| extension.kind == REASON_CODE)?.value;
         tlv::only(value, tlv::ENUMERATED)?.content.last().copied()
     }

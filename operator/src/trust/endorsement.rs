@@ -2,12 +2,14 @@
 
 use jiff::Timestamp;
 
+use super::algorithm::{allowed, describe_digests};
 use super::certificate::Certificate;
 use super::chain::Path;
 use super::signer::{ProvenSigner, SignerNames};
 use super::{
-    Anchors, Check, Credential, CredentialKind, CrlPolicy, DigestPolicy, EndorserPolicy, EndorserRule, Purpose,
+    AlgorithmPolicy, Anchors, Check, Credential, CredentialKind, CrlPolicy, EndorserPolicy, EndorserRule, Purpose,
     Refusal, RefusalReason, Rule, Signer, SignerName, TrustLevel, VerifyRequest, namespace, openpgp, revocation,
+    strength,
 };
 
 /// When each question is asked: certificate dates at `path`, revocation at `crls`.
@@ -111,13 +113,13 @@ fn judge_steps(
 ) -> Result<Option<Timestamp>, (Rule, Refusal)> {
     let ends = match signer {
         ProvenSigner::X509 { certificate, carried, weak_digests } => {
-            let digests = (weak_digests.as_slice(), request.digests);
-            certificate_steps(certificate, carried, digests, candidate, times, checks)?;
+            let algorithms = (weak_digests.as_slice(), request.algorithms);
+            certificate_steps(certificate, carried, algorithms, candidate, times, checks)?;
             None
         }
         ProvenSigner::OpenPgp(signer) => {
             let credential = candidate.endorser.map(|(_, _, credential)| &credential.kind);
-            openpgp::judge(signer, credential, request.digests, times, checks)?
+            openpgp::judge(signer, credential, request.algorithms, times, checks)?
         }
     };
     let check = trusted(signer, candidate, request).map_err(|refusal| (Rule::Endorser, refusal))?;
@@ -128,18 +130,21 @@ fn judge_steps(
 fn certificate_steps(
     certificate: &Certificate,
     carried: &[Certificate],
-    (weak_digests, digests): (&[&'static str], DigestPolicy),
+    algorithms: (&[&'static str], AlgorithmPolicy),
     candidate: Candidate<'_>,
     times: Times,
     checks: &mut Vec<Check>,
 ) -> Result<(), (Rule, Refusal)> {
-    let at_digest = |refusal| (Rule::Digest, refusal);
-    allowed(weak_digests, digests, &certificate.shown(), 0).map_err(at_digest)?;
-    checks.push(Check::passed(Rule::Digest, describe_digests(weak_digests)));
-    let path = Path::build(certificate, carried, candidate.anchors, candidate.purpose, times.path)
-        .map_err(|refusal| (Rule::Chain, refusal))?;
-    chain_digests(&path, digests).map_err(at_digest)?;
-    checks.push(Check::passed(Rule::Chain, describe_path(&path, times.path)));
+    let signature = signature_algorithms(certificate, algorithms, checks);
+    let path = Path::build(certificate, carried, candidate.anchors, candidate.purpose, times.path);
+    let path = match (path, signature) {
+        (Ok(path), Ok(())) => path,
+        (Err(refusal), Ok(())) => return Err((Rule::Chain, refusal)),
+        (Err(_), Err(outdated)) => return Err(outdated),
+        (Ok(path), Err(outdated)) => return Err(said(&path, candidate, times).unwrap_or(outdated)),
+    };
+    path_algorithms(&path, algorithms.1, times, checks)
+        .map_err(|outdated| said(&path, candidate, times).unwrap_or(outdated))?;
     let found = revocation::check(&path, candidate.anchors, candidate.crl_policy, times.crls)
         .map_err(|refusal| (Rule::Revocation, refusal))?;
     checks.push(match candidate.crl_policy {
@@ -154,39 +159,36 @@ fn certificate_steps(
     Ok(())
 }
 
-/// SHA-2 and better; SHA-1 and MD5 only where they are listed.
-pub(super) fn allowed(weak: &[&'static str], policy: DigestPolicy, shown: &str, depth: u32) -> Result<(), Refusal> {
-    let forbidden = |name: &&&str| match **name {
-        "SHA-1" => !policy.allow_sha1,
-        "MD5" => !policy.allow_md5,
-        _ => true,
-    };
-    match weak.iter().find(forbidden) {
-        None => Ok(()),
-        Some(name) => {
-            let reason = weak_reason(name);
-            Err(Refusal::new(reason, format!("expected SHA-2 or better, found {name}")).about(shown, depth))
-        }
-    }
+/// The digests of the signature, and the key that made it.
+fn signature_algorithms(
+    certificate: &Certificate,
+    (weak_digests, policy): (&[&'static str], AlgorithmPolicy),
+    checks: &mut Vec<Check>,
+) -> Result<(), (Rule, Refusal)> {
+    allowed(weak_digests, policy, &certificate.shown(), 0).map_err(|refusal| (Rule::Digest, refusal))?;
+    checks.push(Check::passed(Rule::Digest, describe_digests(weak_digests)));
+    strength::strong(certificate, 0, policy.weakest_key).map_err(|refusal| (Rule::Strength, refusal))
 }
 
-/// The reason for a weak digest: SHA-1 is costly to forge, MD5 and older are not.
-pub(super) fn weak_reason(name: &str) -> RefusalReason {
-    if name.starts_with("MD") { RefusalReason::DigestBroken } else { RefusalReason::DigestNotAllowed }
+/// The digests and the keys by which the CAs signed.
+fn path_algorithms(
+    path: &Path,
+    policy: AlgorithmPolicy,
+    times: Times,
+    checks: &mut Vec<Check>,
+) -> Result<(), (Rule, Refusal)> {
+    path.digests_are_allowed(policy).map_err(|refusal| (Rule::Digest, refusal))?;
+    checks.push(Check::passed(Rule::Chain, describe_path(path, times.path)));
+    path.keys_are_strong(policy).map_err(|refusal| (Rule::Strength, refusal))?;
+    checks.push(Check::passed(Rule::Strength, format!("{} or more", policy.weakest_key)));
+    Ok(())
 }
 
-/// The digests by which the CAs signed. The anchor's own signature proves nothing, so it is not asked.
-fn chain_digests(path: &Path, policy: DigestPolicy) -> Result<(), Refusal> {
-    let certificates = path.certificates();
-    let issued = &certificates[..certificates.len().saturating_sub(1)];
-    (0_u32..).zip(issued).try_for_each(|(depth, certificate)| {
-        let weak: Vec<_> = certificate.weak_digest.into_iter().collect();
-        allowed(&weak, policy, &certificate.shown(), depth)
-    })
-}
-
-pub(super) fn describe_digests(weak: &[&'static str]) -> String {
-    if weak.is_empty() { "SHA-2 or better".to_owned() } else { format!("{}, which is allowed here", weak.join(", ")) }
+/// What a CA says against a certificate of the path, and no rule about algorithms may hide: it takes a list that was
+/// accepted under a weaker rule out, where an outdated algorithm only freezes it.
+fn said(path: &Path, candidate: Candidate<'_>, times: Times) -> Option<(Rule, Refusal)> {
+    let found = revocation::check(path, candidate.anchors, candidate.crl_policy, times.crls);
+    found.err().filter(Refusal::is_statement).map(|refusal| (Rule::Revocation, refusal))
 }
 
 fn describe_path(path: &Path, at: Timestamp) -> String {
@@ -215,8 +217,8 @@ fn trusted(signer: &ProvenSigner, candidate: Candidate<'_>, request: &VerifyRequ
             Err(refused(format!("expected {subject} (issuer {issuer}), who signed first, found {found}")))
         }
         (EndorserPolicy::Enforce { endorsers, .. }, None) => {
-            let names: Vec<&str> = endorsers.iter().map(|rule| rule.name.as_str()).collect();
-            Err(refused(format!("expected a credential of {}, found {}", names.join(", "), signer.described())))
+            let expected = closest(endorsers, signer).unwrap_or_else(|| "an endorser, and there is none".to_owned());
+            Err(refused(format!("expected a credential of {expected}, found {}", signer.described())))
         }
         (EndorserPolicy::Enforce { .. }, Some((_, rule, credential))) => {
             if rule.trust == TrustLevel::Trusted && credential.trust == TrustLevel::Trusted {
@@ -226,6 +228,19 @@ fn trusted(signer: &ProvenSigner, candidate: Candidate<'_>, request: &VerifyRequ
             Err(Refusal::new(RefusalReason::EndorserOnHold, why).about(shown, 0))
         }
     }
+}
+
+/// The endorsers, and of their credentials the one whose name has the longest beginning in common with the signer's: the
+/// one that was meant, where a name is only misspelt.
+fn closest(endorsers: &[EndorserRule], signer: &ProvenSigner) -> Option<String> {
+    let found = signer.described();
+    let alike = |text: &str| text.bytes().zip(found.bytes()).take_while(|(one, other)| one == other).count();
+    let credentials = endorsers.iter().flat_map(|rule| &rule.credentials);
+    let nearest = credentials.map(|credential| credential.kind.to_string()).max_by_key(|shown| alike(shown));
+    let names: Vec<&str> = endorsers.iter().map(|rule| rule.name.as_str()).collect();
+    let several = endorsers.iter().map(|rule| rule.credentials.len()).sum::<usize>() > 1;
+    let nearest = nearest.map(|shown| format!(", {}{shown}", if several { "such as " } else { "which is " }));
+    (!names.is_empty()).then(|| format!("{}{}", names.join(", "), nearest.unwrap_or_default()))
 }
 
 /// A person's word: the endorser or the credential is revoked, or another endorser calls this credential revoked.

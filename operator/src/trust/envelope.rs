@@ -7,10 +7,9 @@ use openssl::cms::CmsContentInfo;
 use openssl::pkey::{PKey, Private};
 use openssl::x509::X509;
 
-use super::anchors::pem_blocks;
-use super::mime::{ContentType, Entity};
+use super::mime::{ContentType, Entity, without_preface};
 use super::sign::SignError;
-use super::{Refusal, RefusalReason, Sha256Digest, openpgp};
+use super::{Refusal, RefusalReason, Sha256Digest, openpgp, pem};
 
 /// `id-envelopedData` and `id-ct-authEnvelopedData` (RFC 5652 section 6, RFC 5083), as object identifiers in DER.
 const ENVELOPED: [&[u8]; 2] = [
@@ -63,25 +62,24 @@ pub fn decrypt<'a>(message: &'a [u8], key: Option<&DecryptionKey>) -> Result<Cow
 
 /// The CMS of an encrypted message.
 fn enveloped(message: &[u8]) -> Option<Vec<u8>> {
-    let start = message.trim_ascii_start();
-    let cms = if start.starts_with(b"-----BEGIN CMS-----") {
-        pem_blocks(start, "CMS")?.into_iter().next()?
-    } else if start.starts_with(b"-----BEGIN PKCS7-----") {
-        pem_blocks(start, "PKCS7")?.into_iter().next()?
-    } else if message.first() == Some(&0x30) {
-        message.to_vec()
-    } else {
-        let entity = Entity::read(start)?;
-        let kind = ContentType::read(&entity.header("Content-Type")?).kind;
-        if !matches!(kind.as_str(), "application/pkcs7-mime" | "application/x-pkcs7-mime") {
-            return None;
-        }
+    let start = without_preface(message);
+    let entity = Entity::read(start).filter(|entity| is_smime(entity));
+    let cms = if message.first() == Some(&0x30) {
+        Cow::Borrowed(message)
+    } else if let Some(entity) = &entity {
         entity.decoded_body().ok()?
+    } else {
+        Cow::Owned(pem::blocks(start).iter().find(|block| block.is_cms())?.decoded()?)
     };
     // The type follows the header of the outer SEQUENCE, which has 2 to 6 octets (one for an indefinite length).
     let is_type =
         |start: usize| ENVELOPED.iter().any(|kind| cms.get(start..).is_some_and(|rest| rest.starts_with(kind)));
-    (2..=6).any(is_type).then_some(cms)
+    (2..=6).any(is_type).then(|| cms.into_owned())
+}
+
+fn is_smime(entity: &Entity<'_>) -> bool {
+    let kind = entity.header("Content-Type").map(|value| ContentType::read(&value).kind).unwrap_or_default();
+    matches!(kind.as_str(), "application/pkcs7-mime" | "application/x-pkcs7-mime")
 }
 
 /// A list and the signatures that lie beside it (`<url>.p7s`, CMS in DER or PEM; `<url>.asc`, OpenPGP in armour or
@@ -96,7 +94,7 @@ pub fn join_detached(list: &[u8], signatures: &[Vec<u8>]) -> Vec<u8> {
         let (kind, bytes) = if is_openpgp_signature(signature) {
             ("application/pgp-signature", None)
         } else {
-            let der = ["CMS", "PKCS7"].iter().find_map(|label| pem_blocks(signature, label)?.into_iter().next());
+            let der = pem::blocks(signature).iter().find(|block| block.is_cms()).and_then(pem::Block::decoded);
             ("application/pkcs7-signature", der)
         };
         let encoded = base64::engine::general_purpose::STANDARD.encode(bytes.as_ref().unwrap_or(signature));

@@ -1,12 +1,12 @@
 //! A message as it was fetched: which form it has, what is signed in it, and by which signatures.
 
+use std::borrow::Cow;
 use std::sync::Arc;
 
-use super::anchors::pem_blocks;
 use super::cms::SignedData;
 use super::mime::{self, ContentType, Entity};
 use super::signer::ProvenSigner;
-use super::{PublicKey, Refusal, RefusalReason, is_encrypted, openpgp};
+use super::{PublicKey, Refusal, RefusalReason, appearance, is_encrypted, openpgp, pem};
 
 /// The largest message, in bytes.
 const LARGEST: usize = 64 << 20;
@@ -45,10 +45,6 @@ impl SignedMessage {
         if is_encrypted(message) {
             return Err(Refusal::new(RefusalReason::DecryptionFailed, "the list is encrypted, and was not opened"));
         }
-        let start = message.trim_ascii_start();
-        if start.starts_with(b"-----BEGIN PKCS7-----") || start.starts_with(b"-----BEGIN CMS-----") {
-            return Self::from_pem(start);
-        }
         if message.first() == Some(&0x30) {
             return Self::opaque("CMS in DER", message);
         }
@@ -56,16 +52,19 @@ impl SignedMessage {
             let openpgp::Message { form, texts, signatures } = openpgp::read(message, LARGEST)?;
             return Ok(Self { form, texts, signatures: Vec::new(), openpgp: signatures });
         }
-        match Entity::read(start) {
-            Some(entity) => Self::from_entity(&entity),
-            None => Err(unsigned(start)),
+        let start = mime::without_preface(message);
+        if start.starts_with(b"{") {
+            return Err(unsigned(start));
         }
+        let entity = Entity::read(start);
+        let signed = entity.as_ref().and_then(Self::from_entity);
+        signed.or_else(|| Self::from_pem(start)).unwrap_or_else(|| Err(unsigned(start)))
     }
 
     /// The JSON that all its signatures fit, for tools that show or lint it. Who signed is not asked, and OpenPGP
     /// signatures are not proved: this is no verification, and nothing that is published may come from here.
     pub fn into_payload(self) -> Result<Vec<u8>, Refusal> {
-        self.prove(&[])?.payload().map(<[u8]>::to_vec)
+        self.prove(&[])?.payload().map(Cow::into_owned)
     }
 
     /// What was found, for people.
@@ -75,11 +74,17 @@ impl SignedMessage {
         format!("{}, {count} signature{}", self.form, if count == 1 { "" } else { "s" })
     }
 
-    fn from_pem(text: &[u8]) -> Result<Self, Refusal> {
-        let label = if text.starts_with(b"-----BEGIN CMS") { "CMS" } else { "PKCS7" };
-        match pem_blocks(text, label).as_deref() {
-            Some([block]) => Self::opaque("CMS in PEM", block),
-            Some(_) | None => Err(invalid("expected one PEM block of CMS, found several or a broken one")),
+    /// One block of PEM, with any text around it, which nobody signed and nobody reads. `None` where there is none of
+    /// CMS.
+    fn from_pem(text: &[u8]) -> Option<Result<Self, Refusal>> {
+        let found: Vec<_> = pem::blocks(text).into_iter().filter(pem::Block::is_cms).collect();
+        let broken = || Err(invalid("expected a PEM block of CMS, found one that is cut off or no base64"));
+        match found.as_slice() {
+            [] => None,
+            [block] => Some(block.decoded().map_or_else(broken, |der| Self::opaque("CMS in PEM", &der))),
+            several => {
+                Some(Err(invalid(&format!("expected one PEM block of CMS, found {} PEM blocks", several.len()))))
+            }
         }
     }
 
@@ -92,16 +97,16 @@ impl SignedMessage {
         Self::of(form, vec![text], vec![signed], Vec::new())
     }
 
-    fn from_entity(entity: &Entity<'_>) -> Result<Self, Refusal> {
-        let Some(value) = entity.header("Content-Type") else { return Err(unsigned(entity.body)) };
-        let kind = ContentType::read(&value);
+    /// `None` where it is no signed one.
+    fn from_entity(entity: &Entity<'_>) -> Option<Result<Self, Refusal>> {
+        let kind = ContentType::read(&entity.header("Content-Type")?);
         match kind.kind.as_str() {
-            "multipart/signed" => Self::from_multipart(entity.body, &kind),
+            "multipart/signed" => Some(Self::from_multipart(entity.body, &kind)),
             "application/pkcs7-mime" | "application/x-pkcs7-mime" => {
-                let der = entity.decoded_body().map_err(|found| invalid(&format!("found {found}")))?;
-                Self::opaque("S/MIME application/pkcs7-mime", &der)
+                let der = entity.decoded_body().map_err(|found| invalid(&format!("found {found}")));
+                Some(der.and_then(|der| Self::opaque("S/MIME application/pkcs7-mime", &der)))
             }
-            other => Err(Refusal::new(RefusalReason::Unsigned, format!("expected a signed message, found {other}"))),
+            _ => None,
         }
     }
 
@@ -215,19 +220,16 @@ fn prove_over(signatures: &[SignedData], text: &[u8]) -> Result<Vec<ProvenSigner
 }
 
 impl ProvenMessage {
-    /// The JSON in the signed text: all of it, or what follows the MIME headers that were signed with it.
-    pub(super) fn payload(&self) -> Result<&[u8], Refusal> {
+    /// The JSON in the signed text: all of it, or what follows the MIME headers that were signed with it, its transfer
+    /// encoding undone. (The signature is over the encoded text, RFC 8551 section 3.1.)
+    pub(super) fn payload(&self) -> Result<Cow<'_, [u8]>, Refusal> {
         let text = self.text.as_slice();
         if text.trim_ascii_start().starts_with(b"{") {
-            return Ok(text);
+            return Ok(Cow::Borrowed(text));
         }
-        let Some(entity) = Entity::read(text.trim_ascii_start()) else { return Ok(text) };
-        let encoding = entity.header("Content-Transfer-Encoding").unwrap_or_default().to_ascii_lowercase();
-        if matches!(encoding.as_str(), "" | "7bit" | "8bit" | "binary") {
-            return Ok(entity.body);
-        }
-        let found = format!("expected the list as it stands, found the transfer encoding {encoding:?}");
-        Err(Refusal::new(RefusalReason::ListMalformed, found))
+        let Some(entity) = Entity::read(text.trim_ascii_start()) else { return Ok(Cow::Borrowed(text)) };
+        let refused = |found| Refusal::new(RefusalReason::ListMalformed, format!("in the signed part: found {found}"));
+        entity.decoded_body().map_err(refused)
     }
 }
 
@@ -236,11 +238,12 @@ fn invalid(why: &str) -> Refusal {
 }
 
 fn unsigned(text: &[u8]) -> Refusal {
-    let found = match text.first() {
-        None => "nothing",
-        Some(b'{') => "plain JSON without a signature",
-        Some(b'<') => "HTML or XML",
-        Some(_) => "something else",
+    let kind = Entity::read(text).and_then(|entity| entity.header("Content-Type"));
+    let found = match (text.first(), kind) {
+        (None, _) => "nothing".to_owned(),
+        (Some(b'{'), _) => "plain JSON without a signature".to_owned(),
+        (Some(_), Some(kind)) => format!("a message of the type {:.80}", ContentType::read(&kind).kind),
+        (Some(_), None) => appearance::of(text),
     };
     Refusal::new(RefusalReason::Unsigned, format!("expected a signed message (S/MIME, OpenPGP), found {found}"))
 }

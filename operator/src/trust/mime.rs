@@ -1,13 +1,16 @@
 //! MIME (RFC 2045, 2046) as far as signed lists need it. Our own, since the signed part must keep its exact bytes.
 
+use std::borrow::Cow;
+
 use base64::Engine as _;
 use base64::alphabet;
 use base64::engine::{DecodePaddingMode, GeneralPurpose, GeneralPurposeConfig};
 
 /// A block of headers and what follows it.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone)]
 pub(super) struct Entity<'a> {
-    headers: &'a str,
+    /// As UTF-8; what is no UTF-8 in them (names in Latin-1) is of no use here.
+    headers: Cow<'a, str>,
     /// What follows the empty line, as it stands.
     pub(super) body: &'a [u8],
 }
@@ -25,7 +28,7 @@ impl<'a> Entity<'a> {
             let text = line.strip_suffix(b"\n")?;
             let text = text.strip_suffix(b"\r").unwrap_or(text);
             if text.is_empty() {
-                let headers = std::str::from_utf8(&begin[..end]).ok()?;
+                let headers = String::from_utf8_lossy(&begin[..end]);
                 let body = &bytes[end + line.len()..];
                 return (end > 0).then_some(Self { headers, body });
             }
@@ -38,30 +41,53 @@ impl<'a> Entity<'a> {
 
     /// A header's value, unfolded; the first where there are several.
     pub(super) fn header(&self, name: &str) -> Option<String> {
-        let mut value: Option<String> = None;
-        for line in self.headers.lines() {
-            if let Some(value) = &mut value {
-                if !line.starts_with([' ', '\t']) {
-                    break;
-                }
-                value.push(' ');
-                value.push_str(line.trim());
-            } else if let Some((found, text)) = line.split_once(':')
-                && found.trim().eq_ignore_ascii_case(name)
-            {
-                value = Some(text.trim().to_owned());
-            }
-        }
-        value
+        self.values(name).into_iter().next()
     }
 
-    /// The body, with its `Content-Transfer-Encoding` undone where that is `base64`.
-    pub(super) fn decoded_body(&self) -> Result<Vec<u8>, String> {
-        match self.header("Content-Transfer-Encoding").map(|encoding| encoding.to_ascii_lowercase()).as_deref() {
-            Some("base64") => decode_base64(self.body),
-            None | Some("7bit" | "8bit" | "binary") => Ok(self.body.to_vec()),
-            Some(other) => Err(format!("the transfer encoding {other:?}, expected base64 or binary")),
+    /// The values of a header, unfolded, in their order.
+    fn values(&self, name: &str) -> Vec<String> {
+        let mut values: Vec<String> = Vec::new();
+        let mut inside = false;
+        for line in self.headers.lines() {
+            if line.starts_with([' ', '\t']) {
+                if let Some(value) = values.last_mut().filter(|_| inside) {
+                    value.push(' ');
+                    value.push_str(line.trim());
+                }
+                continue;
+            }
+            let header = line.split_once(':').filter(|(found, _)| found.trim().eq_ignore_ascii_case(name));
+            inside = header.is_some();
+            values.extend(header.map(|(_, text)| text.trim().to_owned()));
         }
+        values
+    }
+
+    /// The body, with its `Content-Transfer-Encoding` (RFC 2045 section 6) undone. Two of them could be read in two ways.
+    pub(super) fn decoded_body(&self) -> Result<Cow<'a, [u8]>, String> {
+        let encodings = self.values("Content-Transfer-Encoding");
+        let [encoding] = encodings.as_slice() else {
+            let several = || format!("{} transfer encodings, expected one", encodings.len());
+            return if encodings.is_empty() { Ok(Cow::Borrowed(self.body)) } else { Err(several()) };
+        };
+        match encoding.to_ascii_lowercase().as_str() {
+            "7bit" | "8bit" | "binary" | "" => Ok(Cow::Borrowed(self.body)),
+            "base64" => decode_base64(self.body).map(Cow::Owned),
+            "quoted-printable" => decode_quoted_printable(self.body).map(Cow::Owned),
+            other => {
+                Err(format!("the transfer encoding {other:?}, expected base64, quoted-printable, 7bit, 8bit or binary"))
+            }
+        }
+    }
+}
+
+/// What a message begins with, behind what editors and mail programs put before it: a byte order mark, white space, the
+/// line `From …` of an mbox (RFC 4155).
+pub(super) fn without_preface(bytes: &[u8]) -> &[u8] {
+    let start = bytes.strip_prefix(b"\xef\xbb\xbf").unwrap_or(bytes).trim_ascii_start();
+    match start.starts_with(b"From ").then(|| line(start)).flatten() {
+        Some(from) => start[from.len()..].trim_ascii_start(),
+        None => start,
     }
 }
 
@@ -75,8 +101,9 @@ fn continues(line: &[u8]) -> bool {
 }
 
 fn begins_header(line: &[u8]) -> bool {
+    // RFC 5322 section 2.2 has all printable characters; a first one that is no letter begins JSON or HTML.
     let name = line.iter().position(|c| *c == b':').map_or(&[][..], |colon| &line[..colon]);
-    !name.is_empty() && name.iter().all(|c| c.is_ascii_alphanumeric() || *c == b'-')
+    name.first().is_some_and(u8::is_ascii_alphanumeric) && name.iter().all(u8::is_ascii_graphic)
 }
 
 /// `Content-Type`: the type in lower case, and its parameters.
@@ -176,6 +203,35 @@ pub(super) fn decode_base64(text: &[u8]) -> Result<Vec<u8>, String> {
         .map_err(|error| format!("base64 that cannot be read: {error}"))
 }
 
+/// Quoted-printable (RFC 2045 section 6.7): `=XX` is an octet, `=` at the end of a line joins the next one to it, white
+/// space at the end of a line does not count.
+fn decode_quoted_printable(text: &[u8]) -> Result<Vec<u8>, String> {
+    let mut bytes = Vec::with_capacity(text.len());
+    for line in text.split_inclusive(|c| *c == b'\n') {
+        let content = line.trim_ascii_end();
+        let (content, joined) = content.strip_suffix(b"=").map_or((content, false), |content| (content, true));
+        let mut rest = content;
+        while let Some((first, tail)) = rest.split_first() {
+            let octet = (*first == b'=').then(|| tail.get(..2).and_then(|digits| hex::decode(digits).ok()));
+            match octet {
+                None => {
+                    bytes.push(*first);
+                    rest = tail;
+                }
+                Some(Some(octet)) => {
+                    bytes.extend(octet);
+                    rest = &tail[2..];
+                }
+                Some(None) => return Err("quoted-printable that cannot be read".to_owned()),
+            }
+        }
+        if !joined && line.ends_with(b"\n") {
+            bytes.push(b'\n');
+        }
+    }
+    Ok(bytes)
+}
+
 /// The same text with CRLF at each line's end, as RFC 8551 section 3.1.1 signs it; `None` where it has that already.
 pub(super) fn with_crlf(text: &[u8]) -> Option<Vec<u8>> {
     let mut bytes = Vec::with_capacity(text.len() + text.len() / 32);
@@ -214,6 +270,36 @@ mod tests {
     }
 
     #[test]
+    fn what_stands_before_a_message_is_passed_over() {
+        for bytes in [
+            &b"A: b\n\n"[..],
+            b"\xef\xbb\xbfA: b\n\n",
+            b"\nFrom a@b Sun\r\nA: b\n\n",
+            b"\xef\xbb\xbfFrom x\n\nA: b\n\n",
+        ] {
+            assert_eq!(without_preface(bytes), b"A: b\n\n", "{bytes:?}");
+        }
+        for bytes in [&b"From: b\n\n"[..], b"From x", b""] {
+            assert_eq!(without_preface(bytes), bytes);
+        }
+    }
+
+    #[test]
+    fn transfer_encodings_are_undone() {
+        let body = |encoding: &str, body: &str| {
+            let bytes = format!("Content-Transfer-Encoding: {encoding}\n\n{body}");
+            Entity::read(bytes.as_bytes()).unwrap().decoded_body().map(Cow::into_owned)
+        };
+        assert_eq!(body("Quoted-Printable", "a=3D=\r\nb=c3=B6 \t\r\nc").unwrap(), "a=b\u{f6}\nc".as_bytes());
+        assert_eq!(body("BASE64", "e3\r\n0=").unwrap(), b"{}");
+        assert_eq!(body("8bit", "a=3D").unwrap(), b"a=3D");
+        for (encoding, text) in [("quoted-printable", "=3"), ("quoted-printable", "=GG"), ("x", ""), ("base64", "=")] {
+            assert!(body(encoding, text).is_err(), "{encoding} {text}");
+        }
+        assert!(body("7bit\nContent-transfer-encoding: base64", "e30=").unwrap_err().contains("2 transfer encodings"));
+    }
+
+    #[test]
     fn the_line_break_before_a_delimiter_is_no_part_of_the_text() {
         let body = b"preamble\n--b\none\n\n--b \r\nt--bwo\r\n--bx\r\n--b--\nepilogue --b";
         assert_eq!(parts(body, "b").unwrap(), [&b"one\n"[..], b"t--bwo\r\n--bx"]);
@@ -229,6 +315,7 @@ mod tests {
                 let _ = entity.header("A").map(|value| ContentType::read(&value));
                 let _ = entity.decoded_body();
             }
+            let _ = (without_preface(&bytes), decode_quoted_printable(&bytes));
             let _ = with_crlf(&bytes).map(|crlf| assert!(with_crlf(&crlf).is_none()));
         }
     }

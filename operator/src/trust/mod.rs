@@ -7,6 +7,7 @@
 mod accept;
 mod algorithm;
 mod anchors;
+mod appearance;
 mod certificate;
 mod chain;
 mod check;
@@ -15,12 +16,14 @@ mod crl;
 mod digest;
 mod endorsement;
 mod envelope;
+mod extension;
 mod list;
 mod message;
 mod mime;
 mod name;
 mod namespace;
 mod openpgp;
+mod pem;
 mod policy;
 mod refusal;
 mod revocation;
@@ -28,6 +31,7 @@ mod revocation_list;
 mod sign;
 mod signer;
 mod standing;
+mod strength;
 mod tlv;
 mod verify;
 
@@ -44,11 +48,12 @@ pub use name::{DistinguishedName, NameError};
 pub use openpgp::sign as sign_openpgp;
 pub use openpgp::{Fingerprint, FingerprintError, KeyError, OpenPgpSignError, PublicKey, SecretKey, SignatureForm};
 pub use policy::{
-    Credential, CredentialKind, CrlPolicy, DigestPolicy, EndorserPolicy, EndorserRule, OpenPgpCredential, Purpose,
+    AlgorithmPolicy, Credential, CredentialKind, CrlPolicy, EndorserPolicy, EndorserRule, OpenPgpCredential, Purpose,
     SignerName, TrustLevel, VerifyRequest,
 };
 pub use refusal::{Refusal, RefusalReason};
 pub use revocation_list::{Freshness, RevocationList};
 pub use sign::{SignError, SigningKey, sign};
 pub use standing::standing;
+pub use strength::KeyStrength;
 pub use verify::verify;

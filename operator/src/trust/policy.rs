@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use jiff::Timestamp;
 
-use super::{Anchors, DistinguishedName, Fingerprint, PublicKey};
+use super::{Anchors, DistinguishedName, Fingerprint, KeyStrength, PublicKey};
 
 /// What is asked of the CRL of each CA on a signer's path.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
@@ -159,13 +159,15 @@ pub enum EndorserPolicy<'a> {
     },
 }
 
-/// Which digests signatures may use. SHA-2 and better always; the weak ones only where they are listed.
+/// Which digests and keys signatures may use. SHA-2 and better always; the weak ones only where they are listed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
-pub struct DigestPolicy {
+pub struct AlgorithmPolicy {
     /// SHA-1, for old archives.
     pub allow_sha1: bool,
     /// MD5, for older ones.
     pub allow_md5: bool,
+    /// The weakest key that may sign, a text or a certificate. An OpenPGP key never has less than the floor.
+    pub weakest_key: KeyStrength,
 }
 
 /// What `verify` is asked.
@@ -177,8 +179,8 @@ pub struct VerifyRequest<'a> {
     pub policy: EndorserPolicy<'a>,
     /// Credentials that some endorser of the namespace calls revoked: revoked for everyone.
     pub revoked: &'a [CredentialKind],
-    /// Which digests may be used.
-    pub digests: DigestPolicy,
+    /// Which digests and keys may be used.
+    pub algorithms: AlgorithmPolicy,
     /// The time of the check.
     pub at: Timestamp,
 }

@@ -20,6 +20,8 @@ pub enum RefusalReason {
     DigestNotAllowed,
     /// A digest for which anyone can make two texts (MD5 and older) was used.
     DigestBroken,
+    /// A key on the path that is too short to prove anything.
+    KeyTooWeak,
     /// No path from the signer to a trust anchor.
     IssuerUnknown,
     /// The certificate is not made for signing lists (RFC 8550 section 4.4.4).
@@ -68,13 +70,14 @@ pub enum RefusalReason {
 
 impl RefusalReason {
     /// Every reason, in the order in which they are declared.
-    pub const ALL: [Self; 28] = [
+    pub const ALL: [Self; 29] = [
         Self::Unsigned,
         Self::SignatureInvalid,
         Self::TextChanged,
         Self::DecryptionFailed,
         Self::DigestNotAllowed,
         Self::DigestBroken,
+        Self::KeyTooWeak,
         Self::IssuerUnknown,
         Self::PurposeMismatch,
         Self::ProxyCertificate,
@@ -108,6 +111,7 @@ impl RefusalReason {
             Self::DecryptionFailed => "DecryptionFailed",
             Self::DigestNotAllowed => "DigestNotAllowed",
             Self::DigestBroken => "DigestBroken",
+            Self::KeyTooWeak => "KeyTooWeak",
             Self::IssuerUnknown => "IssuerUnknown",
             Self::PurposeMismatch => "PurposeMismatch",
             Self::ProxyCertificate => "ProxyCertificate",

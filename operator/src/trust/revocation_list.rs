@@ -53,8 +53,7 @@ impl RevocationList {
 
     /// Whether a trust anchor of its issuer's name signed it.
     pub fn is_signed_by_any(&self, anchors: &Anchors) -> bool {
-        let named =
-            anchors.authorities().iter().filter(|authority| authority.subject.folded() == self.issuer().folded());
+        let named = anchors.authorities().iter().filter(|authority| authority.subject == *self.issuer());
         named.filter(|authority| authority.may_sign_crls()).any(|authority| self.0.is_signed_by(authority))
     }
 
@@ -105,13 +104,13 @@ impl Anchors {
     /// of the names and each name once, with the soonest. An anchor without a CRL that it signed is not among them. For
     /// metrics.
     pub fn crl_ends(&self, at: Timestamp) -> Vec<(DistinguishedName, Timestamp)> {
-        let mut ends: BTreeMap<String, (DistinguishedName, Timestamp)> = BTreeMap::new();
+        let mut ends: BTreeMap<DistinguishedName, Timestamp> = BTreeMap::new();
         for authority in self.authorities() {
             let Some(crl) = self.own_crl(authority, at) else { continue };
-            let end = ends.entry(authority.subject.folded()).or_insert((authority.subject.clone(), crl.next_update));
-            end.1 = end.1.min(crl.next_update);
+            let end = ends.entry(authority.subject.clone()).or_insert(crl.next_update);
+            *end = (*end).min(crl.next_update);
         }
-        ends.into_values().collect()
+        ends.into_iter().collect()
     }
 
     fn freshness(&self, authority: &Certificate, at: Timestamp) -> Freshness {

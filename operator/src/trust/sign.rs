@@ -69,7 +69,7 @@ impl SigningKey {
     }
 
     fn name(der: &[u8]) -> Result<DistinguishedName, SignError> {
-        DistinguishedName::from_der(der).map_err(|_| SignError::Unreadable { expected: "a certificate with names" })
+        DistinguishedName::from_der(der).ok_or(SignError::Unreadable { expected: "a certificate with names" })
     }
 }
 

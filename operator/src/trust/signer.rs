@@ -1,5 +1,7 @@
 //! Who made a signature: the holder of a certificate's key, or of an OpenPGP key.
 
+use std::fmt;
+
 use jiff::Timestamp;
 
 use super::certificate::Certificate;
@@ -103,6 +105,16 @@ impl ProvenSigner {
         match self {
             Self::X509 { certificate, .. } => Some(certificate.not_after),
             Self::OpenPgp(_) => None,
+        }
+    }
+}
+
+impl fmt::Display for CredentialKind {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::X509 { subject, issuer: Some(issuer), .. } => write!(f, "{subject} (issuer {issuer})"),
+            Self::X509 { subject, issuer: None, .. } => write!(f, "{subject}"),
+            Self::OpenPgp(credential) => f.write_str(&credential.fingerprint.as_name()),
         }
     }
 }

@@ -105,7 +105,8 @@ fn shape(proven: &ProvenMessage, checks: &mut Vec<Check>) -> Result<Payload, Ref
 /// The list in the text that was signed, and the digest of its JSON.
 pub(super) fn read_payload(proven: &ProvenMessage) -> Result<Payload, Refusal> {
     let json = proven.payload()?;
-    let list = ImageList::parse(json).map_err(|error| Refusal::new(RefusalReason::ListMalformed, error.to_string()))?;
+    let list =
+        ImageList::parse(&json).map_err(|error| Refusal::new(RefusalReason::ListMalformed, error.to_string()))?;
     let mut lines = json.trim_ascii().to_vec();
     lines.retain(|byte| *byte != b'\r');
     Ok(Payload { list, digest: Sha256Digest::of(&lines) })

@@ -3,7 +3,7 @@
 
 use libfuzzer_sys::fuzz_target;
 use vmcatcher_operator::trust::{
-    Anchors, CrlPolicy, DigestPolicy, EndorserPolicy, SignedMessage, VerifyRequest, is_encrypted, join_detached, verify,
+    Anchors, CrlPolicy, AlgorithmPolicy, EndorserPolicy, SignedMessage, VerifyRequest, is_encrypted, join_detached, verify,
 };
 
 fuzz_target!(|bytes: &[u8]| {
@@ -12,7 +12,7 @@ fuzz_target!(|bytes: &[u8]| {
         anchors: &anchors,
         policy: EndorserPolicy::NotAsked { crl_policy: CrlPolicy::Ignore },
         revoked: &[],
-        digests: DigestPolicy { allow_sha1: true, allow_md5: true },
+        algorithms: AlgorithmPolicy { allow_sha1: true, allow_md5: true, ..AlgorithmPolicy::default() },
         at: jiff::Timestamp::UNIX_EPOCH,
     };
     assert!(verify(bytes, &request).outcome.is_err(), "there is no anchor");

@@ -5,7 +5,7 @@ use std::num::NonZeroUsize;
 
 use libfuzzer_sys::fuzz_target;
 use vmcatcher_operator::trust::{
-    Anchors, Credential, CredentialKind, CrlPolicy, DigestPolicy, EndorserPolicy, EndorserRule, OpenPgpCredential,
+    Anchors, Credential, CredentialKind, CrlPolicy, AlgorithmPolicy, EndorserPolicy, EndorserRule, OpenPgpCredential,
     PublicKey, SignedMessage, TrustLevel, VerifyRequest, join_detached, verify,
 };
 
@@ -37,7 +37,7 @@ fuzz_target!(|bytes: &[u8]| {
         anchors: &anchors,
         policy: EndorserPolicy::Enforce { endorsers: &endorsers, required: NonZeroUsize::MIN },
         revoked: &[],
-        digests: DigestPolicy { allow_sha1: true, allow_md5: true },
+        algorithms: AlgorithmPolicy { allow_sha1: true, allow_md5: true, ..AlgorithmPolicy::default() },
         at,
     };
     let _ = verify(bytes, &request);

@@ -173,6 +173,7 @@ async fn values_that_cannot_work_are_refused() {
         ("image.repository=x,maxDownloads=0", "maxDownloads"),
         ("image.repository=x,namespaces={Not_a_name}", "namespaces"),
         ("image.repository=x,allowDigests={sha256}", "allowDigests"),
+        ("image.repository=x,minKeyStrength=512", "minKeyStrength"),
         ("image.repository=x,volume.sise=1Gi", "sise"),
         ("image.repository=x,replicas=2", "expected 1 without leaderElection.enabled"),
         ("image.repository=x,leaderElection.enabled=true", "a volume that several nodes can mount"),

@@ -52,7 +52,7 @@ fn every_check_is_a_row_and_the_exit_code_tells_the_verdict() {
     let (code, shown, _) = scene.verify(&list, &[]);
     assert_eq!(code, Some(0), "{shown}");
     assert!(shown.contains("not asked (signed by /DC=org/DC=example/O=People/CN=Erin Endorser)"), "{shown}");
-    assert_eq!(shown.lines().filter(|line| line.trim_start().starts_with('✓')).count(), 9, "{shown}");
+    assert_eq!(shown.lines().filter(|line| line.trim_start().starts_with('✓')).count(), 10, "{shown}");
     assert!(shown.ends_with("Good: a-list version 1.0, 3 images\n"), "{shown}");
     let (code, shown, _) = scene.verify(&list, &["--endorser", "CN=Erin Endorser,O=People,DC=example,DC=org"]);
     assert_eq!(code, Some(0), "{shown}");
@@ -81,7 +81,8 @@ fn the_machine_form_holds_the_same() {
     let checks = document["checks"].as_array().unwrap();
     let row = |check: &Value| format!("{} {}", check["rule"].as_str().unwrap(), check["result"].as_str().unwrap());
     let rows: Vec<String> = checks.iter().map(row).collect();
-    assert_eq!(rows, ["Message Passed", "Signature Passed", "Digest Passed", "Chain Passed", "Revocation Failed"]);
+    let steps = ["Message", "Signature", "Digest", "Chain", "Strength"].map(|rule| format!("{rule} Passed"));
+    assert_eq!(rows, [&steps[..], &["Revocation Failed".to_owned()]].concat());
     assert!(document["anchorProblems"][0].as_str().unwrap().contains("bad.0"));
     let list = scene.write("list", &sign(&scene.text(), &scene.pki.endorser, Form::Opaque));
     let document: Value = serde_json::from_str(&scene.verify(&list, &["-o", "json"]).1).unwrap();
@@ -150,4 +151,25 @@ fn list_sign_refuses_what_sites_would() {
         assert!(code == Some(3) && told.contains(expected), "{expected}: {told}");
     }
     assert!(Path::new(&text).exists());
+}
+
+/// A key that anyone can have is refused, and taken from an old archive only where a person says so.
+#[test]
+fn weak_keys_are_taken_only_where_that_is_said() {
+    let scene = Scene::new();
+    let key = openssl::pkey::PKey::from_rsa(openssl::rsa::Rsa::generate(1024).unwrap()).unwrap();
+    let spec = harness::pki::CertificateSpec::person("/DC=org/DC=example/O=People/CN=Walter Weakkey", scene.pki.now);
+    let walter = scene.pki.intermediate.issue(&spec.key(&key));
+    let text = ListBuilder::new("a-list", scene.pki.now).endorser(&walter).images(1).json();
+    let list = scene.write("list", &sign(&text, &walter, Form::Detached));
+    let (code, shown, _) = scene.verify(&list, &[]);
+    assert_eq!((code, shown.lines().last()), (Some(1), Some("Refused: KeyTooWeak")), "{shown}");
+    assert!(shown.contains("--min-key-strength"), "{shown}");
+    for (floor, expected) in [("80", 0), ("0", 0), ("112", 1), ("128", 1)] {
+        let (code, shown, told) = scene.verify(&list, &["--min-key-strength", floor]);
+        assert_eq!(code, Some(expected), "{floor}: {shown}{told}");
+    }
+    let strong = scene.write("strong", &sign(&scene.text(), &scene.pki.endorser, Form::Detached));
+    let (code, shown, _) = scene.verify(&strong, &["--min-key-strength", "192"]);
+    assert_eq!((code, shown.lines().last()), (Some(1), Some("Refused: KeyTooWeak")), "{shown}");
 }

@@ -5,7 +5,7 @@ use harness::pki::{CertificateSpec, Identity, Pki, Reason};
 use harness::signer::{Form, sign, sign_as};
 use jiff::SignedDuration;
 use vmcatcher_operator::trust::{
-    Anchors, CredentialKind, CrlPolicy, DigestPolicy, EndorserRule, Purpose, Refusal, RefusalReason, TrustLevel,
+    AlgorithmPolicy, Anchors, CredentialKind, CrlPolicy, EndorserRule, Purpose, Refusal, RefusalReason, TrustLevel,
     VerifiedList, accept, verify,
 };
 
@@ -280,9 +280,9 @@ fn sha1_is_taken_only_where_it_is_listed() {
     let (anchors, endorsers) = (anchors(), [endorser("will", &PKI.weak)]);
     let mut request = request(&anchors, &endorsers, 1);
     assert_told("not listed", verify(&message, &request).outcome, ("DigestNotAllowed", "Will Weak", Some(0)));
-    request.digests = DigestPolicy { allow_sha1: true, allow_md5: false };
+    request.algorithms = AlgorithmPolicy { allow_sha1: true, ..AlgorithmPolicy::default() };
     assert!(verify(&message, &request).outcome.is_ok());
-    request.digests = DigestPolicy { allow_sha1: false, allow_md5: true };
+    request.algorithms = AlgorithmPolicy { allow_md5: true, ..AlgorithmPolicy::default() };
     assert!(verify(&message, &request).outcome.is_err());
 }
 

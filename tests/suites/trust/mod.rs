@@ -5,8 +5,10 @@ mod command;
 mod crossed;
 mod defects;
 mod envelopes;
+mod field_forms;
 mod forms;
 mod names;
+mod old_names;
 pub(crate) mod openpgp;
 mod policies;
 mod real_lists;
@@ -20,8 +22,8 @@ use harness::list::ListBuilder;
 use harness::pki::{Identity, Pki};
 use jiff::Timestamp;
 use vmcatcher_operator::trust::{
-    AcceptRequest, Anchors, Credential, CredentialKind, CrlPolicy, DigestPolicy, EndorserPolicy, EndorserRule, Purpose,
-    Refusal, TrustLevel, VerifiedList, VerifyRequest, verify,
+    AcceptRequest, AlgorithmPolicy, Anchors, Credential, CredentialKind, CrlPolicy, EndorserPolicy, EndorserRule,
+    Purpose, Refusal, TrustLevel, VerifiedList, VerifyRequest, verify,
 };
 
 pub(crate) const IDENTIFIER: &str = "63175437-7d59-4851-b333-c96cb6545a86";
@@ -75,7 +77,7 @@ pub(crate) fn request<'a>(anchors: &'a Anchors, endorsers: &'a [EndorserRule], r
         anchors,
         policy: EndorserPolicy::Enforce { endorsers, required: required.try_into().unwrap() },
         revoked: &[],
-        digests: DigestPolicy::default(),
+        algorithms: AlgorithmPolicy::default(),
         at: now(),
     }
 }

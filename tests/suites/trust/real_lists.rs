@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use vmcatcher_operator::trust::{
-    AcceptRequest, Anchors, CrlPolicy, DigestPolicy, EndorserPolicy, VerifyRequest, accept, verify,
+    AcceptRequest, AlgorithmPolicy, Anchors, CrlPolicy, EndorserPolicy, VerifyRequest, accept, verify,
 };
 
 fn file(name: &str) -> Vec<u8> {
@@ -11,7 +11,7 @@ fn file(name: &str) -> Vec<u8> {
 }
 
 /// The reason, and the subject and depth where a certificate is to blame.
-fn verdict(name: &str, at: &str, crl_policy: CrlPolicy, digests: DigestPolicy, with_authority: bool) -> String {
+fn verdict(name: &str, at: &str, crl_policy: CrlPolicy, algorithms: AlgorithmPolicy, with_authority: bool) -> String {
     let mut anchors = Anchors::builder();
     if with_authority {
         anchors.add_certificates(&file("cloudkeeper-2016-ca-457f896a.0")).unwrap();
@@ -19,7 +19,7 @@ fn verdict(name: &str, at: &str, crl_policy: CrlPolicy, digests: DigestPolicy, w
     let anchors = anchors.build();
     let at = at.parse().unwrap();
     let policy = EndorserPolicy::NotAsked { crl_policy };
-    let request = VerifyRequest { anchors: &anchors, policy, revoked: &[], digests, at };
+    let request = VerifyRequest { anchors: &anchors, policy, revoked: &[], algorithms, at };
     let ask = AcceptRequest { identifier: None, last: None, max_list_age: None, accept_list: None, now: at };
     match verify(&file(name), &request).outcome.and_then(|list| accept(list, &ask).outcome) {
         Ok(list) => format!("accepted {}", list.list().identifier),
@@ -30,8 +30,8 @@ fn verdict(name: &str, at: &str, crl_policy: CrlPolicy, digests: DigestPolicy, w
 #[test]
 fn the_verdict_of_each_real_list() {
     use CrlPolicy::{IfPresent, Ignore, Require};
-    let strict = DigestPolicy::default();
-    let old = DigestPolicy { allow_sha1: true, allow_md5: false };
+    let strict = AlgorithmPolicy::default();
+    let old = AlgorithmPolicy { allow_sha1: true, ..AlgorithmPolicy::default() };
     let (then, now, signed) = ("2017-01-01T00:00:00Z", "2026-11-22T00:00:00Z", "2011-06-02T12:00:00Z");
     let table = [
         ("hepixvmitrust.json", now, Require, strict, "Unsigned"),
@@ -45,8 +45,8 @@ fn the_verdict_of_each_real_list() {
         ("cloudkeeper-2016-invalid.smime", then, Require, strict, "TextChanged"),
         ("cloudkeeper-2016-invalid.smime", now, Ignore, strict, "TextChanged"),
     ];
-    for (name, at, crls, digests, expected) in table {
-        assert_eq!(verdict(name, at, crls, digests, true), expected, "{name} at {at}, CRLs {crls:?}");
+    for (name, at, crls, algorithms, expected) in table {
+        assert_eq!(verdict(name, at, crls, algorithms, true), expected, "{name} at {at}, CRLs {crls:?}");
     }
     for name in ["cloudkeeper-2016-01.smime", "cloudkeeper-2016-03.smime"] {
         for (at, crls, expected) in [

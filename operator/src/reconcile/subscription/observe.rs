@@ -18,7 +18,7 @@ use crate::reconcile::context::{Context, Message};
 use crate::reconcile::endorser;
 use crate::reconcile::lists::ListOrigin;
 use crate::reconcile::source::{SourceError, source};
-use crate::trust::{Anchors, CredentialKind, DigestPolicy, EndorserRule, LastAccepted, Sha256Digest, SignerName};
+use crate::trust::{AlgorithmPolicy, Anchors, CredentialKind, EndorserRule, LastAccepted, Sha256Digest, SignerName};
 
 /// Everything that a plan is made from.
 pub(super) struct Observed {
@@ -35,7 +35,7 @@ pub(super) struct Observed {
     /// The trust anchors.
     pub anchors: Arc<Anchors>,
     /// Which digests a signature may use.
-    pub digests: DigestPolicy,
+    pub algorithms: AlgorithmPolicy,
     /// What is remembered of the list in force.
     pub memory: Option<ListMemory>,
     /// The message in force, as it was signed.
@@ -160,7 +160,7 @@ pub(super) async fn observe<C: Cluster>(
         revoked,
         first_signer,
         anchors: context.anchors.current(),
-        digests: context.settings.digests,
+        algorithms: context.settings.algorithms,
         memory,
         stored,
         look_back,

@@ -200,7 +200,7 @@ fn request<'a>(checked: &Checked, observed: &'a Observed, now: Timestamp) -> Ver
             EndorserPolicy::Enforce { endorsers: &observed.rules, required: checked.required_endorsements }
         },
         revoked: &observed.revoked,
-        digests: observed.digests,
+        algorithms: observed.algorithms,
         at: now,
     }
 }

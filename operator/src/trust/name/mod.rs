@@ -1,28 +1,32 @@
 //! Distinguished names as lists of RDNs, never as strings.
 
 mod attribute;
+mod listed;
 mod text;
+mod value;
 
 use std::fmt;
-use std::fmt::Write as _;
 use std::str::FromStr;
 
 use const_oid::ObjectIdentifier;
-use der::{Decode, Tag, Tagged};
-use x509_cert::name::RdnSequence;
+
+use super::tlv::{self, Reader, Tlv};
+use value::Value;
 
 /// A distinguished name (X.501): RDNs, most significant first, each a set of attributes with their values.
 ///
 /// Read from a certificate, from a one-line text (`/C=DE/O=…`, escapes `\/`, `\+`, `\xNN`), or from RFC 4514 and
-/// RFC 2253 (`CN=…,O=…`). Two names are equal when their RDN lists are: same attributes, same value bytes, same order;
-/// the string type of a value and the order within one RDN do not count. In a one-line text a bare slash belongs to a
-/// value only where what follows cannot begin an RDN (`/CN=host/www.example.org`), so `CN=a/CN=b` in one value never
-/// equals two RDNs. Shown in OpenSSL's one-line form (a backslash in a value as `\x5C`), most significant first.
+/// RFC 2253 (`CN=…,O=…`), or as OpenSSL 3 prints it (`C = DE, O = …`, also behind `subject=`). Two names are equal when
+/// their RDN lists are: same attributes, same values, same order; the order within one RDN does not count. Values are
+/// compared as RFC 5280 section 7.1 says: by their characters, whatever the string type; case and runs of spaces do not
+/// count. In a one-line text a bare slash belongs to a value only where what follows cannot begin an RDN
+/// (`/CN=host/www.example.org`), so `CN=a/CN=b` in one value never equals two RDNs. Shown in OpenSSL's one-line form, in
+/// UTF-8 (what is not ASCII as `\xNN`, a backslash in a value as `\x5C`), most significant first.
 #[derive(Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct DistinguishedName(Vec<RelativeName>);
 
 /// One RDN: its attributes, sorted, so that their order does not count.
-type RelativeName = Vec<(ObjectIdentifier, Vec<u8>)>;
+type RelativeName = Vec<(ObjectIdentifier, Value)>;
 
 /// Why a text is no distinguished name.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -37,30 +41,32 @@ impl DistinguishedName {
     pub const MAXIMUM_LENGTH: usize = 4096;
 
     /// Reads a DER `Name` (RFC 5280 section 4.1.2.4).
-    pub(super) fn from_der(der: &[u8]) -> Result<Self, der::Error> {
-        RdnSequence::from_der(der).and_then(|names| Self::from_rdns(&names))
+    /// An attribute whose number could be taken for another one's makes the name unreadable.
+    pub(super) fn from_der(der: &[u8]) -> Option<Self> {
+        let relative = |rdn: Tlv<'_>| -> Option<RelativeName> {
+            let set = Some(rdn).filter(|rdn| rdn.tag == tlv::SET)?;
+            let pairs = Reader::new(set.content).all()?;
+            let pairs: Option<RelativeName> = pairs.into_iter().map(attribute_value).collect();
+            pairs.filter(|pairs| !pairs.is_empty())
+        };
+        let names = Reader::new(tlv::only(der, tlv::SEQUENCE)?.content).all()?;
+        names.into_iter().map(relative).collect::<Option<_>>().map(Self::from_list)
     }
 
     /// The subject of a certificate in DER.
-    pub fn of_subject(certificate: &[u8]) -> Result<Self, der::Error> {
-        let read = x509_cert::Certificate::from_der(certificate)?;
-        Self::from_rdns(&read.tbs_certificate.subject)
-    }
-
-    /// An attribute whose number could be taken for another one's is an error.
-    pub(super) fn from_rdns(names: &RdnSequence) -> Result<Self, der::Error> {
-        let attributes = || names.0.iter().flat_map(|rdn| rdn.0.iter()).map(|pair| &pair.oid);
-        if !attributes().all(attribute::is_sound) {
-            return Err(Tag::ObjectIdentifier.value_error());
-        }
-        let relative = |rdn: &x509_cert::name::RelativeDistinguishedName| {
-            sorted(rdn.0.iter().map(|pair| (pair.oid, value_bytes(&pair.value))).collect())
-        };
-        Ok(Self(names.0.iter().map(relative).collect()))
+    pub fn of_subject(certificate: &[u8]) -> Option<Self> {
+        Self::from_der(super::certificate::subject(certificate)?)
     }
 
     fn from_list(names: Vec<RelativeName>) -> Self {
         Self(names.into_iter().map(sorted).collect())
+    }
+
+    /// A name of octets: of no string type, as texts are.
+    fn from_octets(names: Vec<Vec<(ObjectIdentifier, Vec<u8>)>>) -> Self {
+        let relative =
+            |rdn: Vec<_>| rdn.into_iter().map(|(attribute, value)| (attribute, Value::of_octets(value))).collect();
+        Self::from_list(names.into_iter().map(relative).collect())
     }
 
     /// The name without any RDN, which is nobody's.
@@ -73,19 +79,40 @@ impl DistinguishedName {
         self.0.is_empty()
     }
 
-    /// A key under which names are the same that RFC 5280 section 7.1 calls the same: case and runs of white space
-    /// do not count. Finds the CRLs of an issuer; never decides who a signer is.
-    pub(super) fn folded(&self) -> String {
-        let mut key = String::new();
-        for relative in &self.0 {
-            key.push('/');
-            for (attribute, value) in relative {
-                let text = String::from_utf8_lossy(value).to_lowercase();
-                let words: Vec<&str> = text.split_whitespace().collect();
-                let _ = write!(key, "+{attribute}={}", words.join(" ").replace(['/', '+'], "\\"));
+    /// The spellings that a pattern of a signing policy may be written in: as it is shown, in OpenSSL's one-line form
+    /// (the octets of a `BMPString` and of Latin-1), and in its characters. A slash inside a value is `\/` in all.
+    pub(super) fn spellings(&self) -> Vec<String> {
+        let shown = self.to_string();
+        let octets = self.written(|f, value| text::write_octets(f, value.shown_octets()));
+        let characters = self.written(|f, value| text::write_characters(f, &value.text));
+        let mut all = vec![shown];
+        for other in [octets, characters] {
+            if !all.contains(&other) {
+                all.push(other);
             }
         }
-        key
+        all
+    }
+
+    fn written(&self, value: impl Fn(&mut String, &Value) -> fmt::Result) -> String {
+        let mut written = String::new();
+        let _ = self.write(&mut written, value);
+        written
+    }
+
+    fn write<W: fmt::Write>(&self, f: &mut W, write_value: impl Fn(&mut W, &Value) -> fmt::Result) -> fmt::Result {
+        for relative in &self.0 {
+            for (index, (attribute, value)) in relative.iter().enumerate() {
+                f.write_char(if index == 0 { '/' } else { '+' })?;
+                match attribute::short_name(attribute) {
+                    Some(name) => f.write_str(name)?,
+                    None => write!(f, "{attribute}")?,
+                }
+                f.write_char('=')?;
+                write_value(f, value)?;
+            }
+        }
+        Ok(())
     }
 
     /// Whether this is `issuer` with one more `CN`: the shape of every proxy certificate (RFC 3820 section 3.4).
@@ -96,9 +123,9 @@ impl DistinguishedName {
     }
 
     /// The values of the last RDN's common name, for the old proxies that have no extension.
-    pub(super) fn last_common_name(&self) -> Option<&[u8]> {
+    pub(super) fn last_common_name(&self) -> Option<&str> {
         let last = self.0.last()?;
-        last.iter().find(|(attribute, _)| *attribute == attribute::COMMON_NAME).map(|(_, value)| value.as_slice())
+        last.iter().find(|(attribute, _)| *attribute == attribute::COMMON_NAME).map(|(_, value)| value.text.as_str())
     }
 }
 
@@ -122,40 +149,25 @@ fn sorted(mut relative: RelativeName) -> RelativeName {
     relative
 }
 
-/// The text of a value in UTF-8, whatever string type it has; other types as their content stands.
-fn value_bytes(value: &der::Any) -> Vec<u8> {
-    let content = value.value();
-    match value.tag() {
-        Tag::BmpString => {
-            let units: Vec<u16> = content.chunks(2).map(|c| c.iter().fold(0, |n, b| n << 8 | u16::from(*b))).collect();
-            String::from_utf16_lossy(&units).into_bytes()
-        }
-        _ => content.to_vec(),
-    }
+fn attribute_value(pair: Tlv<'_>) -> Option<(ObjectIdentifier, Value)> {
+    let mut inner = Reader::new(Some(pair).filter(|pair| pair.tag == tlv::SEQUENCE)?.content);
+    let attribute = ObjectIdentifier::from_bytes(inner.expect(tlv::OBJECT_IDENTIFIER)?.content).ok()?;
+    let value = inner.next()?;
+    let sound = inner.is_empty() && attribute::is_sound(&attribute);
+    sound.then(|| (attribute, Value::of_element(value.tag, value.content)))
 }
 
 impl FromStr for DistinguishedName {
     type Err = NameError;
 
     fn from_str(text: &str) -> Result<Self, NameError> {
-        text::parse(text).map(Self::from_list).map_err(|why| NameError { found: text.chars().take(200).collect(), why })
+        text::parse(text).map_err(|why| NameError { found: text.chars().take(200).collect(), why })
     }
 }
 
 impl fmt::Display for DistinguishedName {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        for relative in &self.0 {
-            for (index, (attribute, value)) in relative.iter().enumerate() {
-                f.write_char(if index == 0 { '/' } else { '+' })?;
-                match attribute::short_name(attribute) {
-                    Some(name) => f.write_str(name)?,
-                    None => write!(f, "{attribute}")?,
-                }
-                f.write_char('=')?;
-                text::write_value(f, value)?;
-            }
-        }
-        Ok(())
+        self.write(f, |f, value| text::write_octets(f, value.text.as_bytes()))
     }
 }
 

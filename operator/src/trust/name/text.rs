@@ -1,23 +1,32 @@
-//! Names as texts: the one-line form, and RFC 4514 with what RFC 2253 adds.
+//! Names as texts: the one-line form here, those with commas in [`listed`].
 
 use std::fmt;
-use std::fmt::Write as _;
 
 use const_oid::ObjectIdentifier;
-use der::{Any, Decode};
 
 use super::attribute::{Keyword, keyword};
-use super::{DistinguishedName, RelativeName, value_bytes};
+use super::{DistinguishedName, listed};
 
-pub(super) fn parse(text: &str) -> Result<Vec<RelativeName>, String> {
+/// RDNs, most significant first, with the octets of their values.
+pub(super) type Names = Vec<Vec<(ObjectIdentifier, Vec<u8>)>>;
+
+pub(super) fn parse(text: &str) -> Result<DistinguishedName, String> {
     if text.len() > DistinguishedName::MAXIMUM_LENGTH {
         return Err(format!("longer than {} bytes", DistinguishedName::MAXIMUM_LENGTH));
     }
-    match text.strip_prefix('/') {
+    let (printed, text) = without_label(text.trim());
+    let names = match text.strip_prefix('/') {
         Some(rest) => one_line(rest),
-        None if text.trim().is_empty() => Err("empty".to_owned()),
-        None => rfc4514(text),
-    }
+        None if text.is_empty() => Err("empty".to_owned()),
+        None => listed::parse(text, printed),
+    };
+    names.map(DistinguishedName::from_octets)
+}
+
+/// Takes off what `openssl x509 -subject -issuer` puts before a name; whether it was there.
+fn without_label(text: &str) -> (bool, &str) {
+    let label = |name| text.strip_prefix(name).and_then(|rest: &str| rest.trim_start().strip_prefix('='));
+    label("subject").or_else(|| label("issuer")).map_or((false, text), |rest| (true, rest.trim_start()))
 }
 
 /// Cuts a one-line text at each bare `separator`; a backslash keeps the character after it.
@@ -41,7 +50,7 @@ struct Attribute {
     value: String,
 }
 
-fn one_line(text: &str) -> Result<Vec<RelativeName>, String> {
+fn one_line(text: &str) -> Result<Names, String> {
     let mut names: Vec<Vec<Attribute>> = Vec::new();
     for component in cut(text, '/') {
         for (index, part) in cut(component, '+').into_iter().enumerate() {
@@ -94,13 +103,13 @@ fn unescape(value: &str) -> Result<Vec<u8>, String> {
     Ok(bytes)
 }
 
-fn hex_pair(high: u8, low: u8) -> u8 {
+pub(super) fn hex_pair(high: u8, low: u8) -> u8 {
     let digit = |c: u8| char::from(c).to_digit(16).map_or(0, |n| u8::try_from(n).unwrap_or(0));
     digit(high) << 4 | digit(low)
 }
 
 /// Writes a value as OpenSSL's one-line form does.
-pub(super) fn write_value(f: &mut fmt::Formatter<'_>, value: &[u8]) -> fmt::Result {
+pub(super) fn write_octets<W: fmt::Write>(f: &mut W, value: &[u8]) -> fmt::Result {
     for byte in value {
         match byte {
             b'/' | b'+' => write!(f, "\\{}", char::from(*byte))?,
@@ -111,110 +120,14 @@ pub(super) fn write_value(f: &mut fmt::Formatter<'_>, value: &[u8]) -> fmt::Resu
     Ok(())
 }
 
-/// RFC 4514, least significant RDN first; and of RFC 2253 and 1779 the `;`, quoted values and white space around commas.
-fn rfc4514(text: &str) -> Result<Vec<RelativeName>, String> {
-    let mut names: Vec<RelativeName> = Vec::new();
-    let (mut rest, mut joins) = (text, false);
-    loop {
-        let (attribute, value, end, tail) = attribute_value(rest)?;
-        match names.last_mut() {
-            Some(relative) if joins => relative.push((attribute, value)),
-            _ => names.push(vec![(attribute, value)]),
-        }
-        let Some(separator) = end else { break };
-        (rest, joins) = (tail, separator == '+');
-    }
-    names.reverse();
-    Ok(names)
-}
-
-type Pair<'a> = (ObjectIdentifier, Vec<u8>, Option<char>, &'a str);
-
-fn attribute_value(text: &str) -> Result<Pair<'_>, String> {
-    let (name, rest) = text.split_once('=').ok_or_else(|| format!("{text:?} is no attribute with a value"))?;
-    if name.ends_with(' ') || (rest.starts_with(' ') && !rest.trim_start().is_empty()) {
-        return Err("spaces around = leave open which end comes first; write it as /C=…/O=…/CN=…".to_owned());
-    }
-    let Keyword::Known(kind) = keyword(name.trim_start()) else {
-        return Err(format!("{:?} is no attribute that is known", name.trim()));
-    };
-    let (value, end, tail) = match rest.as_bytes().first() {
-        Some(b'#') => hexadecimal(rest)?,
-        Some(b'"') => quoted(rest)?,
-        _ => plain(rest)?,
-    };
-    Ok((kind, value, end, tail))
-}
-
-/// `#` and the DER of the value.
-fn hexadecimal(rest: &str) -> Result<(Vec<u8>, Option<char>, &str), String> {
-    let end = rest.find([',', ';', '+']).unwrap_or(rest.len());
-    let digits = rest[1..end].trim_end();
-    let der = hex::decode(digits).map_err(|_| format!("{digits:?} is no hexadecimal DER"))?;
-    let value = Any::from_der(&der).map_err(|_| format!("{digits:?} is no DER value"))?;
-    let (separator, tail) = split_separator(&rest[end..]);
-    Ok((value_bytes(&value), separator, tail))
-}
-
-/// A value in quotation marks (RFC 1779, RFC 2253 section 4).
-fn quoted(rest: &str) -> Result<(Vec<u8>, Option<char>, &str), String> {
-    let mut value = Vec::new();
-    let mut inner = &rest[1..];
-    while !inner.starts_with('"') {
-        if inner.is_empty() {
-            return Err("a quotation mark is not closed".to_owned());
-        }
-        inner = character(inner, &mut value)?;
-    }
-    let after = inner[1..].trim_start();
-    if !after.is_empty() && !after.starts_with([',', ';', '+']) {
-        return Err(format!("{after:?} follows a quoted value"));
-    }
-    let (separator, tail) = split_separator(after);
-    Ok((value, separator, tail))
-}
-
-fn plain(rest: &str) -> Result<(Vec<u8>, Option<char>, &str), String> {
-    let mut value = Vec::new();
-    let mut kept = 0;
-    let mut inner = rest;
-    while !inner.is_empty() && !inner.starts_with([',', ';', '+']) {
-        if inner.starts_with('"') {
-            return Err("a quotation mark stands inside a value".to_owned());
-        }
-        let bare_space = inner.starts_with(' ');
-        inner = character(inner, &mut value)?;
-        if !bare_space {
-            kept = value.len();
+/// The same in its characters, save control characters and backslashes.
+pub(super) fn write_characters<W: fmt::Write>(f: &mut W, value: &str) -> fmt::Result {
+    for c in value.chars() {
+        if c.is_ascii() || c.is_control() {
+            write_octets(f, c.encode_utf8(&mut [0; 4]).as_bytes())?;
+        } else {
+            f.write_char(c)?;
         }
     }
-    value.truncate(kept);
-    let (separator, tail) = split_separator(inner);
-    Ok((value, separator, tail))
-}
-
-/// Reads one character, escaped or not (RFC 4514 section 3: `pair`), and gives what follows it.
-fn character<'a>(text: &'a str, value: &mut Vec<u8>) -> Result<&'a str, String> {
-    let mut characters = text.chars();
-    let first = characters.next().ok_or("it ends too early")?;
-    if first != '\\' {
-        value.extend_from_slice(first.encode_utf8(&mut [0; 4]).as_bytes());
-        return Ok(characters.as_str());
-    }
-    match characters.as_str().as_bytes() {
-        [high, low, ..] if high.is_ascii_hexdigit() && low.is_ascii_hexdigit() => {
-            value.push(hex_pair(*high, *low));
-            Ok(&characters.as_str()[2..])
-        }
-        [c, ..] if b" \"#+,;<=>\\".contains(c) => {
-            value.push(*c);
-            Ok(&characters.as_str()[1..])
-        }
-        _ => Err("a backslash escapes neither a special character nor two hexadecimal digits".to_owned()),
-    }
-}
-
-fn split_separator(text: &str) -> (Option<char>, &str) {
-    let mut characters = text.chars();
-    (characters.next(), characters.as_str())
+    Ok(())
 }

@@ -46,9 +46,10 @@ pub(super) struct Policies {
 
 impl PolicyFile {
     /// What this file says of a subject: `Some(true)` permitted, `Some(false)` denied, `None` nothing.
-    fn decides(&self, issuer: &DistinguishedName, subject: &str) -> Option<bool> {
+    fn decides(&self, issuer: &DistinguishedName, spellings: &[String]) -> Option<bool> {
         let about = self.0.iter().filter(|statement| statement.issuer == *issuer);
-        let mut speaking = about.filter(|statement| statement.subjects.iter().any(|pattern| pattern.matches(subject)));
+        let fits = |pattern: &Pattern| spellings.iter().any(|subject| pattern.matches(subject));
+        let mut speaking = about.filter(|statement| statement.subjects.iter().any(fits));
         speaking.next().map(|statement| statement.permits)
     }
 
@@ -67,8 +68,8 @@ impl Policies {
         if self.unusable.contains(issuer) {
             return Some(format!("expected a signing policy of {issuer}, found one that cannot be read"));
         }
-        let name = subject.to_string();
-        let said: Vec<bool> = self.files.iter().filter_map(|file| file.decides(issuer, &name)).collect();
+        let spellings = subject.spellings();
+        let said: Vec<bool> = self.files.iter().filter_map(|file| file.decides(issuer, &spellings)).collect();
         if said.contains(&false) {
             return Some(format!("the signing policy of {issuer} denies this subject"));
         }

@@ -10,7 +10,7 @@ fn name(text: &str) -> DistinguishedName {
 
 /// What a file says of a subject of the example CA.
 fn said(file: &Result<PolicyFile, String>, subject: &str) -> Option<bool> {
-    file.as_ref().unwrap().decides(&name(CA), &name(subject).to_string())
+    file.as_ref().unwrap().decides(&name(CA), &name(subject).spellings())
 }
 
 fn eacl(conditions: &str) -> Result<PolicyFile, String> {
@@ -45,7 +45,7 @@ fn eacl_has_several_blocks_and_rights() {
     let file = eacl(&format!("cond_subjects globus '\"/C=XX/*\"'\n{other}"));
     assert_eq!(said(&file, "/C=XX/CN=A"), Some(true));
     assert_eq!(said(&file, "/C=YY/CN=A"), None);
-    assert_eq!(file.unwrap().decides(&name("/C=YY/CN=Other"), "/C=YY/CN=A"), Some(true));
+    assert_eq!(file.unwrap().decides(&name("/C=YY/CN=Other"), &["/C=YY/CN=A".to_owned()]), Some(true));
     let denied = "neg_rights globus CA:sign\ncond_subjects globus '\"/C=XX/O=bad/*\"'\n\
                   pos_rights globus CA:sign \\\n cond_subjects globus '\"/C=XX/*\"'";
     let file = eacl(denied);
@@ -130,7 +130,7 @@ fn namespaces_that_are_not_understood_are_useless() {
 fn a_slash_inside_a_value_never_poses_as_rdns() {
     let file = eacl(r#"cond_subjects globus '"/C=XX/O=Good/*"'"#).unwrap();
     let posing: DistinguishedName = r"/C=XX\/O=Good\/CN=x".parse().unwrap();
-    assert_eq!(file.decides(&name(CA), &posing.to_string()), None);
+    assert_eq!(file.decides(&name(CA), &posing.spellings()), None);
 }
 
 proptest! {
@@ -138,9 +138,9 @@ proptest! {
     fn any_text_is_read_or_refused(text in "[\\PC\n\"'#\\\\ ]{0,80}", glue in any::<bool>()) {
         let text = if glue { format!("TO Issuer SELF PERMIT Subject \"{text}\"") } else { text };
         if let Ok(file) = parse_namespaces(text.as_bytes(), &[name(CA)]) {
-            let _ = file.decides(&name(CA), "/C=XX/CN=a");
+            let _ = file.decides(&name(CA), &["/C=XX/CN=a".to_owned()]);
         }
-        let _ = eacl(&format!("cond_subjects globus '{text}'")).map(|file| file.decides(&name(CA), "/C=XX/CN=a"));
+        let _ = eacl(&format!("cond_subjects globus '{text}'")).map(|file| file.decides(&name(CA), &["/C=XX/CN=a".to_owned()]));
     }
 
     #[test]
@@ -149,4 +149,35 @@ proptest! {
         prop_assert!(pattern.matches(&text));
         prop_assert_eq!(pattern.matches(&other), text == other);
     }
+}
+
+/// Old CAs hold `BMPString` and Latin-1, and people wrote their policies as OpenSSL's one-line form prints these.
+#[test]
+fn a_pattern_may_be_written_in_each_spelling_of_a_name() {
+    let subject = |tag: u8, value: &[u8]| {
+        let pair = [&[0x06, 3, 0x55, 0x04, 3, tag, u8::try_from(value.len()).unwrap()][..], value].concat();
+        let wrap = |tag: u8, inner: &[u8]| [&[tag, u8::try_from(inner.len()).unwrap()][..], inner].concat();
+        DistinguishedName::from_der(&wrap(0x30, &wrap(0x31, &wrap(0x30, &pair)))).unwrap()
+    };
+    let utf16: Vec<u8> = "Jörg/x".encode_utf16().flat_map(u16::to_be_bytes).collect();
+    let permitted = |subject: &DistinguishedName, pattern: &str| {
+        let text = format!("cond_subjects globus '\"{pattern}\"'");
+        let statements = format!("TO Issuer \"{CA}\" PERMIT Subject \"{pattern}\"\n");
+        let (eacl, namespaces) = (eacl(&text).unwrap(), parse_namespaces(statements.as_bytes(), &[]).unwrap());
+        let said = |file: &PolicyFile| file.decides(&name(CA), &subject.spellings()) == Some(true);
+        (said(&eacl), said(&namespaces))
+    };
+    let (bmp, latin1, utf8) = (subject(0x1e, &utf16), subject(0x14, b"J\xf6rg/x"), subject(0x0c, "Jörg/x".as_bytes()));
+    let openssl = r"/CN=\x00J\x00\xF6\x00r\x00g\x00\/\x00x";
+    for (subject, own) in [(&bmp, openssl), (&latin1, r"/CN=J\xF6rg\/x"), (&utf8, r"/CN=J\xC3\xB6rg\/x")] {
+        for pattern in [own, r"/CN=J\xC3\xB6rg\/x", r"/CN=Jörg\/x"] {
+            assert_eq!(permitted(subject, pattern), (true, true), "{subject}, {pattern}");
+        }
+        assert_eq!(permitted(subject, "/CN=Jorg"), (false, false));
+        assert!(!permitted(subject, "/CN=Jörg/x").0, "a slash of a value is no RDN");
+    }
+    assert_eq!(permitted(&utf8, openssl), (false, false), "another name's octets");
+    // The octets of these Chinese characters spell an organisation; the name does not.
+    let posing = subject(0x1e, b"Fooo");
+    assert_eq!(permitted(&posing, "/CN=Fooo"), (false, false));
 }

@@ -5,8 +5,12 @@ use jiff::{SignedDuration, Timestamp};
 use super::key::{Component, PublicKey};
 use super::message::{Proven, Signer};
 use super::statement::{Binding, Revocation};
-use crate::trust::endorsement::{Times, allowed, describe_digests};
-use crate::trust::{Check, CredentialKind, DigestPolicy, Fingerprint, OpenPgpCredential, Refusal, RefusalReason, Rule};
+use crate::trust::algorithm::{allowed, describe_digests};
+use crate::trust::endorsement::Times;
+use crate::trust::strength::Judged;
+use crate::trust::{
+    AlgorithmPolicy, Check, CredentialKind, Fingerprint, KeyStrength, OpenPgpCredential, Refusal, RefusalReason, Rule,
+};
 
 /// How far a signer's clock may be ahead of ours.
 const SKEW: SignedDuration = SignedDuration::from_mins(5);
@@ -17,7 +21,7 @@ struct Part<'a> {
     depth: u32,
     is_subkey: bool,
     created: Timestamp,
-    weakness: Option<&'a str>,
+    kind: &'a Result<Judged, String>,
     bindings: &'a [Binding],
     revocations: &'a [Revocation],
 }
@@ -29,7 +33,7 @@ type Broken = (Rule, Refusal);
 pub(in super::super) fn judge(
     signer: &Signer,
     credential: Option<&CredentialKind>,
-    digests: DigestPolicy,
+    algorithms: AlgorithmPolicy,
     times: Times,
     checks: &mut Vec<Check>,
 ) -> Result<Option<Timestamp>, Broken> {
@@ -41,12 +45,13 @@ pub(in super::super) fn judge(
     }
     checks.push(Check::passed(Rule::KeyRevocation, "neither the key nor its binding is revoked"));
     let weak: Vec<_> = proven.weak_digest.into_iter().collect();
-    allowed(&weak, digests, &signer.shown(), 0).map_err(|refusal| (Rule::Digest, refusal))?;
+    allowed(&weak, algorithms, &signer.shown(), 0).map_err(|refusal| (Rule::Digest, refusal))?;
     let mut ends = Vec::new();
     for part in &parts {
         let statements = part.statements(times.crls).map_err(|refusal| (Rule::Key, refusal))?;
         let weak: Vec<_> = statements.iter().filter_map(|binding| binding.weak_digest).collect();
-        allowed(&weak, digests, &part.name, part.depth).map_err(|refusal| (Rule::Digest, refusal))?;
+        allowed(&weak, algorithms, &part.name, part.depth).map_err(|refusal| (Rule::Digest, refusal))?;
+        part.is_strong(algorithms.weakest_key).map_err(|refusal| (Rule::Strength, refusal))?;
         let end = part.is_good(&statements, times.path).map_err(|refusal| (Rule::Key, refusal))?;
         ends.extend(end);
     }
@@ -83,6 +88,7 @@ impl PublicKey {
     pub(super) fn good(&self, component: &Fingerprint, at: Timestamp) -> Result<Option<Timestamp>, Refusal> {
         let parts = parts(self, component);
         parts.iter().try_for_each(|part| not_revoked(part, at))?;
+        parts.iter().try_for_each(|part| part.is_strong(KeyStrength::FLOOR))?;
         let ends = parts.iter().map(|part| part.is_good(&part.statements(at)?, at));
         Ok(ends.collect::<Result<Vec<_>, _>>()?.into_iter().flatten().min())
     }
@@ -177,7 +183,7 @@ impl<'a> Part<'a> {
             depth,
             is_subkey: false,
             created: component.created,
-            weakness: component.weakness.as_deref(),
+            kind: &component.kind,
             bindings: &component.bindings,
             revocations: &component.revocations,
         }
@@ -197,12 +203,21 @@ impl<'a> Part<'a> {
         Ok(found)
     }
 
+    /// Whether the key is of a kind that signs, and long enough: never below the floor.
+    fn is_strong(&self, least: KeyStrength) -> Result<(), Refusal> {
+        match self.kind {
+            Ok(judged) => judged
+                .reaches(least.max(KeyStrength::FLOOR))
+                .map_err(|message| self.refused(RefusalReason::KeyTooWeak, message)),
+            Err(other) => {
+                let message = format!("expected RSA, ECDSA or EdDSA, found {other}");
+                Err(self.refused(RefusalReason::PurposeMismatch, message))
+            }
+        }
+    }
+
     /// Whether the key is good at a time, and until when.
     fn is_good(&self, statements: &[&Binding], at: Timestamp) -> Result<Option<Timestamp>, Refusal> {
-        if let Some(weakness) = self.weakness {
-            let message = format!("expected RSA of 2048 bits or more, ECDSA or EdDSA, found {weakness}");
-            return Err(self.refused(RefusalReason::PurposeMismatch, message));
-        }
         if self.depth == 0 && !may_sign(statements) {
             return Err(self.refused(RefusalReason::PurposeMismatch, "expected a key that may sign, found another one"));
         }

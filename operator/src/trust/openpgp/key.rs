@@ -6,15 +6,15 @@ use std::sync::Arc;
 use jiff::Timestamp;
 use pgp::packet::{self, Signature};
 use pgp::ser::Serialize;
-use pgp::types::{EddsaLegacyPublicParams, KeyDetails, KeyId, KeyVersion, PublicParams, VerifyingKey};
+use pgp::types::{
+    EcdsaPublicParams, EddsaLegacyPublicParams, KeyDetails, KeyId, KeyVersion, PublicParams, VerifyingKey,
+};
 
 use super::keyring::{Certificate, Keyring};
 use super::statement::{Binding, Prover, Revocation};
 use super::{Fingerprint, facts};
-use crate::trust::Sha256Digest;
-
-/// The shortest modulus of an RSA key, in bits.
-const SHORTEST_RSA: u16 = 2048;
+use crate::trust::strength::Judged;
+use crate::trust::{KeyStrength, Sha256Digest};
 
 /// Why bytes are no public key that a credential can be.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -43,10 +43,12 @@ pub enum KeyError {
         found: String,
     },
     /// A key that proves nothing.
-    #[error("expected RSA of {SHORTEST_RSA} bits or more, ECDSA or EdDSA, found {found}")]
+    #[error("{key}: {why}")]
     Weak {
-        /// The key, and what is wrong with it.
-        found: String,
+        /// The key.
+        key: Fingerprint,
+        /// What was expected, and what was found.
+        why: String,
     },
 }
 
@@ -66,8 +68,8 @@ pub(super) struct Component<K> {
     pub(super) fingerprint: Fingerprint,
     pub(super) id: KeyId,
     pub(super) created: Timestamp,
-    /// Why its signatures prove nothing: its kind or its length.
-    pub(super) weakness: Option<String>,
+    /// How strong it is, or of which kind that signs nothing here.
+    pub(super) kind: Result<Judged, String>,
     /// The newest first.
     pub(super) bindings: Vec<Binding>,
     pub(super) revocations: Vec<Revocation>,
@@ -106,9 +108,9 @@ impl PublicKey {
 
     fn prove(certificate: &Certificate, ring: &Keyring) -> Result<Self, KeyError> {
         let primary = Component::new(certificate.primary.clone());
-        if let Some(weakness) = &primary.weakness {
-            return Err(KeyError::Weak { found: format!("{}: {weakness}", primary.fingerprint) });
-        }
+        let other = |kind: &String| format!("expected RSA, ECDSA or EdDSA, found {kind}");
+        let strong = primary.kind.as_ref().map_err(other).and_then(|judged| judged.reaches(KeyStrength::FLOOR));
+        strong.map_err(|why| KeyError::Weak { key: primary.fingerprint.clone(), why })?;
         let prover = Prover::new(certificate, ring);
         let (bindings, revocations) = prover.primary()?;
         let subkeys = certificate.subkeys.iter().map(|(key, signatures)| {
@@ -152,7 +154,7 @@ impl<K: KeyDetails + VerifyingKey + Serialize> Component<K> {
             fingerprint: Fingerprint::of(&key.fingerprint()),
             id: key.legacy_key_id(),
             created: facts::timestamp(key.created_at()),
-            weakness: weakness(&key),
+            kind: kind(&key),
             bindings: Vec::new(),
             revocations: Vec::new(),
             material: super::material::digest(key.public_params()),
@@ -166,30 +168,35 @@ impl<K: KeyDetails + VerifyingKey + Serialize> Component<K> {
     }
 }
 
-/// Why a key proves nothing: RFC 9580 section 9.1 tells DSA and Elgamal to go, NIST SP 800-131A short RSA keys.
-fn weakness(key: &impl KeyDetails) -> Option<String> {
+/// How strong a key is, or why it proves nothing: RFC 9580 section 9.1 tells DSA and Elgamal to go.
+fn kind(key: &impl KeyDetails) -> Result<Judged, String> {
     if !matches!(key.version(), KeyVersion::V4 | KeyVersion::V6) {
-        return Some(format!("a key of version {:?}", key.version()));
+        return Err(format!("a key of version {:?}", key.version()));
     }
+    let curve = |bits, kind: &str| Ok(Judged { strength: KeyStrength::of_bits(bits), kind: kind.to_owned() });
     match key.public_params() {
         PublicParams::RSA(numbers) => {
             // A number is written with its length in bits before it (RFC 9580 section 3.2).
             let written = numbers.to_bytes().unwrap_or_default();
-            let bits = written.first_chunk::<2>().map_or(0, |bits| u16::from_be_bytes(*bits));
-            (bits < SHORTEST_RSA).then(|| format!("RSA of {bits} bits"))
+            Ok(Judged::rsa(written.first_chunk::<2>().map_or(0, |bits| u32::from(u16::from_be_bytes(*bits)))))
         }
-        PublicParams::ECDSA(numbers) => (!numbers.is_supported()).then(|| "ECDSA over another curve".to_owned()),
+        PublicParams::ECDSA(EcdsaPublicParams::P256 { .. }) => curve(128, "ECDSA over P-256"),
+        PublicParams::ECDSA(EcdsaPublicParams::P384 { .. }) => curve(192, "ECDSA over P-384"),
+        PublicParams::ECDSA(EcdsaPublicParams::P521 { .. }) => curve(256, "ECDSA over P-521"),
+        PublicParams::ECDSA(EcdsaPublicParams::Secp256k1 { .. }) => curve(128, "ECDSA over secp256k1"),
+        PublicParams::ECDSA(EcdsaPublicParams::Unsupported { .. }) => Err("ECDSA over another curve".to_owned()),
         PublicParams::EdDSALegacy(EddsaLegacyPublicParams::Unsupported { .. }) => {
-            Some("EdDSA over another curve".to_owned())
+            Err("EdDSA over another curve".to_owned())
         }
-        PublicParams::EdDSALegacy(EddsaLegacyPublicParams::Ed25519 { .. })
-        | PublicParams::Ed25519(_)
-        | PublicParams::Ed448(_) => None,
-        PublicParams::DSA(_) => Some("DSA".to_owned()),
-        PublicParams::Elgamal(_) => Some("Elgamal".to_owned()),
+        PublicParams::EdDSALegacy(EddsaLegacyPublicParams::Ed25519 { .. }) | PublicParams::Ed25519(_) => {
+            curve(128, "Ed25519")
+        }
+        PublicParams::Ed448(_) => curve(224, "Ed448"),
+        PublicParams::DSA(_) => Err("DSA".to_owned()),
+        PublicParams::Elgamal(_) => Err("Elgamal".to_owned()),
         PublicParams::ECDH(_) | PublicParams::X25519(_) | PublicParams::X448(_) => {
-            Some("a key for encryption".to_owned())
+            Err("a key for encryption".to_owned())
         }
-        PublicParams::Unknown { .. } => Some("a kind of key that is not known".to_owned()),
+        PublicParams::Unknown { .. } => Err("a kind of key that is not known".to_owned()),
     }
 }

@@ -3,8 +3,8 @@
 use harness::gpg::{Gpg, PgpForm};
 use jiff::{SignedDuration, Timestamp};
 use vmcatcher_operator::trust::{
-    AcceptRequest, Anchors, DigestPolicy, EndorserRule, Fingerprint, LastAccepted, PublicKey, Standing, VerifyRequest,
-    accept, standing, verify,
+    AcceptRequest, AlgorithmPolicy, Anchors, EndorserRule, Fingerprint, LastAccepted, PublicKey, Standing,
+    VerifyRequest, accept, standing, verify,
 };
 
 use super::{GOOD, GPG, endorser, list, told, verdict};
@@ -55,7 +55,7 @@ fn subkeys() {
         ("the subkey that is named", &first, &first, ""),
         ("another than the one that is named", &first, &second, "EndorserNotTrusted Some(0) false"),
         ("the primary of the one that is named", &first, &key, "EndorserNotTrusted Some(0) false"),
-        ("a weak one", &key, &weak, "PurposeMismatch Some(0) false"),
+        ("a weak one", &key, &weak, "KeyTooWeak Some(0) false"),
     ] {
         assert_eq!(by(credential, signer, &exported), expected, "{case}");
     }
@@ -178,7 +178,7 @@ fn weak_digests() {
     for (digest, refused, allowed) in
         [("SHA1", weak, true), ("MD5", "DigestBroken Some(0) false", true), ("RIPEMD160", weak, false)]
     {
-        let allow = DigestPolicy { allow_sha1: true, allow_md5: true };
+        let allow = AlgorithmPolicy { allow_sha1: true, allow_md5: true, ..AlgorithmPolicy::default() };
         for more in [["--clear-sign", "--digest-algo", digest], ["--sign", "--digest-algo", digest]] {
             let message = GPG.sign_as(&list(), &[&key], &more);
             let endorsers = [endorser("will", &key, &exported)];
@@ -186,7 +186,11 @@ fn weak_digests() {
             let ask = request(&anchors, &endorsers, 1);
             assert_eq!(told(verify(&message, &ask).outcome), refused, "{digest}");
             let expected = if allowed { "" } else { refused };
-            assert_eq!(told(verify(&message, &VerifyRequest { digests: allow, ..ask }).outcome), expected, "{digest}");
+            assert_eq!(
+                told(verify(&message, &VerifyRequest { algorithms: allow, ..ask }).outcome),
+                expected,
+                "{digest}"
+            );
         }
     }
     let message = own.sign(&list(), &old, PgpForm::Clear);

@@ -1,0 +1,36 @@
+//! Which outdated digests and keys a signature may use: options of every command that believes one.
+
+use clap::ValueEnum;
+
+use crate::trust::{AlgorithmPolicy, KeyStrength};
+
+/// What old archives need.
+#[derive(Debug, clap::Args)]
+pub(super) struct Algorithms {
+    /// Take signatures with this outdated digest too: for old archives
+    #[arg(long, value_enum, value_name = "DIGEST")]
+    allow_digest: Vec<WeakDigest>,
+    /// The weakest key that may sign, in bits of security: 112 is RSA of 2048 bits or a curve of 224, 80 is RSA of 1024
+    /// bits (for old archives), 0 any key. An OpenPGP key never has less than 112
+    #[arg(long, value_name = "BITS", default_value_t = 112, value_parser = clap::value_parser!(u16).range(0..=256))]
+    min_key_strength: u16,
+}
+
+/// Digests that are too weak to be taken without asking.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum WeakDigest {
+    Sha1,
+    Md5,
+}
+
+impl Algorithms {
+    /// The policy that these options say.
+    pub(super) fn policy(&self) -> AlgorithmPolicy {
+        let allowed = |digest| self.allow_digest.contains(&digest);
+        AlgorithmPolicy {
+            allow_sha1: allowed(WeakDigest::Sha1),
+            allow_md5: allowed(WeakDigest::Md5),
+            weakest_key: KeyStrength::of_bits(self.min_key_strength),
+        }
+    }
+}
