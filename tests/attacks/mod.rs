@@ -9,6 +9,7 @@ mod disk_of_another_file;
 mod disk_of_another_format;
 mod forged_crl;
 mod half_open_connections;
+mod hidden_metadata_address;
 mod hostile_words;
 mod look_alike_certificate;
 mod old_list_again;

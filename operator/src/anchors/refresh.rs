@@ -140,7 +140,7 @@ impl CrlRefresher {
         // Without a CRL of its own here, "not modified" would be no answer.
         let before = self.seen.get(&url).filter(|_| present.is_some()).cloned();
         let answer = self.client.fetch_list(&Source::public(url.clone()), before.as_ref(), PATIENCE, LARGEST).await?;
-        let ListAnswer::Body { bytes, validator, date: _ } = answer else { return Ok(None) };
+        let ListAnswer::Body { bytes, validator, .. } = answer else { return Ok(None) };
         let new = RevocationList::read(&bytes).map_err(|error| RefreshError::NoCrl { url: url.clone(), error })?;
         judge(&new, present.as_ref(), task, anchors, &url, now)?;
         let same = present.is_some_and(|present| present.this_update() == new.this_update());

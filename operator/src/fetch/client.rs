@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 
 use super::address::AddressPolicy;
 use super::error::FetchError;
+use super::proxy::Proxies;
 use super::source::{Source, TlsTrust};
 use super::tls;
 use crate::metrics::Metrics;
@@ -51,6 +52,7 @@ impl Default for ClientSettings {
 pub struct Client {
     pub(super) settings: ClientSettings,
     pub(super) policy: AddressPolicy,
+    pub(super) proxies: Proxies,
     system: reqwest::Client,
     own: Arc<Mutex<HashMap<TlsKey, Kept>>>,
 }
@@ -70,9 +72,10 @@ const MOST_KEPT: usize = 64;
 impl Client {
     /// A client with the proxies of the environment.
     pub fn new(settings: &ClientSettings) -> Result<Self, FetchError> {
-        let policy = AddressPolicy::new(settings.deny_loopback, std::env::vars());
+        let proxies = Proxies::of_environment().map_err(|message| FetchError::Setup { message })?;
+        let policy = AddressPolicy::new(settings.deny_loopback, proxies.hosts());
         let system = base(settings, &policy).build().map_err(|error| FetchError::Setup { message: chain(&error) })?;
-        Ok(Self { settings: settings.clone(), policy, system, own: Arc::default() })
+        Ok(Self { settings: settings.clone(), policy, proxies, system, own: Arc::default() })
     }
 
     /// The settings it was made with.

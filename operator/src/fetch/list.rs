@@ -4,12 +4,14 @@ use std::io::Read;
 use std::time::Duration;
 
 use jiff::Timestamp;
+use reqwest::StatusCode;
 use reqwest::header::{HeaderMap, HeaderValue, IF_MODIFIED_SINCE, IF_NONE_MATCH};
-use reqwest::{Response, StatusCode};
 
+use super::answer::Answer;
+use super::came::Came;
 use super::client::Client;
 use super::error::FetchError;
-use super::request::{failure, refused};
+use super::request::refused;
 use super::source::Source;
 use super::validator::{self, Validator};
 use crate::imagelist::SourceUrl;
@@ -34,6 +36,8 @@ pub enum ListAnswer {
         validator: Option<Validator>,
         /// The server's `Date`.
         date: Option<Timestamp>,
+        /// What the answer says of itself, for whoever finds that this is no list.
+        came: Box<Came>,
     },
 }
 
@@ -79,11 +83,11 @@ impl Client {
         match answer.status() {
             StatusCode::OK => {
                 let validator = Validator::of(answer.headers());
-                let bytes = read_body(&source.url, answer, limit).await?;
-                Ok(ListAnswer::Body { bytes, validator, date })
+                let (bytes, came) = read_body(&source.url, answer, limit).await?;
+                Ok(ListAnswer::Body { bytes, validator, date, came })
             }
             StatusCode::NOT_MODIFIED if previous.is_some() => Ok(ListAnswer::NotModified { date }),
-            _ => Err(refused(&source.url, &answer, Timestamp::now())),
+            _ => Err(refused(&source.url, answer, Timestamp::now()).await),
         }
     }
 
@@ -96,7 +100,9 @@ impl Client {
         let read = tokio::task::spawn_blocking(move || read_local(&address, limit)).await;
         let stopped = |error: tokio::task::JoinError| FetchError::File { url: url.clone(), message: error.to_string() };
         let bytes = read.map_err(stopped)??;
-        Ok(ListAnswer::Body { bytes, validator: None, date: None })
+        let mut came = Box::new(Came::default());
+        came.begins_with(&bytes);
+        Ok(ListAnswer::Body { bytes, validator: None, date: None, came })
     }
 }
 
@@ -115,21 +121,21 @@ fn conditions(previous: Option<&Validator>) -> HeaderMap {
     headers
 }
 
-async fn read_body(url: &SourceUrl, answer: Response, limit: u64) -> Result<Vec<u8>, FetchError> {
+async fn read_body(url: &SourceUrl, answer: Answer, limit: u64) -> Result<(Vec<u8>, Box<Came>), FetchError> {
     let too_large = |found: String| FetchError::TooLarge { url: url.clone(), limit, found };
-    let announced = answer.content_length();
-    if let Some(length) = announced.filter(|length| *length > limit) {
+    if let Some(length) = answer.length().filter(|length| *length > limit) {
         return Err(too_large(length.to_string()));
     }
-    let mut answer = answer;
+    let (mut body, mut came) = answer.decoded();
     let mut bytes = Vec::new();
-    while let Some(chunk) = answer.chunk().await.map_err(|error| failure(url, error))? {
+    while let Some(chunk) = body.next().await? {
         if bytes.len() as u64 + chunk.len() as u64 > limit {
             return Err(too_large("more".to_owned()));
         }
         bytes.extend_from_slice(&chunk);
     }
-    Ok(bytes)
+    came.begins_with(&bytes);
+    Ok((bytes, Box::new(came)))
 }
 
 fn read_local(url: &SourceUrl, limit: u64) -> Result<Vec<u8>, FetchError> {

@@ -118,6 +118,8 @@ pub struct Message {
     pub validator: Option<Validator>,
     /// The signatures beside the list that are part of it.
     pub beside: Vec<SignatureBeside>,
+    /// What the answer says of itself: the end of a message that says that this is no signed list.
+    pub came: String,
 }
 
 /// The newest message of each subscription while it is not in force: judged anew in each pass, for what was missing

@@ -286,10 +286,10 @@ async fn fetch<C: Cluster>(context: &Context<C>, checked: &Checked, memory: Opti
     let memory = memory.filter(|memory| memory.address == address);
     match ask(context, checked, &source, memory).await {
         Ok(ListAnswer::NotModified { date }) => (Fetched::NotModified, date),
-        Ok(ListAnswer::Body { bytes, validator, date }) => {
+        Ok(ListAnswer::Body { bytes, validator, date, came }) => {
             match envelope::open(&*context.cluster, &context.client, checked, &source, bytes).await {
                 Ok((bytes, beside)) => {
-                    let message = Message { bytes: bytes.into(), validator, beside };
+                    let message = Message { bytes: bytes.into(), validator, beside, came: came.to_string() };
                     (Fetched::Message(message), date)
                 }
                 Err(problem) => (Fetched::Failed(problem), date),

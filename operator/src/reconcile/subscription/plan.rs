@@ -188,7 +188,10 @@ fn rebuild(checked: &Checked, observed: &Observed, now: Timestamp) -> Option<Imp
     let bytes = observed.rebuild_from.as_deref()?;
     let verified = verify(bytes, &request(checked, observed, now)).outcome.ok()?;
     let list = accept(verified, &accept_request(checked, None, None, now)).outcome.ok()?;
-    Some(Import { list, message: Message { bytes: bytes.into(), validator: None, beside: Vec::new() } })
+    Some(Import {
+        list,
+        message: Message { bytes: bytes.into(), validator: None, beside: Vec::new(), came: String::new() },
+    })
 }
 
 fn request<'a>(checked: &Checked, observed: &'a Observed, now: Timestamp) -> VerifyRequest<'a> {
@@ -272,7 +275,12 @@ fn judge_newest(
     }
     let verified = match verify(&message.bytes, &request(checked, observed, now)).outcome {
         Ok(verified) => verified,
-        Err(refusal) => return Judged::Other(Newest::Refused { digest, refusal, list: None }),
+        Err(mut refusal) => {
+            if refusal.reason == RefusalReason::Unsigned {
+                refusal.message.push_str(&message.came);
+            }
+            return Judged::Other(Newest::Refused { digest, refusal, list: None });
+        }
     };
     let told = (verified.list().version.clone(), verified.list().created);
     let told_by_status = told_by_status(observed, &verified);
