@@ -18,6 +18,7 @@ mod openpgp_claimed_key;
 mod openpgp_text_beside;
 mod revoked_intermediate;
 mod revoked_signer_stays;
+mod secret_for_another_host;
 mod stripped_signature;
 mod text_outside_the_signature;
 mod weak_digest;

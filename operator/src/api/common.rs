@@ -14,6 +14,10 @@ pub const REQUESTED_AT: &str = "vmcatcher.io/requestedAt";
 pub const FLUX_REQUESTED_AT: &str = "reconcile.fluxcd.io/requestedAt";
 /// The same by the command `refresh`, for objects whose manifests are only read; the state folder holds it.
 pub const REFRESH_REQUESTED_AT: &str = "vmcatcher.io/refreshRequestedAt";
+/// Annotation of a Secret: to which hosts its credentials may go.
+pub const ALLOWED_HOSTS: &str = "vmcatcher.io/allowed-hosts";
+/// Annotation of a Secret: its credentials may go over http too.
+pub const ALLOW_PLAIN_HTTP: &str = "vmcatcher.io/allow-plain-http";
 /// On an image: `<target>/<id>`, an image of that cloud that becomes this one's, whoever owns it.
 pub const ADOPT: &str = "vmcatcher.io/adopt";
 /// The label of a generated `CachedImage`: the subscription that made it.

@@ -135,9 +135,10 @@ impl Manifests {
         let secret: Secret =
             serde_json::from_value(value).map_err(|_| format!("Secret {name:?} has not the form of a v1 Secret"))?;
         let key = key_of(&secret)?;
-        let encoded = secret.data.unwrap_or_default().into_iter().map(|(name, bytes)| (name, bytes.0));
-        let plain = secret.string_data.unwrap_or_default().into_iter().map(|(name, text)| (name, text.into_bytes()));
-        self.secrets.insert(key, encoded.chain(plain).map(|(name, bytes)| (name, bytes.into())).collect());
+        let mut secret = SecretData::from(secret);
+        // Whoever writes this folder writes the Secret beside what names it: there is nobody else to ask.
+        secret.allowed_hosts.get_or_insert_with(|| "*".to_owned());
+        self.secrets.insert(key, secret);
         Ok(())
     }
 }
@@ -267,7 +268,8 @@ mod tests {
         );
         let manifests = read(&[("a.yaml", &text)]);
         let secret = &manifests.secrets[&ObjectKey::new("default", "t")];
-        assert_eq!((secret["a"].expose_secret(), secret["b"].expose_secret()), (&b"s3cret"[..], &b"plain"[..]));
+        let entry = |name: &str| secret.entries[name].expose_secret().to_vec();
+        assert_eq!((entry("a"), entry("b")), (b"s3cret".to_vec(), b"plain".to_vec()));
         let bad = read(&[("a.yaml", "apiVersion: v1\nkind: Secret\nmetadata: {name: t}\ndata: {a: s3cret!}\n")]);
         assert!(!bad.problems[0].to_string().contains("s3cret"), "{:?}", bad.problems);
     }
