@@ -10,6 +10,8 @@ pub const GROUP: &str = "vmcatcher.io";
 pub const VERSION: &str = "v1alpha1";
 /// Any new value reconciles the object now and clears its retry limit; on a subscription its images' too.
 pub const REQUESTED_AT: &str = "vmcatcher.io/requestedAt";
+/// On an object that came out of a folder of manifests: the file that it stands in.
+pub const MANIFEST: &str = "vmcatcher.io/manifest";
 /// Flux's name of the same annotation, honoured too.
 pub const FLUX_REQUESTED_AT: &str = "reconcile.fluxcd.io/requestedAt";
 /// The same by the command `refresh`, for objects whose manifests are only read; the state folder holds it.

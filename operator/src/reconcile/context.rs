@@ -10,6 +10,7 @@ use super::cluster::{Cluster, ObjectKey};
 use super::lists::ListsInForce;
 use super::publications::Publications;
 use super::subscription::SignatureBeside;
+use super::told::Told;
 use super::untold::Untold;
 use crate::anchors::TrustDirectory;
 use crate::cache::{JobKey, JobLimits, Jobs, Volume};
@@ -37,6 +38,8 @@ pub struct Context<C: Cluster> {
     pub pending: PendingMessages,
     /// What happened, where the status that says so could not be written.
     pub untold: Untold,
+    /// What the log was told of specs that cannot work.
+    pub told: Told,
     /// Which object wants which download.
     pub downloads: Downloads,
     /// What images want of targets, and how they stand there.
@@ -75,6 +78,7 @@ impl<C: Cluster> Context<C> {
             lists: ListsInForce::default(),
             pending: PendingMessages::default(),
             untold: Untold::default(),
+            told: Told::default(),
             downloads: Downloads::default(),
             publications: Publications::default(),
             image_paths: None,

@@ -27,7 +27,9 @@ mod secret;
 mod source;
 mod step;
 pub mod subscription;
+mod survey;
 pub mod target;
+mod told;
 mod untold;
 
 pub use check::SpecError;
@@ -40,4 +42,6 @@ pub use lists::{Force, ListInForce, ListOrigin, ListsInForce, WithdrawnList};
 pub use publications::{Desire, Desired, Offer, Publications, Published, Standing};
 pub use report::Report;
 pub use secret::SecretData;
+pub use survey::{Surveyed, survey};
+pub use told::Told;
 pub use untold::Untold;

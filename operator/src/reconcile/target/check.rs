@@ -77,6 +77,11 @@ pub(super) fn check(object: &CloudTarget, instance: &str) -> Result<Checked, Spe
     })
 }
 
+/// Where a target's cloud is, of a spec that can work.
+pub(in crate::reconcile) fn checked_endpoint(object: &CloudTarget, instance: &str) -> Result<Url, SpecError> {
+    check(object, instance).map(|checked| checked.endpoint)
+}
+
 fn formats(formats: &[ImageFormat]) -> Result<Vec<Form>, SpecError> {
     if formats.is_empty() {
         return Err(SpecError::invalid("formats", "expected at least one of qcow2 and raw, found none"));
