@@ -22,7 +22,7 @@ use vmcatcher_operator::api::{CachedImage, CachedImageStatus, HasConditions, Ima
 use vmcatcher_operator::api::{ImageListSubscriptionStatus, REQUESTED_AT};
 use vmcatcher_operator::cache::{ConversionLimits, JobLimits, Steps, Volume};
 use vmcatcher_operator::cluster::directory::{Directory, Driver, Settled};
-use vmcatcher_operator::fetch::{Client, ClientSettings};
+use vmcatcher_operator::fetch::{Client, ClientSettings, LIST_LIMIT};
 use vmcatcher_operator::reconcile::{Cluster, Context, ObjectKey, Settings};
 use vmcatcher_operator::trust::AlgorithmPolicy;
 
@@ -44,6 +44,8 @@ pub struct Site {
     pub pki: Pki,
     /// Where lists and images are.
     pub server: ImageServer,
+    /// The most bytes of a list.
+    pub list_limit: u64,
     /// How images are converted.
     pub conversion: ConversionLimits,
     offset: Arc<AtomicI64>,
@@ -86,6 +88,7 @@ impl Site {
             folder,
             pki,
             server: ImageServer::start(),
+            list_limit: LIST_LIMIT,
             conversion: ConversionLimits::default(),
             offset: Arc::default(),
             allow_auto_endorse: false,
@@ -239,7 +242,9 @@ impl Site {
             tracing::warn!("{problem}");
         }
         let (anchors, _) = TrustDirectory::open(&self.path("trust"));
-        let settings = ClientSettings { allow_files: true, ..ClientSettings::default() };
+        let documents = Some(volume.scratch());
+        let list_limit = self.list_limit;
+        let settings = ClientSettings { allow_files: true, documents, list_limit, ..ClientSettings::default() };
         let client = Client::new(&settings).unwrap();
         let limits = JobLimits {
             first_wait: Duration::from_millis(5),

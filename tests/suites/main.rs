@@ -23,7 +23,6 @@ mod kill;
 mod list_commands;
 mod metrics;
 mod opennebula;
-mod proxies;
 mod reasons;
 mod reconcile;
 mod serve;

@@ -37,7 +37,6 @@ const OTHERS: &[&str] = &[
     "Endorser",
     "ImageListSubscription",
     "List",
-    "Opaque",
     "OpenNebula",
     "Path",
     "Secret",

@@ -22,6 +22,8 @@ use crate::trust::{AnchorError, Anchors, DistinguishedName, RevocationList};
 
 /// The largest CRL that is fetched, in bytes.
 const LARGEST: u64 = 64 << 20;
+/// What a CRL takes in memory while it is read, for each byte of it.
+const EXPANDS: u64 = 8;
 /// How long one address may take.
 const PATIENCE: Duration = Duration::from_mins(2);
 /// The most addresses of one CA.
@@ -140,7 +142,11 @@ impl CrlRefresher {
         // Without a CRL of its own here, "not modified" would be no answer.
         let before = self.seen.get(&url).filter(|_| present.is_some()).cloned();
         let answer = self.client.fetch_list(&Source::public(url.clone()), before.as_ref(), PATIENCE, LARGEST).await?;
-        let ListAnswer::Body { bytes, validator, .. } = answer else { return Ok(None) };
+        let ListAnswer::Body { document, validator, date: _ } = answer else { return Ok(None) };
+        // For nobody's namespace. Held until the CRL is written.
+        let _memory = self.client.budget().take("", document.size().saturating_mul(EXPANDS)).await;
+        let bytes =
+            document.read().map_err(|error| FetchError::NotKept { url: url.clone(), message: error.to_string() })?;
         let new = RevocationList::read(&bytes).map_err(|error| RefreshError::NoCrl { url: url.clone(), error })?;
         judge(&new, present.as_ref(), task, anchors, &url, now)?;
         let same = present.is_some_and(|present| present.this_update() == new.this_update());

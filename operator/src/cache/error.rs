@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use super::name::NameError;
 use crate::api::Class;
-use crate::fetch::{Came, FetchError};
+use crate::fetch::FetchError;
 use crate::imagelist::{Sha512Digest, SourceUrl};
 use crate::size::Size;
 
@@ -137,7 +137,7 @@ pub enum DownloadError {
     #[error(transparent)]
     Fetch(#[from] FetchError),
     /// The bytes are not those that the list endorses. They were removed.
-    #[error("{url}: expected sha512 {expected}, found {found}{came}")]
+    #[error("{url}: expected sha512 {expected}, found {found}")]
     ChecksumMismatch {
         /// Where they came from.
         url: SourceUrl,
@@ -145,20 +145,16 @@ pub enum DownloadError {
         expected: Box<Sha512Digest>,
         /// Theirs.
         found: Box<Sha512Digest>,
-        /// What the answer says of itself.
-        came: Box<Came>,
     },
     /// Another length than the list endorses. What had come was removed.
-    #[error("{url}: expected {expected} bytes, found {found}{came}")]
+    #[error("{url}: expected {expected} bytes, found {found}")]
     SizeMismatch {
         /// Where they came from.
         url: SourceUrl,
         /// The list's `hv:size`.
         expected: u64,
         /// What the server announced, or `more`.
-        found: Box<str>,
-        /// What the answer says of itself.
-        came: Box<Came>,
+        found: String,
     },
     /// It does not fit. Nothing was fetched.
     #[error("{url}: {} needed, {} available on the volume", Size(*.needed), Size(*.available))]

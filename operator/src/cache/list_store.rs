@@ -1,7 +1,7 @@
 //! `lists/`: every accepted list, as it was signed.
 
-use std::fs::{self, File};
-use std::io::{ErrorKind, Read};
+use std::fs;
+use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 
 use jiff::Timestamp;
@@ -10,8 +10,8 @@ use super::error::CacheError;
 use super::name::{SafeName, checked_component, decode_version, encode_version};
 use super::volume::Volume;
 use super::write::write_with_steps;
-use crate::fetch::LIST_LIMIT;
-use crate::imagelist::ListVersion;
+use crate::fetch::Document;
+use crate::imagelist::{ListVersion, MAXIMUM_BYTES};
 
 /// A list that was accepted once.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -45,15 +45,20 @@ impl Volume {
         Ok(path)
     }
 
-    /// A list that was kept, as it was signed; `None` where it is not there.
+    /// A list that was kept, as it was signed; `None` where it is not there, or where none can be that is so large.
     pub fn read_list(
         &self,
         namespace: &SafeName,
         name: &SafeName,
         version: &ListVersion,
         digest: &str,
-    ) -> Result<Option<Vec<u8>>, CacheError> {
-        read_message(&self.list_path(namespace, name, version, digest)?)
+    ) -> Result<Option<Document>, CacheError> {
+        let path = self.list_path(namespace, name, version, digest)?;
+        match Document::at(path.clone()) {
+            Ok(document) => Ok(Some(document).filter(|document| document.size() <= MAXIMUM_BYTES as u64)),
+            Err(error) if error.kind() == ErrorKind::NotFound => Ok(None),
+            Err(error) => Err(CacheError::io("look at", &path)(error)),
+        }
     }
 
     /// All lists kept of a subscription, the last stored first.
@@ -87,17 +92,6 @@ impl Volume {
         let digest = checked_component(digest)?.get(..12).unwrap_or(digest);
         Ok(self.list_directory(namespace, name).join(format!("{}-{digest}.smime", encode_version(version))))
     }
-}
-
-fn read_message(path: &Path) -> Result<Option<Vec<u8>>, CacheError> {
-    let file = match File::open(path) {
-        Ok(file) => file,
-        Err(error) if error.kind() == ErrorKind::NotFound => return Ok(None),
-        Err(error) => return Err(CacheError::io("open", path)(error)),
-    };
-    let mut bytes = Vec::new();
-    file.take(LIST_LIMIT).read_to_end(&mut bytes).map_err(CacheError::io("read", path))?;
-    Ok(Some(bytes))
 }
 
 /// `<version>-<digest12>.smime`; anything else is not ours to tell.

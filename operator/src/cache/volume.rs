@@ -86,6 +86,11 @@ impl Volume {
         &self.root
     }
 
+    /// Where what is on its way lies until it has its place: files without a name may be made in it.
+    pub fn scratch(&self) -> PathBuf {
+        self.path("scratch")
+    }
+
     /// A directory of the volume, by its first component.
     pub(super) fn path(&self, relative: impl AsRef<Path>) -> PathBuf {
         self.root.join(relative)

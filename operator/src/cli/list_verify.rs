@@ -11,6 +11,7 @@ use jiff::Timestamp;
 use serde_json::json;
 
 use super::algorithms::Algorithms;
+use super::operation::list_size;
 use super::table::render;
 use super::{list_input, print, print_json};
 use crate::anchors::{self, AnchorProblem};
@@ -55,6 +56,9 @@ pub(crate) struct Args {
     /// list's name or address with .p7s and .asc is taken.
     #[arg(long, value_name = "FILE")]
     signature: Vec<PathBuf>,
+    /// Bytes that a list at a URL may have.
+    #[arg(long, value_name = "BYTES", default_value_t = LIST_LIMIT, value_parser = list_size())]
+    max_list_size: u64,
     /// Judge the list at this time instead of now, such as 2026-11-22T01:34:05Z.
     #[arg(long, value_name = "TIME")]
     at: Option<Timestamp>,
@@ -97,7 +101,7 @@ enum Output {
 
 /// Runs the command.
 pub(crate) fn run(args: &Args) -> anyhow::Result<ExitCode> {
-    let message = open(args, read(&args.list)?)?;
+    let message = open(args, read(&args.list, args.max_list_size)?)?;
     let (anchors, problems) = anchors::load(&args.trust);
     let at = args.at.unwrap_or_else(super::now);
     let (checks, outcome) = judge(args, &endorsers(args)?, &message, &anchors, at);
@@ -132,7 +136,7 @@ fn beside(list: &str) -> anyhow::Result<Vec<Vec<u8>>> {
             let mut url = list.parse::<SourceUrl>()?.url().clone();
             url.set_path(&format!("{}{ending}", url.path()));
             let page = |bytes: &Vec<u8>| ending == ".asc" && !is_openpgp_signature(bytes);
-            found.extend(fetch(url.as_str())?.filter(|bytes| !page(bytes)));
+            found.extend(fetch(url.as_str(), LIST_LIMIT)?.filter(|bytes| !page(bytes)));
         } else {
             let path = PathBuf::from(format!("{list}{ending}"));
             let read = || std::fs::read(&path).with_context(|| format!("cannot read {}", path.display()));
@@ -147,20 +151,20 @@ fn is_url(list: &str) -> bool {
 }
 
 /// The bytes of a file, of standard input, or from the network.
-fn read(list: &str) -> anyhow::Result<Vec<u8>> {
+fn read(list: &str, limit: u64) -> anyhow::Result<Vec<u8>> {
     if is_url(list) {
-        return fetch(list)?.with_context(|| format!("{list}: expected a list, found none"));
+        return fetch(list, limit)?.with_context(|| format!("{list}: expected a list, found none"));
     }
     Ok(list_input::read(Path::new(list))?.bytes)
 }
 
 /// What the server has at an address; `None` where it says that there is nothing.
-fn fetch(address: &str) -> anyhow::Result<Option<Vec<u8>>> {
+fn fetch(address: &str, limit: u64) -> anyhow::Result<Option<Vec<u8>>> {
     let source = Source::public(address.parse::<SourceUrl>()?);
     let client = Client::new(&ClientSettings::default())?;
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-    match runtime.block_on(client.fetch_list(&source, None, Duration::from_mins(1), LIST_LIMIT)) {
-        Ok(ListAnswer::Body { bytes, .. }) => Ok(Some(bytes)),
+    match runtime.block_on(client.fetch_list(&source, None, Duration::from_mins(1), limit)) {
+        Ok(ListAnswer::Body { document, .. }) => Ok(Some(document.read()?)),
         Ok(ListAnswer::NotModified { .. }) => anyhow::bail!("{}: found `not modified`", source.url),
         Err(FetchError::Status { status: 403 | 404 | 410, .. }) => Ok(None),
         Err(error) => Err(error).with_context(|| format!("cannot fetch {}", source.url)),
@@ -181,7 +185,7 @@ fn judge(
         EndorserPolicy::Enforce { endorsers, required: NonZeroUsize::MIN }
     };
     let algorithms = args.algorithms.policy();
-    let verification = verify(message, &VerifyRequest { anchors, policy, revoked: &[], algorithms, at });
+    let verification = verify(message, &VerifyRequest { anchors, policy, revoked: &[], algorithms, wanted: None, at });
     let mut checks = verification.checks;
     let outcome = verification.outcome.and_then(|list| {
         let request = AcceptRequest { identifier: None, last: None, max_list_age: None, accept_list: None, now: at };

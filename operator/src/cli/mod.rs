@@ -24,7 +24,6 @@ mod reconcile;
 mod refresh;
 mod run;
 mod standing;
-mod survey;
 mod table;
 mod versions;
 

@@ -7,14 +7,17 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::Context as _;
+use clap::builder::RangedU64ValueParser;
 use jiff::{SignedDuration, Timestamp};
+use rustix::process::{Resource, getrlimit, setrlimit};
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::task::JoinHandle;
 
 use super::algorithms::Algorithms;
 use crate::anchors::{CrlRefresher, TrustDirectory};
 use crate::cache::{ConversionLimits, JobLimits, Scrub, ScrubSettings, Volume};
-use crate::fetch::{Client, ClientSettings};
+use crate::fetch::{Client, ClientSettings, LIST_LIMIT};
+use crate::imagelist::MAXIMUM_BYTES;
 use crate::reconcile::{Cluster, Context, ImagePaths, Settings, parse_duration};
 use crate::serve::{self, ImageServer, Listening, Monitor, Tickets};
 
@@ -43,6 +46,13 @@ pub(super) struct Operation {
     /// Bytes that the disk in an image may have to be converted for a cloud that takes another form
     #[arg(long, value_name = "BYTES", default_value_t = ConversionLimits::default().largest)]
     max_virtual_size: u64,
+    /// Bytes that a signed image list may have
+    #[arg(long, value_name = "BYTES", default_value_t = LIST_LIMIT, value_parser = list_size())]
+    max_list_size: u64,
+    /// Bytes of memory in which lists are judged, in turn: a list takes three times its size, and one that would take more
+    /// than there is is judged alone
+    #[arg(long, value_name = "BYTES", default_value_t = ClientSettings::default().memory)]
+    list_memory: u64,
     /// Every blob is read and verified again after so long, such as 168h; not in a run that ends by itself
     #[arg(long, value_name = "DURATION", default_value = "168h", value_parser = parse_duration)]
     scrub_interval: Duration,
@@ -103,13 +113,21 @@ impl Operation {
 
     /// What the reconcilers stand on.
     pub(super) fn context<C: Cluster>(&self, cluster: C, volume: Volume, files: Files) -> anyhow::Result<Context<C>> {
+        allow_files();
         let (anchors, problems) = TrustDirectory::open(&self.trust);
         for problem in problems {
             tracing::warn!(file = %problem.path.display(), "{}", problem.message);
         }
         let metrics = self.monitor.metrics().clone();
         let allow_files = files == Files::Allowed;
-        let settings = ClientSettings { allow_files, metrics, ..ClientSettings::default() };
+        let settings = ClientSettings {
+            allow_files,
+            metrics,
+            list_limit: self.max_list_size,
+            memory: self.list_memory,
+            documents: Some(volume.scratch()),
+            ..ClientSettings::default()
+        };
         let client = Client::new(&settings)?;
         let limits = JobLimits {
             downloads: self.max_downloads.into(),
@@ -118,22 +136,18 @@ impl Operation {
             conversion: ConversionLimits { largest: self.max_virtual_size, ..ConversionLimits::default() },
             ..JobLimits::default()
         };
-        let tickets = self.image_server.map(|_| Tickets::kept(&volume)).transpose()?;
-        let context = Context::new(cluster, volume, client, limits, anchors, self.settings());
-        Ok(match tickets {
-            Some(tickets) => context.with_image_server(image_paths(tickets)),
-            None => context,
-        })
-    }
-
-    /// What the reconcilers go by.
-    pub(super) fn settings(&self) -> Settings {
-        Settings {
+        let settings = Settings {
             instance: self.instance.clone(),
             trust_directory: self.trust.clone(),
             algorithms: self.algorithms.policy(),
             allow_auto_endorse: self.allow_auto_endorse,
-        }
+        };
+        let tickets = self.image_server.map(|_| Tickets::kept(&volume)).transpose()?;
+        let context = Context::new(cluster, volume, client, limits, anchors, settings);
+        Ok(match tickets {
+            Some(tickets) => context.with_image_server(image_paths(tickets)),
+            None => context,
+        })
     }
 
     /// Starts what answers HTTP, where that was asked for. It tells of a context once [`Monitor::watch`] has it.
@@ -209,6 +223,20 @@ async fn refresh_crls(refresher: &mut CrlRefresher) {
             }
         }
     }
+}
+
+/// Each connection takes a file descriptor, and each large list that waits to be judged: as many as the system allows.
+fn allow_files() {
+    let mut limit = getrlimit(Resource::Nofile);
+    limit.current = limit.maximum;
+    if let Err(error) = setrlimit(Resource::Nofile, limit) {
+        tracing::debug!(%error, "the number of open files stays as it is");
+    }
+}
+
+/// As many bytes as any list may have.
+pub(super) fn list_size() -> RangedU64ValueParser {
+    RangedU64ValueParser::new().range(1..=MAXIMUM_BYTES as u64)
 }
 
 /// One to 64 letters, digits and `.`, `_`, `-`.

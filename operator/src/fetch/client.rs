@@ -1,12 +1,14 @@
 //! The client: settings once, one connection pool for everything that is public.
 
 use std::collections::HashMap;
+use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use super::address::AddressPolicy;
+use super::budget::Budget;
 use super::error::FetchError;
-use super::proxy::Proxies;
+use super::list::LIST_LIMIT;
 use super::source::{Source, TlsTrust};
 use super::tls;
 use crate::metrics::Metrics;
@@ -28,6 +30,12 @@ pub struct ClientSettings {
     pub deny_loopback: bool,
     /// Read lists from `file:` URLs: for operators without a cluster.
     pub allow_files: bool,
+    /// The most bytes of a list.
+    pub list_limit: u64,
+    /// The most bytes of documents, and of what becomes of them while they are judged, in memory at once.
+    pub memory: u64,
+    /// Where larger documents lie until they are judged, in files without a name; without it, in memory.
+    pub documents: Option<PathBuf>,
     /// Where bytes and failures are counted.
     pub metrics: Metrics,
 }
@@ -42,6 +50,9 @@ impl Default for ClientSettings {
             total_timeout: Duration::from_hours(24),
             deny_loopback: false,
             allow_files: false,
+            list_limit: LIST_LIMIT,
+            memory: 128 << 20,
+            documents: None,
             metrics: Metrics::default(),
         }
     }
@@ -52,7 +63,7 @@ impl Default for ClientSettings {
 pub struct Client {
     pub(super) settings: ClientSettings,
     pub(super) policy: AddressPolicy,
-    pub(super) proxies: Proxies,
+    budget: Budget,
     system: reqwest::Client,
     own: Arc<Mutex<HashMap<TlsKey, Kept>>>,
 }
@@ -72,15 +83,20 @@ const MOST_KEPT: usize = 64;
 impl Client {
     /// A client with the proxies of the environment.
     pub fn new(settings: &ClientSettings) -> Result<Self, FetchError> {
-        let proxies = Proxies::of_environment().map_err(|message| FetchError::Setup { message })?;
-        let policy = AddressPolicy::new(settings.deny_loopback, proxies.hosts());
+        let policy = AddressPolicy::new(settings.deny_loopback, std::env::vars());
         let system = base(settings, &policy).build().map_err(|error| FetchError::Setup { message: chain(&error) })?;
-        Ok(Self { settings: settings.clone(), policy, proxies, system, own: Arc::default() })
+        let (settings, budget) = (settings.clone(), Budget::new(settings.memory));
+        Ok(Self { settings, policy, budget, system, own: Arc::default() })
     }
 
     /// The settings it was made with.
     pub fn settings(&self) -> &ClientSettings {
         &self.settings
+    }
+
+    /// The memory that documents share.
+    pub fn budget(&self) -> &Budget {
+        &self.budget
     }
 
     /// The connections for a source; `own` where its client certificate may be shown.

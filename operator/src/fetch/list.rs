@@ -1,24 +1,25 @@
 //! One bounded document: a signed image list, a certificate revocation list.
 
 use std::io::Read;
+use std::path::Path;
 use std::time::Duration;
 
 use jiff::Timestamp;
-use reqwest::StatusCode;
 use reqwest::header::{HeaderMap, HeaderValue, IF_MODIFIED_SINCE, IF_NONE_MATCH};
+use reqwest::{Response, StatusCode};
 
-use super::answer::Answer;
-use super::came::Came;
 use super::client::Client;
+use super::document::{Arriving, Document};
 use super::error::FetchError;
-use super::request::refused;
+use super::request::{failure, refused};
 use super::source::Source;
 use super::validator::{self, Validator};
 use crate::imagelist::SourceUrl;
 use crate::metrics::Work;
 
-/// The most bytes of a list: 64 MiB, far above the largest seen (1 MiB for 50,000 images would be 50 MiB).
-pub const LIST_LIMIT: u64 = 64 * 1024 * 1024;
+/// The most bytes of a list, unless the person who starts the program says otherwise: the largest that is published has
+/// some MB, for some thousand images.
+pub const LIST_LIMIT: u64 = 16 << 20;
 
 /// What a server has.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -31,18 +32,16 @@ pub enum ListAnswer {
     /// The document.
     Body {
         /// The document, whole.
-        bytes: Vec<u8>,
+        document: Document,
         /// What to send with the next request.
         validator: Option<Validator>,
         /// The server's `Date`.
         date: Option<Timestamp>,
-        /// What the answer says of itself, for whoever finds that this is no list.
-        came: Box<Came>,
     },
 }
 
 impl Client {
-    /// Fetches a document of at most `limit` bytes (for lists [`LIST_LIMIT`]) within `timeout`, redirects included;
+    /// Fetches a document of at most `limit` bytes (for lists `list_limit` of the settings) within `timeout`, redirects included;
     /// unless it is still the one that `previous` names.
     pub async fn fetch_list(
         &self,
@@ -65,7 +64,7 @@ impl Client {
         let fetched = tokio::time::timeout(timeout, work).await.map_err(late).flatten();
         let metrics = &self.settings.metrics;
         match &fetched {
-            Ok(ListAnswer::Body { bytes, .. }) => metrics.fetched(Work::List, bytes.len() as u64),
+            Ok(ListAnswer::Body { document, .. }) => metrics.fetched(Work::List, document.size()),
             Ok(ListAnswer::NotModified { .. }) => {}
             Err(error) => metrics.retried(Work::List, error.reason()),
         }
@@ -83,11 +82,11 @@ impl Client {
         match answer.status() {
             StatusCode::OK => {
                 let validator = Validator::of(answer.headers());
-                let (bytes, came) = read_body(&source.url, answer, limit).await?;
-                Ok(ListAnswer::Body { bytes, validator, date, came })
+                let document = self.read_body(&source.url, answer, limit).await?;
+                Ok(ListAnswer::Body { document, validator, date })
             }
             StatusCode::NOT_MODIFIED if previous.is_some() => Ok(ListAnswer::NotModified { date }),
-            _ => Err(refused(&source.url, answer, Timestamp::now()).await),
+            _ => Err(refused(&source.url, &answer, Timestamp::now())),
         }
     }
 
@@ -97,12 +96,28 @@ impl Client {
             return Err(FetchError::UrlInvalid { url: url.clone(), message });
         }
         let address = url.clone();
-        let read = tokio::task::spawn_blocking(move || read_local(&address, limit)).await;
+        let folder = self.settings.documents.clone();
+        let read = tokio::task::spawn_blocking(move || read_local(&address, limit, folder.as_deref())).await;
         let stopped = |error: tokio::task::JoinError| FetchError::File { url: url.clone(), message: error.to_string() };
-        let bytes = read.map_err(stopped)??;
-        let mut came = Box::new(Came::default());
-        came.begins_with(&bytes);
-        Ok(ListAnswer::Body { bytes, validator: None, date: None, came })
+        let document = read.map_err(stopped)??;
+        Ok(ListAnswer::Body { document, validator: None, date: None })
+    }
+
+    /// What a server says of the length is not believed: what comes is counted.
+    async fn read_body(&self, url: &SourceUrl, mut answer: Response, limit: u64) -> Result<Document, FetchError> {
+        let too_large = |found: String| FetchError::TooLarge { url: url.clone(), limit, found };
+        let kept = |error: std::io::Error| FetchError::NotKept { url: url.clone(), message: error.to_string() };
+        if let Some(length) = answer.content_length().filter(|length| *length > limit) {
+            return Err(too_large(length.to_string()));
+        }
+        let mut arriving = Arriving::new(self.settings.documents.as_deref());
+        while let Some(chunk) = answer.chunk().await.map_err(|error| failure(url, error))? {
+            if arriving.size() + chunk.len() as u64 > limit {
+                return Err(too_large("more".to_owned()));
+            }
+            arriving.push(chunk).await.map_err(kept)?;
+        }
+        Ok(arriving.finish())
     }
 }
 
@@ -121,24 +136,7 @@ fn conditions(previous: Option<&Validator>) -> HeaderMap {
     headers
 }
 
-async fn read_body(url: &SourceUrl, answer: Answer, limit: u64) -> Result<(Vec<u8>, Box<Came>), FetchError> {
-    let too_large = |found: String| FetchError::TooLarge { url: url.clone(), limit, found };
-    if let Some(length) = answer.length().filter(|length| *length > limit) {
-        return Err(too_large(length.to_string()));
-    }
-    let (mut body, mut came) = answer.decoded();
-    let mut bytes = Vec::new();
-    while let Some(chunk) = body.next().await? {
-        if bytes.len() as u64 + chunk.len() as u64 > limit {
-            return Err(too_large("more".to_owned()));
-        }
-        bytes.extend_from_slice(&chunk);
-    }
-    came.begins_with(&bytes);
-    Ok((bytes, Box::new(came)))
-}
-
-fn read_local(url: &SourceUrl, limit: u64) -> Result<Vec<u8>, FetchError> {
+fn read_local(url: &SourceUrl, limit: u64, folder: Option<&Path>) -> Result<Document, FetchError> {
     let failed = |message: String| FetchError::File { url: url.clone(), message };
     let path = url.url().to_file_path().map_err(|()| failed("expected an absolute path".to_owned()))?;
     let about = std::fs::metadata(&path).map_err(|error| failed(error.to_string()))?;
@@ -151,5 +149,6 @@ fn read_local(url: &SourceUrl, limit: u64) -> Result<Vec<u8>, FetchError> {
     if bytes.len() as u64 > limit {
         return Err(FetchError::TooLarge { url: url.clone(), limit, found: about.len().to_string() });
     }
-    Ok(bytes)
+    Document::put_by(bytes, folder)
+        .map_err(|error| FetchError::NotKept { url: url.clone(), message: error.to_string() })
 }

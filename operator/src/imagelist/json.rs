@@ -13,7 +13,7 @@ use serde_json::{Map, Number, Value};
 
 use super::ListError;
 use super::written::{Numbers, WrittenNumber};
-use super::{MAXIMUM_BYTES, MAXIMUM_DEPTH, MAXIMUM_IMAGES, MAXIMUM_TEXT, MAXIMUM_VALUES};
+use super::{MAXIMUM_BYTES, MAXIMUM_DEPTH, MAXIMUM_HELD, MAXIMUM_IMAGES, MAXIMUM_TEXT, MAXIMUM_VALUES};
 
 /// A JSON value whose texts borrow from the payload where they hold no escapes.
 #[derive(Debug, Clone, PartialEq)]
@@ -118,8 +118,9 @@ pub(super) fn read<'a>(payload: &'a [u8], sink: Option<ImageSink<'_>>) -> Result
     if let Some(found) = other_encoding(payload) {
         return Err(ListError::Encoding { found });
     }
-    let numbers = Numbers::of(payload);
-    let walk = Walk { sink, numbers, refusal: RefCell::default(), steps: RefCell::default(), values: Cell::new(0) };
+    let (numbers, held) = (Numbers::of(payload), Cell::new(0));
+    let values = Cell::new(0);
+    let walk = Walk { sink, numbers, refusal: RefCell::default(), steps: RefCell::default(), values, held };
     let mut deserializer = serde_json::Deserializer::from_slice(payload);
     let seed = NodeSeed { walk: &walk, depth: 0, place: Place::Top };
     let outcome = seed.deserialize(&mut deserializer).and_then(|node| deserializer.end().map(|()| node));
@@ -150,6 +151,8 @@ struct Walk<'s> {
     /// The way to the error, innermost first: written only while unwinding, so that it costs nothing before.
     steps: RefCell<Vec<String>>,
     values: Cell<usize>,
+    /// Of these, how many were not handed over: those of the image that is read, and of what is no image.
+    held: Cell<usize>,
 }
 
 impl Walk<'_> {
@@ -182,10 +185,13 @@ impl Walk<'_> {
 
     fn count_value<E: serde::de::Error>(&self) -> Result<(), E> {
         self.values.set(self.values.get() + 1);
-        if self.values.get() > MAXIMUM_VALUES {
-            return Err(self.refuse(|path| ListError::TooManyValues { path, limit: MAXIMUM_VALUES }));
-        }
-        Ok(())
+        self.held.set(self.held.get() + 1);
+        let limit = match self.sink {
+            _ if self.values.get() > MAXIMUM_VALUES => MAXIMUM_VALUES,
+            Some(_) if self.held.get() > MAXIMUM_HELD => MAXIMUM_HELD,
+            Some(_) | None => return Ok(()),
+        };
+        Err(self.refuse(move |path| ListError::TooManyValues { path, limit }))
     }
 
     fn check_text<E: serde::de::Error>(&self, text: &str) -> Result<(), E> {
@@ -235,7 +241,9 @@ impl NodeSeed<'_> {
     /// Reads the images one by one and hands each over before the next one is read.
     fn hand_over<'de, A: SeqAccess<'de>>(self, sink: ImageSink<'_>, mut array: A) -> Result<Node<'de>, A::Error> {
         let inner = self.inner()?;
+        let held = self.walk.held.get();
         for index in 0.. {
+            self.walk.held.set(held);
             match array.next_element_seed(inner).inspect_err(|_| self.walk.went_through(format!("[{index}]")))? {
                 None => break,
                 Some(_) if index == MAXIMUM_IMAGES => {

@@ -16,6 +16,7 @@ mod render;
 mod select;
 mod source_url;
 mod version;
+mod wanted;
 mod written;
 
 pub use digest::{DigestError, Sha512Digest};
@@ -27,6 +28,7 @@ pub use model::{ImageList, ImageRefusal, ListedImage, NamedEndorser, RefusedImag
 pub use select::{ExcludedBy, ImageMatch, Selected, Selection, SelectionError};
 pub use source_url::{SourceUrl, SourceUrlError};
 pub use version::{ListVersion, VersionError};
+pub use wanted::{LeftOut, Wanted};
 
 /// The most bytes that a list may have.
 pub const MAXIMUM_BYTES: usize = 64 << 20;
@@ -43,3 +45,7 @@ pub const MAXIMUM_TEXT: usize = 64 << 10;
 /// The most JSON values in all: 32 for each of the most images; an image of today's largest publisher has 24.
 /// Without it, a list of the largest size could hold 32 million numbers in a key that nobody reads.
 pub const MAXIMUM_VALUES: usize = 32 * MAXIMUM_IMAGES;
+
+/// The most JSON values that are held at once: those of one image, and of all of the list that is no image. An ordinary
+/// list holds some dozens.
+pub const MAXIMUM_HELD: usize = 64 << 10;

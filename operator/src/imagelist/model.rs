@@ -3,7 +3,7 @@
 use jiff::Timestamp;
 use serde_json::{Map, Value};
 
-use super::{ImageId, ListVersion, Sha512Digest, SourceUrl};
+use super::{ImageId, LeftOut, ListVersion, Sha512Digest, SourceUrl};
 
 /// The payload of a signed list: `hv:imagelist`.
 ///
@@ -34,7 +34,9 @@ pub struct ImageList {
     pub images: Vec<ListedImage>,
     /// The images that were refused alone, each with its reason, in the order of the list.
     pub refused: Vec<RefusedImage>,
-    /// All other keys of the list, as they stand.
+    /// What was read and left out, where somebody said what is [wanted](super::Wanted).
+    pub left_out: LeftOut,
+    /// All other keys of the list, as they stand; none where somebody said what is wanted.
     pub extra: Map<String, Value>,
 }
 
@@ -84,7 +86,7 @@ pub struct ListedImage {
     pub mpuri: Option<String>,
     /// `dc:date:expires` of the image alone.
     pub expires: Option<Timestamp>,
-    /// All other keys of the image, as they stand.
+    /// All other keys of the image, as they stand; none where somebody said what is wanted of the list.
     pub extra: Map<String, Value>,
 }
 

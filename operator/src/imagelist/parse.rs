@@ -9,7 +9,7 @@ use std::collections::HashMap;
 use super::field::{self, Fault, FieldError, optional, required};
 use super::json::{self, Node, Object};
 use super::model::{ImageList, ImageRefusal, ListedImage, NamedEndorser, RefusedImage};
-use super::{ListError, Sha512Digest};
+use super::{LeftOut, ListError, Sha512Digest, Wanted};
 use crate::text::is_printable;
 
 /// The keys of a list that the model has a place for.
@@ -35,12 +35,20 @@ impl ImageList {
     /// An image that cannot be read, whose identifier is no safe file name, or whose identifier stands twice is in
     /// [`ImageList::refused`] with its reason; all else that is wrong refuses the list.
     pub fn parse(payload: &[u8]) -> Result<Self, ListError> {
+        Self::parse_for(payload, None)
+    }
+
+    /// The same, without the images that nobody wants, and without what the model has no place for.
+    pub fn parse_for(payload: &[u8], wanted: Option<Wanted<'_>>) -> Result<Self, ListError> {
         let entries = RefCell::new(Vec::new());
-        let document = json::read(payload, Some(&|index, node| entries.borrow_mut().push(read_entry(index, node))))?;
+        let take = |index, node: Node<'_>| entries.borrow_mut().push(read_entry(index, node).kept_for(wanted));
+        let document = json::read(payload, Some(&take))?;
         let (place, mut list) = find_list(document)?;
         let mut read = read_list(&mut list).map_err(|error| error.at(place))?;
-        (read.images, read.refused) = sort_entries(entries.into_inner());
-        read.extra = list.into_map();
+        sort_entries(entries.into_inner(), wanted, &mut read);
+        if wanted.is_none() {
+            read.extra = list.into_map();
+        }
         Ok(read)
     }
 }
@@ -108,6 +116,7 @@ fn read_list(list: &mut Object<'_>) -> Result<ImageList, ListFault> {
         vo: optional(list, "ad:vo", &field::TEXT)?,
         images: Vec::new(),
         refused: Vec::new(),
+        left_out: LeftOut::default(),
         extra: serde_json::Map::new(),
     };
     match list.take("hv:images") {
@@ -172,7 +181,18 @@ struct Entry {
     identifier: Option<String>,
     /// Its place, counted from 1.
     number: usize,
-    outcome: Result<ListedImage, (ImageRefusal, String)>,
+    outcome: Result<Option<Box<ListedImage>>, (ImageRefusal, String)>,
+}
+
+impl Entry {
+    /// The same without an image that nobody wants, and without what the model has no place for.
+    fn kept_for(self, wanted: Option<Wanted<'_>>) -> Self {
+        let Some(wanted) = wanted else { return self };
+        let kept = |image: Box<ListedImage>| {
+            wanted.has(&image).then(|| Box::new(ListedImage { extra: serde_json::Map::new(), ..*image }))
+        };
+        Self { outcome: self.outcome.map(|image| image.and_then(kept)), ..self }
+    }
 }
 
 fn read_entry(index: usize, node: Node<'_>) -> Entry {
@@ -191,7 +211,7 @@ fn read_entry(index: usize, node: Node<'_>) -> Entry {
             let identifier = image.get("dc:identifier").and_then(|node| field::text(node).ok());
             let outcome = match beside {
                 Some(key) => malformed(format!("{key}: expected it inside hv:image only, found it beside too")),
-                None => read_image(image.joined_by(wrapper)),
+                None => read_image(image.joined_by(wrapper)).map(|image| Some(Box::new(image))),
             };
             Entry { identifier, number, outcome }
         }
@@ -242,17 +262,20 @@ fn read_members(identifier: super::ImageId, image: &mut Object<'_>) -> Result<Li
 }
 
 /// Parts the usable from the refused; an identifier that stands more than once refuses all its entries.
-fn sort_entries(entries: Vec<Entry>) -> (Vec<ListedImage>, Vec<RefusedImage>) {
+fn sort_entries(entries: Vec<Entry>, wanted: Option<Wanted<'_>>, list: &mut ImageList) {
     let mut times: HashMap<String, usize> = HashMap::new();
     for identifier in entries.iter().filter_map(|entry| entry.identifier.clone()) {
         *times.entry(identifier).or_default() += 1;
     }
-    let (mut images, mut refused) = (Vec::new(), Vec::new());
     for Entry { identifier, number, outcome } in entries {
         let count = identifier.as_ref().and_then(|identifier| times.get(identifier)).copied().unwrap_or(0);
         let (reason, message) = match outcome {
-            Ok(image) if count < 2 => {
-                images.push(image);
+            Ok(Some(image)) if count < 2 => {
+                list.images.push(*image);
+                continue;
+            }
+            Ok(None) if count < 2 => {
+                list.left_out.images += 1;
                 continue;
             }
             Ok(_) => {
@@ -261,11 +284,15 @@ fn sort_entries(entries: Vec<Entry>) -> (Vec<ListedImage>, Vec<RefusedImage>) {
             }
             Err(refusal) => refusal,
         };
+        let asked_for = |wanted: Wanted<'_>| identifier.as_deref().is_some_and(|identifier| wanted.names(identifier));
+        if wanted.is_some_and(|wanted| list.refused.len() >= Wanted::REFUSED && !asked_for(wanted)) {
+            list.left_out.refused += 1;
+            continue;
+        }
         let shown = identifier.filter(|text| !text.is_empty()).map(|text| shown(&text));
         let identifier = shown.unwrap_or_else(|| format!("image {number}"));
-        refused.push(RefusedImage { identifier, reason, message });
+        list.refused.push(RefusedImage { identifier, reason, message });
     }
-    (images, refused)
 }
 
 /// An identifier that may be anything, for people: at most 128 characters, all of them printable.

@@ -142,6 +142,11 @@ impl Selection {
             || self.include_match.iter().any(|wanted| wanted.matches(image))
     }
 
+    /// Whether `include` names this identifier.
+    pub(super) fn names(&self, identifier: &str) -> bool {
+        identifier.parse().is_ok_and(|identifier: ImageId| self.include_identifiers.contains(&identifier))
+    }
+
     /// Whether `exclude` names this identifier: all that can be told of an image that the list does not have.
     pub fn excludes_identifier(&self, identifier: &ImageId) -> bool {
         self.exclude_identifiers.contains(identifier)

@@ -10,11 +10,10 @@ use super::cluster::{Cluster, ObjectKey};
 use super::lists::ListsInForce;
 use super::publications::Publications;
 use super::subscription::SignatureBeside;
-use super::told::Told;
 use super::untold::Untold;
 use crate::anchors::TrustDirectory;
 use crate::cache::{JobKey, JobLimits, Jobs, Volume};
-use crate::fetch::{Client, Validator};
+use crate::fetch::{Client, Document, Validator};
 use crate::imagelist::Sha512Digest;
 use crate::metrics::Metrics;
 use crate::opennebula::Permit;
@@ -38,8 +37,6 @@ pub struct Context<C: Cluster> {
     pub pending: PendingMessages,
     /// What happened, where the status that says so could not be written.
     pub untold: Untold,
-    /// What the log was told of specs that cannot work.
-    pub told: Told,
     /// Which object wants which download.
     pub downloads: Downloads,
     /// What images want of targets, and how they stand there.
@@ -78,7 +75,6 @@ impl<C: Cluster> Context<C> {
             lists: ListsInForce::default(),
             pending: PendingMessages::default(),
             untold: Untold::default(),
-            told: Told::default(),
             downloads: Downloads::default(),
             publications: Publications::default(),
             image_paths: None,
@@ -116,14 +112,12 @@ pub struct Settings {
 /// A message that was fetched.
 #[derive(Debug, Clone)]
 pub struct Message {
-    /// The bytes.
-    pub bytes: Arc<[u8]>,
+    /// The message as it came, or as it was put together or opened.
+    pub document: Document,
     /// How the server names them.
     pub validator: Option<Validator>,
     /// The signatures beside the list that are part of it.
     pub beside: Vec<SignatureBeside>,
-    /// What the answer says of itself: the end of a message that says that this is no signed list.
-    pub came: String,
 }
 
 /// The newest message of each subscription while it is not in force: judged anew in each pass, for what was missing

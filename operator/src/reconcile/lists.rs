@@ -1,6 +1,6 @@
 //! The lists in force: what the subscriptions' passes found, for the passes of their images.
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 use std::sync::{Arc, PoisonError, RwLock};
 use std::time::Duration;
 
@@ -9,7 +9,7 @@ use jiff::Timestamp;
 use super::cluster::ObjectKey;
 use super::subscription::CheckedTls;
 use crate::cache::retention::Retention;
-use crate::imagelist::{Selection, SourceUrl};
+use crate::imagelist::{ImageId, LeftOut, Selection, SourceUrl};
 use crate::trust::AcceptedList;
 
 /// A subscription's list, as its last pass left it.
@@ -22,6 +22,9 @@ pub struct ListInForce {
     /// Lists that were accepted before it and whose signers were revoked since, as far as versions of them may still be
     /// published: those go out, unless a list that stands has them.
     pub withdrawn: Vec<WithdrawnList>,
+    /// The identifiers of the subscription's objects when it was read: of all other images that are not selected it says
+    /// nothing.
+    pub known: BTreeSet<String>,
     /// When it expires: by its own word, or sooner by `maxListAge`.
     pub expires: Timestamp,
     /// Whether what it says still counts.
@@ -51,6 +54,21 @@ pub struct ListInForce {
     pub targets: Vec<String>,
     /// Where the list was fetched: an image on the same server is fetched with the same credentials.
     pub source: ListOrigin,
+}
+
+impl ListInForce {
+    /// Whether the list may have an image that was left out when it was read, for nobody had asked for it.
+    pub fn leaves_open(&self, identifier: &ImageId) -> bool {
+        let list = self.accepted.list();
+        list.left_out != LeftOut::default() && !self.known.contains(identifier.as_str())
+    }
+
+    /// The objects that are there though they are not selected: they say which entries were kept besides.
+    pub fn unselected(&self) -> BTreeSet<&str> {
+        let images = self.accepted.list().images.iter().filter(|image| self.selection.includes(image));
+        let selected: BTreeSet<&str> = images.map(|image| image.identifier.as_str()).collect();
+        self.known.iter().map(String::as_str).filter(|known| !selected.contains(known)).collect()
+    }
 }
 
 /// A list whose signers were revoked after another one had come into force.

@@ -111,6 +111,11 @@ pub fn is_openpgp_signature(bytes: &[u8]) -> bool {
     openpgp::is_detached(bytes)
 }
 
+/// Whether a message may hold more text than it has bytes, by how it begins: OpenPGP packets may be compressed.
+pub fn expands(beginning: &[u8]) -> bool {
+    openpgp::is_openpgp(beginning) && !openpgp::is_cleartext(beginning)
+}
+
 /// Whether a message is the plain text of a list, whose signature may lie beside it.
 pub fn is_plain_list(message: &[u8]) -> bool {
     message.trim_ascii_start().starts_with(b"{")

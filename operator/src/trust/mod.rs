@@ -39,7 +39,7 @@ pub use accept::accept;
 pub use anchors::{AnchorError, Anchors, AnchorsBuilder};
 pub use check::{Check, CheckResult, Rule};
 pub use digest::{Sha256Digest, Sha256DigestError};
-pub use envelope::{DecryptionKey, decrypt, is_encrypted, is_openpgp_signature, is_plain_list, join_detached};
+pub use envelope::{DecryptionKey, decrypt, expands, is_encrypted, is_openpgp_signature, is_plain_list, join_detached};
 pub use list::{
     AcceptRequest, Acceptance, AcceptedList, LastAccepted, RevokedSigner, Signer, Standing, Verification, VerifiedList,
 };

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use jiff::Timestamp;
 
 use super::{Anchors, DistinguishedName, Fingerprint, KeyStrength, PublicKey};
+use crate::imagelist::Wanted;
 
 /// What is asked of the CRL of each CA on a signer's path.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
@@ -181,6 +182,8 @@ pub struct VerifyRequest<'a> {
     pub revoked: &'a [CredentialKind],
     /// Which digests and keys may be used.
     pub algorithms: AlgorithmPolicy,
+    /// What is kept of the list; `None`: all of it.
+    pub wanted: Option<Wanted<'a>>,
     /// The time of the check.
     pub at: Timestamp,
 }

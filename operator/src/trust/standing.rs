@@ -21,7 +21,7 @@ pub fn standing(message: &[u8], last: &LastAccepted, request: &VerifyRequest<'_>
         Ok(proven) => proven,
         Err(refusal) => return Standing::Broken(refusal),
     };
-    let payload = match read_payload(&proven) {
+    let payload = match read_payload(&proven, request.wanted) {
         Ok(payload) if payload.digest == last.payload => payload,
         Ok(payload) => return Standing::Broken(other_bytes(payload.digest, last)),
         Err(refusal) => return Standing::Broken(refusal),

@@ -5,7 +5,7 @@ use super::message::{ProvenMessage, SignedMessage};
 use super::{
     Check, EndorserPolicy, Refusal, RefusalReason, Rule, Sha256Digest, Verification, VerifiedList, VerifyRequest,
 };
-use crate::imagelist::ImageList;
+use crate::imagelist::{ImageList, Wanted};
 
 /// Takes a message apart and proves who signed it, in this order: message, signatures, digests, paths, revocation,
 /// endorsers, and the list in it. The first rule that is broken is the refusal. A signature that does not fit refuses
@@ -32,7 +32,7 @@ fn steps(message: &[u8], request: &VerifyRequest<'_>, checks: &mut Vec<Check>) -
     if let EndorserPolicy::Enforce { .. } = request.policy {
         checks.push(Check::passed(Rule::Endorsements, format!("{} of {required}", counted.len())));
     }
-    let payload = shape(&proven, checks)?;
+    let payload = shape(&proven, request.wanted, checks)?;
     Ok(payload.verified(&counted, required, message))
 }
 
@@ -86,28 +86,27 @@ fn prove(message: &[u8], request: &VerifyRequest<'_>, checks: &mut Vec<Check>) -
 }
 
 /// Reads the list out of the text that was signed.
-fn shape(proven: &ProvenMessage, checks: &mut Vec<Check>) -> Result<Payload, Refusal> {
-    read_payload(proven).inspect_err(|refusal| checks.push(Check::failed(Rule::Shape, refusal.to_string()))).inspect(
-        |payload| {
+fn shape(proven: &ProvenMessage, wanted: Option<Wanted<'_>>, checks: &mut Vec<Check>) -> Result<Payload, Refusal> {
+    read_payload(proven, wanted)
+        .inspect_err(|refusal| checks.push(Check::failed(Rule::Shape, refusal.to_string())))
+        .inspect(|payload| {
             let list = &payload.list;
             let found = format!(
                 "{}, version {}, {} images, {} refused",
                 list.identifier,
                 list.version,
-                list.images.len(),
-                list.refused.len()
+                list.images.len() + list.left_out.images,
+                list.refused.len() + list.left_out.refused
             );
             checks.push(Check::passed(Rule::Shape, found));
-        },
-    )
+        })
 }
 
 /// The list in the text that was signed, and the digest of its JSON.
-pub(super) fn read_payload(proven: &ProvenMessage) -> Result<Payload, Refusal> {
+pub(super) fn read_payload(proven: &ProvenMessage, wanted: Option<Wanted<'_>>) -> Result<Payload, Refusal> {
     let json = proven.payload()?;
-    let list =
-        ImageList::parse(&json).map_err(|error| Refusal::new(RefusalReason::ListMalformed, error.to_string()))?;
-    let mut lines = json.trim_ascii().to_vec();
-    lines.retain(|byte| *byte != b'\r');
-    Ok(Payload { list, digest: Sha256Digest::of(&lines) })
+    let list = ImageList::parse_for(&json, wanted)
+        .map_err(|error| Refusal::new(RefusalReason::ListMalformed, error.to_string()))?;
+    let digest = Sha256Digest::of_parts(json.trim_ascii().split(|byte| *byte == b'\r'));
+    Ok(Payload { list, digest })
 }

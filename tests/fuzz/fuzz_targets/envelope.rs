@@ -13,6 +13,7 @@ fuzz_target!(|bytes: &[u8]| {
         policy: EndorserPolicy::NotAsked { crl_policy: CrlPolicy::Ignore },
         revoked: &[],
         algorithms: AlgorithmPolicy { allow_sha1: true, allow_md5: true, ..AlgorithmPolicy::default() },
+        wanted: None,
         at: jiff::Timestamp::UNIX_EPOCH,
     };
     assert!(verify(bytes, &request).outcome.is_err(), "there is no anchor");

@@ -38,6 +38,7 @@ fuzz_target!(|bytes: &[u8]| {
         policy: EndorserPolicy::Enforce { endorsers: &endorsers, required: NonZeroUsize::MIN },
         revoked: &[],
         algorithms: AlgorithmPolicy { allow_sha1: true, allow_md5: true, ..AlgorithmPolicy::default() },
+        wanted: None,
         at,
     };
     let _ = verify(bytes, &request);

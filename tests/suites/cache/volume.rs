@@ -260,7 +260,10 @@ async fn accepted_lists_stay_as_they_were_signed() {
         let version = version.parse().unwrap();
         let stored = |bytes: &[u8]| site.volume.store_list(&namespace, &name, &version, &digest, bytes).unwrap();
         assert_eq!(stored(message), stored(b"another message of this digest cannot be"));
-        assert_eq!(site.volume.read_list(&namespace, &name, &version, &digest).unwrap().as_deref(), Some(message));
+        assert_eq!(
+            site.volume.read_list(&namespace, &name, &version, &digest).unwrap().unwrap().read().unwrap(),
+            message
+        );
     }
     let lists = site.volume.list_versions(&namespace, &name).unwrap();
     let mut versions: Vec<String> = lists.iter().map(|list| list.version.as_ref().unwrap().to_string()).collect();

@@ -12,7 +12,6 @@ mod foreground;
 mod hand_over;
 mod large;
 mod lifecycle;
-mod manifests;
 mod openpgp;
 mod original_bugs;
 mod over_directory;

@@ -60,7 +60,7 @@ impl Running {
     }
 
     /// A field of `/proc/<pid>/<file>`.
-    pub(super) fn fact(&self, file: &str, field: &str) -> u64 {
+    pub(crate) fn fact(&self, file: &str, field: &str) -> u64 {
         let text = std::fs::read_to_string(format!("/proc/{}/{file}", self.child.id())).unwrap();
         let line = text.lines().find_map(|line| line.strip_prefix(field)).unwrap();
         line.trim_start_matches(':').split_whitespace().next().unwrap().parse().unwrap()
@@ -110,8 +110,7 @@ fn credentials_are_sent_and_never_shown() {
     site.server.put("/image.list", Resource::bytes(list).basic("s3cret-token", "x-oauth-basic"));
     site.manifest(
         "secret",
-        "apiVersion: v1\nkind: Secret\nmetadata: {name: token, annotations: {vmcatcher.io/allow-plain-http: 'true'}}\n\
-         stringData: {token: s3cret-token}\n",
+        "apiVersion: v1\nkind: Secret\nmetadata: {name: token}\nstringData: {token: s3cret-token}\n",
     );
     let url = site.server.url("/image.list?key=s3cret-query");
     site.manifest("subscription-vo", &format!(

@@ -78,6 +78,7 @@ pub(crate) fn request<'a>(anchors: &'a Anchors, endorsers: &'a [EndorserRule], r
         policy: EndorserPolicy::Enforce { endorsers, required: required.try_into().unwrap() },
         revoked: &[],
         algorithms: AlgorithmPolicy::default(),
+        wanted: None,
         at: now(),
     }
 }

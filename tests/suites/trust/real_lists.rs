@@ -19,7 +19,7 @@ fn verdict(name: &str, at: &str, crl_policy: CrlPolicy, algorithms: AlgorithmPol
     let anchors = anchors.build();
     let at = at.parse().unwrap();
     let policy = EndorserPolicy::NotAsked { crl_policy };
-    let request = VerifyRequest { anchors: &anchors, policy, revoked: &[], algorithms, at };
+    let request = VerifyRequest { anchors: &anchors, policy, revoked: &[], algorithms, wanted: None, at };
     let ask = AcceptRequest { identifier: None, last: None, max_list_age: None, accept_list: None, now: at };
     match verify(&file(name), &request).outcome.and_then(|list| accept(list, &ask).outcome) {
         Ok(list) => format!("accepted {}", list.list().identifier),

@@ -6,7 +6,6 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use futures::StreamExt;
-use futures::stream::FuturesUnordered;
 use jiff::Timestamp;
 use notify::{RecursiveMode, Watcher};
 use tokio::sync::mpsc;
@@ -24,6 +23,8 @@ use crate::size::Size;
 const QUIET: Duration = Duration::from_millis(300);
 /// A pass that could not finish its work is followed by another no later than this.
 const LONGEST_SLEEP: Duration = Duration::from_mins(10);
+/// Lists that are asked for at once: each waits for a server of its own, and what comes takes some memory on its way.
+const SUBSCRIPTIONS_AT_ONCE: usize = 32;
 /// Passes in a row that change something without waiting for anything; more than this is a fault of this program.
 const MOST_ROUNDS: usize = 64;
 
@@ -125,17 +126,9 @@ impl Driver {
     fn reload(&self) -> Result<Vec<ManifestProblem>, DirectoryError> {
         let problems = self.context.cluster.reload(self.now())?;
         for problem in &problems {
-            problem.warn();
+            tracing::warn!(file = %problem.path.display(), "{}", problem.message);
         }
-        self.tell_passed_over();
         Ok(problems)
-    }
-
-    fn tell_passed_over(&self) {
-        let passed_over = self.context.cluster.passed_over();
-        if !passed_over.is_empty() {
-            tracing::debug!("passed over in the folder of manifests: {}", passed_over.join(", "));
-        }
     }
 
     /// Reads the folder again; a problem is told when it is new.
@@ -143,10 +136,9 @@ impl Driver {
         match self.context.cluster.reload(self.now()) {
             Ok(problems) => {
                 for problem in problems.iter().filter(|problem| !before.contains(problem)) {
-                    problem.warn();
+                    tracing::warn!(file = %problem.path.display(), "{}", problem.message);
                 }
                 *before = problems;
-                self.tell_passed_over();
             }
             Err(error) => tracing::error!(%error, "what the manifests said before stays in force"),
         }
@@ -178,16 +170,15 @@ impl Driver {
             let key = ObjectKey::of(&*object);
             pass.take(Kind::Endorser, &key, endorser::reconcile(context, &key, self.now()).await);
         }
-        // A dead server holds its own subscription only.
-        let mut subscriptions: FuturesUnordered<_> = cluster
-            .all::<ImageListSubscription>()
-            .iter()
-            .map(|object| ObjectKey::of(&**object))
+        // A dead server holds its own subscription only, as long as not all of them are dead.
+        let subscriptions = cluster.all::<ImageListSubscription>();
+        let keys: Vec<ObjectKey> = subscriptions.iter().map(|object| ObjectKey::of(&**object)).collect();
+        let mut subscriptions = futures::stream::iter(keys)
             .map(|key| async {
                 let ended = subscription::reconcile(context, &key, ask, self.now()).await;
                 (key, ended)
             })
-            .collect();
+            .buffer_unordered(SUBSCRIPTIONS_AT_ONCE);
         while let Some((key, ended)) = subscriptions.next().await {
             pass.take(Kind::Subscription, &key, ended);
         }

@@ -1,6 +1,6 @@
 //! What every pass and every watch has, and what they tell each other.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::{BTreeSet, HashMap, HashSet};
 use std::hash::Hash;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -48,6 +48,8 @@ struct Told {
 struct ToldList {
     last: LastAccepted,
     older: Vec<LastAccepted>,
+    /// Objects that are not selected: their entries were not kept before they were there.
+    unselected: BTreeSet<String>,
     expires: Timestamp,
     force: Force,
     last_fetch: Option<Timestamp>,
@@ -191,6 +193,7 @@ impl ToldList {
         Self {
             last: list.accepted.last_accepted(),
             older: list.older.iter().map(|list| list.last_accepted()).collect(),
+            unselected: list.unselected().into_iter().map(str::to_owned).collect(),
             expires: list.expires,
             force: list.force.clone(),
             last_fetch: list.last_fetch,

@@ -1,8 +1,11 @@
+use std::collections::BTreeSet;
+
 use proptest::prelude::*;
 use serde_json::{Value, json};
 
-use super::super::{MAXIMUM_BYTES, MAXIMUM_DEPTH, MAXIMUM_IMAGES, MAXIMUM_TEXT, MAXIMUM_VALUES};
+use super::super::{MAXIMUM_BYTES, MAXIMUM_DEPTH, MAXIMUM_HELD, MAXIMUM_IMAGES, MAXIMUM_TEXT, MAXIMUM_VALUES};
 use super::*;
+use crate::imagelist::Selection;
 
 fn image(identifier: &str) -> Value {
     json!({"hv:image": {
@@ -284,6 +287,49 @@ fn the_bounds_hold_and_what_is_just_inside_them_is_read() {
     assert!(matches!(ImageList::parse(&large).unwrap_err(), ListError::TooLarge { .. }));
 }
 
+/// What is read at a time is bounded by itself: an image, and all that is none.
+#[test]
+fn no_more_is_held_than_is_needed() {
+    let many = |count: usize| Value::Array(vec![json!(0); count]);
+    assert!(parse(&with(LIST, "x", Some(many(MAXIMUM_HELD / 2)))).is_ok());
+    for pointer in [LIST, IMAGE] {
+        let error = parse(&with(pointer, "x", Some(many(MAXIMUM_HELD)))).unwrap_err();
+        assert!(matches!(&error, ListError::TooManyValues { limit: MAXIMUM_HELD, .. }), "{error}");
+    }
+    let mut image = image("image-1");
+    image["hv:image"]["x"] = many(MAXIMUM_HELD / 2);
+    let mut images = vec![image; 10];
+    for (number, image) in images.iter_mut().enumerate() {
+        image["hv:image"]["dc:identifier"] = format!("image-{number}").into();
+    }
+    let list = parse(&with(LIST, "hv:images", Some(Value::Array(images)))).unwrap();
+    assert_eq!(list.images.len(), 10, "what one image holds is let go for the next");
+}
+
+#[test]
+fn what_nobody_wants_is_counted_and_left_out() {
+    let chosen = crate::api::ImageSelection {
+        include: crate::api::Include { identifiers: vec!["selected".to_owned()], ..Default::default() },
+        ..Default::default()
+    };
+    let selection = Selection::new(&chosen).unwrap();
+    let known = BTreeSet::from(["there".to_owned(), "twice".to_owned()]);
+    let wanted = Wanted { selection: &selection, known: &known };
+    let mut images: Vec<Value> = ["other", "selected", "there", "twice", "twice", "again", "again"].map(image).into();
+    images[1]["hv:image"]["more"] = json!("than the model has");
+    images.extend(std::iter::repeat_n(json!(0), 40));
+    let document = with(LIST, "hv:images", Some(Value::Array(images))).to_string();
+    let read = ImageList::parse_for(document.as_bytes(), Some(wanted)).unwrap();
+    let names = |list: &ImageList| list.images.iter().map(|image| image.identifier.to_string()).collect::<Vec<_>>();
+    assert_eq!(names(&read), ["selected", "there"]);
+    assert!(read.images.iter().all(|image| image.extra.is_empty()) && read.extra.is_empty());
+    assert_eq!(read.refused.len(), Wanted::REFUSED);
+    assert_eq!(read.left_out, LeftOut { images: 1, refused: 44 - Wanted::REFUSED });
+    let all = ImageList::parse(document.as_bytes()).unwrap();
+    assert_eq!((names(&all).len(), all.refused.len(), all.left_out), (3, 44, LeftOut::default()));
+    assert_eq!(selection.select(&read).missing, selection.select(&all).missing);
+}
+
 #[test]
 fn messages_stay_short_and_printable_whatever_the_list_holds() {
     let key = "k\n\u{202e}".repeat(1000);
@@ -330,6 +376,7 @@ prop_compose! {
             identifier: "list".parse().unwrap(), version: "1".parse().unwrap(), created: moment, expires: moment,
             title: text.clone(), description: text.clone(), source: text.clone(), uri: text,
             endorsers: vec![named; endorsers], vo, images, refused: Vec::new(),
+            left_out: LeftOut::default(),
             extra: [("x".to_owned(), json!([number, {"y": number}]))].into_iter().collect(),
         }
     }

@@ -11,8 +11,7 @@ mod want;
 
 use jiff::Timestamp;
 
-use self::check::check;
-pub(super) use self::check::{can_work, transition};
+pub(super) use self::check::transition;
 use super::cluster::{Cluster, ClusterError, ObjectKey};
 use super::context::Context;
 use super::finish::{finish, stalled};
@@ -29,7 +28,7 @@ pub async fn reconcile<C: Cluster>(
         context.publications.want(key, None);
         return Ok(None);
     };
-    let checked = match check(&object) {
+    let checked = match check::check(&object) {
         Ok(checked) => checked,
         Err(error) => return stalled(context, &*object, &error, now).await,
     };

@@ -112,7 +112,7 @@ enum Missing {
 /// The version that the list in force endorses, or the older one that a person pinned.
 fn endorsed(checked: &Checked, in_force: &ListInForce) -> Result<Wanted, Missing> {
     let list = in_force.accepted.list();
-    let Some(current) = find(checked, list) else { return Err(missing(checked, list)) };
+    let Some(current) = find(checked, list) else { return Err(missing(checked, in_force)) };
     if checked.pin.takes(current) {
         return Ok(wanted(current, list, in_force.expires));
     }
@@ -135,12 +135,17 @@ fn find<'a>(checked: &Checked, list: &'a ImageList) -> Option<&'a ListedImage> {
     list.images.iter().find(|image| image.identifier == checked.image.identifier)
 }
 
-fn missing(checked: &Checked, list: &ImageList) -> Missing {
+fn missing(checked: &Checked, in_force: &ListInForce) -> Missing {
+    let list = in_force.accepted.list();
     let identifier = checked.image.identifier.as_str();
     match list.refused.iter().find(|refused| refused.identifier == identifier) {
         Some(refused) => Missing::Unclear {
             reason: refused.reason.as_str(),
             message: format!("the list's entry is refused: {}; what is there stays", refused.message),
+        },
+        None if in_force.leaves_open(&checked.image.identifier) => Missing::Unclear {
+            reason: "ListNotReady",
+            message: "the list was read before this image was asked for, and is read again".to_owned(),
         },
         None => Missing::Stated { reason: "NotInList", message: format!("list {} does not have it", list.version) },
     }

@@ -4,9 +4,13 @@ use super::check::Checked;
 use super::observe::ListMemory;
 use super::plan::{Plan, Step};
 use crate::api::ImageListSubscription;
+use crate::cache::CacheError;
+use crate::fetch::Document;
+use crate::imagelist::ListVersion;
 use crate::reconcile::cluster::Cluster;
 use crate::reconcile::context::Context;
 use crate::reconcile::step::{StepError, StepProblem};
+use crate::trust::Sha256Digest;
 
 /// What became of the steps.
 #[derive(Debug, Default)]
@@ -56,11 +60,10 @@ async fn apply_step<C: Cluster>(
     checked: &Checked,
     step: &Step,
 ) -> Result<(), StepProblem> {
-    let (namespace, name) = (&checked.namespace, &checked.name);
     match step {
         Step::SetMemoryAside(_) => drop(context.volume.set_state_aside(&ListMemory::path(checked)?)?),
         Step::StoreList { version, digest, message } => {
-            context.volume.store_list(namespace, name, version, &hex::encode(digest.as_bytes()), message)?;
+            store(context, checked, (version, digest), message).await?;
         }
         Step::Remember(memory) | Step::RememberLearned(memory) => {
             context.volume.write_state(&ListMemory::path(checked)?, memory)?;
@@ -69,5 +72,23 @@ async fn apply_step<C: Cluster>(
         Step::ApplyImage(identifier) => context.cluster.apply_image(object, identifier).await?,
         Step::DeleteImage(key) => context.cluster.delete_image(key).await?,
     }
+    Ok(())
+}
+
+/// Keeps a list as it was signed.
+async fn store<C: Cluster>(
+    context: &Context<C>,
+    checked: &Checked,
+    (version, digest): (&ListVersion, &Sha256Digest),
+    message: &Document,
+) -> Result<(), StepProblem> {
+    let (volume, namespace, name) = (context.volume.clone(), checked.namespace.clone(), checked.name.clone());
+    let (version, digest, message) = (version.clone(), hex::encode(digest.as_bytes()), message.clone());
+    let memory = context.client.budget().take(&checked.key.namespace, message.size()).await;
+    let stored = memory.work(move || {
+        let unreadable = CacheError::io("read the new list for", volume.root());
+        volume.store_list(&namespace, &name, &version, &digest, &message.read().map_err(unreadable)?)
+    });
+    stored.await?;
     Ok(())
 }

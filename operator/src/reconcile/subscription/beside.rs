@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 
 use super::check::Checked;
 use super::observe::FetchProblem;
-use crate::fetch::{Client, ListAnswer, Source, Validator};
+use crate::fetch::{Client, FetchError, ListAnswer, Source, Validator};
 use crate::trust::{Sha256Digest, is_openpgp_signature};
 
 /// Where signatures lie: what is put behind the list's path.
@@ -83,12 +83,15 @@ async fn ask(
     let Ok(url) = url.as_str().parse() else { return Ok(Answer::None) };
     let beside = Source { url, ..source.clone() };
     match client.fetch_list(&beside, validator, checked.timeout, LARGEST).await {
-        // Some servers answer with a page for what they do not have.
-        Ok(ListAnswer::Body { bytes, .. }) if ending == OPENPGP && !is_openpgp_signature(&bytes) => Ok(Answer::None),
-        Ok(ListAnswer::Body { bytes, validator, .. }) => Ok(Answer::Body { bytes, validator }),
+        Ok(ListAnswer::Body { document, validator, .. }) => {
+            let bytes = document.read().map_err(|error| FetchProblem::not_kept(&beside.url, &error))?;
+            // Some servers answer with a page for what they do not have.
+            let is_page = ending == OPENPGP && !is_openpgp_signature(&bytes);
+            Ok(if is_page { Answer::None } else { Answer::Body { bytes, validator } })
+        }
         Ok(ListAnswer::NotModified { .. }) => Ok(Answer::NotModified),
-        // Any other answer says nothing about what is there.
-        Err(error) if error.is_absence() => Ok(Answer::None),
+        // Some stores say 403 of what they do not have. Any other answer says nothing about what is there.
+        Err(FetchError::Status { status: 403 | 404 | 410, .. } | FetchError::File { .. }) => Ok(Answer::None),
         Err(error) => Err(FetchProblem::from(&error)),
     }
 }

@@ -53,9 +53,10 @@ pub(super) fn plan(checked: &Checked, observed: &Observed, list: Option<&ListInF
         }
     }
     children.steps.extend(gone(checked, observed, &selected.selected));
-    children.counts.listed = number(list.images.len() + list.refused.len());
+    let refused = list.refused.len() + list.left_out.refused;
+    children.counts.listed = number(list.images.len() + list.left_out.images + refused);
     children.counts.selected = number(selected.selected.len());
-    children.counts.refused = number(list.refused.len());
+    children.counts.refused = number(refused);
     children.counts.missing = number(selected.missing.len());
     for refused in &list.refused {
         children.note(&refused.identifier, refused.reason.as_str(), &refused.message);

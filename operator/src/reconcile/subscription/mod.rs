@@ -7,6 +7,7 @@ mod children;
 mod clock;
 mod envelope;
 mod happenings;
+mod judge;
 mod observe;
 mod plan;
 mod removal;
@@ -18,7 +19,7 @@ use jiff::Timestamp;
 
 pub use self::beside::SignatureBeside;
 pub use self::check::CheckedTls;
-pub(super) use self::check::{check, requested_at, retire, targets, transition};
+pub(super) use self::check::{requested_at, retire, targets, transition};
 pub(super) use self::clock::DOUBTED;
 pub use self::observe::ListMemory;
 use self::plan::Newest;
@@ -49,12 +50,13 @@ pub async fn reconcile<C: Cluster>(
         context.pending.set(key, None);
         return Ok(None);
     };
-    let checked = match check(&object, &context.settings) {
+    let checked = match check::check(&object, &context.settings) {
         Ok(checked) => checked,
         Err(error) => return stalled(context, &*object, &error, now).await,
     };
     let observed = observe::observe(context, &object, &checked, ask, now).await;
-    let plan = plan::plan(&checked, &observed, now);
+    let (observed, judged) = judge::judge(context, &checked, observed, now).await;
+    let plan = plan::plan(&checked, &observed, judged, now);
     tracing::debug!(object = %key, "the plan: {plan}");
     let import = apply::import(context, &object, &checked, &plan).await;
     hand_over(context, key, &plan, import.is_none());

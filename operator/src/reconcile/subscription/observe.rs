@@ -12,7 +12,8 @@ use super::envelope;
 use super::schedule;
 use crate::api::{CachedImage, Class, Endorser, HasConditions, ImageListSubscription, ImageListSubscriptionStatus};
 use crate::cache::{CacheError, StatePath, Volume};
-use crate::fetch::{FetchError, LIST_LIMIT, ListAnswer, Source, Validator};
+use crate::fetch::{Document, FetchError, ListAnswer, Source, Validator};
+use crate::imagelist::SourceUrl;
 use crate::reconcile::cluster::Cluster;
 use crate::reconcile::context::{Context, Message};
 use crate::reconcile::endorser;
@@ -39,14 +40,14 @@ pub(super) struct Observed {
     /// What is remembered of the list in force.
     pub memory: Option<ListMemory>,
     /// The message in force, as it was signed.
-    pub stored: Option<Vec<u8>>,
+    pub stored: Option<Document>,
     /// Whether an image may be of an older list: it has a pin, or the version before is still in circulation.
     pub look_back: bool,
     /// The messages before it that are still kept, the last first, each with its digest: all of them where an image
     /// may be of an older list, else one of each certificate that signed none after it, to see whether it was revoked.
-    pub older: Vec<(Sha256Digest, Vec<u8>)>,
+    pub older: Vec<(Sha256Digest, Document)>,
     /// The message that was stored last, where the memory of it is lost.
-    pub rebuild_from: Option<Vec<u8>>,
+    pub rebuild_from: Option<Document>,
     /// What could not be read on the volume.
     pub trouble: Option<CacheError>,
     /// What the server said in this pass.
@@ -191,7 +192,7 @@ fn may_be_older(checked: &Checked, image: &CachedImage) -> bool {
 }
 
 /// The older messages that are still there. One that cannot be read is as good as one that is gone.
-fn older(volume: &Volume, checked: &Checked, memory: &ListMemory, all: bool) -> Vec<(Sha256Digest, Vec<u8>)> {
+fn older(volume: &Volume, checked: &Checked, memory: &ListMemory, all: bool) -> Vec<(Sha256Digest, Document)> {
     let read = |older: &OlderList| {
         let digest = hex::encode(older.message.as_bytes());
         let message = volume.read_list(&checked.namespace, &checked.name, &older.last.version, &digest).ok()??;
@@ -244,8 +245,8 @@ async fn complete<C: Cluster>(
 #[derive(Default)]
 struct Remembered {
     memory: Option<ListMemory>,
-    stored: Option<Vec<u8>>,
-    rebuild_from: Option<Vec<u8>>,
+    stored: Option<Document>,
+    rebuild_from: Option<Document>,
     trouble: Option<CacheError>,
 }
 
@@ -266,7 +267,7 @@ fn remembered(volume: &Volume, checked: &Checked) -> Remembered {
 }
 
 /// The message that was stored last: what is left of a memory that is lost.
-fn stored_last(volume: &Volume, checked: &Checked) -> Option<Vec<u8>> {
+fn stored_last(volume: &Volume, checked: &Checked) -> Option<Document> {
     let newest = volume.list_versions(&checked.namespace, &checked.name).ok()?.into_iter().next()?;
     volume.read_list(&checked.namespace, &checked.name, newest.version.as_ref()?, &newest.digest12).ok()?
 }
@@ -286,10 +287,10 @@ async fn fetch<C: Cluster>(context: &Context<C>, checked: &Checked, memory: Opti
     let memory = memory.filter(|memory| memory.address == address);
     match ask(context, checked, &source, memory).await {
         Ok(ListAnswer::NotModified { date }) => (Fetched::NotModified, date),
-        Ok(ListAnswer::Body { bytes, validator, date, came }) => {
-            match envelope::open(&*context.cluster, &context.client, checked, &source, bytes).await {
-                Ok((bytes, beside)) => {
-                    let message = Message { bytes: bytes.into(), validator, beside, came: came.to_string() };
+        Ok(ListAnswer::Body { document, validator, date }) => {
+            match envelope::open(&*context.cluster, &context.client, checked, &source, document).await {
+                Ok((document, beside)) => {
+                    let message = Message { document, validator, beside };
                     (Fetched::Message(message), date)
                 }
                 Err(problem) => (Fetched::Failed(problem), date),
@@ -308,7 +309,8 @@ async fn ask<C: Cluster>(
 ) -> Result<ListAnswer, FetchProblem> {
     let (client, timeout) = (&context.client, checked.timeout);
     let validator = memory.and_then(|memory| memory.validator.as_ref());
-    let answer = client.fetch_list(source, validator, timeout, LIST_LIMIT).await;
+    let limit = client.settings().list_limit;
+    let answer = client.fetch_list(source, validator, timeout, limit).await;
     let answer = answer.map_err(|error| FetchProblem::from(&error))?;
     let before = memory.map(|memory| memory.beside.as_slice()).unwrap_or_default();
     if matches!(answer, ListAnswer::Body { .. })
@@ -317,12 +319,19 @@ async fn ask<C: Cluster>(
     {
         return Ok(answer);
     }
-    client.fetch_list(source, None, timeout, LIST_LIMIT).await.map_err(|error| FetchProblem::from(&error))
+    client.fetch_list(source, None, timeout, limit).await.map_err(|error| FetchProblem::from(&error))
 }
 
 /// The digest of the subscription's address.
 pub(super) fn address(checked: &Checked) -> Sha256Digest {
     Sha256Digest::of(checked.url.url().as_str().as_bytes())
+}
+
+impl FetchProblem {
+    /// What came cannot be kept on the volume, or read from it.
+    pub(super) fn not_kept(url: &SourceUrl, error: &std::io::Error) -> Self {
+        Self::from(&FetchError::NotKept { url: url.clone(), message: error.to_string() })
+    }
 }
 
 impl From<&FetchError> for FetchProblem {

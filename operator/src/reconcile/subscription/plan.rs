@@ -1,5 +1,6 @@
 //! What follows from what was seen. Pure, total and deterministic.
 
+use std::collections::BTreeSet;
 use std::fmt;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -9,18 +10,20 @@ use jiff::{SignedDuration, Timestamp};
 use super::check::Checked;
 use super::children::{self, Children};
 use super::clock;
-use super::observe::{Fetched, ListMemory, Observed, OlderList, address};
+use super::judge::{self, Judged, Verdict};
+use super::observe::{ListMemory, Observed, OlderList, address};
 use super::removal::{self, Blocked};
 use super::schedule::expiry;
-use super::stored::{self, Before, Stored};
+use super::stored::{Before, Stored};
 use crate::cache::CacheError;
+use crate::fetch::Document;
 use crate::imagelist::{ImageId, ListVersion};
 use crate::reconcile::cluster::ObjectKey;
 use crate::reconcile::context::Message;
 use crate::reconcile::lists::{Force, ListInForce, ListOrigin, WithdrawnList};
 use crate::trust::{
     AcceptRequest, AcceptedList, CrlPolicy, EndorserPolicy, LastAccepted, Refusal, RefusalReason, Sha256Digest,
-    VerifiedList, VerifyRequest, accept, verify,
+    VerifiedList, VerifyRequest, accept,
 };
 
 /// So many older lists are remembered.
@@ -79,7 +82,7 @@ pub(super) enum Step {
         /// SHA-256 of the message: a list that was signed anew without a change is another message.
         digest: Sha256Digest,
         /// The message.
-        message: Arc<[u8]>,
+        message: Document,
     },
     /// Remember what the next message is judged by. From then on the list is in force.
     Remember(Box<ListMemory>),
@@ -127,16 +130,16 @@ impl fmt::Display for Plan {
 }
 
 /// Makes the plan.
-pub(super) fn plan(checked: &Checked, observed: &Observed, now: Timestamp) -> Plan {
-    let rebuilt = rebuild(checked, observed, now);
-    let Stored { before, mut older, mut withdrawn, memory } =
-        stored::judge(checked, observed, &request(checked, observed, now));
-    let message = newest_message(observed);
+pub(super) fn plan(checked: &Checked, observed: &Observed, judged: Judged, now: Timestamp) -> Plan {
+    let Judged { stored, rebuilt, newest, known } = judged;
+    let Stored { before, mut older, mut withdrawn, memory } = stored;
+    let rebuilt = rebuilt.map(|(list, message)| Import { list, message });
+    let message = newest.as_ref().map(|newest| newest.message.clone());
     let remembered = memory.as_ref().map(|memory| memory.last.clone());
     let previous = remembered.or_else(|| rebuilt.as_ref().map(|import| import.list.last_accepted()));
-    let (newest, accepted) = match judge_newest(checked, observed, message.as_ref(), previous.as_ref(), now) {
-        Judged::Accepted(import) => (Newest::InForce, Some(*import)),
-        Judged::Other(newest) => (newest, None),
+    let (newest, accepted) = match judge_newest(checked, observed, newest, previous.as_ref(), now) {
+        Outcome::Accepted(import) => (Newest::InForce, Some(*import)),
+        Outcome::Other(newest) => (newest, None),
     };
     let newly_accepted = accepted.is_some();
     let mut steps: Vec<Step> = set_aside(observed).into_iter().collect();
@@ -159,8 +162,8 @@ pub(super) fn plan(checked: &Checked, observed: &Observed, now: Timestamp) -> Pl
     let doubt = clock::doubt(checked, observed, now);
     let expiring = doubt.is_none();
     let list = list.map(|(list, withdrawn)| {
-        let state = State { withdrawn, frozen: frozen.is_some(), expiring };
-        ListInForce { withdrawn: disowned, ..in_force(checked, observed, list, older, &state, now) }
+        let state = State { withdrawn, frozen: frozen.is_some(), expiring, known };
+        ListInForce { withdrawn: disowned, ..in_force(checked, observed, list, older, state, now) }
     });
     let children = children::plan(checked, observed, list.as_ref(), now);
     steps.extend(children.steps.iter().cloned());
@@ -183,18 +186,8 @@ fn set_aside(observed: &Observed) -> Option<Step> {
     }
 }
 
-/// The list that was in force, from its message alone, where the memory of it is lost: believed as a new one would be.
-fn rebuild(checked: &Checked, observed: &Observed, now: Timestamp) -> Option<Import> {
-    let bytes = observed.rebuild_from.as_deref()?;
-    let verified = verify(bytes, &request(checked, observed, now)).outcome.ok()?;
-    let list = accept(verified, &accept_request(checked, None, None, now)).outcome.ok()?;
-    Some(Import {
-        list,
-        message: Message { bytes: bytes.into(), validator: None, beside: Vec::new(), came: String::new() },
-    })
-}
-
-fn request<'a>(checked: &Checked, observed: &'a Observed, now: Timestamp) -> VerifyRequest<'a> {
+/// What is asked of a signature.
+pub(super) fn verify_request<'a>(checked: &Checked, observed: &'a Observed, now: Timestamp) -> VerifyRequest<'a> {
     VerifyRequest {
         anchors: &observed.anchors,
         policy: if checked.auto_endorse {
@@ -204,12 +197,13 @@ fn request<'a>(checked: &Checked, observed: &'a Observed, now: Timestamp) -> Ver
         },
         revoked: &observed.revoked,
         algorithms: observed.algorithms,
+        wanted: None,
         at: now,
     }
 }
 
-/// What became of the newest message.
-enum Judged {
+/// What becomes of the newest message.
+enum Outcome {
     Accepted(Box<Import>),
     Other(Newest),
 }
@@ -237,7 +231,7 @@ impl Import {
         let store = Step::StoreList {
             version: memory.last.version.clone(),
             digest: memory.message,
-            message: self.message.bytes.clone(),
+            message: self.message.document.clone(),
         };
         vec![store, Step::Remember(Box::new(memory))]
     }
@@ -249,38 +243,21 @@ fn older(memory: &ListMemory) -> Vec<OlderList> {
     [so_far].into_iter().chain(memory.older.iter().cloned()).take(MOST_OLDER).collect()
 }
 
-/// The newest message that this process has seen: the server's in this pass, or one that is not in force yet.
-fn newest_message(observed: &Observed) -> Option<Message> {
-    match &observed.fetched {
-        Fetched::Message(message) => Some(message.clone()),
-        Fetched::NotModified => None,
-        Fetched::NotAsked | Fetched::Failed(_) => observed.pending.clone(),
-    }
-}
-
 fn judge_newest(
     checked: &Checked,
     observed: &Observed,
-    message: Option<&Message>,
+    newest: Option<judge::Newest>,
     previous: Option<&LastAccepted>,
     now: Timestamp,
-) -> Judged {
-    let Some(message) = message else { return Judged::Other(nothing_new(observed)) };
-    let digest = Sha256Digest::of(&message.bytes);
-    if observed.stored.is_some() && observed.memory.as_ref().is_some_and(|memory| memory.message == digest) {
-        return Judged::Other(Newest::InForce);
-    }
-    if observed.rules.is_empty() && !checked.auto_endorse {
-        return Judged::Other(Newest::NotJudged);
-    }
-    let verified = match verify(&message.bytes, &request(checked, observed, now)).outcome {
-        Ok(verified) => verified,
-        Err(mut refusal) => {
-            if refusal.reason == RefusalReason::Unsigned {
-                refusal.message.push_str(&message.came);
-            }
-            return Judged::Other(Newest::Refused { digest, refusal, list: None });
-        }
+) -> Outcome {
+    let Some(judge::Newest { message, digest, verdict }) = newest else { return Outcome::Other(nothing_new(observed)) };
+    let verified = match verdict {
+        Verdict::InForce => return Outcome::Other(Newest::InForce),
+        Verdict::NotJudged => return Outcome::Other(Newest::NotJudged),
+        Verdict::Verified(outcome) => match *outcome {
+            Ok(verified) => verified,
+            Err(refusal) => return Outcome::Other(Newest::Refused { digest, refusal, list: None }),
+        },
     };
     let told = (verified.list().version.clone(), verified.list().created);
     let told_by_status = told_by_status(observed, &verified);
@@ -289,10 +266,10 @@ fn judge_newest(
     let request = accept_request(checked, previous, taken, now);
     match accept(verified, &request).outcome {
         Ok(list) => match removal::judge(checked, observed, list.list(), request.accept_list == Some(digest), digest) {
-            Some(blocked) => Judged::Other(Newest::Blocked(blocked)),
-            None => Judged::Accepted(Box::new(Import { list, message: message.clone() })),
+            Some(blocked) => Outcome::Other(Newest::Blocked(blocked)),
+            None => Outcome::Accepted(Box::new(Import { list, message })),
         },
-        Err(refusal) => Judged::Other(Newest::Refused { digest, refusal, list: Some(told) }),
+        Err(refusal) => Outcome::Other(Newest::Refused { digest, refusal, list: Some(told) }),
     }
 }
 
@@ -316,7 +293,8 @@ fn told_by_status(observed: &Observed, verified: &VerifiedList) -> Option<LastAc
     })
 }
 
-fn accept_request<'a>(
+/// What is asked of a verified list.
+pub(super) fn accept_request<'a>(
     checked: &'a Checked,
     last: Option<&'a LastAccepted>,
     taken: Option<Sha256Digest>,
@@ -337,6 +315,8 @@ struct State {
     frozen: bool,
     /// Whether the clock is believed.
     expiring: bool,
+    /// The identifiers of the subscription's objects.
+    known: BTreeSet<String>,
 }
 
 fn in_force(
@@ -344,7 +324,7 @@ fn in_force(
     observed: &Observed,
     accepted: AcceptedList,
     older: Vec<AcceptedList>,
-    state: &State,
+    state: State,
     now: Timestamp,
 ) -> ListInForce {
     let expires = expiry(accepted.list().expires, accepted.list().created, checked.max_list_age);
@@ -360,6 +340,7 @@ fn in_force(
         accepted: Arc::new(accepted),
         older: older.into_iter().map(Arc::new).collect(),
         withdrawn: Vec::new(),
+        known: state.known,
         expires,
         force,
         frozen: state.frozen,

@@ -70,7 +70,7 @@ pub(super) fn judge(
         digest,
         version: list.version.clone(),
         created: list.created,
-        adds: list.images.iter().filter(|image| !known(image.identifier.as_str())).count(),
+        adds: list.images.iter().filter(|image| !known(image.identifier.as_str())).count() + list.left_out.images,
         removes,
         cached: cached.len(),
     })

@@ -2,6 +2,7 @@
 
 use super::check::Checked;
 use super::observe::{ListMemory, Observed};
+use crate::fetch::Document;
 use crate::trust::{AcceptedList, LastAccepted, Refusal, RevokedSigner, Standing, VerifyRequest, standing};
 
 /// What became of the stored lists.
@@ -43,13 +44,19 @@ impl Before {
 
 /// Verifies the stored lists again. A CA may drop a certificate from its CRL once it has expired, so a revocation is
 /// remembered for every list that the same certificate signed.
-pub(super) fn judge(checked: &Checked, observed: &Observed, request: &VerifyRequest<'_>) -> Stored {
+/// `read` has the bytes of one message at a time.
+pub(super) fn judge(
+    checked: &Checked,
+    observed: &Observed,
+    request: &VerifyRequest<'_>,
+    read: &dyn Fn(&Document) -> Option<Vec<u8>>,
+) -> Stored {
     let Some(mut memory) = observed.memory.clone() else {
         return Stored { before: Before::None, older: Vec::new(), withdrawn: Vec::new(), memory: None };
     };
     memory.taken = memory.taken.filter(|taken| checked.accept_list == Some(*taken));
-    let before = match &observed.stored {
-        Some(stored) => in_force(stored, &memory.last, request),
+    let before = match observed.stored.as_ref().and_then(read) {
+        Some(stored) => in_force(&stored, &memory.last, request),
         None => Before::None,
     };
     if let Before::Standing(list) | Before::Frozen(list, _) | Before::Withdrawn(list, _) = &before {
@@ -57,9 +64,10 @@ pub(super) fn judge(checked: &Checked, observed: &Observed, request: &VerifyRequ
         spread(list.revoked(), &mut memory);
     }
     let (mut older, mut withdrawn) = (Vec::new(), Vec::new());
-    for (message, bytes) in &observed.older {
+    for (message, document) in &observed.older {
         let Some(index) = memory.older.iter().position(|one| one.message == *message) else { continue };
-        let (list, refusal) = match standing(bytes, &memory.older[index].last, request) {
+        let Some(bytes) = read(document) else { continue };
+        let (list, refusal) = match standing(&bytes, &memory.older[index].last, request) {
             Standing::InForce(list) | Standing::Frozen(list, _) => (list, None),
             Standing::Withdrawn(list, refusal) => (list, Some(refusal)),
             Standing::Broken(_) => continue,

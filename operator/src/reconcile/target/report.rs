@@ -3,7 +3,6 @@
 use std::collections::BTreeMap;
 
 use jiff::Timestamp;
-use url::{Host, Url};
 
 use super::apply::{Answer, Outcomes};
 use super::check::Checked;
@@ -104,8 +103,7 @@ fn ready(checked: &Checked, observed: &Observed, plan: &Plan, outcomes: &Outcome
             if let Some(Refusal { reason, message }) = obstacle {
                 return Finding::fails(NAME, reason, message);
             }
-            let open = if is_readable_on_the_way(&checked.endpoint) { READABLE } else { "" };
-            let message = format!("OpenNebula {} as {}{open}", cloud.version.text, cloud.user.name);
+            let message = format!("OpenNebula {} as {}", cloud.version.text, cloud.user.name);
             Finding::holds(NAME, "Succeeded", message)
         }
         (Plan::Ask { .. }, Some(Err(error))) => Finding::fails(NAME, reason(error), error.to_string()),
@@ -115,20 +113,6 @@ fn ready(checked: &Checked, observed: &Observed, plan: &Plan, outcomes: &Outcome
             format!("{} was not asked yet", checked.endpoint.host_str().unwrap_or_default()),
         ),
     }
-}
-
-/// What a target says whose log-in goes over the network in plain text.
-const READABLE: &str = "; the endpoint is plain http, so anyone on the way can read the log-in";
-
-/// Whether the log-in leaves this machine without TLS.
-fn is_readable_on_the_way(endpoint: &Url) -> bool {
-    let is_here = match endpoint.host() {
-        Some(Host::Ipv4(address)) => address.is_loopback(),
-        Some(Host::Ipv6(address)) => address.is_loopback(),
-        Some(Host::Domain(name)) => name == "localhost",
-        None => false,
-    };
-    endpoint.scheme() != "https" && !is_here
 }
 
 /// The reason of a target whose cloud cannot be used.

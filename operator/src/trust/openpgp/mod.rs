@@ -20,5 +20,6 @@ pub use fingerprint::{Fingerprint, FingerprintError};
 pub use key::{KeyError, PublicKey};
 pub use sign::{OpenPgpSignError, SecretKey, SignatureForm, sign};
 
+pub(super) use cleartext::is_cleartext;
 pub(super) use judge::judge;
 pub(super) use message::{DataSignature, Message, Signer, detached, is_detached, is_openpgp, read};

@@ -1,0 +1,135 @@
+//! What the messages are worth: those on the volume, and the newest one. They are read one at a time, with a part of the
+//! memory that all documents share, and of each list only that stays which somebody asks for.
+
+use std::collections::BTreeSet;
+
+use jiff::Timestamp;
+
+use super::check::Checked;
+use super::observe::{Fetched, Observed};
+use super::plan::{accept_request, verify_request};
+use super::stored::{self, Stored};
+use crate::fetch::Document;
+use crate::imagelist::{MAXIMUM_BYTES, Wanted};
+use crate::reconcile::cluster::Cluster;
+use crate::reconcile::context::{Context, Message};
+use crate::trust::{AcceptedList, Refusal, Sha256Digest, VerifiedList, VerifyRequest, accept, expands, verify};
+
+/// What a message takes in memory while it is judged, for each byte of it: itself, the text that was signed out of it,
+/// and a form of that with other line ends. What stays of the list is little beside that.
+const TIMES: u64 = 3;
+/// What every judgement takes besides, in bytes.
+const BESIDES: u64 = 1 << 20;
+/// So much of a message tells whether it holds more than it has bytes.
+const BEGINNING: u64 = 4096;
+
+/// What the messages of a pass are worth.
+pub(super) struct Judged {
+    /// The stored lists.
+    pub stored: Stored,
+    /// The list that was in force, where the memory of it is lost, with its message.
+    pub rebuilt: Option<(AcceptedList, Message)>,
+    /// The newest message that this process has seen.
+    pub newest: Option<Newest>,
+    /// The identifiers of the subscription's objects.
+    pub known: BTreeSet<String>,
+}
+
+/// The newest message: the server's in this pass, or one that is not in force yet.
+pub(super) struct Newest {
+    pub message: Message,
+    pub digest: Sha256Digest,
+    pub verdict: Verdict,
+}
+
+/// What its signatures are worth.
+pub(super) enum Verdict {
+    /// It is the one in force.
+    InForce,
+    /// There is no endorser to judge it by.
+    NotJudged,
+    /// Whether it is signed by somebody who counts.
+    Verified(Box<Result<VerifiedList, Refusal>>),
+}
+
+/// Judges all messages of a pass.
+pub(super) async fn judge<C: Cluster>(
+    context: &Context<C>,
+    checked: &Checked,
+    observed: Observed,
+    now: Timestamp,
+) -> (Observed, Judged) {
+    let memory = context.client.budget().take(&checked.key.namespace, needed(&observed)).await;
+    let checked = checked.clone();
+    let work = memory.work(move || {
+        let judged = judge_in(&checked, &observed, now);
+        (observed, judged)
+    });
+    work.await
+}
+
+/// The memory that the largest of the messages takes while it is judged.
+fn needed(observed: &Observed) -> u64 {
+    let newest = newest_message(observed).map(|message| message.document);
+    let older = observed.older.iter().map(|(_, document)| document);
+    let all = older.chain(&observed.stored).chain(&observed.rebuild_from).chain(&newest);
+    all.map(room).max().unwrap_or_default() + BESIDES
+}
+
+/// The memory that a message takes while it is judged. One that is compressed may hold as much as any.
+fn room(document: &Document) -> u64 {
+    let holds_more = document.begin(BEGINNING).is_ok_and(|beginning| expands(&beginning));
+    let size = if holds_more { document.size().max(MAXIMUM_BYTES as u64) } else { document.size() };
+    size.saturating_mul(TIMES)
+}
+
+fn judge_in(checked: &Checked, observed: &Observed, now: Timestamp) -> Judged {
+    let ours = observed.images.iter().filter(|image| image.spec.subscription_ref.name == checked.key.name);
+    let known: BTreeSet<String> = ours.map(|image| image.spec.identifier.clone()).collect();
+    let wanted = Wanted { selection: &checked.selection, known: &known };
+    let request = VerifyRequest { wanted: Some(wanted), ..verify_request(checked, observed, now) };
+    let rebuilt = observed.rebuild_from.as_ref().and_then(|document| rebuild(checked, document, &request, now));
+    let stored = stored::judge(checked, observed, &request, &read);
+    let newest = newest_message(observed).and_then(|message| newest(checked, observed, message, &request));
+    Judged { stored, rebuilt, newest, known }
+}
+
+/// A message that cannot be read is as good as one that is not there: the server is asked for it again.
+fn read(document: &Document) -> Option<Vec<u8>> {
+    document.read().inspect_err(|error| tracing::warn!(%error, "a list cannot be read on the volume")).ok()
+}
+
+/// The list that was in force, from its message alone: believed as a new one would be.
+fn rebuild(
+    checked: &Checked,
+    document: &Document,
+    request: &VerifyRequest<'_>,
+    now: Timestamp,
+) -> Option<(AcceptedList, Message)> {
+    let verified = verify(&read(document)?, request).outcome.ok()?;
+    let list = accept(verified, &accept_request(checked, None, None, now)).outcome.ok()?;
+    Some((list, Message { document: document.clone(), validator: None, beside: Vec::new() }))
+}
+
+/// The newest message that this process has seen: the server's in this pass, or one that is not in force yet.
+fn newest_message(observed: &Observed) -> Option<Message> {
+    match &observed.fetched {
+        Fetched::Message(message) => Some(message.clone()),
+        Fetched::NotModified => None,
+        Fetched::NotAsked | Fetched::Failed(_) => observed.pending.clone(),
+    }
+}
+
+fn newest(checked: &Checked, observed: &Observed, message: Message, request: &VerifyRequest<'_>) -> Option<Newest> {
+    let bytes = read(&message.document)?;
+    let digest = Sha256Digest::of(&bytes);
+    let is_in_force = observed.memory.as_ref().is_some_and(|memory| memory.message == digest);
+    let verdict = if observed.stored.is_some() && is_in_force {
+        Verdict::InForce
+    } else if observed.rules.is_empty() && !checked.auto_endorse {
+        Verdict::NotJudged
+    } else {
+        Verdict::Verified(Box::new(verify(&bytes, request).outcome))
+    };
+    Some(Newest { message, digest, verdict })
+}
