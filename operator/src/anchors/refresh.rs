@@ -15,7 +15,7 @@ use openssl::x509::X509;
 
 use super::assembly::Kind;
 use super::{files, load};
-use crate::cache::{CacheError, write_atomic};
+use crate::cache::{CacheError, remove_leftovers_in, write_atomic};
 use crate::fetch::{Client, FetchError, ListAnswer, Source, Validator};
 use crate::imagelist::SourceUrl;
 use crate::trust::{AnchorError, Anchors, DistinguishedName, RevocationList};
@@ -102,6 +102,9 @@ impl CrlRefresher {
 
     /// Refreshes every CA once, one after the other. A CA that fails keeps the CRL that it has.
     pub async fn refresh(&mut self, now: Timestamp) -> Vec<Refreshed> {
+        if let Err(error) = remove_leftovers_in(&self.directory) {
+            tracing::debug!(%error, "a temporary file of an earlier run stays");
+        }
         let (anchors, _) = load(&self.directory);
         let mut told = Vec::new();
         for task in tasks(&self.directory) {

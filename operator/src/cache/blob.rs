@@ -2,7 +2,7 @@
 
 use std::fs::{self, File};
 use std::io::ErrorKind;
-use std::os::unix::fs::PermissionsExt;
+use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 
 use jiff::Timestamp;
@@ -11,8 +11,8 @@ use serde::{Deserialize, Serialize};
 use super::error::CacheError;
 use super::look::{Look, Seen};
 use super::record;
-use super::volume::Volume;
-use super::write::{parent, remove, sync_directory};
+use super::volume::{NO_LINK, Volume};
+use super::write::{parent, sync_directory};
 use crate::convert::header::{FileBytes, look};
 use crate::convert::{Format, Sniffed, sniff};
 use crate::imagelist::Sha512Digest;
@@ -161,8 +161,7 @@ impl Volume {
         }
         match &check {
             BlobCheck::Good(blob) => {
-                let read_only = fs::Permissions::from_mode(0o444);
-                fs::set_permissions(&path, read_only).map_err(CacheError::io("set the mode of", &path))?;
+                look.make_read_only().map_err(CacheError::io("set the mode of", &path))?;
                 record::write(self, &record_path(&path), &blob.record)?;
             }
             BlobCheck::Bad { .. } => self.quarantine(digest)?,
@@ -212,7 +211,8 @@ impl Volume {
         self.prepare(&path)?;
         // Before the lock: it takes as long as the disk needs for all bytes.
         self.step("blob: sync");
-        let file = File::open(from).map_err(CacheError::io("open", from))?;
+        let opened = File::options().read(true).custom_flags(NO_LINK).open(from);
+        let file = opened.map_err(CacheError::io("open", from))?;
         file.sync_all().map_err(CacheError::io("sync", from))?;
         let _adding = self.adding();
         if let Some(there) = self.blob(&digest)? {
@@ -223,7 +223,7 @@ impl Volume {
         record::write(self, &record_path(&path), &record)?;
         self.step("blob: mode");
         let read_only = fs::Permissions::from_mode(0o444);
-        fs::set_permissions(from, read_only).map_err(CacheError::io("set the mode of", from))?;
+        file.set_permissions(read_only).map_err(CacheError::io("set the mode of", from))?;
         self.step("blob: rename");
         fs::rename(from, &path).map_err(CacheError::io("rename", from))?;
         self.step("blob: sync directory");
@@ -239,11 +239,11 @@ impl Volume {
         let aside = unused(|n| directory.join(format!("{digest}-{n}")));
         self.prepare(&aside)?;
         self.step("quarantine: record");
-        remove(&record_path(&path))?;
+        self.remove_file(&record_path(&path))?;
         sync_directory(parent(&path))?;
         for link in self.links_to(digest)? {
             self.step("quarantine: link");
-            remove(&link)?;
+            self.remove_file(&link)?;
             sync_directory(parent(&link))?;
         }
         self.step("quarantine: rename");
@@ -276,8 +276,14 @@ pub(super) fn record_path(blob: &Path) -> PathBuf {
     blob.with_extension("json")
 }
 
-/// The paths in a directory, in order; none where there is no directory.
+/// The paths in a directory below one of the volume's own, in order; none where there is no directory, or a link to one:
+/// that leads out of the volume.
 pub(super) fn read_directory(directory: &Path) -> Result<Vec<PathBuf>, CacheError> {
+    if directory.is_symlink() { Ok(Vec::new()) } else { read_own_directory(directory) }
+}
+
+/// The same for the volume's own directories, which may be links to other disks.
+pub(super) fn read_own_directory(directory: &Path) -> Result<Vec<PathBuf>, CacheError> {
     let entries = match fs::read_dir(directory) {
         Ok(entries) => entries,
         Err(error) if matches!(error.kind(), ErrorKind::NotFound | ErrorKind::NotADirectory) => return Ok(Vec::new()),

@@ -10,12 +10,13 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use serde_with::skip_serializing_none;
 
-use super::blob::{VerifiedBlob, read_directory};
+use super::blob::{VerifiedBlob, read_directory, read_own_directory};
 use super::error::CacheError;
 use super::name::{ImageKey, SafeName, encode_version};
 use super::record;
+use super::temporary;
 use super::volume::Volume;
-use super::write::{TEMPORARY, parent, remove, sync_directory};
+use super::write::{parent, sync_directory};
 use crate::imagelist::{ImageId, ListVersion, Sha512Digest};
 
 /// One version of an image on the volume.
@@ -108,10 +109,10 @@ impl Volume {
         self.place(&path, &record, &self.blob_path(&entry.digest))?;
         if self.blob_is_behind(&from, &entry.digest) {
             self.step("archive: remove link");
-            remove(&from)?;
+            self.remove_file(&from)?;
         }
         self.step("archive: remove record");
-        remove(&record_of(&from))?;
+        self.remove_file(&record_of(&from))?;
         if parent(&from).is_dir() {
             sync_directory(parent(&from))?;
         }
@@ -161,7 +162,7 @@ impl Volume {
     pub fn namespaces(&self) -> Result<Vec<SafeName>, CacheError> {
         let mut found = Vec::new();
         for shelf in [Shelf::Endorsed, Shelf::Expired] {
-            let directories = read_directory(&self.path(shelf.directory()))?;
+            let directories = read_own_directory(&self.path(shelf.directory()))?;
             found.extend(directories.iter().filter_map(|path| path.file_name()?.to_str()?.parse::<SafeName>().ok()));
         }
         found.sort();
@@ -172,7 +173,7 @@ impl Volume {
     /// The digests that the entries of a shelf name, whether or not their links are right.
     pub(super) fn digests_on(&self, kind: Shelf) -> Result<BTreeSet<Sha512Digest>, CacheError> {
         let mut found = BTreeSet::new();
-        for namespace in read_directory(&self.path(kind.directory()))? {
+        for namespace in read_own_directory(&self.path(kind.directory()))? {
             for image in read_directory(&namespace)? {
                 found.extend(named_digests(&image)?);
             }
@@ -184,7 +185,7 @@ impl Volume {
     pub(super) fn links_to(&self, digest: &Sha512Digest) -> Result<Vec<PathBuf>, CacheError> {
         let mut found = Vec::new();
         for kind in [Shelf::Endorsed, Shelf::Expired] {
-            for namespace in read_directory(&self.path(kind.directory()))? {
+            for namespace in read_own_directory(&self.path(kind.directory()))? {
                 for image in read_directory(&namespace)? {
                     found.extend(self.read_shelf(&image)?.into_iter().filter(|entry| entry.digest == *digest));
                 }
@@ -197,7 +198,7 @@ impl Volume {
     pub(super) fn orphaned_records(&self) -> Result<Vec<PathBuf>, CacheError> {
         let mut found = Vec::new();
         for kind in [Shelf::Endorsed, Shelf::Expired] {
-            for namespace in read_directory(&self.path(kind.directory()))? {
+            for namespace in read_own_directory(&self.path(kind.directory()))? {
                 for image in read_directory(&namespace)? {
                     let records = read_directory(&image)?.into_iter();
                     found.extend(records.filter(|path| path.extension().is_some_and(|name| name == "json")));
@@ -258,27 +259,33 @@ impl Volume {
         Ok(())
     }
 
-    /// A link under a temporary name, renamed over what is there.
+    /// A link under a temporary name, renamed over what is there: beside it only where `scratch/` is on another disk.
     fn link(&self, blob: &Path, path: &Path) -> Result<(), CacheError> {
-        let name = path.file_name().unwrap_or_default().to_string_lossy();
-        let short: String = name.chars().take(100).collect();
-        let temporary = parent(path).join(format!("{}{short}{}", TEMPORARY.0, TEMPORARY.1));
-        remove(&temporary)?;
-        self.step("entry: link");
-        match fs::hard_link(blob, &temporary) {
-            Ok(()) => {}
-            Err(error) if error.kind() == ErrorKind::NotFound => {
-                return Err(CacheError::Gone { path: blob.to_owned() });
-            }
-            Err(_) => {
-                let target = self.relative_to_shelf(blob);
-                symlink(&target, &temporary).map_err(CacheError::io("link", path))?;
+        let places = [self.scratch()?, parent(path).to_owned()];
+        let target = self.relative_to_shelf(blob);
+        let hard = places.iter().map(|place| self.link_by(place, path, &|name| fs::hard_link(blob, name)));
+        let symbolic = places.iter().map(|place| self.link_by(place, path, &|name| symlink(&target, name)));
+        let mut made = Ok(());
+        for linked in hard.chain(symbolic) {
+            made = linked;
+            match &made {
+                Ok(()) => break,
+                Err(error) if error.kind() == ErrorKind::NotFound && !blob.exists() => {
+                    return Err(CacheError::Gone { path: blob.to_owned() });
+                }
+                Err(_) => {}
             }
         }
-        self.step("entry: rename");
-        fs::rename(&temporary, path).map_err(CacheError::io("rename to", path))?;
+        made.map_err(CacheError::io("link", path))?;
         self.step("entry: sync directory");
         sync_directory(parent(path))
+    }
+
+    fn link_by(&self, place: &Path, path: &Path, link: &dyn Fn(&Path) -> std::io::Result<()>) -> std::io::Result<()> {
+        self.step("entry: link");
+        let made = temporary::make_in(place, link)?.into_temp_path();
+        self.step("entry: rename");
+        made.persist(path).map_err(|error| error.error)
     }
 
     /// From an entry's directory, three below the root, to a blob.
@@ -292,9 +299,9 @@ impl Volume {
             return Ok(false);
         }
         self.step("remove: link");
-        remove(path)?;
+        self.remove_file(path)?;
         self.step("remove: record");
-        remove(&record_of(path))?;
+        self.remove_file(&record_of(path))?;
         sync_directory(parent(path))?;
         Ok(true)
     }

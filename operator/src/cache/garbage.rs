@@ -3,20 +3,20 @@
 use std::collections::BTreeSet;
 use std::fs;
 use std::os::unix::fs::MetadataExt;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use jiff::{SignedDuration, Timestamp};
 use serde::Serialize;
 
-use super::blob::{read_directory, record_path};
+use super::blob::{read_own_directory, record_path};
 use super::entry::Shelf;
 use super::error::CacheError;
 use super::partial;
 use super::volume::Volume;
-use super::write::{TEMPORARY, parent, remove, sync_directory};
+use super::write::{parent, sync_directory};
 use crate::imagelist::Sha512Digest;
 
-/// A temporary file this old is one of a run that was cut off.
+/// A record without a link that is this old is one of a run that was cut off.
 const LEFT_BEHIND: SignedDuration = SignedDuration::from_hours(1);
 
 /// What a collection leaves alone, beside everything that an entry refers to.
@@ -87,8 +87,8 @@ impl Collected {
 }
 
 impl Volume {
-    /// Removes blobs that nothing refers to, partial downloads that went stale and temporary files that a run left
-    /// behind. What the operator did not make stays, and so does a blob that has another name, whoever gave it.
+    /// Removes blobs that nothing refers to, partial downloads that went stale and records that a run left behind. What
+    /// the operator did not make stays, and so does a blob that has another name, whoever gave it.
     pub fn collect_garbage(&self, keep: &Keep, now: Timestamp) -> Result<Collected, CacheError> {
         self.writable(self.root())?;
         let _adding = self.adding();
@@ -97,8 +97,8 @@ impl Volume {
         let (blobs, partials) = self.garbage(keep, now)?;
         for blob in &blobs {
             self.step("collect: blob");
-            remove(&blob.path)?;
-            remove(&record_path(&blob.path))?;
+            self.remove_file(&blob.path)?;
+            self.remove_file(&record_path(&blob.path))?;
             self.end_rights(&blob.digest)?;
             sync_directory(parent(&blob.path))?;
         }
@@ -106,7 +106,6 @@ impl Volume {
             partial::remove_partial(self, &partial.path)?;
         }
         self.remove_stale_conversions()?;
-        self.remove_leftovers(now)?;
         Ok(Collected::of(&blobs, &partials))
     }
 
@@ -137,7 +136,7 @@ impl Volume {
 
     fn partials(&self) -> Result<Vec<Candidate>, CacheError> {
         let mut found = Vec::new();
-        for path in read_directory(&self.path("partial"))? {
+        for path in read_own_directory(&self.path("partial"))? {
             if let Some(digest) = path.file_name().and_then(|name| partial_digest(name.to_str()?)) {
                 found.extend(candidate(path, digest)?);
             }
@@ -147,12 +146,12 @@ impl Volume {
 
     /// Records of partial downloads whose bytes have become a blob: what a run that was cut off in between left.
     fn remove_partial_records(&self, keep: &Keep) -> Result<(), CacheError> {
-        for record in read_directory(&self.path("partial"))? {
+        for record in read_own_directory(&self.path("partial"))? {
             let name = record.file_name().and_then(|name| name.to_str()).and_then(|name| name.strip_suffix(".json"));
             let Some(digest) = name.and_then(partial_digest) else { continue };
             if !keep.digests.contains(&digest) && !record.with_extension("").exists() {
                 self.step("collect: record of a partial download");
-                remove(&record)?;
+                self.remove_file(&record)?;
             }
         }
         Ok(())
@@ -164,32 +163,7 @@ impl Volume {
             let about = fs::symlink_metadata(&record).map_err(CacheError::io("look at", &record))?;
             if now.duration_since(changed(&about)) > LEFT_BEHIND {
                 self.step("collect: record");
-                remove(&record)?;
-            }
-        }
-        Ok(())
-    }
-
-    /// Temporary files by their names, in the directories that the operator writes to.
-    fn remove_leftovers(&self, now: Timestamp) -> Result<(), CacheError> {
-        for directory in ["blobs", "partial", "endorsed", "expired", "lists", "state"] {
-            self.remove_leftovers_in(&self.path(directory), now)?;
-        }
-        Ok(())
-    }
-
-    fn remove_leftovers_in(&self, directory: &Path, now: Timestamp) -> Result<(), CacheError> {
-        for path in read_directory(directory)? {
-            let Ok(about) = fs::symlink_metadata(&path) else { continue };
-            if about.is_dir() {
-                self.remove_leftovers_in(&path, now)?;
-                continue;
-            }
-            let name = path.file_name().unwrap_or_default().to_string_lossy();
-            let ours = name.starts_with(TEMPORARY.0) && name.ends_with(TEMPORARY.1);
-            if ours && now.duration_since(changed(&about)) > LEFT_BEHIND {
-                self.step("collect: temporary file");
-                remove(&path)?;
+                self.remove_file(&record)?;
             }
         }
         Ok(())

@@ -9,7 +9,6 @@ use jiff::Timestamp;
 use super::error::CacheError;
 use super::name::{SafeName, checked_component, decode_version, encode_version};
 use super::volume::Volume;
-use super::write::write_with_steps;
 use crate::fetch::Document;
 use crate::imagelist::{ListVersion, MAXIMUM_BYTES};
 
@@ -39,8 +38,7 @@ impl Volume {
     ) -> Result<PathBuf, CacheError> {
         let path = self.list_path(namespace, name, version, digest)?;
         if !path.exists() {
-            self.prepare(&path)?;
-            write_with_steps(&path, message, 0o644, self.steps())?;
+            self.write_file(&path, message, 0o644)?;
         }
         Ok(path)
     }
@@ -54,6 +52,10 @@ impl Volume {
         digest: &str,
     ) -> Result<Option<Document>, CacheError> {
         let path = self.list_path(namespace, name, version, digest)?;
+        // Opening somebody's pipe of that name would wait for ever.
+        if fs::metadata(&path).is_ok_and(|about| !about.is_file()) {
+            return Ok(None);
+        }
         match Document::at(path.clone()) {
             Ok(document) => Ok(Some(document).filter(|document| document.size() <= MAXIMUM_BYTES as u64)),
             Err(error) if error.kind() == ErrorKind::NotFound => Ok(None),

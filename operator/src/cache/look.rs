@@ -2,12 +2,13 @@
 
 use std::fs::{self, File};
 use std::io::{ErrorKind, Read, Seek, SeekFrom};
-use std::os::unix::fs::MetadataExt;
+use std::os::unix::fs::{MetadataExt, OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 
 use super::blob::file_size;
 use super::digest::{Digests, ImageHasher};
 use super::error::CacheError;
+use super::volume::NO_LINK;
 use crate::convert::Sniffed;
 use crate::convert::sniff;
 
@@ -38,7 +39,7 @@ impl Look {
         if file_size(path)?.is_none() {
             return Ok(None);
         }
-        let file = match File::open(path) {
+        let file = match File::options().read(true).custom_flags(NO_LINK).open(path) {
             Ok(file) => file,
             Err(error) if error.kind() == ErrorKind::NotFound => return Ok(None),
             Err(error) => return Err(CacheError::io("open", path)(error)),
@@ -70,6 +71,11 @@ impl Look {
         let tail = read_tail(&mut self.file, self.size).map_err(&failed)?;
         let sniffed = sniff::sniff(&self.head, &tail, self.size);
         Ok(Seen { digests: self.hasher.finish().map_err(&failed)?, size: self.size, sniffed })
+    }
+
+    /// Takes everyone's right to write to it.
+    pub(super) fn make_read_only(&self) -> std::io::Result<()> {
+        self.file.set_permissions(fs::Permissions::from_mode(0o444))
     }
 
     /// Whether the path still leads to the file that was read.

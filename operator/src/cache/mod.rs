@@ -1,7 +1,8 @@
 //! The volume: verified images by their sha512, what is published of them, the archive, and everything that must not
 //! be forgotten. One operator owns a volume.
 //!
-//! * [`Volume`] opens it, under the lock or for reading; [`write_atomic`] is how every small file gets there.
+//! * [`Volume`] opens it, under the lock or for reading. Every small file is written under a temporary name in `scratch/`,
+//!   then renamed; what a run left there that was cut off goes when the volume is opened the next time.
 //! * [`VerifiedBlob`] is made only where bytes were seen to have their digest; only it can be published.
 //! * [`Jobs`] runs the downloads: keyed by digest and URL, bounded in all and by host, resumed from what is on disk.
 //! * [`Conversions`] makes other forms of images: each once, for everyone who wants it.
@@ -33,6 +34,7 @@ mod scrub;
 mod slots;
 mod state;
 mod step;
+mod temporary;
 mod usage;
 mod volume;
 mod write;
@@ -48,6 +50,7 @@ pub use name::{ImageKey, NameError, SafeName, StatePath};
 pub use progress::Figures;
 pub use scrub::{Scrub, ScrubSettings, Spoiled};
 pub use step::Steps;
+pub use temporary::{remove_leftovers_below, remove_leftovers_in};
 pub use usage::{Usage, Used};
 pub use volume::Volume;
 pub use write::write_atomic;

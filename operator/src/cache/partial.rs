@@ -2,7 +2,7 @@
 
 use std::fs::{self, File};
 use std::io::{ErrorKind, Read, Write};
-use std::os::unix::fs::PermissionsExt;
+use std::os::unix::fs::{MetadataExt, OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 
 use jiff::Timestamp;
@@ -20,8 +20,8 @@ use super::job::JobKey;
 use super::look::{Seen, read_tail};
 use super::name::SafeName;
 use super::record;
-use super::volume::Volume;
-use super::write::{parent, remove, sync_directory};
+use super::volume::{NO_LINK, Volume};
+use super::write::{parent, sync_directory};
 use crate::convert::sniff;
 use crate::fetch::Validator;
 
@@ -68,14 +68,7 @@ impl Partial {
     ) -> Result<Option<Self>, CacheError> {
         let path = partial_path(volume, key);
         volume.prepare(&path)?;
-        if file_size(&path)?.is_some() {
-            // A run that ended between making it read-only and renaming it.
-            fs::set_permissions(&path, fs::Permissions::from_mode(0o644))
-                .map_err(CacheError::io("set the mode of", &path))?;
-        }
-        volume.step("partial: open");
-        let open = File::options().read(true).append(true).create(true).open(&path);
-        let file = open.map_err(CacheError::io("open", &path))?;
+        let file = open(volume, &path)?;
         let known = record::read_beside::<PartialRecord>(&record_path(&path))?;
         let validator = known.and_then(|known| known.validator);
         let record = PartialRecord { url: key.url.to_string(), size, validator };
@@ -216,7 +209,24 @@ pub(super) fn record_path(partial: &Path) -> PathBuf {
 /// Removes a partial download, then its record.
 pub(super) fn remove_partial(volume: &Volume, path: &Path) -> Result<(), CacheError> {
     volume.step("partial: remove");
-    remove(path)?;
-    remove(&record_path(path))?;
+    volume.remove_file(path)?;
+    volume.remove_file(&record_path(path))?;
     sync_directory(parent(path))
+}
+
+/// Opens a partial download for appending; makes an empty one where there is none.
+fn open(volume: &Volume, path: &Path) -> Result<File, CacheError> {
+    let failed = CacheError::io("open", path);
+    if file_size(path)?.is_some() {
+        let found = File::options().read(true).custom_flags(NO_LINK).open(path).map_err(&failed)?;
+        // A file that has another name is somebody's who put it here: its bytes are left as they are.
+        if found.metadata().map_err(&failed)?.nlink() > 1 {
+            return Err(CacheError::Foreign { path: path.to_owned() });
+        }
+        // A run that ended between making it read-only and renaming it.
+        let writable = fs::Permissions::from_mode(0o644);
+        found.set_permissions(writable).map_err(CacheError::io("set the mode of", path))?;
+    }
+    volume.step("partial: open");
+    File::options().read(true).append(true).create(true).custom_flags(NO_LINK).open(path).map_err(failed)
 }

@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use super::blob::read_directory;
+use super::blob::read_own_directory;
 use super::error::CacheError;
 use super::usage::allocated;
 use super::volume::Volume;
@@ -73,7 +73,7 @@ fn lock(claims: &Mutex<HashMap<PathBuf, u64>>) -> MutexGuard<'_, HashMap<PathBuf
 fn used(volume: &Volume, asking: &Path, claims: &HashMap<PathBuf, u64>) -> Result<u64, CacheError> {
     let kept = volume.usage()?.parts.into_iter().filter(|part| !["partial", "scratch", "others"].contains(&part.what));
     let kept: u64 = kept.map(|part| part.bytes).sum();
-    let in_work = [read_directory(&volume.path("partial"))?, read_directory(&volume.path("scratch"))?];
+    let in_work = [read_own_directory(&volume.path("partial"))?, read_own_directory(&volume.path("scratch"))?];
     let left = in_work.into_iter().flatten().filter(|path| path != asking && !claims.contains_key(path));
     let left: u64 = left.map(|path| allocated(&path)).sum();
     let running: u64 = claims.iter().filter(|(path, _)| *path != asking).map(|(_, size)| size).sum();

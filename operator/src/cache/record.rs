@@ -9,7 +9,6 @@ use serde::de::DeserializeOwned;
 
 use super::error::CacheError;
 use super::volume::Volume;
-use super::write::write_with_steps;
 
 /// No record or state is larger.
 const LARGEST: u64 = 64 * 1024 * 1024;
@@ -51,10 +50,9 @@ pub(super) fn write<T: Serialize>(volume: &Volume, path: &Path, value: &T) -> Re
 
 /// Writes a record with these permissions.
 pub(super) fn write_as<T: Serialize>(volume: &Volume, path: &Path, value: &T, mode: u32) -> Result<(), CacheError> {
-    volume.prepare(path)?;
     let corrupt =
         |error: serde_json::Error| CacheError::StateCorrupt { path: path.to_owned(), message: error.to_string() };
     let mut bytes = serde_json::to_vec_pretty(value).map_err(corrupt)?;
     bytes.push(b'\n');
-    write_with_steps(path, &bytes, mode, volume.steps())
+    volume.write_file(path, &bytes, mode)
 }

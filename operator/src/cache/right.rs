@@ -9,7 +9,6 @@ use super::blob::{VerifiedBlob, read_directory};
 use super::error::CacheError;
 use super::name::{SafeName, StatePath};
 use super::volume::Volume;
-use super::write::remove;
 use crate::imagelist::Sha512Digest;
 
 /// `state/rights/<namespace>/<digest>.json`.
@@ -46,7 +45,10 @@ impl Volume {
     /// A blob is gone, and all rights to it: who wants it back fetches it.
     pub(super) fn end_rights(&self, digest: &Sha512Digest) -> Result<(), CacheError> {
         for namespace in read_directory(&self.path("state/rights"))? {
-            remove(&namespace.join(format!("{digest}.json")))?;
+            let path = namespace.join(format!("{digest}.json"));
+            if path.exists() {
+                self.remove_file(&path)?;
+            }
         }
         Ok(())
     }

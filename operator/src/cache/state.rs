@@ -11,7 +11,7 @@ use super::error::CacheError;
 use super::name::StatePath;
 use super::record;
 use super::volume::Volume;
-use super::write::{parent, remove, sync_directory};
+use super::write::{parent, sync_directory};
 
 impl Volume {
     /// Reads a state; `None` where it was never written.
@@ -35,8 +35,7 @@ impl Volume {
     /// Removes a state; nothing happens where there is none.
     pub fn remove_state(&self, state: &StatePath) -> Result<(), CacheError> {
         let path = self.state_path(state);
-        self.writable(&path)?;
-        remove(&path)
+        self.remove_file(&path)
     }
 
     /// Moves a state that cannot be read to `*.corrupt-<n>` beside it, for a person to look at; says where it went.

@@ -1,19 +1,23 @@
 //! Opening a volume: its directories, its lock, its paths.
 
 use std::fs::{self, File, TryLockError};
-use std::io::{Read, Seek, Write};
-use std::os::unix::fs::MetadataExt;
+use std::io::{ErrorKind, Read, Seek, Write};
+use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use super::error::CacheError;
 use super::step::{StepHook, Steps};
-use super::write::{ensure_directory, make_directory, parent};
+use super::temporary::remove_leftovers_below;
+use super::write::{ensure_directory, make_directory, parent, remove, write_over};
 use crate::imagelist::Sha512Digest;
 
 /// How often a waiting operator looks whether the volume is free.
 const LOCK_POLL: Duration = Duration::from_millis(250);
+
+/// Opens what the path itself names, not what a link there leads to.
+pub(super) const NO_LINK: i32 = rustix::fs::OFlags::NOFOLLOW.bits().cast_signed();
 
 /// The directories of a volume.
 const DIRECTORIES: [&str; 8] =
@@ -31,7 +35,8 @@ pub struct Volume {
 }
 
 impl Volume {
-    /// Opens a volume to write: makes its directories (the one above the root has to be there) and takes its lock.
+    /// Opens a volume to write: makes its directories (the one above the root has to be there), takes its lock, and
+    /// removes the temporary files of earlier runs.
     ///
     /// [`CacheError::Locked`] when another process has it.
     pub fn open(root: &Path) -> Result<Self, CacheError> {
@@ -43,6 +48,13 @@ impl Volume {
         let lock = take_lock(&root)?;
         for directory in DIRECTORIES {
             ensure_directory(&root.join(directory))?;
+        }
+        for directory in fs::read_dir(&root).map_err(CacheError::io("read", &root))?.flatten() {
+            let ours = DIRECTORIES.iter().any(|name| Path::new(name).starts_with(directory.file_name()));
+            // Nobody else writes here: what bears a temporary name is of a run that was cut off.
+            if let Err(error) = if ours { remove_leftovers_below(&directory.path()) } else { Ok(()) } {
+                tracing::warn!(%error, "a temporary file of an earlier run stays");
+            }
         }
         Ok(Self { root: root.into(), lock: Some(Arc::new(lock)), steps: StepHook::default(), adding: Arc::default() })
     }
@@ -111,10 +123,6 @@ impl Volume {
         self.adding.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    pub(super) fn steps(&self) -> &StepHook {
-        &self.steps
-    }
-
     /// Refuses where the volume was opened for reading; else the directory of `path` is there afterwards.
     pub(super) fn prepare(&self, path: &Path) -> Result<(), CacheError> {
         self.writable(path)?;
@@ -122,17 +130,54 @@ impl Volume {
     }
 
     /// Refuses where the volume was opened for reading, and where something else stands in its place meanwhile: an
-    /// empty mount point, another directory. Once it is back, all goes on.
+    /// empty mount point, another directory. Once it is back, all goes on. Refuses too where a link leads out of the
+    /// volume, below its own directories: those may be on other disks.
     pub(super) fn writable(&self, path: &Path) -> Result<(), CacheError> {
         let Some(lock) = &self.lock else { return Err(CacheError::ReadOnly { path: path.to_owned() }) };
         let there = self.path("lock");
         let held = lock.metadata().map_err(CacheError::io("look at", &there))?;
         let found = match fs::metadata(&there) {
-            Ok(found) if (found.dev(), found.ino()) == (held.dev(), held.ino()) => return Ok(()),
+            Ok(found) if (found.dev(), found.ino()) == (held.dev(), held.ino()) => return self.without_links(path),
             Ok(_) => "another volume in its place".to_owned(),
             Err(error) => format!("no lock file in it: {error}"),
         };
         Err(CacheError::NoVolume { root: self.root.to_path_buf(), found })
+    }
+
+    /// Whoever may write to a directory of the volume could have put a link there in a directory's place.
+    fn without_links(&self, path: &Path) -> Result<(), CacheError> {
+        let own = |directory: &&Path| directory.starts_with(&*self.root) && directory.parent() != Some(&self.root);
+        for directory in parent(path).ancestors().take_while(own) {
+            if directory != &*self.root && directory.is_symlink() {
+                return Err(CacheError::Foreign { path: directory.to_owned() });
+            }
+        }
+        Ok(())
+    }
+
+    /// Writes a file of the volume, whole or not at all.
+    pub(super) fn write_file(&self, path: &Path, bytes: &[u8], mode: u32) -> Result<(), CacheError> {
+        self.prepare(path)?;
+        match write_over(&self.scratch()?, path, bytes, mode, &self.steps) {
+            // A directory of the volume that is on another disk.
+            Err(CacheError::Io { source, .. }) if source.kind() == ErrorKind::CrossesDevices => {
+                write_over(parent(path), path, bytes, mode, &self.steps)
+            }
+            written_or_failed => written_or_failed,
+        }
+    }
+
+    /// Removes a file of the volume; that it is gone already is as good.
+    pub(super) fn remove_file(&self, path: &Path) -> Result<(), CacheError> {
+        self.writable(path)?;
+        remove(path)
+    }
+
+    /// Where files are made that get their names when they are complete.
+    pub(super) fn scratch(&self) -> Result<PathBuf, CacheError> {
+        let scratch = self.path("scratch");
+        ensure_directory(&scratch)?;
+        Ok(scratch)
     }
 
     /// Bytes that can still be written by this process' user.
@@ -152,7 +197,9 @@ fn canonical(root: &Path) -> Result<PathBuf, CacheError> {
 /// The lock file is written in place: a new file under its name would be another lock.
 fn take_lock(root: &Path) -> Result<File, CacheError> {
     let path = root.join("lock");
-    let open = File::options().read(true).write(true).create(true).truncate(false).open(&path);
+    let mut options = File::options();
+    options.read(true).write(true).create(true).truncate(false).custom_flags(NO_LINK);
+    let open = options.open(&path);
     let mut file = open.map_err(CacheError::io("open", &path))?;
     match file.try_lock() {
         Ok(()) => {}

@@ -1,34 +1,34 @@
-//! How small files get onto a volume: whole or not at all, whatever happens in between.
+//! How small files get to their place: whole or not at all, whatever happens in between.
 
 use std::fs::{self, File};
-use std::io::Write;
+use std::io::{ErrorKind, Write};
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 
 use super::error::CacheError;
 use super::step::StepHook;
+use super::temporary;
 
-/// What the names of unfinished files begin and end with. Everything so named is the operator's own.
-pub(super) const TEMPORARY: (&str, &str) = (".vmcatcher-", ".tmp");
-
-/// Writes a file under a temporary name beside its own, syncs it, renames it, syncs the directory.
+/// Writes a file that is on no volume: under a temporary name beside its own, synced, renamed, the directory synced.
 ///
 /// After a crash at any moment the path holds the old bytes or the new ones. `mode` is the new file's permissions.
 pub fn write_atomic(path: &Path, bytes: &[u8], mode: u32) -> Result<(), CacheError> {
-    write_with_steps(path, bytes, mode, &StepHook::default())
+    write_over(parent(path), path, bytes, mode, &StepHook::default())
 }
 
-pub(super) fn write_with_steps(path: &Path, bytes: &[u8], mode: u32, steps: &StepHook) -> Result<(), CacheError> {
-    let directory = parent(path);
+/// The same with the temporary name in a directory of the same file system.
+pub(super) fn write_over(
+    temporary: &Path,
+    path: &Path,
+    bytes: &[u8],
+    mode: u32,
+    steps: &StepHook,
+) -> Result<(), CacheError> {
     steps.before("write: temporary file");
-    let mut file = tempfile::Builder::new()
-        .prefix(TEMPORARY.0)
-        .suffix(TEMPORARY.1)
-        .permissions(fs::Permissions::from_mode(mode))
-        .tempfile_in(directory)
-        .map_err(CacheError::io("make a temporary file in", directory))?;
+    let made = temporary::file_in(temporary);
+    let mut file = made.map_err(CacheError::io("make a temporary file in", temporary))?;
     file.write_all(bytes).map_err(CacheError::io("write", path))?;
-    // The mode above passed through the umask; clouds and people have to be able to read.
+    // Clouds and people have to be able to read, whatever the umask says.
     file.as_file()
         .set_permissions(fs::Permissions::from_mode(mode))
         .map_err(CacheError::io("set the mode of", path))?;
@@ -37,7 +37,7 @@ pub(super) fn write_with_steps(path: &Path, bytes: &[u8], mode: u32, steps: &Ste
     steps.before("write: rename");
     file.persist(path).map_err(|error| CacheError::io("rename to", path)(error.error))?;
     steps.before("write: sync directory");
-    sync_directory(directory)
+    sync_directory(parent(path))
 }
 
 /// Makes what was renamed, linked or removed in a directory survive a power cut.
@@ -53,7 +53,7 @@ pub(super) fn ensure_directory(directory: &Path) -> Result<(), CacheError> {
     let above = parent(directory);
     ensure_directory(above)?;
     match make_directory(directory) {
-        Err(error) if error.kind() == std::io::ErrorKind::AlreadyExists && directory.is_dir() => Ok(()),
+        Err(error) if error.kind() == ErrorKind::AlreadyExists && directory.is_dir() => Ok(()),
         made => made.map_err(CacheError::io("make the directory", directory)).and_then(|()| sync_directory(above)),
     }
 }
@@ -73,7 +73,7 @@ pub(super) fn parent(path: &Path) -> &Path {
 pub(super) fn remove(path: &Path) -> Result<(), CacheError> {
     match fs::remove_file(path) {
         Ok(()) => Ok(()),
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(()),
+        Err(error) if error.kind() == ErrorKind::NotFound => Ok(()),
         Err(error) => Err(CacheError::io("remove", path)(error)),
     }
 }

@@ -8,7 +8,7 @@ use kube::ResourceExt;
 
 use super::print;
 use crate::api::crds;
-use crate::cache::write_atomic;
+use crate::cache::{remove_leftovers_in, write_atomic};
 
 /// Arguments of `crds`.
 #[derive(Debug, clap::Args)]
@@ -20,6 +20,9 @@ pub(super) struct Args {
 
 /// Prints the definitions, or writes them.
 pub(super) fn run(args: &Args) -> anyhow::Result<ExitCode> {
+    if let Some(folder) = &args.output {
+        remove_leftovers_in(folder)?;
+    }
     for crd in crds() {
         let text = format!("---\n{}", serde_yaml::to_string(&crd)?);
         match &args.output {

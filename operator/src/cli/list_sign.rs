@@ -9,6 +9,7 @@ use jiff::Timestamp;
 use secrecy::SecretString;
 
 use super::{list_input, print_bytes};
+use crate::cache::{remove_leftovers_in, write_atomic};
 use crate::imagelist::ImageList;
 use crate::trust::{DistinguishedName, Fingerprint, SecretKey, SignatureForm, SigningKey, sign, sign_openpgp};
 
@@ -111,5 +112,9 @@ fn read(path: &Path) -> anyhow::Result<Vec<u8>> {
 
 /// A signed list is replaced as a whole: a site that fetches it meanwhile gets the old one or the new one.
 fn write(path: &Path, message: &[u8]) -> anyhow::Result<()> {
-    crate::cache::write_atomic(path, message, 0o644).with_context(|| format!("cannot write {}", path.display()))
+    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    if let Err(error) = remove_leftovers_in(folder) {
+        tracing::debug!(%error, "a temporary file of an earlier run stays");
+    }
+    write_atomic(path, message, 0o644).with_context(|| format!("cannot write {}", path.display()))
 }

@@ -213,6 +213,70 @@ fn killed_at_twenty_moments_the_next_run_comes_to_the_same_end() {
     }
 }
 
+/// The files of a site that bear a temporary name of ours, wherever they are.
+fn temporary_files(site: &Site) -> Vec<std::path::PathBuf> {
+    let (mut found, mut folders) = (Vec::new(), vec![site.path(".")]);
+    while let Some(folder) = folders.pop() {
+        for entry in std::fs::read_dir(folder).unwrap() {
+            let entry = entry.unwrap();
+            if entry.file_type().unwrap().is_dir() {
+                folders.push(entry.path());
+            } else if entry.file_name().to_string_lossy().starts_with(".vmcatcher-") {
+                found.push(entry.path());
+            }
+        }
+    }
+    found
+}
+
+/// A moment is a line of the log: how many there are is known from a run that nobody disturbs.
+#[test]
+fn a_hundred_kills_leave_no_temporary_file_behind_the_next_pass() {
+    let seed: u64 = std::env::var("SEED").ok().and_then(|seed| seed.parse().ok()).unwrap_or_else(|| fastrand::u64(..));
+    eprintln!("SEED={seed}");
+    let mut random = fastrand::Rng::with_seed(seed);
+    let place = Site::new();
+    place.subscribe("retention: {keepVersions: 1, keepFor: 0s}");
+    let identifiers: Vec<String> = (1..=3).map(|n| format!("aaaaaaaa-0000-4000-8000-00000000000{n}")).collect();
+    let mut images = Vec::new();
+    let mut renew = |version: u64| {
+        let of = |(number, identifier): (u64, &String)| {
+            place.serve(identifier, &version.to_string(), 10 * version + number, 20_000)
+        };
+        images = (0..).zip(&identifiers).map(of).collect::<Vec<Served>>();
+        place.publish(&place.list(&format!("1.{version}"), &images.iter().collect::<Vec<_>>()));
+        images.iter().map(Served::entry).collect::<Vec<_>>()
+    };
+    let (mut lines, mut left) = (0, 0);
+    let mut entries = Vec::new();
+    // The first one is not killed.
+    for kill in 0..=100 {
+        entries = renew(kill + 1);
+        let mut child =
+            operator(&place, &["--once", "-v", "-v"]).stderr(Stdio::piped()).stdout(Stdio::null()).spawn().unwrap();
+        let mut told = BufReader::new(child.stderr.take().unwrap()).lines().map_while(Result::ok);
+        if kill == 0 {
+            lines = told.count();
+            assert!(child.wait().unwrap().success());
+            continue;
+        }
+        let _last = told.nth(random.usize(..lines));
+        child.kill().unwrap();
+        child.wait().unwrap();
+        let files = temporary_files(&place);
+        let published = files.iter().filter(|path| {
+            ["endorsed", "expired"].iter().any(|name| path.starts_with(place.path("volume").join(name)))
+        });
+        assert_eq!(published.collect::<Vec<_>>(), [] as [&std::path::PathBuf; 0], "SEED={seed}");
+        left += files.len();
+    }
+    eprintln!("{left} temporary files were left by 100 kills; a run has {lines} lines");
+    let next = once(&place);
+    assert_eq!(next.status.code(), Some(0), "SEED={seed}: {}", text(&next));
+    assert_eq!(temporary_files(&place), [] as [std::path::PathBuf; 0], "SEED={seed}");
+    assert_eq!(place.shelf("endorsed"), entries, "SEED={seed}");
+}
+
 fn partial_length(site: &Site, image: &Served) -> u64 {
     let files = std::fs::read_dir(site.path("volume/partial")).into_iter().flatten().map(|entry| entry.unwrap().path());
     let mut ours = files.filter(|path| path.extension().is_none());

@@ -167,7 +167,7 @@ impl Volume {
             let is_lost = record.made.as_ref().map(is_lost).transpose()?.unwrap_or(false);
             if is_lost || !self.holds_bytes(&record.source)? {
                 self.step("collect: conversion");
-                crate::cache::write::remove(&path)?;
+                self.remove_file(&path)?;
             }
         }
         Ok(())

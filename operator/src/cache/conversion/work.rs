@@ -13,7 +13,7 @@ use super::part::PartProgress;
 use super::record::ConversionRecord;
 use super::space::{Claimed, Space};
 use super::{ConversionKey, ConversionLimits};
-use crate::cache::blob::{VerifiedBlob, read_directory};
+use crate::cache::blob::{VerifiedBlob, read_own_directory};
 use crate::cache::error::CacheError;
 use crate::cache::look::{Look, Seen};
 use crate::cache::quota::Quota;
@@ -127,7 +127,7 @@ fn look_through(path: &Path, meter: &dyn Meter) -> Result<Seen, WorkError> {
 
 /// Removes what earlier runs left.
 pub(super) fn clean(volume: &Volume) -> Result<(), CacheError> {
-    for path in read_directory(&volume.path("scratch"))? {
+    for path in read_own_directory(&volume.path("scratch"))? {
         if path.file_name().is_some_and(|name| name.to_string_lossy().starts_with(OURS)) {
             remove_all(&path)?;
         }

@@ -64,6 +64,7 @@ impl Driver {
 
     /// Asks every server, does what follows, waits for downloads and imports, and stops when nothing changes any more.
     pub async fn once(&self) -> Result<Settled, DirectoryError> {
+        self.remove_leftovers();
         let problems = self.reload()?;
         let mut ask = Ask::Now;
         loop {
@@ -98,6 +99,7 @@ impl Driver {
         }
         let (_watcher, mut changes) = watch([&cluster.manifests, &cluster.requests, trust]);
         let work = async {
+            self.remove_leftovers();
             let mut problems = Vec::new();
             self.reload_and_tell(&mut problems);
             loop {
@@ -120,6 +122,12 @@ impl Driver {
         tokio::select! {
             () = stop => Ok(()),
             never = work => never,
+        }
+    }
+
+    fn remove_leftovers(&self) {
+        if let Err(error) = self.context.cluster.remove_leftovers() {
+            tracing::warn!(%error, "a temporary file of an earlier run stays");
         }
     }
 

@@ -1,14 +1,17 @@
 //! Objects as files: what the next run, and a person, finds of them.
 
 use std::fs;
-use std::io;
+use std::io::{self, Read as _};
 use std::path::{Path, PathBuf};
 
 use super::objects::Objects;
 use crate::api::{CachedImage, CloudTarget, Endorser, ImageListSubscription};
-use crate::cache::{CacheError, write_atomic};
+use crate::cache::{CacheError, remove_leftovers_below, write_atomic};
 use crate::reconcile::{ClusterError, ObjectKey, Resource};
 use crate::text;
+
+/// No object is larger.
+const LARGEST: u64 = 16 * 1024 * 1024;
 
 /// A kept file that could not be read. The object is made anew from its manifest and the volume.
 #[derive(Debug, thiserror::Error)]
@@ -35,7 +38,7 @@ pub(super) fn read_all(resources: &Path) -> (Objects, Vec<KeptProblem>) {
 
 fn read_kind<K: Resource>(namespace: &Path, objects: &mut Objects, problems: &mut Vec<KeptProblem>) {
     for path in told(entries(&namespace.join(&*K::plural(&()))), problems) {
-        let read = fs::read_to_string(&path).map_err(|error| error.to_string());
+        let read = read_kept(&path).map_err(|error| error.to_string());
         match read.and_then(|text| serde_yaml::from_str::<K>(&text).map_err(|error| error.to_string())) {
             Ok(object) => drop(objects.put(object)),
             Err(message) => problems.push(KeptProblem { path, message }),
@@ -43,8 +46,18 @@ fn read_kind<K: Resource>(namespace: &Path, objects: &mut Objects, problems: &mu
     }
 }
 
-/// The visible entries of a folder, in order; none where it is not there yet.
+fn read_kept(path: &Path) -> io::Result<String> {
+    let mut text = String::new();
+    fs::File::open(path)?.take(LARGEST).read_to_string(&mut text)?;
+    Ok(text)
+}
+
+/// The visible entries of a folder that are files or folders themselves, in order; none where it is not there yet. What
+/// a link leads to is not ours.
 fn entries(folder: &Path) -> Result<Vec<PathBuf>, KeptProblem> {
+    if folder.is_symlink() {
+        return Ok(Vec::new());
+    }
     let listed = match fs::read_dir(folder) {
         Ok(listed) => listed,
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
@@ -53,6 +66,7 @@ fn entries(folder: &Path) -> Result<Vec<PathBuf>, KeptProblem> {
     let mut found: Vec<PathBuf> = listed
         .filter_map(Result::ok)
         .filter(|entry| !entry.file_name().as_encoded_bytes().starts_with(b"."))
+        .filter(|entry| entry.file_type().is_ok_and(|kind| kind.is_file() || kind.is_dir()))
         .map(|entry| entry.path())
         .collect();
     found.sort();
@@ -85,11 +99,16 @@ pub(super) fn write<K: Resource>(resources: &Path, object: &K) -> Result<(), Clu
     })
 }
 
+/// Removes what a run that was cut off has left half written.
+pub(super) fn remove_leftovers(resources: &Path) -> Result<(), CacheError> {
+    if resources.is_symlink() { Ok(()) } else { remove_leftovers_below(resources) }
+}
+
 /// Makes a folder in one that is there. A volume that is gone is not made anew: what were written into its place would
 /// lie in the way when it comes back.
 fn make(folder: &Path) -> io::Result<()> {
     match fs::create_dir(folder) {
-        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => Ok(()),
+        Err(error) if error.kind() == io::ErrorKind::AlreadyExists && !folder.is_symlink() => Ok(()),
         done => done,
     }
 }
@@ -97,6 +116,10 @@ fn make(folder: &Path) -> io::Result<()> {
 /// Forgets an object that is gone.
 pub(super) fn forget<K: Resource>(resources: &Path, key: &ObjectKey) -> Result<(), ClusterError> {
     let path = path_of::<K>(resources, key);
+    // A link among its folders leads to files that are not ours.
+    if path.ancestors().skip(1).take(3).any(Path::is_symlink) {
+        return Ok(());
+    }
     match fs::remove_file(&path) {
         Err(error) if error.kind() != io::ErrorKind::NotFound => {
             let source = CacheError::io("remove", &path)(error);

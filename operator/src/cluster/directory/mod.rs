@@ -32,6 +32,7 @@ use crate::api::{
     CachedImage, CachedImageSpec, CloudTarget, Endorser, FINALIZER, ImageListSubscription, ObjectReference,
     SUBSCRIPTION_LABEL,
 };
+use crate::cache::CacheError;
 use crate::imagelist::ImageId;
 use crate::reconcile::{Cluster, ClusterError, ConfigMapData, Happening, ObjectKey, Resource, SecretData};
 
@@ -112,6 +113,11 @@ impl Directory {
             held.config_maps.extend(config_maps);
         }
         Ok(problems)
+    }
+
+    /// Removes what a run that was cut off has left half written. For the one that owns the volume.
+    pub fn remove_leftovers(&self) -> Result<(), CacheError> {
+        kept::remove_leftovers(&self.resources)
     }
 
     /// Removes the kept files of objects that are gone.
