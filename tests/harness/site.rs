@@ -48,6 +48,8 @@ pub struct Site {
     pub list_limit: u64,
     /// How images are converted.
     pub conversion: ConversionLimits,
+    /// Bytes that images leave free on its volume.
+    pub min_free: Option<u64>,
     offset: Arc<AtomicI64>,
     /// Whether its operator lets subscriptions believe the first signer that they see.
     pub allow_auto_endorse: bool,
@@ -90,6 +92,7 @@ impl Site {
             server: ImageServer::start(),
             list_limit: LIST_LIMIT,
             conversion: ConversionLimits::default(),
+            min_free: Some(0),
             offset: Arc::default(),
             allow_auto_endorse: false,
         };
@@ -248,7 +251,7 @@ impl Site {
         let client = Client::new(&settings).unwrap();
         let limits = JobLimits {
             first_wait: Duration::from_millis(5),
-            keep_free: 0,
+            min_free: self.min_free,
             conversion: self.conversion.clone(),
             ..JobLimits::default()
         };

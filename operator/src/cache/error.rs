@@ -4,6 +4,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use super::free::Free;
 use super::name::NameError;
 use crate::api::Class;
 use crate::fetch::FetchError;
@@ -24,14 +25,14 @@ pub enum CacheError {
         source: io::Error,
     },
     /// The volume is full.
-    #[error("no space for {path}: {} needed, {} available", Size(*.needed), Size(*.available))]
+    #[error("no space for {path}: {} needed, {free}", Size(*.needed))]
     NoSpace {
         /// What was to be written.
         path: PathBuf,
         /// Bytes.
         needed: u64,
-        /// Bytes.
-        available: u64,
+        /// On the volume.
+        free: Free,
     },
     /// Another operator owns the volume.
     #[error("the volume {root} is in use by {holder}; one operator owns a volume, wait for it or stop it")]
@@ -157,14 +158,14 @@ pub enum DownloadError {
         found: String,
     },
     /// It does not fit. Nothing was fetched.
-    #[error("{url}: {} needed, {} available on the volume", Size(*.needed), Size(*.available))]
+    #[error("{url}: {} needed, {free}", Size(*.needed))]
     NoSpace {
         /// What was to be fetched.
         url: SourceUrl,
         /// Bytes still to come.
         needed: u64,
-        /// Bytes free.
-        available: u64,
+        /// On the volume.
+        free: Free,
     },
     /// It does not fit into the quota. Nothing was fetched.
     #[error("{url}: {} needed, {} of the quota of {} are in use", Size(*.size), Size(*.used), Size(*.quota))]

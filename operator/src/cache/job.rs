@@ -65,8 +65,8 @@ pub struct JobLimits {
     pub tries: u32,
     /// The wait before the second try; doubled for each one more, up to thirty times it, and jittered.
     pub first_wait: Duration,
-    /// Bytes that downloads leave free on the volume.
-    pub keep_free: u64,
+    /// Bytes that downloads and conversions leave free on the volume; `None`: a twentieth of it, at most 64 MiB.
+    pub min_free: Option<u64>,
     /// Bytes on the disk that all that the operator keeps may take; `None`: as much as there is.
     pub quota: Option<u64>,
     /// Bytes a second of all downloads together; `None`: as fast as they come.
@@ -82,7 +82,7 @@ impl Default for JobLimits {
             per_host: 2,
             tries: 3,
             first_wait: Duration::from_secs(2),
-            keep_free: 64 * 1024 * 1024,
+            min_free: None,
             quota: None,
             bytes_per_second: None,
             conversion: ConversionLimits::default(),
@@ -156,7 +156,7 @@ impl Jobs {
         let (changed, _) = watch::channel(0);
         let runtime = Handle::current();
         let (told, of_conversions) = (changed.clone(), limits.conversion.clone());
-        let conversions = Conversions::new(volume.clone(), quota.clone(), limits.keep_free, of_conversions, told);
+        let conversions = Conversions::new(volume.clone(), quota.clone(), limits.min_free, of_conversions, told);
         let inner = Inner { volume, client, limits, slots, quota, bandwidth, conversions, runtime, table, changed };
         Self { inner: Arc::new(inner) }
     }
@@ -164,6 +164,11 @@ impl Jobs {
     /// The conversions, which are jobs as well: they end with the downloads, and [`Jobs::changed`] tells of both.
     pub fn conversions(&self) -> &Conversions {
         &self.inner.conversions
+    }
+
+    /// Whether there is room on the volume for so many bytes more.
+    pub fn has_room(&self, bytes: u64) -> bool {
+        self.inner.volume.free(self.inner.limits.min_free).is_ok_and(|free| bytes <= free.usable())
     }
 
     /// Starts a job, or starts a failed one again; one that waits, runs or is done goes on as it is.

@@ -20,6 +20,7 @@ use super::job::JobKey;
 use super::look::{Seen, read_tail};
 use super::name::SafeName;
 use super::record;
+use super::usage::allocated;
 use super::volume::{NO_LINK, Volume};
 use super::write::{parent, sync_directory};
 use crate::convert::sniff;
@@ -108,20 +109,32 @@ impl Partial {
         Ok(())
     }
 
+    /// Whether the bytes to come fit beside what is kept free.
+    pub(super) fn check_room(&self, min_free: Option<u64>) -> Result<(), CacheError> {
+        let there = allocated(&self.path).max(self.length);
+        let (needed, free) = (self.record.size.saturating_sub(there), self.volume.free(min_free)?);
+        if needed <= free.usable() {
+            return Ok(());
+        }
+        Err(CacheError::NoSpace { path: self.path.clone(), needed, free })
+    }
+
     /// Reserves the space of the bytes to come, where the file system can; the length stays.
-    pub(super) fn reserve(&self) -> Result<(), CacheError> {
+    pub(super) fn reserve(&self, min_free: Option<u64>) -> Result<(), CacheError> {
         let missing = self.record.size.saturating_sub(self.length);
         if missing == 0 {
             return Ok(());
         }
+        let _reserving = self.volume.reserving();
+        self.check_room(min_free)?;
         self.volume.step("partial: reserve");
         match rustix::fs::fallocate(&self.file, FallocateFlags::KEEP_SIZE, self.length, missing) {
             Ok(()) | Err(Errno::OPNOTSUPP | Errno::NOSYS | Errno::INVAL) => Ok(()),
             Err(Errno::NOSPC | Errno::DQUOT) => {
                 // What was reserved before the space ran out is given back.
                 self.release()?;
-                let available = self.volume.available()?;
-                Err(CacheError::NoSpace { path: self.path.clone(), needed: missing, available })
+                let free = self.volume.free(min_free)?;
+                Err(CacheError::NoSpace { path: self.path.clone(), needed: missing, free })
             }
             Err(error) => Err(CacheError::io("reserve space for", &self.path)(error.into())),
         }

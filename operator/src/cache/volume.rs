@@ -32,6 +32,8 @@ pub struct Volume {
     steps: StepHook,
     /// Held while a blob gets its name, so that two downloads of one digest make one file.
     adding: Arc<Mutex<()>>,
+    /// Held while a download takes its space, so that two do not take the same.
+    reserving: Arc<Mutex<()>>,
 }
 
 impl Volume {
@@ -56,7 +58,7 @@ impl Volume {
                 tracing::warn!(%error, "a temporary file of an earlier run stays");
             }
         }
-        Ok(Self { root: root.into(), lock: Some(Arc::new(lock)), steps: StepHook::default(), adding: Arc::default() })
+        Ok(Self::of(root, Some(lock)))
     }
 
     /// Opens a volume to write and waits as long as another process has it. `waits` is told once, with a
@@ -83,7 +85,12 @@ impl Volume {
             let found = "a directory without blobs/sha512 in it".to_owned();
             return Err(CacheError::NoVolume { root, found });
         }
-        Ok(Self { root: root.into(), lock: None, steps: StepHook::default(), adding: Arc::default() })
+        Ok(Self::of(root, None))
+    }
+
+    fn of(root: PathBuf, lock: Option<File>) -> Self {
+        let (lock, steps) = (lock.map(Arc::new), StepHook::default());
+        Self { root: root.into(), lock, steps, adding: Arc::default(), reserving: Arc::default() }
     }
 
     /// Tells `steps` of every change before it is made. For tests that cut a run off.
@@ -121,6 +128,10 @@ impl Volume {
 
     pub(super) fn adding(&self) -> MutexGuard<'_, ()> {
         self.adding.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub(super) fn reserving(&self) -> MutexGuard<'_, ()> {
+        self.reserving.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Refuses where the volume was opened for reading; else the directory of `path` is there afterwards.
@@ -178,13 +189,6 @@ impl Volume {
         let scratch = self.path("scratch");
         ensure_directory(&scratch)?;
         Ok(scratch)
-    }
-
-    /// Bytes that can still be written by this process' user.
-    pub fn available(&self) -> Result<u64, CacheError> {
-        let about = rustix::fs::statvfs(&*self.root)
-            .map_err(|error| CacheError::io("ask for the space of", &self.root)(error.into()))?;
-        Ok(about.f_bavail.saturating_mul(about.f_frsize))
     }
 }
 

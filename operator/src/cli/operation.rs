@@ -40,6 +40,10 @@ pub(super) struct Operation {
     /// Bytes that blobs and partial downloads may take on the volume [default: what it has]
     #[arg(long, value_name = "BYTES")]
     quota: Option<u64>,
+    /// Bytes that downloads and conversions leave free on the volume, for records and status [default: a twentieth of the
+    /// volume, at most 64 MiB]
+    #[arg(long, value_name = "BYTES")]
+    min_free: Option<u64>,
     /// Bytes a second that all downloads together may take [default: what they can]
     #[arg(long, value_name = "BYTES")]
     bandwidth: Option<NonZeroU64>,
@@ -132,6 +136,7 @@ impl Operation {
         let limits = JobLimits {
             downloads: self.max_downloads.into(),
             quota: self.quota,
+            min_free: self.min_free,
             bytes_per_second: self.bandwidth,
             conversion: ConversionLimits { largest: self.max_virtual_size, ..ConversionLimits::default() },
             ..JobLimits::default()

@@ -87,15 +87,12 @@ pub enum ConvertError {
         found: String,
     },
     /// There is no room for what comes out.
-    #[error(
-        "{} needed for the converted image, {} available on the volume or in its quota",
-        Size(*.needed), Size(*.available)
-    )]
+    #[error("{} or more needed for the converted image, {found}", Size(*.needed))]
     NoSpace {
         /// Bytes.
         needed: u64,
-        /// Bytes.
-        available: u64,
+        /// What is free on the volume, or left of a quota.
+        found: String,
     },
     /// The file system refused an operation.
     #[error("cannot {action} {path}: {source}")]
@@ -116,7 +113,9 @@ impl ConvertError {
     /// For `map_err`: the operation on the path failed.
     pub(crate) fn io(action: &'static str, path: &Path) -> impl Fn(io::Error) -> Self {
         move |source| match source.kind() {
-            io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => Self::NoSpace { needed: 1, available: 0 },
+            io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => {
+                Self::NoSpace { needed: 1, found: source.to_string() }
+            }
             _ => Self::Io { action, path: path.to_owned(), source },
         }
     }

@@ -159,7 +159,7 @@ impl<'a> QemuImage<'a> {
         };
         match run.output().await {
             Err(ConvertError::Failed { said, .. }) if said.contains("No space left on device") => {
-                Err(ConvertError::NoSpace { needed: written(), available: 0 })
+                Err(ConvertError::NoSpace { needed: written(), found: said })
             }
             other => other,
         }

@@ -1,6 +1,6 @@
 //! What every reconcile stands on.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -39,6 +39,8 @@ pub struct Context<C: Cluster> {
     pub untold: Untold,
     /// Which object wants which download.
     pub downloads: Downloads,
+    /// What was tried though its time had not come, where a person runs a pass.
+    pub tried_anew: TriedAnew,
     /// What images want of targets, and how they stand there.
     pub publications: Publications,
     /// Where clouds pull images from; none where no image server runs.
@@ -76,6 +78,7 @@ impl<C: Cluster> Context<C> {
             pending: PendingMessages::default(),
             untold: Untold::default(),
             downloads: Downloads::default(),
+            tried_anew: TriedAnew::default(),
             publications: Publications::default(),
             image_paths: None,
             settings,
@@ -138,6 +141,23 @@ impl PendingMessages {
             Some(message) => messages.insert(subscription.clone(), message),
             None => messages.remove(subscription),
         };
+    }
+}
+
+/// What failed for want of space is tried anew by a run that a person began, once each; never by one that goes on.
+#[derive(Debug, Default)]
+pub struct TriedAnew(Mutex<Option<HashSet<ObjectKey>>>);
+
+impl TriedAnew {
+    /// A person began this run.
+    pub fn begin(&self) {
+        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = Some(HashSet::new());
+    }
+
+    /// Whether an object may be tried anew: the first time that it is asked of such a run.
+    pub fn take(&self, object: &ObjectKey) -> bool {
+        let mut tried = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        tried.as_mut().is_some_and(|tried| tried.insert(object.clone()))
     }
 }
 

@@ -32,7 +32,7 @@ mod untold;
 pub use check::SpecError;
 pub use cluster::{Cluster, ClusterError, ConfigMapData, Happening, Kind, ObjectKey, Resource, SecretData};
 pub use conditions::time;
-pub use context::{Context, Downloads, ImagePaths, Message, PendingMessages, Settings};
+pub use context::{Context, Downloads, ImagePaths, Message, PendingMessages, Settings, TriedAnew};
 pub use duration::{DurationError, parse_duration};
 pub use finish::Stallable;
 pub use lists::{Force, ListInForce, ListOrigin, ListsInForce, WithdrawnList};

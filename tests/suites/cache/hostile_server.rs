@@ -111,9 +111,9 @@ async fn tries_without_progress_are_bounded_and_what_came_stays() {
 async fn an_image_that_does_not_fit_is_not_begun() {
     let server = ImageServer::start();
     server.put("/a.img", Resource::pattern(1, 10));
-    let site = Site::with(JobLimits { keep_free: 1 << 60, ..quick() }, &ClientSettings::default());
+    let site = Site::with(JobLimits { min_free: Some(1 << 60), ..quick() }, &ClientSettings::default());
     let message = expect_reason(site.download(request(&server, "/a.img", &Resource::pattern(1, 10))).await, "NoSpace");
-    assert!(message.contains("10 B needed, 0 B available"), "{message}");
+    assert!(message.contains("10 B needed, ") && message.contains(" free, 1 EiB kept free by --min-free"), "{message}");
     assert!(server.all_requests().is_empty());
     assert!(site.partials().is_empty(), "nothing is left of it");
 }

@@ -73,7 +73,7 @@ async fn a_quota_holds() {
         // The source fits, what comes of it does not.
         let site = Site::with(ConversionLimits::default(), Some(bytes.len() as u64 + (1 << 20)));
         let error = site.converted(&bytes, Form::Qcow2).await.unwrap_err();
-        assert!(error.contains("in its quota"), "{error}");
+        assert!(error.contains("of the quota of "), "{error}");
         assert_eq!(site.scratch(), Vec::<String>::new());
     }
 }
@@ -106,9 +106,9 @@ async fn a_full_volume_is_told_and_nothing_is_left() {
     let [vmdk, gz] = [image(folder.path(), &disk, "vmdk", ""), compressed("gzip", &disk)];
     for bytes in [&vmdk, &gz] {
         // All that is free has to stay free.
-        let site = Site::with_all(JobLimits { keep_free: 1 << 60, ..JobLimits::default() });
+        let site = Site::with_all(JobLimits { min_free: Some(1 << 60), ..JobLimits::default() });
         let error = site.converted(bytes, Form::Qcow2).await.unwrap_err();
-        assert!(error.contains("available on the volume"), "{error}");
+        assert!(error.contains("1 EiB kept free by --min-free"), "{error}");
         assert_eq!(site.scratch(), Vec::<String>::new());
     }
     // It was estimated wrong, or something else took the space meanwhile.
@@ -116,7 +116,7 @@ async fn a_full_volume_is_told_and_nothing_is_left() {
     let program = fake_qemu_img(folder.path(), said);
     let site = Site::with(ConversionLimits { program, ..ConversionLimits::default() }, None);
     let error = site.converted(&vmdk, Form::Qcow2).await.unwrap_err();
-    assert!(error.contains("available on the volume"), "{error}");
+    assert!(error.contains("needed for the converted image, qemu-img: error while writing"), "{error}");
 }
 
 #[tokio::test]

@@ -29,7 +29,7 @@ impl Site {
     }
 
     fn with(conversion: ConversionLimits, quota: Option<u64>) -> Self {
-        Self::with_all(JobLimits { conversion, quota, keep_free: 0, ..JobLimits::default() })
+        Self::with_all(JobLimits { conversion, quota, min_free: Some(0), ..JobLimits::default() })
     }
 
     fn with_all(limits: JobLimits) -> Self {

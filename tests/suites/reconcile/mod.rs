@@ -20,6 +20,7 @@ pub(crate) mod process;
 mod refusals;
 mod removals;
 mod retries;
+mod space;
 mod statements;
 pub(crate) mod targets;
 mod told_once;

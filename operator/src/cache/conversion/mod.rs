@@ -106,7 +106,7 @@ pub struct Conversions {
 struct Inner {
     volume: Volume,
     quota: Quota,
-    keep_free: u64,
+    min_free: Option<u64>,
     limits: ConversionLimits,
     slots: Arc<Semaphore>,
     runtime: Handle,
@@ -139,7 +139,7 @@ impl Conversions {
     pub(super) fn new(
         volume: Volume,
         quota: Quota,
-        keep_free: u64,
+        min_free: Option<u64>,
         limits: ConversionLimits,
         changed: watch::Sender<u64>,
     ) -> Self {
@@ -148,7 +148,7 @@ impl Conversions {
         }
         let slots = Arc::new(Semaphore::new(limits.at_once.max(1)));
         let (runtime, table) = (Handle::current(), Mutex::default());
-        Self { inner: Arc::new(Inner { volume, quota, keep_free, limits, slots, runtime, changed, table }) }
+        Self { inner: Arc::new(Inner { volume, quota, min_free, limits, slots, runtime, changed, table }) }
     }
 
     /// Where a conversion is; `None` where it was never made, or what was made is gone.
@@ -213,7 +213,7 @@ impl Conversions {
             progress: progress.clone(),
             volume: self.inner.volume.clone(),
             quota: self.inner.quota.clone(),
-            keep_free: self.inner.keep_free,
+            min_free: self.inner.min_free,
             limits: self.inner.limits.clone(),
             source: source.clone(),
             form,
@@ -247,6 +247,11 @@ impl Conversions {
         }
         drop(table);
         self.inner.volume.forgive_conversion(key)
+    }
+
+    /// A person began a run: what failed for want of space is forgotten.
+    pub fn forgive_for_space(&self) -> Result<(), CacheError> {
+        self.inner.volume.forgive_conversions_for_space()
     }
 
     /// Ends all of them and waits until none writes any more. Later starts do nothing.

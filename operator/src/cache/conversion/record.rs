@@ -23,8 +23,8 @@ const NOTE_EVERY: SignedDuration = SignedDuration::from_hours(12);
 /// The first wait after a failure, and the longest.
 const FIRST_WAIT: SignedDuration = SignedDuration::from_mins(1);
 const LONGEST_WAIT: SignedDuration = SignedDuration::from_hours(6);
-/// A program that is missing is looked for so often.
-const PROGRAM_WAIT: SignedDuration = SignedDuration::from_mins(5);
+/// A program that is missing, or space, is looked for so often.
+const OUTSIDE_WAIT: SignedDuration = SignedDuration::from_mins(5);
 /// Another version of the operator may know what this one does not.
 const VERSION: &str = env!("CARGO_PKG_VERSION");
 
@@ -62,6 +62,8 @@ pub(super) struct Failure {
     final_for: Option<String>,
     #[serde(default)]
     program_missing: bool,
+    #[serde(default)]
+    no_space: bool,
 }
 
 impl Failure {
@@ -72,6 +74,7 @@ impl Failure {
             last_time: now,
             final_for: error.is_final().then(|| VERSION.to_owned()),
             program_missing: matches!(error, ConvertError::ProgramMissing { .. }),
+            no_space: matches!(error, ConvertError::NoSpace { .. }),
         }
     }
 
@@ -81,7 +84,8 @@ impl Failure {
             return None;
         }
         let doubled = FIRST_WAIT.checked_mul(1 << self.failures.saturating_sub(1).min(16)).unwrap_or(LONGEST_WAIT);
-        let wait = if self.program_missing { PROGRAM_WAIT } else { doubled.min(LONGEST_WAIT) };
+        let from_outside = self.program_missing || self.no_space;
+        let wait = if from_outside { OUTSIDE_WAIT } else { doubled.min(LONGEST_WAIT) };
         Some(self.last_time.checked_add(wait).unwrap_or(Timestamp::MAX))
     }
 }
@@ -142,6 +146,16 @@ impl Volume {
             Some(record) if record.failure.is_some() => self.remove_state(&path(key)?),
             Some(_) | None => Ok(()),
         }
+    }
+
+    /// What failed for want of space is forgotten.
+    pub(super) fn forgive_conversions_for_space(&self) -> Result<(), CacheError> {
+        for (path, record) in self.conversions()? {
+            if record.failure.is_some_and(|failure| failure.no_space) {
+                self.remove_file(&path)?;
+            }
+        }
+        Ok(())
     }
 
     /// The digests of what was converted, whoever wants it.
@@ -215,5 +229,7 @@ mod tests {
         let missing = ConvertError::ProgramMissing { program: "qemu-img".to_owned(), package: "qemu-utils" };
         let missing = Failure { failures: 20, ..Failure::of(&missing, now) };
         assert_eq!(missing.next_try().map(Timestamp::as_second), Some(300));
+        let full = Failure::of(&ConvertError::NoSpace { needed: 1, found: "none".to_owned() }, now);
+        assert_eq!(Failure { failures: 20, ..full }.next_try().map(Timestamp::as_second), Some(300));
     }
 }

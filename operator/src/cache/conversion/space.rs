@@ -8,9 +8,11 @@ use tokio_util::sync::CancellationToken;
 
 use super::part::PartProgress;
 use crate::cache::error::CacheError;
+use crate::cache::free::Free;
 use crate::cache::quota::{Claim, Quota};
 use crate::cache::volume::Volume;
 use crate::convert::{ConvertError, Meter, Part, Room};
+use crate::size::Size;
 
 /// How much more is claimed when what was claimed is written: what comes out of compression is not known before.
 const MORE: u64 = 256 * 1024 * 1024;
@@ -19,7 +21,7 @@ const MORE: u64 = 256 * 1024 * 1024;
 pub(super) struct Space<'a> {
     pub volume: &'a Volume,
     pub quota: &'a Quota,
-    pub keep_free: u64,
+    pub min_free: Option<u64>,
     /// The directory that counts against the quota.
     pub scratch: PathBuf,
     pub began: Instant,
@@ -50,9 +52,9 @@ impl Meter for Space<'_> {
         if self.began.elapsed() > self.timeout {
             return Err(ConvertError::Timeout { after: self.timeout });
         }
-        let available = self.available()?;
-        if available < self.keep_free {
-            return Err(ConvertError::NoSpace { needed: self.keep_free, available });
+        let free = self.free()?;
+        if free.bytes < free.kept {
+            return Err(no_space(1, free.to_string()));
         }
         let mut claimed = self.claimed.lock().unwrap_or_else(PoisonError::into_inner);
         claimed.written = claimed.written.max(written);
@@ -63,9 +65,9 @@ impl Meter for Space<'_> {
 
 impl Room for Space<'_> {
     fn take(&self, bytes: u64) -> Result<(), ConvertError> {
-        let (available, needed) = (self.available()?, bytes.saturating_add(self.keep_free));
-        if needed > available {
-            return Err(ConvertError::NoSpace { needed, available });
+        let free = self.free()?;
+        if bytes > free.usable() {
+            return Err(no_space(bytes, free.to_string()));
         }
         let mut claimed = self.claimed.lock().unwrap_or_else(PoisonError::into_inner);
         // What was unpacked stays until the conversion is done.
@@ -91,15 +93,19 @@ impl Space<'_> {
                 Ok(())
             }
             Err(exceeded) => {
-                let available = exceeded.limit.saturating_sub(exceeded.used);
-                Err(ConvertError::NoSpace { needed: bytes, available })
+                let (used, quota) = (Size(exceeded.used), Size(exceeded.limit));
+                Err(no_space(bytes, format!("{used} of the quota of {quota} are in use")))
             }
         }
     }
 
-    fn available(&self) -> Result<u64, ConvertError> {
-        self.volume.available().map_err(|error| convert_error(error, &self.scratch))
+    fn free(&self) -> Result<Free, ConvertError> {
+        self.volume.free(self.min_free).map_err(|error| convert_error(error, &self.scratch))
     }
+}
+
+const fn no_space(needed: u64, found: String) -> ConvertError {
+    ConvertError::NoSpace { needed, found }
 }
 
 /// The volume's trouble as the conversion's.

@@ -27,7 +27,7 @@ const OURS: &str = "convert-";
 pub(super) struct Work {
     pub volume: Volume,
     pub quota: Quota,
-    pub keep_free: u64,
+    pub min_free: Option<u64>,
     pub limits: ConversionLimits,
     pub source: VerifiedBlob,
     pub form: Form,
@@ -82,7 +82,7 @@ impl Work {
         let space = Space {
             volume: &self.volume,
             quota: &self.quota,
-            keep_free: self.keep_free,
+            min_free: self.min_free,
             scratch: scratch.to_owned(),
             began,
             timeout: self.limits.timeout,

@@ -20,7 +20,6 @@ use super::partial::{Partial, partial_path, remove_partial};
 use super::progress::Progress;
 use super::quota::{Claim, Exceeded, Quota};
 use super::slots::Slots;
-use super::usage::allocated;
 use super::volume::Volume;
 use crate::fetch::{Client, FetchError, ImageAnswer, RateFloor, Validator};
 use crate::metrics::Work;
@@ -83,7 +82,7 @@ impl Download {
         let floor = self.client.rate_floor();
         let mut standing =
             Standing { partial: None, floor, claim: None, best: 0, resumed: false, started_clean: false };
-        let outcome = self.until_complete(&mut standing).await;
+        let outcome = self.until_complete(&mut standing).await.map_err(|error| self.no_space(error));
         self.count(&outcome);
         if let Some(partial) = standing.partial.take() {
             // Space that was reserved for bytes that do not come now.
@@ -156,7 +155,8 @@ impl Download {
         if offset == self.request.size {
             return Ok(Tried::Complete);
         }
-        self.check_space(offset)?;
+        let min_free = self.limits.min_free;
+        self.with_partial(standing, move |partial| partial.check_room(min_free)).await?;
         let answer = self.client.open_image(&self.request.source, offset, validator.as_ref(), &mut standing.floor);
         match self.or_cancelled(answer).await? {
             Err(error) if may_pass_soon(&error) => Ok(Tried::Broken(error)),
@@ -215,14 +215,11 @@ impl Download {
         Ok(())
     }
 
-    fn check_space(&self, offset: u64) -> Result<(), DownloadError> {
-        let there = allocated(&partial_path(&self.volume, &self.request.key())).max(offset);
-        let needed = self.request.size.saturating_sub(there);
-        let available = self.volume.available()?.saturating_sub(self.limits.keep_free);
-        if needed <= available {
-            return Ok(());
-        }
-        Err(DownloadError::NoSpace { url: self.request.source.url.clone(), needed, available })
+    /// The error of a volume that is full, with the address.
+    fn no_space(&self, error: DownloadError) -> DownloadError {
+        let DownloadError::Cache(cause) = &error else { return error };
+        let CacheError::NoSpace { needed, free, .. } = **cause else { return error };
+        DownloadError::NoSpace { url: self.request.source.url.clone(), needed, free }
     }
 
     /// The server has another length: nothing of it is of use.
@@ -243,13 +240,14 @@ impl Download {
 
     /// Everything that comes before the first byte of a connection.
     async fn settle(&self, standing: &mut Standing, start: u64, named: Option<Validator>) -> Result<(), DownloadError> {
+        let min_free = self.limits.min_free;
         self.with_partial(standing, move |partial| {
             if start == 0 && partial.length() > 0 {
                 partial.start_over()?;
             }
             let keeps = partial.validator().cloned().filter(|_| start > 0);
             partial.remember(named.or(keeps))?;
-            partial.reserve()
+            partial.reserve(min_free)
         })
         .await
     }

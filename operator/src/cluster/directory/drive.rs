@@ -65,6 +65,10 @@ impl Driver {
     /// Asks every server, does what follows, waits for downloads and imports, and stops when nothing changes any more.
     pub async fn once(&self) -> Result<Settled, DirectoryError> {
         self.remove_leftovers();
+        self.context.tried_anew.begin();
+        if let Err(error) = self.context.jobs.conversions().forgive_for_space() {
+            tracing::warn!(%error, "conversions that failed for want of space wait for their time");
+        }
         let problems = self.reload()?;
         let mut ask = Ask::Now;
         loop {

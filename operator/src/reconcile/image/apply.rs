@@ -72,6 +72,8 @@ async fn apply_step<C: Cluster>(
             let namespace = checked.image.namespace.clone();
             let request = DownloadRequest { namespace, digest: *digest, size: *size, source };
             context.downloads.want(&checked.key, request.key());
+            // What begins now is no more to be tried anew in this run.
+            context.tried_anew.take(&checked.key);
             context.jobs.start(request);
         }
         Step::Publish { version, blob, returns: _ } => {

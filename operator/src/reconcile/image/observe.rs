@@ -10,7 +10,7 @@ use super::check::Checked;
 use super::plan::hold;
 use super::targets::Targets;
 use super::want::{Want, disowned, want};
-use crate::api::{CachedImage, CachedImageStatus, CloudTarget, Endorser, ImageListSubscription};
+use crate::api::{CachedImage, CachedImageStatus, CloudTarget, Endorser, HasConditions, ImageListSubscription};
 use crate::cache::{CacheError, Entries, JobKey, JobState, VerifiedBlob};
 use crate::opennebula::carry_over::Record;
 use crate::reconcile::cluster::{Cluster, ObjectKey, Resource};
@@ -39,6 +39,8 @@ pub(super) struct Observed {
     pub published: Option<VerifiedBlob>,
     /// The download of the wanted version.
     pub job: Option<JobState>,
+    /// It failed for want of space, and that is worth another try before its time: there is some now, or a person asks.
+    pub space_again: bool,
     /// The download that an earlier pass started for this object.
     pub running: Option<JobKey>,
     /// How it stands at targets.
@@ -65,6 +67,9 @@ pub(super) struct Subscription {
 /// So long after its deletion an image whose targets are lost is let go, where all of its namespace goes.
 pub(super) const ABANDON_AFTER: SignedDuration = SignedDuration::from_mins(10);
 
+/// What did not fit is tried before its time no more often than this: the figures of a file system may deceive.
+const ROOM_AFTER: SignedDuration = SignedDuration::from_mins(5);
+
 /// Looks at everything that a plan is made from.
 pub(super) fn observe<C: Cluster>(
     context: &Context<C>,
@@ -83,6 +88,7 @@ pub(super) fn observe<C: Cluster>(
         blob: None,
         published: None,
         job: None,
+        space_again: false,
         running: context.downloads.get(&checked.key),
         targets: Targets::default(),
         abandoned: false,
@@ -90,7 +96,7 @@ pub(super) fn observe<C: Cluster>(
         trouble: None,
     };
     observed.targets = targets(context, checked, &observed);
-    if let Err(error) = look(context, checked, &mut observed) {
+    if let Err(error) = look(context, checked, &mut observed, now) {
         observed.trouble = Some(error);
     }
     if let Some(out) = gone_with_its_signer(checked, &observed) {
@@ -184,12 +190,31 @@ fn gone_with_its_signer(checked: &Checked, observed: &Observed) -> Option<Want> 
     disowned(checked, observed.list.as_deref(), &digests)
 }
 
-fn look<C: Cluster>(context: &Context<C>, checked: &Checked, observed: &mut Observed) -> Result<(), CacheError> {
+fn failed_for_space(status: &CachedImageStatus) -> bool {
+    status.next_retry_time.is_some() && status.condition("Cached").is_some_and(|cached| cached.reason == "NoSpace")
+}
+
+/// Whether an image that did not fit would now: the volume has grown, or something went.
+fn has_come_to_room<C: Cluster>(context: &Context<C>, status: &CachedImageStatus, size: u64, now: Timestamp) -> bool {
+    let last = status.last_failure_time.as_ref().map(|time| time.0);
+    last.is_none_or(|last| now.duration_since(last) >= ROOM_AFTER) && context.jobs.has_room(size)
+}
+
+fn look<C: Cluster>(
+    context: &Context<C>,
+    checked: &Checked,
+    observed: &mut Observed,
+    now: Timestamp,
+) -> Result<(), CacheError> {
     observed.entries = context.volume.entries(&checked.image)?;
     if let Want::Image(wanted) = &observed.want {
         let (namespace, digest) = (checked.image.namespace.clone(), wanted.image.sha512);
         observed.blob = context.volume.blob_for(&namespace, &digest)?;
         observed.job = context.jobs.told(&JobKey { namespace, digest, url: wanted.image.uri.clone() });
+        let size = wanted.image.size;
+        observed.space_again = observed.job.is_none()
+            && failed_for_space(&observed.status)
+            && (context.tried_anew.take(&checked.key) || has_come_to_room(context, &observed.status, size, now));
     }
     if let Some(entry) = observed.entries.endorsed.last() {
         observed.published = context.volume.blob(&entry.digest)?;

@@ -312,7 +312,8 @@ fn fetch(
     if let Some(hold) = hold {
         return Phase::Held(hold);
     }
-    if tries.are_exhausted() || tries.next.is_some_and(|next| next > now) {
+    let waits = tries.next.is_some_and(|next| next > now) && !observed.space_again;
+    if tries.are_exhausted() || waits {
         return failed_before(observed);
     }
     steps.push(Step::StartDownload { digest: wanted.image.sha512, size: total, url: wanted.image.uri.clone() });
@@ -330,9 +331,18 @@ fn count_failure(observed: &Observed, wanted: &Wanted, tries: &mut Tries, mismat
 
 /// What an earlier pass found, while the next try is waited for.
 fn failed_before(observed: &Observed) -> Phase {
+    const KNOWN: [&str; 8] = [
+        "FetchFailed",
+        "ChecksumMismatch",
+        "SizeMismatch",
+        "NoSpace",
+        "VolumeLocked",
+        "StateCorrupt",
+        "ForeignFile",
+        "StorageOperationFailed",
+    ];
     let cached = observed.status.conditions.iter().find(|condition| condition.type_ == "Cached");
-    let known = ["FetchFailed", "ChecksumMismatch", "SizeMismatch", "NoSpace"];
-    let reason = cached.and_then(|before| known.into_iter().find(|reason| *reason == before.reason));
+    let reason = cached.and_then(|before| KNOWN.into_iter().find(|reason| *reason == before.reason));
     let message = cached.map(|before| before.message.clone()).unwrap_or_default();
     Phase::Failed { reason: reason.unwrap_or("FetchFailed"), message }
 }

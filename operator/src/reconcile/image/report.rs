@@ -20,6 +20,8 @@ use crate::size::Size;
 
 /// How often progress is told.
 const PROGRESS_EVERY: SignedDuration = SignedDuration::from_secs(10);
+/// How often somebody looks whether there is room for what did not fit.
+const ROOM_EVERY: SignedDuration = SignedDuration::from_mins(1);
 /// So many versions stand in a status.
 const MOST_VERSIONS: usize = 10;
 
@@ -341,14 +343,25 @@ fn wake(checked: &Checked, observed: &Observed, plan: &Plan, outcomes: &Outcomes
         Want::Kept { until, .. } => Some(*until),
         Want::Unclear { .. } | Want::Out { .. } => None,
     };
+    let short = matches!(plan.phase, Phase::Failed { reason: "NoSpace", .. });
+    let room = short.then(|| now.checked_add(ROOM_EVERY).ok());
     let progress = matches!(plan.phase, Phase::Downloading { .. }).then(|| now.checked_add(PROGRESS_EVERY).ok());
     let failed = outcomes.failed.as_ref().map(|_| crate::reconcile::backoff::next_try(1, now, PROGRESS_WAIT, 0.0));
     let kept = checked.keep_until.filter(|until| *until > now);
     let abandon = checked.deleting_since.and_then(|since| since.checked_add(ABANDON_AFTER).ok()).filter(|at| *at > now);
-    [ends.filter(|at| *at > now), plan.tries.next, progress.flatten(), failed, kept, abandon, observed.alone_from]
-        .into_iter()
-        .flatten()
-        .min()
+    [
+        ends.filter(|at| *at > now),
+        plan.tries.next,
+        progress.flatten(),
+        room.flatten(),
+        failed,
+        kept,
+        abandon,
+        observed.alone_from,
+    ]
+    .into_iter()
+    .flatten()
+    .min()
 }
 
 /// A step that failed is tried again after the first back-off.
