@@ -116,7 +116,9 @@ fn seen(originals: &[DiskFile], seed: u64, numbers: std::ops::Range<usize>) -> (
         let batch: Vec<(String, DiskFile)> = (first..(first + BATCH).min(numbers.end))
             .map(|number| (format!("d{number}"), mutated(originals, number, &mut random)))
             .collect();
-        batch.iter().for_each(|(name, file)| file.write(&folder.path().join(name)));
+        for (name, file) in &batch {
+            file.write(&folder.path().join(name));
+        }
         let names: Vec<String> = batch.iter().map(|(name, _)| name.clone()).collect();
         let taken = taken_for(folder.path(), &names);
         for (number, ((name, file), taken)) in batch.iter().zip(&taken).enumerate() {
@@ -148,7 +150,9 @@ fn what_qemu_takes_for_another_format_is_not_raw() {
         (seen(&originals, seed, 0..middle), other.join().unwrap())
     });
     let mut counts = one.0;
-    two.0.into_iter().for_each(|(taken, count)| *counts.entry(taken).or_default() += count);
+    for (taken, count) in two.0 {
+        *counts.entry(taken).or_default() += count;
+    }
     let faults: Vec<String> = one.1.into_iter().chain(two.1).collect();
     eprintln!("{HEADERS} headers in {:?}: {counts:?}", begun.elapsed());
     assert!(faults.is_empty(), "SEED={seed}: {} faults:\n{}", faults.len(), faults[..faults.len().min(40)].join("\n"));

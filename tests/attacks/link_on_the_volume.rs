@@ -29,6 +29,9 @@ fn state_of(folder: &Path) -> BTreeMap<PathBuf, (u32, i64, Vec<u8>)> {
     found
 }
 
+/// What a name on the volume is made of: an image that is there, and one that comes.
+type Name = fn(&Served, &Served) -> String;
+
 /// Where a download of the image begins.
 fn partial(served: &Served) -> String {
     let origin = hex::encode(openssl::sha::sha256(format!("default\n{}", served.uri).as_bytes()));
@@ -58,22 +61,22 @@ fn plant(site: &Site, name: &str, target: &Path) -> impl Fn() + use<> {
 
 #[tokio::test]
 async fn what_a_link_leads_to_is_left_alone() {
-    let names: [&dyn Fn(&Served, &Served) -> String; 15] = [
-        &|_, new| partial(new),
-        &|_, new| format!("{}.json", partial(new)),
-        &|_, new| format!("blobs/sha512/{}", &new.sha512[..2]),
-        &|_, new| format!("blobs/sha512/{}/{}", &new.sha512[..2], new.sha512),
-        &|_, _| "blobs/sha512".to_owned(),
-        &|_, _| "endorsed/default".to_owned(),
-        &|_, _| format!("endorsed/default/{A}"),
-        &|_, _| "expired/default".to_owned(),
-        &|_, _| "lists/default/vo".to_owned(),
-        &|_, _| "state/rights".to_owned(),
-        &|_, _| "state/rights/default".to_owned(),
-        &|_, _| "state/conversions".to_owned(),
-        &|_, _| "state/resources/default/cachedimages".to_owned(),
-        &|_, _| "scratch/convert-0123456789ab-raw".to_owned(),
-        &|old, _| format!("quarantine/{}-1", old.sha512),
+    let names: [Name; 15] = [
+        |_, new| partial(new),
+        |_, new| format!("{}.json", partial(new)),
+        |_, new| format!("blobs/sha512/{}", &new.sha512[..2]),
+        |_, new| format!("blobs/sha512/{}/{}", &new.sha512[..2], new.sha512),
+        |_, _| "blobs/sha512".to_owned(),
+        |_, _| "endorsed/default".to_owned(),
+        |_, _| format!("endorsed/default/{A}"),
+        |_, _| "expired/default".to_owned(),
+        |_, _| "lists/default/vo".to_owned(),
+        |_, _| "state/rights".to_owned(),
+        |_, _| "state/rights/default".to_owned(),
+        |_, _| "state/conversions".to_owned(),
+        |_, _| "state/resources/default/cachedimages".to_owned(),
+        |_, _| "scratch/convert-0123456789ab-raw".to_owned(),
+        |old, _| format!("quarantine/{}-1", old.sha512),
     ];
     for (number, name) in names.iter().enumerate() {
         let site = Site::new();

@@ -34,7 +34,9 @@ impl DiskFile {
     /// A beginning with zeros after it.
     fn beginning(of: &str, fields: &[(usize, &[u8])]) -> Self {
         let mut bytes = vec![0; 64 * 1024];
-        fields.iter().for_each(|(offset, value)| bytes[*offset..offset + value.len()].copy_from_slice(value));
+        for (offset, value) in fields {
+            bytes[*offset..offset + value.len()].copy_from_slice(value);
+        }
         Self::new(of, &bytes)
     }
 
@@ -46,7 +48,9 @@ impl DiskFile {
             file.write_all_at(&bytes[..length], offset).unwrap();
         };
         put(0, &self.head);
-        self.pieces.iter().for_each(|(offset, bytes)| put(*offset, bytes));
+        for (offset, bytes) in &self.pieces {
+            put(*offset, bytes);
+        }
         if self.size >= self.tail.len() as u64 {
             put(self.size - self.tail.len() as u64, &self.tail);
         }
@@ -181,7 +185,7 @@ fn mutate(file: &mut DiskFile, originals: &[DiskFile], random: &mut Rng) {
             let (from, length) =
                 *random.choice(&[(0, 4), (0, 8), (0, 16), (0, 64), (0, 512), (64, 4), (64, 448), (257, 8)]).unwrap();
             if let Some(bytes) = other.head.get(from..from + length) {
-                write(file, from, &bytes.to_vec());
+                write(file, from, bytes);
             }
         }
         3 => file.size = random.u64(..1100).min(file.size),
@@ -205,9 +209,8 @@ fn mutate(file: &mut DiskFile, originals: &[DiskFile], random: &mut Rng) {
             file.head.truncate(HEAD);
         }
         _ => {
-            *file = file
-                .clone()
-                .ending(random.choice(&[&b"conectix"[..], b"koly\0\0\0\x04\0\0\x02\0", b"KDMV", b"conecti"]).unwrap())
+            let tails = [&b"conectix"[..], b"koly\0\0\0\x04\0\0\x02\0", b"KDMV", b"conecti"];
+            *file = file.clone().ending(random.choice(tails).unwrap());
         }
     }
 }

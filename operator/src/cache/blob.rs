@@ -35,7 +35,7 @@ struct BlobRecord {
     sniffed: Sniffed,
     /// The [`sniff::REVISION`] that found it.
     #[serde(default)]
-    revision: u32,
+    revision: u8,
     last_verified_time: Timestamp,
 }
 

@@ -261,7 +261,7 @@ impl Volume {
 
     /// A link under a temporary name, renamed over what is there: beside it only where `scratch/` is on another disk.
     fn link(&self, blob: &Path, path: &Path) -> Result<(), CacheError> {
-        let places = [self.scratch()?, parent(path).to_owned()];
+        let places = [self.ready_scratch()?, parent(path).to_owned()];
         let target = self.relative_to_shelf(blob);
         let hard = places.iter().map(|place| self.link_by(place, path, &|name| fs::hard_link(blob, name)));
         let symbolic = places.iter().map(|place| self.link_by(place, path, &|name| symlink(&target, name)));

@@ -110,6 +110,12 @@ impl Volume {
         self.path("scratch")
     }
 
+    /// The same; it is there afterwards.
+    pub(super) fn ready_scratch(&self) -> Result<PathBuf, CacheError> {
+        ensure_directory(&self.scratch())?;
+        Ok(self.scratch())
+    }
+
     /// A directory of the volume, by its first component.
     pub(super) fn path(&self, relative: impl AsRef<Path>) -> PathBuf {
         self.root.join(relative)
@@ -169,7 +175,7 @@ impl Volume {
     /// Writes a file of the volume, whole or not at all.
     pub(super) fn write_file(&self, path: &Path, bytes: &[u8], mode: u32) -> Result<(), CacheError> {
         self.prepare(path)?;
-        match write_over(&self.scratch()?, path, bytes, mode, &self.steps) {
+        match write_over(&self.ready_scratch()?, path, bytes, mode, &self.steps) {
             // A directory of the volume that is on another disk.
             Err(CacheError::Io { source, .. }) if source.kind() == ErrorKind::CrossesDevices => {
                 write_over(parent(path), path, bytes, mode, &self.steps)
@@ -182,13 +188,6 @@ impl Volume {
     pub(super) fn remove_file(&self, path: &Path) -> Result<(), CacheError> {
         self.writable(path)?;
         remove(path)
-    }
-
-    /// Where files are made that get their names when they are complete.
-    pub(super) fn scratch(&self) -> Result<PathBuf, CacheError> {
-        let scratch = self.path("scratch");
-        ensure_directory(&scratch)?;
-        Ok(scratch)
     }
 }
 

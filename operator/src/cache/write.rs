@@ -25,8 +25,8 @@ pub(super) fn write_over(
     steps: &StepHook,
 ) -> Result<(), CacheError> {
     steps.before("write: temporary file");
-    let made = temporary::file_in(temporary);
-    let mut file = made.map_err(CacheError::io("make a temporary file in", temporary))?;
+    let failed = CacheError::io("make a temporary file in", temporary);
+    let mut file = temporary::file_in(temporary).map_err(failed)?;
     file.write_all(bytes).map_err(CacheError::io("write", path))?;
     // Clouds and people have to be able to read, whatever the umask says.
     file.as_file()

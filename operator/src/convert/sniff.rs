@@ -12,7 +12,7 @@ use self::claim::{Claim, claims};
 pub(super) use self::disk::vmdk_outside;
 
 /// Goes up when the same bytes are judged otherwise: what an older one found is looked at again.
-pub const REVISION: u32 = 2;
+pub const REVISION: u8 = 2;
 
 /// How many leading bytes [`sniff`] can use.
 pub const HEAD: usize = 64 * 1024;
@@ -113,7 +113,9 @@ pub fn sniff(head: &[u8], tail: &[u8], size: u64) -> Sniffed {
     let mut found = match (claims(head, tail).as_slice(), content) {
         ([], content) => plain(content.unwrap_or(Format::Raw)),
         ([Claim::Head(format)], _) | ([Claim::Tail(format)], None) => disk::look(*format, head, tail),
-        (many, content) => other_format(content.or_else(|| many.iter().find_map(Claim::format)).unwrap_or(Format::Raw)),
+        (many, content) => {
+            other_format(content.or_else(|| many.iter().copied().find_map(Claim::format)).unwrap_or(Format::Raw))
+        }
     };
     if matches!(found.format, Format::Raw | Format::Iso) {
         found.virtual_size = Some(size);

@@ -18,9 +18,9 @@ pub(super) enum Claim {
 }
 
 impl Claim {
-    pub(super) fn format(&self) -> Option<Format> {
+    pub(super) fn format(self) -> Option<Format> {
         match self {
-            Self::Head(format) | Self::Tail(format) => Some(*format),
+            Self::Head(format) | Self::Tail(format) => Some(format),
             Self::Other => None,
         }
     }

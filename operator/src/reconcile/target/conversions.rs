@@ -35,7 +35,7 @@ pub(super) enum Handed<'a> {
     /// These bytes, of this format; what else there is to know.
     Blob(&'a VerifiedBlob, Form, Option<String>),
     /// None: why not, whether a conversion is to be started, and when it is worth another look.
-    Not(Refusal, Option<Start>, Option<Timestamp>),
+    Not(Refusal, Option<Box<Start>>, Option<Timestamp>),
 }
 
 /// The form that an image has to be converted to; `None` where it goes as it is, or not at all. Pure.
@@ -73,7 +73,7 @@ impl Needed {
     pub(super) fn handed(&self, source: &VerifiedBlob, asked: bool, now: Timestamp) -> Handed<'_> {
         let what = format!("the image, a {}, is converted to {}", source.format(), self.key.form);
         let later = now.checked_add(LOOK_AGAIN).ok();
-        let start = || Some(Start { source: source.clone(), form: self.key.form });
+        let start = || Some(Box::new(Start { source: source.clone(), form: self.key.form }));
         let converting = |start| Handed::Not(Refusal { reason: "Converting", message: what.clone() }, start, later);
         match &self.state {
             Some(ConversionState::Done { blob, left_out }) => Handed::Blob(blob, self.key.form, left_out_of(left_out)),

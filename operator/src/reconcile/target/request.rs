@@ -69,7 +69,7 @@ fn source(
             (blob, format)
         }
         Handed::Not(refusal, start, again) => {
-            (asked.refusal, asked.start, asked.again) = (Some(refusal), start, again);
+            (asked.refusal, asked.start, asked.again) = (Some(refusal), start.map(|start| *start), again);
             return None;
         }
     };
