@@ -14,7 +14,7 @@
 //! * [`convert`]: what an image file is, by its bytes, and how it becomes what a cloud takes
 //! * [`imagelist`]: the `HEPiX` image list document: model, parse, validate, select (pure)
 //! * [`xml`]: one small, bounded XML reader: for what a cloud answers, and for OVFs (pure)
-//! * [`size`]: how sizes are shown to people
+//! * [`size`]: how sizes and numbers are shown to people
 //! * [`text`]: text from outside, escaped for terminals, logs and documents (pure)
 //! * [`metrics`]: what is counted while it happens
 //! * [`api`]: the custom resources: types, conditions, columns

@@ -1,4 +1,5 @@
-//! How sizes are shown to people: in binary units, such as `4.88 KiB`. Programs are given bytes.
+//! How sizes and numbers are shown to people: in binary units, such as `4.88 KiB`, and with the right plural. Programs are
+//! given bytes.
 
 use std::fmt;
 
@@ -24,9 +25,27 @@ impl fmt::Display for Size {
     }
 }
 
+/// So many of a thing, of which the plural ends in s: `1 image`, `2 images`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Count(pub usize, pub &'static str);
+
+impl fmt::Display for Count {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self(number, thing) = self;
+        let end = if *number == 1 { "" } else { "s" };
+        f.pad(&format!("{number} {thing}{end}"))
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn one_is_no_plural() {
+        let told = [0, 1, 2].map(|number| Count(number, "trust anchor").to_string());
+        assert_eq!(told, ["0 trust anchors", "1 trust anchor", "2 trust anchors"]);
+    }
 
     #[test]
     fn a_size_is_shown_in_the_largest_unit_of_which_there_is_one() {

@@ -33,6 +33,7 @@ fn ready(run: &Run, kind: &str, name: &str) -> String {
     let conditions = match kind {
         "Endorser" => run.directory.get::<Endorser>(&key).unwrap().status.clone().unwrap().conditions,
         "CloudTarget" => run.directory.get::<CloudTarget>(&key).unwrap().status.clone().unwrap().conditions,
+        "CachedImage" => run.directory.get::<CachedImage>(&key).unwrap().status.clone().unwrap().conditions,
         "ImageListSubscription" => {
             run.directory.get::<ImageListSubscription>(&key).unwrap().status.clone().unwrap().conditions
         }

@@ -42,6 +42,8 @@ const OTHERS: &[&str] = &[
     "Secret",
     "Warning",
     "Normal",
+    // A cause by which an API server refuses.
+    "NamespaceTerminating",
 ];
 
 /// Where reasons come from: the reconcilers, and the errors that they repeat.

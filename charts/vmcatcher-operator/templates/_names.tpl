@@ -39,7 +39,7 @@ app.kubernetes.io/managed-by: {{ .Release.Service }}
 - apiGroups: [vmcatcher.io]
   resources: [imagelistsubscriptions/finalizers]
   verbs: [update]
-- apiGroups: [events.k8s.io]
+- apiGroups: [""]
   resources: [events]
   verbs: [create]
 # What resources name: credentials, certificates, trust anchors. Where namespaces are named a change of one is seen at once;

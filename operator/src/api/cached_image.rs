@@ -8,6 +8,11 @@ use serde_with::skip_serializing_none;
 
 use super::common::{DeletionPolicy, ObjectReference, has_conditions};
 
+/// An image's object has the name of its identifier (`ImageId::object_name`). CEL knows no SHA-256: the operator checks
+/// the rest.
+const NAME_RULE: &str = "self.spec.identifier.matches('^[a-z0-9]([-a-z0-9]*[a-z0-9])?([.][a-z0-9]([-a-z0-9]*[a-z0-9])?)*$') \
+                         ? self.metadata.name == self.spec.identifier : self.metadata.name.startsWith('sha256-')";
+
 /// One image that this site wants, from the list of one subscription.
 ///
 /// A subscription's selection makes it and owns `subscriptionRef` and `identifier`; all other fields are people's.
@@ -22,6 +27,10 @@ use super::common::{DeletionPolicy, ObjectReference, has_conditions};
     status = "CachedImageStatus",
     derive = "PartialEq",
     shortname = "cimg",
+    validation = Rule::new(NAME_RULE).message(
+        "expected the object's name to be spec.identifier; or, where that is no object name, sha256- and the first 40 \
+         hexadecimal digits of its SHA-256"
+    ),
     category = "vmcatcher",
     printcolumn(name = "Title", type_ = "string", json_path = ".status.image.title"),
     printcolumn(name = "Version", type_ = "string", json_path = ".status.image.version"),
@@ -31,7 +40,6 @@ use super::common::{DeletionPolicy, ObjectReference, has_conditions};
         json_path = r#".status.conditions[?(@.type=="Published")].status"#
     ),
     printcolumn(name = "Ready", type_ = "string", json_path = r#".status.conditions[?(@.type=="Ready")].status"#),
-    printcolumn(name = "Status", type_ = "string", json_path = r#".status.conditions[?(@.type=="Ready")].message"#),
     printcolumn(name = "Progress", type_ = "string", json_path = ".status.progress.percent"),
     printcolumn(name = "Size", type_ = "integer", json_path = ".status.image.size"),
     printcolumn(name = "Age", type_ = "date", json_path = ".metadata.creationTimestamp"),
@@ -39,7 +47,8 @@ use super::common::{DeletionPolicy, ObjectReference, has_conditions};
     printcolumn(name = "Format", type_ = "string", json_path = ".status.artifact.format", priority = 1),
     printcolumn(name = "Subscription", type_ = "string", json_path = ".spec.subscriptionRef.name", priority = 1),
     printcolumn(name = "Pin", type_ = "string", json_path = ".spec.version", priority = 1),
-    printcolumn(name = "Suspended", type_ = "boolean", json_path = ".spec.suspend", priority = 1)
+    printcolumn(name = "Suspended", type_ = "boolean", json_path = ".spec.suspend", priority = 1),
+    printcolumn(name = "Status", type_ = "string", json_path = r#".status.conditions[?(@.type=="Ready")].message"#)
 )]
 #[serde(rename_all = "camelCase")]
 #[schemars(extend("x-kubernetes-validations" = [

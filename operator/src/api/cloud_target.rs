@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 use serde_with::skip_serializing_none;
 
 use super::Tls;
-use super::common::{ObjectReference, has_conditions};
+use super::common::{ObjectReference, duration, has_conditions};
 
 /// A cloud where images are published.
 #[skip_serializing_none]
@@ -23,15 +23,16 @@ use super::common::{ObjectReference, has_conditions};
     namespaced,
     status = "CloudTargetStatus",
     derive = "PartialEq",
+    shortname = "ctgt",
     category = "vmcatcher",
     printcolumn(name = "Type", type_ = "string", json_path = ".spec.type"),
     printcolumn(name = "Images", type_ = "integer", json_path = ".status.images"),
     printcolumn(name = "Pending", type_ = "integer", json_path = ".status.pending"),
     printcolumn(name = "Ready", type_ = "string", json_path = r#".status.conditions[?(@.type=="Ready")].status"#),
-    printcolumn(name = "Status", type_ = "string", json_path = r#".status.conditions[?(@.type=="Ready")].message"#),
     printcolumn(name = "Age", type_ = "date", json_path = ".metadata.creationTimestamp"),
     printcolumn(name = "Server", type_ = "string", json_path = ".status.serverVersion", priority = 1),
-    printcolumn(name = "Suspended", type_ = "boolean", json_path = ".spec.suspend", priority = 1)
+    printcolumn(name = "Suspended", type_ = "boolean", json_path = ".spec.suspend", priority = 1),
+    printcolumn(name = "Status", type_ = "string", json_path = r#".status.conditions[?(@.type=="Ready")].message"#)
 )]
 #[serde(rename_all = "camelCase")]
 #[schemars(extend("x-kubernetes-validations" = [{
@@ -243,7 +244,7 @@ pub struct Retired {
     #[schemars(extend("maxLength" = 128))]
     pub group: IntOrString,
     /// When one that has a successor and no VM is deleted, such as 2160h. Unset: never.
-    #[schemars(length(max = 32), regex(pattern = r"^([0-9]{1,5}(h|m|s|ms)){1,4}$"))]
+    #[schemars(length(max = 32), extend("x-kubernetes-validations" = duration()))]
     pub delete_after: Option<String>,
 }
 

@@ -3,6 +3,7 @@
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
+use serde_json::{Value, json};
 
 /// The API group of all kinds.
 pub const GROUP: &str = "vmcatcher.io";
@@ -74,6 +75,26 @@ pub enum DeletionPolicy {
     #[serde(other)]
     #[schemars(skip)]
     Unknown,
+}
+
+/// The form of a duration (`reconcile::parse_duration`), in a rule rather than a pattern: its message says what is
+/// expected.
+const IS_DURATION: &str = "self.matches('^([0-9]{1,5}(h|m|s|ms)){1,4}$')";
+
+/// The rules of a field that holds a duration.
+pub(super) fn duration() -> Value {
+    let message = "expected a duration such as 90s, 6h or 1h30m (units h, m, s, ms; no days)";
+    json!([{"rule": IS_DURATION, "message": message}])
+}
+
+/// The same, with a lower bound. What is no duration at all is told once.
+pub(super) fn duration_of_at_least(least: &str) -> Value {
+    let mut rules = duration();
+    let rule = format!("!{} || duration(self) >= duration('{least}')", IS_DURATION);
+    if let Some(rules) = rules.as_array_mut() {
+        rules.push(json!({"rule": rule, "message": format!("expected at least {least}")}));
+    }
+    rules
 }
 
 /// A status that holds conditions.

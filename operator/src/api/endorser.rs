@@ -19,12 +19,13 @@ use super::common::{CrlPolicy, ObjectReference, Trust, has_conditions};
     namespaced,
     status = "EndorserStatus",
     derive = "PartialEq",
+    shortname = "end",
     category = "vmcatcher",
     printcolumn(name = "Trust", type_ = "string", json_path = ".spec.trust"),
     printcolumn(name = "Subscriptions", type_ = "integer", json_path = ".status.subscriptions"),
     printcolumn(name = "Ready", type_ = "string", json_path = r#".status.conditions[?(@.type=="Ready")].status"#),
-    printcolumn(name = "Status", type_ = "string", json_path = r#".status.conditions[?(@.type=="Ready")].message"#),
-    printcolumn(name = "Age", type_ = "date", json_path = ".metadata.creationTimestamp")
+    printcolumn(name = "Age", type_ = "date", json_path = ".metadata.creationTimestamp"),
+    printcolumn(name = "Status", type_ = "string", json_path = r#".status.conditions[?(@.type=="Ready")].message"#)
 )]
 #[serde(rename_all = "camelCase")]
 pub struct EndorserSpec {

@@ -5,7 +5,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_with::skip_serializing_none;
 
-use super::common::{DeletionPolicy, ObjectReference};
+use super::common::{DeletionPolicy, ObjectReference, duration, duration_of_at_least};
 use super::source::ListSource;
 use super::subscription_status::ImageListSubscriptionStatus;
 
@@ -26,12 +26,12 @@ use super::subscription_status::ImageListSubscriptionStatus;
     printcolumn(name = "Selected", type_ = "integer", json_path = ".status.images.selected"),
     printcolumn(name = "Late", type_ = "integer", json_path = ".status.images.late"),
     printcolumn(name = "Ready", type_ = "string", json_path = r#".status.conditions[?(@.type=="Ready")].status"#),
-    printcolumn(name = "Status", type_ = "string", json_path = r#".status.conditions[?(@.type=="Ready")].message"#),
     printcolumn(name = "Fetched", type_ = "date", json_path = ".status.lastSuccessfulFetchTime"),
     printcolumn(name = "Age", type_ = "date", json_path = ".metadata.creationTimestamp"),
     printcolumn(name = "URL", type_ = "string", json_path = ".spec.source.url", priority = 1),
     printcolumn(name = "Expires", type_ = "string", json_path = ".status.list.expires", priority = 1),
-    printcolumn(name = "Suspended", type_ = "boolean", json_path = ".spec.suspend", priority = 1)
+    printcolumn(name = "Suspended", type_ = "boolean", json_path = ".spec.suspend", priority = 1),
+    printcolumn(name = "Status", type_ = "string", json_path = r#".status.conditions[?(@.type=="Ready")].message"#)
 )]
 #[serde(rename_all = "camelCase")]
 pub struct ImageListSubscriptionSpec {
@@ -41,19 +41,11 @@ pub struct ImageListSubscriptionSpec {
     pub verify: Verify,
     /// How often the list is fetched: at least 1m. Default 6h.
     #[serde(default = "default_interval")]
-    #[schemars(length(max = 32), regex(pattern = r"^([0-9]{1,5}(h|m|s|ms)){1,4}$"))]
-    #[schemars(extend("x-kubernetes-validations" = [{
-        "rule": "duration(self) >= duration('1m')",
-        "message": "expected at least 1m",
-    }]))]
+    #[schemars(length(max = 32), extend("x-kubernetes-validations" = duration_of_at_least("1m")))]
     pub interval: String,
     /// How long one fetch of the list may take. Default 60s.
     #[serde(default = "default_timeout")]
-    #[schemars(length(max = 32), regex(pattern = r"^([0-9]{1,5}(h|m|s|ms)){1,4}$"))]
-    #[schemars(extend("x-kubernetes-validations" = [{
-        "rule": "duration(self) >= duration('1s')",
-        "message": "expected at least 1s",
-    }]))]
+    #[schemars(length(max = 32), extend("x-kubernetes-validations" = duration_of_at_least("1s")))]
     pub timeout: String,
     /// True: no fetch and no new version. Expiry, revocation and exclude still act.
     #[serde(default)]
@@ -125,7 +117,7 @@ pub struct Verify {
     #[schemars(length(max = 128), regex(pattern = r"^[A-Za-z0-9][A-Za-z0-9._@+=-]*$"))]
     pub identifier: Option<String>,
     /// The list expires this long after it was created, if that is sooner than its own expiry (such as 2160h).
-    #[schemars(length(max = 32), regex(pattern = r"^([0-9]{1,5}(h|m|s|ms)){1,4}$"))]
+    #[schemars(length(max = 32), extend("x-kubernetes-validations" = duration()))]
     pub max_list_age: Option<String>,
     /// A message that is taken although its version goes back: its digest, as status.candidate.digest tells it. It
     /// never makes up for a signature, is for this one message only, and counts once: left here, it takes nothing again.
@@ -264,7 +256,7 @@ pub struct Retention {
     pub keep_versions: u32,
     /// How long an archived version is kept at least.
     #[serde(default = "default_keep_for")]
-    #[schemars(length(max = 32), regex(pattern = r"^([0-9]{1,5}(h|m|s|ms)){1,4}$"))]
+    #[schemars(length(max = 32), extend("x-kubernetes-validations" = duration()))]
     pub keep_for: String,
 }
 

@@ -14,7 +14,7 @@ use super::table::render;
 use super::{NOT_GOOD, print};
 use crate::cache::{BlobCheck, CacheError, Entry, Keep, SafeName, Volume};
 use crate::imagelist::{ImageId, Sha512Digest};
-use crate::size::Size;
+use crate::size::{Count, Size};
 use crate::text;
 
 /// The commands of `cache`.
@@ -170,7 +170,7 @@ fn verify(volume: &Volume, args: &Verify) -> anyhow::Result<(String, bool)> {
             vec![word(one), cell(&one["size"], "size"), cell(&one["sha512"], ""), cell(&one["found"], "")]
         };
         let table = render(["state", "size", "sha512", "found"].into_iter(), found.iter().map(row).collect());
-        format!("{table}{} images read, {bad} damaged\n", found.len())
+        format!("{table}{} read, {bad} damaged\n", Count(found.len(), "image"))
     };
     Ok((text, bad == 0))
 }
@@ -243,7 +243,8 @@ fn gc(args: &Gc) -> anyhow::Result<String> {
     lines.extend(collected.partials.iter().map(|name| format!("partial download {}", text::printable(name))));
     let (images, partials) = (collected.blobs.len(), collected.partials.len());
     let bytes = Size(collected.bytes);
-    lines.push(format!("{images} images and {partials} partial downloads {word}, {bytes}\n"));
+    let (images, partials) = (Count(images, "image"), Count(partials, "partial download"));
+    lines.push(format!("{images} and {partials} {word}, {bytes}\n"));
     Ok(lines.join("\n"))
 }
 

@@ -13,7 +13,7 @@ use secrecy::SecretSlice;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
-use crate::api::{CachedImage, Class, CloudTarget, Endorser, ImageListSubscription};
+use crate::api::{CachedImage, Class, CloudTarget, Endorser, HasConditions, ImageListSubscription};
 use crate::cache::CacheError;
 use crate::imagelist::ImageId;
 
@@ -80,7 +80,7 @@ impl fmt::Display for Kind {
 pub trait Resource:
     kube::Resource<DynamicType = (), Scope = NamespaceResourceScope>
     + HasSpec<Spec: PartialEq>
-    + HasStatus<Status: Clone + PartialEq + Serialize + Send + Sync>
+    + HasStatus<Status: HasConditions + Clone + PartialEq + Serialize + Send + Sync>
     + Any
     + Clone
     + Debug
@@ -144,7 +144,7 @@ pub struct Happening {
     /// Whether a person should look at it.
     pub warning: bool,
     /// One word, such as `ListAccepted`.
-    pub reason: &'static str,
+    pub reason: String,
     /// With the figures a person wants.
     pub message: String,
 }
@@ -208,6 +208,14 @@ pub enum ClusterError {
         /// The server's words.
         message: String,
     },
+    /// The namespace is being deleted, and takes nothing new.
+    #[error("cannot {action} {object}, for its namespace is being deleted")]
+    NamespaceEnds {
+        /// What was tried.
+        action: &'static str,
+        /// On what.
+        object: String,
+    },
     /// The API server cannot be reached, or is too busy.
     #[error("cannot {action} {object}: {message}")]
     Unavailable {
@@ -230,6 +238,7 @@ impl ClusterError {
             Self::Denied { .. } => "NotAuthorized",
             Self::Conflict { .. } => "Conflict",
             Self::Refused { .. } => "Refused",
+            Self::NamespaceEnds { .. } => "NamespaceEnds",
             Self::Unavailable { .. } => "ClusterUnavailable",
         }
     }
@@ -237,7 +246,7 @@ impl ClusterError {
     /// What kind of trouble it is.
     pub fn class(&self) -> Class {
         match self {
-            Self::Gone { .. } | Self::Denied { .. } => Class::Waiting,
+            Self::Gone { .. } | Self::Denied { .. } | Self::NamespaceEnds { .. } => Class::Waiting,
             Self::Keep { .. } | Self::Conflict { .. } | Self::Unavailable { .. } => Class::Transient,
             Self::Encode { .. } | Self::Refused { .. } => Class::Internal,
         }
@@ -271,6 +280,11 @@ pub trait Cluster: Send + Sync + 'static {
     /// that a person named, are marked one after another.
     fn goes_together(&self) -> SignedDuration {
         SignedDuration::ZERO
+    }
+
+    /// Whether a namespace is being deleted, with everything in it, though nothing in it may say so yet.
+    fn is_ending(&self, _namespace: &str) -> impl Future<Output = Result<bool, ClusterError>> + Send {
+        std::future::ready(Ok(false))
     }
 
     /// A Secret's entries, if it is there.

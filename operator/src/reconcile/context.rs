@@ -4,7 +4,7 @@ use std::collections::{HashMap, HashSet};
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
 
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 
 use super::cluster::{Cluster, ObjectKey};
 use super::lists::ListsInForce;
@@ -49,6 +49,9 @@ pub struct Context<C: Cluster> {
     pub settings: Settings,
     /// Whether clouds may be changed.
     pub permit: Permit,
+    /// So long after its deletion an image that cannot be taken out of circulation any more is let go, where all of its
+    /// namespace goes.
+    pub abandon_after: SignedDuration,
     /// Where passes and calls are counted: where the client counts.
     pub metrics: Metrics,
 }
@@ -83,6 +86,7 @@ impl<C: Cluster> Context<C> {
             image_paths: None,
             settings,
             permit: Permit::default(),
+            abandon_after: SignedDuration::from_mins(10),
         }
     }
 

@@ -9,6 +9,7 @@ use super::cluster::{Cluster, ClusterError, Happening, ObjectKey, Resource};
 use super::conditions::{Finding, merge};
 use super::context::Context;
 use super::report::Report;
+use super::transition::transition;
 use crate::api::{
     CachedImageStatus, Class, CloudTargetStatus, EndorserStatus, HasConditions, ImageListSubscriptionStatus,
 };
@@ -40,7 +41,9 @@ pub(super) async fn finish<C: Cluster, K: Resource>(
     report: Report<<K as HasStatus>::Status>,
 ) -> Result<Option<Timestamp>, ClusterError> {
     let key = ObjectKey::of(object);
-    let mut happened = context.untold.take(K::KIND, &key, report.happenings);
+    let mut happenings = report.happenings;
+    happenings.extend(transition(object, &report.status));
+    let mut happened = context.untold.take(K::KIND, &key, happenings);
     let written = if object.status() == Some(&report.status) {
         Ok(report.wake)
     } else {

@@ -27,6 +27,7 @@ mod source;
 mod step;
 pub mod subscription;
 pub mod target;
+mod transition;
 mod untold;
 
 pub use check::SpecError;

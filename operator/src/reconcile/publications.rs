@@ -22,6 +22,8 @@ pub struct Desired {
     pub adopt: Option<(String, u32)>,
     /// A person asked for a try now.
     pub asked: bool,
+    /// Its object is being deleted, and held until nothing of it is in circulation.
+    pub held: bool,
 }
 
 /// What an image wants of one target.
@@ -241,6 +243,7 @@ mod tests {
                 .into(),
             adopt: None,
             asked,
+            held: false,
         };
         publications.want(&image, Some(desired(true)));
         // The image's next pass comes before the targets'.

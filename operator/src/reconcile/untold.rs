@@ -49,7 +49,13 @@ mod tests {
 
     fn happening(message: usize) -> Happening {
         let key = ObjectKey::new("default", "vo");
-        Happening { kind: Kind::Subscription, key, warning: true, reason: "Timeout", message: message.to_string() }
+        Happening {
+            kind: Kind::Subscription,
+            key,
+            warning: true,
+            reason: "Timeout".to_owned(),
+            message: message.to_string(),
+        }
     }
 
     #[test]

@@ -9,6 +9,7 @@ use super::certificate::Certificate;
 use super::chain::Path;
 use super::crl::Crl;
 use super::{Anchors, CrlPolicy, Refusal, RefusalReason};
+use crate::size::Count;
 
 /// Asks the CRL of each certificate's issuer, from the signer up. Gives what was found, for people.
 pub(super) fn check(path: &Path, anchors: &Anchors, policy: CrlPolicy, at: Timestamp) -> Result<String, Refusal> {
@@ -32,8 +33,8 @@ pub(super) fn check(path: &Path, anchors: &Anchors, policy: CrlPolicy, at: Times
     }
     match trouble {
         Some(refusal) => Err(refusal),
-        None if without == 0 => Ok(format!("{asked} certificates asked, none is revoked")),
-        None => Ok(format!("{asked} certificates asked, none is revoked; {without} have no CRL")),
+        None if without == 0 => Ok(format!("{} asked, none is revoked", Count(asked, "certificate"))),
+        None => Ok(format!("{} asked, none is revoked; no CRL for {without}", Count(asked, "certificate"))),
     }
 }
 

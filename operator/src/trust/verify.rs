@@ -6,6 +6,7 @@ use super::{
     Check, EndorserPolicy, Refusal, RefusalReason, Rule, Sha256Digest, Verification, VerifiedList, VerifyRequest,
 };
 use crate::imagelist::{ImageList, Wanted};
+use crate::size::Count;
 
 /// Takes a message apart and proves who signed it, in this order: message, signatures, digests, paths, revocation,
 /// endorsers, and the list in it. The first rule that is broken is the refusal. A signature that does not fit refuses
@@ -92,10 +93,10 @@ fn shape(proven: &ProvenMessage, wanted: Option<Wanted<'_>>, checks: &mut Vec<Ch
         .inspect(|payload| {
             let list = &payload.list;
             let found = format!(
-                "{}, version {}, {} images, {} refused",
+                "{}, version {}, {}, {} refused",
                 list.identifier,
                 list.version,
-                list.images.len() + list.left_out.images,
+                Count(list.images.len() + list.left_out.images, "image"),
                 list.refused.len() + list.left_out.refused
             );
             checks.push(Check::passed(Rule::Shape, found));

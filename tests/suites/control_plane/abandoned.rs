@@ -1,52 +1,28 @@
 //! Everything goes, and what is in a cloud cannot be taken out of circulation any more: its key is lost.
 
-use std::sync::Arc;
-
 use harness::control_plane::ControlPlane;
 use harness::image_server;
 use harness::opennebula::{Cloud, Dialect};
 use harness::patience::until;
 use jiff::SignedDuration;
-use k8s_openapi::api::events::v1::Event;
+use k8s_openapi::api::core::v1::Event;
 use kube::Api;
 use kube::api::ListParams;
-use tokio::sync::oneshot;
-use vmcatcher_operator::api::{CachedImage, CloudTarget, Endorser, ImageListSubscription};
-use vmcatcher_operator::cache::{Scrub, ScrubSettings, Volume};
-use vmcatcher_operator::cluster::kubernetes::{Driver, Kubernetes};
+use vmcatcher_operator::api::{CachedImage, CloudTarget, Endorser, HasConditions as _, ImageListSubscription};
+use vmcatcher_operator::cluster::kubernetes::Kubernetes;
 use vmcatcher_operator::reconcile::{Cluster as _, Context, ObjectKey, Resource, image};
 
 use super::operator::Tenant;
+use super::reconcilers::Reconcilers;
 
 const ONE: &str = "858a817e-0ca2-473f-89d3-d5bdfc51968e";
 
-/// The reconcilers of a tenant, within the test: they can be asked what they do later.
-struct Reconcilers {
-    context: Arc<Context<Kubernetes>>,
-    stop: oneshot::Sender<()>,
-    running: tokio::task::JoinHandle<()>,
-}
+/// What cannot be retired is abandoned so long after its deletion.
+const ABANDONED_AFTER: SignedDuration = SignedDuration::from_mins(10);
 
-impl Reconcilers {
-    async fn start(tenant: &Tenant<'_>) -> Self {
-        let volume = Volume::open_waiting(&tenant.site.path("volume"), |_| {}).await.unwrap();
-        let (cluster, watches) = Kubernetes::new(tenant.client.clone(), std::slice::from_ref(&tenant.namespace));
-        let context = Arc::new(tenant.site.context_over(volume.clone(), |_| cluster));
-        let (stop, stopped) = oneshot::channel::<()>();
-        let driver = Driver::new(context.clone(), watches);
-        let running = tokio::spawn(async move {
-            let scrub = Scrub::start(volume, ScrubSettings::default());
-            driver.keep(&scrub, async { drop(stopped.await) }).await.unwrap();
-            scrub.shutdown().await;
-        });
-        Self { context, stop, running }
-    }
-
-    async fn stop(self) {
-        drop(self.stop);
-        self.running.await.unwrap();
-        self.context.jobs.shutdown().await;
-    }
+async fn start(tenant: &Tenant<'_>) -> Reconcilers {
+    let namespaces = std::slice::from_ref(&tenant.namespace);
+    Reconcilers::start(&tenant.site, &tenant.client, namespaces, ABANDONED_AFTER).await
 }
 
 /// What is deleted: every object of ours, or the namespace.
@@ -73,7 +49,7 @@ async fn published(tenant: &Tenant<'_>) -> (Cloud, Reconcilers) {
     tenant.site.subscribe("deletionPolicy: Retire\n  targetRefs: [{name: one}]");
     tenant.publishes_to(&cloud);
     tenant.apply();
-    let reconcilers = Reconcilers::start(tenant).await;
+    let reconcilers = start(tenant).await;
     tenant.all_ready("1.0").await;
     (cloud, reconcilers)
 }
@@ -105,7 +81,10 @@ async fn abandon(going: Going) {
     let tenant = Tenant::new(ControlPlane::shared().await, "abandoned").await;
     let (cloud, reconcilers) = published(&tenant).await;
     tenant.kubectl(&["delete", "secret", "one-auth"]);
-    tenant.kubectl(&["wait", "cloudtarget/one", "--for=condition=Ready=false", "--timeout=90s"]);
+    // What was read of it is forgotten with the program that read it.
+    reconcilers.stop().await;
+    let reconcilers = start(&tenant).await;
+    tenant.kubectl(&["wait", "ctgt/one", "--for=condition=Ready=false", "--timeout=90s"]);
     match going {
         Going::Objects => drop(tenant.kubectl(&["delete", "vmcatcher", "--all", "--wait=false"])),
         Going::Namespace => drop(tenant.kubectl(&["delete", "namespace", &tenant.namespace, "--wait=false"])),
@@ -114,9 +93,12 @@ async fn abandon(going: Going) {
     let context = &reconcilers.context;
     until("everything is being deleted, or gone", async || all_marked(context, &tenant.namespace)).await;
 
-    image::reconcile(context, &key, tenant.site.now()).await.unwrap();
-    let now = tenant.images().get(ONE).await.expect("it is held while the key may come back");
-    assert!(marked(Some(&now)) && now.metadata.finalizers.is_some());
+    let named = |text: &str| text.contains("image 0 at one") && text.contains("one-auth");
+    let held = |image: Option<&CachedImage>| {
+        let ready = image.and_then(|image| image.status.as_ref()?.condition("Ready").cloned());
+        marked(image) && ready.is_some_and(|ready| ready.reason == "Deleting" && named(&ready.message))
+    };
+    tenant.image_until(ONE, "it is held while the key may come back, and says so", held).await;
     let later = tenant.site.now() + SignedDuration::from_mins(10);
     image::reconcile(context, &key, later).await.unwrap();
     tenant.image_until(ONE, "it is let go", |image| image.is_none()).await;
@@ -124,17 +106,33 @@ async fn abandon(going: Going) {
     assert_eq!(cloud.world(|world| world.images.len()), 1, "what is in the cloud stays");
     match going {
         Going::Objects => {
-            let events: Api<Event> = Api::namespaced(tenant.client.clone(), &tenant.namespace);
-            let told = events.list(&ListParams::default()).await.unwrap().items;
-            let told = told.iter().filter(|event| event.reason.as_deref() == Some("RetireAbandoned")).count();
-            assert_eq!(told, 1);
+            for reason in ["RetireBlocked", "RetireAbandoned"] {
+                let told = events(&tenant, &tenant.namespace, reason).await;
+                assert!(
+                    told.len() == 1 && told.iter().all(|event| named(event.message.as_deref().unwrap())),
+                    "{told:?}"
+                );
+                assert!(told[0].last_timestamp.is_some() && told[0].count == Some(1), "{told:?}");
+            }
         }
         Going::Namespace => {
             let namespaces: Api<k8s_openapi::api::core::v1::Namespace> = Api::all(tenant.client.clone());
+            // It takes no new Event itself.
+            let told = events(&tenant, "default", "RetireAbandoned").await;
+            let of = |event: &Event| event.involved_object.name.as_deref() == Some(&tenant.namespace);
+            let told: Vec<_> = told.into_iter().filter(of).collect();
+            assert!(told.len() == 1 && named(told[0].message.as_deref().unwrap()), "{told:?}");
             until("the namespace goes", async || namespaces.get_opt(&tenant.namespace).await.unwrap().is_none()).await;
         }
     }
     reconcilers.stop().await;
+}
+
+/// What was told for that reason in a namespace.
+async fn events(tenant: &Tenant<'_>, namespace: &str, reason: &str) -> Vec<Event> {
+    let events: Api<Event> = Api::namespaced(tenant.client.clone(), namespace);
+    let all = events.list(&ListParams::default()).await.unwrap().items;
+    all.into_iter().filter(|event| event.reason.as_deref() == Some(reason)).collect()
 }
 
 /// Whether the reconcilers see no object that stays.

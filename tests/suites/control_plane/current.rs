@@ -46,6 +46,9 @@ async fn what_cannot_work_is_refused_when_it_is_applied() {
         manifest["metadata"]["name"] = json!("bad");
         let told = refused(&apply(&plane, &manifest));
         assert!(told.contains(bad.rule), "{}{}: {}: {told}", bad.kind, bad.field, bad.value);
+        if bad.rule == "no days" {
+            assert_eq!(told.matches("Invalid value").count(), 1, "one message: {told}");
+        }
     }
     let subscription = "ImageListSubscription";
     let other = refused(&apply(&plane, &changed(subscription, "/verify/identifier", &json!("list-b"))));

@@ -91,7 +91,7 @@ async fn a_secret_and_a_config_map_that_change_act_at_once() {
 fn account(tenant: &Tenant<'_>) -> std::path::PathBuf {
     tenant.kubectl(&["create", "serviceaccount", "operator"]);
     let role = "apiVersion: rbac.authorization.k8s.io/v1\nkind: Role\nmetadata: {name: operator}\nrules:\n- {apiGroups: \
-                [vmcatcher.io], resources: ['*'], verbs: ['*']}\n- {apiGroups: [events.k8s.io], resources: [events], \
+                [vmcatcher.io], resources: ['*'], verbs: ['*']}\n- {apiGroups: [''], resources: [events], \
                 verbs: [create, patch]}\n";
     let path = tenant.site.path("role.yaml");
     std::fs::write(&path, role).unwrap();

@@ -35,7 +35,7 @@ fn held(run: &Run) -> (String, String) {
 }
 
 /// Images that are not put away: in circulation, on their way, or half retired.
-fn in_circulation(cloud: &Cloud) -> usize {
+pub(super) fn in_circulation(cloud: &Cloud) -> usize {
     let put_away = |image: &&harness::opennebula::Image| {
         let retired = image.attributes["VMCATCHER_ROLE"] == "retired" && image.state == State::Disabled;
         retired && image.name != A && image.permissions == 0o700
@@ -71,7 +71,8 @@ async fn cut_after(calls: usize) -> bool {
     cloud.die_after(calls);
     let run = site.run().await;
     let gone = one(&run).is_none();
-    assert_eq!(gone, in_circulation(&cloud) == 0, "after {calls} calls");
+    // It goes once the cloud was seen to have done it.
+    assert!(!gone || in_circulation(&cloud) == 0, "after {calls} calls");
     if gone {
         return false;
     }

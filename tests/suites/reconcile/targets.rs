@@ -11,7 +11,7 @@ pub(crate) const A: &str = "aaaaaaaa-0000-4000-8000-000000000001";
 const B: &str = "aaaaaaaa-0000-4000-8000-000000000002";
 pub(crate) const ALICE: u32 = 2;
 
-const SECRET: &str = "apiVersion: v1\nkind: Secret\nmetadata: {name: one-auth}\nstringData: {username: oneadmin, password: opennebula-test}\n";
+pub(super) const SECRET: &str = "apiVersion: v1\nkind: Secret\nmetadata: {name: one-auth}\nstringData: {username: oneadmin, password: opennebula-test}\n";
 
 pub(crate) fn target(site: &Site, cloud: &Cloud, name: &str, more: &str) {
     target_with(site, cloud, name, more, "retired: {deleteAfter: 48h}");

@@ -1,5 +1,7 @@
 //! The first lists: until each has come nothing may be judged, for it would be by a part of the endorsers.
 
+use std::collections::BTreeSet;
+
 use kube::Resource;
 use tokio::sync::watch;
 
@@ -12,6 +14,8 @@ pub(super) struct Awaited(watch::Sender<State>);
 struct State {
     /// What each scope, a namespace or all, still waits for.
     lists: Vec<(Option<String>, Vec<String>)>,
+    /// Kinds that the API server does not know.
+    unknown: BTreeSet<String>,
     /// The program stops: they do not come any more.
     over: bool,
 }
@@ -23,11 +27,19 @@ impl Awaited {
             [Endorser::kind(&()), ImageListSubscription::kind(&()), CachedImage::kind(&()), CloudTarget::kind(&())]
                 .map(String::from);
         let lists = scopes.map(|scope| (scope, kinds.to_vec())).collect();
-        Self(watch::Sender::new(State { lists, over: false }))
+        Self(watch::Sender::new(State { lists, unknown: BTreeSet::new(), over: false }))
     }
 
     /// A list has come; the first one of its kind and scope counts.
     pub(super) fn came<K: Resource<DynamicType = ()>>(&self, scope: Option<&str>) {
+        let mut found = false;
+        self.0.send_if_modified(|state| {
+            found = state.unknown.remove(&*K::kind(&())) && state.unknown.is_empty();
+            false
+        });
+        if found {
+            tracing::info!("the API server knows all kinds now");
+        }
         let last = self.0.send_if_modified(|state| {
             let before = state.all_came();
             let of_scope = state.lists.iter_mut().filter(|(own, _)| own.as_deref() == scope);
@@ -36,6 +48,19 @@ impl Awaited {
         });
         if last {
             tracing::info!("everything has been listed once; the work begins");
+        }
+    }
+
+    /// The API server does not know a kind. Told in one line, however many there are: they are installed together.
+    pub(super) fn is_unknown<K: Resource<DynamicType = ()>>(&self) {
+        let mut first = false;
+        self.0.send_if_modified(|state| {
+            first = state.unknown.is_empty();
+            state.unknown.insert(K::kind(&()).into_owned());
+            false
+        });
+        if first {
+            tracing::error!("{}; it is asked again and again", missing(&K::kind(&())));
         }
     }
 
@@ -54,6 +79,9 @@ impl Awaited {
     /// What is waited for, for people; `None` once all have come.
     pub(super) fn told(&self) -> Option<String> {
         let state = self.0.borrow();
+        if !state.unknown.is_empty() {
+            return Some(missing(&state.unknown.iter().map(String::as_str).collect::<Vec<_>>().join(", ")));
+        }
         let lists = state.lists.iter().filter(|(_, kinds)| !kinds.is_empty());
         let told = lists.map(|(scope, kinds)| {
             let place = scope.as_ref().map_or_else(|| "all namespaces".to_owned(), |name| format!("namespace {name}"));
@@ -62,6 +90,14 @@ impl Awaited {
         let told: Vec<String> = told.collect();
         (!told.is_empty()).then(|| format!("waiting for the first list of {}", told.join("; of ")))
     }
+}
+
+/// What a person is told of kinds that are not installed.
+fn missing(kinds: &str) -> String {
+    format!(
+        "expected the definitions of this program's resources, found that the API server does not know {kinds}: install \
+         them with `vmcatcher-operator crds | kubectl apply --server-side -f -`"
+    )
 }
 
 impl State {
@@ -92,6 +128,22 @@ mod tests {
         all.came::<CachedImage>(None);
         all.came::<CloudTarget>(None);
         assert_eq!(all.told(), None);
+    }
+
+    #[test]
+    fn kinds_that_are_not_installed_are_told_with_the_command() {
+        let awaited = Awaited::new([None].into_iter());
+        awaited.came::<Endorser>(None);
+        awaited.is_unknown::<Endorser>();
+        awaited.is_unknown::<CachedImage>();
+        assert_eq!(
+            awaited.told().unwrap(),
+            "expected the definitions of this program's resources, found that the API server does not know CachedImage, \
+             Endorser: install them with `vmcatcher-operator crds | kubectl apply --server-side -f -`"
+        );
+        awaited.came::<CachedImage>(None);
+        awaited.came::<Endorser>(None);
+        assert!(awaited.told().unwrap().starts_with("waiting for the first list of ImageListSubscription"));
     }
 
     #[tokio::test]

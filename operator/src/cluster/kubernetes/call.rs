@@ -30,18 +30,33 @@ pub(super) async fn call<T>(
     }
 }
 
+/// The cause by which an API server refuses what is new in a namespace that is being deleted (core/v1:
+/// `NamespaceTerminatingCause`).
+const TERMINATING: &str = "NamespaceTerminating";
+
 fn failed(about: Call<'_>, error: &kube::Error) -> ClusterError {
     let Call { action, object, gone } = about;
     let kube::Error::Api(status) = error else {
         return ClusterError::Unavailable { action, object, message: chain(error) };
     };
     let message = status.message.clone();
+    let mut causes = status.details.iter().flat_map(|details| &details.causes);
     match (status.code, gone) {
+        (403, _) if causes.any(|cause| cause.reason == TERMINATING) => ClusterError::NamespaceEnds { action, object },
         (404, Some((kind, key))) => ClusterError::Gone { kind, key: key.clone() },
         (401 | 403, _) => ClusterError::Denied { action, object, message },
         (409, _) => ClusterError::Conflict { action, object, message },
         (400 | 404 | 405 | 415 | 422, _) => ClusterError::Refused { action, object, message },
         _ => ClusterError::Unavailable { action, object, message },
+    }
+}
+
+/// What a failure says, for people: never the answer as it was sent.
+pub(super) fn words(error: &kube::Error) -> String {
+    match error {
+        kube::Error::Api(status) if status.message.trim().is_empty() => format!("HTTP {}", status.code),
+        kube::Error::Api(status) => status.message.trim().to_owned(),
+        other => chain(other),
     }
 }
 
@@ -88,6 +103,20 @@ mod tests {
         for (code, expected) in cases {
             assert_eq!(answered(code, None), expected, "{code}");
         }
+    }
+
+    #[test]
+    fn what_a_terminating_namespace_refuses_is_no_missing_right() {
+        let cause = serde_json::json!({"reason": "NamespaceTerminating", "message": "namespace a is being terminated"});
+        let status: Status = serde_json::from_value(serde_json::json!({
+            "status": "Failure", "message": "forbidden", "reason": "Forbidden", "code": 403,
+            "details": {"name": "x", "causes": [cause]},
+        }))
+        .unwrap();
+        let about = Call { action: "tell an event of", object: "Image a/b".to_owned(), gone: None };
+        let error = failed(about, &kube::Error::Api(status.boxed()));
+        assert_eq!(error.to_string(), "cannot tell an event of Image a/b, for its namespace is being deleted");
+        assert_eq!(error.reason(), "NamespaceEnds");
     }
 
     #[tokio::test(start_paused = true)]

@@ -10,8 +10,10 @@ use kube::runtime::reflector::{Store, store::Writer};
 use kube::runtime::watcher::{self, Event};
 use kube::runtime::{WatchStreamExt, watcher as watch};
 
+use super::call::words;
 use super::shared::Shared;
 use crate::api::{CachedImage, CloudTarget, Endorser, ImageListSubscription};
+use crate::reconcile::image::gone_while_held;
 use crate::reconcile::{Cluster, ObjectKey, Resource};
 
 /// A part of a list that has not come after so long is asked for again. kube's own limit is that of a watch, which may be
@@ -66,9 +68,42 @@ pub(super) async fn feed<K: Resource>(
             Ok(Event::Init | Event::InitApply(_)) => patience = Some(LONGEST_LIST),
             Err(error) => {
                 patience = patience.map(|_| LONGEST_LIST + LONGEST_BACK_OFF);
-                tracing::warn!(kind = %K::kind(&()), %error, "the watch was interrupted; it is tried again");
+                interrupted::<K>(&shared, &error);
             }
         }
+    }
+}
+
+/// Tells why a watch ended. A kind that the API server does not know is told once.
+fn interrupted<K: Resource>(shared: &Shared, error: &watcher::Error) {
+    if is_not_found(error) {
+        shared.cluster().awaited.is_unknown::<K>();
+    } else {
+        tracing::warn!(kind = %K::kind(&()), "the watch was interrupted, and is tried again: {}", told(error));
+    }
+}
+
+fn is_not_found(error: &watcher::Error) -> bool {
+    match error {
+        watcher::Error::InitialListFailed(kube::Error::Api(status))
+        | watcher::Error::WatchStartFailed(kube::Error::Api(status))
+        | watcher::Error::WatchFailed(kube::Error::Api(status))
+        | watcher::Error::WatchError(status) => status.code == 404,
+        watcher::Error::InitialListFailed(_)
+        | watcher::Error::WatchStartFailed(_)
+        | watcher::Error::WatchFailed(_)
+        | watcher::Error::NoResourceVersion => false,
+    }
+}
+
+/// What a watch that ended says, for people.
+pub(super) fn told(error: &watcher::Error) -> String {
+    match error {
+        watcher::Error::InitialListFailed(error)
+        | watcher::Error::WatchStartFailed(error)
+        | watcher::Error::WatchFailed(error) => words(error),
+        watcher::Error::WatchError(status) => status.message.clone(),
+        watcher::Error::NoResourceVersion => error.to_string(),
     }
 }
 
@@ -118,7 +153,18 @@ pub(super) fn image(shared: &Shared, object: &CachedImage, change: Change) {
     let Some(wakes) = shared.wakes(&key.namespace) else { return };
     match change {
         Change::There => wakes.image(&key),
-        Change::Gone => shared.forget_image(&key),
+        Change::Gone => {
+            // A target may be held for it alone.
+            let known = object.status.iter().flat_map(|status| &status.targets).map(|target| target.name.clone());
+            let wanted =
+                shared.context.publications.desired(&key).into_iter().flat_map(|desired| desired.at.into_keys());
+            known.chain(wanted).for_each(|name| wakes.target_soon(&key.sibling(&name)));
+            if let Some(happening) = gone_while_held(&shared.context, object) {
+                let context = shared.context.clone();
+                tokio::spawn(async move { context.cluster.record(happening).await });
+            }
+            shared.forget_image(&key);
+        }
     }
     wakes.subscription_soon(&key.sibling(&object.spec.subscription_ref.name));
 }

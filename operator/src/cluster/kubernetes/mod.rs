@@ -22,8 +22,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use jiff::{SignedDuration, Timestamp};
-use k8s_openapi::api::core::v1::{ConfigMap, ObjectReference, Secret};
-use k8s_openapi::api::events;
+use k8s_openapi::api::core::v1::{ConfigMap, Event, ObjectReference, Secret};
 use kube::api::{Patch, PatchParams, PostParams};
 use kube::runtime::reflector::{ObjectRef, Store, store::Writer};
 use kube::{Api, Client, ResourceExt};
@@ -188,6 +187,19 @@ impl Cluster for Kubernetes {
         stores.flat_map(Store::state).map(|object| self.written.newer(object)).collect()
     }
 
+    /// By whether it takes something new: the right to read namespaces is not this program's.
+    async fn is_ending(&self, namespace: &str) -> Result<bool, ClusterError> {
+        let key = ObjectKey::new(namespace, MANAGER);
+        let (reason, message) = ("Probe".to_owned(), String::new());
+        let probe = Happening { kind: Kind::Image, key: key.clone(), warning: false, reason, message };
+        let probe = event::event(probe, self.reference(Kind::Image, &key), &self.host, Timestamp::now());
+        match self.tell(&probe, true).await {
+            Ok(()) | Err(ClusterError::Denied { .. }) => Ok(false),
+            Err(ClusterError::NamespaceEnds { .. }) => Ok(true),
+            Err(error) => Err(error),
+        }
+    }
+
     async fn secret(&self, key: &ObjectKey) -> Result<Option<SecretData>, ClusterError> {
         let secrets: Api<Secret> = Api::namespaced(self.client.clone(), &key.namespace);
         let about = Call { action: "read", object: format!("Secret {key}"), gone: None };
@@ -302,14 +314,38 @@ impl Cluster for Kubernetes {
         } else {
             tracing::info!(%kind, object = %key, reason, "{message}");
         }
-        let key = key.clone();
-        let about = Call { action: "tell an event of", object: format!("{kind} {key}"), gone: None };
-        let reference = self.reference(*kind, &key);
-        let events: Api<events::v1::Event> = Api::namespaced(self.client.clone(), &key.namespace);
-        let event = event::event(happening, reference, &self.host, Timestamp::now());
-        if let Err(error) = call(about, events.create(&PostParams::default(), &event)).await {
-            tracing::warn!(object = %key, %error, "an event could not be told");
+        let (key, warning) = (key.clone(), *warning);
+        let event = event::event(happening.clone(), self.reference(*kind, &key), &self.host, Timestamp::now());
+        let told = match self.tell(&event, false).await {
+            // Who looks for what is left behind finds it at the namespace, where this program may say so.
+            Err(ending @ ClusterError::NamespaceEnds { .. }) if warning => {
+                match self.tell(&event::of_namespace(event), false).await {
+                    Err(ClusterError::Denied { .. }) => Err(ending),
+                    other => other,
+                }
+            }
+            other => other,
+        };
+        match told {
+            Ok(()) => {}
+            Err(ClusterError::NamespaceEnds { .. }) => {
+                tracing::debug!(object = %key, "no Event: its namespace is being deleted");
+            }
+            Err(error) => tracing::warn!(object = %key, %error, "an event could not be told"),
         }
+    }
+}
+
+impl Kubernetes {
+    /// Makes an Event; or only asks whether it would be taken.
+    async fn tell(&self, event: &Event, dry_run: bool) -> Result<(), ClusterError> {
+        let namespace = event.metadata.namespace.as_deref().unwrap_or_default();
+        let object = format!("{} {namespace}", event.involved_object.kind.as_deref().unwrap_or_default());
+        let name = event.involved_object.name.as_deref().unwrap_or_default();
+        let about = Call { action: "tell an event of", object: format!("{object}/{name}"), gone: None };
+        let events: Api<Event> = Api::namespaced(self.client.clone(), namespace);
+        let parameters = PostParams { dry_run, ..PostParams::default() };
+        call(about, events.create(&parameters, event)).await.map(drop)
     }
 }
 

@@ -99,7 +99,8 @@ pub(super) async fn follow<K: Named>(shared: Arc<Shared>, api: Api<PartialObject
             Ok(Event::InitDone) => began = true,
             Ok(Event::Init) => {}
             Err(error) => {
-                tracing::warn!(kind = %K::kind(&()), %error, "the watch was interrupted; it is tried again");
+                let told = feed::told(&error);
+                tracing::warn!(kind = %K::kind(&()), "the watch was interrupted, and is tried again: {told}");
             }
         }
     }

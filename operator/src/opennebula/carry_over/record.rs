@@ -97,6 +97,11 @@ impl Record {
         self.images.iter().find(same)
     }
 
+    /// Whether images of it were there, or one was on its way, when it was last kept.
+    pub fn may_be_there(&self) -> bool {
+        !self.images.is_empty() || self.registration.is_some()
+    }
+
     /// Until when an image may still appear that was registered and not seen yet. A clock that was put back does not
     /// make it longer.
     pub fn may_appear_until(&self, now: Timestamp) -> Option<Timestamp> {

@@ -8,6 +8,7 @@ use super::crls::crls_fresh;
 use crate::api::{CredentialStatus, Endorser, EndorserStatus, ImageListSubscription, SignerStatus};
 use crate::reconcile::conditions::{Finding, merge, shorten, time};
 use crate::reconcile::report::Report;
+use crate::size::Count;
 use crate::trust::{Anchors, Credential, CredentialKind, EndorserRule, OpenPgpCredential, TrustLevel};
 
 /// A credential's certificate that ends sooner than this is told.
@@ -74,7 +75,7 @@ fn ready(rule: &EndorserRule, anchors: Result<&Anchors, &String>, now: Timestamp
         Some((reason, _)) if useless.len() == trusted.len() => Finding::fails(NAME, *reason, told),
         Some(_) => Finding::holds(NAME, "Succeeded", format!("but {told}")),
         None if certificates == 0 => Finding::holds(NAME, "Succeeded", "its OpenPGP keys can be used"),
-        None => Finding::holds(NAME, "Succeeded", format!("{anchors} trust anchors are loaded")),
+        None => Finding::holds(NAME, "Succeeded", format!("{} loaded", Count(anchors, "trust anchor"))),
     }
 }
 

@@ -4,39 +4,52 @@ use super::apply::Outcomes;
 use super::check::Checked;
 use super::observe::Observed;
 use super::plan::{Phase, Plan, Step};
-use crate::api::TargetStatus;
-use crate::reconcile::cluster::{Happening, Kind};
+use crate::api::{CachedImage, HasConditions as _, TargetStatus};
+use crate::reconcile::cluster::{Cluster, Happening, Kind, ObjectKey};
+use crate::reconcile::context::Context;
+use crate::reconcile::publications::{Desire, Desired};
 use crate::size::Size;
 
-/// What happened in a pass that leaves the targets so.
+/// Reasons of a target that end by themselves, or that a person gave.
+const QUIET: &[&str] = &["Progressing", "Importing", "Retiring", "Retired", "Suspended"];
+
+/// What happened in a pass that wants this of the targets and leaves them so.
 pub(super) fn happenings(
     checked: &Checked,
     observed: &Observed,
     plan: &Plan,
     outcomes: &Outcomes,
+    desired: &Desired,
     targets: &[TargetStatus],
 ) -> Vec<Happening> {
-    let mut happenings = done(checked, plan, outcomes);
-    happenings.extend(circulation(checked, observed, targets));
-    happenings.extend(abandoned(checked, observed, plan));
-    happenings
+    let mut happenings = done(plan, outcomes);
+    happenings.extend(circulation(observed, targets));
+    happenings.extend(obstacles(observed, desired, targets));
+    happenings.extend(abandoned(observed, plan));
+    let happenings = happenings.into_iter().map(|(warning, reason, message)| Happening {
+        kind: Kind::Image,
+        key: checked.key.clone(),
+        warning,
+        reason: reason.to_owned(),
+        message,
+    });
+    happenings.collect()
 }
 
-fn done(checked: &Checked, plan: &Plan, outcomes: &Outcomes) -> Vec<Happening> {
-    let told =
-        |warning, reason, message| Happening { kind: Kind::Image, key: checked.key.clone(), warning, reason, message };
+/// Whether a person should look at it, one word, and the figures a person wants.
+type Told = (bool, &'static str, String);
+
+fn done(plan: &Plan, outcomes: &Outcomes) -> Vec<Told> {
     let done = plan.steps.iter().take(outcomes.done);
-    let mut happenings: Vec<Happening> = done
+    let mut happenings: Vec<Told> = done
         .filter_map(|step| match step {
             Step::Publish { version, blob, returns: false } => {
-                Some(told(false, "ImageDownloaded", format!("version {version}, {}, verified", Size(blob.size()))))
+                Some((false, "ImageDownloaded", format!("version {version}, {}, verified", Size(blob.size()))))
             }
             Step::Publish { version, returns: true, .. } => {
-                Some(told(false, "ImageRestored", format!("version {version} is back from the archive")))
+                Some((false, "ImageRestored", format!("version {version} is back from the archive")))
             }
-            Step::Archive(entry) => {
-                Some(told(false, "ImageArchived", format!("version {} is archived", entry.version)))
-            }
+            Step::Archive(entry) => Some((false, "ImageArchived", format!("version {} is archived", entry.version))),
             Step::Finalize(_)
             | Step::ForgetJob(_)
             | Step::CancelJob(_)
@@ -45,54 +58,102 @@ fn done(checked: &Checked, plan: &Plan, outcomes: &Outcomes) -> Vec<Happening> {
         })
         .collect();
     if let (Phase::Failed { reason, message }, true) = (&plan.phase, plan.tries.last.is_some() && counted(plan)) {
-        happenings.push(told(true, reason, message.clone()));
+        happenings.push((true, reason, message.clone()));
     }
     happenings
 }
 
 /// What came into circulation at a target, or went out of it.
-fn circulation(checked: &Checked, observed: &Observed, after: &[TargetStatus]) -> Vec<Happening> {
+fn circulation(observed: &Observed, after: &[TargetStatus]) -> Vec<Told> {
     let before = &observed.status.targets;
-    let told =
-        |warning, reason, message| Happening { kind: Kind::Image, key: checked.key.clone(), warning, reason, message };
-    let at = |targets: &[TargetStatus], name: &str| targets.iter().find(|target| target.name == name).cloned();
     let mut happenings = Vec::new();
     for target in after {
         let known = at(before, &target.name).is_some_and(|before| before.sha512 == target.sha512);
         if let (Some(id), Some(version), false) = (&target.id, &target.version, known) {
-            happenings.push(told(
-                false,
-                "ImagePublished",
-                format!("version {version} at {} as image {id}", target.name),
-            ));
+            let message = format!("version {version} at {} as image {id}", target.name);
+            happenings.push((false, "ImagePublished", message));
         }
     }
     for target in before.iter().filter(|target| target.id.is_some()) {
         if at(after, &target.name).is_some_and(|after| after.id.is_some()) {
             continue;
         }
+        let image = observed.targets.image_at(before, &target.name);
         happenings.push(if observed.targets.missing.contains(&target.name) {
-            let id = target.id.as_deref().unwrap_or_default();
-            let message = format!("the target {} is gone: image {id} stays in circulation there", target.name);
-            told(true, "RetireAbandoned", message)
+            let message = format!("the CloudTarget {} is gone: {image} stays in circulation", target.name);
+            (true, "RetireAbandoned", message)
         } else {
-            told(false, "ImageRetired", format!("out of circulation at {}", target.name))
+            (false, "ImageRetired", format!("{image} is out of circulation"))
         });
     }
     happenings
 }
 
+/// What keeps an image from going out of circulation, when it is another thing than before; and a target that went away
+/// under one that is in circulation there.
+fn obstacles(observed: &Observed, desired: &Desired, after: &[TargetStatus]) -> Vec<Told> {
+    let before = &observed.status.targets;
+    let held = observed.targets.holding(before);
+    let each = after.iter().filter(|target| held.contains(&target.name.as_str())).filter_map(|target| {
+        let now = target.condition("Published").filter(|now| now.status == "False")?;
+        let last = at(before, &target.name).and_then(|before| before.condition("Published"));
+        let is_new = last.is_none_or(|last| last.reason != now.reason) && !QUIET.contains(&now.reason.as_str());
+        let image = observed.targets.image_at(before, &target.name);
+        match desired.at.get(&target.name)? {
+            Desire::Withdraw => {
+                let message = format!("{image} cannot be taken out of circulation: {}: {}", now.reason, now.message);
+                is_new.then_some((true, "RetireBlocked", message))
+            }
+            Desire::Publish(_) | Desire::Leave | Desire::LetGo => {
+                let gone = is_new && now.reason == "TargetNotFound";
+                let message = format!("the CloudTarget {} is gone: nobody looks after {image}", target.name);
+                gone.then_some((true, "TargetNotFound", message))
+            }
+        }
+    });
+    each.collect()
+}
+
 /// What stays in circulation though its object goes.
-fn abandoned(checked: &Checked, observed: &Observed, plan: &Plan) -> Option<Happening> {
-    let lets_go = plan.steps.iter().any(|step| matches!(step, Step::Finalize(false)));
-    let message = "the namespace goes, and the targets or their Secrets are gone: what is in circulation there stays";
-    (observed.abandoned && lets_go).then(|| Happening {
-        kind: Kind::Image,
-        key: checked.key.clone(),
-        warning: true,
-        reason: "RetireAbandoned",
-        message: message.to_owned(),
-    })
+fn abandoned(observed: &Observed, plan: &Plan) -> Option<Told> {
+    let before = &observed.status.targets;
+    let held = observed.targets.holding(before);
+    let images: Vec<String> = held.iter().map(|name| observed.targets.image_at(before, name)).collect();
+    let why = if observed.taken_off && !images.is_empty() {
+        TAKEN_OFF.to_owned()
+    } else if observed.abandoned && plan.lets_go() {
+        let why = held.iter().map(|name| match observed.targets.standings.get(*name) {
+            Some(standing) => standing.message.clone(),
+            None => format!("the CloudTarget {name} is gone"),
+        });
+        format!("all of the namespace goes, and {}", why.collect::<Vec<_>>().join("; "))
+    } else {
+        return None;
+    };
+    Some((true, "RetireAbandoned", format!("{} stays in circulation: {why}", images.join(", "))))
+}
+
+/// What there is to tell of an image whose object is gone though it was held: somebody has taken its finalizer off.
+pub fn gone_while_held<C: Cluster>(context: &Context<C>, object: &CachedImage) -> Option<Happening> {
+    let key = ObjectKey::of(object);
+    let desired = context.publications.desired(&key).filter(|desired| desired.held)?;
+    let targets = object.status.iter().flat_map(|status| &status.targets);
+    let stays = targets.filter_map(|target| {
+        let standing = context.publications.standing(&key.sibling(&target.name), &key);
+        let withdrawn = standing.is_some_and(|standing| standing.withdrawn);
+        let owed = !withdrawn && matches!(desired.at.get(&target.name), Some(Desire::Withdraw));
+        target.id.as_ref().filter(|_| owed).map(|id| format!("image {id} at {}", target.name))
+    });
+    let stays: Vec<String> = stays.collect();
+    let message = format!("{} stays in circulation: {TAKEN_OFF}", stays.join(", "));
+    let reason = "RetireAbandoned".to_owned();
+    (!stays.is_empty()).then_some(Happening { kind: Kind::Image, key, warning: true, reason, message })
+}
+
+const TAKEN_OFF: &str = "somebody took the finalizer off";
+
+fn at<'a>(targets: &'a [TargetStatus], name: &str) -> Option<&'a TargetStatus> {
+    targets.iter().find(|target| target.name == name)
 }
 
 /// Whether this pass counted a failure.

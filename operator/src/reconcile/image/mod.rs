@@ -12,6 +12,7 @@ mod want;
 use jiff::Timestamp;
 
 pub(super) use self::check::transition;
+pub use self::happenings::gone_while_held;
 use super::cluster::{Cluster, ClusterError, ObjectKey};
 use super::context::Context;
 use super::finish::{finish, stalled};
@@ -32,7 +33,10 @@ pub async fn reconcile<C: Cluster>(
         Ok(checked) => checked,
         Err(error) => return stalled(context, &*object, &error, now).await,
     };
-    let observed = observe::observe(context, &object, &checked, now);
+    let mut observed = observe::observe(context, &object, &checked, now);
+    if plan::would_be_made_again(&checked, &observed) {
+        observed.namespace_ends = context.cluster.is_ending(&key.namespace).await?;
+    }
     let plan = plan::plan(&checked, &observed, now);
     tracing::debug!(object = %key, "the plan: {plan}");
     let outcomes = apply::apply(context, &checked, &observed, &plan, now).await;

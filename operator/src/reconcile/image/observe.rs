@@ -47,6 +47,12 @@ pub(super) struct Observed {
     pub targets: Targets,
     /// Nobody waits for its targets any more: everything in the namespace goes, and what they need went first.
     pub abandoned: bool,
+    /// When that will be so, unless what they need comes back.
+    pub abandoned_from: Option<Timestamp>,
+    /// Its namespace goes, so that nothing is made again.
+    pub namespace_ends: bool,
+    /// It was held, and somebody has taken its finalizer off.
+    pub taken_off: bool,
     /// It is being deleted, and its subscription may be marked with it until then.
     pub alone_from: Option<Timestamp>,
     /// What could not be read on the volume.
@@ -63,9 +69,6 @@ pub(super) struct Subscription {
     /// The targets that it names for its images; `None` where it is gone or cannot be understood.
     pub targets: Option<Vec<String>>,
 }
-
-/// So long after its deletion an image whose targets are lost is let go, where all of its namespace goes.
-pub(super) const ABANDON_AFTER: SignedDuration = SignedDuration::from_mins(10);
 
 /// What did not fit is tried before its time no more often than this: the figures of a file system may deceive.
 const ROOM_AFTER: SignedDuration = SignedDuration::from_mins(5);
@@ -92,6 +95,9 @@ pub(super) fn observe<C: Cluster>(
         running: context.downloads.get(&checked.key),
         targets: Targets::default(),
         abandoned: false,
+        abandoned_from: None,
+        namespace_ends: false,
+        taken_off: taken_off(context, checked),
         alone_from: alone_from(context, checked, now),
         trouble: None,
     };
@@ -102,7 +108,9 @@ pub(super) fn observe<C: Cluster>(
     if let Some(out) = gone_with_its_signer(checked, &observed) {
         observed.want = out;
     }
-    observed.abandoned = abandoned(context, checked, &observed, now);
+    let abandoned_from = abandoned_from(context, checked, &observed);
+    observed.abandoned = abandoned_from.is_some_and(|from| from <= now);
+    observed.abandoned_from = abandoned_from.filter(|from| *from > now);
     observed
 }
 
@@ -123,10 +131,18 @@ fn alone_from<C: Cluster>(context: &Context<C>, checked: &Checked, now: Timestam
     since.checked_add(context.cluster.goes_together()).ok().filter(|end| *end > now)
 }
 
-fn abandoned<C: Cluster>(context: &Context<C>, checked: &Checked, observed: &Observed, now: Timestamp) -> bool {
-    let waited = checked.deleting_since.is_some_and(|since| now.duration_since(since) >= ABANDON_AFTER);
-    let lost = observed.targets.are_lost(&observed.status.targets);
-    waited && checked.finalizer && lost && is_ending(&*context.cluster, &checked.key.namespace)
+fn abandoned_from<C: Cluster>(context: &Context<C>, checked: &Checked, observed: &Observed) -> Option<Timestamp> {
+    let lost = checked.finalizer && observed.targets.are_lost(&observed.status.targets);
+    let since = checked.deleting_since.filter(|_| lost && is_ending(&*context.cluster, &checked.key.namespace))?;
+    Some(since.checked_add(context.abandon_after).unwrap_or(Timestamp::MAX))
+}
+
+/// Whether the pass before held the object, and its finalizer is gone now: this program takes it off only once nothing
+/// is held any more.
+fn taken_off<C: Cluster>(context: &Context<C>, checked: &Checked) -> bool {
+    checked.deleting
+        && !checked.finalizer
+        && context.publications.desired(&checked.key).is_some_and(|before| before.held)
 }
 
 /// Whether everything goes that is in the namespace: with the namespace itself, most likely.
@@ -152,8 +168,8 @@ fn targets<C: Cluster>(context: &Context<C>, checked: &Checked, observed: &Obser
     let all: BTreeSet<String> = named.into_iter().chain(before).collect();
     for name in all {
         let target = checked.key.sibling(&name);
-        if is_registering(context, checked, &target) {
-            targets.registering.push(name.clone());
+        if let Some(ids) = recorded(context, checked, observed, &target) {
+            targets.recorded.insert(name.clone(), ids);
         }
         let Some(object) = context.cluster.get::<CloudTarget>(&target) else {
             targets.missing.push(name);
@@ -169,11 +185,25 @@ fn targets<C: Cluster>(context: &Context<C>, checked: &Checked, observed: &Obser
     targets
 }
 
-/// Whether a registration was begun there of which nobody saw the end. What cannot be read may say so.
-fn is_registering<C: Cluster>(context: &Context<C>, checked: &Checked, target: &ObjectKey) -> bool {
-    let Ok(path) = state_path(target, &checked.image.identifier) else { return false };
-    let record = context.volume.read_state::<Record>(&path);
-    record.map_or(true, |record| record.is_some_and(|record| record.registration.is_some()))
+/// The ids of what may be there though the status does not tell of it. What cannot be read may say so.
+fn recorded<C: Cluster>(
+    context: &Context<C>,
+    checked: &Checked,
+    observed: &Observed,
+    target: &ObjectKey,
+) -> Option<Vec<u32>> {
+    let path = state_path(target, &checked.image.identifier).ok()?;
+    let record = match context.volume.read_state::<Record>(&path) {
+        Ok(record) => record?,
+        Err(_) => return Some(Vec::new()),
+    };
+    let told = observed.status.targets.iter().find(|told| told.name == target.name);
+    let is_told = told.is_some_and(|told| {
+        let put_away = told.condition("Published").is_some_and(|condition| condition.reason == "Retired");
+        told.id.is_some() || put_away
+    });
+    let may_be_there = record.registration.is_some() || !is_told && record.may_be_there();
+    may_be_there.then(|| record.images.iter().map(|image| image.id).collect())
 }
 
 /// What is in circulation and was endorsed only by a signer who was revoked goes out, unless the wanted version takes

@@ -82,6 +82,13 @@ pub(super) struct Tries {
     pub next: Option<Timestamp>,
 }
 
+impl Plan {
+    /// Whether the object, which is being deleted, is let go.
+    pub(super) fn lets_go(&self) -> bool {
+        self.phase == Phase::Deleting && self.steps.iter().any(|step| matches!(step, Step::Finalize(false)))
+    }
+}
+
 impl Tries {
     /// Whether nothing is tried any more until the list changes or a person asks.
     pub(super) fn are_exhausted(&self) -> bool {
@@ -200,15 +207,25 @@ fn deletion(checked: &Checked, observed: &Observed) -> Plan {
 /// Whether the image goes out with its object. A subscription that is being deleted makes no image again: its object
 /// is asked, for in a foreground deletion the images are marked with it, before its own pass has seen that.
 pub(super) fn is_leaving(checked: &Checked, observed: &Observed) -> bool {
+    is_retired(checked, observed) && (observed.namespace_ends || !is_selected_by_one_that_stays(checked, observed))
+}
+
+/// Whether the object that goes would be made again, unless its namespace goes too.
+pub(super) fn would_be_made_again(checked: &Checked, observed: &Observed) -> bool {
+    let held = checked.deleting && checked.finalizer && is_retired(checked, observed);
+    held && is_selected_by_one_that_stays(checked, observed)
+}
+
+fn is_selected_by_one_that_stays(checked: &Checked, observed: &Observed) -> bool {
     let list = observed.list.as_deref().filter(|list| !list.deleting && !observed.subscription.deleting);
-    let made_again = list.is_some_and(|list| is_selected(checked, list));
-    is_retired(checked, observed) && !made_again
+    list.is_some_and(|list| is_selected(checked, list))
 }
 
 /// Whether the image is archived when its object is deleted: by its own word, its subscription's, or what that said.
-fn is_retired(checked: &Checked, observed: &Observed) -> bool {
+pub(super) fn is_retired(checked: &Checked, observed: &Observed) -> bool {
     let said = checked.retire.or(observed.subscription.retire);
-    said.unwrap_or_else(|| observed.list.as_deref().is_some_and(|list| list.retire))
+    // Where nobody says anything any more, what was said before holds the object.
+    said.unwrap_or_else(|| observed.list.as_deref().map_or(checked.finalizer, |list| list.retire))
 }
 
 /// What asks for a pass now: the annotation on the image, on its subscription, or both.

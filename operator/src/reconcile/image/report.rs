@@ -7,7 +7,7 @@ use jiff::{SignedDuration, Timestamp};
 use super::apply::Outcomes;
 use super::check::Checked;
 use super::happenings::happenings;
-use super::observe::{ABANDON_AFTER, Observed};
+use super::observe::Observed;
 use super::plan::{Hold, Phase, Plan, Step, is_suspended, request};
 use super::targets;
 use super::want::{Want, Wanted};
@@ -54,7 +54,8 @@ pub(super) fn report(
     findings.extend(ignored(checked, observed));
     status.conditions = merge(&before.conditions, findings, checked.generation, now);
     let wake = wake(checked, observed, plan, outcomes, now);
-    let happenings = happenings(checked, observed, plan, outcomes, &status.targets);
+    let desired = targets::desired(checked, observed, plan);
+    let happenings = happenings(checked, observed, plan, outcomes, &desired, &status.targets);
     Report { status, happenings, wake }
 }
 
@@ -206,7 +207,7 @@ fn findings(
     let endorsed = endorsed(&observed.want);
     let cached = cached(observed, plan, outcomes, after);
     let published = targets::published(targets).unwrap_or_else(|| published(after));
-    let ready = ready(observed, plan, &endorsed, &cached, &published);
+    let ready = ready(observed, plan, targets, &endorsed, &cached, &published);
     let ready = match targets::retirement(targets).filter(|_| ready.status == Status::True) {
         Some((reason, message)) => Finding::fails(ready.name, reason, message),
         None => ready,
@@ -278,10 +279,18 @@ fn published(after: &After) -> Finding {
     }
 }
 
-fn ready(observed: &Observed, plan: &Plan, endorsed: &Finding, cached: &Finding, published: &Finding) -> Finding {
+fn ready(
+    observed: &Observed,
+    plan: &Plan,
+    targets: &[TargetStatus],
+    endorsed: &Finding,
+    cached: &Finding,
+    published: &Finding,
+) -> Finding {
     const NAME: &str = "Ready";
     if plan.phase == Phase::Deleting {
-        return Finding::fails(NAME, "Deleting", "the object goes");
+        let held = if plan.lets_go() { None } else { targets::held_for(observed, targets) };
+        return Finding::fails(NAME, "Deleting", held.unwrap_or_else(|| "the object goes".to_owned()));
     }
     match (&observed.want, cached.status) {
         (Want::Image(_), Status::True) if published.status != Status::True => {
@@ -348,20 +357,10 @@ fn wake(checked: &Checked, observed: &Observed, plan: &Plan, outcomes: &Outcomes
     let progress = matches!(plan.phase, Phase::Downloading { .. }).then(|| now.checked_add(PROGRESS_EVERY).ok());
     let failed = outcomes.failed.as_ref().map(|_| crate::reconcile::backoff::next_try(1, now, PROGRESS_WAIT, 0.0));
     let kept = checked.keep_until.filter(|until| *until > now);
-    let abandon = checked.deleting_since.and_then(|since| since.checked_add(ABANDON_AFTER).ok()).filter(|at| *at > now);
-    [
-        ends.filter(|at| *at > now),
-        plan.tries.next,
-        progress.flatten(),
-        room.flatten(),
-        failed,
-        kept,
-        abandon,
-        observed.alone_from,
-    ]
-    .into_iter()
-    .flatten()
-    .min()
+    let deleted = [observed.abandoned_from, observed.alone_from];
+    let ends = ends.filter(|at| *at > now);
+    let others = [ends, plan.tries.next, progress.flatten(), room.flatten(), failed, kept];
+    deleted.into_iter().chain(others).flatten().min()
 }
 
 /// A step that failed is tried again after the first back-off.

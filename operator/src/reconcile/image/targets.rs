@@ -1,13 +1,13 @@
 //! An image and its targets: what it wants of them, and how it stands there. Pure.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use jiff::Timestamp;
 
 use super::check::Checked;
 use super::observe::Observed;
-use super::plan::{Phase, Plan, is_leaving, is_suspended, request};
+use super::plan::{Phase, Plan, is_leaving, is_retired, is_suspended, request};
 use super::want::Want;
 use crate::api::{HasConditions, Progress, TargetStatus};
 use crate::imagelist::Sha512Digest;
@@ -28,22 +28,34 @@ pub(super) struct Targets {
     pub missing: Vec<String>,
     /// Targets that are being deleted.
     pub leaving: Vec<String>,
-    /// Targets where a registration was begun of which nobody saw the end.
-    pub registering: Vec<String>,
+    /// Targets where something of it may be that its status does not tell of, as the volume knows: a registration that
+    /// was begun and of which nobody saw the end, or all of it where the object was made anew. With the ids there.
+    pub recorded: BTreeMap<String, Vec<u32>>,
 }
 
 impl Targets {
     /// The targets where anything of the image is in circulation, or on its way, as far as it is known.
-    fn holding<'a>(&'a self, before: &'a [TargetStatus]) -> impl Iterator<Item = &'a TargetStatus> {
-        before.iter().filter(|target| {
-            let withdrawn = self.standings.get(&target.name).is_some_and(|standing| standing.withdrawn);
-            self.may_have(target) && !withdrawn
-        })
+    pub(super) fn holding<'a>(&'a self, before: &'a [TargetStatus]) -> Vec<&'a str> {
+        let told = before.iter().filter(|target| target.id.is_some()).map(|target| target.name.as_str());
+        let all: BTreeSet<&str> = told.chain(self.recorded.keys().map(String::as_str)).collect();
+        let withdrawn = |name: &str| self.standings.get(name).is_some_and(|standing| standing.withdrawn);
+        all.into_iter().filter(|name| !withdrawn(name)).collect()
     }
 
     /// Whether anything of the image is, or may be about to come, in circulation there.
-    fn may_have(&self, target: &TargetStatus) -> bool {
-        target.id.is_some() || self.registering.contains(&target.name)
+    fn may_have(&self, before: &[TargetStatus], name: &str) -> bool {
+        let told = before.iter().any(|target| target.name == name && target.id.is_some());
+        told || self.recorded.contains_key(name)
+    }
+
+    /// The image there, for people: by its id in the cloud, as far as one is known.
+    pub(super) fn image_at(&self, before: &[TargetStatus], name: &str) -> String {
+        let told = before.iter().find(|target| target.name == name).and_then(|target| target.id.clone());
+        let recorded = || self.recorded.get(name)?.last().map(ToString::to_string);
+        match told.or_else(recorded) {
+            Some(id) => format!("image {id} at {name}"),
+            None => format!("an image on its way at {name}"),
+        }
     }
 
     /// How far the conversion is that the first of them waits for.
@@ -53,15 +65,15 @@ impl Targets {
 
     /// Whether anything of the image is in circulation at a target.
     pub(super) fn hold(&self, before: &[TargetStatus]) -> bool {
-        self.holding(before).next().is_some()
+        !self.holding(before).is_empty()
     }
 
     /// Whether what is in circulation cannot be taken out of it any more: each of those targets, or its Secret, is gone.
     pub(super) fn are_lost(&self, before: &[TargetStatus]) -> bool {
         let no_secret = |standing: &Standing| standing.reason == "SecretNotFound";
         self.hold(before)
-            && self.holding(before).all(|target| {
-                self.missing.contains(&target.name) || self.standings.get(&target.name).is_some_and(no_secret)
+            && self.holding(before).into_iter().all(|name| {
+                self.missing.iter().any(|missing| missing == name) || self.standings.get(name).is_some_and(no_secret)
             })
     }
 }
@@ -69,17 +81,25 @@ impl Targets {
 /// What the image wants of its targets now. What it no longer names takes it out of circulation.
 pub(super) fn desired(checked: &Checked, observed: &Observed, plan: &Plan) -> Desired {
     let desire = desire(checked, observed, plan);
+    let (before, retired) = (&observed.status.targets, is_retired(checked, observed));
     let desired = |name: &String| {
-        let lets_go = observed.targets.leaving.contains(name) && desire != Desire::Withdraw;
-        (name.clone(), if lets_go { Desire::LetGo } else { desire.clone() })
+        let goes = observed.targets.leaving.contains(name) && desire != Desire::Withdraw;
+        let desire = match (goes, retired && observed.targets.may_have(before, name)) {
+            (false, _) => desire.clone(),
+            (true, false) => Desire::LetGo,
+            // Else nobody could take it out of circulation with its object.
+            (true, true) => Desire::Leave,
+        };
+        (name.clone(), desire)
     };
     let mut at: BTreeMap<String, Desire> = observed.targets.named.iter().map(desired).collect();
-    for target in observed.status.targets.iter().filter(|target| observed.targets.may_have(target)) {
+    for target in before.iter().filter(|target| observed.targets.may_have(before, &target.name)) {
         at.entry(target.name.clone()).or_insert(Desire::Withdraw);
     }
     let request = request(checked, observed);
     let asked = request.is_some() && request != observed.status.last_handled_reconcile_at;
-    Desired { identifier: checked.image.identifier.clone(), at, adopt: checked.adopt.clone(), asked }
+    let held = checked.deleting && checked.finalizer && !plan.lets_go();
+    Desired { identifier: checked.image.identifier.clone(), at, adopt: checked.adopt.clone(), asked, held }
 }
 
 fn desire(checked: &Checked, observed: &Observed, plan: &Plan) -> Desire {
@@ -111,8 +131,8 @@ pub(super) fn statuses(checked: &Checked, observed: &Observed, plan: &Plan, now:
         let mut status = circulation(name, before, standing, now);
         let withdrawn = standing.is_some_and(|standing| standing.withdrawn);
         if status.id.is_none() {
-            let registering = !withdrawn && observed.targets.registering.contains(name);
-            status.image_name = registering.then(|| checked.image.identifier.to_string());
+            let recorded = !withdrawn && observed.targets.recorded.contains_key(name);
+            status.image_name = recorded.then(|| checked.image.identifier.to_string());
         }
         let finding = finding(observed, desire, &status, before, standing);
         let earlier = before.map(|before| before.conditions.as_slice()).unwrap_or_default();
@@ -169,7 +189,7 @@ fn finding(
     let wanted = match desire {
         Desire::Publish(offer) => Some(offer.image.sha512),
         Desire::Withdraw => None,
-        Desire::Leave | Desire::LetGo => return as_before(before),
+        Desire::Leave | Desire::LetGo => return overdue(observed, status).unwrap_or_else(|| as_before(before)),
     };
     let Some(standing) = standing else { return Finding::unknown(NAME, "Progressing", "the target was not asked yet") };
     match wanted {
@@ -210,6 +230,14 @@ pub(super) fn retirement(statuses: &[TargetStatus]) -> Option<(String, String)> 
     statuses.iter().find_map(told)
 }
 
+/// A newer version that does not come to a target that is being deleted.
+fn overdue(observed: &Observed, status: &TargetStatus) -> Option<Finding> {
+    let Want::Image(wanted) = &observed.want else { return None };
+    let overdue = observed.targets.leaving.contains(&status.name) && !holds(status, wanted.image.sha512);
+    let message = || format!("the CloudTarget {} is being deleted: nothing new is published there", status.name);
+    overdue.then(|| Finding::fails("Published", "TargetDeleting", message()))
+}
+
 /// What the status says already: nothing is asked of the target.
 fn as_before(before: Option<&TargetStatus>) -> Finding {
     const NAME: &str = "Published";
@@ -239,4 +267,18 @@ pub(super) fn published(statuses: &[TargetStatus]) -> Option<Finding> {
             Some(Finding::fails(NAME, reason, format!("{}: {message}", open.name)))
         }
     }
+}
+
+/// What an object that is being deleted waits for, and what keeps it; `None` where that is nothing in a cloud.
+pub(super) fn held_for(observed: &Observed, after: &[TargetStatus]) -> Option<String> {
+    let before = &observed.status.targets;
+    let each = observed.targets.holding(before).into_iter().map(|name| {
+        let condition =
+            after.iter().find(|target| target.name == name).and_then(|target| target.condition("Published"));
+        let why = condition.map(|condition| format!(" ({}: {})", condition.reason, condition.message));
+        format!("{}{}", observed.targets.image_at(before, name), why.unwrap_or_default())
+    });
+    let held = each.collect::<Vec<_>>().join(", ");
+    let until = observed.abandoned_from.map(|from| format!("; let go at {}", time(from).0)).unwrap_or_default();
+    (!held.is_empty()).then(|| format!("being deleted, and held until out of circulation: {held}{until}"))
 }

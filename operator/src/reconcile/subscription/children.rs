@@ -8,7 +8,7 @@ use kube::ResourceExt;
 use super::check::Checked;
 use super::observe::{Observed, is_pinned};
 use super::plan::Step;
-use crate::api::{CachedImage, HasConditions, ImageCounts, ImageNote};
+use crate::api::{CachedImage, FINALIZER, HasConditions, ImageCounts, ImageNote};
 use crate::imagelist::{ImageId, ListedImage};
 use crate::reconcile::cluster::ObjectKey;
 use crate::reconcile::conditions::{message, shorten};
@@ -37,7 +37,7 @@ pub(super) fn plan(checked: &Checked, observed: &Observed, list: Option<&ListInF
         children.steps = let_go(checked, observed);
         return children;
     }
-    if checked.retire != checked.finalizer {
+    if checked.retire != checked.finalizer && (checked.retire || !holds_by_its_word(checked, observed)) {
         children.steps.push(Step::Finalize(checked.retire));
     }
     let Some(in_force) = list else { return children };
@@ -65,6 +65,13 @@ pub(super) fn plan(checked: &Checked, observed: &Observed, list: Option<&ListInF
         children.note(missing.as_str(), "NotInList", "included by its identifier, and the list has no such image");
     }
     children
+}
+
+/// Whether an image is still held because this subscription said Retire: it has to hear of the change before this object
+/// can go without a word.
+fn holds_by_its_word(checked: &Checked, observed: &Observed) -> bool {
+    owned(checked, observed)
+        .any(|image| image.spec.deletion_policy.is_none() && image.finalizers().iter().any(|name| name == FINALIZER))
 }
 
 /// The steps of a subscription that is being deleted: its images go, each in its own way, and then it goes itself.

@@ -2,21 +2,28 @@
 
 use super::apply::Outcomes;
 use super::check::Checked;
-use super::observe::Observed;
+use super::observe::{Fetched, Observed};
 use super::plan::{Newest, Plan, Step};
 use super::report::{REMOVAL_BLOCKED, failed_before, fetch_problem, signed_by};
 use crate::reconcile::cluster::{Happening, Kind};
+use crate::size::Count;
 use crate::trust::Sha256Digest;
 
 /// What this pass has to tell that the one before has not told.
 pub(super) fn happenings(checked: &Checked, observed: &Observed, plan: &Plan, outcomes: &Outcomes) -> Vec<Happening> {
-    let told = [accepted(plan, outcomes), fetch_failed(observed), set_aside(plan), not_taken(observed, plan)];
+    let told = [
+        accepted(plan, outcomes),
+        fetch_failed(observed),
+        fetched_again(observed),
+        set_aside(plan),
+        not_taken(observed, plan),
+    ];
     let told = told.into_iter().flatten();
     told.map(|(warning, reason, message)| Happening {
         kind: Kind::Subscription,
         key: checked.key.clone(),
         warning,
-        reason,
+        reason: reason.to_owned(),
         message,
     })
     .collect()
@@ -28,7 +35,8 @@ type Told = (bool, &'static str, String);
 fn accepted(plan: &Plan, outcomes: &Outcomes) -> Option<Told> {
     let list = plan.list.as_ref().filter(|_| plan.newly_accepted && outcomes.import.is_none())?;
     let counts = &plan.children.counts;
-    let message = format!("{}: {} images listed, {} selected", signed_by(list), counts.listed, counts.selected);
+    let listed = Count(counts.listed.try_into().unwrap_or(usize::MAX), "image");
+    let message = format!("{}: {listed} listed, {} selected", signed_by(list), counts.selected);
     Some((false, "ListAccepted", message))
 }
 
@@ -36,6 +44,12 @@ fn fetch_failed(observed: &Observed) -> Option<Told> {
     let problem = fetch_problem(observed)?;
     let told_before = failed_before(observed).is_some_and(|before| before.reason == problem.reason);
     (!told_before).then(|| (true, problem.reason, problem.message.clone()))
+}
+
+fn fetched_again(observed: &Observed) -> Option<Told> {
+    let failed =
+        failed_before(observed).filter(|_| matches!(observed.fetched, Fetched::NotModified | Fetched::Message(_)))?;
+    Some((false, "Recovered", format!("the list is fetched again, after {}", failed.reason)))
 }
 
 fn set_aside(plan: &Plan) -> Option<Told> {

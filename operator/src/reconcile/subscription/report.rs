@@ -16,6 +16,7 @@ use crate::reconcile::conditions::{Finding, merge, message, request_ignored, sho
 use crate::reconcile::lists::{Force, ListInForce};
 use crate::reconcile::report::Report;
 use crate::reconcile::step::StepError;
+use crate::size::Count;
 use crate::trust::{Refusal, RefusalReason};
 
 /// The condition, the reason and the event of a list that drops too many images.
@@ -267,7 +268,8 @@ fn without_a_list(observed: &Observed, verified: &Finding) -> Finding {
 fn images_ready(plan: &Plan, list: Option<&ListInForce>) -> Finding {
     const NAME: &str = "ImagesReady";
     let counts = &plan.children.counts;
-    let told = format!("{} of {} selected images are ready", counts.ready, counts.selected);
+    let selected = Count(counts.selected.try_into().unwrap_or(usize::MAX), "selected image");
+    let told = format!("{} of {selected} ready", counts.ready);
     match list {
         None => Finding::unknown(NAME, "NoList", "no list is in force"),
         Some(_) if counts.selected == 0 => Finding::holds(NAME, "NothingSelected", "the selection takes no image"),

@@ -8,6 +8,7 @@ use sha2::{Digest as _, Sha256};
 
 use super::check::Checked;
 use super::conversions::Start;
+use super::credentials::Credentials;
 use super::observe::{Observed, state_path};
 use super::plan::{Asked, Plan};
 use super::request::Refusal;
@@ -30,6 +31,8 @@ const LATEST: SignedDuration = SignedDuration::from_secs(30);
 /// What is held of a target between passes.
 #[derive(Debug, Default)]
 pub struct Session {
+    /// How the cloud is reached.
+    pub(super) credentials: Credentials,
     publisher: Option<(Fingerprint, Publisher)>,
     /// What was asked last, what became of it, and when the cloud is asked though nothing changed.
     last: Option<Last>,
@@ -79,8 +82,8 @@ pub(super) async fn apply<C: Cluster>(
     session: &mut Session,
     now: Timestamp,
 ) -> Outcomes {
-    let (Plan::Ask { requests }, Ok(connection)) = (plan, &observed.connection) else {
-        *session = Session::default();
+    let (Plan::Ask { requests, .. }, Some(connection)) = (plan, observed.access.connection()) else {
+        *session = Session { credentials: std::mem::take(&mut session.credentials), ..Session::default() };
         return Outcomes::default();
     };
     convert(context, checked, observed, requests, now);

@@ -3,12 +3,21 @@
 //! Nothing of ours is left behind silently: the finalizer stays until each image that has something there has said that
 //! it may stay, or it is out of circulation.
 
-use jiff::Timestamp;
+use std::sync::Arc;
 
-use crate::api::{CachedImage, CloudTarget, FINALIZER};
+use jiff::{SignedDuration, Timestamp};
+
+use super::state_path;
+use crate::api::{CachedImage, CloudTarget, DeletionPolicy, FINALIZER, ImageListSubscription};
+use crate::imagelist::ImageId;
+use crate::opennebula::carry_over::Record;
 use crate::reconcile::cluster::{Cluster, ClusterError, ObjectKey};
 use crate::reconcile::context::Context;
 use crate::reconcile::publications::{Desire, Desired, Standing};
+use crate::size::Count;
+
+/// How soon it is looked whether a subscription has told of its list, after a start.
+const SOON: SignedDuration = SignedDuration::from_secs(5);
 
 /// How a target stands to its end.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -17,16 +26,31 @@ pub(super) enum Departure {
     Stays {
         /// The finalizer is missing.
         unheld: bool,
+        /// Something is published there, or is to be.
+        used: bool,
     },
     /// It is being deleted, and owes something to these images.
     Owes {
         /// Their identifiers.
         images: Vec<String>,
+        /// Of these, so many name it still: they are to be retired with their objects, which stay so far.
+        named: usize,
         /// When to look again though nothing is told, because not all may have been seen yet.
         again: Option<Timestamp>,
     },
     /// It is being deleted, and nothing is owed.
     Free,
+}
+
+impl Departure {
+    /// Whether the object stays until nothing is owed any more.
+    pub(super) fn is_held(&self) -> bool {
+        match self {
+            Self::Stays { used, .. } => *used,
+            Self::Owes { .. } => true,
+            Self::Free => false,
+        }
+    }
 }
 
 /// Looks at the images of a target's namespace.
@@ -36,8 +60,8 @@ pub(super) fn look<C: Cluster>(context: &Context<C>, object: &CloudTarget, now: 
     let images = context.cluster.list::<CachedImage>(&key.namespace);
     let Some(since) = object.metadata.deletion_timestamp.as_ref().map(|time| time.0) else {
         let names = |image: &CachedImage| is_known(image, &key.name);
-        let used = || !context.publications.wanted_of(&key).is_empty() || images.iter().any(|image| names(image));
-        return Departure::Stays { unheld: !held && used() };
+        let used = !context.publications.wanted_of(&key).is_empty() || images.iter().any(|image| names(image));
+        return Departure::Stays { unheld: !held && used, used };
     };
     let others = others(context, object);
     let owed = images.iter().filter(|image| {
@@ -45,15 +69,20 @@ pub(super) fn look<C: Cluster>(context: &Context<C>, object: &CloudTarget, now: 
         let desired = context.publications.desired(&image_key);
         let standing = context.publications.standing(&key, &image_key);
         let elsewhere = desired.as_ref().is_some_and(|desired| is_wanted_at(desired, &others));
-        !elsewhere && owes(&key.name, is_known(image, &key.name), desired.as_ref(), standing.as_ref())
+        !elsewhere && owes(&key.name, may_be_known(image, &key.name), desired.as_ref(), standing.as_ref())
     });
-    let owed: Vec<String> = owed.map(|image| image.spec.identifier.clone()).collect();
+    let owed: Vec<_> = owed.collect();
+    let named = owed.iter().filter(|image| image.metadata.deletion_timestamp.is_none() && stays(context, image, &key));
+    let named = named.count();
+    let owed: Vec<String> = owed.iter().map(|image| image.spec.identifier.clone()).collect();
+    let owed = [owed, unborn(context, &key, &images)].concat();
     let lag_ends = since.checked_add(context.cluster.lag()).ok().filter(|end| *end > now);
     // A deletion in the future is one by another clock: nothing more is known of it later.
     let lag_ends = lag_ends.filter(|_| since <= now);
-    match (owed.is_empty(), lag_ends) {
+    let unheard = is_unheard(context, &key).then(|| now.checked_add(SOON).ok()).flatten();
+    match (owed.is_empty(), lag_ends.or(unheard)) {
         (true, None) => Departure::Free,
-        (_, again) => Departure::Owes { images: owed, again },
+        (_, again) => Departure::Owes { images: owed, named, again },
     }
 }
 
@@ -69,6 +98,60 @@ pub(super) async fn let_go<C: Cluster>(context: &Context<C>, object: &CloudTarge
 /// Whether an image's status speaks of a target.
 fn is_known(image: &CachedImage, target: &str) -> bool {
     image.status.iter().flat_map(|status| &status.targets).any(|known| known.name == target)
+}
+
+/// The same of one of which no pass has said anything yet: the volume may know more of it.
+fn may_be_known(image: &CachedImage, target: &str) -> bool {
+    let looked_at = image.status.as_ref().and_then(|status| status.observed_generation);
+    is_known(image, target) || looked_at.is_none_or(|generation| generation < 0)
+}
+
+/// Whether an image wants that what is there stays.
+fn stays<C: Cluster>(context: &Context<C>, image: &CachedImage, target: &ObjectKey) -> bool {
+    let desired = context.publications.desired(&ObjectKey::of(image));
+    desired.is_some_and(|desired| matches!(desired.at.get(&target.name), Some(Desire::Leave)))
+}
+
+/// Whether a subscription that retires its images has a list of which its pass has not told yet, after a start.
+fn is_unheard<C: Cluster>(context: &Context<C>, target: &ObjectKey) -> bool {
+    let silent = |object: &Arc<ImageListSubscription>| {
+        let has_list = object.status.as_ref().is_some_and(|status| status.list.is_some());
+        has_list && context.lists.get(&ObjectKey::of(&**object)).is_none()
+    };
+    retiring(context, target).iter().any(silent)
+}
+
+/// The subscriptions that name the target and, when they go, retire their images.
+fn retiring<C: Cluster>(context: &Context<C>, target: &ObjectKey) -> Vec<Arc<ImageListSubscription>> {
+    let mut subscriptions = context.cluster.list::<ImageListSubscription>(&target.namespace);
+    subscriptions.retain(|object| {
+        let names = object.spec.target_refs.iter().any(|reference| reference.name == target.name);
+        names && object.metadata.deletion_timestamp.is_none() && object.spec.deletion_policy == DeletionPolicy::Retire
+    });
+    subscriptions
+}
+
+/// Images without an object that a subscription is about to make again, to be retired with it: what of them is there
+/// only the volume knows.
+fn unborn<C: Cluster>(context: &Context<C>, target: &ObjectKey, images: &[Arc<CachedImage>]) -> Vec<String> {
+    let subscriptions = retiring(context, target);
+    let mut unborn = Vec::new();
+    for list in subscriptions.iter().filter_map(|object| context.lists.get(&ObjectKey::of(&**object))) {
+        let selected = list.selection.select(list.accepted.list()).selected;
+        let missing = selected.into_iter().map(|image| &image.identifier).filter(|identifier| {
+            let name = identifier.object_name();
+            !images.iter().any(|image| image.metadata.name.as_deref() == Some(&name))
+        });
+        unborn.extend(missing.filter(|one| is_recorded(context, target, one)).map(ToString::to_string));
+    }
+    unborn
+}
+
+/// Whether the volume knows of something of an image at a target. What cannot be read may say so.
+fn is_recorded<C: Cluster>(context: &Context<C>, target: &ObjectKey, identifier: &ImageId) -> bool {
+    let Ok(path) = state_path(target, identifier) else { return false };
+    let record = context.volume.read_state::<Record>(&path);
+    record.map_or(true, |record| record.is_some_and(|record| record.may_be_there()))
 }
 
 /// Whether something is owed to an image, by what it wants and how it stands. Pure.
@@ -99,7 +182,7 @@ fn others<C: Cluster>(context: &Context<C>, object: &CloudTarget) -> Vec<String>
 }
 
 /// What a person is told of a target that is held, with what keeps it.
-pub(super) fn told(images: &[String], obstacle: &str) -> String {
+pub(super) fn told(images: &[String], retiring: usize, obstacle: &str) -> String {
     const MOST: usize = 5;
     let named = images.iter().take(MOST).cloned().collect::<Vec<_>>().join(", ");
     let more = images.len().saturating_sub(MOST);
@@ -107,8 +190,16 @@ pub(super) fn told(images: &[String], obstacle: &str) -> String {
     let waits = if images.is_empty() {
         "until all images were heard".to_owned()
     } else {
-        format!("until {} of its images are out of circulation: {named}{more}", images.len())
+        format!("for {}, until out of circulation: {named}{more}", Count(images.len(), "image"))
+    };
+    let retiring = if retiring > 0 {
+        format!(
+            "; {} to be retired with the object (deletionPolicy Retire): delete that, or take the target out of targetRefs",
+            Count(retiring, "image")
+        )
+    } else {
+        String::new()
     };
     let obstacle = if obstacle.is_empty() { String::new() } else { format!("; {obstacle}") };
-    format!("being deleted, and held {waits}{obstacle}")
+    format!("being deleted, and held {waits}{retiring}{obstacle}")
 }

@@ -6,6 +6,7 @@ mod apply;
 mod check;
 mod clock;
 mod conversions;
+mod credentials;
 mod departure;
 mod hand_over;
 mod observe;
@@ -44,17 +45,17 @@ pub async fn reconcile<C: Cluster>(
             departure::let_go(context, &object).await?;
             return Ok(None);
         }
-        Departure::Stays { unheld: true } => context.cluster.finalize::<CloudTarget>(key, true).await?,
-        Departure::Stays { unheld: false } | Departure::Owes { .. } => {}
+        Departure::Stays { unheld: true, .. } => context.cluster.finalize::<CloudTarget>(key, true).await?,
+        Departure::Stays { unheld: false, .. } | Departure::Owes { .. } => {}
     }
     let checked = match check::check(&object, &context.settings.instance) {
         Ok(checked) => checked.by_clock(is_clock_doubted(context, key, now)),
         Err(error) => return stalled(context, &*object, &error, now).await,
     };
-    let observed = observe::observe(context, &object, &checked, departure, now).await;
-    let plan = plan::plan(&checked, &observed, now);
     let session = context.publications.session(key);
     let mut session = session.lock().await;
+    let observed = observe::observe(context, &object, &checked, departure, &mut session.credentials, now).await;
+    let plan = plan::plan(&checked, &observed, now);
     let outcomes = apply::apply(context, &checked, &observed, &plan, &mut session, now).await;
     let report = report::report(&checked, &observed, &plan, &outcomes, now);
     context.publications.tell(key, report.standings, report.importing);

@@ -1,19 +1,21 @@
 //! What is there: what images want of the target, its Secret, other targets of the same cloud. Decides nothing.
 
+use std::collections::BTreeSet;
+
 use jiff::Timestamp;
 
-use crate::api::{CloudTarget, CloudTargetStatus};
+use crate::api::{CachedImage, CloudTarget, CloudTargetStatus};
 use crate::cache::{ConversionKey, StatePath};
 use crate::imagelist::ImageId;
 use crate::opennebula::carry_over::Record;
-use crate::opennebula::transport::Connection;
 use crate::reconcile::cluster::{Cluster, ObjectKey};
 use crate::reconcile::context::{Context, ImagePaths};
 use crate::reconcile::publications::{Desire, Desired};
-use crate::reconcile::source::{SourceError, cloud_connection};
+use crate::reconcile::source::cloud_connection;
 
 use super::check::Checked;
 use super::conversions::{Needed, needed};
+use super::credentials::{Access, Credentials};
 use super::departure::Departure;
 
 /// Everything that a plan is made from.
@@ -22,8 +24,10 @@ pub(super) struct Observed {
     pub status: CloudTargetStatus,
     /// What images want of it, with what was kept of each.
     pub wanted: Vec<Wanted>,
-    /// How to reach the cloud, if its Secrets are there.
-    pub connection: Result<Connection, SourceError>,
+    /// How to reach the cloud.
+    pub access: Access,
+    /// Images of the namespace that are in circulation there, as their status says.
+    pub there: BTreeSet<ObjectKey>,
     /// The first target of the same cloud, where that is another one.
     pub other: Option<String>,
     /// How it stands to its end.
@@ -50,6 +54,7 @@ pub(super) async fn observe<C: Cluster>(
     object: &CloudTarget,
     checked: &Checked,
     departure: Departure,
+    credentials: &mut Credentials,
     now: Timestamp,
 ) -> Observed {
     let wanted = context.publications.wanted_of(&checked.key).into_iter();
@@ -65,16 +70,27 @@ pub(super) async fn observe<C: Cluster>(
     });
     let wanted = wanted.collect();
     let cluster = &*context.cluster;
-    let connection =
+    let read =
         cloud_connection(cluster, &checked.key.namespace, &checked.endpoint, &checked.secret, &checked.tls).await;
     Observed {
         status: object.status.clone().unwrap_or_default(),
         wanted,
-        connection,
+        access: credentials.take(checked, departure.is_held(), read),
+        there: there(context, &checked.key),
         other: other(context, checked),
         departure,
         image_paths: context.image_paths.clone(),
     }
+}
+
+/// The images that are in circulation at a target, as their status says.
+fn there<C: Cluster>(context: &Context<C>, target: &ObjectKey) -> BTreeSet<ObjectKey> {
+    let is_there = |image: &CachedImage| {
+        let mut targets = image.status.iter().flat_map(|status| &status.targets);
+        targets.any(|known| known.name == target.name && known.id.is_some())
+    };
+    let images = context.cluster.list::<CachedImage>(&target.namespace);
+    images.iter().filter(|image| is_there(image)).map(|image| ObjectKey::of(&**image)).collect()
 }
 
 /// The conversion that an image needs before this target can have it.

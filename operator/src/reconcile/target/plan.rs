@@ -4,6 +4,7 @@ use jiff::Timestamp;
 
 use super::check::Checked;
 use super::conversions::Start;
+use super::credentials::Access;
 use super::observe::Observed;
 use super::request::{Refusal, request};
 use crate::api::Class;
@@ -25,7 +26,18 @@ pub(super) enum Plan {
     Ask {
         /// For each image that wants something: what is asked, or why not.
         requests: Vec<Asked>,
+        /// Its Secrets are lost: images are taken out of circulation, and nothing else is done.
+        lost: Option<Lost>,
     },
+}
+
+/// Why a cloud can only be reached with what was read before.
+#[derive(Debug)]
+pub(super) struct Lost {
+    /// One word.
+    pub reason: &'static str,
+    /// What was expected and found.
+    pub message: String,
 }
 
 /// What is asked for one image.
@@ -43,6 +55,13 @@ pub(super) struct Asked {
     pub note: Option<String>,
 }
 
+impl Asked {
+    /// Whether an image is taken out of circulation.
+    fn is_withdrawal(&self) -> bool {
+        self.request.as_ref().is_some_and(|request| request.wanted.is_none())
+    }
+}
+
 /// Makes the plan.
 pub(super) fn plan(checked: &Checked, observed: &Observed, now: Timestamp) -> Plan {
     if checked.suspend {
@@ -53,13 +72,23 @@ pub(super) fn plan(checked: &Checked, observed: &Observed, now: Timestamp) -> Pl
         let message = format!("expected one target for each cloud, found that {other} has the same address");
         return Plan::Nothing { reason: "TargetConflict", message, class: Class::Stalled };
     }
-    if let Err(error) = &observed.connection {
-        return Plan::Nothing { reason: error.reason(), message: error.to_string(), class: error.class() };
-    }
+    let lost = match &observed.access {
+        Access::Given(_) => None,
+        Access::Before(_, error) => Some(Lost { reason: error.reason(), message: error.to_string() }),
+        Access::Refused(error) => {
+            return Plan::Nothing { reason: error.reason(), message: error.to_string(), class: error.class() };
+        }
+    };
     let paths = observed.image_paths.as_ref();
-    let requests: Vec<Asked> = observed.wanted.iter().map(|wanted| request(checked, wanted, paths, now)).collect();
+    let mut requests: Vec<Asked> = observed.wanted.iter().map(|wanted| request(checked, wanted, paths, now)).collect();
+    if let Some(Lost { reason, message }) = &lost {
+        requests.iter_mut().filter(|asked| !asked.is_withdrawal()).for_each(|asked| *asked = Asked::default());
+        if !requests.iter().any(Asked::is_withdrawal) {
+            return Plan::Nothing { reason, message: message.clone(), class: Class::Waiting };
+        }
+    }
     if checked.deleting.is_some() && requests.iter().all(|asked| asked.request.is_none()) {
         return Plan::Nothing { reason: "Deleting", message: String::new(), class: Class::Waiting };
     }
-    Plan::Ask { requests }
+    Plan::Ask { requests, lost }
 }

@@ -2,14 +2,14 @@
 
 use std::collections::BTreeMap;
 
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 
 use super::apply::{Answer, Outcomes};
 use super::check::Checked;
 use super::conversions::Needed;
 use super::departure::{self, Departure};
 use super::observe::{Observed, Wanted};
-use super::plan::{Asked, Plan};
+use super::plan::{Asked, Lost, Plan};
 use super::request::Refusal;
 use crate::api::{Class, CloudTargetStatus};
 use crate::opennebula::carry_over::{Outcome, Verdict};
@@ -18,6 +18,9 @@ use crate::reconcile::cluster::ObjectKey;
 use crate::reconcile::conditions::{Finding, Status, merge, time};
 use crate::reconcile::publications::{Desire, Published, Standing};
 use crate::reconcile::report::Report;
+
+/// How soon it is looked whether a Secret came.
+const LOOK_AGAIN: SignedDuration = SignedDuration::from_mins(1);
 
 /// What a pass tells, and hands to the images' passes.
 pub(super) struct TargetReport {
@@ -41,7 +44,7 @@ pub(super) fn report(
     let before = &observed.status;
     let cloud = outcomes.answer.as_ref().and_then(|answer| answer.cloud.as_ref().ok().map(|cloud| (answer.at, cloud)));
     let pending = observed.wanted.iter().filter(|wanted| is_pending(checked, wanted, &standings)).count();
-    let images = standings.values().filter(|standing| standing.reason == Reason::Published.as_str()).count();
+    let images = images(observed, &standings);
     let mut status = CloudTargetStatus {
         observed_generation: checked.generation,
         conditions: Vec::new(),
@@ -61,7 +64,7 @@ pub(super) fn report(
     status.conditions = merge(&before.conditions, findings, checked.generation, now);
     let importing = outcomes.next.filter(|_| outcomes.copying);
     TargetReport {
-        report: Report { status, happenings: Vec::new(), wake: earlier(outcomes.next, &observed.departure) },
+        report: Report { status, happenings: Vec::new(), wake: wake(plan, outcomes, &observed.departure, now) },
         standings,
         importing,
     }
@@ -69,16 +72,30 @@ pub(super) fn report(
 
 /// A target that is being deleted says so, and what it is held for.
 fn departing(found: Finding, departure: &Departure) -> Finding {
-    let Departure::Owes { images, .. } = departure else { return found };
+    let Departure::Owes { images, named, .. } = departure else { return found };
     match found.status {
-        Status::True | Status::Unknown => Finding::fails(found.name, "Deleting", departure::told(images, "")),
-        Status::False => Finding { message: departure::told(images, &found.message), ..found },
+        Status::True | Status::Unknown => Finding::fails(found.name, "Deleting", departure::told(images, *named, "")),
+        Status::False => Finding { message: departure::told(images, *named, &found.message), ..found },
     }
 }
 
-fn earlier(next: Option<Timestamp>, departure: &Departure) -> Option<Timestamp> {
+/// When to come back: what others bring, such as a Secret, may not tell that it came.
+fn wake(plan: &Plan, outcomes: &Outcomes, departure: &Departure, now: Timestamp) -> Option<Timestamp> {
     let again = if let Departure::Owes { again, .. } = departure { *again } else { None };
-    next.into_iter().chain(again).min()
+    let waits = match plan {
+        Plan::Nothing { reason: "Suspended" | "Deleting", .. } => false,
+        Plan::Nothing { class, .. } => matches!(class, Class::Waiting | Class::Transient),
+        Plan::Ask { lost, .. } => lost.is_some(),
+    };
+    let waits = waits.then(|| now.checked_add(LOOK_AGAIN).ok()).flatten();
+    outcomes.next.into_iter().chain(again).chain(waits).min()
+}
+
+/// Images in circulation: as the cloud said now, and, of those that it was not asked for, as their status says.
+fn images(observed: &Observed, standings: &BTreeMap<ObjectKey, Standing>) -> usize {
+    let known = |image: &&ObjectKey| standings.get(*image).is_none_or(|standing| !standing.asked);
+    let published = |standing: &&Standing| standing.asked && standing.reason == Reason::Published.as_str();
+    observed.there.iter().filter(known).count() + standings.values().filter(published).count()
 }
 
 fn number(count: usize) -> u32 {
@@ -99,6 +116,10 @@ fn ready(checked: &Checked, observed: &Observed, plan: &Plan, outcomes: &Outcome
     let obstacle = checked.hand_over.obstacle(observed.image_paths.is_some());
     match (plan, outcomes.answer.as_ref().map(|answer| &answer.cloud)) {
         (Plan::Nothing { reason, message, .. }, _) => Finding::fails(NAME, *reason, message),
+        (Plan::Ask { lost: Some(Lost { reason, message }), .. }, _) => {
+            let message = format!("{message}; images are taken out of circulation with what was read of it before");
+            Finding::fails(NAME, *reason, message)
+        }
         (Plan::Ask { .. }, Some(Ok(cloud))) => {
             if let Some(Refusal { reason, message }) = obstacle {
                 return Finding::fails(NAME, reason, message);
@@ -127,6 +148,7 @@ fn moving(plan: &Plan, outcomes: &Outcomes) -> Option<&'static str> {
     let class = match (plan, outcomes.answer.as_ref()) {
         (Plan::Nothing { reason: "Suspended", .. }, _) => return None,
         (Plan::Nothing { class, .. }, _) => *class,
+        (Plan::Ask { lost: Some(_), .. }, _) => Class::Waiting,
         (Plan::Ask { .. }, Some(Answer { cloud: Err(error), .. })) => error.class(),
         (Plan::Ask { .. }, _) => Class::Waiting,
     };
@@ -146,14 +168,26 @@ fn standings(
     let each = wanted.filter_map(|(place, wanted)| {
         let standing = match plan {
             Plan::Nothing { reason, message, .. } => Standing::nothing(wanted, reason, message),
-            Plan::Ask { requests } => {
-                let answer = outcomes.answer.as_ref()?;
-                standing(checked, wanted, requests.get(place)?, answer, place)?
+            Plan::Ask { requests, lost } => {
+                let (asked, answer) = (requests.get(place)?, outcomes.answer.as_ref()?);
+                lost.as_ref()
+                    .and_then(|lost| without_secret(wanted, asked, lost, answer))
+                    .or_else(|| standing(checked, wanted, asked, answer, place))?
             }
         };
         Some((wanted.image.clone(), standing))
     });
     each.collect()
+}
+
+/// How an image stands that nothing can be done about with what was read of a Secret before.
+fn without_secret(wanted: &Wanted, asked: &Asked, lost: &Lost, answer: &Answer) -> Option<Standing> {
+    if asked.request.is_none() {
+        return Some(Standing::nothing(wanted, lost.reason, &lost.message));
+    }
+    let refused = answer.cloud.as_ref().err().filter(|error| error.reason() == Reason::NotAuthorized)?;
+    let message = format!("{}; what was read of it before is refused: {refused}", lost.message);
+    Some(Standing::nothing(wanted, lost.reason, &message))
 }
 
 fn standing(checked: &Checked, wanted: &Wanted, asked: &Asked, answer: &Answer, place: usize) -> Option<Standing> {
