@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 
-use crate::trust::{AnchorError, Anchors, AnchorsBuilder, DistinguishedName};
+use crate::trust::{AnchorError, Anchors, AnchorsBuilder, DistinguishedName, holds_certificates};
 
 /// A file of the trust directory that could not be used; the others are.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -25,19 +25,19 @@ pub(super) enum Kind {
     Namespaces,
     /// A `.info` file: it says that the directory is in IGTF layout, and nothing that is needed here.
     Information,
+    /// A file of another name. It is not used; what it looks like may have to be told.
+    Other,
 }
 
 impl Kind {
-    /// `None` for a file that is none of ours (`.crl_url`, a README).
-    pub(super) fn of(path: &Path) -> Option<Self> {
-        let ending = path.extension()?.to_str()?;
-        match ending.as_bytes() {
-            [b'0'..=b'9'] | b"pem" | b"crt" | b"cer" => Some(Self::Certificates),
-            [b'r', b'0'..=b'9'] | b"crl" => Some(Self::Crls),
-            b"signing_policy" => Some(Self::SigningPolicy),
-            b"namespaces" => Some(Self::Namespaces),
-            b"info" => Some(Self::Information),
-            _ => None,
+    pub(super) fn of(path: &Path) -> Self {
+        match path.extension().unwrap_or_default().as_encoded_bytes() {
+            [b'0'..=b'9'] | b"pem" | b"crt" | b"cer" => Self::Certificates,
+            [b'r', b'0'..=b'9'] | b"crl" => Self::Crls,
+            b"signing_policy" => Self::SigningPolicy,
+            b"namespaces" => Self::Namespaces,
+            b"info" => Self::Information,
+            _ => Self::Other,
         }
     }
 }
@@ -46,7 +46,10 @@ impl Kind {
 /// directory; a name without an ending that is known holds certificates.
 pub fn from_files<'a>(files: impl IntoIterator<Item = (&'a str, &'a [u8])>) -> (Anchors, Vec<AnchorProblem>) {
     let mut assembly = Assembly::default();
-    let kind = |name: &str| Kind::of(Path::new(name)).unwrap_or(Kind::Certificates);
+    let kind = |name: &str| match Kind::of(Path::new(name)) {
+        Kind::Other => Kind::Certificates,
+        known => known,
+    };
     let mut files: Vec<_> = files.into_iter().map(|(name, bytes)| (kind(name), name, bytes)).collect();
     files.sort_by_key(|(kind, name, _)| (*kind, *name));
     for (kind, name, bytes) in files {
@@ -77,12 +80,21 @@ impl Assembly {
             Kind::Certificates => self.builder.add_certificates(content).map(|subjects| {
                 self.subjects.entry(stem).or_default().extend(subjects);
             }),
-            Kind::Crls => self.builder.add_crls(content).map(drop),
+            Kind::Crls => self.builder.add_crls(content).map(drop).inspect_err(|error| {
+                let name = file.file_name().unwrap_or_default().to_string_lossy();
+                let why = bytes.map_or_else(String::clone, |_| error.to_string());
+                self.builder.add_unusable_crl(&name, own, &why);
+            }),
             Kind::SigningPolicy => self.builder.add_signing_policy(content, own),
             Kind::Namespaces => self.builder.add_namespaces(content, own),
-            Kind::Information => Ok(()),
+            Kind::Information | Kind::Other => Ok(()),
         };
         match (bytes, added) {
+            (Ok(bytes), Ok(())) if kind == Kind::Other && holds_certificates(bytes) => {
+                let names = "certificates are in *.pem, *.crt, *.cer and *.0 to *.9";
+                self.report(file, format!("holds a certificate, and is passed over because of its name: {names}"));
+            }
+            (Err(_), Ok(())) if kind == Kind::Other => {}
             (Err(unreadable), _) => self.report(file, unreadable.clone()),
             (Ok(_), Err(error)) => self.report(file, error.to_string()),
             (Ok(_), Ok(())) => {}

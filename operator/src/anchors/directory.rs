@@ -12,7 +12,15 @@ use crate::trust::{Anchors, DistinguishedName};
 #[derive(Debug)]
 pub struct TrustDirectory {
     path: PathBuf,
-    loaded: RwLock<(Fingerprint, Arc<Anchors>)>,
+    loaded: RwLock<Loaded>,
+}
+
+#[derive(Debug)]
+struct Loaded {
+    seen: Fingerprint,
+    anchors: Arc<Anchors>,
+    /// What was told already.
+    problems: Vec<AnchorProblem>,
 }
 
 impl TrustDirectory {
@@ -20,12 +28,13 @@ impl TrustDirectory {
     pub fn open(path: &Path) -> (Self, Vec<AnchorProblem>) {
         let seen = fingerprint(path);
         let (anchors, problems) = load(path);
-        (Self { path: path.to_owned(), loaded: RwLock::new((seen, Arc::new(anchors))) }, problems)
+        let loaded = Loaded { seen, anchors: Arc::new(anchors), problems: problems.clone() };
+        (Self { path: path.to_owned(), loaded: RwLock::new(loaded) }, problems)
     }
 
     /// What is in force.
     pub fn current(&self) -> Arc<Anchors> {
-        self.loaded.read().unwrap_or_else(PoisonError::into_inner).1.clone()
+        self.loaded.read().unwrap_or_else(PoisonError::into_inner).anchors.clone()
     }
 
     /// Until when each CA has a CRL of its own; see [`Anchors::crl_ends`].
@@ -33,15 +42,18 @@ impl TrustDirectory {
         self.current().crl_ends(at)
     }
 
-    /// Loads the directory again if it looks different than before; `None` where it does not.
+    /// Loads the directory again if it looks different than before; `None` where it does not. Gives what cannot be used
+    /// and was not told before.
     pub fn refresh(&self) -> Option<Vec<AnchorProblem>> {
         // Looked at before it is read: a change in between is seen the next time.
         let seen = fingerprint(&self.path);
-        if self.loaded.read().unwrap_or_else(PoisonError::into_inner).0 == seen {
+        if self.loaded.read().unwrap_or_else(PoisonError::into_inner).seen == seen {
             return None;
         }
         let (anchors, problems) = load(&self.path);
-        *self.loaded.write().unwrap_or_else(PoisonError::into_inner) = (seen, Arc::new(anchors));
-        Some(problems)
+        let loaded = Loaded { seen, anchors: Arc::new(anchors), problems: problems.clone() };
+        let mut state = self.loaded.write().unwrap_or_else(PoisonError::into_inner);
+        let before = std::mem::replace(&mut *state, loaded).problems;
+        Some(problems.into_iter().filter(|problem| !before.contains(problem)).collect())
     }
 }

@@ -3,7 +3,8 @@
 //! IGTF layout: certificates as `<hash>.0` to `.9` or `<alias>.pem`, CRLs as `<hash>.r0` to `.r9`, signing policies as
 //! `.signing_policy` and `.namespaces`. Names do not matter beyond their endings, save that a policy file belongs to the
 //! certificates of its name; the same certificate under two names is one. Where there is a policy or an `.info` file,
-//! the directory is in IGTF layout and every CA needs a policy. A plain bundle (one file of PEM certificates) works as
+//! the directory is in IGTF layout and every CA needs a policy. A certificate in a file of another name is told, and not
+//! used. A plain bundle (one file of PEM certificates) works as
 //! well. One bad file costs only itself (a bad policy file, its CA) and is reported.
 
 mod assembly;
@@ -27,6 +28,9 @@ use crate::trust::Anchors;
 
 /// The largest file that is read, in bytes.
 const LARGEST_FILE: u64 = 128 << 20;
+/// The most files of other names that are looked at, and the largest of them, in bytes.
+const MOST_OTHERS: usize = 1000;
+const LARGEST_OTHER: u64 = 256 << 10;
 
 /// What a trust directory looks like from outside: names, sizes, times, inodes. Equal as long as nothing changed.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -38,12 +42,14 @@ pub fn load(path: &Path) -> (Anchors, Vec<AnchorProblem>) {
     match files(path) {
         Ok(files) => {
             for (kind, file) in files {
-                let bytes = read(&file);
+                let limit = if kind == Kind::Other { LARGEST_OTHER } else { LARGEST_FILE };
+                let bytes = read(&file, limit);
                 assembly.add(kind, &file, bytes.as_deref());
             }
         }
         Err(error) => {
-            assembly.report(path, format!("expected a trust directory or a bundle of certificates, found {error}"));
+            let expected = "expected a trust directory or a bundle of certificates";
+            assembly.report(path, format!("{expected}, found {error}; --trust says where it is"));
         }
     }
     assembly.finish()
@@ -64,12 +70,13 @@ fn files(path: &Path) -> io::Result<Vec<(Kind, PathBuf)>> {
     if fs::metadata(path)?.is_file() {
         return Ok(vec![(Kind::Certificates, path.to_owned())]);
     }
-    let mut files = Vec::new();
+    let (mut files, mut others) = (Vec::new(), 0);
     for entry in fs::read_dir(path)? {
         let file = entry?.path();
-        if let Some(kind) = Kind::of(&file)
-            && !file.is_dir()
-        {
+        let kind = Kind::of(&file);
+        // Of those that are not used, as many are looked at as a person would put there by mistake.
+        others += usize::from(kind == Kind::Other);
+        if !file.is_dir() && (kind != Kind::Other || others <= MOST_OTHERS) {
             files.push((kind, file));
         }
     }
@@ -77,10 +84,10 @@ fn files(path: &Path) -> io::Result<Vec<(Kind, PathBuf)>> {
     Ok(files)
 }
 
-fn read(file: &Path) -> Result<Vec<u8>, String> {
+fn read(file: &Path, limit: u64) -> Result<Vec<u8>, String> {
     let length = fs::metadata(file).map_err(|error| error.to_string())?.len();
-    if length > LARGEST_FILE {
-        return Err(format!("expected at most {LARGEST_FILE} bytes, found {length}"));
+    if length > limit {
+        return Err(format!("expected at most {limit} bytes, found {length}"));
     }
     fs::read(file).map_err(|error| error.to_string())
 }

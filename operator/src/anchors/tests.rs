@@ -52,6 +52,31 @@ fn a_directory_is_loaded_by_endings_and_one_bad_file_costs_only_itself() {
 }
 
 #[test]
+fn a_certificate_of_another_name_is_told_once_and_not_used() {
+    let folder = tempfile::tempdir().unwrap();
+    let at = |name: &str| folder.path().join(name);
+    let one = authority("One");
+    fs::write(at("ca.der"), one.to_der().unwrap()).unwrap();
+    fs::write(at("ca"), one.to_pem().unwrap()).unwrap();
+    for (name, bytes) in [("README", "about\n"), ("ca.crl_url", "http://example.org/"), ("large", "")] {
+        fs::write(at(name), bytes).unwrap();
+    }
+    fs::File::options().write(true).open(at("large")).unwrap().set_len(LARGEST_OTHER + 1).unwrap();
+    let (directory, problems) = TrustDirectory::open(folder.path());
+    assert_eq!(directory.current().count(), 0);
+    let told = |problems: &[AnchorProblem]| -> Vec<String> {
+        problems.iter().map(|p| p.path.file_name().unwrap().to_string_lossy().into_owned()).collect()
+    };
+    assert_eq!(told(&problems), ["ca", "ca.der"]);
+    assert!(problems[0].message.contains("because of its name") && problems[0].message.contains("*.pem"));
+    assert_eq!(directory.refresh(), None);
+    fs::write(at("other.txt"), authority("Two").to_pem().unwrap()).unwrap();
+    assert_eq!(told(&directory.refresh().unwrap()), ["other.txt"], "the others were told already");
+    fs::write(at("two.pem"), authority("Two").to_pem().unwrap()).unwrap();
+    assert_eq!((told(&directory.refresh().unwrap()).len(), directory.current().count()), (0, 1));
+}
+
+#[test]
 fn a_bundle_is_one_file_and_nothing_is_a_problem_to_read() {
     let folder = tempfile::tempdir().unwrap();
     let bundle = folder.path().join("bundle");
@@ -70,7 +95,7 @@ fn a_fingerprint_changes_with_a_file_and_only_then() {
     fs::write(folder.path().join("a.0"), "one").unwrap();
     let first = fingerprint(folder.path());
     assert_ne!(empty, first);
-    fs::write(folder.path().join("README"), "none of ours").unwrap();
+    fs::create_dir(folder.path().join("folder")).unwrap();
     assert_eq!(fingerprint(folder.path()), first);
     fs::write(folder.path().join("b"), "two").unwrap();
     fs::rename(folder.path().join("b"), folder.path().join("a.0")).unwrap();

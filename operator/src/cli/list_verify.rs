@@ -62,6 +62,9 @@ pub(crate) struct Args {
     /// Judge the list at this time instead of now, such as 2026-11-22T01:34:05Z.
     #[arg(long, value_name = "TIME")]
     at: Option<Timestamp>,
+    /// A list of which any image was refused is not good. (One of which no image can be used never is.)
+    #[arg(long)]
+    strict: bool,
     /// How the checks are shown.
     #[arg(short, long, value_enum, default_value_t = Output::Table)]
     output: Output,
@@ -105,11 +108,35 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<ExitCode> {
     let (anchors, problems) = anchors::load(&args.trust);
     let at = args.at.unwrap_or_else(super::now);
     let (checks, outcome) = judge(args, &endorsers(args)?, &message, &anchors, at);
+    let verdict = Verdict::of(&outcome, args.strict);
     match args.output {
-        Output::Table => print(&table(&checks, &outcome, &problems))?,
-        Output::Json => print_json(&document(args, at, &checks, &outcome, &problems))?,
+        Output::Table => print(&table(&checks, &outcome, &problems, verdict))?,
+        Output::Json => print_json(&document(args, at, &checks, &outcome, &problems, verdict))?,
     }
-    Ok(if outcome.is_ok() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+    Ok(if verdict == Verdict::Good { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+}
+
+/// What comes of it all.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Verdict {
+    Good,
+    /// Images were refused, and none is left.
+    NoUsableImage,
+    /// Images were refused, and nobody may be (`--strict`).
+    ImagesRefused,
+    Refused,
+}
+
+impl Verdict {
+    fn of(outcome: &Result<AcceptedList, Refusal>, strict: bool) -> Self {
+        let Ok(list) = outcome else { return Self::Refused };
+        let list = list.list();
+        match (list.images.is_empty(), list.refused.is_empty()) {
+            (true, false) => Self::NoUsableImage,
+            (false, false) if strict => Self::ImagesRefused,
+            (_, true) | (false, false) => Self::Good,
+        }
+    }
 }
 
 /// The signed message: with the signatures beside it, or decrypted.
@@ -240,22 +267,40 @@ impl Crls {
     }
 }
 
-fn table(checks: &[Check], outcome: &Result<AcceptedList, Refusal>, problems: &[AnchorProblem]) -> String {
+fn table(
+    checks: &[Check],
+    outcome: &Result<AcceptedList, Refusal>,
+    problems: &[AnchorProblem],
+    verdict: Verdict,
+) -> String {
     let row = |check: &Check| {
         vec![mark(check.result).to_owned(), check.rule.title().into(), check.rule.source().into(), found(check)]
     };
     let table = render(["", "check", "rule", "found"].into_iter(), checks.iter().map(row).collect());
     let mut lines: Vec<String> = table.lines().map(str::to_owned).collect();
     lines.extend(problems.iter().map(|problem| format!("! trust anchors: {}", printable(&problem.to_string()))));
+    let refused = outcome.as_ref().map(|list| list.list().refused.as_slice()).unwrap_or_default();
+    lines.extend(refused.iter().map(|image| {
+        let (identifier, message) = (printable(&image.identifier), printable(&image.message));
+        format!("! refused: {identifier}: {}: {message}", image.reason.as_str())
+    }));
     lines.push(String::new());
-    lines.push(match outcome {
-        Ok(list) => {
-            let read = list.list();
-            format!("Good: {} version {}, {} images", read.identifier, read.version, read.images.len())
-        }
-        Err(refusal) => format!("Refused: {}", refusal.reason),
-    });
+    lines.push(last_line(outcome, verdict));
     lines.join("\n") + "\n"
+}
+
+fn last_line(outcome: &Result<AcceptedList, Refusal>, verdict: Verdict) -> String {
+    let list = match outcome {
+        Ok(list) => list.list(),
+        Err(refusal) => return format!("Refused: {}", refusal.reason),
+    };
+    let word = match verdict {
+        Verdict::ImagesRefused => "Not good (--strict)",
+        Verdict::NoUsableImage => "Not good",
+        Verdict::Good | Verdict::Refused => "Good",
+    };
+    let refused = if list.refused.is_empty() { String::new() } else { format!(", {} refused", list.refused.len()) };
+    format!("{word}: {} version {}, {} images{refused}", list.identifier, list.version, list.images.len())
 }
 
 fn found(check: &Check) -> String {
@@ -279,6 +324,7 @@ fn document(
     checks: &[Check],
     outcome: &Result<AcceptedList, Refusal>,
     problems: &[AnchorProblem],
+    verdict: Verdict,
 ) -> serde_json::Value {
     let result = |result| match result {
         CheckResult::Passed => "Passed",
@@ -297,7 +343,7 @@ fn document(
     let mut document = json!({
         "source": args.list,
         "at": at,
-        "good": outcome.is_ok(),
+        "good": verdict == Verdict::Good,
         "checks": checks.iter().map(check).collect::<Vec<_>>(),
         "anchorProblems": problems.iter().map(ToString::to_string).collect::<Vec<_>>(),
     });
@@ -313,6 +359,9 @@ fn document(
 
 fn list_document(list: &AcceptedList) -> serde_json::Value {
     let read = list.list();
+    let refused = read.refused.iter().map(
+        |image| json!({"identifier": image.identifier, "reason": image.reason.as_str(), "message": image.message}),
+    );
     json!({
         "identifier": read.identifier,
         "version": read.version,
@@ -320,6 +369,7 @@ fn list_document(list: &AcceptedList) -> serde_json::Value {
         "expires": read.expires,
         "images": read.images.len(),
         "refused": read.refused.len(),
+        "refusedImages": refused.collect::<Vec<_>>(),
         "messageDigest": list.message_digest(),
         "payloadDigest": list.payload_digest(),
         "signers": list.signers(),

@@ -16,9 +16,23 @@ const LARGEST_FILE: usize = 128 << 20;
 #[derive(Debug, Default)]
 pub struct Anchors {
     authorities: Vec<Certificate>,
+    /// Where the authorities of a name are, by OpenSSL's hash of it.
+    by_hash: BTreeMap<u32, Vec<usize>>,
     /// By the issuer's name.
     crls: BTreeMap<DistinguishedName, Vec<Crl>>,
+    unusable_crls: Vec<UnusableCrl>,
     policies: Policies,
+}
+
+/// A file that should hold a CA's CRL by its name, and holds something else.
+#[derive(Debug, Clone)]
+struct UnusableCrl {
+    /// `0123abcd.r0`.
+    file: String,
+    /// The CAs whose certificates are in files of this name.
+    own: Vec<DistinguishedName>,
+    /// What was expected and found.
+    why: String,
 }
 
 /// Gathers anchors from bytes; a file that cannot be read costs only itself.
@@ -27,6 +41,7 @@ pub struct AnchorsBuilder {
     authorities: Vec<Certificate>,
     seen: BTreeSet<Sha256Digest>,
     crls: BTreeMap<DistinguishedName, Vec<Crl>>,
+    unusable_crls: Vec<UnusableCrl>,
     policies: Policies,
 }
 
@@ -74,6 +89,12 @@ impl Anchors {
         &self.authorities
     }
 
+    /// The authorities whose subject has this hash (`X509_NAME_hash`): all that OpenSSL could take for one of that name.
+    pub(super) fn authorities_of_hash(&self, hash: u32) -> Vec<&Certificate> {
+        let places = self.by_hash.get(&hash).map_or(&[][..], Vec::as_slice);
+        places.iter().filter_map(|place| self.authorities.get(*place)).collect()
+    }
+
     pub(super) fn policies(&self) -> &Policies {
         &self.policies
     }
@@ -81,6 +102,32 @@ impl Anchors {
     /// The CRLs that name this issuer, in no order.
     pub(super) fn crls_of(&self, issuer: &DistinguishedName) -> &[Crl] {
         self.crls.get(issuer).map_or(&[], Vec::as_slice)
+    }
+
+    /// What there is in the place of a CA's CRL: none, and what brings it; or files of its name that hold something else.
+    pub(super) fn instead_of_crl(&self, issuer: &Certificate) -> String {
+        let unusable = self.unusable_crls_of(issuer).join("; ");
+        match (unusable.is_empty(), self.crls_of(&issuer.subject).is_empty()) {
+            (false, _) => format!("none that can be read: {unusable}"),
+            (true, true) => "none; fetch-crl brings it, or --refresh-crls".to_owned(),
+            (true, false) => "none that it signed".to_owned(),
+        }
+    }
+
+    /// Whether a file that should hold a CA's CRL holds something else.
+    pub(super) fn has_unusable_crl(&self, issuer: &Certificate) -> bool {
+        !self.unusable_crls_of(issuer).is_empty()
+    }
+
+    /// The files that should hold this CA's CRL by their names (its hash, or the name of its certificate's file), and
+    /// what is in them instead.
+    fn unusable_crls_of(&self, issuer: &Certificate) -> Vec<String> {
+        if self.unusable_crls.is_empty() {
+            return Vec::new();
+        }
+        let hash = format!("{:08x}.", issuer.x509.subject_name_hash());
+        let of = |crl: &&UnusableCrl| crl.own.contains(&issuer.subject) || crl.file.starts_with(&hash);
+        self.unusable_crls.iter().filter(of).map(|crl| format!("{}: {}", crl.file, crl.why)).collect()
     }
 }
 
@@ -172,9 +219,29 @@ impl AnchorsBuilder {
         Ok(count)
     }
 
+    /// Remembers that a file (its name alone) which should hold a CRL does not, so that whoever misses the CRL is told.
+    /// `own` are the CAs that the file is named after.
+    pub fn add_unusable_crl(&mut self, file: &str, own: &[DistinguishedName], why: &str) {
+        self.unusable_crls.push(UnusableCrl { file: file.to_owned(), own: own.to_vec(), why: why.to_owned() });
+    }
+
     /// The anchors, ready for use.
     pub fn build(self) -> Anchors {
-        Anchors { authorities: self.authorities, crls: self.crls, policies: self.policies }
+        let Self { authorities, crls, unusable_crls, policies, seen: _ } = self;
+        let mut by_hash: BTreeMap<u32, Vec<usize>> = BTreeMap::new();
+        for (place, authority) in authorities.iter().enumerate() {
+            by_hash.entry(authority.x509.subject_name_hash()).or_default().push(place);
+        }
+        Anchors { authorities, by_hash, crls, unusable_crls, policies }
+    }
+}
+
+/// Whether bytes are certificates, in PEM or DER.
+pub fn holds_certificates(bytes: &[u8]) -> bool {
+    let labels = ["CERTIFICATE", "X509 CERTIFICATE", "TRUSTED CERTIFICATE"];
+    match bytes.first() {
+        Some(0x30) => X509::from_der(bytes).is_ok(),
+        _ => pem::blocks(bytes).iter().any(|block| labels.contains(&block.label)),
     }
 }
 

@@ -1,5 +1,7 @@
 //! From a signer to a trust anchor (RFC 5280 section 6), built and judged by OpenSSL.
 
+use std::collections::BTreeSet;
+
 use jiff::Timestamp;
 use openssl::error::ErrorStack;
 use openssl::stack::Stack;
@@ -81,7 +83,7 @@ fn judge(
     purpose: Purpose,
     at: Timestamp,
 ) -> Result<Verdict, ErrorStack> {
-    let store = store(anchors, purpose, at)?;
+    let store = store(&reachable(signer, carried, anchors), purpose, at)?;
     let mut untrusted = Stack::new()?;
     for certificate in carried {
         untrusted.push(certificate.x509.clone())?;
@@ -100,9 +102,26 @@ fn judge(
     })
 }
 
-fn store(anchors: &Anchors, purpose: Purpose, at: Timestamp) -> Result<X509Store, ErrorStack> {
+/// The anchors that a path over these certificates can end in or go through, by the names as OpenSSL compares them. A
+/// store sorts itself anew with each certificate that is added, so a large trust directory must not go into it whole.
+fn reachable<'a>(signer: &Certificate, carried: &[Certificate], anchors: &'a Anchors) -> Vec<&'a Certificate> {
+    let own = std::iter::once(signer).chain(carried);
+    let mut names: Vec<u32> = own.flat_map(|one| [one.x509.subject_name_hash(), one.x509.issuer_name_hash()]).collect();
+    let mut asked = BTreeSet::new();
+    let mut found = Vec::new();
+    while let Some(name) = names.pop() {
+        if asked.insert(name) {
+            let of_name = anchors.authorities_of_hash(name);
+            names.extend(of_name.iter().map(|authority| authority.x509.issuer_name_hash()));
+            found.extend(of_name);
+        }
+    }
+    found
+}
+
+fn store(authorities: &[&Certificate], purpose: Purpose, at: Timestamp) -> Result<X509Store, ErrorStack> {
     let mut store = X509StoreBuilder::new()?;
-    for authority in anchors.authorities() {
+    for authority in authorities {
         store.add_cert(authority.x509.clone())?;
     }
     let mut parameters = X509VerifyParam::new()?;

@@ -36,7 +36,7 @@ mod tlv;
 mod verify;
 
 pub use accept::accept;
-pub use anchors::{AnchorError, Anchors, AnchorsBuilder};
+pub use anchors::{AnchorError, Anchors, AnchorsBuilder, holds_certificates};
 pub use check::{Check, CheckResult, Rule};
 pub use digest::{Sha256Digest, Sha256DigestError};
 pub use envelope::{DecryptionKey, decrypt, expands, is_encrypted, is_openpgp_signature, is_plain_list, join_detached};

@@ -3,6 +3,8 @@
 //! `IfPresent` is no mode of OpenSSL, and its CRL readers are slow for long lists; so this walks the path that
 //! OpenSSL built.
 
+use std::cmp::Reverse;
+
 use jiff::Timestamp;
 
 use super::certificate::Certificate;
@@ -53,13 +55,7 @@ fn of_one(
 ) -> Result<bool, Refusal> {
     let named = anchors.crls_of(&issuer.subject);
     if named.is_empty() {
-        return match policy {
-            CrlPolicy::IfPresent | CrlPolicy::Ignore => Ok(false),
-            CrlPolicy::Require => Err(Refusal::new(
-                RefusalReason::CRLMissing,
-                format!("expected a CRL of {}, found none", issuer.subject),
-            )),
-        };
+        return missing(issuer, anchors, policy).map_or(Ok(false), Err);
     }
     let crl = newest(named, certificate, issuer, at)?;
     if let Some(entry) = crl.entry(&certificate.serial) {
@@ -69,6 +65,18 @@ fn of_one(
         return Err(if entry.only_out_of_use() { refusal } else { refusal.stated() });
     }
     in_time(crl, issuer, at).map(|()| true)
+}
+
+/// What a CA without a CRL is told. A file of its name that holds something else is a bad CRL, as against none.
+fn missing(issuer: &Certificate, anchors: &Anchors, policy: CrlPolicy) -> Option<Refusal> {
+    let message = || format!("expected a CRL of {}, found {}", issuer.subject, anchors.instead_of_crl(issuer));
+    match policy {
+        CrlPolicy::IfPresent if anchors.has_unusable_crl(issuer) => {
+            Some(Refusal::new(RefusalReason::CRLInvalid, message()))
+        }
+        CrlPolicy::Ignore | CrlPolicy::IfPresent => None,
+        CrlPolicy::Require => Some(Refusal::new(RefusalReason::CRLMissing, message())),
+    }
 }
 
 /// The newest CRL that the issuer signed, of those that speak of the certificate and have begun, if one has.
@@ -84,12 +92,13 @@ fn newest<'a>(
     if !issuer.may_sign_crls() {
         return Err(invalid("that its key usage does not allow it to sign CRLs"));
     }
-    let speaking: Vec<&Crl> = named.iter().filter(|crl| crl.speaks_of(certificate)).collect();
+    let mut speaking: Vec<&Crl> = named.iter().filter(|crl| crl.speaks_of(certificate)).collect();
     if speaking.is_empty() {
         return Err(invalid("only CRLs that do not speak of this certificate"));
     }
-    let signed = speaking.into_iter().filter(|crl| crl.is_signed_by(issuer));
-    signed.max_by_key(|crl| (crl.this_update <= at, crl.this_update)).ok_or_else(|| invalid("one that it did not sign"))
+    // The newest first: of many CRLs one signature is checked, and not each.
+    speaking.sort_by_key(|crl| Reverse((crl.this_update <= at, crl.this_update)));
+    speaking.into_iter().find(|crl| crl.is_signed_by(issuer)).ok_or_else(|| invalid("one that it did not sign"))
 }
 
 fn in_time(crl: &Crl, issuer: &Certificate, at: Timestamp) -> Result<(), Refusal> {

@@ -1,5 +1,6 @@
 //! A CRL by itself: for those who fetch CRLs and decide whether a new one may replace the one that is there.
 
+use std::cmp::Reverse;
 use std::collections::BTreeMap;
 
 use jiff::Timestamp;
@@ -18,8 +19,8 @@ pub struct RevocationList(Crl);
 pub enum Freshness {
     /// There is one of the CA's own, and it is in its time until then.
     Fresh(Timestamp),
-    /// There is none that the CA signed.
-    Missing,
+    /// There is none that the CA signed: what there is instead.
+    Missing(String),
     /// It ended then.
     Expired(Timestamp),
     /// It begins only then.
@@ -115,7 +116,7 @@ impl Anchors {
 
     fn freshness(&self, authority: &Certificate, at: Timestamp) -> Freshness {
         match self.own_crl(authority, at) {
-            None => Freshness::Missing,
+            None => Freshness::Missing(self.instead_of_crl(authority)),
             Some(crl) if crl.this_update > at => Freshness::NotYetValid(crl.this_update),
             Some(crl) if crl.next_update <= at => Freshness::Expired(crl.next_update),
             Some(crl) => Freshness::Fresh(crl.next_update),
@@ -124,7 +125,8 @@ impl Anchors {
 
     /// The newest CRL that an authority signed, of those that have begun, if one has.
     fn own_crl(&self, authority: &Certificate, at: Timestamp) -> Option<&Crl> {
-        let own = self.crls_of(&authority.subject).iter().filter(|crl| crl.is_signed_by(authority));
-        own.max_by_key(|crl| (crl.this_update <= at, crl.this_update))
+        let mut named: Vec<&Crl> = self.crls_of(&authority.subject).iter().collect();
+        named.sort_by_key(|crl| Reverse((crl.this_update <= at, crl.this_update)));
+        named.into_iter().find(|crl| crl.is_signed_by(authority))
     }
 }

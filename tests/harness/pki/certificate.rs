@@ -29,6 +29,7 @@ pub struct CertificateSpec {
     begin: Timestamp,
     end: Timestamp,
     authority: bool,
+    path_length: Option<u32>,
     proxy: bool,
     signs: bool,
     usages: Vec<Usage>,
@@ -55,6 +56,7 @@ impl CertificateSpec {
             begin: now - half,
             end: now + half,
             authority: false,
+            path_length: None,
             proxy: false,
             signs: true,
             usages: vec![Usage::EmailProtection, Usage::ClientAuth],
@@ -90,6 +92,12 @@ impl CertificateSpec {
     #[must_use]
     pub fn valid(self, begin: Timestamp, end: Timestamp) -> Self {
         Self { begin, end, ..self }
+    }
+
+    /// How many authorities may stand below this one.
+    #[must_use]
+    pub fn path_length(self, length: u32) -> Self {
+        Self { path_length: Some(length), ..self }
     }
 
     /// The extended key usage; none at all where the list is empty.
@@ -145,7 +153,12 @@ impl CertificateSpec {
 
     fn add_extensions(&self, builder: &mut X509Builder, issuer: Option<&X509>) {
         if self.authority {
-            builder.append_extension(BasicConstraints::new().critical().ca().build().unwrap()).unwrap();
+            let mut constraints = BasicConstraints::new();
+            constraints.critical().ca();
+            if let Some(length) = self.path_length {
+                constraints.pathlen(length);
+            }
+            builder.append_extension(constraints.build().unwrap()).unwrap();
         }
         let mut usage = KeyUsage::new();
         match (self.authority, self.signs) {

@@ -173,3 +173,102 @@ fn weak_keys_are_taken_only_where_that_is_said() {
     let (code, shown, _) = scene.verify(&strong, &["--min-key-strength", "192"]);
     assert_eq!((code, shown.lines().last()), (Some(1), Some("Refused: KeyTooWeak")), "{shown}");
 }
+
+/// A list of which no image can be used is no good list, and each image that was refused is named.
+#[test]
+fn refused_images_are_named_and_a_list_without_a_usable_one_is_not_good() {
+    let scene = Scene::new();
+    let with = |good: u32, bad: usize| {
+        let list = ListBuilder::new("a-list", scene.pki.now).endorser(&scene.pki.endorser).images(good).json();
+        let mut list: Value = serde_json::from_slice(&list).unwrap();
+        let images = list["hv:imagelist"]["hv:images"].as_array_mut().unwrap();
+        for number in 0..bad {
+            let escape = if number == 0 { "" } else { "\u{1b}[31m" };
+            images.push(serde_json::json!({"hv:image": {"dc:identifier": format!("bad-{number}{escape}")}}));
+        }
+        scene.write("list", &sign(list.to_string().as_bytes(), &scene.pki.endorser, Form::Detached))
+    };
+    let last = |shown: &str| shown.lines().last().unwrap_or_default().to_owned();
+    let list = with(2, 2);
+    let (code, shown, _) = scene.verify(&list, &[]);
+    assert_eq!(code, Some(0), "{shown}");
+    assert!(shown.contains("! refused: bad-0: ImageMalformed: "), "{shown}");
+    assert!(shown.contains("! refused: bad-1") && shown.contains("IdentifierUnsafe"), "{shown}");
+    assert_eq!(last(&shown), "Good: a-list version 1.0, 2 images, 2 refused", "{shown}");
+    assert!(!shown.contains('\u{1b}'), "{shown}");
+    let (code, shown, _) = scene.verify(&list, &["--strict"]);
+    assert_eq!(
+        (code, last(&shown)),
+        (Some(1), "Not good (--strict): a-list version 1.0, 2 images, 2 refused".to_owned())
+    );
+    let (code, shown, _) = scene.verify(&with(0, 2), &[]);
+    assert_eq!((code, last(&shown)), (Some(1), "Not good: a-list version 1.0, 0 images, 2 refused".to_owned()));
+    let (code, shown, _) = scene.verify(&with(0, 2), &["-o", "json"]);
+    let document: Value = serde_json::from_str(&shown).unwrap();
+    assert_eq!((code, &document["good"]), (Some(1), &Value::Bool(false)), "{shown}");
+    assert_eq!(document["list"]["refusedImages"][1]["reason"], "IdentifierUnsafe", "{shown}");
+    let (code, shown, _) = scene.verify(&with(0, 0), &["--strict"]);
+    assert_eq!((code, last(&shown)), (Some(0), "Good: a-list version 1.0, 0 images".to_owned()), "it retires the list");
+}
+
+/// What is missing is told with what brings it.
+#[test]
+fn a_missing_directory_and_a_missing_crl_tell_what_brings_them() {
+    let scene = Scene::new();
+    let list = scene.write("list", &sign(&scene.text(), &scene.pki.endorser, Form::Detached));
+    let (_, shown, told) = run(&["verify", &list, "--trust", &scene.path("nowhere")]);
+    assert!(shown.contains("--trust") && shown.contains("nowhere"), "{shown}{told}");
+    let folder = Path::new(&scene.path("trust")).to_owned();
+    let crls = || std::fs::read_dir(&folder).unwrap().map(|entry| entry.unwrap().path());
+    crls().filter(|path| path.extension().is_some_and(|ending| ending == "r0")).for_each(|path| {
+        std::fs::remove_file(path).unwrap();
+    });
+    let (code, shown, _) = scene.verify(&list, &[]);
+    assert_eq!((code, shown.lines().last()), (Some(1), Some("Refused: CRLMissing")), "{shown}");
+    assert!(shown.contains("fetch-crl") && shown.contains("--refresh-crls"), "{shown}");
+}
+
+/// A CRL file that is something else is told in the very message that misses the CRL.
+#[test]
+fn a_crl_file_that_is_no_crl_is_named_where_the_crl_is_missed() {
+    let scene = Scene::new();
+    let list = scene.write("list", &sign(&scene.text(), &scene.pki.endorser, Form::Detached));
+    let hash = format!("{:08x}.r0", scene.pki.intermediate.certificate.subject_name_hash());
+    let table: [(&[u8], &str); 4] = [
+        (b"<!DOCTYPE html><html>Please log in</html>", "HTML"),
+        (b"\x1f\x8b\x08\x00\x00", "gzip"),
+        (b"", "an empty file"),
+        (b"-----BEGIN CERTIFICATE-----\nMAA=\n-----END CERTIFICATE-----\n", "CERTIFICATE"),
+    ];
+    for (bytes, expected) in table {
+        scene.write(&format!("trust/{hash}"), bytes);
+        let (code, shown, _) = scene.verify(&list, &[]);
+        assert_eq!((code, shown.lines().last()), (Some(1), Some("Refused: CRLMissing")), "{shown}");
+        let row = shown.lines().find(|line| line.contains("CRLMissing: ")).unwrap_or_default();
+        assert!(row.contains(&hash) && row.contains(expected), "{expected}: {shown}");
+        let (code, shown, _) = scene.verify(&list, &["--crls", "IfPresent"]);
+        assert_eq!(
+            (code, shown.lines().last()),
+            (Some(1), Some("Refused: CRLInvalid")),
+            "there is one, and it is bad: {shown}"
+        );
+    }
+}
+
+/// A certificate that is passed over because of its name is told, and not trusted.
+#[test]
+fn a_certificate_of_a_name_that_is_not_read_is_told() {
+    let scene = Scene::new();
+    let list = scene.write("list", &sign(&scene.text(), &scene.pki.stranger, Form::Detached));
+    let root = &scene.pki.root.certificate;
+    scene.write("trust/ca.der", &root.to_der().unwrap());
+    scene.write("trust/ca.txt", &root.to_pem().unwrap());
+    scene.write("trust/README", b"no certificate");
+    let (_, shown, _) = scene.verify(&list, &[]);
+    for name in ["ca.der", "ca.txt"] {
+        let told: Vec<&str> = shown.lines().filter(|line| line.starts_with('!') && line.contains(name)).collect();
+        assert_eq!(told.len(), 1, "{name}: {shown}");
+        assert!(told[0].contains("because of its name") && told[0].contains(".pem"), "{shown}");
+    }
+    assert!(!shown.contains("README"), "{shown}");
+}

@@ -20,7 +20,7 @@ pub(super) fn crls_fresh(rule: &EndorserRule, anchors: &Anchors, now: Timestamp)
     let found: Vec<_> = issuers.flat_map(|issuer| anchors.crl_freshness(issuer, now)).collect();
     let ends = found.iter().filter_map(|(_, freshness)| match freshness {
         Freshness::Fresh(until) => Some(*until),
-        Freshness::Missing | Freshness::Expired(_) | Freshness::NotYetValid(_) => None,
+        Freshness::Missing(_) | Freshness::Expired(_) | Freshness::NotYetValid(_) => None,
     });
     let ends = ends.min();
     if found.is_empty() {
@@ -28,8 +28,8 @@ pub(super) fn crls_fresh(rule: &EndorserRule, anchors: &Anchors, now: Timestamp)
         return (Finding::unknown(NAME, "IssuerUnknown", message), None);
     }
     let trouble = found.iter().find_map(|(issuer, freshness)| match freshness {
-        Freshness::Missing if rule.crl_policy == CrlPolicy::Require => {
-            Some(("CRLMissing", format!("expected a CRL of {issuer}, found none that it signed")))
+        Freshness::Missing(found) if rule.crl_policy == CrlPolicy::Require => {
+            Some(("CRLMissing", format!("expected a CRL of {issuer}, found {found}")))
         }
         Freshness::Expired(at) => {
             Some(("CRLExpired", format!("expected a current CRL of {issuer}, found one that ended at {at}")))
@@ -37,7 +37,7 @@ pub(super) fn crls_fresh(rule: &EndorserRule, anchors: &Anchors, now: Timestamp)
         Freshness::NotYetValid(at) => {
             Some(("CRLNotYetValid", format!("expected a current CRL of {issuer}, found one that begins at {at}")))
         }
-        Freshness::Fresh(_) | Freshness::Missing => None,
+        Freshness::Fresh(_) | Freshness::Missing(_) => None,
     });
     let finding = match (trouble, ends) {
         (Some((reason, message)), _) => Finding::fails(NAME, reason, message),
