@@ -21,6 +21,7 @@ mod pins;
 pub(crate) mod process;
 mod refusals;
 mod removals;
+mod retirement;
 mod retries;
 mod space;
 mod statements;

@@ -4,6 +4,7 @@ use super::apply::Outcomes;
 use super::check::Checked;
 use super::observe::Observed;
 use super::plan::{Phase, Plan, Step};
+use super::targets::RETIRED;
 use crate::api::{CachedImage, HasConditions as _, TargetStatus};
 use crate::reconcile::cluster::{Cluster, Happening, Kind, ObjectKey};
 use crate::reconcile::context::Context;
@@ -72,6 +73,12 @@ fn circulation(observed: &Observed, after: &[TargetStatus]) -> Vec<Told> {
         if let (Some(id), Some(version), false) = (&target.id, &target.version, known) {
             let message = format!("version {version} at {} as image {id}", target.name);
             happenings.push((false, "ImagePublished", message));
+        }
+    }
+    for target in after {
+        let known = at(before, &target.name).is_some_and(|before| before.condition(RETIRED).is_some());
+        if let (Some(condition), false) = (target.condition(RETIRED), known) {
+            happenings.push((true, "RetirementIncomplete", format!("{}: {}", target.name, condition.message)));
         }
     }
     for target in before.iter().filter(|target| target.id.is_some()) {

@@ -15,7 +15,7 @@ use crate::reconcile::conditions::{Finding, Status, merge, time};
 use crate::reconcile::publications::{Desire, Desired, Offer, Standing};
 
 /// The condition that says what older versions of an image lack to be out of circulation.
-const RETIRED: &str = "Retired";
+pub(super) const RETIRED: &str = "Retired";
 
 /// How an image stands at the targets that it names, or was published at.
 #[derive(Debug, Clone, Default)]
