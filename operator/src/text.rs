@@ -121,6 +121,17 @@ fn unused_word(text: &str) -> String {
     word
 }
 
+/// The one of these words that is meant by another: in another case, or a letter in three off at most.
+pub fn nearest<'k>(word: &str, known: impl Iterator<Item = &'k str>) -> Option<&'k str> {
+    if word.len() > 64 {
+        return None;
+    }
+    let lower = word.to_lowercase();
+    let distance = |known: &str| strsim::osa_distance(&lower, &known.to_lowercase());
+    let near = known.map(|known| (distance(known), known)).filter(|(distance, known)| *distance <= known.len() / 3);
+    near.min_by_key(|(distance, _)| *distance).map(|(_, known)| known)
+}
+
 fn escape(text: &str, stays: impl Fn(char) -> bool, escaped: impl Fn(char, &mut String)) -> Cow<'_, str> {
     if text.chars().all(&stays) {
         return Cow::Borrowed(text);
@@ -149,6 +160,16 @@ mod tests {
         let shown = "a\\u{1b}[31m\\u{9b}2J\\u{7}\\r\\n\\u{7f}\\u{85}\\u{ad}\\u{200b}\\u{200f}\\u{202e}\\u{2028}\\u{2066}\\u{feff}\\u{e0041}";
         assert_eq!(printable(HOSTILE), shown);
         assert_eq!(printable_lines("a\r\nb"), "a\\r\nb");
+    }
+
+    #[test]
+    fn the_nearest_word_is_the_one_that_was_meant() {
+        let near = |word: &str| nearest(word, ["url", "secretRef", "tls", "kind"].into_iter());
+        assert_eq!(
+            [near("uri"), near("secretref"), near("secertRef")],
+            [Some("url"), Some("secretRef"), Some("secretRef")]
+        );
+        assert_eq!([near("x"), near("labels"), near(&"url".repeat(99))], [None; 3]);
     }
 
     #[test]

@@ -150,6 +150,8 @@ fn no_command_shows_them_as_they_are() {
     assert_eq!(titles(&documents), titles(&objects), "{yaml}");
     for command in [
         "get",
+        "get images --available",
+        "get images --available -o json",
         "get -o wide",
         "get -o json",
         "get -o yaml",

@@ -49,7 +49,7 @@ async fn a_list_that_is_still_the_same_is_not_sent_again() {
         server.put(path, resource);
         let source = source(&server.url(path));
         let first = client.fetch_list(&source, None, TIMEOUT, LIST_LIMIT).await.unwrap();
-        let ListAnswer::Body { document, validator: Some(validator), date: Some(_) } = first else {
+        let ListAnswer::Body { document, validator: Some(validator), date: Some(_), .. } = first else {
             panic!("{first:?}")
         };
         assert_eq!(document.read().unwrap(), b"list");
@@ -117,7 +117,18 @@ async fn redirects_are_followed_as_far_as_they_may_go() {
     server.put("/hop11", Resource::bytes("list"));
     assert_eq!(body(fetch(&source(&server.url("/hop1"))).await), b"list", "ten redirects");
     expect_failure(fetch(&source(&server.url("/hop0"))).await, "URLInvalid");
-    for to in ["ftp://127.0.0.1/list", "file:///etc/passwd", "http://u:p@127.0.0.1/", "http://169.254.169.254/", "//"] {
+    let bad = [
+        "ftp://127.0.0.1/list",
+        "file:///etc/passwd",
+        "http://u:p@127.0.0.1/",
+        "http://169.254.169.254/",
+        "//",
+        "http:///list",
+        "http:/list",
+        "///list",
+        "/\\127.0.0.1/list",
+    ];
+    for to in bad {
         server.put("/bad", Resource::redirect(302, to));
         let error = expect_failure(fetch(&source(&server.url("/bad"))).await, "URLInvalid");
         assert!(!error.to_string().contains("u:p"), "{error}");
@@ -258,16 +269,112 @@ async fn files_are_read_where_they_are_allowed_and_within_the_limit() {
     }
 }
 
-/// A process of its own, since the environment is a process'.
-#[test]
-fn proxies_are_those_of_the_environment() {
-    let proxy = ImageServer::start();
-    let image = Resource::bytes("an image");
-    proxy.put("http://images.example.invalid/a.img", image.clone());
-    let volume = tempfile::tempdir().unwrap();
-    let mut download = std::process::Command::new(env!("CARGO_BIN_EXE_download"));
-    download.arg(volume.path()).arg("http://images.example.invalid/a.img").arg(image.sha512()).arg("8");
-    let output = download.env("http_proxy", format!("http://{}", proxy.address())).output().unwrap();
-    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
-    assert_eq!(proxy.all_requests().len(), 1);
+#[tokio::test]
+async fn what_a_server_wants_is_told_where_it_refuses() {
+    let server = ImageServer::start();
+    let wants = |schemes: &[&str]| {
+        schemes.iter().fold(Resource::status(401), |resource, scheme| resource.header("WWW-Authenticate", scheme))
+    };
+    let cases = [
+        (wants(&["Negotiate"]), "has no secret (it asks for Negotiate; Negotiate is not spoken here)"),
+        (
+            wants(&["Negotiate", "NTLM, Basic realm=\"a, b\""]),
+            "(it asks for Negotiate, NTLM, Basic; Negotiate and NTLM are not spoken here)",
+        ),
+        (wants(&["Bearer realm=\"r\""]), "has no secret (it asks for Bearer)"),
+        (
+            Resource::status(403).header("Content-Type", "application/xml"),
+            "has no secret; the answer is application/xml, begins with \"403\"",
+        ),
+    ];
+    for (resource, words) in cases {
+        server.put("/list", resource);
+        let error = expect_failure(fetch(&source(&server.url("/list"))).await, "AuthenticationFailed");
+        assert!(error.to_string().contains(words), "{error}");
+    }
+}
+
+fn gzip(bytes: &[u8]) -> Vec<u8> {
+    use std::io::Write;
+    let mut encoder = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::default());
+    encoder.write_all(bytes).unwrap();
+    encoder.finish().unwrap()
+}
+
+fn zlib(bytes: &[u8]) -> Vec<u8> {
+    use std::io::Write;
+    let mut encoder = flate2::write::ZlibEncoder::new(Vec::new(), flate2::Compression::default());
+    encoder.write_all(bytes).unwrap();
+    encoder.finish().unwrap()
+}
+
+#[tokio::test]
+async fn an_encoding_that_was_forced_on_is_undone() {
+    let server = ImageServer::start();
+    let list = b"MIME-Version: 1.0\n a list".repeat(5_000);
+    let encoded = |name: &str, bytes: Vec<u8>| Resource::bytes(bytes).header("Content-Encoding", name);
+    let cases = [
+        encoded("gzip", gzip(&list)),
+        encoded("x-gzip", gzip(&list)).chunked(),
+        encoded("deflate", zlib(&list)).until_close(),
+        encoded("identity", list.clone()),
+        // Not true, or no encoding at all: some servers put anything there.
+        encoded("gzip", list.clone()),
+        encoded("UTF-8", list.clone()),
+    ];
+    for resource in cases {
+        server.put("/list", resource.clone());
+        assert_eq!(body(fetch(&source(&server.url("/list"))).await), list, "{resource:?}");
+    }
+    assert_eq!(server.all_requests()[0].headers["accept-encoding"], "identity");
+    let whole = gzip(&list);
+    server.put("/list", encoded("gzip", whole[..whole.len() - 9].to_vec()));
+    let error = expect_failure(fetch(&source(&server.url("/list"))).await, "HTTPError");
+    assert!(error.to_string().contains("expected what the Content-Encoding says"), "{error}");
+}
+
+#[tokio::test]
+async fn an_encoded_answer_is_held_to_the_limit_that_its_bytes_have() {
+    let server = ImageServer::start();
+    let bomb = gzip(&vec![0; 8 << 20]);
+    assert!(bomb.len() < 20_000);
+    server.put("/list", Resource::bytes(bomb.clone()).header("Content-Encoding", "gzip"));
+    let client = client(&ClientSettings::default());
+    let source = source(&server.url("/list"));
+    let error = expect_failure(client.fetch_list(&source, None, TIMEOUT, (8 << 20) - 1).await, "TooLarge");
+    assert!(error.to_string().contains("found more"), "{error}");
+    assert_eq!(body(client.fetch_list(&source, None, TIMEOUT, 8 << 20).await).len(), 8 << 20);
+    // A bomb in a bomb is a document like any other.
+    server.put("/list", Resource::bytes(gzip(&bomb)).header("Content-Encoding", "gzip"));
+    assert_eq!(body(client.fetch_list(&source, None, TIMEOUT, 1 << 20).await), bomb);
+}
+
+#[tokio::test]
+async fn what_came_instead_is_told() {
+    let server = ImageServer::start();
+    let page = b"<!DOCTYPE html>\n<title>Sign\x1b[2J in</title>".to_vec();
+    let answer = |status: u16| {
+        Resource::body(harness::image_server::Body::Bytes(page.clone().into()))
+            .status_of(status)
+            .header("Content-Type", "text/html; charset=utf-8")
+    };
+    server.put("/gone", answer(404));
+    server.put("/login", answer(500));
+    server.put("/list", Resource::redirect(302, "/login?SAMLRequest=s3cret"));
+    let error = expect_failure(fetch(&source(&server.url("/gone"))).await, "HTTPError").to_string();
+    let words = "404 Not Found; the answer is text/html; charset=utf-8, begins with \"<!DOCTYPE html> <title>Sign [2J in</title>\"";
+    assert!(error.contains(words), "{error}");
+    let error = expect_failure(fetch(&source(&server.url("/list"))).await, "HTTPError").to_string();
+    assert!(error.contains(&format!("came by redirect from {}?…, begins", server.url("/login"))), "{error}");
+    assert!(!error.contains("s3cret") && !error.contains('\x1b'), "{error}");
+    server.put("/login", answer(200));
+    let ListAnswer::Body { came, .. } = fetch(&source(&server.url("/list"))).await.unwrap() else { panic!("no body") };
+    assert!(
+        came.to_string().contains("came by redirect from") && came.to_string().contains("<!DOCTYPE html>"),
+        "{came}"
+    );
+    // A body that never comes holds nothing up.
+    server.put("/silent", answer(503).stall_after(0));
+    let error = expect_failure(fetch(&source(&server.url("/silent"))).await, "HTTPError").to_string();
+    assert!(error.ends_with("503 Service Unavailable; the answer is text/html; charset=utf-8"), "{error}");
 }

@@ -23,6 +23,7 @@ mod kill;
 mod list_commands;
 mod metrics;
 mod opennebula;
+mod proxies;
 mod reasons;
 mod reconcile;
 mod serve;

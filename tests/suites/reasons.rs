@@ -37,6 +37,7 @@ const OTHERS: &[&str] = &[
     "Endorser",
     "ImageListSubscription",
     "List",
+    "Opaque",
     "OpenNebula",
     "Path",
     "Secret",

@@ -145,7 +145,7 @@ impl CrlRefresher {
         // Without a CRL of its own here, "not modified" would be no answer.
         let before = self.seen.get(&url).filter(|_| present.is_some()).cloned();
         let answer = self.client.fetch_list(&Source::public(url.clone()), before.as_ref(), PATIENCE, LARGEST).await?;
-        let ListAnswer::Body { document, validator, date: _ } = answer else { return Ok(None) };
+        let ListAnswer::Body { document, validator, .. } = answer else { return Ok(None) };
         // For nobody's namespace. Held until the CRL is written.
         let _memory = self.client.budget().take("", document.size().saturating_mul(EXPANDS)).await;
         let bytes =

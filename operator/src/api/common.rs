@@ -11,10 +11,16 @@ pub const GROUP: &str = "vmcatcher.io";
 pub const VERSION: &str = "v1alpha1";
 /// Any new value reconciles the object now and clears its retry limit; on a subscription its images' too.
 pub const REQUESTED_AT: &str = "vmcatcher.io/requestedAt";
+/// On an object that came out of a folder of manifests: the file that it stands in.
+pub const MANIFEST: &str = "vmcatcher.io/manifest";
 /// Flux's name of the same annotation, honoured too.
 pub const FLUX_REQUESTED_AT: &str = "reconcile.fluxcd.io/requestedAt";
 /// The same by the command `refresh`, for objects whose manifests are only read; the state folder holds it.
 pub const REFRESH_REQUESTED_AT: &str = "vmcatcher.io/refreshRequestedAt";
+/// Annotation of a Secret: to which hosts its credentials may go.
+pub const ALLOWED_HOSTS: &str = "vmcatcher.io/allowed-hosts";
+/// Annotation of a Secret: its credentials may go over http too.
+pub const ALLOW_PLAIN_HTTP: &str = "vmcatcher.io/allow-plain-http";
 /// On an image: `<target>/<id>`, an image of that cloud that becomes this one's, whoever owns it.
 pub const ADOPT: &str = "vmcatcher.io/adopt";
 /// The label of a generated `CachedImage`: the subscription that made it.

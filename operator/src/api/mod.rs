@@ -22,8 +22,8 @@ pub use cloud_target::{
     ImageFormat, Initial, LONGEST_ATTRIBUTE, OpenNebula, Retired, Update, VoGroup,
 };
 pub use common::{
-    ADOPT, CrlPolicy, DeletionPolicy, FINALIZER, FLUX_REQUESTED_AT, GROUP, HasConditions, ObjectReference,
-    REFRESH_REQUESTED_AT, REQUESTED_AT, SUBSCRIPTION_LABEL, Trust, VERSION,
+    ADOPT, ALLOW_PLAIN_HTTP, ALLOWED_HOSTS, CrlPolicy, DeletionPolicy, FINALIZER, FLUX_REQUESTED_AT, GROUP,
+    HasConditions, MANIFEST, ObjectReference, REFRESH_REQUESTED_AT, REQUESTED_AT, SUBSCRIPTION_LABEL, Trust, VERSION,
 };
 pub use crds::crds;
 pub use endorser::{

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use super::free::Free;
 use super::name::NameError;
 use crate::api::Class;
-use crate::fetch::FetchError;
+use crate::fetch::{Came, FetchError};
 use crate::imagelist::{Sha512Digest, SourceUrl};
 use crate::size::Size;
 
@@ -138,7 +138,7 @@ pub enum DownloadError {
     #[error(transparent)]
     Fetch(#[from] FetchError),
     /// The bytes are not those that the list endorses. They were removed.
-    #[error("{url}: expected sha512 {expected}, found {found}")]
+    #[error("{url}: expected sha512 {expected}, found {found}{came}")]
     ChecksumMismatch {
         /// Where they came from.
         url: SourceUrl,
@@ -146,16 +146,20 @@ pub enum DownloadError {
         expected: Box<Sha512Digest>,
         /// Theirs.
         found: Box<Sha512Digest>,
+        /// What the answer says of itself.
+        came: Box<Came>,
     },
     /// Another length than the list endorses. What had come was removed.
-    #[error("{url}: expected {expected} bytes, found {found}")]
+    #[error("{url}: expected {expected} bytes, found {found}{came}")]
     SizeMismatch {
         /// Where they came from.
         url: SourceUrl,
         /// The list's `hv:size`.
         expected: u64,
         /// What the server announced, or `more`.
-        found: String,
+        found: Box<str>,
+        /// What the answer says of itself.
+        came: Box<Came>,
     },
     /// It does not fit. Nothing was fetched.
     #[error("{url}: {} needed, {free}", Size(*.needed))]

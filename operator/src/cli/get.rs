@@ -6,15 +6,16 @@ use std::sync::Arc;
 
 use jiff::Timestamp;
 use kube::CustomResourceExt;
+use serde_json::Value;
 
 use super::available::{self, available};
 use super::kept::Kept;
 use super::kind::KindName;
 use super::standing::{HasStanding, Shown};
-use super::table::{Output, show};
+use super::table::{Output, render, show};
 use super::{NOT_GOOD, WRONG_USE, print};
-use crate::api::{CachedImage, CloudTarget, Endorser, ImageListSubscription};
-use crate::cluster::directory::Directory;
+use crate::api::{CachedImage, CloudTarget, Endorser, GROUP, ImageListSubscription, VERSION};
+use crate::cluster::directory::{Directory, ManifestProblem};
 use crate::reconcile::{Cluster as _, ObjectKey, Resource};
 use crate::text;
 
@@ -83,7 +84,41 @@ fn parts(directory: &Directory, args: &Args, shown: Shown) -> anyhow::Result<Vec
     if args.kind.has(KindName::Images) {
         parts.extend(part::<CachedImage>(directory, args, shown)?);
     }
+    if args.kind == KindName::All && args.name.is_none() {
+        parts.extend(problems(&directory.problems(), args.output)?);
+    }
     Ok(parts)
+}
+
+/// The manifests that are not understood: a table, or each as a document.
+pub(super) fn problems(problems: &[ManifestProblem], output: Output) -> anyhow::Result<Vec<String>> {
+    if problems.is_empty() {
+        return Ok(Vec::new());
+    }
+    let number = |number: Option<usize>| number.map(|number| number.to_string()).unwrap_or_default();
+    let row = |problem: &ManifestProblem| {
+        let ManifestProblem { path, document, line, object, message } = problem.clone();
+        vec![path.display().to_string(), number(document), number(line), object.unwrap_or_default(), message]
+    };
+    let value = |problem: &ManifestProblem| -> anyhow::Result<Value> {
+        let mut value = serde_json::json!({"apiVersion": format!("{GROUP}/{VERSION}"), "kind": "ManifestProblem"});
+        let fields = serde_json::to_value(problem)?;
+        value
+            .as_object_mut()
+            .into_iter()
+            .for_each(|object| object.extend(fields.as_object().cloned().unwrap_or_default()));
+        Ok(value)
+    };
+    match output {
+        Output::Table | Output::Wide => {
+            let head = ["file", "document", "line", "object", "problem"];
+            let table = render(head.into_iter(), problems.iter().map(row).collect());
+            Ok(vec![format!("Manifests that are not understood\n{table}")])
+        }
+        Output::Json => problems.iter().map(|problem| Ok(value(problem)?.to_string())).collect(),
+        Output::Yaml => problems.iter().map(|problem| Ok(text::yaml(&value(problem)?)?)).collect(),
+        Output::None => Ok(vec![String::new()]),
+    }
 }
 
 /// What is shown of one kind: a table, or each object as a document.
@@ -110,7 +145,7 @@ fn part<K: Resource + CustomResourceExt + HasStanding>(
     }
 }
 
-fn join(output: Output, parts: &[String]) -> anyhow::Result<String> {
+pub(super) fn join(output: Output, parts: &[String]) -> anyhow::Result<String> {
     match output {
         Output::Table | Output::Wide => Ok(parts.join("\n")),
         Output::None => Ok(String::new()),

@@ -24,6 +24,7 @@ mod reconcile;
 mod refresh;
 mod run;
 mod standing;
+mod survey;
 mod table;
 mod versions;
 

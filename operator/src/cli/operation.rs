@@ -141,18 +141,22 @@ impl Operation {
             conversion: ConversionLimits { largest: self.max_virtual_size, ..ConversionLimits::default() },
             ..JobLimits::default()
         };
-        let settings = Settings {
-            instance: self.instance.clone(),
-            trust_directory: self.trust.clone(),
-            algorithms: self.algorithms.policy(),
-            allow_auto_endorse: self.allow_auto_endorse,
-        };
         let tickets = self.image_server.map(|_| Tickets::kept(&volume)).transpose()?;
-        let context = Context::new(cluster, volume, client, limits, anchors, settings);
+        let context = Context::new(cluster, volume, client, limits, anchors, self.settings());
         Ok(match tickets {
             Some(tickets) => context.with_image_server(image_paths(tickets)),
             None => context,
         })
+    }
+
+    /// What the reconcilers go by.
+    pub(super) fn settings(&self) -> Settings {
+        Settings {
+            instance: self.instance.clone(),
+            trust_directory: self.trust.clone(),
+            algorithms: self.algorithms.policy(),
+            allow_auto_endorse: self.allow_auto_endorse,
+        }
     }
 
     /// Starts what answers HTTP, where that was asked for. It tells of a context once [`Monitor::watch`] has it.

@@ -6,15 +6,17 @@ use std::process::ExitCode;
 use std::sync::Arc;
 
 use anyhow::Context as _;
+use clap::builder::ArgPredicate;
 
 use super::operation::{Files, Operation, stop};
 use super::standing::{Shown, all_are_well};
 use super::table::Output;
-use super::{NOT_GOOD, get, print, progress};
+use super::{NOT_GOOD, get, print, progress, survey};
 use crate::cluster::directory::{Directory, Driver};
 
 /// Arguments of `reconcile`.
 #[derive(Debug, clap::Args)]
+#[command(mut_arg("volume", not_needed_to_check))]
 pub(super) struct Args {
     /// The folder of manifests; it is never written to
     #[arg(long, value_name = "DIR", env = "VMCATCHER_MANIFESTS")]
@@ -25,16 +27,29 @@ pub(super) struct Args {
     /// Ask every server now, do what follows and stop when all is done
     #[arg(long)]
     once: bool,
-    /// With --once: how the resources are shown at the end [default: table; with --quiet the rows that are not well]
+    /// Only tell whether the manifests are understood, whether what they name is there, and which servers would be
+    /// asked. No server is asked, nothing is written, and no volume is needed
+    #[arg(long, conflicts_with = "once")]
+    check: bool,
+    /// With --once and --check: how the resources are shown at the end [default: table; with --quiet the rows that are not well]
     #[arg(short, long, value_enum)]
     output: Option<Output>,
     #[command(flatten)]
     operation: Operation,
 }
 
+/// A volume is not asked for where none is opened.
+fn not_needed_to_check(volume: clap::Arg) -> clap::Arg {
+    volume.required(false).required_unless_present("check").default_value_if("check", ArgPredicate::IsPresent, "none")
+}
+
 /// Runs until everything is done, or until it is told to stop.
 pub(super) fn run(args: &Args, quiet: bool) -> anyhow::Result<ExitCode> {
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
+    if args.check {
+        let (output, shown) = shown(args, quiet);
+        return runtime.block_on(survey::check(&args.manifests, &args.operation.settings(), output, shown));
+    }
     runtime.block_on(reconcile(args, quiet))
 }
 
@@ -50,8 +65,8 @@ async fn reconcile(args: &Args, quiet: bool) -> anyhow::Result<ExitCode> {
         let settled = driver.once().await;
         bars.stop().await;
         settled.context("cannot reconcile").and_then(|settled| {
-            let shown = if quiet && args.output.is_none() { Shown::NotWell } else { Shown::All };
-            print(&get::everything(&context.cluster, args.output.unwrap_or(Output::Table), shown)?)?;
+            let (output, shown) = shown(args, quiet);
+            print(&get::everything(&context.cluster, output, shown)?)?;
             Ok(settled.problems.is_empty() && settled.errors.is_empty() && all_are_well(&context.cluster))
         })
     } else {
@@ -69,6 +84,12 @@ async fn reconcile(args: &Args, quiet: bool) -> anyhow::Result<ExitCode> {
     context.jobs.shutdown().await;
     servers.shutdown().await;
     Ok(if ended? { ExitCode::SUCCESS } else { ExitCode::from(NOT_GOOD) })
+}
+
+/// How the resources are shown, and which of them.
+fn shown(args: &Args, quiet: bool) -> (Output, Shown) {
+    let shown = if quiet && args.output.is_none() { Shown::NotWell } else { Shown::All };
+    (args.output.unwrap_or(Output::Table), shown)
 }
 
 fn cluster(args: &Args) -> anyhow::Result<Directory> {

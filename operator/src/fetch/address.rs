@@ -8,6 +8,31 @@ use std::sync::Arc;
 use reqwest::dns::{Addrs, Name, Resolve, Resolving};
 use url::{Host, Url};
 
+use super::embedded::embedded;
+
+/// This machine: refused where the policy says so. Every other range is refused always.
+const LOOPBACK: &str = "loopback";
+
+/// The address under which most clouds tell a machine its credentials.
+const METADATA_SERVICE: Ipv4Addr = Ipv4Addr::new(169, 254, 169, 254);
+
+/// The same services outside 169.254.0.0/16: Alibaba Cloud, Oracle Cloud, Azure's wire server.
+const METADATA_V4: [Ipv4Addr; 3] =
+    [Ipv4Addr::new(100, 100, 100, 200), Ipv4Addr::new(192, 0, 0, 192), Ipv4Addr::new(168, 63, 129, 16)];
+
+/// And outside `fe80::/10`, each with the length of its prefix: Amazon (all that it serves to its machines), Google,
+/// Scaleway, Akamai.
+const METADATA_V6: [(Ipv6Addr, u32); 4] = [
+    (Ipv6Addr::new(0xfd00, 0xec2, 0, 0, 0, 0, 0, 0), 32),
+    (Ipv6Addr::new(0xfd20, 0xce, 0, 0, 0, 0, 0, 0x254), 128),
+    (Ipv6Addr::new(0xfd00, 0x42, 0, 0, 0, 0, 0, 0x42), 128),
+    (Ipv6Addr::new(0xfd00, 0xa9fe, 0xa9fe, 0, 0, 0, 0, 1), 128),
+];
+
+/// Names of such services, which mean nothing else.
+const METADATA_NAMES: [&str; 4] =
+    ["metadata.google.internal", "metadata.goog", "instance-data", "instance-data.ec2.internal"];
+
 /// The address policy of a client.
 #[derive(Debug, Clone)]
 pub(super) struct AddressPolicy {
@@ -34,19 +59,13 @@ impl fmt::Display for AddressRefused {
 impl std::error::Error for AddressRefused {}
 
 impl AddressPolicy {
-    pub(super) fn new(deny_loopback: bool, environment: impl Iterator<Item = (String, String)>) -> Self {
-        let is_proxy = |name: &str| ["http_proxy", "https_proxy", "all_proxy"].contains(&name);
-        let proxies = environment
-            .filter(|(name, _)| is_proxy(&name.to_ascii_lowercase()))
-            .filter_map(|(_, value)| {
-                let url = Url::parse(&value).or_else(|_| Url::parse(&format!("http://{value}"))).ok()?;
-                url.host_str().map(str::to_ascii_lowercase)
-            })
-            .collect();
+    /// `proxies` are the hosts of the environment's proxies.
+    pub(super) fn new(deny_loopback: bool, proxies: BTreeSet<String>) -> Self {
         Self { deny_loopback, proxies: Arc::new(proxies) }
     }
 
-    /// Judges a URL by its literal address or by the names that always mean this machine.
+    /// Judges a URL by its literal address, or by the names that always mean this machine or a metadata service. A
+    /// proxy looks names up itself, so behind one this is all that is judged.
     pub(super) fn check_url(&self, url: &Url) -> Result<(), AddressRefused> {
         match url.host() {
             Some(Host::Ipv4(address)) => self.check(&address.to_string(), IpAddr::V4(address)),
@@ -56,6 +75,9 @@ impl AddressPolicy {
                 if name == "localhost" || name.ends_with(".localhost") {
                     return self.check(&name, IpAddr::V4(Ipv4Addr::LOCALHOST));
                 }
+                if METADATA_NAMES.contains(&name.as_str()) {
+                    return self.check(&name, IpAddr::V4(METADATA_SERVICE));
+                }
                 Ok(())
             }
             None => Ok(()),
@@ -63,15 +85,17 @@ impl AddressPolicy {
     }
 
     fn check(&self, host: &str, address: IpAddr) -> Result<(), AddressRefused> {
-        let refused = |range| Err(AddressRefused { host: host.to_owned(), address, range });
-        let inner = unwrapped(address);
-        if is_link_local(inner) {
-            return refused("link-local");
+        let refused = |range| AddressRefused { host: host.to_owned(), address, range };
+        let inner = match address {
+            IpAddr::V4(_) => Vec::new(),
+            // 0.0.0.0/8 inside an IPv6 address means nothing: no translator sends packets there.
+            IpAddr::V6(v6) => embedded(v6).into_iter().filter(|inner| !is_this_network(*inner)).collect(),
+        };
+        let all = std::iter::once(address).chain(inner.into_iter().map(IpAddr::V4));
+        match all.filter_map(range_of).find(|range| self.deny_loopback || *range != LOOPBACK) {
+            Some(range) => Err(refused(range)),
+            None => Ok(()),
         }
-        if self.deny_loopback && (inner.is_loopback() || inner.is_unspecified()) {
-            return refused("loopback");
-        }
-        Ok(())
     }
 
     /// What of a name's addresses may be connected to; an error when that is none.
@@ -94,33 +118,29 @@ impl AddressPolicy {
     }
 }
 
-/// The IPv4 address inside an IPv6 one that a system would turn into it: mapped and compatible (RFC 4291),
-/// NAT64 (RFC 6052), 6to4 (RFC 3056).
-fn unwrapped(address: IpAddr) -> IpAddr {
-    let IpAddr::V6(v6) = address else { return address };
-    let segments = v6.segments();
-    let pair = |high: u16, low: u16| {
-        let [a, b] = high.to_be_bytes();
-        let [c, d] = low.to_be_bytes();
-        IpAddr::V4(Ipv4Addr::new(a, b, c, d))
+/// The range that an address is refused for; [`LOOPBACK`] only where the policy says so.
+fn range_of(address: IpAddr) -> Option<&'static str> {
+    let (loopback, link_local) = match address {
+        IpAddr::V4(v4) => (v4.is_loopback() || is_this_network(v4), v4.is_link_local()),
+        IpAddr::V6(v6) => (v6.is_loopback() || v6.is_unspecified(), v6.is_unicast_link_local()),
     };
-    match segments {
-        [0, 0, 0, 0, 0, 0 | 0xffff, high, low] if high != 0 => pair(high, low),
-        [0, 0, 0, 0, 0, 0xffff, high, low] | [0x64, 0xff9b, 0, 0, 0, 0, high, low] | [0x2002, high, low, ..] => {
-            pair(high, low)
+    let metadata = match address {
+        IpAddr::V4(v4) => METADATA_V4.contains(&v4),
+        IpAddr::V6(v6) => {
+            METADATA_V6.iter().any(|(prefix, bits)| v6.to_bits() >> (128 - bits) == prefix.to_bits() >> (128 - bits))
         }
-        _ => address,
+    };
+    match (loopback, link_local, metadata) {
+        (true, _, _) => Some(LOOPBACK),
+        (false, true, _) => Some("link-local"),
+        (false, false, true) => Some("metadata service"),
+        (false, false, false) => None,
     }
 }
 
-/// 169.254.0.0/16 (RFC 3927), `fe80::/10` (RFC 4291) and the one unique-local address under which a cloud offers the
-/// same metadata service as under 169.254.169.254.
-fn is_link_local(address: IpAddr) -> bool {
-    const METADATA: Ipv6Addr = Ipv6Addr::new(0xfd00, 0xec2, 0, 0, 0, 0, 0, 0x254);
-    match address {
-        IpAddr::V4(v4) => v4.is_link_local(),
-        IpAddr::V6(v6) => v6.is_unicast_link_local() || v6 == METADATA,
-    }
+/// 0.0.0.0/8 (RFC 6890): a connection to 0.0.0.0 reaches this machine.
+fn is_this_network(address: Ipv4Addr) -> bool {
+    address.octets()[0] == 0
 }
 
 impl Resolve for AddressPolicy {
@@ -136,67 +156,4 @@ impl Resolve for AddressPolicy {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn policy(deny_loopback: bool) -> AddressPolicy {
-        AddressPolicy::new(deny_loopback, std::iter::empty())
-    }
-
-    #[test]
-    fn link_local_is_refused_however_it_is_written() {
-        let cases = [
-            "http://169.254.169.254/latest/meta-data",
-            "http://0xa9fea9fe/",
-            "http://2852039166/",
-            "http://0251.0376.0251.0376/",
-            "http://[fe80::1]/",
-            "http://[::ffff:169.254.169.254]/",
-            "http://[::169.254.169.254]/",
-            "http://[64:ff9b::a9fe:a9fe]/",
-            "http://[2002:a9fe:a9fe::1]/",
-            "http://[fd00:ec2::254]/",
-        ];
-        for case in cases {
-            let refused = policy(false).check_url(&Url::parse(case).unwrap()).unwrap_err();
-            assert_eq!(refused.range, "link-local", "{case}");
-        }
-    }
-
-    #[test]
-    fn loopback_is_refused_where_told() {
-        let cases = [
-            "http://127.0.0.1/",
-            "http://127.9.9.9/",
-            "http://0.0.0.0/",
-            "http://[::]/",
-            "http://[::1]/",
-            "http://[::ffff:127.0.0.1]/",
-            "http://localhost/",
-            "http://LOCALHOST./",
-            "http://a.localhost/",
-            "http://127.1/",
-        ];
-        for case in cases {
-            let url = Url::parse(case).unwrap();
-            assert_eq!(policy(true).check_url(&url).unwrap_err().range, "loopback", "{case}");
-            assert!(policy(false).check_url(&url).is_ok(), "{case}");
-        }
-        for case in ["http://192.0.2.1/", "http://[2001:db8::1]/", "https://images.example.org/"] {
-            assert!(policy(true).check_url(&Url::parse(case).unwrap()).is_ok(), "{case}");
-        }
-    }
-
-    #[test]
-    fn what_a_name_resolves_to_is_judged_but_for_a_proxy() {
-        let found = || vec!["169.254.1.1:0".parse().unwrap(), "192.0.2.1:0".parse().unwrap()];
-        let refused =
-            |host: &str, policy: &AddressPolicy| policy.allowed(host, vec!["127.0.0.1:0".parse().unwrap()]).is_err();
-        assert_eq!(policy(true).allowed("a", found()).unwrap(), ["192.0.2.1:0".parse().unwrap()]);
-        assert!(refused("a", &policy(true)));
-        let environment = [("HTTPS_PROXY".to_owned(), "http://user:word@proxy.local:3128".to_owned())];
-        let with_proxy = AddressPolicy::new(true, environment.into_iter());
-        assert!(!refused("Proxy.local", &with_proxy));
-        assert!(refused("a", &with_proxy));
-    }
-}
+mod tests;

@@ -9,6 +9,7 @@ use super::address::AddressPolicy;
 use super::budget::Budget;
 use super::error::FetchError;
 use super::list::LIST_LIMIT;
+use super::proxy::Proxies;
 use super::source::{Source, TlsTrust};
 use super::tls;
 use crate::metrics::Metrics;
@@ -64,6 +65,7 @@ pub struct Client {
     pub(super) settings: ClientSettings,
     pub(super) policy: AddressPolicy,
     budget: Budget,
+    pub(super) proxies: Proxies,
     system: reqwest::Client,
     own: Arc<Mutex<HashMap<TlsKey, Kept>>>,
 }
@@ -83,10 +85,11 @@ const MOST_KEPT: usize = 64;
 impl Client {
     /// A client with the proxies of the environment.
     pub fn new(settings: &ClientSettings) -> Result<Self, FetchError> {
-        let policy = AddressPolicy::new(settings.deny_loopback, std::env::vars());
+        let proxies = Proxies::of_environment().map_err(|message| FetchError::Setup { message })?;
+        let policy = AddressPolicy::new(settings.deny_loopback, proxies.hosts());
         let system = base(settings, &policy).build().map_err(|error| FetchError::Setup { message: chain(&error) })?;
         let (settings, budget) = (settings.clone(), Budget::new(settings.memory));
-        Ok(Self { settings, policy, budget, system, own: Arc::default() })
+        Ok(Self { settings, policy, proxies, budget, system, own: Arc::default() })
     }
 
     /// The settings it was made with.

@@ -2,14 +2,16 @@
 
 use std::time::Duration;
 
+use super::came::Came;
+use super::challenge::Challenges;
 use crate::api::Class;
 use crate::imagelist::SourceUrl;
 
 /// Why bytes could not be fetched. No message holds a query, a password or a token.
 #[derive(Debug, Clone, thiserror::Error)]
 pub enum FetchError {
-    /// 401, 403 or 407: credentials are missing, wrong or not enough.
-    #[error("{url} answered {status}: {}", if *.sent { "the credentials of its secret were refused" } else { "it wants credentials and the source has no secret" })]
+    /// 401 or 403: credentials are missing, wrong or not enough.
+    #[error("{url} answered {status}: {}{}{came}", if *.sent { "the credentials of its secret were refused" } else { "it wants credentials and the source has no secret" }, .challenges.of_server())]
     AuthenticationFailed {
         /// What was asked for.
         url: SourceUrl,
@@ -17,6 +19,26 @@ pub enum FetchError {
         status: u16,
         /// Whether credentials went out with the request.
         sent: bool,
+        /// What the server asks for.
+        challenges: Box<Challenges>,
+        /// What it says besides.
+        came: Box<Came>,
+    },
+    /// The proxy of the environment wants to know who asks (407, or SOCKS with a log-in). The source was not reached.
+    #[error("{url}: {challenge}")]
+    ProxyAuthenticationFailed {
+        /// What was asked for.
+        url: SourceUrl,
+        /// Which proxy, and what it asks for.
+        challenge: Box<ProxyChallenge>,
+    },
+    /// The proxy of the environment let no connection through.
+    #[error("{url}: {refusal}")]
+    ProxyRefused {
+        /// What was asked for.
+        url: SourceUrl,
+        /// Which proxy, and its answer.
+        refusal: Box<ProxyRefusal>,
     },
     /// Credentials that no request can carry. Nothing was sent.
     #[error("{url}: its credentials cannot be sent: expected a bearer token of visible characters, found others")]
@@ -57,14 +79,24 @@ pub enum FetchError {
         message: String,
     },
     /// An answer with a status that holds no bytes.
-    #[error("{url} answered {status}{}", reason_phrase(*.status))]
+    #[error("{url} answered {status}{}{came}", reason_phrase(*.status))]
     Status {
         /// What was asked for.
         url: SourceUrl,
         /// The status code.
         status: u16,
-        /// `Retry-After`, where the server sent one.
-        retry_after: Option<Duration>,
+        /// `Retry-After` in seconds, where the server sent one.
+        retry_after: Option<u32>,
+        /// What came with it.
+        came: Box<Came>,
+    },
+    /// A body that is not encoded as its `Content-Encoding` says.
+    #[error("{url}: {message}")]
+    Encoding {
+        /// What was asked for.
+        url: SourceUrl,
+        /// What was expected and what was found.
+        message: String,
     },
     /// No connection, a connection that broke, or an answer that is not HTTP.
     #[error("{url}: {message}")]
@@ -108,7 +140,31 @@ pub enum FetchError {
     },
 }
 
-fn reason_phrase(status: u16) -> String {
+/// A proxy that wants to know who asks.
+#[derive(Debug, Clone, thiserror::Error)]
+#[error("the proxy {proxy} {}{}", if *.sent { "refused the user and password that its variable has" } else { "wants user and password, and its variable has none" }, .challenges.of_proxy())]
+pub struct ProxyChallenge {
+    /// Its address, without user and password.
+    pub(super) proxy: String,
+    /// Whether its variable has a user.
+    pub(super) sent: bool,
+    /// What it asks for.
+    pub(super) challenges: Challenges,
+}
+
+/// A proxy that let no connection through.
+#[derive(Debug, Clone, thiserror::Error)]
+#[error("the proxy {proxy} let no connection through: {message}")]
+pub struct ProxyRefusal {
+    /// Its address, without user and password.
+    pub(super) proxy: String,
+    /// Its status code, where it gave one.
+    pub status: Option<u16>,
+    /// What it answered.
+    pub(super) message: String,
+}
+
+pub(super) fn reason_phrase(status: u16) -> String {
     let reason = http::StatusCode::from_u16(status).ok().and_then(|status| status.canonical_reason());
     reason.map(|reason| format!(" {reason}")).unwrap_or_default()
 }
@@ -116,7 +172,28 @@ fn reason_phrase(status: u16) -> String {
 impl FetchError {
     /// How long the server asked to be left alone, where it did.
     pub fn retry_after(&self) -> Option<Duration> {
-        if let Self::Status { retry_after, .. } = self { *retry_after } else { None }
+        let Self::Status { retry_after, .. } = self else { return None };
+        retry_after.map(|seconds| Duration::from_secs(seconds.into()))
+    }
+
+    /// Whether the server says that it has no such thing. Some stores answer 403 for what they do not have.
+    pub fn is_absence(&self) -> bool {
+        match self {
+            Self::AuthenticationFailed { status, .. } | Self::Status { status, .. } => [403, 404, 410].contains(status),
+            Self::File { .. } => true,
+            Self::CredentialsUnusable { .. }
+            | Self::ProxyAuthenticationFailed { .. }
+            | Self::ProxyRefused { .. }
+            | Self::UrlInvalid { .. }
+            | Self::Tls { .. }
+            | Self::TlsSettings { .. }
+            | Self::Timeout { .. }
+            | Self::Encoding { .. }
+            | Self::Connection { .. }
+            | Self::TooLarge { .. }
+            | Self::NotKept { .. }
+            | Self::Setup { .. } => false,
+        }
     }
 
     /// The reason of the condition `FetchFailed`.
@@ -126,7 +203,9 @@ impl FetchError {
             Self::UrlInvalid { .. } | Self::File { .. } => "URLInvalid",
             Self::Tls { .. } | Self::TlsSettings { .. } => "TLSError",
             Self::Timeout { .. } => "Timeout",
-            Self::Status { .. } | Self::Connection { .. } | Self::Setup { .. } => "HTTPError",
+            Self::ProxyAuthenticationFailed { .. } => "ProxyAuthenticationFailed",
+            Self::ProxyRefused { .. } => "ProxyRefused",
+            Self::Status { .. } | Self::Encoding { .. } | Self::Connection { .. } | Self::Setup { .. } => "HTTPError",
             Self::TooLarge { .. } => "TooLarge",
             Self::NotKept { .. } => "StorageOperationFailed",
         }
@@ -137,6 +216,7 @@ impl FetchError {
         match self {
             Self::AuthenticationFailed { .. }
             | Self::CredentialsUnusable { .. }
+            | Self::ProxyAuthenticationFailed { .. }
             | Self::UrlInvalid { .. }
             | Self::TlsSettings { .. }
             | Self::TooLarge { .. } => Class::Stalled,
@@ -144,6 +224,8 @@ impl FetchError {
             Self::Tls { .. }
             | Self::Timeout { .. }
             | Self::Status { .. }
+            | Self::ProxyRefused { .. }
+            | Self::Encoding { .. }
             | Self::Connection { .. }
             | Self::NotKept { .. }
             | Self::File { .. } => Class::Transient,

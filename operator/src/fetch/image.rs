@@ -4,13 +4,15 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use jiff::Timestamp;
+use reqwest::StatusCode;
 use reqwest::header::{CONTENT_RANGE, HeaderMap, HeaderValue, IF_RANGE, RANGE, TRANSFER_ENCODING};
-use reqwest::{Response, StatusCode};
 use tokio::time::{Instant, timeout};
 
+use super::answer::{Answer, Body};
+use super::came::Came;
 use super::client::Client;
 use super::error::FetchError;
-use super::request::{failure, refused};
+use super::request::refused;
 use super::source::Source;
 use super::validator::Validator;
 use crate::imagelist::SourceUrl;
@@ -28,10 +30,12 @@ pub enum ImageAnswer {
         validator: Option<Validator>,
         /// The bytes to come.
         body: ImageBody,
+        /// What the answer says of itself, for whoever finds that these are other bytes.
+        came: Box<Came>,
     },
-    /// A part (206) of which the server does not say, or not clearly, that it goes from where to the end.
+    /// A part (206) of which the server does not say, or not clearly, that it goes from where to the end of the image.
     Unclear {
-        /// What its `Content-Range` says, at most 80 characters.
+        /// What it says.
         found: String,
     },
     /// There are no bytes from that offset on (416).
@@ -41,11 +45,24 @@ pub enum ImageAnswer {
     },
 }
 
+/// What of an image is asked for.
+#[derive(Debug, Clone, Copy)]
+pub struct ImageRequest<'a> {
+    /// From which byte on.
+    pub offset: u64,
+    /// The length of the whole image: an answer of that length is the image, whatever it says of an encoding.
+    pub size: u64,
+    /// Only while it is still the file that this names.
+    pub validator: Option<&'a Validator>,
+    /// Take what comes as it is, though it says that it is encoded: some servers say so of a file that is kept compressed.
+    pub as_it_is: bool,
+}
+
 /// The bytes of an answer.
 #[derive(Debug)]
 pub struct ImageBody {
     url: SourceUrl,
-    answer: Box<Response>,
+    body: Box<Body>,
     until: Instant,
     total_timeout: Duration,
     chunked: bool,
@@ -104,45 +121,58 @@ impl Client {
         RateFloor::new(self.settings.stall_window, self.settings.minimum_rate)
     }
 
-    /// Asks for an image from `offset` on. With `validator`, only while it is still the file that it names.
+    /// Asks for an image from an offset on.
     pub async fn open_image(
         &self,
         source: &Source,
-        offset: u64,
-        validator: Option<&Validator>,
+        request: &ImageRequest<'_>,
         floor: &mut RateFloor,
     ) -> Result<ImageAnswer, FetchError> {
-        let headers = range(offset, validator);
-        let total_timeout = self.settings.total_timeout;
-        let until = Instant::now() + total_timeout;
+        let offset = request.offset;
+        let headers = range(offset, request.validator);
+        let until = Instant::now() + self.settings.total_timeout;
         let answer = floor.wait(self.get(source, &headers), |_| 0).await;
         let answer = answer.ok_or_else(|| floor.broken(&source.url))??;
         let validator = Validator::of(answer.headers());
         let content_range = answer.headers().get(CONTENT_RANGE).and_then(|value| value.to_str().ok());
         let (start, total) = match answer.status() {
-            StatusCode::OK => (0, answer.content_length()),
+            StatusCode::OK => (0, answer.length()),
             StatusCode::PARTIAL_CONTENT if offset > 0 => {
-                let unclear =
-                    || ImageAnswer::Unclear { found: content_range.unwrap_or("none").chars().take(80).collect() };
-                let Some((start, total)) = content_range.and_then(part) else { return Ok(unclear()) };
-                if answer
-                    .content_length()
-                    .zip(total)
-                    .is_some_and(|(length, total)| start.checked_add(length) != Some(total))
-                {
-                    return Ok(unclear());
+                match content_range.and_then(|text| whole_rest(text, &answer)) {
+                    Some(part) => part,
+                    None => return Ok(ImageAnswer::Unclear { found: shown(content_range) }),
                 }
-                (start, total)
             }
             StatusCode::RANGE_NOT_SATISFIABLE if offset > 0 => {
                 return Ok(ImageAnswer::NoMore { total: content_range.and_then(unsatisfied) });
             }
-            _ => return Err(refused(&source.url, &answer, Timestamp::now())),
+            _ => return Err(refused(&source.url, answer, Timestamp::now()).await),
         };
+        let is_known = answer.encoding().decoder().is_some();
+        let as_it_is = request.as_it_is || total == Some(request.size) || !is_known;
+        if !as_it_is && start > 0 {
+            // The part is one of the encoded bytes (RFC 9110 section 14.1.2), which are counted otherwise.
+            let found = format!("a part that is encoded with {}", answer.encoding().name().unwrap_or_default());
+            return Ok(ImageAnswer::Unclear { found });
+        }
         let chunked = answer.headers().contains_key(TRANSFER_ENCODING);
-        let body = ImageBody { url: source.url.clone(), answer: Box::new(answer), until, total_timeout, chunked };
-        Ok(ImageAnswer::Bytes { start, total, validator, body })
+        let (body, came) = if as_it_is { answer.raw() } else { answer.decoded() };
+        let total = total.filter(|_| as_it_is);
+        let (url, body, total_timeout) = (source.url.clone(), Box::new(body), self.settings.total_timeout);
+        let body = ImageBody { url, body, until, total_timeout, chunked };
+        Ok(ImageAnswer::Bytes { start, total, validator, body, came: Box::new(came) })
     }
+}
+
+/// Which part an answer says that it is; only where that is all of the rest.
+fn whole_rest(content_range: &str, answer: &Answer) -> Option<(u64, Option<u64>)> {
+    let (start, total) = part(content_range)?;
+    let fits = |(length, total): (u64, u64)| start.checked_add(length) == Some(total);
+    answer.length().zip(total).is_none_or(fits).then_some((start, total))
+}
+
+fn shown(content_range: Option<&str>) -> String {
+    format!("Content-Range {:?}", content_range.unwrap_or("none").chars().take(80).collect::<String>())
 }
 
 fn range(offset: u64, validator: Option<&Validator>) -> HeaderMap {
@@ -178,9 +208,19 @@ fn unsatisfied(text: &str) -> Option<u64> {
 }
 
 impl ImageBody {
-    /// Whether its end is the server's word (chunked) and not just that of the connection.
+    /// Whether its end is the server's word (chunked, or that of its encoding) and not just that of the connection.
     pub fn ends_surely(&self) -> bool {
-        self.chunked
+        self.chunked || self.is_decoded()
+    }
+
+    /// Whether an encoding is undone.
+    pub fn is_decoded(&self) -> bool {
+        self.body.is_decoded()
+    }
+
+    /// Reads what comes first, for a message: of an answer that is of no use.
+    pub async fn begin(&mut self, came: &mut Came) {
+        self.body.begin(came).await;
     }
 
     /// The next bytes; `None` at the end that the server announced.
@@ -189,12 +229,12 @@ impl ImageBody {
             let message = format!("expected the end within {:?} over one connection", self.total_timeout);
             return Err(FetchError::Timeout { url: self.url.clone(), message });
         }
-        let size = |came: &reqwest::Result<Option<Bytes>>| match came {
+        let size = |came: &Result<Option<Bytes>, FetchError>| match came {
             Ok(Some(bytes)) => bytes.len() as u64,
             Ok(None) | Err(_) => 0,
         };
-        let came = floor.wait(self.answer.chunk(), size).await;
-        came.ok_or_else(|| floor.broken(&self.url))?.map_err(|error| failure(&self.url, error))
+        let came = floor.wait(self.body.next(), size).await;
+        came.ok_or_else(|| floor.broken(&self.url))?
     }
 }
 

@@ -5,13 +5,15 @@ use std::path::Path;
 use std::time::Duration;
 
 use jiff::Timestamp;
+use reqwest::StatusCode;
 use reqwest::header::{HeaderMap, HeaderValue, IF_MODIFIED_SINCE, IF_NONE_MATCH};
-use reqwest::{Response, StatusCode};
 
+use super::answer::Answer;
+use super::came::Came;
 use super::client::Client;
 use super::document::{Arriving, Document};
 use super::error::FetchError;
-use super::request::{failure, refused};
+use super::request::refused;
 use super::source::Source;
 use super::validator::{self, Validator};
 use crate::imagelist::SourceUrl;
@@ -37,6 +39,8 @@ pub enum ListAnswer {
         validator: Option<Validator>,
         /// The server's `Date`.
         date: Option<Timestamp>,
+        /// What the answer says of itself, for whoever finds that this is no list.
+        came: Box<Came>,
     },
 }
 
@@ -82,11 +86,11 @@ impl Client {
         match answer.status() {
             StatusCode::OK => {
                 let validator = Validator::of(answer.headers());
-                let document = self.read_body(&source.url, answer, limit).await?;
-                Ok(ListAnswer::Body { document, validator, date })
+                let (document, came) = self.read_body(&source.url, answer, limit).await?;
+                Ok(ListAnswer::Body { document, validator, date, came })
             }
             StatusCode::NOT_MODIFIED if previous.is_some() => Ok(ListAnswer::NotModified { date }),
-            _ => Err(refused(&source.url, &answer, Timestamp::now())),
+            _ => Err(refused(&source.url, answer, Timestamp::now()).await),
         }
     }
 
@@ -100,24 +104,33 @@ impl Client {
         let read = tokio::task::spawn_blocking(move || read_local(&address, limit, folder.as_deref())).await;
         let stopped = |error: tokio::task::JoinError| FetchError::File { url: url.clone(), message: error.to_string() };
         let document = read.map_err(stopped)??;
-        Ok(ListAnswer::Body { document, validator: None, date: None })
+        let mut came = Box::new(Came::default());
+        came.begins_with(&document.begin(256).unwrap_or_default());
+        Ok(ListAnswer::Body { document, validator: None, date: None, came })
     }
 
     /// What a server says of the length is not believed: what comes is counted.
-    async fn read_body(&self, url: &SourceUrl, mut answer: Response, limit: u64) -> Result<Document, FetchError> {
+    async fn read_body(
+        &self,
+        url: &SourceUrl,
+        answer: Answer,
+        limit: u64,
+    ) -> Result<(Document, Box<Came>), FetchError> {
         let too_large = |found: String| FetchError::TooLarge { url: url.clone(), limit, found };
         let kept = |error: std::io::Error| FetchError::NotKept { url: url.clone(), message: error.to_string() };
-        if let Some(length) = answer.content_length().filter(|length| *length > limit) {
+        if let Some(length) = answer.length().filter(|length| *length > limit) {
             return Err(too_large(length.to_string()));
         }
+        let (mut body, mut came) = answer.decoded();
         let mut arriving = Arriving::new(self.settings.documents.as_deref());
-        while let Some(chunk) = answer.chunk().await.map_err(|error| failure(url, error))? {
+        while let Some(chunk) = body.next().await? {
             if arriving.size() + chunk.len() as u64 > limit {
                 return Err(too_large("more".to_owned()));
             }
+            came.begins_with(&chunk);
             arriving.push(chunk).await.map_err(kept)?;
         }
-        Ok(arriving.finish())
+        Ok((arriving.finish(), Box::new(came)))
     }
 }
 

@@ -1,13 +1,17 @@
 //! One request, followed through its redirects.
 
-use reqwest::header::{ACCEPT_ENCODING, AUTHORIZATION, HeaderMap, HeaderValue, LOCATION, RETRY_AFTER};
+use reqwest::header::{
+    ACCEPT_ENCODING, AUTHORIZATION, HeaderMap, HeaderValue, LOCATION, PROXY_AUTHENTICATE, RETRY_AFTER, WWW_AUTHENTICATE,
+};
 use reqwest::{Response, StatusCode};
 use secrecy::ExposeSecret;
-use std::time::Duration;
 
 use super::address::AddressRefused;
+use super::answer::Answer;
+use super::challenge::Challenges;
 use super::client::{Client, chain};
-use super::error::FetchError;
+use super::error::{FetchError, ProxyChallenge, ProxyRefusal, reason_phrase};
+use super::proxy::{Proxy, TunnelAnswer};
 use super::source::{Credentials, Source};
 use crate::imagelist::SourceUrl;
 
@@ -16,22 +20,32 @@ const MOST_REDIRECTS: usize = 10;
 
 impl Client {
     /// Sends a GET and follows redirects. The answer has any status that is not a redirect or a refusal of credentials.
-    pub(super) async fn get(&self, source: &Source, headers: &HeaderMap) -> Result<Response, FetchError> {
+    pub(super) async fn get(&self, source: &Source, headers: &HeaderMap) -> Result<Answer, FetchError> {
         let mut url = source.url.clone();
         for _ in 0..=MOST_REDIRECTS {
             let own = url.url().origin() == source.url.url().origin();
-            let answer = self.send(source, &url, own, headers).await?;
-            let sent = own && source.credentials.is_some();
-            match answer.status() {
-                StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN | StatusCode::PROXY_AUTHENTICATION_REQUIRED => {
-                    return Err(FetchError::AuthenticationFailed { url, status: answer.status().as_u16(), sent });
+            let response = self.send(source, &url, own, headers).await?;
+            let proxy = self.proxies.for_url(url.url());
+            match (response.status(), &proxy) {
+                (StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN, _) => {
+                    let (status, sent) = (response.status().as_u16(), own && source.credentials.is_some());
+                    let challenges = Box::new(Challenges::of(response.headers(), &WWW_AUTHENTICATE));
+                    let came = Answer::new(response, &url, &url, proxy.map(|proxy| proxy.to_string())).came().await;
+                    return Err(FetchError::AuthenticationFailed { url, status, sent, challenges, came });
                 }
-                StatusCode::MOVED_PERMANENTLY
-                | StatusCode::FOUND
-                | StatusCode::SEE_OTHER
-                | StatusCode::TEMPORARY_REDIRECT
-                | StatusCode::PERMANENT_REDIRECT => url = redirect(&url, answer.headers())?,
-                _ => return Ok(answer),
+                (StatusCode::PROXY_AUTHENTICATION_REQUIRED, Some(proxy)) => {
+                    let challenges = Challenges::of(response.headers(), &PROXY_AUTHENTICATE);
+                    return Err(proxy_wants_credentials(url, proxy, challenges));
+                }
+                (
+                    StatusCode::MOVED_PERMANENTLY
+                    | StatusCode::FOUND
+                    | StatusCode::SEE_OTHER
+                    | StatusCode::TEMPORARY_REDIRECT
+                    | StatusCode::PERMANENT_REDIRECT,
+                    _,
+                ) => url = redirect(&url, response.headers())?,
+                _ => return Ok(Answer::new(response, &source.url, &url, proxy.map(|proxy| proxy.to_string()))),
             }
         }
         let message = format!("expected at most {MOST_REDIRECTS} redirects, found more");
@@ -61,7 +75,64 @@ impl Client {
             Some(Credentials::Bearer(token)) => request.header(AUTHORIZATION, bearer(url, token.expose_secret())?),
             None => request,
         };
-        request.send().await.map_err(|error| failure(url, error))
+        match request.send().await {
+            Ok(response) => Ok(response),
+            Err(error) => Err(self.not_sent(url, error).await),
+        }
+    }
+
+    /// Why there is no answer: the proxy's word where one stands between.
+    async fn not_sent(&self, url: &SourceUrl, error: reqwest::Error) -> FetchError {
+        let Some(proxy) = self.proxies.for_url(url.url()) else { return failure(url, error) };
+        let told = chain(&error);
+        // The errors of the tunnel have no public type.
+        if told.contains("tunnel error: proxy authorization required") || told.contains("tunnel error: unsuccessful") {
+            return refused_tunnel(url, &proxy, proxy.tunnel_answer(url.url()).await, &told);
+        }
+        if let Some((_, said)) = told.split_once("SOCKS error: ") {
+            if ["authentication", "credentials", "ident"].iter().any(|word| said.contains(word)) {
+                return proxy_wants_credentials(url.clone(), &proxy, Challenges::default());
+            }
+            return proxy_refused(url, &proxy, None, said.to_owned());
+        }
+        failure(url, error).through(&proxy)
+    }
+}
+
+/// A proxy that opened no tunnel, with its answer where it gave one when it was asked again.
+fn refused_tunnel(url: &SourceUrl, proxy: &Proxy, answer: Option<TunnelAnswer>, told: &str) -> FetchError {
+    match answer {
+        Some(TunnelAnswer { status: 407, challenges }) => proxy_wants_credentials(url.clone(), proxy, challenges),
+        Some(TunnelAnswer { status, .. }) => {
+            let message = format!("it answered {status}{} to CONNECT", reason_phrase(status));
+            proxy_refused(url, proxy, Some(status), message)
+        }
+        None if told.contains("proxy authorization required") => {
+            proxy_wants_credentials(url.clone(), proxy, Challenges::default())
+        }
+        None => proxy_refused(url, proxy, None, "it answered CONNECT with no success".to_owned()),
+    }
+}
+
+fn proxy_wants_credentials(url: SourceUrl, proxy: &Proxy, challenges: Challenges) -> FetchError {
+    let sent = proxy.has_credentials();
+    let challenge = Box::new(ProxyChallenge { proxy: proxy.to_string(), sent, challenges });
+    FetchError::ProxyAuthenticationFailed { url, challenge }
+}
+
+fn proxy_refused(url: &SourceUrl, proxy: &Proxy, status: Option<u16>, message: String) -> FetchError {
+    let refusal = Box::new(ProxyRefusal { proxy: proxy.to_string(), status, message });
+    FetchError::ProxyRefused { url: url.clone(), refusal }
+}
+
+impl FetchError {
+    /// The same, where the connection was to go through a proxy.
+    fn through(mut self, proxy: &Proxy) -> Self {
+        if let Self::Connection { message, .. } | Self::Timeout { message, .. } | Self::Tls { message, .. } = &mut self
+        {
+            *message = format!("{message} (through the proxy {proxy})");
+        }
+        self
     }
 }
 
@@ -77,8 +148,7 @@ fn redirect(from: &SourceUrl, headers: &HeaderMap) -> Result<SourceUrl, FetchErr
     let refused = |message: String| FetchError::UrlInvalid { url: from.clone(), message };
     let location = headers.get(LOCATION).and_then(|value| value.to_str().ok());
     let location = location.ok_or_else(|| refused("expected a Location with the redirect, found none".to_owned()))?;
-    let joined = from.url().join(location).map_err(|error| refused(format!("redirected to no URL: {error}")))?;
-    let to: SourceUrl = joined.as_str().parse().map_err(|error| refused(format!("redirected: {error}")))?;
+    let to = from.join(location).map_err(|error| refused(format!("redirected: {error}")))?;
     match (from.url().scheme(), to.url().scheme()) {
         ("http", "http" | "https") | ("https", "https") => Ok(to),
         (was, becomes) => Err(refused(format!("expected a redirect that stays with {was}, found one to {becomes}"))),
@@ -86,19 +156,20 @@ fn redirect(from: &SourceUrl, headers: &HeaderMap) -> Result<SourceUrl, FetchErr
 }
 
 /// An answer that holds no bytes for us.
-pub(super) fn refused(url: &SourceUrl, answer: &Response, now: jiff::Timestamp) -> FetchError {
+pub(super) async fn refused(url: &SourceUrl, answer: Answer, now: jiff::Timestamp) -> FetchError {
     let status = answer.status().as_u16();
-    FetchError::Status { url: url.clone(), status, retry_after: retry_after(answer.headers(), now) }
+    let retry_after = retry_after(answer.headers(), now);
+    FetchError::Status { url: url.clone(), status, retry_after, came: answer.came().await }
 }
 
-/// Seconds or a date (RFC 9110 section 10.2.3).
-fn retry_after(headers: &HeaderMap, now: jiff::Timestamp) -> Option<Duration> {
+/// Seconds, or a date (RFC 9110 section 10.2.3), as seconds.
+fn retry_after(headers: &HeaderMap, now: jiff::Timestamp) -> Option<u32> {
     let text = headers.get(RETRY_AFTER)?.to_str().ok()?.trim();
-    if let Ok(seconds) = text.parse() {
-        return Some(Duration::from_secs(seconds));
-    }
-    let until = super::validator::http_date(text)?.as_second() - now.as_second();
-    Some(Duration::from_secs(until.try_into().unwrap_or(0)))
+    let seconds: i64 = match text.parse::<u64>() {
+        Ok(seconds) => i64::try_from(seconds).unwrap_or(i64::MAX),
+        Err(_) => super::validator::http_date(text)?.as_second() - now.as_second(),
+    };
+    Some(u32::try_from(seconds.max(0)).unwrap_or(u32::MAX))
 }
 
 /// What the HTTP client's error means.

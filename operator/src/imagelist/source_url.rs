@@ -34,6 +34,14 @@ pub enum SourceUrlError {
         /// What stood there.
         found: String,
     },
+    /// Another form than `scheme://host/path`, which a lenient reader turns into an address that is not written there.
+    #[error("expected {expected}, found {found}")]
+    Form {
+        /// The form that is taken.
+        expected: &'static str,
+        /// What stood there instead, without any part of the text.
+        found: &'static str,
+    },
     /// Over 2048 characters.
     #[error("expected at most 2048 characters, found {0}")]
     TooLong(usize),
@@ -43,6 +51,12 @@ impl SourceUrl {
     /// The whole URL, query included. For the client that fetches; never for output.
     pub fn url(&self) -> &Url {
         &self.0
+    }
+
+    /// The address that a reference leads to from here, as in the `Location` of a redirect (RFC 3986 section 5).
+    pub fn join(&self, reference: &str) -> Result<Self, SourceUrlError> {
+        check_form(reference)?;
+        self.0.join(reference)?.as_str().parse()
     }
 
     /// Whether bytes come over the network (`http`, `https`) and not from a file.
@@ -55,9 +69,11 @@ impl FromStr for SourceUrl {
     type Err = SourceUrlError;
 
     fn from_str(text: &str) -> Result<Self, SourceUrlError> {
+        let text = text.trim_matches([' ', '\t', '\r', '\n']);
         if text.len() > 2048 {
             return Err(SourceUrlError::TooLong(text.len()));
         }
+        check_form(text)?;
         let url = Url::parse(text)?;
         let host = url.host_str().unwrap_or_default().to_owned();
         if !url.username().is_empty() || url.password().is_some() {
@@ -71,6 +87,42 @@ impl FromStr for SourceUrl {
             other => Err(SourceUrlError::Scheme(other.to_owned())),
         }
     }
+}
+
+/// Refuses what the WHATWG parser takes and means otherwise than it is written, where RFC 3986 knows no such thing:
+/// `http:///a.img` and `http:a.img` would have the host `a.img`, a backslash would be a slash, a line end inside would
+/// be no character at all.
+fn check_form(text: &str) -> Result<(), SourceUrlError> {
+    let form = |expected, found| Err(SourceUrlError::Form { expected, found });
+    if text.chars().any(char::is_control) {
+        return form("an address of visible characters", "a control character in it");
+    }
+    let before_query = text.split(['?', '#']).next().unwrap_or_default();
+    if before_query.contains('\\') {
+        return form("slashes", "a backslash in the address");
+    }
+    let (scheme, rest) = match text.split_once(':') {
+        Some((scheme, rest)) if is_scheme(scheme) => (scheme.to_ascii_lowercase(), rest),
+        Some(_) | None => (String::new(), text),
+    };
+    let authority = rest.strip_prefix("//").map(|rest| rest.split(['/', '?', '#']).next().unwrap_or_default());
+    match (scheme.as_str(), authority) {
+        ("http" | "https", None) => form("// and a host behind the scheme", "neither"),
+        ("http" | "https" | "", Some("")) => form("a host behind //", "none"),
+        ("file", None) if !rest.starts_with('/') => form("an absolute path in the file URL", "a relative one"),
+        (_, Some(authority)) if authority.contains('@') => {
+            let host = authority.rsplit('@').next().unwrap_or_default().to_owned();
+            Err(SourceUrlError::UserInformation(host))
+        }
+        (_, Some(authority)) if authority.ends_with(':') => form("a port behind the colon", "none"),
+        (_, _) => Ok(()),
+    }
+}
+
+/// RFC 3986 section 3.1.
+fn is_scheme(text: &str) -> bool {
+    let inner = |c: char| c.is_ascii_alphanumeric() || ['+', '-', '.'].contains(&c);
+    text.starts_with(|c: char| c.is_ascii_alphabetic()) && text.chars().all(inner)
 }
 
 impl fmt::Display for SourceUrl {
@@ -123,6 +175,65 @@ mod tests {
         }
         for bad in ["", "/a", "ftp://example.org/a", "file://host/a", "https://u@example.org/", "javascript:1"] {
             assert!(bad.parse::<SourceUrl>().is_err(), "{bad}");
+        }
+    }
+    #[test]
+    fn an_address_is_never_read_as_another_one() {
+        let cases = [
+            ("http:///a.img", "expected a host behind //, found none"),
+            ("https:////host/a.img", "expected a host behind //, found none"),
+            ("http://?a", "expected a host behind //, found none"),
+            ("http:a.img", "expected // and a host behind the scheme, found neither"),
+            ("https:/host/a.img", "expected // and a host behind the scheme, found neither"),
+            ("HTTPS:host", "expected // and a host behind the scheme, found neither"),
+            ("http:\\\\host\\a.img", "found a backslash"),
+            ("http://good.example\\@evil.example/", "found a backslash"),
+            ("http://host/a\\..\\b", "found a backslash"),
+            ("http://ho\tst/a", "found a control character"),
+            ("http://host/a\nb", "found a control character"),
+            ("ht\rtp://host/a", "found a control character"),
+            ("http://host/\u{85}", "found a control character"),
+            ("http://@host/", "found one for host \"host\""),
+            ("http://:@host/", "found one for host \"host\""),
+            ("http://a@b@host/", "found one for host \"host\""),
+            ("http://host:/", "expected a port behind the colon"),
+            ("file:a.list", "expected an absolute path"),
+            ("", "expected an absolute URL"),
+        ];
+        for (text, expected) in cases {
+            let error = text.parse::<SourceUrl>().unwrap_err().to_string();
+            assert!(error.contains(expected), "{text:?}: {error}");
+        }
+        for (text, read) in [
+            (" https://host/a.img\n", "https://host/a.img"),
+            ("https://host/a b?c\\d", "https://host/a%20b?…"),
+            ("https://HOST:443/a@b:", "https://host/a@b:"),
+            ("http://[::1]/", "http://[::1]/"),
+            ("file:/srv/a.list", "file:///srv/a.list"),
+        ] {
+            assert_eq!(text.parse::<SourceUrl>().unwrap().to_string(), read, "{text:?}");
+        }
+    }
+
+    #[test]
+    fn a_reference_is_read_as_strictly() {
+        let from: SourceUrl = "https://host/a/b?c".parse().unwrap();
+        for (reference, to) in [
+            ("/list", "https://host/list"),
+            ("list", "https://host/a/list"),
+            ("?q", "https://host/a/b?…"),
+            ("//other/list", "https://other/list"),
+            ("http://other/list", "http://other/list"),
+            ("a:b@c", "expected http, https or file, found the scheme \"a\""),
+            ("///list", "expected a host behind //, found none"),
+            ("https:///list", "expected a host behind //, found none"),
+            ("https:list", "expected // and a host behind the scheme, found neither"),
+            ("/\\other/list", "expected slashes, found a backslash in the address"),
+            ("\t//other/list", "expected an address of visible characters, found a control character in it"),
+            ("//user@other/", "expected no user:password@ in the URL (use secretRef), found one for host \"other\""),
+        ] {
+            let joined = from.join(reference).map_or_else(|error| error.to_string(), |url| url.to_string());
+            assert_eq!(joined, to, "{reference:?}");
         }
     }
 }

@@ -2,7 +2,10 @@
 
 use std::fmt::Display;
 
+use url::Url;
+
 use crate::api::Class;
+use crate::imagelist::SourceUrl;
 
 /// A spec that cannot work until a person changes it: the object is `Stalled`.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -36,6 +39,23 @@ impl SpecError {
     /// The condition reason.
     pub fn reason(&self) -> &'static str {
         if self.unsupported { "UnsupportedValue" } else { "InvalidSpec" }
+    }
+}
+
+/// An http or https address in a field; `instead` says what takes the place of user information. The address is not
+/// repeated in the message: it may hold what it must not.
+pub(super) fn http_address(field: &str, text: &str, instead: &str) -> Result<Url, SpecError> {
+    let url: Url = text.parse().map_err(|error| SpecError::invalid(field, &error))?;
+    if !matches!(url.scheme(), "http" | "https") || url.host_str().is_none() {
+        return Err(SpecError::invalid(field, "expected an http or https address with a host"));
+    }
+    if !url.username().is_empty() || url.password().is_some() {
+        let message = format!("expected no user:password@ ({instead}), found one");
+        return Err(SpecError::invalid(field, &message));
+    }
+    match text.parse::<SourceUrl>() {
+        Ok(address) => Ok(address.url().clone()),
+        Err(error) => Err(SpecError::invalid(field, &error)),
     }
 }
 

@@ -9,10 +9,10 @@ use std::sync::Arc;
 use jiff::SignedDuration;
 use kube::core::NamespaceResourceScope;
 use kube::core::object::{HasSpec, HasStatus};
-use secrecy::SecretSlice;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
+use super::secret::SecretData;
 use crate::api::{CachedImage, Class, CloudTarget, Endorser, HasConditions, ImageListSubscription};
 use crate::cache::CacheError;
 use crate::imagelist::ImageId;
@@ -127,9 +127,6 @@ impl Resource for CloudTarget {
         Ok(())
     }
 }
-
-/// The entries of a Secret. Values never reach a log, a status or an error.
-pub type SecretData = BTreeMap<String, SecretSlice<u8>>;
 
 /// The entries of a `ConfigMap`, text and binary.
 pub type ConfigMapData = BTreeMap<String, Vec<u8>>;

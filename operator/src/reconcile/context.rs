@@ -10,6 +10,7 @@ use super::cluster::{Cluster, ObjectKey};
 use super::lists::ListsInForce;
 use super::publications::Publications;
 use super::subscription::SignatureBeside;
+use super::told::Told;
 use super::untold::Untold;
 use crate::anchors::TrustDirectory;
 use crate::cache::{JobKey, JobLimits, Jobs, Volume};
@@ -37,6 +38,8 @@ pub struct Context<C: Cluster> {
     pub pending: PendingMessages,
     /// What happened, where the status that says so could not be written.
     pub untold: Untold,
+    /// What the log was told of specs that cannot work.
+    pub told: Told,
     /// Which object wants which download.
     pub downloads: Downloads,
     /// What was tried though its time had not come, where a person runs a pass.
@@ -80,6 +83,7 @@ impl<C: Cluster> Context<C> {
             lists: ListsInForce::default(),
             pending: PendingMessages::default(),
             untold: Untold::default(),
+            told: Told::default(),
             downloads: Downloads::default(),
             tried_anew: TriedAnew::default(),
             publications: Publications::default(),
@@ -125,6 +129,8 @@ pub struct Message {
     pub validator: Option<Validator>,
     /// The signatures beside the list that are part of it.
     pub beside: Vec<SignatureBeside>,
+    /// What the answer says of itself: the end of a message that says that this is no signed list.
+    pub came: String,
 }
 
 /// The newest message of each subscription while it is not in force: judged anew in each pass, for what was missing

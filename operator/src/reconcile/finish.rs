@@ -2,6 +2,7 @@
 
 use jiff::Timestamp;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
+use kube::ResourceExt as _;
 use kube::core::object::HasStatus;
 
 use super::check::SpecError;
@@ -11,7 +12,7 @@ use super::context::Context;
 use super::report::Report;
 use super::transition::transition;
 use crate::api::{
-    CachedImageStatus, Class, CloudTargetStatus, EndorserStatus, HasConditions, ImageListSubscriptionStatus,
+    CachedImageStatus, Class, CloudTargetStatus, EndorserStatus, HasConditions, ImageListSubscriptionStatus, MANIFEST,
 };
 use crate::text::printable;
 
@@ -36,6 +37,15 @@ stallable!(CachedImageStatus, CloudTargetStatus, EndorserStatus, ImageListSubscr
 /// Writes a report where it says something new, and tells what happened: once, after the status that says so was written.
 /// A status that cannot be written keeps it waiting, unless that does not pass.
 pub(super) async fn finish<C: Cluster, K: Resource>(
+    context: &Context<C>,
+    object: &K,
+    report: Report<<K as HasStatus>::Status>,
+) -> Result<Option<Timestamp>, ClusterError> {
+    context.told.forget(K::KIND, &ObjectKey::of(object));
+    write(context, object, report).await
+}
+
+async fn write<C: Cluster, K: Resource>(
     context: &Context<C>,
     object: &K,
     report: Report<<K as HasStatus>::Status>,
@@ -85,6 +95,10 @@ where
     let mut conditions: Vec<_> = kept.cloned().collect();
     conditions.extend(merge(status.conditions(), findings, generation, now));
     status.stall(generation, conditions);
-    tracing::warn!(kind = %K::KIND, object = %ObjectKey::of(object), %error, "the spec cannot work");
-    finish(context, object, Report { status, happenings: Vec::new(), wake: None }).await
+    let key = ObjectKey::of(object);
+    if context.told.is_new(K::KIND, &key, &error.to_string()) {
+        let file = object.annotations().get(MANIFEST).map(tracing::field::display);
+        tracing::warn!(file, kind = %K::KIND, object = %key, %error, "the spec cannot work");
+    }
+    write(context, object, Report { status, happenings: Vec::new(), wake: None }).await
 }

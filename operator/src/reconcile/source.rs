@@ -3,8 +3,9 @@
 use secrecy::{ExposeSecret, SecretString};
 use url::Url;
 
-use super::cluster::{Cluster, ClusterError, ObjectKey, SecretData};
+use super::cluster::{Cluster, ClusterError, ObjectKey};
 use super::lists::ListOrigin;
+use super::secret::SecretData;
 use super::subscription::CheckedTls;
 use crate::api::Class;
 use crate::fetch::{ClientIdentity, Credentials, Source, TlsTrust};
@@ -31,6 +32,14 @@ pub(super) enum SourceError {
         /// Their names, never their values.
         found: String,
     },
+    /// A Secret whose content must not go where it is to be sent.
+    #[error("Secret {key}: {message}")]
+    NotAllowed {
+        /// Which.
+        key: ObjectKey,
+        /// What is in the way, and what to add.
+        message: String,
+    },
     /// Secrets cannot be read.
     #[error(transparent)]
     Cluster(#[from] ClusterError),
@@ -41,7 +50,7 @@ impl SourceError {
     pub(super) fn class(&self) -> Class {
         match self {
             Self::SecretNotFound { .. } => Class::Waiting,
-            Self::SecretInvalid { .. } => Class::Stalled,
+            Self::SecretInvalid { .. } | Self::NotAllowed { .. } => Class::Stalled,
             Self::Cluster(error) => error.class(),
         }
     }
@@ -51,13 +60,14 @@ impl SourceError {
         match self {
             Self::SecretNotFound { .. } => "SecretNotFound",
             Self::SecretInvalid { .. } => "SecretInvalid",
+            Self::NotAllowed { .. } => "CredentialsNotAllowed",
             Self::Cluster(error) => error.reason(),
         }
     }
 }
 
 /// The source of one address. Credentials and certificates are the list's; where the address is on another server
-/// than the list's, none are sent and the system's authorities count.
+/// than the list's, none are sent and the system's authorities count. They are only sent where their Secret allows it.
 pub(super) async fn source<C: Cluster>(
     cluster: &C,
     namespace: &str,
@@ -69,17 +79,22 @@ pub(super) async fn source<C: Cluster>(
         return Ok(Source::public(url.clone()));
     }
     let credentials = match &origin.secret {
-        Some(name) => Some(credentials(&read(cluster, namespace, name).await?)?),
+        Some(name) => {
+            let secret = read(cluster, namespace, name).await?;
+            let credentials = credentials(&secret)?;
+            secret.data.allows(url.url()).map_err(|message| secret.not_allowed(message))?;
+            Some(credentials)
+        }
         None => None,
     };
     let tls = match &origin.tls {
         CheckedTls::System(None) => TlsTrust::System,
         CheckedTls::System(Some(name)) => {
             let secret = read(cluster, namespace, name).await?;
-            TlsTrust::Own { ca_pem: None, identity: Some(identity(&secret)?) }
+            TlsTrust::Own { ca_pem: None, identity: Some(identity_for(&secret, url)?) }
         }
         CheckedTls::Grid => TlsTrust::Grid(trust_directory.to_owned()),
-        CheckedTls::Secret(name) => own_authority(&read(cluster, namespace, name).await?)?,
+        CheckedTls::Secret(name) => own_authority(&read(cluster, namespace, name).await?, url)?,
     };
     Ok(Source { url: url.clone(), credentials, tls })
 }
@@ -104,7 +119,9 @@ pub(super) async fn cloud_connection<C: Cluster>(
     secret: &str,
     tls: &CheckedTls,
 ) -> Result<Connection, SourceError> {
-    let session = session(&read(cluster, namespace, secret).await?)?;
+    let secret = read(cluster, namespace, secret).await?;
+    let session = session(&secret)?;
+    secret.data.does_not_refuse(endpoint).map_err(|message| secret.not_allowed(message))?;
     let mut connection = Connection::new(endpoint.clone(), session);
     let certificates = match tls {
         CheckedTls::System(None) | CheckedTls::Grid => None,
@@ -116,7 +133,8 @@ pub(super) async fn cloud_connection<C: Cluster>(
         let ca = secret.text("ca.crt").ok_or_else(|| secret.invalid("ca.crt"))?;
         connection.trust = transport::TlsTrust::Authorities(ca.expose_secret().as_bytes().to_vec());
     }
-    if !own || secret.data.contains_key("tls.crt") {
+    if !own || secret.data.entries.contains_key("tls.crt") {
+        secret.data.does_not_refuse(endpoint).map_err(|message| secret.not_allowed(message))?;
         let identity = identity(&secret)?;
         connection.identity = Some((identity.certificate_pem, identity.key_pem));
     }
@@ -125,6 +143,7 @@ pub(super) async fn cloud_connection<C: Cluster>(
 
 /// `user:password`, from the two entries or from a `one_auth` line.
 fn session(secret: &Named) -> Result<SecretString, SourceError> {
+    secret.data.holds_credentials().map_err(|message| secret.not_allowed(message))?;
     match (secret.text("username"), secret.text("password"), secret.text("one_auth")) {
         (Some(user), Some(password), None) => {
             Ok(format!("{}:{}", user.expose_secret(), password.expose_secret()).into())
@@ -149,19 +168,24 @@ async fn read<C: Cluster>(cluster: &C, namespace: &str, name: &str) -> Result<Na
 }
 
 impl Named {
+    fn not_allowed(&self, message: String) -> SourceError {
+        SourceError::NotAllowed { key: self.key.clone(), message }
+    }
+
     fn invalid(&self, expected: &'static str) -> SourceError {
-        let found = self.data.keys().cloned().collect::<Vec<_>>().join(", ");
+        let found = self.data.entries.keys().cloned().collect::<Vec<_>>().join(", ");
         SourceError::SecretInvalid { key: self.key.clone(), expected, found }
     }
 
     /// An entry as text, without the line end that editors leave.
     fn text(&self, entry: &str) -> Option<SecretString> {
-        let text = std::str::from_utf8(self.data.get(entry)?.expose_secret()).ok()?;
+        let text = std::str::from_utf8(self.data.entries.get(entry)?.expose_secret()).ok()?;
         Some(text.trim_end_matches(['\r', '\n']).to_owned().into())
     }
 }
 
 fn credentials(secret: &Named) -> Result<Credentials, SourceError> {
+    secret.data.holds_credentials().map_err(|message| secret.not_allowed(message))?;
     let (user, password) = (secret.text("username"), secret.text("password"));
     match (secret.text("token"), secret.text("bearerToken"), user, password) {
         (Some(token), None, None, None) => Ok(Credentials::token(token.expose_secret())),
@@ -171,7 +195,14 @@ fn credentials(secret: &Named) -> Result<Credentials, SourceError> {
     }
 }
 
+/// A client certificate for an address.
+fn identity_for(secret: &Named, url: &SourceUrl) -> Result<ClientIdentity, SourceError> {
+    secret.data.does_not_refuse(url.url()).map_err(|message| secret.not_allowed(message))?;
+    identity(secret)
+}
+
 fn identity(secret: &Named) -> Result<ClientIdentity, SourceError> {
+    secret.data.holds_certificates().map_err(|message| secret.not_allowed(message))?;
     let (certificate, key) = (secret.text("tls.crt"), secret.text("tls.key"));
     let (Some(certificate), Some(key_pem)) = (certificate, key) else {
         return Err(secret.invalid("tls.crt and tls.key"));
@@ -179,8 +210,9 @@ fn identity(secret: &Named) -> Result<ClientIdentity, SourceError> {
     Ok(ClientIdentity { certificate_pem: certificate.expose_secret().as_bytes().to_vec(), key_pem })
 }
 
-fn own_authority(secret: &Named) -> Result<TlsTrust, SourceError> {
+fn own_authority(secret: &Named, url: &SourceUrl) -> Result<TlsTrust, SourceError> {
     let ca = secret.text("ca.crt").ok_or_else(|| secret.invalid("ca.crt"))?;
-    let identity = if secret.data.contains_key("tls.crt") { Some(identity(secret)?) } else { None };
+    let has_identity = secret.data.entries.contains_key("tls.crt");
+    let identity = if has_identity { Some(identity_for(secret, url)?) } else { None };
     Ok(TlsTrust::Own { ca_pem: Some(ca.expose_secret().as_bytes().to_vec()), identity })
 }

@@ -101,7 +101,8 @@ fn answer(
     let cut = resource.cut_after.filter(|cut| *cut < length);
     let stall = resource.stall_after.filter(|stall| *stall < length);
     let sent = length.min(cut.unwrap_or(length)).min(stall.unwrap_or(length));
-    let body = if part.status < 300 { resource.body.clone() } else { Resource::status(part.status).body };
+    let own = part.status < 300 || part.status == resource.status;
+    let body = if own { resource.body.clone() } else { Resource::status(part.status).body };
     send(stream, shared, number, &body, part.start, sent, resource)?;
     if stall.is_some_and(|stall| stall == sent) {
         return wait_for_close(stream);

@@ -88,6 +88,11 @@ impl Resource {
         Self::new(status, Body::Bytes(format!("{status}\n").into_bytes().into()))
     }
 
+    /// The same with another status.
+    pub fn status_of(self, status: u16) -> Self {
+        Self { status, ..self }
+    }
+
     /// A redirect.
     pub fn redirect(status: u16, to: &str) -> Self {
         Self::status(status).header("Location", to)

@@ -150,3 +150,119 @@ async fn what_is_wrong_on_the_disk_is_noticed_and_mended() {
     site.download(request(&server, "/a.img", &good)).await.unwrap();
     assert_eq!(ranges(&server, "/a.img"), [None, Some("bytes=100000-".to_owned()), None]);
 }
+
+fn gzip(bytes: &[u8]) -> Vec<u8> {
+    use std::io::Write;
+    let mut encoder = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
+    encoder.write_all(bytes).unwrap();
+    encoder.finish().unwrap()
+}
+
+/// Bytes that compress to about the half.
+fn compressible(size: usize) -> Vec<u8> {
+    harness::image_server::Body::Pattern { seed: 1, size: size as u64 / 2 }
+        .to_vec()
+        .into_iter()
+        .flat_map(|byte| [byte, 0])
+        .collect()
+}
+
+fn encoded(bytes: impl Into<Vec<u8>>) -> Resource {
+    Resource::bytes(bytes).header("Content-Encoding", "gzip")
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_encoding_that_was_forced_on_is_undone_and_the_digest_decides() {
+    let image = compressible(300_000);
+    let packed = gzip(&image);
+    let twice = gzip(&packed);
+    let (good, good_packed) = (Resource::bytes(image.clone()), Resource::bytes(packed.clone()));
+    let cases = [
+        ("forced on", &good, vec![encoded(packed.clone())]),
+        ("forced on, without a length", &good, vec![encoded(packed.clone()).chunked()]),
+        ("forced on, until the connection ends", &good, vec![encoded(packed.clone()).until_close()]),
+        // The image is a compressed file, and the server says of the file how it is compressed.
+        ("said of the file", &good_packed, vec![encoded(packed.clone())]),
+        ("said of the file, without a length", &good_packed, vec![encoded(packed.clone()).chunked()]),
+        ("forced on for a compressed file", &good_packed, vec![encoded(twice)]),
+        ("said without being true", &good, vec![encoded(image.clone()).chunked()]),
+        ("another name", &good, vec![Resource::bytes(image.clone()).header("Content-Encoding", "binary")]),
+        // What is cut off is asked for again, as a part of the encoded bytes, which is of no use.
+        ("cut once", &good, vec![encoded(packed.clone()).cut_every(60_000), encoded(packed.clone())]),
+        (
+            "cut once, without ranges",
+            &good,
+            vec![encoded(packed.clone()).cut_every(60_000).without_ranges(), encoded(packed.clone()).without_ranges()],
+        ),
+        ("encoded at first only", &good, vec![encoded(packed.clone()).cut_every(60_000), good.clone()]),
+        ("encoded later only", &good, vec![good.clone().cut_every(60_000), encoded(packed.clone())]),
+        (
+            "a compressed file, cut",
+            &good_packed,
+            vec![encoded(packed.clone()).cut_every(60_000), encoded(packed.clone())],
+        ),
+    ];
+    for (case, wanted, steps) in cases {
+        let server = ImageServer::start();
+        server.put_each("/a.img", steps);
+        let site = Site::new();
+        let blob =
+            site.download(request(&server, "/a.img", wanted)).await.unwrap_or_else(|error| panic!("{case}: {error}"));
+        assert_eq!(blob.digest().to_string(), wanted.sha512(), "{case}");
+        assert!(server.requests("/a.img").len() <= 4, "{case}: {:?}", server.requests("/a.img"));
+        assert!(site.partials().is_empty(), "{case}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_encoded_answer_is_no_way_around_the_limits() {
+    let good = Resource::pattern(1, 100_000);
+    // 64 MiB of zeros in 64 KiB, for an image of 100,000 bytes.
+    let bomb = gzip(&vec![0; 64 << 20]);
+    let endless = gzip(&[]).repeat(100_000);
+    for (case, bytes) in [("a bomb", bomb), ("members without bytes", endless), ("other bytes", gzip(&[7; 100_000]))] {
+        for resource in [encoded(bytes.clone()), encoded(bytes.clone()).chunked()] {
+            let server = ImageServer::start();
+            server.put("/a.img", resource);
+            let site = Site::new();
+            let error = site.download(request(&server, "/a.img", &good)).await.unwrap_err();
+            assert!(error.is_mismatch(), "{case}: {error}");
+            assert!(error.to_string().contains("is encoded with gzip, begins with gzip data"), "{case}: {error}");
+            assert_eq!(server.requests("/a.img").len(), 2, "{case}: decoded, then as it is, and no more");
+            assert!(site.partials().is_empty() && site.volume.blobs().unwrap().is_empty(), "{case}");
+        }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_came_instead_of_an_image_is_told() {
+    let good = Resource::pattern(1, 100_000);
+    let page = "<!DOCTYPE html><title>Log in</title>";
+    let login = || Resource::bytes(page).header("Content-Type", "text/html");
+    let same_size =
+        Resource::bytes(format!("{page}{}", " ".repeat(100_000 - page.len()))).header("Content-Type", "text/html");
+    let cases = [
+        ("SizeMismatch", login(), "found 36; the answer is text/html, came by redirect from"),
+        ("SizeMismatch", login().chunked(), "found 36; the answer is text/html, came by redirect from"),
+        ("ChecksumMismatch", same_size, "begins with \"<!DOCTYPE html><title>Log in</title>\""),
+        (
+            "SizeMismatch",
+            Resource::bytes(gzip(&[1; 1000])).header("Content-Type", "application/gzip"),
+            "application/gzip, came",
+        ),
+        ("SizeMismatch", Resource::bytes(gzip(&[1; 1000])), "begins with gzip data (1f 8b)"),
+        (
+            "FetchFailed",
+            Resource::bytes("no such image").status_of(404),
+            "404 Not Found; the answer came by redirect from",
+        ),
+    ];
+    for (reason, resource, words) in cases {
+        let server = ImageServer::start();
+        server.put("/a.img", Resource::redirect(302, "/login?token=s3cret"));
+        server.put("/login", resource);
+        let site = Site::new();
+        let message = expect_reason(site.download(request(&server, "/a.img", &good)).await, reason);
+        assert!(message.contains(words) && message.contains("/login?…") && !message.contains("s3cret"), "{message}");
+    }
+}

@@ -23,6 +23,7 @@ async fn a_denied_secret_is_told_where_it_is_missed() {
     );
     tenant.apply();
     tenant.kubectl(&["create", "secret", "generic", "token", "--from-literal=token=s3cret"]);
+    allow(&tenant, "token", &tenant.site.server.address().to_string());
     let kubeconfig = account(&tenant);
     let operator = Operator::start(&kubeconfig, &tenant.site, &tenant.namespace);
     tenant.all_ready("1.0").await;
@@ -70,6 +71,7 @@ async fn a_secret_and_a_config_map_that_change_act_at_once() {
     tenant.kubectl(&["create", "configmap", "anchors", &anchors("empty")]);
     tenant.site.trust("endorser", &tenant.site.pki.endorser, "trustAnchors: {configMapRef: {name: anchors}}");
     tenant.kubectl(&["create", "secret", "generic", "token", "--from-literal=token=wrong"]);
+    allow(&tenant, "token", &tenant.site.server.address().to_string());
     tenant.apply();
     let _operator = tenant.start();
     tenant.kubectl(&["wait", "ils/vo", "--for=condition=FetchFailed", "--timeout=90s"]);
@@ -85,6 +87,58 @@ async fn a_secret_and_a_config_map_that_change_act_at_once() {
     tenant.kubectl(&["delete", "configmap", "anchors"]);
     tenant.kubectl(&["create", "configmap", "anchors", &anchors("trust")]);
     tenant.all_ready("1.0").await;
+}
+
+/// Somebody who may write subscriptions, and not read Secrets, names an address of their own and any Secret.
+#[tokio::test]
+#[ignore = "needs a control plane: tests/run makes one"]
+async fn credentials_go_only_where_their_secret_says() {
+    let tenant = Tenant::new(ControlPlane::shared().await, "credentials").await;
+    let image = tenant.site.serve(ONE, "1.0", 1, 30_000);
+    tenant.site.publish(&tenant.site.list("1.0", &[&image]));
+    tenant.kubectl(&["create", "secret", "generic", "deploy", "--from-literal=token=s3cret"]);
+    tenant.kubectl(&["create", "serviceaccount", "deployer"]);
+    let manifest = tenant.site.path("account-token.yaml");
+    let account_token = "apiVersion: v1\nkind: Secret\ntype: kubernetes.io/service-account-token\nmetadata:\n  name: \
+                         account\n  annotations: {kubernetes.io/service-account.name: deployer, \
+                         vmcatcher.io/allowed-hosts: '*', vmcatcher.io/allow-plain-http: 'true'}\n";
+    std::fs::write(&manifest, account_token).unwrap();
+    tenant.kubectl(&["apply", "-f", manifest.to_str().unwrap()]);
+    tenant.kubectl(&["wait", "secret/account", "--for=jsonpath={.data.token}", "--timeout=60s"]);
+    tenant.apply();
+    let _operator = tenant.start();
+    tenant.all_ready("1.0").await;
+    let asked = tenant.site.server.requests("/image.list").len();
+
+    let names = |secret: &str| {
+        let patch = format!("{{\"spec\": {{\"source\": {{\"secretRef\": {{\"name\": {secret:?}}}}}}}}}");
+        tenant.kubectl(&["patch", "ils", "vo", "--type=merge", "--patch", &patch]);
+    };
+    let says = async |words: &'static str| {
+        let told = tenant.subscription_until(words, |object| {
+            let failed = object.status.as_ref().and_then(|status| status.condition("FetchFailed"));
+            failed.is_some_and(|failed| failed.reason == "CredentialsNotAllowed" && failed.message.contains(words))
+        });
+        told.await;
+    };
+    names("account");
+    says("kubernetes.io/service-account-token").await;
+    names("deploy");
+    says("found none").await;
+    allow(&tenant, "deploy", "lists.example.org");
+    says("does not name 127.0.0.1:").await;
+    assert_eq!(tenant.site.server.requests("/image.list").len(), asked, "nothing was sent");
+    // The word of whoever may write the Secret is enough, and acts at once.
+    allow(&tenant, "deploy", &tenant.site.server.address().to_string());
+    tenant.all_ready("1.0").await;
+    let sent = tenant.site.server.requests("/image.list");
+    assert!(sent[asked..].iter().any(|request| request.headers.contains_key("authorization")), "{sent:?}");
+}
+
+/// Lets a Secret's credentials go to a host, over http too.
+fn allow(tenant: &Tenant<'_>, secret: &str, host: &str) {
+    let hosts = format!("vmcatcher.io/allowed-hosts={host}");
+    tenant.kubectl(&["annotate", "--overwrite", "secret", secret, &hosts, "vmcatcher.io/allow-plain-http=true"]);
 }
 
 /// The credentials of an account that may do everything that the program needs, but read Secrets.

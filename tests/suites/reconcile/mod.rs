@@ -14,6 +14,7 @@ mod foreground;
 mod hand_over;
 mod large;
 mod lifecycle;
+mod manifests;
 mod openpgp;
 mod original_bugs;
 mod over_directory;

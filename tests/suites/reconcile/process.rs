@@ -110,7 +110,8 @@ fn credentials_are_sent_and_never_shown() {
     site.server.put("/image.list", Resource::bytes(list).basic("s3cret-token", "x-oauth-basic"));
     site.manifest(
         "secret",
-        "apiVersion: v1\nkind: Secret\nmetadata: {name: token}\nstringData: {token: s3cret-token}\n",
+        "apiVersion: v1\nkind: Secret\nmetadata: {name: token, annotations: {vmcatcher.io/allow-plain-http: 'true'}}\n\
+         stringData: {token: s3cret-token}\n",
     );
     let url = site.server.url("/image.list?key=s3cret-query");
     site.manifest("subscription-vo", &format!(

@@ -1,9 +1,11 @@
 //! A list that must not be believed is refused with its reason, and everything good stays.
 
+use harness::image_server::Resource;
 use harness::list::ListBuilder;
 use harness::signer::{Form, sign};
 use harness::site::{LIST, Served, Site};
 use jiff::SignedDuration;
+use vmcatcher_operator::api::HasConditions;
 
 const A: &str = "aaaaaaaa-0000-4000-8000-000000000001";
 const HOUR: SignedDuration = SignedDuration::from_hours(1);
@@ -41,6 +43,21 @@ fn forgeries(site: &Site, evil: &Served) -> Vec<(&'static str, Vec<u8>)> {
         ("VersionRollback", by(&list("0.9"), endorser)),
         ("Replay", by(&list("1.0").created(now - HOUR * 5), endorser)),
     ]
+}
+
+#[tokio::test]
+async fn what_came_instead_of_a_list_is_told() {
+    let site = Site::new();
+    let login = Resource::bytes("<!DOCTYPE html><title>Log in</title>").header("Content-Type", "text/html");
+    site.server.put("/login", login);
+    site.server.put("/image.list", Resource::redirect(302, "/login?token=s3cret"));
+    let run = site.run().await;
+    assert_eq!(run.list_condition("SourceVerified"), "False Unsigned");
+    let status = run.subscription("vo");
+    let told = &status.condition("SourceVerified").unwrap().message;
+    let words = "; the answer is text/html, came by redirect from";
+    assert!(told.contains(words) && told.contains("/login?…, begins with \"<!DOCTYPE html>"), "{told}");
+    assert!(!told.contains("s3cret"), "{told}");
 }
 
 #[tokio::test]

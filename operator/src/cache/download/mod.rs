@@ -21,7 +21,7 @@ use super::progress::Progress;
 use super::quota::{Claim, Exceeded, Quota};
 use super::slots::Slots;
 use super::volume::Volume;
-use crate::fetch::{Client, FetchError, ImageAnswer, RateFloor, Validator};
+use crate::fetch::{Came, Client, FetchError, ImageAnswer, ImageBody, ImageRequest, RateFloor, Validator};
 use crate::metrics::Work;
 
 /// The longest wait between two tries, in first waits.
@@ -53,9 +53,28 @@ struct Standing {
     resumed: bool,
     /// Whether the one clean start after a mismatch was made.
     started_clean: bool,
+    /// The last answer was decoded.
+    decoded: bool,
+    /// Encoded answers are taken as they are: what was decoded was wrong.
+    as_it_is: bool,
+    /// What the last answer says of itself.
+    came: Box<Came>,
 }
 
 impl Standing {
+    fn new(floor: RateFloor) -> Self {
+        let (resumed, started_clean, decoded, as_it_is) = (false, false, false, false);
+        let came = Box::default();
+        Self { partial: None, floor, claim: None, best: 0, resumed, started_clean, decoded, as_it_is, came }
+    }
+
+    /// Whether the wrong bytes were decoded ones: then those that came are tried, once.
+    fn turns_to_what_came(&mut self) -> bool {
+        let turns = self.decoded && !self.as_it_is;
+        self.as_it_is |= turns;
+        turns
+    }
+
     /// Whether there are more bytes than ever before.
     fn made_progress(&mut self) -> bool {
         let length = self.partial.as_ref().map_or(0, Partial::length);
@@ -71,6 +90,8 @@ enum Tried {
     Complete,
     /// It broke off; what has come is there.
     Broken(FetchError),
+    /// Nothing of it is of use, and the next try is another one.
+    Anew,
 }
 
 impl Download {
@@ -79,9 +100,7 @@ impl Download {
         if let Some(blob) = self.present().await? {
             return Ok(blob);
         }
-        let floor = self.client.rate_floor();
-        let mut standing =
-            Standing { partial: None, floor, claim: None, best: 0, resumed: false, started_clean: false };
+        let mut standing = Standing::new(self.client.rate_floor());
         let outcome = self.until_complete(&mut standing).await.map_err(|error| self.no_space(error));
         self.count(&outcome);
         if let Some(partial) = standing.partial.take() {
@@ -132,6 +151,7 @@ impl Download {
                             return Ok(blob);
                         }
                     }
+                    Tried::Anew => {}
                     Tried::Broken(error) if standing.made_progress() && !is_stall(&error) => {
                         self.client.settings().metrics.retried(Work::Image, error.reason());
                         tracing::debug!(url = %self.request.source.url, bytes = standing.best, %error, "goes on");
@@ -157,24 +177,31 @@ impl Download {
         }
         let min_free = self.limits.min_free;
         self.with_partial(standing, move |partial| partial.check_room(min_free)).await?;
-        let answer = self.client.open_image(&self.request.source, offset, validator.as_ref(), &mut standing.floor);
+        let (size, as_it_is) = (self.request.size, standing.as_it_is);
+        let request = ImageRequest { offset, size, validator: validator.as_ref(), as_it_is };
+        let answer = self.client.open_image(&self.request.source, &request, &mut standing.floor);
         match self.or_cancelled(answer).await? {
             Err(error) if may_pass_soon(&error) => Ok(Tried::Broken(error)),
             Err(error) => Err(error.into()),
-            Ok(ImageAnswer::Unclear { found }) => self.begin_anew(standing, format!("Content-Range {found:?}")).await,
+            Ok(ImageAnswer::Unclear { found }) => self.begin_anew(standing, found).await,
             Ok(ImageAnswer::NoMore { total }) => match total {
-                Some(total) if total != self.request.size => self.wrong_size(standing, total.to_string()).await,
+                Some(total) if total != size => self.wrong_size(standing, total.to_string()).await,
                 Some(_) | None => self.begin_anew(standing, "416 though bytes are missing".to_owned()).await,
             },
-            Ok(ImageAnswer::Bytes { total: Some(total), .. }) if total != self.request.size => {
+            Ok(ImageAnswer::Bytes { total: Some(total), body, came, .. }) if total != size => {
+                standing.came = self.or_cancelled(beginning(body, came)).await?;
                 self.wrong_size(standing, total.to_string()).await
             }
-            Ok(ImageAnswer::Bytes { start, validator: named, body, .. }) => {
+            Ok(ImageAnswer::Bytes { start, validator: named, body, came, .. }) => {
                 let changed = validator.zip(named.clone()).is_some_and(|(before, now)| before.contradicts(&now));
                 if start != 0 && (start != offset || changed) {
                     return self.begin_anew(standing, format!("bytes from {start} on of another file")).await;
                 }
                 standing.resumed = start > 0;
+                standing.decoded = body.is_decoded();
+                if start == 0 {
+                    standing.came = came;
+                }
                 self.settle(standing, start, named).await?;
                 self.stream(standing, body).await
             }
@@ -224,10 +251,15 @@ impl Download {
 
     /// The server has another length: nothing of it is of use.
     async fn wrong_size(&self, standing: &mut Standing, found: String) -> Result<Tried, DownloadError> {
+        if standing.turns_to_what_came() {
+            self.with_partial(standing, Partial::start_over).await?;
+            return Ok(Tried::Anew);
+        }
         if let Some(partial) = standing.partial.take() {
             self.blocking(move || partial.remove()).await?;
         }
-        Err(DownloadError::SizeMismatch { url: self.request.source.url.clone(), expected: self.request.size, found })
+        let (url, came) = (self.request.source.url.clone(), std::mem::take(&mut standing.came));
+        Err(DownloadError::SizeMismatch { url, expected: self.request.size, found: found.into(), came })
     }
 
     /// The answer does not fit what is there. The next try asks for the whole.
@@ -261,8 +293,9 @@ impl Download {
             let namespace = self.request.namespace.clone();
             return self.blocking(move || partial.into_blob(&namespace, &seen, Timestamp::now())).await.map(Some);
         }
-        if standing.resumed && !standing.started_clean {
-            (standing.started_clean, standing.best) = (true, 0);
+        let clean = standing.resumed && !std::mem::replace(&mut standing.started_clean, true);
+        if clean || standing.turns_to_what_came() {
+            standing.best = 0;
             self.with_partial(standing, Partial::start_over).await?;
             return Ok(None);
         }
@@ -270,7 +303,8 @@ impl Download {
             self.blocking(move || partial.remove()).await?;
         }
         let (expected, found) = (Box::new(self.request.digest), Box::new(found));
-        Err(DownloadError::ChecksumMismatch { url: self.request.source.url.clone(), expected, found })
+        let (url, came) = (self.request.source.url.clone(), std::mem::take(&mut standing.came));
+        Err(DownloadError::ChecksumMismatch { url, expected, found, came })
     }
 
     /// How long to wait after so many tries without progress; `None` where it is time to give up, or where the server
@@ -329,12 +363,22 @@ impl Download {
     }
 }
 
+/// What an answer that is of no use says of itself, with how it begins.
+async fn beginning(body: ImageBody, came: Box<Came>) -> Box<Came> {
+    let (mut body, mut came) = (body, came);
+    body.begin(&mut came).await;
+    came
+}
+
 /// Whether the same request may be answered otherwise within a minute.
 fn may_pass_soon(error: &FetchError) -> bool {
     match error {
         FetchError::Timeout { .. } | FetchError::Connection { .. } => true,
         FetchError::Status { status, .. } => *status >= 500 || [408, 425, 429].contains(status),
+        FetchError::ProxyRefused { refusal, .. } => refusal.status.is_none_or(|status| status >= 500),
         FetchError::AuthenticationFailed { .. }
+        | FetchError::ProxyAuthenticationFailed { .. }
+        | FetchError::Encoding { .. }
         | FetchError::CredentialsUnusable { .. }
         | FetchError::UrlInvalid { .. }
         | FetchError::Tls { .. }

@@ -7,7 +7,7 @@ use super::{Download, Standing, Tried};
 use crate::cache::error::{CacheError, DownloadError};
 use crate::cache::partial::Partial;
 use crate::cache::progress::Progress;
-use crate::fetch::{FetchError, ImageBody, RateFloor};
+use crate::fetch::{FetchError, ImageBody};
 use crate::metrics::Work;
 
 /// Chunks between the socket and the disk: each is at most what one read of the socket brings (some 100 KiB).
@@ -29,10 +29,11 @@ impl Download {
         let Some(partial) = standing.partial.take() else { return Ok(Tried::Complete) };
         let ends_surely = body.ends_surely();
         let missing = self.request.size.saturating_sub(partial.length());
+        let begins = partial.length() == 0;
         let (sender, receiver) = mpsc::channel(QUEUE);
         let progress = self.progress.clone();
         let writer = tokio::task::spawn_blocking(move || write_all(partial, receiver, &progress));
-        let ended = self.pump(body, missing, &mut standing.floor, sender).await;
+        let ended = self.pump(body, missing, standing, begins, sender).await;
         let (partial, written) = writer.await.map_err(|error| self.thread_ended(error))?;
         let length = partial.length();
         standing.partial = Some(partial);
@@ -45,6 +46,10 @@ impl Download {
                 let message = format!("expected {} bytes, the connection ended at {length}", self.request.size);
                 Ok(Tried::Broken(FetchError::Connection { url: self.request.source.url.clone(), message }))
             }
+            Ended::Broken(FetchError::Encoding { .. }) if standing.turns_to_what_came() => {
+                self.with_partial(standing, Partial::start_over).await?;
+                Ok(Tried::Anew)
+            }
             Ended::Broken(error) => Ok(Tried::Broken(error)),
         }
     }
@@ -54,16 +59,20 @@ impl Download {
         &self,
         body: ImageBody,
         missing: u64,
-        floor: &mut RateFloor,
+        standing: &mut Standing,
+        begins: bool,
         sender: mpsc::Sender<Bytes>,
     ) -> Result<Ended, DownloadError> {
         let (mut body, mut missing) = (body, missing);
         loop {
-            let chunk = match self.or_cancelled(body.next(floor)).await? {
+            let chunk = match self.or_cancelled(body.next(&mut standing.floor)).await? {
                 Ok(Some(chunk)) => chunk,
                 Ok(None) => return Ok(Ended::All),
                 Err(error) => return Ok(Ended::Broken(error)),
             };
+            if begins {
+                standing.came.begins_with(&chunk);
+            }
             if chunk.len() as u64 > missing {
                 return Ok(Ended::TooLong);
             }

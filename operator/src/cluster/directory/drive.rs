@@ -138,9 +138,17 @@ impl Driver {
     fn reload(&self) -> Result<Vec<ManifestProblem>, DirectoryError> {
         let problems = self.context.cluster.reload(self.now())?;
         for problem in &problems {
-            tracing::warn!(file = %problem.path.display(), "{}", problem.message);
+            problem.warn();
         }
+        self.tell_passed_over();
         Ok(problems)
+    }
+
+    fn tell_passed_over(&self) {
+        let passed_over = self.context.cluster.passed_over();
+        if !passed_over.is_empty() {
+            tracing::debug!("passed over in the folder of manifests: {}", passed_over.join(", "));
+        }
     }
 
     /// Reads the folder again; a problem is told when it is new.
@@ -148,9 +156,10 @@ impl Driver {
         match self.context.cluster.reload(self.now()) {
             Ok(problems) => {
                 for problem in problems.iter().filter(|problem| !before.contains(problem)) {
-                    tracing::warn!(file = %problem.path.display(), "{}", problem.message);
+                    problem.warn();
                 }
                 *before = problems;
+                self.tell_passed_over();
             }
             Err(error) => tracing::error!(%error, "what the manifests said before stays in force"),
         }

@@ -4,6 +4,7 @@ use std::fs;
 use std::io::{self, Read as _};
 use std::path::{Path, PathBuf};
 
+use super::manifests::ManifestProblem;
 use super::objects::Objects;
 use crate::api::{CachedImage, CloudTarget, Endorser, ImageListSubscription};
 use crate::cache::{CacheError, remove_leftovers_below, write_atomic};
@@ -111,6 +112,30 @@ fn make(folder: &Path) -> io::Result<()> {
         Err(error) if error.kind() == io::ErrorKind::AlreadyExists && !folder.is_symlink() => Ok(()),
         done => done,
     }
+}
+
+/// Where the problems of the folder are kept, beside the objects: for `get`, which reads no manifests.
+fn problems_path(resources: &Path) -> PathBuf {
+    resources.with_file_name("manifest-problems.yaml")
+}
+
+/// The problems that the last pass found in the folder.
+pub(super) fn read_problems(resources: &Path) -> Vec<ManifestProblem> {
+    let text = fs::read_to_string(problems_path(resources)).unwrap_or_default();
+    serde_yaml::from_str(&text).unwrap_or_default()
+}
+
+/// Keeps the problems of the folder; no file where there is none. A volume that is gone is not made anew.
+pub(super) fn write_problems(resources: &Path, problems: &[ManifestProblem]) -> Result<(), CacheError> {
+    let path = problems_path(resources);
+    if problems.is_empty() {
+        return match fs::remove_file(&path) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => Err(CacheError::io("remove", &path)(error)),
+            _ => Ok(()),
+        };
+    }
+    let encoded = text::yaml(&problems).map_err(|error| CacheError::io("write", &path)(io::Error::other(error)));
+    encoded.and_then(|text| write_atomic(&path, text.as_bytes(), 0o644))
 }
 
 /// Forgets an object that is gone.

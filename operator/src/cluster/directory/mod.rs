@@ -59,6 +59,8 @@ struct Held {
     objects: Objects,
     secrets: BTreeMap<ObjectKey, SecretData>,
     config_maps: BTreeMap<ObjectKey, ConfigMapData>,
+    problems: Vec<ManifestProblem>,
+    passed_over: Vec<String>,
 }
 
 /// Why a folder of manifests cannot be used.
@@ -80,7 +82,7 @@ impl Directory {
     pub fn open(manifests: &Path, state: &Path) -> (Self, Vec<KeptProblem>) {
         let resources = state.join("resources");
         let (objects, problems) = kept::read_all(&resources);
-        let held = Mutex::new(Held { objects, ..Held::default() });
+        let held = Mutex::new(Held { objects, problems: kept::read_problems(&resources), ..Held::default() });
         (
             Self {
                 manifests: manifests.to_owned(),
@@ -93,17 +95,48 @@ impl Directory {
         )
     }
 
+    /// Reads a folder of manifests alone, as if nothing had been kept: nothing is written anywhere.
+    pub fn read(manifests: &Path, now: Timestamp) -> Result<Self, DirectoryError> {
+        let held = Mutex::default();
+        let (manifests, resources, requests) = (manifests.to_owned(), PathBuf::new(), PathBuf::new());
+        let directory = Self { manifests, resources, requests, held, changes: AtomicU64::new(0) };
+        directory.read_manifests(now)?;
+        Ok(directory)
+    }
+
     /// Reads the folder again. Returns what in it could not be taken; what that said before stays in force.
     pub fn reload(&self, now: Timestamp) -> Result<Vec<ManifestProblem>, DirectoryError> {
+        let before = self.problems();
+        self.read_manifests(now)?;
+        for problem in requests::apply(&self.requests, &mut self.held().objects) {
+            tracing::warn!("{problem}");
+        }
+        let problems = self.problems();
+        if problems != before
+            && let Err(error) = kept::write_problems(&self.resources, &problems)
+        {
+            tracing::warn!(%error, "problems of manifests are not kept for `get`");
+        }
+        Ok(problems)
+    }
+
+    /// What in the folder could not be taken when it was last read.
+    pub fn problems(&self) -> Vec<ManifestProblem> {
+        self.held().problems.clone()
+    }
+
+    /// What in the folder is other people's, with its number, for people.
+    pub fn passed_over(&self) -> Vec<String> {
+        self.held().passed_over.clone()
+    }
+
+    fn read_manifests(&self, now: Timestamp) -> Result<(), DirectoryError> {
         let mut manifests = Manifests::read(&self.manifests)
             .map_err(|source| DirectoryError::Manifests { path: self.manifests.clone(), source })?;
         let mut held = self.held();
-        let secrets = std::mem::take(&mut manifests.secrets);
-        let config_maps = std::mem::take(&mut manifests.config_maps);
+        let secrets = data(&mut manifests.secrets);
+        let config_maps = data(&mut manifests.config_maps);
         let problems = objects::settle(&mut held.objects, &manifests, now);
-        for problem in requests::apply(&self.requests, &mut held.objects) {
-            tracing::warn!("{problem}");
-        }
         // A broken file may have held a Secret or a ConfigMap: one that is still named by nobody does no harm.
         if problems.is_empty() {
             held.secrets = secrets;
@@ -112,7 +145,9 @@ impl Directory {
             held.secrets.extend(secrets);
             held.config_maps.extend(config_maps);
         }
-        Ok(problems)
+        held.problems = problems;
+        held.passed_over = manifests.passed_over();
+        Ok(())
     }
 
     /// Removes what a run that was cut off has left half written. For the one that owns the volume.
@@ -256,6 +291,11 @@ impl Directory {
             None => kept::forget::<K>(&self.resources, key),
         }
     }
+}
+
+/// The entries of Secrets or ConfigMaps, without their files.
+fn data<T>(read: &mut BTreeMap<ObjectKey, (T, PathBuf)>) -> BTreeMap<ObjectKey, T> {
+    std::mem::take(read).into_iter().map(|(key, (data, _))| (key, data)).collect()
 }
 
 /// The image that a subscription makes: owned by it, and with nothing else said.

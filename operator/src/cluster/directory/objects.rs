@@ -10,11 +10,8 @@ use kube::ResourceExt;
 use uuid::Uuid;
 
 use super::manifests::{ManifestProblem, Manifests};
-use crate::api::{CachedImage, CloudTarget, Endorser, ImageListSubscription};
+use crate::api::{CachedImage, CloudTarget, Endorser, ImageListSubscription, MANIFEST};
 use crate::reconcile::{Kind, ObjectKey, Resource, time};
-
-/// On an object that came out of the folder: the file that it stood in.
-pub(super) const MANIFEST: &str = "vmcatcher.io/manifest";
 
 /// Objects of all kinds, by kind and key.
 #[derive(Clone, Default)]
@@ -48,8 +45,8 @@ impl Objects {
 pub(super) fn settle(objects: &mut Objects, manifests: &Manifests, now: Timestamp) -> Vec<ManifestProblem> {
     let mut problems = manifests.problems.clone();
     if manifests.is_empty() && objects.has_manifests() {
-        let message = "expected manifests, found none: what they said before stays in force".to_owned();
-        problems.push(ManifestProblem { path: "".into(), message });
+        let message = "expected manifests, found none: what they said before stays in force";
+        problems.push(ManifestProblem::of_file(Path::new(""), message));
         return problems;
     }
     settle_kind(objects, manifests, &manifests.targets, now, &mut problems);
@@ -80,7 +77,10 @@ fn settle_kind<K: Resource>(
         let before = objects.get::<K>(key);
         match with_history(before.as_deref(), object.clone(), file, now) {
             Ok(object) => drop(objects.put(object)),
-            Err(message) => problems.push(ManifestProblem { path: file.clone(), message }),
+            Err(message) => {
+                let object = Some(format!("{} {}", K::KIND, key.name));
+                problems.push(ManifestProblem { object, ..ManifestProblem::of_file(file, message) });
+            }
         }
     }
     let before: Vec<Arc<K>> = objects.all::<K>().collect();
@@ -102,8 +102,7 @@ fn with_history<K: Resource>(before: Option<&K>, mut object: K, file: &Path, now
         *object.status_mut() = None;
         return Ok(newborn(object, now));
     };
-    let key = ObjectKey::of(before);
-    K::transition(before.spec(), object.spec()).map_err(|message| format!("{} {key}: {message}", K::kind(&())))?;
+    K::transition(before.spec(), object.spec())?;
     let generation = before.meta().generation.unwrap_or(1);
     let changed = before.spec() != object.spec();
     let meta = object.meta_mut();

@@ -103,6 +103,12 @@ async fn a_manifest_that_breaks_changes_nothing_and_one_that_goes_takes_its_obje
     site.write("a.yaml", "kind: [");
     assert_eq!(site.reload().len(), 1);
     assert!(site.subscription().is_some());
+    // An editor that was cut, or a disk that was full.
+    for empty in ["", "\n# only words\n"] {
+        site.write("a.yaml", empty);
+        assert!(site.reload()[0].contains("found an empty file"));
+        assert!(site.subscription().is_some());
+    }
     site.remove("a.yaml");
     // Nothing at all is more likely a mount that failed than a wish.
     assert!(site.reload()[0].contains("expected manifests, found none"));
@@ -185,6 +191,22 @@ async fn a_kept_file_that_cannot_be_read_is_told_and_made_anew() {
     assert_eq!(problems[0].path, path);
     directory.reload(Timestamp::now()).unwrap();
     assert_eq!(directory.all::<ImageListSubscription>().len(), 1);
+}
+
+#[tokio::test]
+async fn problems_are_kept_for_who_reads_no_manifests_until_they_are_mended() {
+    let site = Site::new();
+    site.write("a.yaml", SUBSCRIPTION);
+    site.write("b.yaml", "kind: [");
+    let told = site.reload();
+    assert_eq!(told.len(), 1);
+    assert_eq!(site.directory.problems().len(), 1);
+    let kept = || Site::open(site.folder.path()).problems().iter().map(ToString::to_string).collect::<Vec<_>>();
+    assert_eq!(kept(), told);
+    site.remove("b.yaml");
+    assert_eq!((site.reload(), kept()), (vec![], vec![]));
+    let read = Directory::read(&site.folder.path().join("manifests"), Timestamp::now()).unwrap();
+    assert!(read.get::<ImageListSubscription>(&key("vo")).is_some() && read.problems().is_empty());
 }
 
 #[tokio::test]

@@ -203,9 +203,7 @@ impl Cluster for Kubernetes {
     async fn secret(&self, key: &ObjectKey) -> Result<Option<SecretData>, ClusterError> {
         let secrets: Api<Secret> = Api::namespaced(self.client.clone(), &key.namespace);
         let about = Call { action: "read", object: format!("Secret {key}"), gone: None };
-        let secret = call(about, secrets.get_opt(&key.name)).await?;
-        let entries = secret.map(|secret| secret.data.unwrap_or_default());
-        Ok(entries.map(|data| data.into_iter().map(|(name, value)| (name, value.0.into())).collect()))
+        Ok(call(about, secrets.get_opt(&key.name)).await?.map(SecretData::from))
     }
 
     async fn config_map(&self, key: &ObjectKey) -> Result<Option<ConfigMapData>, ClusterError> {

@@ -68,8 +68,8 @@ pub(super) async fn files<C: Cluster>(
         return Ok(("ConfigMap", key, files));
     }
     let key = endorser.sibling(source.secret_ref.as_ref().map_or("", |reference| reference.name.as_str()));
-    let entries = cluster.secret(&key).await?;
-    let files = entries
-        .map(|entries| entries.into_iter().map(|(name, bytes)| (name, bytes.expose_secret().to_vec())).collect());
+    let secret = cluster.secret(&key).await?;
+    let files = secret
+        .map(|secret| secret.entries.into_iter().map(|(name, bytes)| (name, bytes.expose_secret().to_vec())).collect());
     Ok(("Secret", key, files))
 }

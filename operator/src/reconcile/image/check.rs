@@ -105,6 +105,11 @@ pub(super) fn check(object: &CachedImage) -> Result<Checked, SpecError> {
     })
 }
 
+/// Whether a spec can work.
+pub(in crate::reconcile) fn can_work(object: &CachedImage) -> Result<(), SpecError> {
+    check(object).map(|_| ())
+}
+
 /// `<target>/<id>`.
 fn adopt(object: &CachedImage) -> Result<Option<(String, u32)>, SpecError> {
     let Some(text) = object.annotations().get(ADOPT) else { return Ok(None) };

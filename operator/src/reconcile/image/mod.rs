@@ -11,7 +11,8 @@ mod want;
 
 use jiff::Timestamp;
 
-pub(super) use self::check::transition;
+use self::check::check;
+pub(super) use self::check::{can_work, transition};
 pub use self::happenings::gone_while_held;
 use super::cluster::{Cluster, ClusterError, ObjectKey};
 use super::context::Context;
@@ -29,7 +30,7 @@ pub async fn reconcile<C: Cluster>(
         context.publications.want(key, None);
         return Ok(None);
     };
-    let checked = match check::check(&object) {
+    let checked = match check(&object) {
         Ok(checked) => checked,
         Err(error) => return stalled(context, &*object, &error, now).await,
     };

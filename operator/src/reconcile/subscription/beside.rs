@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 
 use super::check::Checked;
 use super::observe::FetchProblem;
-use crate::fetch::{Client, FetchError, ListAnswer, Source, Validator};
+use crate::fetch::{Client, ListAnswer, Source, Validator};
 use crate::trust::{Sha256Digest, is_openpgp_signature};
 
 /// Where signatures lie: what is put behind the list's path.
@@ -90,8 +90,8 @@ async fn ask(
             Ok(if is_page { Answer::None } else { Answer::Body { bytes, validator } })
         }
         Ok(ListAnswer::NotModified { .. }) => Ok(Answer::NotModified),
-        // Some stores say 403 of what they do not have. Any other answer says nothing about what is there.
-        Err(FetchError::Status { status: 403 | 404 | 410, .. } | FetchError::File { .. }) => Ok(Answer::None),
+        // Any other answer says nothing about what is there.
+        Err(error) if error.is_absence() => Ok(Answer::None),
         Err(error) => Err(FetchProblem::from(&error)),
     }
 }

@@ -88,7 +88,7 @@ pub enum CheckedTls {
 }
 
 /// Checks a subscription. The error says which field keeps it from working.
-pub(super) fn check(object: &ImageListSubscription, settings: &Settings) -> Result<Checked, SpecError> {
+pub(in crate::reconcile) fn check(object: &ImageListSubscription, settings: &Settings) -> Result<Checked, SpecError> {
     let key = ObjectKey::of(object);
     let spec = &object.spec;
     Ok(Checked {

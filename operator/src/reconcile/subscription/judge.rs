@@ -108,7 +108,7 @@ fn rebuild(
 ) -> Option<(AcceptedList, Message)> {
     let verified = verify(&read(document)?, request).outcome.ok()?;
     let list = accept(verified, &accept_request(checked, None, None, now)).outcome.ok()?;
-    Some((list, Message { document: document.clone(), validator: None, beside: Vec::new() }))
+    Some((list, Message { document: document.clone(), validator: None, beside: Vec::new(), came: String::new() }))
 }
 
 /// The newest message that this process has seen: the server's in this pass, or one that is not in force yet.

@@ -19,7 +19,7 @@ use jiff::Timestamp;
 
 pub use self::beside::SignatureBeside;
 pub use self::check::CheckedTls;
-pub(super) use self::check::{requested_at, retire, targets, transition};
+pub(super) use self::check::{check, requested_at, retire, targets, transition};
 pub(super) use self::clock::DOUBTED;
 pub use self::observe::ListMemory;
 use self::plan::Newest;
@@ -50,7 +50,7 @@ pub async fn reconcile<C: Cluster>(
         context.pending.set(key, None);
         return Ok(None);
     };
-    let checked = match check::check(&object, &context.settings) {
+    let checked = match check(&object, &context.settings) {
         Ok(checked) => checked,
         Err(error) => return stalled(context, &*object, &error, now).await,
     };

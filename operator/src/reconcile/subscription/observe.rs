@@ -287,10 +287,10 @@ async fn fetch<C: Cluster>(context: &Context<C>, checked: &Checked, memory: Opti
     let memory = memory.filter(|memory| memory.address == address);
     match ask(context, checked, &source, memory).await {
         Ok(ListAnswer::NotModified { date }) => (Fetched::NotModified, date),
-        Ok(ListAnswer::Body { document, validator, date }) => {
+        Ok(ListAnswer::Body { document, validator, date, came }) => {
             match envelope::open(&*context.cluster, &context.client, checked, &source, document).await {
                 Ok((document, beside)) => {
-                    let message = Message { document, validator, beside };
+                    let message = Message { document, validator, beside, came: came.to_string() };
                     (Fetched::Message(message), date)
                 }
                 Err(problem) => (Fetched::Failed(problem), date),

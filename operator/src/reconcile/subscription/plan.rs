@@ -256,7 +256,12 @@ fn judge_newest(
         Verdict::NotJudged => return Outcome::Other(Newest::NotJudged),
         Verdict::Verified(outcome) => match *outcome {
             Ok(verified) => verified,
-            Err(refusal) => return Outcome::Other(Newest::Refused { digest, refusal, list: None }),
+            Err(mut refusal) => {
+                if refusal.reason == RefusalReason::Unsigned {
+                    refusal.message.push_str(&message.came);
+                }
+                return Outcome::Other(Newest::Refused { digest, refusal, list: None });
+            }
         },
     };
     let told = (verified.list().version.clone(), verified.list().created);

@@ -9,7 +9,7 @@ use crate::api::{self, CloudTarget, CloudType, ImageFormat, Update};
 use crate::convert::Form;
 use crate::opennebula::carry_over::{Adoptable, Claim, Reference, Settings, UpdateMode};
 use crate::opennebula::template::AttributeName;
-use crate::reconcile::check::SpecError;
+use crate::reconcile::check::{SpecError, http_address};
 use crate::reconcile::cluster::ObjectKey;
 use crate::reconcile::duration::parse_duration;
 use crate::reconcile::subscription::{CheckedTls, requested_at};
@@ -68,13 +68,18 @@ pub(super) fn check(object: &CloudTarget, instance: &str) -> Result<Checked, Spe
         deleting: object.metadata.deletion_timestamp.as_ref().map(|time| time.0),
         requested_at: requested_at(object),
         formats: formats(&spec.formats)?,
-        endpoint: endpoint(&cloud.endpoint)?,
+        endpoint: http_address("openNebula.endpoint", &cloud.endpoint, "use secretRef")?,
         secret: cloud.secret_ref.name.clone(),
         tls: tls(&cloud.tls)?,
         hand_over: HandOver::check(&cloud.hand_over)?,
         settings: settings(cloud, claim)?,
         key,
     })
+}
+
+/// Where a target's cloud is, of a spec that can work.
+pub(in crate::reconcile) fn checked_endpoint(object: &CloudTarget, instance: &str) -> Result<Url, SpecError> {
+    check(object, instance).map(|checked| checked.endpoint)
 }
 
 fn formats(formats: &[ImageFormat]) -> Result<Vec<Form>, SpecError> {
@@ -87,19 +92,6 @@ fn formats(formats: &[ImageFormat]) -> Result<Vec<Form>, SpecError> {
         ImageFormat::Unknown => Err(SpecError::unsupported("formats", "qcow2 or raw")),
     });
     checked.collect()
-}
-
-fn endpoint(text: &str) -> Result<Url, SpecError> {
-    const FIELD: &str = "openNebula.endpoint";
-    let url: Url = text.parse().map_err(|error| SpecError::invalid(FIELD, &error))?;
-    // The address is not repeated in the message: it may hold what it must not.
-    if !matches!(url.scheme(), "http" | "https") || url.host_str().is_none() {
-        return Err(SpecError::invalid(FIELD, "expected an http or https address with a host"));
-    }
-    if !url.username().is_empty() || url.password().is_some() {
-        return Err(SpecError::invalid(FIELD, "expected no user:password@ (use secretRef), found one"));
-    }
-    Ok(url)
 }
 
 fn tls(tls: &api::Tls) -> Result<CheckedTls, SpecError> {

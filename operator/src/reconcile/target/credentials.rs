@@ -65,6 +65,6 @@ impl Credentials {
 fn is_lost(error: &SourceError) -> bool {
     match error {
         SourceError::SecretNotFound { .. } | SourceError::Cluster(ClusterError::Denied { .. }) => true,
-        SourceError::SecretInvalid { .. } | SourceError::Cluster(_) => false,
+        SourceError::SecretInvalid { .. } | SourceError::NotAllowed { .. } | SourceError::Cluster(_) => false,
     }
 }

@@ -7,7 +7,7 @@ use super::request::Refusal;
 use crate::api::{self, HandOverType};
 use crate::cache::VerifiedBlob;
 use crate::convert::Form;
-use crate::reconcile::check::SpecError;
+use crate::reconcile::check::{SpecError, http_address};
 use crate::reconcile::context::ImagePaths;
 
 /// The first part of an image's path on the image server; the ticket follows.
@@ -109,14 +109,7 @@ fn prefix(text: &str) -> Result<String, SpecError> {
 
 fn base(text: &str) -> Result<Url, SpecError> {
     const FIELD: &str = "openNebula.handOver.url.base";
-    let mut url: Url = text.parse().map_err(|error| SpecError::invalid(FIELD, &error))?;
-    // The address is not repeated in the message: it may hold what it must not.
-    if !matches!(url.scheme(), "http" | "https") || url.host_str().is_none() {
-        return Err(SpecError::invalid(FIELD, "expected an http or https address with a host"));
-    }
-    if !url.username().is_empty() || url.password().is_some() {
-        return Err(SpecError::invalid(FIELD, "expected no user:password@ (the paths are signed), found one"));
-    }
+    let mut url = http_address(FIELD, text, "the paths are signed")?;
     if url.query().is_some() || url.fragment().is_some() {
         return Err(SpecError::invalid(FIELD, "expected an address that a path can be put below, found ? or # in it"));
     }
@@ -163,6 +156,10 @@ mod tests {
             (r#"{"type": "URL", "url": {"base": "https://u:secret@i"}}"#, "url.base: expected no user:password@"),
             (r#"{"type": "URL", "url": {"base": "https://i/?a=b"}}"#, "url.base: expected an address that a path"),
             (r#"{"type": "URL", "url": {"base": "images"}}"#, "url.base: relative URL"),
+            (
+                r#"{"type": "URL", "url": {"base": "https:///images"}}"#,
+                "url.base: expected a host behind //, found none",
+            ),
         ];
         for (manifest, expected) in bad {
             let error = checked(serde_json::from_str(manifest).unwrap()).unwrap_err().to_string();

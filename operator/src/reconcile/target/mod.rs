@@ -19,6 +19,8 @@ use std::collections::BTreeSet;
 use jiff::Timestamp;
 
 pub use self::apply::Session;
+use self::check::check;
+pub(super) use self::check::checked_endpoint;
 use self::departure::Departure;
 pub(super) use self::observe::state_path;
 use super::cluster::{Cluster, ClusterError, ObjectKey};
@@ -48,7 +50,7 @@ pub async fn reconcile<C: Cluster>(
         Departure::Stays { unheld: true, .. } => context.cluster.finalize::<CloudTarget>(key, true).await?,
         Departure::Stays { unheld: false, .. } | Departure::Owes { .. } => {}
     }
-    let checked = match check::check(&object, &context.settings.instance) {
+    let checked = match check(&object, &context.settings.instance) {
         Ok(checked) => checked.by_clock(is_clock_doubted(context, key, now)),
         Err(error) => return stalled(context, &*object, &error, now).await,
     };

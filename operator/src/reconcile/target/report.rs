@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use jiff::{SignedDuration, Timestamp};
+use url::{Host, Url};
 
 use super::apply::{Answer, Outcomes};
 use super::check::Checked;
@@ -124,7 +125,8 @@ fn ready(checked: &Checked, observed: &Observed, plan: &Plan, outcomes: &Outcome
             if let Some(Refusal { reason, message }) = obstacle {
                 return Finding::fails(NAME, reason, message);
             }
-            let message = format!("OpenNebula {} as {}", cloud.version.text, cloud.user.name);
+            let open = if is_readable_on_the_way(&checked.endpoint) { READABLE } else { "" };
+            let message = format!("OpenNebula {} as {}{open}", cloud.version.text, cloud.user.name);
             Finding::holds(NAME, "Succeeded", message)
         }
         (Plan::Ask { .. }, Some(Err(error))) => Finding::fails(NAME, reason(error), error.to_string()),
@@ -134,6 +136,20 @@ fn ready(checked: &Checked, observed: &Observed, plan: &Plan, outcomes: &Outcome
             format!("{} was not asked yet", checked.endpoint.host_str().unwrap_or_default()),
         ),
     }
+}
+
+/// What a target says whose log-in goes over the network in plain text.
+const READABLE: &str = "; the endpoint is plain http, so anyone on the way can read the log-in";
+
+/// Whether the log-in leaves this machine without TLS.
+fn is_readable_on_the_way(endpoint: &Url) -> bool {
+    let is_here = match endpoint.host() {
+        Some(Host::Ipv4(address)) => address.is_loopback(),
+        Some(Host::Ipv6(address)) => address.is_loopback(),
+        Some(Host::Domain(name)) => name == "localhost",
+        None => false,
+    };
+    endpoint.scheme() != "https" && !is_here
 }
 
 /// The reason of a target whose cloud cannot be used.
@@ -256,5 +272,25 @@ impl Standing {
         let (message, published) = (message.to_owned(), None);
         let (retired, unfinished, progress) = (0, None, None);
         Self { published, image_name, asked: false, withdrawn: false, reason, message, retired, unfinished, progress }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_log_in_over_plain_http_is_told_unless_it_stays_on_this_machine() {
+        for (endpoint, is_readable) in [
+            ("http://one.example.org:2633/RPC2", true),
+            ("http://192.0.2.1:2633/RPC2", true),
+            ("http://localhost.example.org/RPC2", true),
+            ("http://localhost:2633/RPC2", false),
+            ("http://127.0.0.1:2633/RPC2", false),
+            ("http://[::1]:2633/RPC2", false),
+            ("https://one.example.org/RPC2", false),
+        ] {
+            assert_eq!(is_readable_on_the_way(&endpoint.parse().unwrap()), is_readable, "{endpoint}");
+        }
     }
 }

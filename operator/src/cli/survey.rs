@@ -1,0 +1,76 @@
+//! `reconcile --check`: is a folder of manifests understood, is there what they name, and who would be asked.
+
+use std::fmt::Write as _;
+use std::path::Path;
+use std::process::ExitCode;
+
+use jiff::Timestamp;
+use serde_json::{Value, json};
+
+use super::standing::Shown;
+use super::table::{Output, render};
+use super::{NOT_GOOD, get, print};
+use crate::cluster::directory::Directory;
+use crate::reconcile::{Settings, Surveyed, survey};
+use crate::text;
+
+/// Looks at a folder of manifests, and at nothing else.
+pub(super) async fn check(
+    manifests: &Path,
+    settings: &Settings,
+    output: Output,
+    which: Shown,
+) -> anyhow::Result<ExitCode> {
+    let directory = Directory::read(manifests, Timestamp::now())?;
+    let mut surveyed = survey(&directory, settings).await?;
+    let problems = directory.problems();
+    let bad = surveyed.iter().map(|one| one.problems.len()).sum::<usize>() + problems.len();
+    let count = surveyed.len();
+    surveyed.retain(|one| which == Shown::All || !one.problems.is_empty());
+    let mut parts = objects(&surveyed, output)?;
+    parts.extend(get::problems(&problems, output)?);
+    let mut shown = get::join(output, &parts)?;
+    if matches!(output, Output::Table | Output::Wide) && which == Shown::All {
+        for passed_over in directory.passed_over() {
+            let _ = writeln!(shown, "passed over: {}", text::printable(&passed_over));
+        }
+        let _ = writeln!(shown, "{count} objects, {bad} problems");
+    }
+    print(&shown)?;
+    Ok(if bad == 0 { ExitCode::SUCCESS } else { ExitCode::from(NOT_GOOD) })
+}
+
+/// What was seen of the objects: a table with a row for each problem, or a document each.
+fn objects(surveyed: &[Surveyed], output: Output) -> anyhow::Result<Vec<String>> {
+    let document = |one: &Surveyed| -> Value {
+        let Surveyed { kind, key, asks, problems } = one;
+        json!({
+            "kind": kind.to_string(),
+            "metadata": {"namespace": key.namespace, "name": key.name},
+            "asks": asks,
+            "problems": problems,
+        })
+    };
+    match output {
+        Output::Table | Output::Wide if surveyed.is_empty() => Ok(Vec::new()),
+        Output::Table | Output::Wide => {
+            let head = ["kind", "namespace", "name", "asks", "problem"];
+            Ok(vec![render(head.into_iter(), surveyed.iter().flat_map(rows).collect())])
+        }
+        Output::Json => Ok(surveyed.iter().map(|one| document(one).to_string()).collect()),
+        Output::Yaml => surveyed.iter().map(|one| Ok(text::yaml(&document(one))?)).collect(),
+        Output::None => Ok(Vec::new()),
+    }
+}
+
+fn rows(one: &Surveyed) -> Vec<Vec<String>> {
+    let Surveyed { kind, key, asks, problems } = one;
+    let row = |problem: &str| {
+        let asks = if asks.is_empty() { "-" } else { asks };
+        vec![kind.to_string(), key.namespace.clone(), key.name.clone(), asks.to_owned(), problem.to_owned()]
+    };
+    match problems.as_slice() {
+        [] => vec![row("-")],
+        problems => problems.iter().map(|problem| row(problem)).collect(),
+    }
+}

@@ -1,0 +1,133 @@
+//! What a server or a proxy wants to be authenticated with: `WWW-Authenticate`, `Proxy-Authenticate` (RFC 9110 section 11).
+
+use std::fmt;
+
+use reqwest::header::{HeaderMap, HeaderName};
+
+/// What can be answered here.
+const SPOKEN: [&str; 2] = ["basic", "bearer"];
+
+/// So many schemes are named at most, of so many characters each.
+const MOST: usize = 8;
+const LONGEST: usize = 32;
+
+/// The authentication schemes that were asked for, each once, in their order.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Challenges(Vec<String>);
+
+impl Challenges {
+    /// Those of a header. What is no challenge is passed over.
+    pub(super) fn of(headers: &HeaderMap, name: &HeaderName) -> Self {
+        let mut schemes: Vec<String> = Vec::new();
+        for value in headers.get_all(name) {
+            let value = String::from_utf8_lossy(value.as_bytes());
+            for scheme in split(&value).into_iter().filter_map(scheme) {
+                if schemes.len() < MOST && !schemes.iter().any(|known| known.eq_ignore_ascii_case(scheme)) {
+                    schemes.push(scheme.to_owned());
+                }
+            }
+        }
+        Self(schemes)
+    }
+
+    /// The end of a message: what was asked for, and whether any of it is spoken here. Empty where nothing was.
+    pub(super) fn explained(&self, spoken: &[&str]) -> String {
+        if self.0.is_empty() {
+            return String::new();
+        }
+        let is_spoken = |scheme: &&String| spoken.iter().any(|known| scheme.eq_ignore_ascii_case(known));
+        let unknown: Vec<&str> = self.0.iter().filter(|scheme| !is_spoken(scheme)).map(String::as_str).collect();
+        let silent = match unknown.len() {
+            0 => String::new(),
+            1 => format!("; {} is not spoken here", unknown.concat()),
+            _ => format!("; {} are not spoken here", unknown.join(" and ")),
+        };
+        format!(" (it asks for {self}{silent})")
+    }
+
+    /// The same for a server, which may be answered with Basic and Bearer.
+    pub(super) fn of_server(&self) -> String {
+        self.explained(&SPOKEN)
+    }
+
+    /// The same for a proxy, which may be answered with Basic.
+    pub(super) fn of_proxy(&self) -> String {
+        self.explained(&SPOKEN[..1])
+    }
+}
+
+impl fmt::Display for Challenges {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0.join(", "))
+    }
+}
+
+/// Cuts at commas that are not inside quotes.
+fn split(value: &str) -> Vec<&str> {
+    let (mut quoted, mut escaped) = (false, false);
+    value
+        .split(|c| {
+            let inside = quoted;
+            match c {
+                _ if escaped => escaped = false,
+                '\\' if quoted => escaped = true,
+                '"' => quoted = !quoted,
+                _ => {}
+            }
+            c == ',' && !inside
+        })
+        .collect()
+}
+
+/// The scheme that begins here: a token that is no parameter's name.
+fn scheme(part: &str) -> Option<&str> {
+    let part = part.trim();
+    let end = part.find([' ', '\t', '=']).unwrap_or(part.len());
+    let (word, rest) = part.split_at(end);
+    let is_token = !word.is_empty()
+        && word.len() <= LONGEST
+        && word.bytes().all(|c| c.is_ascii_alphanumeric() || b"-_.".contains(&c));
+    (is_token && !rest.trim_start().starts_with('=')).then_some(word)
+}
+
+#[cfg(test)]
+mod tests {
+    use reqwest::header::{HeaderValue, WWW_AUTHENTICATE};
+
+    use super::*;
+
+    fn of(values: &[&'static str]) -> Challenges {
+        let mut headers = HeaderMap::new();
+        for value in values {
+            headers.append(WWW_AUTHENTICATE, HeaderValue::from_static(value));
+        }
+        Challenges::of(&headers, &WWW_AUTHENTICATE)
+    }
+
+    #[test]
+    fn the_schemes_are_named_and_nothing_else_of_the_header() {
+        let cases: [(&[&'static str], &str); 8] = [
+            (&[], ""),
+            (&["Basic realm=\"x\""], " (it asks for Basic)"),
+            (&["Negotiate"], " (it asks for Negotiate; Negotiate is not spoken here)"),
+            (
+                &["Negotiate", "NTLM", "Basic realm=\"a, Digest b\""],
+                " (it asks for Negotiate, NTLM, Basic; Negotiate and NTLM are not spoken here)",
+            ),
+            (
+                &["Bearer realm = \"x\", scope=\"a\\\", Fake\", Digest nonce=1"],
+                " (it asks for Bearer, Digest; Digest is not spoken here)",
+            ),
+            (&["Negotiate YII==, basic , BASIC"], " (it asks for Negotiate, basic; Negotiate is not spoken here)"),
+            (&["realm=\"x\""], ""),
+            (
+                &["A, B, C, D, E, F, G, H, I"],
+                " (it asks for A, B, C, D, E, F, G, H; A and B and C and D and E and F and G and H are not spoken here)",
+            ),
+        ];
+        for (values, expected) in cases {
+            assert_eq!(of(values).of_server(), expected, "{values:?}");
+        }
+        assert_eq!(of(&["Bearer"]).of_proxy(), " (it asks for Bearer; Bearer is not spoken here)");
+    }
+}

@@ -1,0 +1,182 @@
+//! What a Secret holds, and where its holder lets it go: whoever may write a subscription names a Secret and an address,
+//! and need not be one who may read the Secret.
+
+use std::collections::BTreeMap;
+
+use k8s_openapi::api::core::v1::Secret;
+use secrecy::SecretSlice;
+use url::{Host, Url};
+
+use crate::api::{ALLOW_PLAIN_HTTP, ALLOWED_HOSTS};
+use crate::text::printable;
+
+/// The type of a Secret that names none.
+const OPAQUE: &str = "Opaque";
+
+/// The types of Secrets that hold a log-in for a source or a cloud.
+const FOR_CREDENTIALS: [&str; 2] = [OPAQUE, "kubernetes.io/basic-auth"];
+
+/// The types of Secrets that hold a certificate with its key.
+const FOR_CERTIFICATES: [&str; 2] = [OPAQUE, "kubernetes.io/tls"];
+
+/// So many characters of an annotation's entry are repeated.
+const SHOWN: usize = 80;
+
+/// A Secret. Values never reach a log, a status or an error.
+#[derive(Debug, Clone)]
+pub struct SecretData {
+    /// `type`; the others (a `ServiceAccount`'s token, a registry's log-in, a release of helm) hold what was never meant
+    /// for a source.
+    pub kind: String,
+    /// The annotation [`ALLOWED_HOSTS`].
+    pub allowed_hosts: Option<String>,
+    /// The annotation [`ALLOW_PLAIN_HTTP`] says `true`.
+    pub allow_plain_http: bool,
+    /// The entries.
+    pub entries: BTreeMap<String, SecretSlice<u8>>,
+}
+
+impl From<Secret> for SecretData {
+    fn from(secret: Secret) -> Self {
+        let annotation = |name: &str| secret.metadata.annotations.as_ref()?.get(name).cloned();
+        let encoded = secret.data.unwrap_or_default().into_iter().map(|(name, bytes)| (name, bytes.0));
+        let plain = secret.string_data.unwrap_or_default().into_iter().map(|(name, text)| (name, text.into_bytes()));
+        Self {
+            kind: secret.type_.filter(|kind| !kind.is_empty()).unwrap_or_else(|| OPAQUE.to_owned()),
+            allowed_hosts: annotation(ALLOWED_HOSTS),
+            allow_plain_http: annotation(ALLOW_PLAIN_HTTP).as_deref() == Some("true"),
+            entries: encoded.chain(plain).map(|(name, bytes)| (name, bytes.into())).collect(),
+        }
+    }
+}
+
+impl SecretData {
+    /// Whether it is of a type that holds log-ins; the error says what is expected.
+    pub(super) fn holds_credentials(&self) -> Result<(), String> {
+        self.is_of(FOR_CREDENTIALS)
+    }
+
+    /// Whether it is of a type that holds certificates.
+    pub(super) fn holds_certificates(&self) -> Result<(), String> {
+        self.is_of(FOR_CERTIFICATES)
+    }
+
+    fn is_of(&self, kinds: [&str; 2]) -> Result<(), String> {
+        if kinds.contains(&self.kind.as_str()) {
+            return Ok(());
+        }
+        let [one, other] = kinds;
+        Err(format!(
+            "expected a Secret of the type {one} or {other}, found {}; nothing of it is sent",
+            shown(&self.kind)
+        ))
+    }
+
+    /// Whether its credentials may go to an address; the error says what to add.
+    pub(super) fn allows(&self, url: &Url) -> Result<(), String> {
+        let Some(allowed) = &self.allowed_hosts else {
+            return Err(format!(
+                "it does not say that its credentials may go to {0}: expected the annotation {ALLOWED_HOSTS}: \"{0}\", found none",
+                wanted(url)
+            ));
+        };
+        allows_host(allowed, url)?;
+        if url.scheme() != "https" && !self.allow_plain_http {
+            return Err(format!(
+                "expected https, found {}: anyone on the way could read its credentials (the annotation {ALLOW_PLAIN_HTTP}: \"true\" allows that)",
+                url.scheme()
+            ));
+        }
+        Ok(())
+    }
+
+    /// The same where no annotation is needed, and one that is there counts: for a certificate, of whose key a server sees
+    /// no more than a signature, and for a cloud, whose address is the administrator's word.
+    pub(super) fn does_not_refuse(&self, url: &Url) -> Result<(), String> {
+        self.allowed_hosts.as_ref().map_or(Ok(()), |allowed| allows_host(allowed, url))
+    }
+}
+
+/// Whether the annotation names an address.
+fn allows_host(allowed: &str, url: &Url) -> Result<(), String> {
+    let entries = || allowed.split(|c: char| c == ',' || c.is_whitespace()).filter(|entry| !entry.is_empty());
+    let mut odd = None;
+    for entry in entries() {
+        match Allowed::read(entry) {
+            Some(allowed) if allowed.takes(url) => return Ok(()),
+            Some(_) => {}
+            None => odd = odd.or(Some(entry)),
+        }
+    }
+    let odd = odd.map(|entry| format!("; {} in it is no host", shown(entry))).unwrap_or_default();
+    Err(format!("its annotation {ALLOWED_HOSTS} does not name {}{odd}", wanted(url)))
+}
+
+/// An entry of the annotation: `host`, `host:port`, `*.domain`, `*.domain:port`, `*`.
+#[derive(Debug, PartialEq, Eq)]
+enum Allowed {
+    /// Every host, on every port.
+    Any,
+    /// One host, or those below a domain.
+    Hosts {
+        host: Host<String>,
+        below: bool,
+        /// `None`: the scheme's own.
+        port: Option<u16>,
+    },
+}
+
+impl Allowed {
+    fn read(entry: &str) -> Option<Self> {
+        if entry == "*" {
+            return Some(Self::Any);
+        }
+        let (below, rest) = entry.strip_prefix("*.").map_or((false, entry), |rest| (true, rest));
+        // The last colon, but for one inside the brackets of an IPv6 address.
+        let (host, port) = match rest.rsplit_once(':') {
+            Some((host, port)) if !port.ends_with(']') => (host, Some(port.parse().ok()?)),
+            Some(_) | None => (rest, None),
+        };
+        let host = Host::parse(host.trim_end_matches('.')).ok()?;
+        let is_domain = matches!(&host, Host::Domain(name) if !name.is_empty());
+        (is_domain || !below).then_some(Self::Hosts { host, below, port })
+    }
+
+    fn takes(&self, url: &Url) -> bool {
+        let Self::Hosts { host, below, port } = self else { return true };
+        let same = match (url.host(), host) {
+            (Some(Host::Domain(name)), Host::Domain(allowed)) => {
+                let name = name.trim_end_matches('.');
+                let above = name.strip_suffix(allowed.as_str());
+                if *below { above.is_some_and(|above| above.ends_with('.')) } else { above == Some("") }
+            }
+            (Some(Host::Ipv4(address)), Host::Ipv4(allowed)) => address == *allowed,
+            (Some(Host::Ipv6(address)), Host::Ipv6(allowed)) => address == *allowed,
+            (_, _) => false,
+        };
+        same && port.or_else(|| default_port(url)) == url.port_or_known_default()
+    }
+}
+
+fn default_port(url: &Url) -> Option<u16> {
+    match url.scheme() {
+        "https" => Some(443),
+        "http" => Some(80),
+        _ => None,
+    }
+}
+
+/// The entry that would take an address.
+fn wanted(url: &Url) -> String {
+    let host = url.host_str().unwrap_or_default().trim_end_matches('.');
+    url.port().map_or_else(|| host.to_owned(), |port| format!("{host}:{port}"))
+}
+
+/// Somebody's text, in quotes.
+fn shown(text: &str) -> String {
+    let short: String = text.chars().take(SHOWN).collect();
+    format!("\"{}\"", printable(&short))
+}
+
+#[cfg(test)]
+mod tests;

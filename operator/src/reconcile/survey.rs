@@ -1,0 +1,141 @@
+//! What resources would have the program do, told without doing any of it: no server is asked.
+
+use super::check::SpecError;
+use super::cluster::{Cluster, ClusterError, Kind, ObjectKey, Resource};
+use super::context::Settings;
+use super::{endorser, image, subscription, target};
+use crate::api::{CachedImage, CloudTarget, Endorser, FilesSource, ImageListSubscription, ObjectReference};
+
+/// What was seen of one object.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Surveyed {
+    /// Its kind.
+    pub kind: Kind,
+    /// Which one.
+    pub key: ObjectKey,
+    /// Which server would be asked, for people; empty where none is.
+    pub asks: String,
+    /// What keeps it from working: its spec, and references to what is not there.
+    pub problems: Vec<String>,
+}
+
+/// Looks at all objects.
+pub async fn survey<C: Cluster>(cluster: &C, settings: &Settings) -> Result<Vec<Surveyed>, ClusterError> {
+    let mut found = Vec::new();
+    for object in cluster.all::<Endorser>() {
+        let look = Look::new(cluster, &*object, endorser::check(&object));
+        found.push(look.endorser(&object).await?);
+    }
+    for object in cluster.all::<CloudTarget>() {
+        let endpoint = target::checked_endpoint(&object, &settings.instance);
+        let look = Look::new(cluster, &*object, endpoint.as_ref().map_err(Clone::clone));
+        found.push(look.target(&object, endpoint.ok().as_ref()).await?);
+    }
+    for object in cluster.all::<ImageListSubscription>() {
+        let look = Look::new(cluster, &*object, subscription::check(&object, settings));
+        found.push(look.subscription(&object).await?);
+    }
+    for object in cluster.all::<CachedImage>() {
+        let look = Look::new(cluster, &*object, image::can_work(&object));
+        found.push(look.image(&object));
+    }
+    Ok(found)
+}
+
+struct Look<'c, C> {
+    cluster: &'c C,
+    surveyed: Surveyed,
+}
+
+impl<'c, C: Cluster> Look<'c, C> {
+    fn new<K: Resource, T>(cluster: &'c C, object: &K, checked: Result<T, SpecError>) -> Self {
+        let problems = checked.err().map(|error| error.to_string()).into_iter().collect();
+        let surveyed = Surveyed { kind: K::KIND, key: ObjectKey::of(object), asks: String::new(), problems };
+        Self { cluster, surveyed }
+    }
+
+    async fn endorser(mut self, object: &Endorser) -> Result<Surveyed, ClusterError> {
+        self.files("trustAnchors", object.spec.trust_anchors.as_ref()).await?;
+        for credential in &object.spec.credentials {
+            let keys = credential.open_pgp.as_ref().and_then(|key| key.public_key_from.as_ref());
+            self.files(&format!("credentials[{}].openPGP.publicKeyFrom", credential.name), keys).await?;
+        }
+        Ok(self.surveyed)
+    }
+
+    async fn target(mut self, object: &CloudTarget, endpoint: Option<&url::Url>) -> Result<Surveyed, ClusterError> {
+        if let Some(cloud) = &object.spec.open_nebula {
+            self.secret("openNebula.secretRef", Some(&cloud.secret_ref)).await?;
+            self.secret("openNebula.tls.certSecretRef", cloud.tls.cert_secret_ref.as_ref()).await?;
+        }
+        if let Some(endpoint) = endpoint {
+            self.surveyed.asks = asks(endpoint, None, object.spec.suspend);
+        }
+        Ok(self.surveyed)
+    }
+
+    async fn subscription(mut self, object: &ImageListSubscription) -> Result<Surveyed, ClusterError> {
+        let spec = &object.spec;
+        self.secret("source.secretRef", spec.source.secret_ref.as_ref()).await?;
+        self.secret("source.tls.certSecretRef", spec.source.tls.cert_secret_ref.as_ref()).await?;
+        self.secret("verify.decryptionSecretRef", spec.verify.decryption_secret_ref.as_ref()).await?;
+        self.objects::<Endorser>("verify.endorserRefs", &spec.verify.endorser_refs);
+        self.objects::<CloudTarget>("targetRefs", &spec.target_refs);
+        if let Ok(url) = spec.source.url.parse::<crate::imagelist::SourceUrl>() {
+            self.surveyed.asks = asks(url.url(), Some(&spec.interval), spec.suspend);
+        }
+        Ok(self.surveyed)
+    }
+
+    fn image(mut self, object: &CachedImage) -> Surveyed {
+        let spec = &object.spec;
+        self.objects::<ImageListSubscription>("subscriptionRef", std::slice::from_ref(&spec.subscription_ref));
+        self.objects::<CloudTarget>("targetRefs", spec.target_refs.as_deref().unwrap_or_default());
+        self.surveyed
+    }
+
+    fn objects<K: Resource>(&mut self, field: &str, references: &[ObjectReference]) {
+        for reference in references {
+            let key = self.surveyed.key.sibling(&reference.name);
+            let there = self.cluster.get::<K>(&key).is_some();
+            self.expect(there, field, &format!("{} {key}", K::KIND));
+        }
+    }
+
+    async fn files(&mut self, field: &str, source: Option<&FilesSource>) -> Result<(), ClusterError> {
+        let Some(FilesSource { config_map_ref, secret_ref }) = source else { return Ok(()) };
+        self.secret(&format!("{field}.secretRef"), secret_ref.as_ref()).await?;
+        let Some(reference) = config_map_ref else { return Ok(()) };
+        let key = self.surveyed.key.sibling(&reference.name);
+        let there = self.cluster.config_map(&key).await?.is_some();
+        self.expect(there, &format!("{field}.configMapRef"), &format!("ConfigMap {key}"));
+        Ok(())
+    }
+
+    async fn secret(&mut self, field: &str, reference: Option<&ObjectReference>) -> Result<(), ClusterError> {
+        let Some(reference) = reference else { return Ok(()) };
+        let key = self.surveyed.key.sibling(&reference.name);
+        let there = self.cluster.secret(&key).await?.is_some();
+        self.expect(there, field, &format!("Secret {key}"));
+        Ok(())
+    }
+
+    fn expect(&mut self, there: bool, field: &str, what: &str) {
+        if !there {
+            self.surveyed.problems.push(format!("spec.{field}: expected the {what}, found none"));
+        }
+    }
+}
+
+/// An address without what may be secret in it, and how often it is asked.
+fn asks(url: &url::Url, interval: Option<&str>, suspend: bool) -> String {
+    if suspend {
+        return "nothing, while suspend is true".to_owned();
+    }
+    let mut shown = url.clone();
+    shown.set_query(None);
+    shown.set_fragment(None);
+    let hidden = if url.query().is_some() { "?…" } else { "" };
+    let often = interval.map(|interval| format!(" every {interval}")).unwrap_or_default();
+    format!("{shown}{hidden}{often}")
+}

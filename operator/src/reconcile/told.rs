@@ -1,0 +1,37 @@
+//! What the log was told of specs that cannot work: each once, however many passes find it again.
+
+use std::collections::HashMap;
+use std::sync::{Mutex, PoisonError};
+
+use super::cluster::{Kind, ObjectKey};
+
+/// The last words on each object whose spec cannot work.
+#[derive(Debug, Default)]
+pub struct Told(Mutex<HashMap<(Kind, ObjectKey), String>>);
+
+impl Told {
+    /// Notes what is told of an object; whether it is something new.
+    pub(super) fn is_new(&self, kind: Kind, key: &ObjectKey, message: &str) -> bool {
+        let mut told = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        told.insert((kind, key.clone()), message.to_owned()).as_deref() != Some(message)
+    }
+
+    /// An object can work again, or is gone.
+    pub(super) fn forget(&self, kind: Kind, key: &ObjectKey) {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).remove(&(kind, key.clone()));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_same_is_told_again_only_after_it_was_mended() {
+        let (told, key) = (Told::default(), ObjectKey::new("default", "vo"));
+        let is_new = |message: &str| told.is_new(Kind::Subscription, &key, message);
+        assert_eq!([is_new("a"), is_new("a"), is_new("b"), is_new("b")], [true, false, true, false]);
+        told.forget(Kind::Subscription, &key);
+        assert!(is_new("b"));
+    }
+}
