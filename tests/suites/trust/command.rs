@@ -188,27 +188,31 @@ fn refused_images_are_named_and_a_list_without_a_usable_one_is_not_good() {
         }
         scene.write("list", &sign(list.to_string().as_bytes(), &scene.pki.endorser, Form::Detached))
     };
-    let last = |shown: &str| shown.lines().last().unwrap_or_default().to_owned();
+    let last_line = |shown: &str| shown.lines().last().unwrap_or_default().to_owned();
     let list = with(2, 2);
     let (code, shown, _) = scene.verify(&list, &[]);
     assert_eq!(code, Some(0), "{shown}");
     assert!(shown.contains("! refused: bad-0: ImageMalformed: "), "{shown}");
     assert!(shown.contains("! refused: bad-1") && shown.contains("IdentifierUnsafe"), "{shown}");
-    assert_eq!(last(&shown), "Good: a-list version 1.0, 2 images, 2 refused", "{shown}");
+    assert_eq!(last_line(&shown), "Good: a-list version 1.0, 2 images, 2 refused", "{shown}");
     assert!(!shown.contains('\u{1b}'), "{shown}");
     let (code, shown, _) = scene.verify(&list, &["--strict"]);
     assert_eq!(
-        (code, last(&shown)),
+        (code, last_line(&shown)),
         (Some(1), "Not good (--strict): a-list version 1.0, 2 images, 2 refused".to_owned())
     );
     let (code, shown, _) = scene.verify(&with(0, 2), &[]);
-    assert_eq!((code, last(&shown)), (Some(1), "Not good: a-list version 1.0, 0 images, 2 refused".to_owned()));
+    assert_eq!((code, last_line(&shown)), (Some(1), "Not good: a-list version 1.0, 0 images, 2 refused".to_owned()));
     let (code, shown, _) = scene.verify(&with(0, 2), &["-o", "json"]);
     let document: Value = serde_json::from_str(&shown).unwrap();
     assert_eq!((code, &document["good"]), (Some(1), &Value::Bool(false)), "{shown}");
     assert_eq!(document["list"]["refusedImages"][1]["reason"], "IdentifierUnsafe", "{shown}");
     let (code, shown, _) = scene.verify(&with(0, 0), &["--strict"]);
-    assert_eq!((code, last(&shown)), (Some(0), "Good: a-list version 1.0, 0 images".to_owned()), "it retires the list");
+    assert_eq!(
+        (code, last_line(&shown)),
+        (Some(0), "Good: a-list version 1.0, 0 images".to_owned()),
+        "it retires the list"
+    );
 }
 
 /// What is missing is told with what brings it.
