@@ -79,7 +79,7 @@ fn settle_kind<K: Resource>(
             Ok(object) => drop(objects.put(object)),
             Err(message) => {
                 let object = Some(format!("{} {}", K::KIND, key.name));
-                problems.push(ManifestProblem { object, ..ManifestProblem::of_file(file, message) });
+                problems.push(ManifestProblem { object, ..ManifestProblem::of_file(file, &message) });
             }
         }
     }

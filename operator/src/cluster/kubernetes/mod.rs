@@ -327,9 +327,9 @@ impl Cluster for Kubernetes {
         match told {
             Ok(()) => {}
             Err(ClusterError::NamespaceEnds { .. }) => {
-                tracing::debug!(object = %key, "no Event: its namespace is being deleted");
+                tracing::debug!(%kind, object = %key, "no Event: its namespace is being deleted");
             }
-            Err(error) => tracing::warn!(object = %key, %error, "an event could not be told"),
+            Err(error) => tracing::warn!(%kind, object = %key, %error, "an event could not be told"),
         }
     }
 }

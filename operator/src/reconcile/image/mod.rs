@@ -14,7 +14,7 @@ use jiff::Timestamp;
 use self::check::check;
 pub(super) use self::check::{can_work, transition};
 pub use self::happenings::gone_while_held;
-use super::cluster::{Cluster, ClusterError, ObjectKey};
+use super::cluster::{Cluster, ClusterError, Kind, ObjectKey};
 use super::context::Context;
 use super::finish::{finish, stalled};
 use crate::api::CachedImage;
@@ -39,7 +39,7 @@ pub async fn reconcile<C: Cluster>(
         observed.namespace_ends = context.cluster.is_ending(&key.namespace).await?;
     }
     let plan = plan::plan(&checked, &observed, now);
-    tracing::debug!(object = %key, "the plan: {plan}");
+    tracing::debug!(kind = %Kind::Image, object = %key, "the plan: {plan}");
     let outcomes = apply::apply(context, &checked, &observed, &plan, now).await;
     context.publications.want(key, Some(targets::desired(&checked, &observed, &plan)));
     let report = report::report(&checked, &observed, &plan, &outcomes, now);

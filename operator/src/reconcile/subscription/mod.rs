@@ -23,7 +23,7 @@ pub(super) use self::check::{check, requested_at, retire, targets, transition};
 pub(super) use self::clock::DOUBTED;
 pub use self::observe::ListMemory;
 use self::plan::Newest;
-use super::cluster::{Cluster, ClusterError, ObjectKey};
+use super::cluster::{Cluster, ClusterError, Kind, ObjectKey};
 use super::context::Context;
 use super::finish::{finish, stalled};
 use crate::api::ImageListSubscription;
@@ -57,7 +57,7 @@ pub async fn reconcile<C: Cluster>(
     let observed = observe::observe(context, &object, &checked, ask, now).await;
     let (observed, judged) = judge::judge(context, &checked, observed, now).await;
     let plan = plan::plan(&checked, &observed, judged, now);
-    tracing::debug!(object = %key, "the plan: {plan}");
+    tracing::debug!(kind = %Kind::Subscription, object = %key, "the plan: {plan}");
     let import = apply::import(context, &object, &checked, &plan).await;
     hand_over(context, key, &plan, import.is_none());
     let others = match import {

@@ -45,6 +45,9 @@ fn not_encoded(field: &str) -> Fault {
 fn check(value: &Value) -> Result<(), Fault> {
     let field = |name: &str| Step::Field(name.to_owned());
     let others = ["apiVersion", "kind", "metadata"];
+    if let Some(kind) = value.get("type").filter(|kind| !kind.is_string() && !kind.is_null()) {
+        return Err((vec![field("type")], format!("expected text, found {}", super::definition::describe(kind))));
+    }
     for (name, entries) in value.as_object().into_iter().flatten() {
         if !FIELDS.contains(&name.as_str()) && !others.contains(&name.as_str()) {
             let meant = nearest(name, FIELDS.into_iter()).map(|meant| format!("; did you mean {meant}?"));

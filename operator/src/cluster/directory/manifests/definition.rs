@@ -6,21 +6,9 @@ use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::{
 };
 use serde_json::Value;
 
+use super::origin::Refusal;
 use super::place::{Step, shown};
 use crate::text::nearest;
-
-/// What does not fit.
-#[derive(Debug)]
-pub(super) struct Fault {
-    /// Where.
-    pub path: Vec<Step>,
-    /// The key itself is at fault, not its value.
-    pub key: bool,
-    /// What was expected and what was found; a scalar in the place of a text is added as it is written.
-    pub message: String,
-    /// The value would be right between quotes.
-    pub quote: bool,
-}
 
 /// The fields of `metadata` that people write, and those that an API server adds.
 const METADATA: [&str; 15] = [
@@ -42,7 +30,7 @@ const METADATA: [&str; 15] = [
 ];
 
 /// All that does not fit.
-pub(super) fn faults(definition: &CustomResourceDefinition, manifest: &Value) -> Vec<Fault> {
+pub(super) fn faults(definition: &CustomResourceDefinition, manifest: &Value) -> Vec<Refusal> {
     let version = definition.spec.versions.first().and_then(|version| version.schema.as_ref());
     let Some(mut schema) = version.and_then(|schema| schema.open_api_v3_schema.clone()) else { return Vec::new() };
     let properties = schema.properties.get_or_insert_default();
@@ -84,12 +72,12 @@ fn metadata() -> JSONSchemaProps {
 struct Judge<'s> {
     whole: &'s JSONSchemaProps,
     path: Vec<Step>,
-    faults: Vec<Fault>,
+    faults: Vec<Refusal>,
 }
 
 impl Judge<'_> {
     fn add(&mut self, key: bool, quote: bool, message: String) {
-        self.faults.push(Fault { path: self.path.clone(), key, message, quote });
+        self.faults.push(Refusal { path: self.path.clone(), key, quote, message, ..Refusal::default() });
     }
 
     fn expected(&mut self, what: &str, found: &Value) {

@@ -17,15 +17,6 @@ pub(super) struct Document<'a> {
     pub text: &'a str,
 }
 
-/// Why a document is no YAML.
-#[derive(Debug)]
-pub(super) struct Malformed {
-    /// The line of the file.
-    pub line: usize,
-    /// The parser's words.
-    pub message: String,
-}
-
 /// The documents of a file: each begins with `---` at the beginning of a line, which can stand nowhere inside of one
 /// (YAML 1.2, 9.1.2). So one that is no YAML costs none of the others.
 pub(super) fn documents(text: &str) -> impl Iterator<Item = Document<'_>> {
@@ -59,20 +50,20 @@ fn is_blank(text: &str) -> bool {
 
 impl Document<'_> {
     /// What it says. Each key stands once in its object: two readers could see two manifests.
-    pub(super) fn value(&self) -> Result<Value, Malformed> {
+    pub(super) fn value(&self) -> Result<Value, serde_yaml::Error> {
         let mut documents = serde_yaml::Deserializer::from_str(self.text);
         let Some(first) = documents.next() else { return Ok(Value::Null) };
-        let value = Unique.deserialize(first).map_err(|error| self.malformed(&error))?;
+        let value = Unique.deserialize(first)?;
         match documents.next() {
             None => Ok(value),
-            Some(_) => Err(Malformed {
-                line: self.line,
-                message: "expected --- before each document, found ... alone".to_owned(),
-            }),
+            Some(_) => {
+                Err(<serde_yaml::Error as serde::de::Error>::custom("expected --- before each document, found ..."))
+            }
         }
     }
 
-    fn malformed(&self, error: &serde_yaml::Error) -> Malformed {
+    /// Why it is no YAML: the line of the file, and the parser's words.
+    pub(super) fn malformed(&self, error: &serde_yaml::Error) -> (usize, String) {
         let line = error.location().map_or(1, |location| location.line());
         let beginning = self.text.lines().nth(line.saturating_sub(1)).unwrap_or_default();
         let blanks: String = beginning.chars().take_while(|c| c.is_whitespace()).collect();
@@ -85,7 +76,7 @@ impl Document<'_> {
         let placed = format!("{}{}", "\n".repeat(self.line - 1), self.text);
         let again = serde_yaml::Deserializer::from_str(&placed).next().map(|document| Unique.deserialize(document));
         let message = again.and_then(Result::err).map_or_else(|| error.to_string(), |error| error.to_string());
-        Malformed { line: self.line + line - 1, message: format!("{message}{hint}") }
+        (self.line + line - 1, format!("{message}{hint}"))
     }
 }
 
@@ -196,7 +187,10 @@ mod tests {
 
     fn read(text: &str) -> Vec<(usize, usize, Result<Value, String>)> {
         let one = |document: Document<'_>| {
-            let value = document.value().map_err(|malformed| format!("{}: {}", malformed.line, malformed.message));
+            let value = document.value().map_err(|error| {
+                let (line, message) = document.malformed(&error);
+                format!("{line}: {message}")
+            });
             (document.number, document.line, value)
         };
         documents(text).map(one).collect()
@@ -222,7 +216,7 @@ mod tests {
             prop_assert_eq!(read.iter().map(|document| document.text).collect::<String>(), text.clone());
             for document in read {
                 let value = document.value();
-                prop_assert!(value.is_ok() || value.is_err_and(|malformed| malformed.line >= document.line));
+                prop_assert!(value.is_ok() || value.is_err_and(|error| document.malformed(&error).0 >= document.line));
                 let path = [Step::Field("a".to_owned()), Step::Item(0)];
                 let _ = (find(document.text, &path, true), find(document.text, &[], false));
             }

@@ -7,12 +7,14 @@ use kube::{CustomResourceExt, ResourceExt};
 use serde_json::Value;
 
 use super::origin::{Origin, Refusal};
-use super::{data, definition, place};
+use super::{data, definition};
 use crate::cache::SafeName;
 use crate::reconcile::{ObjectKey, Resource};
 
 /// The namespace of an object that names none.
 const DEFAULT_NAMESPACE: &str = "default";
+
+/// Enters an object of ours, or says all that keeps it from being read.
 pub(super) fn insert<K: Resource + CustomResourceExt>(
     table: &mut BTreeMap<ObjectKey, (K, PathBuf)>,
     value: &Value,
@@ -30,13 +32,10 @@ pub(super) fn insert<K: Resource + CustomResourceExt>(
     let mut object = match read {
         Ok(object) if unknown.is_empty() => object,
         Ok(_) => {
-            return Err(refusals::<K>(
-                value,
-                origin,
-                &format!("expected fields of this version, found {}", unknown.join(", ")),
-            ));
+            let message = format!("expected fields of this version, found {}", unknown.join(", "));
+            return Err(refusals::<K>(value, &message));
         }
-        Err(error) => return Err(refusals::<K>(value, origin, &error.to_string())),
+        Err(error) => return Err(refusals::<K>(value, &error.to_string())),
     };
     let key = key_of(&object, table, origin)?;
     object.meta_mut().namespace = Some(key.namespace.clone());
@@ -45,18 +44,8 @@ pub(super) fn insert<K: Resource + CustomResourceExt>(
 }
 
 /// All that keeps an object from being read; what the reader says, where its definition finds nothing.
-fn refusals<K: Resource + CustomResourceExt>(value: &Value, origin: Origin<'_>, message: &str) -> Vec<Refusal> {
-    let mut found = Vec::new();
-    for definition::Fault { path, key, mut message, quote } in definition::faults(&K::crd(), value) {
-        if quote {
-            let whole = [origin.path, &path].concat();
-            let scalar = place::find(origin.document.text, &whole, false).and_then(|place| place.scalar);
-            if let Some(scalar) = scalar {
-                message = format!("expected text, found {scalar} without quotes; quote it: {scalar:?}");
-            }
-        }
-        found.push(Refusal { path, key, message });
-    }
+fn refusals<K: Resource + CustomResourceExt>(value: &Value, message: &str) -> Vec<Refusal> {
+    let mut found = definition::faults(&K::crd(), value);
     if found.is_empty() {
         found.push(by_path::<K>(value, message));
     }
@@ -72,6 +61,7 @@ fn by_path<K: Resource>(value: &Value, message: &str) -> Refusal {
     Refusal::at("", words.strip_suffix(place.as_deref().unwrap_or_default()).unwrap_or(&words))
 }
 
+/// Enters a Secret or a `ConfigMap`.
 pub(super) fn insert_data<T>(
     table: &mut BTreeMap<ObjectKey, (T, PathBuf)>,
     value: Value,
@@ -84,7 +74,8 @@ pub(super) fn insert_data<T>(
             .map_err(|error| vec![Refusal::at("metadata", format!("expected the form of all objects: {error}"))])?,
         ..Default::default()
     };
-    let data = read(value).map_err(|(path, message)| vec![Refusal { path, key: true, message }])?;
+    let data =
+        read(value).map_err(|(path, message)| vec![Refusal { path, key: true, message, ..Refusal::default() }])?;
     let key = key_of(&object, table, origin)?;
     table.insert(key, (data, origin.file.to_owned()));
     Ok(())

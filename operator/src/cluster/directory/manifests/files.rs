@@ -44,7 +44,7 @@ impl Files {
             let shown = PathBuf::from(path.strip_prefix(root).unwrap_or(&path).to_string_lossy().into_owned());
             if kind.is_dir() {
                 if let Err(error) = self.collect(root, &path) {
-                    self.problems.push(ManifestProblem::of_file(&shown, format!("cannot read the folder: {error}")));
+                    self.problems.push(ManifestProblem::of_file(&shown, &format!("cannot read the folder: {error}")));
                 }
             } else {
                 self.add(path, shown);
@@ -68,6 +68,6 @@ impl Files {
             Ok(_) => "expected a file, found something else".to_owned(),
             Err(error) => format!("cannot read it: {error}"),
         };
-        self.problems.push(ManifestProblem::of_file(&shown, problem));
+        self.problems.push(ManifestProblem::of_file(&shown, &problem));
     }
 }

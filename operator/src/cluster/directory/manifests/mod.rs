@@ -28,7 +28,7 @@ use crate::reconcile::{ConfigMapData, ObjectKey, SecretData};
 
 /// The largest manifest that is read, in bytes.
 const LARGEST: u64 = 8 << 20;
-/// The most problems of one file that are told: with more, it is something else than manifests.
+/// The most problems of one file that are told: with more, it is something else than manifests, and each takes its time.
 const MOST_PROBLEMS: usize = 20;
 /// What a folder of manifests says.
 #[derive(Default)]
@@ -51,6 +51,8 @@ pub(super) struct Manifests {
     pub others: BTreeMap<String, usize>,
     /// Files that are not read for their names.
     pub other_files: Vec<PathBuf>,
+    /// How many problems the file that is read has.
+    found: usize,
 }
 
 impl Manifests {
@@ -83,7 +85,7 @@ impl Manifests {
         manifests.other_files.append(&mut files.others);
         for (path, shown) in &files.manifests {
             if let Err(message) = manifests.read_file(path, shown, files.is_of_chart(path)) {
-                manifests.problems.push(ManifestProblem::of_file(shown, message));
+                manifests.problems.push(ManifestProblem::of_file(shown, &message));
             }
         }
         Ok(manifests)
@@ -96,41 +98,43 @@ impl Manifests {
             return Ok(());
         }
         let mut blank = Vec::new();
-        let before = self.problems.len();
+        self.found = 0;
         for document in documents(&text) {
-            if self.problems.len() - before >= MOST_PROBLEMS {
-                return Err(format!(
-                    "the rest is not read: {MOST_PROBLEMS} problems were found by line {}",
-                    document.line
-                ));
-            }
             let origin = Origin { file, document, path: &[], in_chart };
             match document.value() {
                 Ok(Value::Null) => blank.push(origin),
                 Ok(value) => {
-                    self.tell_blank(&mut blank);
+                    self.refuse_blank(&mut blank);
                     self.take(value, origin);
                 }
-                Err(malformed) => {
-                    let problem = origin.problem(None, Refusal::at("", malformed.message));
-                    self.problems.push(ManifestProblem { line: Some(malformed.line), ..problem });
-                }
+                Err(error) => self.refuse(origin, None, || {
+                    let (line, message) = document.malformed(&error);
+                    Refusal::in_line(line, message)
+                }),
             }
         }
         // An empty document at the end is an end; a file with nothing else may have been cut.
-        match blank.first() {
-            Some(first) if first.document.number == 1 => {
-                Err("expected manifests, found an empty file; remove the file to remove what it held".to_owned())
-            }
-            _ => Ok(()),
+        if blank.first().is_some_and(|first| first.document.number == 1) {
+            return Err("expected manifests, found an empty file; remove the file to remove what it held".to_owned());
+        }
+        match self.found.checked_sub(MOST_PROBLEMS) {
+            Some(more @ 1..) => Err(format!("{more} more problems of this file are not told")),
+            Some(0) | None => Ok(()),
         }
     }
 
-    fn tell_blank(&mut self, blank: &mut Vec<Origin<'_>>) {
+    fn refuse_blank(&mut self, blank: &mut Vec<Origin<'_>>) {
         for origin in blank.drain(..) {
             let message = "expected a manifest, found an empty document; take out one ---";
-            let problem = origin.problem(None, Refusal::at("", message));
-            self.problems.push(ManifestProblem { line: Some(origin.document.line), ..problem });
+            self.refuse(origin, None, || Refusal::in_line(origin.document.line, message));
+        }
+    }
+
+    /// Notes what is wrong, unless it is too much.
+    fn refuse(&mut self, origin: Origin<'_>, object: Option<&str>, refusal: impl FnOnce() -> Refusal) {
+        self.found += 1;
+        if self.found <= MOST_PROBLEMS {
+            self.problems.push(origin.problem(object, refusal()));
         }
     }
 
@@ -143,7 +147,7 @@ impl Manifests {
         let (version, kind) = match head(&value, origin) {
             Ok(Some(head)) => head,
             Ok(None) => return self.pass_over("file of a chart or a kustomization".to_owned()),
-            Err(refusal) => return self.problems.push(origin.problem(None, refusal)),
+            Err(refusal) => return self.refuse(origin, None, || refusal),
         };
         if (version.as_str(), kind.as_str()) == ("v1", "List") {
             return self.take_items(value, origin);
@@ -166,14 +170,15 @@ impl Manifests {
             },
         };
         let object = if name.is_empty() { kind } else { format!("{kind} {name}") };
-        let refusals = taken.err().into_iter().flatten();
-        self.problems.extend(refusals.map(|refusal| origin.problem(Some(object.clone()), refusal)));
+        for refusal in taken.err().into_iter().flatten() {
+            self.refuse(origin, Some(&object), || refusal);
+        }
     }
 
     fn take_items(&mut self, mut value: Value, origin: Origin<'_>) {
         let Some(Value::Array(items)) = value.get_mut("items").map(Value::take) else {
             let refusal = Refusal::at("items", "expected a list of manifests, found none");
-            return self.problems.push(origin.problem(Some("List".to_owned()), Refusal { key: true, ..refusal }));
+            return self.refuse(origin, Some("List"), || Refusal { key: true, ..refusal });
         };
         for (index, item) in items.into_iter().enumerate() {
             let path = [origin.path, &[Step::Field("items".to_owned()), Step::Item(index)]].concat();

@@ -25,8 +25,8 @@ pub struct ManifestProblem {
 
 impl ManifestProblem {
     /// A problem of a file as a whole.
-    pub(in crate::cluster::directory) fn of_file(path: &Path, message: impl Into<String>) -> Self {
-        Self { path: path.to_owned(), document: None, line: None, object: None, message: message.into() }
+    pub(in crate::cluster::directory) fn of_file(path: &Path, message: &str) -> Self {
+        Self { path: path.to_owned(), document: None, line: None, object: None, message: bounded(message) }
     }
 
     /// Tells it in the log.
@@ -34,6 +34,13 @@ impl ManifestProblem {
         let Self { path, document, line, object, message } = self;
         tracing::warn!(file = %path.display(), document, line, object, "{message}");
     }
+}
+
+/// A text that may repeat anything of a file: of so many bytes at most.
+pub(super) fn bounded(text: &str) -> String {
+    const MOST: usize = 600;
+    let end = text.floor_char_boundary(MOST);
+    if end < text.len() { format!("{}…", &text[..end]) } else { text.to_owned() }
 }
 
 impl fmt::Display for ManifestProblem {
