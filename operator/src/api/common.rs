@@ -21,7 +21,7 @@ pub const REFRESH_REQUESTED_AT: &str = "vmcatcher.io/refreshRequestedAt";
 pub const ALLOWED_HOSTS: &str = "vmcatcher.io/allowed-hosts";
 /// Annotation of a Secret: its credentials may go over http too.
 pub const ALLOW_PLAIN_HTTP: &str = "vmcatcher.io/allow-plain-http";
-/// On an image: `<target>/<id>`, an image of that cloud that becomes this one's, whoever owns it.
+/// On an image: `<target>/<id>`, an image of that cloud that becomes this one's, where the target's `adopt` names it.
 pub const ADOPT: &str = "vmcatcher.io/adopt";
 /// The label of a generated `CachedImage`: the subscription that made it.
 pub const SUBSCRIPTION_LABEL: &str = "vmcatcher.io/subscription";
@@ -96,7 +96,7 @@ pub(super) fn duration() -> Value {
 /// The same, with a lower bound. What is no duration at all is told once.
 pub(super) fn duration_of_at_least(least: &str) -> Value {
     let mut rules = duration();
-    let rule = format!("!{} || duration(self) >= duration('{least}')", IS_DURATION);
+    let rule = format!("!{IS_DURATION} || duration(self) >= duration('{least}')");
     if let Some(rules) = rules.as_array_mut() {
         rules.push(json!({"rule": rule, "message": format!("expected at least {least}")}));
     }

@@ -193,7 +193,7 @@ struct Spec {
 
 impl Spec {
     fn find(lines: &[String]) -> anyhow::Result<Self> {
-        let is_spec = |line: &String| line.strip_prefix("spec:").is_some_and(|rest| is_empty(rest));
+        let is_spec = |line: &String| line.strip_prefix("spec:").is_some_and(is_empty);
         let spec = lines.iter().position(is_spec);
         let spec = spec.context("expected `spec:` with its fields on lines of their own, found it otherwise")?;
         let within = lines[spec + 1..].iter().position(|line| !is_empty(line) && indent(line) == 0);
