@@ -81,9 +81,16 @@ impl Volume {
     /// Opens a volume to look at it, whoever owns it. Every write is refused with [`CacheError::ReadOnly`].
     pub fn read_only(root: &Path) -> Result<Self, CacheError> {
         let root = canonical(root)?;
-        if !root.join("blobs/sha512").is_dir() {
-            let found = "a directory without blobs/sha512 in it".to_owned();
-            return Err(CacheError::NoVolume { root, found });
+        let blobs = root.join("blobs/sha512");
+        match fs::read_dir(&blobs) {
+            Ok(_) => {}
+            Err(error) if error.kind() == ErrorKind::PermissionDenied => {
+                return Err(CacheError::io("read", &blobs)(error));
+            }
+            Err(_) => {
+                let found = "a directory without blobs/sha512 in it".to_owned();
+                return Err(CacheError::NoVolume { root, found });
+            }
         }
         Ok(Self::of(root, None))
     }

@@ -59,7 +59,7 @@ pub(super) fn run(args: &Args) -> anyhow::Result<ExitCode> {
         tracing::error!("NotFound: {} {name:?}{}", args.kind.resource(), within(args.namespace.as_deref()));
         return Ok(ExitCode::from(NOT_GOOD));
     }
-    if !found {
+    if !found && whole {
         tracing::info!("nothing of that kind is kept{}", within(args.namespace.as_deref()));
     }
     print(&text)?;

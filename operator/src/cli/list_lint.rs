@@ -2,24 +2,30 @@
 
 use std::collections::HashMap;
 use std::fmt::Write as _;
-use std::path::PathBuf;
+use std::path::Path;
 use std::process::ExitCode;
 
 use clap::ValueEnum;
 use jiff::Timestamp;
 
-use super::{list_input, print, print_json};
-use crate::imagelist::{Finding, ImageList, LintRequest, Severity, lint};
+use super::list_input::{self, ListInput};
+use super::list_source::{Access, is_url};
+use super::{print, print_json};
+use crate::imagelist::{Finding, ImageList, LintRequest, Severity, SourceUrl, lint};
 use crate::text::printable;
 
 /// Tells what sites refuse or trip over in a list, and what to do. Exits with 1 when there is an error.
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
-    /// The list: its JSON, or a signed message whose text is taken without asking who signed it; - is standard input.
-    file: PathBuf,
-    /// The list that this one is to replace: the version must be higher, identifiers must stay.
-    #[arg(long, value_name = "FILE")]
-    previous: Option<PathBuf>,
+    /// The list: its JSON, or a signed message whose text is taken without asking who signed it; a file, - for standard
+    /// input, or an http(s) URL.
+    #[arg(value_name = "FILE|URL")]
+    list: String,
+    /// The list that this one is to replace: the version must be higher, identifiers must stay. A file or a URL.
+    #[arg(long, value_name = "FILE|URL")]
+    previous: Option<String>,
+    #[command(flatten)]
+    access: Access,
     /// Judge the list at this time instead of now, such as 2026-11-22T01:34:05Z.
     #[arg(long, value_name = "TIME")]
     at: Option<Timestamp>,
@@ -39,12 +45,8 @@ enum Output {
 
 /// Runs the command.
 pub(crate) fn run(args: &Args) -> anyhow::Result<ExitCode> {
-    let text = list_input::read(&args.file)?.into_text()?;
-    let previous = args.previous.as_deref().map(|path| -> anyhow::Result<ImageList> {
-        let text = list_input::read(path)?.into_text()?;
-        ImageList::parse(&text).map_err(|error| anyhow::anyhow!("{}: {error}", path.display()))
-    });
-    let previous = previous.transpose()?;
+    let text = read(args)?.into_text()?;
+    let previous = args.previous.as_deref().map(|list| read_previous(args, list)).transpose()?;
     let request = LintRequest { now: args.at.unwrap_or_else(super::now), previous: previous.as_ref() };
     let findings = lint(&text, &request);
     match args.output {
@@ -53,6 +55,26 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<ExitCode> {
     }
     let refused = findings.iter().any(|finding| finding.severity == Severity::Error);
     Ok(if refused { ExitCode::FAILURE } else { ExitCode::SUCCESS })
+}
+
+/// The list. Where it is a file, who asks is meant for the server of the one before it.
+fn read(args: &Args) -> anyhow::Result<ListInput> {
+    let previous_is_url = args.previous.as_deref().is_some_and(is_url);
+    if previous_is_url && !is_url(&args.list) {
+        return list_input::read(Path::new(&args.list));
+    }
+    args.access.read(&args.list)
+}
+
+/// The list before it. The credentials are for one server: another one's is asked without.
+fn read_previous(args: &Args, list: &str) -> anyhow::Result<ImageList> {
+    let origin = |list: &str| list.parse::<SourceUrl>().map(|url| url.url().origin());
+    let input = match is_url(list) {
+        true if !is_url(&args.list) || origin(list)? == origin(&args.list)? => args.access.read(list)?,
+        true => args.access.public().read(list)?,
+        false => list_input::read(Path::new(list))?,
+    };
+    ImageList::parse(&input.into_text()?).map_err(|error| anyhow::anyhow!("{list}: {error}"))
 }
 
 /// Findings that say the same of several images are shown once, with their number.

@@ -1,7 +1,7 @@
 //! `list show`: what a list says, in the forms that people and scripts read.
 
 use std::fmt::Write as _;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::ExitCode;
 
 use anyhow::{Context, bail};
@@ -10,6 +10,7 @@ use jiff::Timestamp;
 use serde_json::json;
 
 use super::list_input::{self, ListInput};
+use super::list_source::Access;
 use super::table::render;
 use super::{print, print_bytes, print_json};
 use crate::cache::{SafeName, Volume};
@@ -17,13 +18,15 @@ use crate::imagelist::{ImageList, ListedImage};
 use crate::size::Size;
 use crate::text::printable;
 
-/// Shows a list: a file's, or the last accepted one of a subscription. It says nothing about signatures: `list verify`
+/// Shows a list: a file's, a server's, or the last accepted one of a subscription. It says nothing about signatures: `list verify`
 /// does.
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
-    /// A file (- is standard input), or with --volume the name of a subscription.
-    #[arg(value_name = "FILE|NAME")]
+    /// A file (- is standard input), an http(s) URL, or with --volume the name of a subscription.
+    #[arg(value_name = "FILE|URL|NAME")]
     list: String,
+    #[command(flatten)]
+    access: Access,
     /// In which form.
     #[arg(short, long, value_enum, default_value_t = Format::Table)]
     format: Format,
@@ -64,9 +67,9 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<ExitCode> {
     Ok(ExitCode::SUCCESS)
 }
 
-/// With a volume, a subscription's last accepted list; else a file.
+/// With a volume, a subscription's last accepted list; else a file, or what a server has.
 fn find(args: &Args) -> anyhow::Result<ListInput> {
-    let Some(root) = &args.volume else { return list_input::read(Path::new(&args.list)) };
+    let Some(root) = &args.volume else { return args.access.read(&args.list) };
     let (namespace, name): (SafeName, SafeName) = (args.namespace.parse()?, args.list.parse()?);
     let kept = Volume::read_only(root)?.list_versions(&namespace, &name)?;
     let last = kept.first().with_context(|| {

@@ -3,7 +3,6 @@
 use std::num::NonZeroUsize;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
-use std::time::Duration;
 
 use anyhow::Context;
 use clap::ValueEnum;
@@ -11,57 +10,29 @@ use jiff::Timestamp;
 use serde_json::json;
 
 use super::algorithms::Algorithms;
-use super::operation::list_size;
+use super::list_source::Access;
 use super::table::render;
-use super::{list_input, print, print_json};
+use super::{print, print_json};
 use crate::anchors::{self, AnchorProblem};
-use crate::fetch::{Client, ClientSettings, FetchError, LIST_LIMIT, ListAnswer, Source};
-use crate::imagelist::SourceUrl;
 use crate::text::printable;
 use crate::trust::{
     AcceptRequest, AcceptedList, Anchors, Check, CheckResult, Credential, CredentialKind, CrlPolicy, DecryptionKey,
     DistinguishedName, EndorserPolicy, EndorserRule, OpenPgpCredential, PublicKey, Purpose, Refusal, TrustLevel,
-    VerifyRequest, accept, decrypt, is_openpgp_signature, is_plain_list, join_detached, verify,
+    VerifyRequest, accept, decrypt, is_plain_list, join_detached, verify,
 };
 
 /// Verifies a signed list and explains every check. Exits with 1 when the list is refused.
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
-    /// The signed list: a file, - for standard input, or an http(s) URL.
-    #[arg(value_name = "FILE|URL")]
-    list: String,
-    /// Trust anchors and CRLs: a directory in IGTF layout, or a bundle of certificates.
-    #[arg(long, value_name = "DIR", default_value = "/etc/grid-security/certificates")]
-    trust: PathBuf,
-    /// What is asked of the CRLs of the CAs on the signer's path.
-    #[arg(long, value_enum, default_value_t = Crls::Require)]
-    crls: Crls,
     #[command(flatten)]
-    algorithms: Algorithms,
+    of: Verification,
     /// Who must have signed: the certificate's subject, as /DC=org/…/CN=Name or CN=Name,…,DC=org. May be given again:
     /// any one of them.
     #[arg(long, value_name = "SUBJECT")]
     endorser: Vec<DistinguishedName>,
-    /// Who must have signed: the OpenPGP public keys of a file (gpg --armor --export). May be given again, and with
-    /// --endorser: any one of them.
-    #[arg(long, value_name = "FILE")]
-    openpgp_key: Vec<PathBuf>,
     /// What the signer's certificate must be made for.
     #[arg(long, value_enum, default_value_t = CertificatePurpose::SmimeSign, requires = "endorser")]
     purpose: CertificatePurpose,
-    /// Open an encrypted list with this certificate and key, both in one PEM file.
-    #[arg(long, value_name = "FILE")]
-    decrypt_with: Option<PathBuf>,
-    /// A signature that lies beside the list (CMS in DER or PEM, OpenPGP); where none is given, what lies behind the
-    /// list's name or address with .p7s and .asc is taken.
-    #[arg(long, value_name = "FILE")]
-    signature: Vec<PathBuf>,
-    /// Bytes that a list at a URL may have.
-    #[arg(long, value_name = "BYTES", default_value_t = LIST_LIMIT, value_parser = list_size())]
-    max_list_size: u64,
-    /// Judge the list at this time instead of now, such as 2026-11-22T01:34:05Z.
-    #[arg(long, value_name = "TIME")]
-    at: Option<Timestamp>,
     /// A list of which any image was refused is not good. (One of which no image can be used never is.)
     #[arg(long)]
     strict: bool,
@@ -70,10 +41,42 @@ pub(crate) struct Args {
     output: Output,
 }
 
+/// What is verified, and by what.
+#[derive(Debug, clap::Args)]
+pub(super) struct Verification {
+    /// The signed list: a file, - for standard input, or an http(s) URL.
+    #[arg(value_name = "FILE|URL")]
+    pub list: String,
+    #[command(flatten)]
+    access: Access,
+    /// Trust anchors and CRLs: a directory in IGTF layout, or a bundle of certificates.
+    #[arg(long, value_name = "DIR", default_value = "/etc/grid-security/certificates")]
+    pub trust: PathBuf,
+    /// What is asked of the CRLs of the CAs on the signer's path.
+    #[arg(long, value_enum, default_value_t = Crls::Require)]
+    pub crls: Crls,
+    #[command(flatten)]
+    algorithms: Algorithms,
+    /// Who must have signed: the OpenPGP public keys of a file (gpg --armor --export). May be given again, and with
+    /// --endorser: any one of them.
+    #[arg(long, value_name = "FILE")]
+    pub openpgp_key: Vec<PathBuf>,
+    /// Open an encrypted list with this certificate and key, both in one PEM file.
+    #[arg(long, value_name = "FILE")]
+    decrypt_with: Option<PathBuf>,
+    /// A signature that lies beside the list (CMS in DER or PEM, OpenPGP); where none is given, what lies behind the
+    /// list's name or address with .p7s and .asc is taken.
+    #[arg(long, value_name = "FILE")]
+    signature: Vec<PathBuf>,
+    /// Judge the list at this time instead of now, such as 2026-11-22T01:34:05Z.
+    #[arg(long, value_name = "TIME")]
+    at: Option<Timestamp>,
+}
+
 /// What is asked of CRLs; spelled as in an Endorser's `crlPolicy`.
-#[derive(Debug, Clone, Copy, ValueEnum)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 #[value(rename_all = "PascalCase")]
-enum Crls {
+pub(super) enum Crls {
     /// Every CA must have a good one.
     Require,
     /// None is fine, a bad or old one is not.
@@ -104,10 +107,10 @@ enum Output {
 
 /// Runs the command.
 pub(crate) fn run(args: &Args) -> anyhow::Result<ExitCode> {
-    let message = open(args, read(&args.list, args.max_list_size)?)?;
-    let (anchors, problems) = anchors::load(&args.trust);
-    let at = args.at.unwrap_or_else(super::now);
-    let (checks, outcome) = judge(args, &endorsers(args)?, &message, &anchors, at);
+    let message = args.of.read()?;
+    let (anchors, problems) = anchors::load(&args.of.trust);
+    let at = args.of.time();
+    let (checks, outcome) = args.of.judge(&endorsers(args)?, &message, &anchors);
     let verdict = Verdict::of(&outcome, args.strict);
     match args.output {
         Output::Table => print(&table(&checks, &outcome, &problems, verdict))?,
@@ -139,88 +142,80 @@ impl Verdict {
     }
 }
 
-/// The signed message: with the signatures beside it, or decrypted.
-fn open(args: &Args, bytes: Vec<u8>) -> anyhow::Result<Vec<u8>> {
-    let file = |path: &Path| std::fs::read(path).with_context(|| format!("cannot read {}", path.display()));
-    if is_plain_list(&bytes) {
-        let mut signatures: Vec<Vec<u8>> = args.signature.iter().map(|path| file(path)).collect::<Result<_, _>>()?;
-        if signatures.is_empty() {
-            signatures = beside(&args.list)?;
-        }
-        return Ok(if signatures.is_empty() { bytes } else { join_detached(&bytes, &signatures) });
-    }
-    let Some(path) = &args.decrypt_with else { return Ok(bytes) };
-    let pem = file(path)?;
-    let key = DecryptionKey::from_pem(&pem, &pem).with_context(|| path.display().to_string())?;
-    Ok(decrypt(&bytes, Some(&key)).map(std::borrow::Cow::into_owned)?)
-}
+/// The checks in their order, and what comes of them.
+pub(super) type Judged = (Vec<Check>, Result<AcceptedList, Refusal>);
 
-/// The signatures that lie beside a plain list: `.p7s` and `.asc` behind the file's name, or behind the URL's path.
-fn beside(list: &str) -> anyhow::Result<Vec<Vec<u8>>> {
-    let mut found = Vec::new();
-    for ending in [".p7s", ".asc"] {
-        if is_url(list) {
-            let mut url = list.parse::<SourceUrl>()?.url().clone();
-            url.set_path(&format!("{}{ending}", url.path()));
-            let page = |bytes: &Vec<u8>| ending == ".asc" && !is_openpgp_signature(bytes);
-            found.extend(fetch(url.as_str(), LIST_LIMIT)?.filter(|bytes| !page(bytes)));
+impl Verification {
+    /// The signed message: with the signatures beside it, or decrypted.
+    pub(super) fn read(&self) -> anyhow::Result<Vec<u8>> {
+        let bytes = self.access.read(&self.list)?.bytes;
+        let file = |path: &Path| std::fs::read(path).with_context(|| format!("cannot read {}", path.display()));
+        if is_plain_list(&bytes) {
+            let mut signatures: Vec<Vec<u8>> =
+                self.signature.iter().map(|path| file(path)).collect::<Result<_, _>>()?;
+            if signatures.is_empty() {
+                signatures = self.access.beside(&self.list)?;
+            }
+            return Ok(if signatures.is_empty() { bytes } else { join_detached(&bytes, &signatures) });
+        }
+        let Some(path) = &self.decrypt_with else { return Ok(bytes) };
+        let pem = file(path)?;
+        let key = DecryptionKey::from_pem(&pem, &pem).with_context(|| path.display().to_string())?;
+        Ok(decrypt(&bytes, Some(&key)).map(std::borrow::Cow::into_owned)?)
+    }
+
+    /// All checks in their order, and what comes of them.
+    pub(super) fn judge(&self, endorsers: &[EndorserRule], message: &[u8], anchors: &Anchors) -> Judged {
+        let at = self.time();
+        let policy = if endorsers.is_empty() {
+            EndorserPolicy::NotAsked { crl_policy: self.crls.policy() }
         } else {
-            let path = PathBuf::from(format!("{list}{ending}"));
-            let read = || std::fs::read(&path).with_context(|| format!("cannot read {}", path.display()));
-            found.extend(path.is_file().then(read).transpose()?);
+            EndorserPolicy::Enforce { endorsers, required: NonZeroUsize::MIN }
+        };
+        let algorithms = self.algorithms.policy();
+        let verification =
+            verify(message, &VerifyRequest { anchors, policy, revoked: &[], algorithms, wanted: None, at });
+        let mut checks = verification.checks;
+        let outcome = verification.outcome.and_then(|list| {
+            let request =
+                AcceptRequest { identifier: None, last: None, max_list_age: None, accept_list: None, now: at };
+            let acceptance = accept(list, &request);
+            checks.extend(acceptance.checks);
+            acceptance.outcome
+        });
+        (checks, outcome)
+    }
+
+    /// The keys that were given, as those who may have signed.
+    pub(super) fn keys(&self) -> anyhow::Result<Vec<EndorserRule>> {
+        let mut rules = Vec::new();
+        for path in &self.openpgp_key {
+            let bytes = std::fs::read(path).with_context(|| format!("cannot read {}", path.display()))?;
+            let keys = PublicKey::read_all(&bytes).with_context(|| path.display().to_string())?;
+            rules.extend(keys.into_iter().map(|key| {
+                let fingerprint = key.fingerprint().clone();
+                let (name, key) = (fingerprint.to_string(), Ok(key));
+                self.rule("--openpgp-key", name, CredentialKind::OpenPgp(OpenPgpCredential { fingerprint, key }))
+            }));
+        }
+        Ok(rules)
+    }
+
+    /// An endorser with one credential.
+    pub(super) fn rule(&self, option: &str, name: String, kind: CredentialKind) -> EndorserRule {
+        EndorserRule {
+            name: option.to_owned(),
+            trust: TrustLevel::Trusted,
+            crl_policy: self.crls.policy(),
+            anchors: None,
+            credentials: vec![Credential { name, trust: TrustLevel::Trusted, kind }],
         }
     }
-    Ok(found)
-}
 
-fn is_url(list: &str) -> bool {
-    list.starts_with("http://") || list.starts_with("https://")
-}
-
-/// The bytes of a file, of standard input, or from the network.
-fn read(list: &str, limit: u64) -> anyhow::Result<Vec<u8>> {
-    if is_url(list) {
-        return fetch(list, limit)?.with_context(|| format!("{list}: expected a list, found none"));
+    /// The time at which the list is judged.
+    pub(super) fn time(&self) -> Timestamp {
+        self.at.unwrap_or_else(super::now)
     }
-    Ok(list_input::read(Path::new(list))?.bytes)
-}
-
-/// What the server has at an address; `None` where it says that there is nothing.
-fn fetch(address: &str, limit: u64) -> anyhow::Result<Option<Vec<u8>>> {
-    let source = Source::public(address.parse::<SourceUrl>()?);
-    let client = Client::new(&ClientSettings::default())?;
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-    match runtime.block_on(client.fetch_list(&source, None, Duration::from_mins(1), limit)) {
-        Ok(ListAnswer::Body { document, .. }) => Ok(Some(document.read()?)),
-        Ok(ListAnswer::NotModified { .. }) => anyhow::bail!("{}: found `not modified`", source.url),
-        Err(FetchError::Status { status: 403 | 404 | 410, .. }) => Ok(None),
-        Err(error) => Err(error).with_context(|| format!("cannot fetch {}", source.url)),
-    }
-}
-
-/// All checks in their order, and what comes of them.
-fn judge(
-    args: &Args,
-    endorsers: &[EndorserRule],
-    message: &[u8],
-    anchors: &Anchors,
-    at: Timestamp,
-) -> (Vec<Check>, Result<AcceptedList, Refusal>) {
-    let policy = if endorsers.is_empty() {
-        EndorserPolicy::NotAsked { crl_policy: args.crls.policy() }
-    } else {
-        EndorserPolicy::Enforce { endorsers, required: NonZeroUsize::MIN }
-    };
-    let algorithms = args.algorithms.policy();
-    let verification = verify(message, &VerifyRequest { anchors, policy, revoked: &[], algorithms, wanted: None, at });
-    let mut checks = verification.checks;
-    let outcome = verification.outcome.and_then(|list| {
-        let request = AcceptRequest { identifier: None, last: None, max_list_age: None, accept_list: None, now: at };
-        let acceptance = accept(list, &request);
-        checks.extend(acceptance.checks);
-        acceptance.outcome
-    });
-    (checks, outcome)
 }
 
 /// Everyone who may have signed.
@@ -231,30 +226,11 @@ fn endorsers(args: &Args) -> anyhow::Result<Vec<EndorserRule>> {
     };
     let certificate = |subject: &DistinguishedName| {
         let kind = CredentialKind::X509 { subject: subject.clone(), issuer: None, purpose };
-        endorser(args, "--endorser", subject.to_string(), kind)
+        args.of.rule("--endorser", subject.to_string(), kind)
     };
     let mut endorsers: Vec<EndorserRule> = args.endorser.iter().map(certificate).collect();
-    for path in &args.openpgp_key {
-        let bytes = std::fs::read(path).with_context(|| format!("cannot read {}", path.display()))?;
-        let keys = PublicKey::read_all(&bytes).with_context(|| path.display().to_string())?;
-        endorsers.extend(keys.into_iter().map(|key| {
-            let fingerprint = key.fingerprint().clone();
-            let (name, key) = (fingerprint.to_string(), Ok(key));
-            let kind = CredentialKind::OpenPgp(OpenPgpCredential { fingerprint, key });
-            endorser(args, "--openpgp-key", name, kind)
-        }));
-    }
+    endorsers.extend(args.of.keys()?);
     Ok(endorsers)
-}
-
-fn endorser(args: &Args, option: &str, name: String, kind: CredentialKind) -> EndorserRule {
-    EndorserRule {
-        name: option.to_owned(),
-        trust: TrustLevel::Trusted,
-        crl_policy: args.crls.policy(),
-        anchors: None,
-        credentials: vec![Credential { name, trust: TrustLevel::Trusted, kind }],
-    }
 }
 
 impl Crls {
@@ -341,7 +317,7 @@ fn document(
         })
     };
     let mut document = json!({
-        "source": args.list,
+        "source": args.of.list,
         "at": at,
         "good": verdict == Verdict::Good,
         "checks": checks.iter().map(check).collect::<Vec<_>>(),

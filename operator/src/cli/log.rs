@@ -26,6 +26,8 @@ pub(super) enum LogFormat {
 /// Tells from now on what the filter lets through.
 pub(super) fn start(format: LogFormat, filter: EnvFilter) {
     let told = tracing_subscriber::fmt().with_env_filter(filter).with_target(false);
+    // A reader that went away (`2>&1 | head`) is no fault; to say so on standard error would be one.
+    let told = told.log_internal_errors(false);
     match format {
         LogFormat::Text => told
             .with_writer(io::stderr)

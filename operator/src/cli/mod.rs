@@ -7,6 +7,7 @@ mod algorithms;
 mod available;
 mod cache;
 mod crds;
+mod endorser;
 mod get;
 mod kept;
 mod kind;
@@ -14,6 +15,7 @@ mod list_input;
 mod list_lint;
 mod list_show;
 mod list_sign;
+mod list_source;
 mod list_verify;
 mod log;
 mod manifest;
@@ -87,6 +89,9 @@ enum Command {
     Pin(pin::Pin),
     /// Let a pinned image follow its list again
     Unpin(pin::Unpin),
+    /// Write down whose signature is believed
+    #[command(subcommand)]
+    Endorser(endorser::Args),
     /// Look at signed image lists
     #[command(subcommand)]
     List(List),
@@ -119,6 +124,7 @@ pub fn run(cli: &Cli) -> ExitCode {
         Command::Refresh(args) => refresh::run(args),
         Command::Pin(args) => pin::pin(args),
         Command::Unpin(args) => pin::unpin(args),
+        Command::Endorser(args) => endorser::run(args),
         Command::List(List::Show(args)) => list_show::run(args),
         Command::List(List::Lint(args)) => list_lint::run(args),
         Command::List(List::Verify(args)) => list_verify::run(args),
@@ -127,7 +133,7 @@ pub fn run(cli: &Cli) -> ExitCode {
         Command::Crds(args) => crds::run(args),
     };
     ended.unwrap_or_else(|error| {
-        tracing::error!("{error:#}");
+        tracing::error!("{}", with_causes(&error));
         ExitCode::from(NOT_DONE)
     })
 }
@@ -147,6 +153,17 @@ fn tell(cli: &Cli) {
     let happenings = if level == "warn" { "info" } else { level };
     let filter = format!("{others},vmcatcher_operator={level},{HAPPENINGS}={happenings}");
     log::start(cli.log_format, EnvFilter::new(filter));
+}
+
+/// An error with its causes, each once: many repeat their cause in their own words.
+fn with_causes(error: &anyhow::Error) -> String {
+    let mut text = error.to_string();
+    for cause in error.chain().skip(1).map(ToString::to_string) {
+        if !text.contains(&cause) {
+            text = format!("{text}: {cause}");
+        }
+    }
+    text
 }
 
 /// Writes a command's output. What a terminal would act on is escaped, and a reader that went away (`| head`) is no

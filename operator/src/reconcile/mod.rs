@@ -43,6 +43,7 @@ pub use lists::{Force, ListInForce, ListOrigin, ListsInForce, WithdrawnList};
 pub use publications::{Desire, Desired, Offer, Publications, Published, Standing};
 pub use report::Report;
 pub use secret::SecretData;
+pub use source::{SourceError, credentials_for};
 pub use survey::{Surveyed, survey};
 pub use told::Told;
 pub use untold::Untold;

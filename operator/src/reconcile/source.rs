@@ -15,7 +15,7 @@ use crate::trust::DecryptionKey;
 
 /// Why a source's credentials or certificates cannot be had.
 #[derive(Debug, thiserror::Error)]
-pub(super) enum SourceError {
+pub enum SourceError {
     /// A Secret is not there yet.
     #[error("expected the Secret {key}, found none")]
     SecretNotFound {
@@ -79,12 +79,7 @@ pub(super) async fn source<C: Cluster>(
         return Ok(Source::public(url.clone()));
     }
     let credentials = match &origin.secret {
-        Some(name) => {
-            let secret = read(cluster, namespace, name).await?;
-            let credentials = credentials(&secret)?;
-            secret.data.allows(url.url()).map_err(|message| secret.not_allowed(message))?;
-            Some(credentials)
-        }
+        Some(name) => Some(credentials_for(cluster, namespace, name, url).await?),
         None => None,
     };
     let tls = match &origin.tls {
@@ -97,6 +92,19 @@ pub(super) async fn source<C: Cluster>(
         CheckedTls::Secret(name) => own_authority(&read(cluster, namespace, name).await?, url)?,
     };
     Ok(Source { url: url.clone(), credentials, tls })
+}
+
+/// The credentials of a Secret, for an address that it lets them go to.
+pub async fn credentials_for<C: Cluster>(
+    cluster: &C,
+    namespace: &str,
+    name: &str,
+    url: &SourceUrl,
+) -> Result<Credentials, SourceError> {
+    let secret = read(cluster, namespace, name).await?;
+    let credentials = credentials(&secret)?;
+    secret.data.allows(url.url()).map_err(|message| secret.not_allowed(message))?;
+    Ok(credentials)
 }
 
 /// The site's key for lists that are encrypted to it: a Secret with `tls.crt` and `tls.key`.

@@ -1,9 +1,14 @@
 //! The commands that people of a site without a cluster use, as they run them.
 
+mod endorser;
 mod get;
+mod least;
+mod lists;
+mod pages;
 mod pin;
 mod quiet;
 mod refresh;
+mod twins;
 
 use std::process::{Command, Output};
 

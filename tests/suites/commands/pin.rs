@@ -118,7 +118,7 @@ async fn what_is_mistyped_is_told_and_changes_nothing() {
     let anywhere = over(&site, &["pin", ONE, "1.0"]);
     assert!(anywhere.code == Some(0) && anywhere.shown.contains("kind: CachedImage"), "{anywhere:?}");
     // The name is taken by something else.
-    site.manifest(&format!("pin-{ONE}"), "# Mine.\n");
+    site.manifest(&format!("pin-{ONE}"), "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: mine}\n");
     let taken = write(&site, &["pin", ONE, "1.0", "--write"]);
     assert!(taken.code == Some(3) && taken.told.contains("speaks of something else"), "{taken:?}");
     assert_eq!(once(&site, &["-o", "none"]).code, Some(0));

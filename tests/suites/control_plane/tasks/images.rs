@@ -105,11 +105,11 @@ async fn what_is_late_is_seen_and_why() {
     task.until("vo-wide", "counting one that is late", counted(1)).await;
 
     let example = task.example("what-is-late");
-    let lists = example.run("get ils");
+    let lists = example.run("kubectl get ils");
     let (head, row) = lists.split_once('\n').unwrap();
     let column = head.find("LATE").unwrap();
     assert!(row[column..].starts_with('1'), "{lists}");
-    let images = example.run("get cimg");
+    let images = example.run("kubectl get cimg");
     let row = |name: &str| images.lines().find(|line| line.starts_with(name)).unwrap().to_owned();
     let expected = ["1.0", &yesterday.strftime("%FT%TZ").to_string(), "FetchFailed", "404", &path];
     assert!(expected.iter().all(|text| row(ONE).contains(text)), "{images}");

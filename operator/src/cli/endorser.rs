@@ -1,0 +1,195 @@
+//! `endorser from-list`: the manifest of whoever signed a list, for a person to look at before it is believed.
+
+use std::fmt::Write as _;
+use std::path::Path;
+use std::process::ExitCode;
+
+use anyhow::{Context as _, bail};
+use clap::Subcommand;
+use jiff::Timestamp;
+
+use super::list_verify::{Crls, Verification};
+use super::{NOT_GOOD, WRONG_USE, print};
+use crate::anchors;
+use crate::text::printable;
+use crate::trust::{AcceptedList, Anchors, CredentialKind, PublicKey, Purpose, Refusal, RefusalReason, Signer};
+
+/// The commands of `endorser`.
+#[derive(Debug, Subcommand)]
+pub(super) enum Args {
+    /// Verify a list, and print an Endorser for whoever signed it. Look at it before you believe it
+    FromList(FromList),
+}
+
+/// Arguments of `endorser from-list`.
+#[derive(Debug, clap::Args)]
+pub(super) struct FromList {
+    #[command(flatten)]
+    of: Verification,
+    /// The name of the Endorser [default: from the signer's name]
+    #[arg(long)]
+    name: Option<String>,
+}
+
+/// Runs it.
+pub(super) fn run(Args::FromList(args): &Args) -> anyhow::Result<ExitCode> {
+    if let Some(name) = args.name.as_ref().filter(|name| object_name(name).as_ref() != Some(*name)) {
+        tracing::error!("expected a name of lower-case letters, digits and -, found {name:?}");
+        return Ok(ExitCode::from(WRONG_USE));
+    }
+    let message = args.of.read()?;
+    let (anchors, problems) = anchors::load(&args.of.trust);
+    for problem in problems {
+        tracing::warn!("trust anchors: {problem}");
+    }
+    let list = match judge(args, &message, &anchors)? {
+        Ok(list) => list,
+        Err(refusal) => {
+            tracing::error!("Refused: {refusal}; `list verify` explains every check");
+            return Ok(ExitCode::from(NOT_GOOD));
+        }
+    };
+    let mut text = String::new();
+    for (place, signer) in list.signers().iter().enumerate() {
+        text += &manifest(args, &list, signer, place, &message, &anchors)?;
+    }
+    print(&text)?;
+    Ok(ExitCode::SUCCESS)
+}
+
+/// Verifies the list, by the keys that were given or whoever signed it: with a certificate for any purpose, too.
+fn judge(args: &FromList, message: &[u8], anchors: &Anchors) -> anyhow::Result<Result<AcceptedList, Refusal>> {
+    let judged = args.of.judge(&args.of.keys()?, message, anchors).1;
+    let other_purpose = |refusal: &&Refusal| refusal.reason == RefusalReason::PurposeMismatch;
+    let name = judged.as_ref().err().filter(other_purpose).and_then(|refusal| refusal.subject.clone());
+    let Some(name) = name else { return Ok(judged) };
+    let Ok(subject) = name.parse() else { return Ok(judged) };
+    let kind = CredentialKind::X509 { subject, issuer: None, purpose: Purpose::Any };
+    Ok(args.of.judge(&[args.of.rule("from-list", name, kind)], message, anchors).1)
+}
+
+/// The Endorser of one signer.
+fn manifest(
+    args: &FromList,
+    list: &AcceptedList,
+    signer: &Signer,
+    place: usize,
+    message: &[u8],
+    anchors: &Anchors,
+) -> anyhow::Result<String> {
+    let (name, at) = (name(args, signer, place), args.of.time());
+    let mut text = comment(args, list, signer, at);
+    let _ = write!(text, "apiVersion: vmcatcher.io/v1alpha1\nkind: Endorser\nmetadata:\n  name: {}\n", scalar(&name)?);
+    let _ = write!(text, "spec:\n  credentials:\n    - name: since-{}\n", at.strftime("%Y"));
+    if signer.issuer.is_empty() {
+        let (fingerprint, armour) = key(args, &signer.subject)?;
+        let _ = write!(text, "      openPGP:\n        fingerprint: {}\n        publicKey: |\n", scalar(&fingerprint)?);
+        for line in armour.lines() {
+            let _ = writeln!(text, "          {line}");
+        }
+    } else {
+        let (subject, issuer) = (scalar(&signer.subject)?, scalar(&signer.issuer)?);
+        let _ = write!(text, "      x509:\n        subject: {subject}\n        issuer: {issuer}\n");
+        if !signs_mail(args, signer, message, anchors)? {
+            text += "        purpose: Any # the certificate is not made for signing mail\n";
+        }
+    }
+    match args.of.crls {
+        Crls::Require => {}
+        Crls::IfPresent => text += "  crlPolicy: IfPresent\n",
+        Crls::Ignore => text += "  crlPolicy: Ignore\n",
+    }
+    Ok(text)
+}
+
+/// What the manifest does not say, and a person has to know.
+fn comment(args: &FromList, list: &AcceptedList, signer: &Signer, at: Timestamp) -> String {
+    let proof = if signer.issuer.is_empty() {
+        "the OpenPGP key below".to_owned()
+    } else {
+        format!("the certificate below, which leads to an authority of {}", args.of.trust.display())
+    };
+    let end = signer.not_after.map(|end| format!("# It ends at {end:.0}.\n")).unwrap_or_default();
+    format!(
+        "---\n# CHECK THIS BEFORE YOU USE IT. At {at:.0} the list {} (version {}) of\n# {}\n# was signed by {}.\n# That this \
+         signer is the one who is to publish the list is for you to say: ask the publisher\n# on another way than the one \
+         on which the list came.\n{end}",
+        list.list().identifier,
+        printable(list.list().version.as_str()),
+        printable(args.of.list.split('?').next().unwrap_or_default()),
+        printable(&proof),
+    )
+}
+
+/// Whether an Endorser that asks for a certificate made for signing mail takes the list too. The operator asks the same.
+fn signs_mail(args: &FromList, signer: &Signer, message: &[u8], anchors: &Anchors) -> anyhow::Result<bool> {
+    let judged = |purpose| -> anyhow::Result<Result<AcceptedList, Refusal>> {
+        let (subject, issuer) = (signer.subject.parse()?, Some(signer.issuer.parse()?));
+        let kind = CredentialKind::X509 { subject, issuer, purpose };
+        let rule = args.of.rule("from-list", signer.subject.clone(), kind);
+        Ok(args.of.judge(&[rule], message, anchors).1)
+    };
+    match judged(Purpose::SmimeSign)? {
+        Ok(_) => return Ok(true),
+        Err(refusal) if refusal.reason == RefusalReason::PurposeMismatch => {}
+        Err(refusal) => bail!("the list is not taken by its own signer: {refusal}"),
+    }
+    judged(Purpose::Any)?.map(|_| false).map_err(|refusal| anyhow::anyhow!("not taken by its own signer: {refusal}"))
+}
+
+/// The fingerprint of an OpenPGP signer, and its key in armour from the files that were given.
+fn key(args: &FromList, subject: &str) -> anyhow::Result<(String, String)> {
+    for path in &args.of.openpgp_key {
+        let bytes = std::fs::read(path).with_context(|| format!("cannot read {}", path.display()))?;
+        let keys = PublicKey::read_all(&bytes).with_context(|| path.display().to_string())?;
+        if let Some(key) = keys.iter().find(|key| key.fingerprint().as_name() == subject) {
+            return Ok((key.fingerprint().to_string(), armour(path, bytes)?));
+        }
+    }
+    bail!("expected the key {subject} in a file of --openpgp-key, found none")
+}
+
+fn armour(path: &Path, bytes: Vec<u8>) -> anyhow::Result<String> {
+    let text = String::from_utf8(bytes).ok().filter(|text| text.contains("-----BEGIN PGP PUBLIC KEY BLOCK-----"));
+    text.with_context(|| {
+        format!("{}: expected a key in armour (gpg --armor --export), found another form", path.display())
+    })
+}
+
+/// The name that was given, or the last name of the subject in the form of an object's.
+fn name(args: &FromList, signer: &Signer, place: usize) -> String {
+    let last = || signer.subject.rsplit(['=', ':']).next().and_then(object_name);
+    let name = args.name.clone().or_else(last).unwrap_or_else(|| "endorser".to_owned());
+    if place == 0 { name } else { format!("{name}-{}", place + 1) }
+}
+
+/// A text in the form of an object's name: `Erin Endorser` is `erin-endorser`. `None` where nothing of it can be.
+fn object_name(text: &str) -> Option<String> {
+    const LONGEST: usize = 60;
+    let words = text.split(|c: char| !c.is_ascii_alphanumeric()).filter(|word| !word.is_empty());
+    let name: String = words.collect::<Vec<_>>().join("-").to_ascii_lowercase().chars().take(LONGEST).collect();
+    let name = name.trim_end_matches('-');
+    (!name.is_empty()).then(|| name.to_owned())
+}
+
+fn scalar(text: &str) -> anyhow::Result<String> {
+    Ok(serde_yaml::to_string(text)?.trim_end().to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_signers_name_becomes_an_objects() {
+        for (text, name) in [
+            ("Erin Endorser", Some("erin-endorser")),
+            ("appdb.egi.eu", Some("appdb-egi-eu")),
+            ("  -- ", None),
+            ("Jörg", Some("j-rg")),
+            ("a".repeat(99).as_str(), Some("a".repeat(60).as_str())),
+        ] {
+            assert_eq!(object_name(text).as_deref(), name, "{text}");
+        }
+    }
+}
