@@ -53,7 +53,7 @@ pub(super) struct Operation {
     /// Bytes that a signed image list may have
     #[arg(long, value_name = "BYTES", default_value_t = LIST_LIMIT, value_parser = list_size())]
     max_list_size: u64,
-    /// Bytes of memory in which lists are judged, in turn: a list takes three times its size, and one that would take more
+    /// Bytes of memory in which lists are judged, in turn: a list takes four times its size, and one that would take more
     /// than there is is judged alone
     #[arg(long, value_name = "BYTES", default_value_t = ClientSettings::default().memory)]
     list_memory: u64,

@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use super::cms::SignedData;
 use super::mime::{self, ContentType, Entity};
+use super::signed_text::SignedText;
 use super::signer::ProvenSigner;
 use super::{PublicKey, Refusal, RefusalReason, appearance, is_encrypted, openpgp, pem};
 
@@ -17,10 +18,10 @@ const MOST_SIGNATURES: usize = 16;
 
 /// A message that carries at least one signature; nothing in it is proved yet.
 #[derive(Debug, Clone)]
-pub struct SignedMessage {
+pub struct SignedMessage<'m> {
     form: &'static str,
-    /// The text in the forms that may have been signed; the first that all signatures fit is taken.
-    texts: Vec<Vec<u8>>,
+    /// The text; the first of its forms that all signatures fit is taken.
+    text: SignedText<'m>,
     signatures: Vec<SignedData>,
     /// Signatures of OpenPGP over the same text.
     openpgp: Vec<openpgp::DataSignature>,
@@ -28,16 +29,16 @@ pub struct SignedMessage {
 
 /// A message whose signatures all fit one text.
 #[derive(Debug, Clone)]
-pub(super) struct ProvenMessage {
-    /// The bytes that were signed.
-    text: Vec<u8>,
+pub(super) struct ProvenMessage<'m> {
+    /// The text that was signed.
+    text: SignedText<'m>,
     pub(super) signers: Vec<ProvenSigner>,
 }
 
-impl SignedMessage {
+impl<'m> SignedMessage<'m> {
     /// Finds out the form of a message and takes it apart: S/MIME `multipart/signed` and `application/pkcs7-mime`,
     /// CMS in PEM and DER, OpenPGP clear-signed and signed.
-    pub fn read(message: &[u8]) -> Result<Self, Refusal> {
+    pub fn read(message: &'m [u8]) -> Result<Self, Refusal> {
         if message.len() > LARGEST {
             let found = format!("expected a message of at most {LARGEST} bytes, found {}", message.len());
             return Err(Refusal::new(RefusalReason::ListMalformed, found));
@@ -49,8 +50,8 @@ impl SignedMessage {
             return Self::opaque("CMS in DER", message);
         }
         if openpgp::is_openpgp(message) {
-            let openpgp::Message { form, texts, signatures } = openpgp::read(message, LARGEST)?;
-            return Ok(Self { form, texts, signatures: Vec::new(), openpgp: signatures });
+            let openpgp::Message { form, text, signatures } = openpgp::read(message, LARGEST)?;
+            return Ok(Self { form, text, signatures: Vec::new(), openpgp: signatures });
         }
         let start = mime::without_preface(message);
         if start.starts_with(b"{") {
@@ -94,11 +95,11 @@ impl SignedMessage {
             .content
             .take()
             .ok_or_else(|| invalid("expected the text inside the signature, found a detached signature alone"))?;
-        Self::of(form, vec![text], vec![signed], Vec::new())
+        Self::of(form, SignedText::as_it_stands(text), vec![signed], Vec::new())
     }
 
     /// `None` where it is no signed one.
-    fn from_entity(entity: &Entity<'_>) -> Option<Result<Self, Refusal>> {
+    fn from_entity(entity: &Entity<'m>) -> Option<Result<Self, Refusal>> {
         let kind = ContentType::read(&entity.header("Content-Type")?);
         match kind.kind.as_str() {
             "multipart/signed" => Some(Self::from_multipart(entity.body, &kind)),
@@ -110,7 +111,7 @@ impl SignedMessage {
         }
     }
 
-    fn from_multipart(body: &[u8], kind: &ContentType) -> Result<Self, Refusal> {
+    fn from_multipart(body: &'m [u8], kind: &ContentType) -> Result<Self, Refusal> {
         let boundary = kind.parameter("boundary").ok_or_else(|| invalid("expected a boundary, found none"))?;
         let parts = mime::parts(body, boundary).map_err(|found| invalid(&format!("found {found}")))?;
         let [text, signatures @ ..] = parts.as_slice() else { return Err(invalid("expected a text, found no part")) };
@@ -125,44 +126,32 @@ impl SignedMessage {
                 Detached::OpenPgp(found) => openpgp.extend(found),
             }
         }
-        let texts = std::iter::once(text.to_vec()).chain(mime::with_crlf(text)).collect();
         let form = if certified.is_empty() { "PGP/MIME multipart/signed" } else { "S/MIME multipart/signed" };
-        Self::of(form, texts, certified, openpgp)
+        Self::of(form, SignedText::in_any_form(*text), certified, openpgp)
     }
 
     fn of(
         form: &'static str,
-        texts: Vec<Vec<u8>>,
+        text: SignedText<'m>,
         signatures: Vec<SignedData>,
         openpgp: Vec<openpgp::DataSignature>,
     ) -> Result<Self, Refusal> {
         let certified: usize = signatures.iter().map(|signed| signed.signers.len()).sum();
         match certified + openpgp.len() {
             0 => Err(Refusal::new(RefusalReason::Unsigned, "expected a signature, found a CMS message without one")),
-            1..=MOST_SIGNATURES => Ok(Self { form, texts, signatures, openpgp }),
+            1..=MOST_SIGNATURES => Ok(Self { form, text, signatures, openpgp }),
             many => Err(invalid(&format!("expected at most {MOST_SIGNATURES} signatures, found {many}"))),
         }
     }
 
-    /// Proves every signature. Those of CMS must all fit one and the same form of the text, which is then the text.
-    /// Those of OpenPGP must each fit a form of it: the forms differ in line ends alone, so their JSON is the same.
-    pub(super) fn prove(self, keys: &[Arc<PublicKey>]) -> Result<ProvenMessage, Refusal> {
-        let Self { form: _, mut texts, signatures, openpgp } = self;
-        let (mut signers, mut place) = (Vec::new(), None);
-        if !signatures.is_empty() {
-            let (at, proven) = prove_over_any(&signatures, &texts)?;
-            (signers, place) = (proven, Some(at));
-        }
+    /// Proves every signature. Those of CMS must all fit one and the same form of the text, those of OpenPGP each any.
+    pub(super) fn prove(self, keys: &[Arc<PublicKey>]) -> Result<ProvenMessage<'m>, Refusal> {
+        let Self { form: _, text, signatures, openpgp } = self;
+        let mut signers = if signatures.is_empty() { Vec::new() } else { prove_over_any(&signatures, &text)? };
         for signature in openpgp {
-            let (signer, at) = signature.prove(&texts, keys)?;
-            signers.push(ProvenSigner::OpenPgp(signer));
-            place = place.or(at);
+            signers.push(ProvenSigner::OpenPgp(signature.prove(&text, keys)?));
         }
-        let place = place.unwrap_or_default();
-        if place >= texts.len() {
-            return Err(invalid("found no text"));
-        }
-        Ok(ProvenMessage { text: texts.swap_remove(place), signers })
+        Ok(ProvenMessage { text, signers })
     }
 }
 
@@ -193,11 +182,11 @@ fn detached_signature(part: &[u8]) -> Result<Detached, Refusal> {
 }
 
 /// The first form of the text that all signatures fit; else why they do not: of a form that was signed, where one was.
-fn prove_over_any(signatures: &[SignedData], texts: &[Vec<u8>]) -> Result<(usize, Vec<ProvenSigner>), Refusal> {
+fn prove_over_any(signatures: &[SignedData], text: &SignedText<'_>) -> Result<Vec<ProvenSigner>, Refusal> {
     let mut refused = None;
-    for (at, text) in texts.iter().enumerate() {
-        match prove_over(signatures, text) {
-            Ok(signers) => return Ok((at, signers)),
+    for form in text.forms() {
+        match prove_over(signatures, &form) {
+            Ok(signers) => return Ok(signers),
             Err(refusal) => {
                 let other_form = |first: &Refusal| first.reason == RefusalReason::TextChanged;
                 refused = refused.filter(|first| !other_form(first) || other_form(&refusal)).or(Some(refusal));
@@ -219,11 +208,11 @@ fn prove_over(signatures: &[SignedData], text: &[u8]) -> Result<Vec<ProvenSigner
     Ok(signers)
 }
 
-impl ProvenMessage {
+impl ProvenMessage<'_> {
     /// The JSON in the signed text: all of it, or what follows the MIME headers that were signed with it, its transfer
     /// encoding undone. (The signature is over the encoded text, RFC 8551 section 3.1.)
     pub(super) fn payload(&self) -> Result<Cow<'_, [u8]>, Refusal> {
-        let text = self.text.as_slice();
+        let text = self.text.bytes();
         if text.trim_ascii_start().starts_with(b"{") {
             return Ok(Cow::Borrowed(text));
         }

@@ -234,7 +234,12 @@ fn decode_quoted_printable(text: &[u8]) -> Result<Vec<u8>, String> {
 
 /// The same text with CRLF at each line's end, as RFC 8551 section 3.1.1 signs it; `None` where it has that already.
 pub(super) fn with_crlf(text: &[u8]) -> Option<Vec<u8>> {
-    let mut bytes = Vec::with_capacity(text.len() + text.len() / 32);
+    let bare = |at: usize| text[at] == b'\n' && (at == 0 || text[at - 1] != b'\r');
+    let missing = (0..text.len()).filter(|at| bare(*at)).count();
+    if missing == 0 {
+        return None;
+    }
+    let mut bytes = Vec::with_capacity(text.len() + missing);
     let mut last = 0;
     for &byte in text {
         if byte == b'\n' && last != b'\r' {
@@ -243,7 +248,7 @@ pub(super) fn with_crlf(text: &[u8]) -> Option<Vec<u8>> {
         bytes.push(byte);
         last = byte;
     }
-    (bytes.len() != text.len()).then_some(bytes)
+    Some(bytes)
 }
 
 #[cfg(test)]

@@ -67,7 +67,11 @@ impl EndorserPolicy<'_> {
     }
 }
 
-fn prove(message: &[u8], request: &VerifyRequest<'_>, checks: &mut Vec<Check>) -> Result<ProvenMessage, Refusal> {
+fn prove<'m>(
+    message: &'m [u8],
+    request: &VerifyRequest<'_>,
+    checks: &mut Vec<Check>,
+) -> Result<ProvenMessage<'m>, Refusal> {
     let told = |rule, refusal: Refusal, checks: &mut Vec<Check>| {
         checks.push(Check::failed(rule, format!("{}: {}", refusal.reason, refusal.message)));
         refusal
@@ -87,7 +91,7 @@ fn prove(message: &[u8], request: &VerifyRequest<'_>, checks: &mut Vec<Check>) -
 }
 
 /// Reads the list out of the text that was signed.
-fn shape(proven: &ProvenMessage, wanted: Option<Wanted<'_>>, checks: &mut Vec<Check>) -> Result<Payload, Refusal> {
+fn shape(proven: &ProvenMessage<'_>, wanted: Option<Wanted<'_>>, checks: &mut Vec<Check>) -> Result<Payload, Refusal> {
     read_payload(proven, wanted)
         .inspect_err(|refusal| checks.push(Check::failed(Rule::Shape, refusal.to_string())))
         .inspect(|payload| {
@@ -104,7 +108,7 @@ fn shape(proven: &ProvenMessage, wanted: Option<Wanted<'_>>, checks: &mut Vec<Ch
 }
 
 /// The list in the text that was signed, and the digest of its JSON.
-pub(super) fn read_payload(proven: &ProvenMessage, wanted: Option<Wanted<'_>>) -> Result<Payload, Refusal> {
+pub(super) fn read_payload(proven: &ProvenMessage<'_>, wanted: Option<Wanted<'_>>) -> Result<Payload, Refusal> {
     let json = proven.payload()?;
     let list = ImageList::parse_for(&json, wanted)
         .map_err(|error| Refusal::new(RefusalReason::ListMalformed, error.to_string()))?;

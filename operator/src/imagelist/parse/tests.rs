@@ -287,7 +287,6 @@ fn the_bounds_hold_and_what_is_just_inside_them_is_read() {
     assert!(matches!(ImageList::parse(&large).unwrap_err(), ListError::TooLarge { .. }));
 }
 
-/// What is read at a time is bounded by itself: an image, and all that is none.
 #[test]
 fn no_more_is_held_than_is_needed() {
     let many = |count: usize| Value::Array(vec![json!(0); count]);
@@ -296,11 +295,9 @@ fn no_more_is_held_than_is_needed() {
         let error = parse(&with(pointer, "x", Some(many(MAXIMUM_HELD)))).unwrap_err();
         assert!(matches!(&error, ListError::TooManyValues { limit: MAXIMUM_HELD, .. }), "{error}");
     }
-    let mut image = image("image-1");
-    image["hv:image"]["x"] = many(MAXIMUM_HELD / 2);
-    let mut images = vec![image; 10];
-    for (number, image) in images.iter_mut().enumerate() {
-        image["hv:image"]["dc:identifier"] = format!("image-{number}").into();
+    let mut images: Vec<Value> = (0..10).map(|number| image(&format!("image-{number}"))).collect();
+    for image in &mut images {
+        image["hv:image"]["x"] = many(MAXIMUM_HELD / 2);
     }
     let list = parse(&with(LIST, "hv:images", Some(Value::Array(images)))).unwrap();
     assert_eq!(list.images.len(), 10, "what one image holds is let go for the next");
@@ -308,16 +305,13 @@ fn no_more_is_held_than_is_needed() {
 
 #[test]
 fn what_nobody_wants_is_counted_and_left_out() {
-    let chosen = crate::api::ImageSelection {
-        include: crate::api::Include { identifiers: vec!["selected".to_owned()], ..Default::default() },
-        ..Default::default()
-    };
-    let selection = Selection::new(&chosen).unwrap();
+    let chosen = json!({"include": {"identifiers": ["selected"]}});
+    let selection = Selection::new(&serde_json::from_value(chosen).unwrap()).unwrap();
     let known = BTreeSet::from(["there".to_owned(), "twice".to_owned()]);
     let wanted = Wanted { selection: &selection, known: &known };
     let mut images: Vec<Value> = ["other", "selected", "there", "twice", "twice", "again", "again"].map(image).into();
     images[1]["hv:image"]["more"] = json!("than the model has");
-    images.extend(std::iter::repeat_n(json!(0), 40));
+    images.resize(images.len() + 40, json!(0));
     let document = with(LIST, "hv:images", Some(Value::Array(images))).to_string();
     let read = ImageList::parse_for(document.as_bytes(), Some(wanted)).unwrap();
     let names = |list: &ImageList| list.images.iter().map(|image| image.identifier.to_string()).collect::<Vec<_>>();

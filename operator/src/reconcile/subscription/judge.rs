@@ -15,9 +15,10 @@ use crate::reconcile::cluster::Cluster;
 use crate::reconcile::context::{Context, Message};
 use crate::trust::{AcceptedList, Refusal, Sha256Digest, VerifiedList, VerifyRequest, accept, expands, verify};
 
-/// What a message takes in memory while it is judged, for each byte of it: itself, the text that was signed out of it,
-/// and a form of that with other line ends. What stays of the list is little beside that.
-const TIMES: u64 = 3;
+/// What a message takes in memory while it is judged, for each byte of it: itself, the text that was signed out of it or
+/// a form of that with other line ends, and what OpenSSL writes while it proves a signature. What stays of the list is
+/// little beside that.
+const TIMES: u64 = 4;
 /// What every judgement takes besides, in bytes.
 const BESIDES: u64 = 1 << 20;
 /// So much of a message tells whether it holds more than it has bytes.

@@ -9,14 +9,15 @@ use super::key::Component;
 use super::statement::is_by;
 use super::{Fingerprint, PublicKey, armor, cleartext, facts, packets};
 use crate::trust::algorithm::weak_reason;
-use crate::trust::{Refusal, RefusalReason, Sha256Digest, mime};
+use crate::trust::signed_text::SignedText;
+use crate::trust::{Refusal, RefusalReason, Sha256Digest};
 
 const SIGNATURE_LABEL: &str = "PGP SIGNATURE";
 
-/// A message of OpenPGP: its form, the text in the forms that may have been signed, and the signatures.
+/// A message of OpenPGP: its form, the text, and the signatures.
 pub(in super::super) struct Message {
     pub(in super::super) form: &'static str,
-    pub(in super::super) texts: Vec<Vec<u8>>,
+    pub(in super::super) text: SignedText<'static>,
     pub(in super::super) signatures: Vec<DataSignature>,
 }
 
@@ -107,10 +108,9 @@ fn opaque(bytes: &[u8], largest: usize, [plain, compressed]: [&'static str; 2]) 
         return Err(Refusal::new(RefusalReason::Unsigned, "expected a signature, found an OpenPGP text without one"));
     };
     let signatures: Result<_, String> = signed.signatures.into_iter().map(DataSignature::read).collect();
-    let canonical = mime::with_crlf(&signed.text);
     Ok(Message {
         form: if signed.compressed { compressed } else { plain },
-        texts: std::iter::once(signed.text).chain(canonical).collect(),
+        text: SignedText::in_any_form(signed.text),
         signatures: signatures.map_err(|found| invalid(&found))?,
     })
 }
@@ -129,7 +129,7 @@ fn clear_signed(message: &[u8]) -> Result<Message, Refusal> {
     }
     let signatures: Result<_, String> = found.into_iter().map(DataSignature::read).collect();
     let signatures = signatures.map_err(|found| invalid(&found))?;
-    Ok(Message { form: "OpenPGP, clear-signed", texts: vec![split.text], signatures })
+    Ok(Message { form: "OpenPGP, clear-signed", text: SignedText::as_it_stands(split.text), signatures })
 }
 
 impl DataSignature {
@@ -143,23 +143,20 @@ impl DataSignature {
 
     /// Finds the key that made the signature among those it names, and which form of the text it fits. A signature by
     /// a key that is not here stays unproved; one that fits no text although its key is here is refused.
-    pub(in super::super) fn prove(
-        &self,
-        texts: &[Vec<u8>],
-        keys: &[Arc<PublicKey>],
-    ) -> Result<(Signer, Option<usize>), Refusal> {
+    pub(in super::super) fn prove(&self, text: &SignedText<'_>, keys: &[Arc<PublicKey>]) -> Result<Signer, Refusal> {
         let candidates: Vec<Candidate<'_>> = keys.iter().flat_map(|key| self.components(key)).collect();
         let Some(first) = candidates.first() else {
-            return Ok((Signer { claimed: self.claimed(), proven: None }, None));
+            return Ok(Signer { claimed: self.claimed(), proven: None });
         };
-        // A signature of the kind for texts is over the form with CRLF, which comes last.
-        let only_last = self.signature.typ() == Some(SignatureType::Text);
-        let forms = texts.iter().enumerate().skip(if only_last { texts.len().saturating_sub(1) } else { 0 });
-        for (at, text) in forms {
-            if let Some(made) = candidates.iter().find(|candidate| candidate.made(&self.signature, text)) {
+        // A signature of the kind for texts is over the form with CRLF.
+        let only_canonical = self.signature.typ() == Some(SignatureType::Text);
+        let canonical = only_canonical.then(|| text.canonical()).into_iter();
+        let forms = text.forms().filter(|_| !only_canonical);
+        for form in canonical.chain(forms) {
+            if let Some(made) = candidates.iter().find(|candidate| candidate.made(&self.signature, &form)) {
                 let same = candidates.iter().filter(|other| other.fingerprint == made.fingerprint);
                 let primaries = same.map(|other| other.primary.clone()).collect();
-                return Ok((Signer { claimed: self.claimed(), proven: Some(self.proven(made, primaries)) }, Some(at)));
+                return Ok(Signer { claimed: self.claimed(), proven: Some(self.proven(made, primaries)) });
             }
         }
         let name = first.fingerprint.as_name();
