@@ -74,7 +74,9 @@ fn orders() -> Vec<Vec<Deleted>> {
         all.extend(longer);
         next += 1;
     }
-    all.iter_mut().for_each(|order| order.push(Deleted::Namespace));
+    for order in &mut all {
+        order.push(Deleted::Namespace);
+    }
     all
 }
 
@@ -163,9 +165,6 @@ impl Scene {
 
     pub(super) async fn pass(&self, kind: usize) {
         let (context, now) = (&self.context, self.site.now());
-        fn keys<K: Resource>(context: &Context<Told>) -> Vec<ObjectKey> {
-            context.cluster.all::<K>().iter().map(|object| ObjectKey::of(&**object)).collect()
-        }
         let has_subscription = |key: &ObjectKey| context.cluster.get::<ImageListSubscription>(key).is_some();
         context.lists.retain(has_subscription);
         context.publications.retain(
@@ -215,6 +214,10 @@ impl Scene {
         let told = self.context.cluster.told.lock().unwrap();
         told.iter().filter(|happening| happening.reason == reason).map(|happening| happening.message.clone()).collect()
     }
+}
+
+fn keys<K: Resource>(context: &Context<Told>) -> Vec<ObjectKey> {
+    context.cluster.all::<K>().iter().map(|object| ObjectKey::of(&**object)).collect()
 }
 
 async fn context(site: &Site) -> Context<Told> {

@@ -36,7 +36,7 @@ async fn held() -> Scene {
 
 #[tokio::test]
 async fn a_target_whose_finalizer_was_taken_off_is_told_and_so_is_what_is_done_when_it_is_back() {
-    let scene = held().await;
+    let scene = Box::pin(held()).await;
     let told = events(&scene);
     assert!(has(&told, "CachedImage RetireBlocked: image 0 at one", &["CloudUnreachable"]), "{told:#?}");
     scene.context.cluster.finalize::<CloudTarget>(&key("one"), false).await.unwrap();
@@ -69,7 +69,7 @@ async fn a_target_that_is_taken_away_under_an_image_is_told_by_it() {
 
 #[tokio::test]
 async fn an_image_whose_finalizer_was_taken_off_is_told() {
-    let scene = held().await;
+    let scene = Box::pin(held()).await;
     let object = scene.context.cluster.get::<CachedImage>(&key(A)).unwrap();
     let told = gone_while_held(&scene.context, &object).expect("it was held");
     assert_eq!(
@@ -139,9 +139,9 @@ async fn a_target_whose_secret_is_lost_says_how_many_images_are_there_and_publis
 
 async fn ready_changes(scene: &Scene, cloud: &Cloud, dead: bool) -> Vec<String> {
     if dead {
-        cloud.die_after(0)
+        cloud.die_after(0);
     } else {
-        cloud.recover()
+        cloud.recover();
     }
     let mut told = Vec::new();
     for _ in 0..2 {

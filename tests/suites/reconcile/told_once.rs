@@ -51,7 +51,7 @@ impl Cluster for Refusing {
     }
 
     async fn record(&self, happening: Happening) {
-        self.told.lock().unwrap().push(happening.reason.to_owned());
+        self.told.lock().unwrap().push(happening.reason.clone());
     }
 }
 
