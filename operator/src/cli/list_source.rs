@@ -54,7 +54,7 @@ impl Access {
     pub(super) fn public(&self) -> Self {
         let (token_file, user, password_file, secret, manifests) = (None, None, None, None, None);
         let (max_list_size, allow_plain_http) = (self.max_list_size, false);
-        Self { token_file, user, password_file, allow_plain_http, secret, manifests, max_list_size }
+        Self { token_file, user, password_file, allow_plain_http, secret, max_list_size, manifests }
     }
 
     /// The bytes of a file, of standard input (`-`), or from a server.
