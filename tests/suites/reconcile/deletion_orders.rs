@@ -90,6 +90,10 @@ pub(super) struct Scene {
 
 impl Scene {
     pub(super) async fn new(number: usize) -> Self {
+        Box::pin(Self::first(number)).await
+    }
+
+    async fn first(number: usize) -> Self {
         let (site, cloud) = site(Dialect::V7_4);
         // A folder without any manifest is taken for a lost one.
         let elsewhere = "apiVersion: vmcatcher.io/v1alpha1\nkind: Endorser\nmetadata: {name: a, namespace: other}\n\
