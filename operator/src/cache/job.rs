@@ -313,9 +313,11 @@ impl Inner {
             }
             Err(error) => tracing::warn!(url = %key.url, digest = ?key.digest, %error, "image was not fetched"),
         }
-        if let Some(job) = self.table().jobs.get_mut(key).filter(|job| job.number == number) {
+        let mut table = self.table();
+        if let Some(job) = table.jobs.get_mut(key).filter(|job| job.number == number) {
             job.outcome = Some(outcome);
         }
+        // Under the lock: whoever sees the end of a job can also see that something changed.
         self.tell();
     }
 }

@@ -220,7 +220,9 @@ async fn an_encoded_answer_is_no_way_around_the_limits() {
     // 64 MiB of zeros in 64 KiB, for an image of 100,000 bytes.
     let bomb = gzip(&vec![0; 64 << 20]);
     let endless = gzip(&[]).repeat(100_000);
-    for (case, bytes) in [("a bomb", bomb), ("members without bytes", endless), ("other bytes", gzip(&vec![7; 100_000]))] {
+    for (case, bytes) in
+        [("a bomb", bomb), ("members without bytes", endless), ("other bytes", gzip(&vec![7; 100_000]))]
+    {
         for resource in [encoded(bytes.clone()), encoded(bytes.clone()).chunked()] {
             let server = ImageServer::start();
             server.put("/a.img", resource);

@@ -77,7 +77,9 @@ impl Driver {
             let mut pass = self.settle(ask).await;
             ask = Ask::WhenDue;
             let imports = self.context.publications.importing_until();
-            if !self.downloads_run() && imports.is_none() {
+            // A download may end between the pass that saw it run and this look; then there is one pass more.
+            let all_was_seen = !self.downloads_run() && !jobs.has_changed().unwrap_or(false);
+            if all_was_seen && imports.is_none() {
                 pass.errors.extend(self.tidy());
                 return Ok(Settled { problems, errors: pass.errors });
             }

@@ -104,12 +104,15 @@ fn obstacles(observed: &Observed, desired: &Desired, after: &[TargetStatus]) -> 
     let each = after.iter().filter(|target| held.contains(&target.name.as_str())).filter_map(|target| {
         let now = target.condition("Published").filter(|now| now.status == "False")?;
         let last = at(before, &target.name).and_then(|before| before.condition("Published"));
-        let is_new = last.is_none_or(|last| last.reason != now.reason) && !QUIET.contains(&now.reason.as_str());
+        let is_loud = !QUIET.contains(&now.reason.as_str());
+        let is_new = is_loud && last.is_none_or(|last| last.reason != now.reason);
         let image = observed.targets.image_at(before, &target.name);
         match desired.at.get(&target.name)? {
             Desire::Withdraw => {
                 let message = format!("{image} cannot be taken out of circulation: {}: {}", now.reason, now.message);
-                is_new.then_some((true, "RetireBlocked", message))
+                // What kept it from being published there may keep it from going as well.
+                let is_owed_now = is_loud && was_wanted(observed, &target.name);
+                (is_new || is_owed_now).then_some((true, "RetireBlocked", message))
             }
             Desire::Publish(_) | Desire::Leave | Desire::LetGo => {
                 let gone = is_new && now.reason == "TargetNotFound";
@@ -119,6 +122,13 @@ fn obstacles(observed: &Observed, desired: &Desired, after: &[TargetStatus]) -> 
         }
     });
     each.collect()
+}
+
+/// Whether the pass before wanted an image to stay at a target that could not be asked.
+fn was_wanted(observed: &Observed, target: &str) -> bool {
+    let before = observed.desired.as_ref().and_then(|desired| desired.at.get(target));
+    let unasked = observed.targets.standings.get(target).is_some_and(|standing| !standing.asked);
+    unasked && before.is_some_and(|desire| !matches!(desire, Desire::Withdraw))
 }
 
 /// What stays in circulation though its object goes.

@@ -16,6 +16,7 @@ use crate::opennebula::carry_over::Record;
 use crate::reconcile::cluster::{Cluster, ObjectKey, Resource};
 use crate::reconcile::context::Context;
 use crate::reconcile::lists::ListInForce;
+use crate::reconcile::publications::Desired;
 use crate::reconcile::subscription::{retire, targets as target_names};
 use crate::reconcile::target::state_path;
 
@@ -45,6 +46,8 @@ pub(super) struct Observed {
     pub running: Option<JobKey>,
     /// How it stands at targets.
     pub targets: Targets,
+    /// What the pass before wanted of them, where there was one since the start.
+    pub desired: Option<Desired>,
     /// Nobody waits for its targets any more: everything in the namespace goes, and what they need went first.
     pub abandoned: bool,
     /// When that will be so, unless what they need comes back.
@@ -94,6 +97,7 @@ pub(super) fn observe<C: Cluster>(
         space_again: false,
         running: context.downloads.get(&checked.key),
         targets: Targets::default(),
+        desired: context.publications.desired(&checked.key),
         abandoned: false,
         abandoned_from: None,
         namespace_ends: false,

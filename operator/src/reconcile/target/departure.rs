@@ -59,8 +59,9 @@ pub(super) fn look<C: Cluster>(context: &Context<C>, object: &CloudTarget, now: 
     let held = object.metadata.finalizers.iter().flatten().any(|name| name == FINALIZER);
     let images = context.cluster.list::<CachedImage>(&key.namespace);
     let Some(since) = object.metadata.deletion_timestamp.as_ref().map(|time| time.0) else {
-        let names = |image: &CachedImage| is_known(image, &key.name);
-        let used = !context.publications.wanted_of(&key).is_empty() || images.iter().any(|image| names(image));
+        let used = !context.publications.wanted_of(&key).is_empty()
+            || images.iter().any(|image| is_known(image, &key.name) || is_born_again(context, &key, image))
+            || !unborn(context, &key, &images).is_empty();
         return Departure::Stays { unheld: !held && used, used };
     };
     let others = others(context, object);
@@ -102,8 +103,18 @@ fn is_known(image: &CachedImage, target: &str) -> bool {
 
 /// The same of one of which no pass has said anything yet: the volume may know more of it.
 fn may_be_known(image: &CachedImage, target: &str) -> bool {
+    is_known(image, target) || is_unseen(image)
+}
+
+/// Whether no pass has said anything of an image yet.
+fn is_unseen(image: &CachedImage) -> bool {
     let looked_at = image.status.as_ref().and_then(|status| status.observed_generation);
-    is_known(image, target) || looked_at.is_none_or(|generation| generation < 0)
+    looked_at.is_none_or(|generation| generation < 0)
+}
+
+/// Whether an image whose object was made anew has something at a target, as the volume knows.
+fn is_born_again<C: Cluster>(context: &Context<C>, target: &ObjectKey, image: &CachedImage) -> bool {
+    is_unseen(image) && image.spec.identifier.parse().is_ok_and(|identifier| is_recorded(context, target, &identifier))
 }
 
 /// Whether an image wants that what is there stays.
