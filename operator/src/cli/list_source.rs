@@ -61,8 +61,7 @@ impl Access {
     pub(super) fn read(&self, list: &str) -> anyhow::Result<ListInput> {
         if is_url(list) {
             let url: SourceUrl = list.parse()?;
-            let bytes =
-                self.fetch(&url, self.max_list_size)?.with_context(|| format!("{url}: expected a list, found none"))?;
+            let bytes = self.fetch(&url, self.max_list_size)??;
             return Ok(ListInput::of(url, bytes));
         }
         if list.contains("://") {
@@ -82,7 +81,11 @@ impl Access {
                 let mut url = list.parse::<SourceUrl>()?.url().clone();
                 url.set_path(&format!("{}{ending}", url.path()));
                 let page = |bytes: &Vec<u8>| ending == ".asc" && !is_openpgp_signature(bytes);
-                found.extend(self.fetch(&url.as_str().parse()?, LIST_LIMIT)?.filter(|bytes| !page(bytes)));
+                match self.fetch(&url.as_str().parse()?, LIST_LIMIT)? {
+                    Ok(bytes) => found.extend(Some(bytes).filter(|bytes| !page(bytes))),
+                    Err(error) if error.is_absence() => {}
+                    Err(error) => return Err(error.into()),
+                }
             } else {
                 let path = PathBuf::from(format!("{list}{ending}"));
                 let read = || std::fs::read(&path).with_context(|| format!("cannot read {}", path.display()));
@@ -92,17 +95,16 @@ impl Access {
         Ok(found)
     }
 
-    /// What the server has at an address; `None` where it says that there is nothing.
-    fn fetch(&self, url: &SourceUrl, limit: u64) -> anyhow::Result<Option<Vec<u8>>> {
+    /// What the server has at an address, or what it says instead.
+    fn fetch(&self, url: &SourceUrl, limit: u64) -> anyhow::Result<Result<Vec<u8>, FetchError>> {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
         let credentials = runtime.block_on(self.credentials(url))?;
         let source = Source { credentials, ..Source::public(url.clone()) };
         let client = Client::new(&ClientSettings::default())?;
         match runtime.block_on(client.fetch_list(&source, None, Duration::from_mins(1), limit)) {
-            Ok(ListAnswer::Body { document, .. }) => Ok(Some(document.read()?)),
+            Ok(ListAnswer::Body { document, .. }) => Ok(Ok(document.read()?)),
             Ok(ListAnswer::NotModified { .. }) => bail!("{url}: found `not modified`"),
-            Err(FetchError::Status { status: 403 | 404 | 410, .. }) => Ok(None),
-            Err(error) => Err(error.into()),
+            Err(error) => Ok(Err(error)),
         }
     }
 

@@ -74,7 +74,9 @@ async fn answers_its_probes(tenant: &Tenant<'_>, operator: &Operator) {
         let path = container[probe]["httpGet"]["path"].as_str().unwrap();
         assert_eq!(reqwest::get(format!("{base}{path}")).await.unwrap().status().as_u16(), 200, "{probe}");
     }
-    let text = reqwest::get(format!("{base}/metrics")).await.unwrap().text().await.unwrap();
+    let metrics = reqwest::Client::new().get(format!("{base}/metrics"));
+    let metrics = metrics.header("accept", "application/openmetrics-text; version=1.0.0");
+    let text = metrics.send().await.unwrap().text().await.unwrap();
     let figures = harness::open_metrics::parse(&text).unwrap();
     let requests = |method| figures["vmcatcher_kubernetes_requests"].value(&[("method", method), ("code", "200")]);
     assert!(requests("GET") >= Some(8.0) && requests("PATCH") >= Some(3.0), "{text}");

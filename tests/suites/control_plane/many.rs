@@ -29,7 +29,12 @@ async fn a_pass_that_changes_nothing_asks_nothing_and_writes_nothing() {
     let before = proxy.passed();
     let operator = Operator::start_with(&kubeconfig, &tenant.site, &arguments);
     for image in &images {
-        operator.tells(&format!("the plan: nothing to do object={}/{}", tenant.namespace, image.identifier)).await;
+        operator
+            .tells(&format!(
+                "the plan: nothing to do kind=CachedImage object={}/{}",
+                tenant.namespace, image.identifier
+            ))
+            .await;
     }
     operator.stop();
     let after = proxy.passed();

@@ -57,6 +57,8 @@ pub(super) fn of_namespace(mut event: Event) -> Event {
     let mut message = format!("{} {}: {message}", kind.unwrap_or_default(), name.unwrap_or_default());
     message.truncate(message.floor_char_boundary(LONGEST_MESSAGE));
     event.message = Some(message);
+    // With it, older servers take Events of what has no namespace in kube-system alone (ValidateEvent of 1.20).
+    event.event_time = None;
     event.involved_object = ObjectReference {
         api_version: Some("v1".to_owned()),
         kind: Some("Namespace".to_owned()),
@@ -110,6 +112,7 @@ mod tests {
         assert_eq!(event.message.as_deref(), Some("CachedImage vo: expired"));
         let involved = (event.involved_object.kind.as_deref(), event.involved_object.name.as_deref());
         assert_eq!((involved, event.involved_object.namespace), ((Some("Namespace"), Some("n")), None));
+        assert_eq!((event.event_time, event.last_timestamp), (None, Some(Time(Timestamp::UNIX_EPOCH))));
         assert_eq!(of_namespace(told("vo", &"ä".repeat(2000))).message.unwrap().len(), LONGEST_MESSAGE);
     }
 }

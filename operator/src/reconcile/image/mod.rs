@@ -40,8 +40,15 @@ pub async fn reconcile<C: Cluster>(
     }
     let plan = plan::plan(&checked, &observed, now);
     tracing::debug!(kind = %Kind::Image, object = %key, "the plan: {plan}");
+    let (desired, lets_go) = (targets::desired(&checked, &observed, &plan), plan.lets_go());
+    if lets_go {
+        // Before the finalizer goes: whoever sees the object gone also sees that it was let go.
+        context.publications.want(key, Some(desired.clone()));
+    }
     let outcomes = apply::apply(context, &checked, &observed, &plan, now).await;
-    context.publications.want(key, Some(targets::desired(&checked, &observed, &plan)));
+    if !lets_go {
+        context.publications.want(key, Some(desired));
+    }
     let report = report::report(&checked, &observed, &plan, &outcomes, now);
     finish(context, &*object, report).await
 }
