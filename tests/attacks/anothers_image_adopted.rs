@@ -57,7 +57,7 @@ async fn an_image_of_a_user_or_of_another_operator_is_not_taken() {
     }
 }
 
-/// Nor does the annotation disturb what is published: it is told, and that is all.
+/// Nor does the annotation disturb what is published: it is reported, and that is all.
 #[tokio::test]
 async fn what_is_published_stays() {
     let (site, cloud) = site(Dialect::V7_4);

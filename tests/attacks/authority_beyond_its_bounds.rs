@@ -20,7 +20,7 @@ fn directory_name(one_line: &str) -> Vec<u8> {
     tlv(0xa4, &harness::pki::subject_name(one_line).to_der().unwrap())
 }
 
-/// What a list of this signer is told where the root alone is trusted.
+/// The verdict on a list of this signer where the root alone is trusted.
 fn outcome(signer: &Identity, root: &Identity) -> Result<(), Refusal> {
     let mut builder = Anchors::builder();
     builder.add_certificates(&root.certificate.to_pem().unwrap()).unwrap();

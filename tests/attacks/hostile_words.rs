@@ -10,7 +10,7 @@ use harness::site::Site;
 use serde_json::{Value, json};
 use vmcatcher_operator::imagelist::{ImageList, ListError};
 
-/// Each is told by a terminal, or by a reader, to be something else than text.
+/// A terminal, or a reader, takes each for something else than text.
 const WORDS: [&str; 9] = [
     "\u{1b}]0;owned\u{7}",
     "\u{1b}[2J\u{1b}[31m",

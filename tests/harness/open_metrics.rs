@@ -50,7 +50,7 @@ pub fn parse(text: &str) -> Result<BTreeMap<String, Family>, String> {
 }
 
 /// Reads the text format of Prometheus. It has no units and no end, and a family has the name of its samples. Families
-/// are told by name as OpenMetrics has them.
+/// are named as OpenMetrics has them.
 pub fn parse_text(text: &str) -> Result<BTreeMap<String, Family>, String> {
     if !text.ends_with('\n') {
         return Err("the last line does not end".to_owned());

@@ -19,7 +19,7 @@ pub struct TrustDirectory {
 struct Loaded {
     seen: Fingerprint,
     anchors: Arc<Anchors>,
-    /// What was told already.
+    /// What was reported already.
     problems: Vec<AnchorProblem>,
 }
 

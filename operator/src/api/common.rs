@@ -11,7 +11,7 @@ pub const GROUP: &str = "vmcatcher.io";
 pub const VERSION: &str = "v1alpha1";
 /// Any new value reconciles the object now and clears its retry limit; on a subscription its images' too.
 pub const REQUESTED_AT: &str = "vmcatcher.io/requestedAt";
-/// On an object that came out of a folder of manifests: the file that it stands in.
+/// On an object that came out of a folder of manifests: the file that it is in.
 pub const MANIFEST: &str = "vmcatcher.io/manifest";
 /// Flux's name of the same annotation, honoured too.
 pub const FLUX_REQUESTED_AT: &str = "reconcile.fluxcd.io/requestedAt";
@@ -93,7 +93,7 @@ pub(super) fn duration() -> Value {
     json!([{"rule": IS_DURATION, "message": message}])
 }
 
-/// The same, with a lower bound. What is no duration at all is told once.
+/// The same, with a lower bound. What is no duration at all is reported once.
 pub(super) fn duration_of_at_least(least: &str) -> Value {
     let mut rules = duration();
     let rule = format!("!{IS_DURATION} || duration(self) >= duration('{least}')");

@@ -47,7 +47,7 @@ enum Choice {
 }
 
 /// The images of the lists in force, in the order of the subscriptions and of their lists; and whether every list could
-/// be read. One that could not is told.
+/// be read. One that could not is reported.
 pub(super) fn available(
     directory: &Directory,
     volume: &Path,

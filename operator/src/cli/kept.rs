@@ -22,7 +22,7 @@ impl Kept {
         self.state.clone().unwrap_or_else(|| self.volume.join("state"))
     }
 
-    /// The resources as they were kept, and whether all of them could be read. What could not be is told.
+    /// The resources as they were kept, and whether all of them could be read. What could not be is reported.
     pub(super) fn open(&self) -> anyhow::Result<(Directory, bool)> {
         let state = self.folder();
         look_into(&state)?;

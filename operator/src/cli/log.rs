@@ -1,4 +1,4 @@
-//! What happens is told on standard error; standard output is the command's own.
+//! What happens is reported on standard error; standard output is the command's own.
 //!
 //! Fields hold words of servers, clouds and publishers. Here, where all of them become text, what is not printable is
 //! escaped, so that none of them forges a line or drives a terminal.
@@ -14,7 +14,7 @@ use tracing_subscriber::fmt::format::{self, Writer};
 
 use crate::text::{printable, printable_json};
 
-/// How what happens is told.
+/// How what happens is reported.
 #[derive(Debug, Clone, Copy, ValueEnum)]
 pub(super) enum LogFormat {
     /// One line each, for people.

@@ -70,7 +70,7 @@ impl Manifest {
         spec.into_iter().flat_map(|spec| spec.keys().filter_map(Value::as_str)).collect()
     }
 
-    /// Whether nothing else stands in the file.
+    /// Whether nothing else is in the file.
     pub(super) fn is_alone(&self) -> bool {
         read_all(&self.text).is_ok_and(|all| all.iter().filter(|value| !value.is_null()).count() == 1)
     }

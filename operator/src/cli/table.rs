@@ -27,7 +27,7 @@ pub(super) enum Output {
     Json,
     /// YAML documents.
     Yaml,
-    /// Nothing: the exit code tells.
+    /// Nothing: the exit code says it.
     None,
 }
 
@@ -53,7 +53,7 @@ pub(super) fn show<K: Resource + CustomResourceExt>(
     Ok(format!("{}\n{}", crd.spec.names.kind, render(head, rows)))
 }
 
-/// A table without lines, its columns two spaces apart. A cell is one line, whatever stands in it.
+/// A table without lines, its columns two spaces apart. A cell is one line, whatever is in it.
 pub(super) fn render<'a>(head: impl Iterator<Item = &'a str>, rows: Vec<Vec<String>>) -> String {
     let mut table = Table::new();
     let cells = |row: Vec<String>| row.into_iter().map(|cell| printable(&cell).into_owned()).collect::<Vec<_>>();

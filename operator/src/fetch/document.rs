@@ -33,7 +33,7 @@ impl Document {
         Self { size: bytes.len() as u64, held: Arc::new(Held::Memory(bytes)) }
     }
 
-    /// A file that somebody else keeps. One that cannot be opened is told now.
+    /// A file that somebody else keeps. One that cannot be opened is reported now.
     pub fn at(path: PathBuf) -> io::Result<Self> {
         let size = File::open(&path)?.metadata()?.len();
         Ok(Self { size, held: Arc::new(Held::Named(path)) })

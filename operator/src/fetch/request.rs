@@ -81,7 +81,7 @@ impl Client {
         }
     }
 
-    /// Why there is no answer: the proxy's word where one stands between.
+    /// Why there is no answer: the proxy's word where one is between.
     async fn not_sent(&self, url: &SourceUrl, error: reqwest::Error) -> FetchError {
         let Some(proxy) = self.proxies.for_url(url.url()) else { return failure(url, error) };
         let told = chain(&error);

@@ -36,7 +36,7 @@ pub struct ImageList {
     pub refused: Vec<RefusedImage>,
     /// What was read and left out, where somebody said what is [wanted](super::Wanted).
     pub left_out: LeftOut,
-    /// All other keys of the list, as they stand; none where somebody said what is wanted.
+    /// All other keys of the list, as they are; none where somebody said what is wanted.
     pub extra: Map<String, Value>,
 }
 
@@ -86,7 +86,7 @@ pub struct ListedImage {
     pub mpuri: Option<String>,
     /// `dc:date:expires` of the image alone.
     pub expires: Option<Timestamp>,
-    /// All other keys of the image, as they stand; none where somebody said what is wanted of the list.
+    /// All other keys of the image, as they are; none where somebody said what is wanted of the list.
     pub extra: Map<String, Value>,
 }
 

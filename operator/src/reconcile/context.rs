@@ -38,7 +38,7 @@ pub struct Context<C: Cluster> {
     pub pending: PendingMessages,
     /// What happened, where the status that says so could not be written.
     pub untold: Untold,
-    /// What the log was told of specs that cannot work.
+    /// What the log has said of specs that cannot work.
     pub told: Told,
     /// Which object wants which download.
     pub downloads: Downloads,

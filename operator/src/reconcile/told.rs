@@ -1,4 +1,4 @@
-//! What the log was told of specs that cannot work: each once, however many passes find it again.
+//! What the log has said of specs that cannot work: each once, however many passes find it again.
 
 use std::collections::HashMap;
 use std::sync::{Mutex, PoisonError};
@@ -10,7 +10,7 @@ use super::cluster::{Kind, ObjectKey};
 pub struct Told(Mutex<HashMap<(Kind, ObjectKey), String>>);
 
 impl Told {
-    /// Notes what is told of an object; whether it is something new.
+    /// Notes what is reported of an object; whether it is something new.
     pub(super) fn is_new(&self, kind: Kind, key: &ObjectKey, message: &str) -> bool {
         let mut told = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         told.insert((kind, key.clone()), message.to_owned()).as_deref() != Some(message)

@@ -13,7 +13,7 @@ const QUIET: &[&str] = &["Deleting", "Hold", "Progressing", "Revoked", "Suspende
 /// What lists and images tell of their specs; the rest they tell as it happens, each in its own words.
 const OF_SPECS: &[&str] = &["EndorserNotFound", "InvalidSpec", "UnsupportedValue"];
 
-/// What is told of an object whose status becomes this one.
+/// What is reported of an object whose status becomes this one.
 pub(super) fn transition<K: Resource>(object: &K, status: &<K as HasStatus>::Status) -> Option<Happening> {
     let (before, after) = (object.status().and_then(ready), ready(status)?);
     let failed_before = before.filter(|before| is_told(K::KIND, before));

@@ -8,7 +8,7 @@ use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::registry::{Registry, Unit};
 use rustix::process::{Resource, getrlimit};
 
-/// Puts the figures into a registry, as many as the system tells.
+/// Puts the figures into a registry, as many as the system gives.
 pub(super) fn register(registry: &mut Registry) {
     if let Some(times) = Times::read() {
         let cpu: Counter<f64, AtomicU64> = Counter::default();

@@ -2,7 +2,7 @@
 
 use super::tlv::{self, Reader, Tlv};
 
-/// One extension, as it stands.
+/// One extension, as it is.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Extension<'a> {
     /// The contents octets of its number.

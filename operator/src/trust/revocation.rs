@@ -67,7 +67,7 @@ fn of_one(
     in_time(crl, issuer, at).map(|()| true)
 }
 
-/// What a CA without a CRL is told. A file of its name that holds something else is a bad CRL, as against none.
+/// What is said of a CA without a CRL. A file of its name that holds something else is a bad CRL, as against none.
 fn missing(issuer: &Certificate, anchors: &Anchors, policy: CrlPolicy) -> Option<Refusal> {
     let message = || format!("expected a CRL of {}, found {}", issuer.subject, anchors.instead_of_crl(issuer));
     match policy {

@@ -4,7 +4,7 @@ use std::borrow::Cow;
 
 use super::mime;
 
-/// The text of a message: as it stands, and with CRLF at each line's end where that is another. The second form is made
+/// The text of a message: as it is, and with CRLF at each line's end where that is another. The second form is made
 /// when it is asked for, and not kept: a text may be large. The forms differ in line ends alone, so their JSON is the same.
 #[derive(Debug, Clone)]
 pub(super) struct SignedText<'m> {
@@ -19,23 +19,23 @@ impl<'m> SignedText<'m> {
         Self { text: text.into(), canonical: true }
     }
 
-    /// A text that was signed as it stands.
+    /// A text that was signed as it is.
     pub(super) fn as_it_stands(text: impl Into<Cow<'m, [u8]>>) -> Self {
         Self { text: text.into(), canonical: false }
     }
 
-    /// The forms, each made when its turn comes: as it stands first.
+    /// The forms, each made when its turn comes: as it is first.
     pub(super) fn forms(&self) -> impl Iterator<Item = Cow<'_, [u8]>> {
         let canonical = std::iter::once_with(|| self.with_crlf()).flatten().map(Cow::Owned);
         std::iter::once(Cow::Borrowed(&*self.text)).chain(canonical)
     }
 
-    /// The form with CRLF alone, which may be the text as it stands.
+    /// The form with CRLF alone, which may be the text as it is.
     pub(super) fn canonical(&self) -> Cow<'_, [u8]> {
         self.with_crlf().map_or(Cow::Borrowed(&*self.text), Cow::Owned)
     }
 
-    /// The text as it stands.
+    /// The text as it is.
     pub(super) fn bytes(&self) -> &[u8] {
         &self.text
     }

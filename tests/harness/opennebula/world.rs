@@ -196,7 +196,7 @@ pub struct World {
     pub any_file: Option<File>,
     /// How long a copy takes; none: for ever.
     pub copy_seconds: Option<i64>,
-    /// Images whose state is told by a word that nobody knows.
+    /// Images whose state is a word that nobody knows.
     pub garbled: BTreeSet<u32>,
     /// What every copy ends with instead of READY.
     pub copy_failure: Option<String>,

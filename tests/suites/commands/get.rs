@@ -70,7 +70,7 @@ fn every_image_of_the_lists_in_force_is_available() {
     let none = over(&site, &["get", "images", "four", "--available"]);
     assert!(none.code == Some(1) && none.told.contains("NotFound"), "{none:?}");
     assert_eq!(over(&site, &["get", "ils", "--available"]).code, Some(2));
-    // A list that is not where it must be is no reason to say that all is told.
+    // A list that is not where it must be is no reason to say that this is all.
     std::fs::remove_dir_all(site.path("volume/lists/default/vo")).unwrap();
     let lost = over(&site, &["get", "images", "--available"]);
     assert!(lost.code == Some(1) && lost.told.contains("expected its list 1.0 on the volume"), "{lost:?}");

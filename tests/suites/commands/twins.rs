@@ -1,5 +1,5 @@
 //! Each recipe of examples/ that speaks of `kubectl` has a twin for sites without a cluster, and the twins do what they
-//! say: the commands of each README, as they stand there, over a site's own volume.
+//! say: the commands of each README, as they are there, over a site's own volume.
 
 use std::fs;
 use std::path::{Path, PathBuf};

@@ -107,10 +107,10 @@ async fn abandon(going: Going) {
     match going {
         Going::Objects => {
             let named = |event: &Event| event.message.as_deref().is_some_and(named) && event.last_timestamp.is_some();
-            // A program that starts again tells it once more.
+            // A program that starts again reports it once more.
             let blocked = events(&tenant, &tenant.namespace, "RetireBlocked").await;
             assert!(!blocked.is_empty() && blocked.iter().all(named), "{blocked:?}");
-            // It is told after the object was let go.
+            // It is reported after the object was let go.
             let abandoned = async || events(&tenant, &tenant.namespace, "RetireAbandoned").await;
             until("it is told that it is abandoned", async || !abandoned().await.is_empty()).await;
             let abandoned = abandoned().await;
@@ -133,7 +133,7 @@ async fn abandon(going: Going) {
     reconcilers.stop().await;
 }
 
-/// What was told for that reason in a namespace.
+/// What was reported for that reason in a namespace.
 async fn events(tenant: &Tenant<'_>, namespace: &str, reason: &str) -> Vec<Event> {
     let events: Api<Event> = Api::namespaced(tenant.client.clone(), namespace);
     let all = events.list(&ListParams::default()).await.unwrap().items;

@@ -44,7 +44,7 @@ fn code(fits: impl Fn(&str) -> bool) -> String {
     all.map(|(_, text)| product_code(&text)).collect()
 }
 
-/// What stands between one of the beginnings and the next quotation mark.
+/// What is between one of the beginnings and the next quotation mark.
 fn after(code: &str, beginnings: &[&str]) -> Values {
     let of = |beginning: &&str| -> Vec<String> {
         code.split(beginning).skip(1).filter_map(|rest| Some(rest.split_once('"')?.0.to_owned())).collect()
@@ -91,7 +91,7 @@ fn served() -> Values {
     code.split("StatusCode::").skip(1).map(number).map(str::to_owned).collect()
 }
 
-/// The methods that are told of, whatever is asked for.
+/// The methods that are counted, whatever is asked for.
 fn methods() -> Values {
     let monitor = Monitor::default();
     for method in ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "TRACE", "BREW"] {

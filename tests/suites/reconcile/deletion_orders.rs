@@ -20,7 +20,7 @@ use super::departures::in_circulation;
 use super::over_directory::as_in_directory;
 use super::targets::{A, SECRET, qcow2, site, target};
 
-/// The site's resources, and what is told of them.
+/// The site's resources, and what is reported of them.
 pub(super) struct Told {
     pub(super) directory: Directory,
     pub(super) told: Mutex<Vec<Happening>>,

@@ -50,7 +50,7 @@ async fn an_older_version_comes_back_from_the_archive_or_else_from_its_address()
     assert_eq!(site.shelf("endorsed"), [served[2].entry()]);
 }
 
-/// The versions that `cache ls` tells of, with their states.
+/// The versions that `cache ls` reports, with their states.
 fn listed(site: &Site) -> Vec<(String, String)> {
     let mut command = std::process::Command::new(env!("CARGO_BIN_EXE_operator"));
     let output = command.args(["cache", "ls", "-o", "json", "--volume"]).arg(site.path("volume")).output().unwrap();
@@ -95,7 +95,7 @@ fn what_goes_back_is_in_one_place_and_is_told_as_a_return() {
     site.forget("pin");
     let run = text(&once(&site));
     assert!(run.contains("ImageRestored") && run.contains("version 2 is back from the archive"), "{run}");
-    // What goes out is not removed from the archive because it stands there already.
+    // What goes out is not removed from the archive because it is there already.
     in_both();
     site.trust("endorser", &site.pki.endorser, "trust: Revoked");
     let run = text(&once(&site));

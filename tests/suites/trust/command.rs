@@ -219,7 +219,7 @@ fn refused_images_are_named_and_a_list_without_a_usable_one_is_not_good() {
     );
 }
 
-/// What is missing is told with what brings it.
+/// What is missing is reported with what brings it.
 #[test]
 fn a_missing_directory_and_a_missing_crl_tell_what_brings_them() {
     let scene = Scene::new();
@@ -236,7 +236,7 @@ fn a_missing_directory_and_a_missing_crl_tell_what_brings_them() {
     assert!(shown.contains("fetch-crl") && shown.contains("--refresh-crls"), "{shown}");
 }
 
-/// A CRL file that is something else is told in the very message that misses the CRL.
+/// A CRL file that is something else is reported in the very message that misses the CRL.
 #[test]
 fn a_crl_file_that_is_no_crl_is_named_where_the_crl_is_missed() {
     let scene = Scene::new();
@@ -263,7 +263,7 @@ fn a_crl_file_that_is_no_crl_is_named_where_the_crl_is_missed() {
     }
 }
 
-/// A certificate that is passed over because of its name is told, and not trusted.
+/// A certificate that is passed over because of its name is reported, and not trusted.
 #[test]
 fn a_certificate_of_a_name_that_is_not_read_is_told() {
     let scene = Scene::new();

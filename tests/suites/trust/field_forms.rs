@@ -36,7 +36,7 @@ fn pem(label: &str) -> Vec<u8> {
     format!("-----BEGIN {label}-----\n{}-----END {label}-----\n", lines(&der)).into_bytes()
 }
 
-/// A message whose signed part is this entity, signed as it stands.
+/// A message whose signed part is this entity, signed as it is.
 fn multipart(entity: &str) -> Vec<u8> {
     let signature = detached(entity.as_bytes(), &PKI.endorser, &["-binary", "-outform", "DER"]);
     let kind = "Content-Type: application/pkcs7-signature\r\nContent-Transfer-Encoding: base64";

@@ -74,7 +74,7 @@ fn entries(folder: &Path) -> Result<Vec<PathBuf>, KeptProblem> {
     Ok(found)
 }
 
-/// What was found; a folder that cannot be read counts as empty, and is told.
+/// What was found; a folder that cannot be read counts as empty, and is reported.
 fn told(found: Result<Vec<PathBuf>, KeptProblem>, problems: &mut Vec<KeptProblem>) -> Vec<PathBuf> {
     found.unwrap_or_else(|problem| {
         problems.push(problem);

@@ -92,7 +92,7 @@ impl Awaited {
     }
 }
 
-/// What a person is told of kinds that are not installed.
+/// What a person reads of kinds that are not installed.
 fn missing(kinds: &str) -> String {
     format!(
         "expected the definitions of this program's resources, found that the API server does not know {kinds}: install \

@@ -12,7 +12,7 @@ use kube::api::ObjectMeta;
 use super::MANAGER;
 use crate::reconcile::Happening;
 
-/// What is told at most, in bytes (the API server's limit for an Event with an `eventTime`).
+/// What is reported at most, in bytes (the API server's limit for an Event with an `eventTime`).
 const LONGEST_MESSAGE: usize = 1024;
 /// The longest name of an object, in bytes.
 const LONGEST_NAME: usize = 253;

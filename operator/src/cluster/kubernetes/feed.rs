@@ -74,7 +74,7 @@ pub(super) async fn feed<K: Resource>(
     }
 }
 
-/// Tells why a watch ended. A kind that the API server does not know is told once.
+/// Tells why a watch ended. A kind that the API server does not know is reported once.
 fn interrupted<K: Resource>(shared: &Shared, error: &watcher::Error) {
     if is_not_found(error) {
         shared.cluster().awaited.is_unknown::<K>();

@@ -37,7 +37,7 @@ impl<'a> Hands<'a> {
         Self { client, keeper, datastore, now, users, groups, lost: OnceLock::new() }
     }
 
-    /// Puts an image out of circulation. Whether it is, is read from the image; what it lacks is told with what the
+    /// Puts an image out of circulation. Whether it is, is read from the image; what it lacks is reported with what the
     /// cloud refused.
     pub(super) async fn retire(&self, retirement: &Retirement, outcome: &mut Outcome) -> NameIs {
         let (mut refused, mut given) = (Vec::new(), false);

@@ -173,7 +173,7 @@ impl<'a> Index<'a> {
             return Standing::Other; // an id that was kept, of a cloud that was built anew since
         }
         if !claim.is_empty() && claim != settings.claim.to_string() {
-            // What another operator took out of circulation stands in nobody's way.
+            // What another operator took out of circulation is in nobody's way.
             let retired = Role::read(image) == Some(Role::Retired);
             return match trusted || entry.is_some() {
                 true if retired => Standing::Other,

@@ -390,7 +390,7 @@ fn beyond_retention(observed: &Observed, now: Timestamp) -> Vec<Step> {
     removed.into_iter().cloned().map(Step::RemoveArchived).collect()
 }
 
-/// What stands in the archive though it is endorsed and stays so.
+/// What is in the archive though it is endorsed and stays so.
 fn twice(observed: &Observed, steps: &[Step]) -> Vec<Step> {
     let leaves = |entry: &&Entry| steps.iter().any(|step| matches!(step, Step::Archive(other) if other == *entry));
     let stay: Vec<&Entry> = observed.entries.endorsed.iter().filter(|entry| !leaves(entry)).collect();

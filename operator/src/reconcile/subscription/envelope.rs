@@ -11,7 +11,7 @@ use crate::trust::{decrypt, is_encrypted, is_plain_list, join_detached};
 
 /// What a message takes in memory while it is put together or opened, for each byte of it.
 const TIMES: u64 = 4;
-/// So much of a document tells whether it is a plain list.
+/// So much of a document says whether it is a plain list.
 const BEGINNING: u64 = 4096;
 
 /// The signed message in what was fetched, and which signatures beside it are part of it. What is neither signed nor
@@ -38,7 +38,7 @@ pub(super) async fn open<C: Cluster>(
     let key = key.map_err(|error| FetchProblem::from(&error));
     let opened = rewritten(client, checked, document, move |bytes| match (is_encrypted(&bytes), key) {
         (false, _) => Ok(bytes),
-        // Encrypted to somebody else: it is told as DecryptionFailed when it is verified.
+        // Encrypted to somebody else: it is reported as DecryptionFailed when it is verified.
         (true, Ok(key)) => Ok(decrypt(&bytes, Some(&key)).map(std::borrow::Cow::into_owned).unwrap_or(bytes)),
         (true, Err(problem)) => Err(problem),
     });

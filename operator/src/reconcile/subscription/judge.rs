@@ -21,7 +21,7 @@ use crate::trust::{AcceptedList, Refusal, Sha256Digest, VerifiedList, VerifyRequ
 const TIMES: u64 = 4;
 /// What every judgement takes besides, in bytes.
 const BESIDES: u64 = 1 << 20;
-/// So much of a message tells whether it holds more than it has bytes.
+/// So much of a message says whether it holds more than it has bytes.
 const BEGINNING: u64 = 4096;
 
 /// What the messages of a pass are worth.

@@ -51,7 +51,7 @@ impl Value {
                 return Self { octets: differs.then(|| octets.to_vec()), ..plain };
             }
         };
-        // Broken, and equal to nothing but itself: the mark in front of it stands in no name.
+        // Broken, and equal to nothing but itself: the mark in front of it is in no name.
         let broken = || std::iter::once('\u{fffd}').chain(octets.iter().copied().map(char::from)).collect();
         let value = Self::of_text(decoded.unwrap_or_else(broken));
         // Octets that are all printable would spell another name.
@@ -78,7 +78,7 @@ fn from_utf32(octets: &[u8]) -> Option<String> {
 }
 
 /// Prepares a text for comparison. Where preparation would do more than fold case and spaces (take out what nobody
-/// sees, put one character in the place of another that only looks like it), the text is compared as it stands, so
+/// sees, put one character in the place of another that only looks like it), the text is compared as it is, so
 /// that no name equals one that it only resembles.
 fn prepare(text: &str) -> Prepared {
     let composed: String = text.trim_matches(' ').nfc().collect();

@@ -1,4 +1,4 @@
-//! Secrets and ConfigMaps of a folder. Nothing of their content stands in a message.
+//! Secrets and ConfigMaps of a folder. Nothing of their content is in a message.
 
 use k8s_openapi::api::core::v1::{ConfigMap, Secret};
 use serde_json::Value;

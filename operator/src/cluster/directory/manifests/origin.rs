@@ -1,4 +1,4 @@
-//! Where an object stands, and what is wrong with it there.
+//! Where an object is, and what is wrong with it there.
 
 use std::path::Path;
 
@@ -6,7 +6,7 @@ use super::document::Document;
 use super::place::{self, Step};
 use super::problem::{ManifestProblem, bounded};
 
-/// Where an object stands.
+/// Where an object is.
 #[derive(Clone, Copy)]
 pub(super) struct Origin<'a> {
     /// The file, from the folder's root.
@@ -48,7 +48,7 @@ impl Refusal {
 }
 
 impl Origin<'_> {
-    /// What is told of it. The place is looked for in the text, so this takes as long as reading it.
+    /// What is reported of it. The place is looked for in the text, so this takes as long as reading it.
     pub(super) fn problem(&self, object: Option<&str>, refusal: Refusal) -> ManifestProblem {
         let Refusal { path, key, quote, line, mut message } = refusal;
         let place = match line {

@@ -1,4 +1,4 @@
-//! Where in a document something stands.
+//! Where in a document something is.
 
 use std::cell::RefCell;
 use std::fmt::{self, Write as _};
@@ -28,7 +28,7 @@ pub(super) fn shown(path: &[Step]) -> String {
     shown
 }
 
-/// Where something stands, and how it is written.
+/// Where something is, and how it is written.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct Place {
     /// The line of the text, counted from 1.
