@@ -17,7 +17,7 @@ use vmcatcher_operator::reconcile::{
 };
 
 use super::departures::in_circulation;
-use super::over_directory::as_in_directory;
+use super::over_directory::{as_in_directory, objects_of_directory};
 use super::targets::{A, SECRET, qcow2, site, target};
 
 /// The site's resources, and what is reported of them.
@@ -27,18 +27,7 @@ pub(super) struct Told {
 }
 
 impl Cluster for Told {
-    fn get<K: Resource>(&self, key: &ObjectKey) -> Option<Arc<K>> {
-        self.directory.get(key)
-    }
-
-    fn list<K: Resource>(&self, namespace: &str) -> Vec<Arc<K>> {
-        self.directory.list(namespace)
-    }
-
-    fn all<K: Resource>(&self) -> Vec<Arc<K>> {
-        self.directory.all()
-    }
-
+    objects_of_directory!();
     as_in_directory!();
 
     async fn write_status<K: Resource>(&self, key: &ObjectKey, status: K::Status) -> Result<(), ClusterError> {

@@ -25,3 +25,21 @@ macro_rules! as_in_directory {
     };
 }
 pub(super) use as_in_directory;
+
+/// The same of the methods that read objects.
+macro_rules! objects_of_directory {
+    () => {
+        fn get<K: Resource>(&self, key: &ObjectKey) -> Option<Arc<K>> {
+            self.directory.get(key)
+        }
+
+        fn list<K: Resource>(&self, namespace: &str) -> Vec<Arc<K>> {
+            self.directory.list(namespace)
+        }
+
+        fn all<K: Resource>(&self) -> Vec<Arc<K>> {
+            self.directory.all()
+        }
+    };
+}
+pub(super) use objects_of_directory;

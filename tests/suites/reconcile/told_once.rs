@@ -15,7 +15,7 @@ use vmcatcher_operator::reconcile::{
     Cluster, ClusterError, ConfigMapData, Context, Happening, ObjectKey, Resource, SecretData,
 };
 
-use super::over_directory::as_in_directory;
+use super::over_directory::{as_in_directory, objects_of_directory};
 
 const A: &str = "aaaaaaaa-0000-4000-8000-000000000001";
 
@@ -28,18 +28,7 @@ struct Refusing {
 }
 
 impl Cluster for Refusing {
-    fn get<K: Resource>(&self, key: &ObjectKey) -> Option<Arc<K>> {
-        self.directory.get(key)
-    }
-
-    fn list<K: Resource>(&self, namespace: &str) -> Vec<Arc<K>> {
-        self.directory.list(namespace)
-    }
-
-    fn all<K: Resource>(&self) -> Vec<Arc<K>> {
-        self.directory.all()
-    }
-
+    objects_of_directory!();
     as_in_directory!();
 
     async fn write_status<K: Resource>(&self, key: &ObjectKey, status: K::Status) -> Result<(), ClusterError> {
