@@ -135,13 +135,17 @@ impl Publications {
         self.held().standings.get(target).cloned().unwrap_or_default()
     }
 
+    /// Whether any image of its namespace wants something of a target.
+    pub fn is_wanted(&self, target: &ObjectKey) -> bool {
+        let names = |(key, desired): (&ObjectKey, &Desired)| is_of(key, desired, target);
+        self.held().desired.iter().any(names)
+    }
+
     /// What the images of its namespace want of a target.
     pub fn wanted_of(&self, target: &ObjectKey) -> Vec<(ObjectKey, Desired)> {
         let held = self.held();
-        let of = |(key, desired): &(&ObjectKey, &Desired)| {
-            key.namespace == target.namespace && desired.at.contains_key(&target.name)
-        };
-        held.desired.iter().filter(of).map(|(key, desired)| (key.clone(), desired.clone())).collect()
+        let of = held.desired.iter().filter(|(key, desired)| is_of(key, desired, target));
+        of.map(|(key, desired)| (key.clone(), desired.clone())).collect()
     }
 
     /// The images for which a person asked for a try at that target, once.
@@ -225,6 +229,11 @@ impl Publications {
     pub fn importing_until(&self) -> Option<Timestamp> {
         self.held().importing.values().min().copied()
     }
+}
+
+/// Whether an image wants something of a target.
+fn is_of(image: &ObjectKey, desired: &Desired, target: &ObjectKey) -> bool {
+    image.namespace == target.namespace && desired.at.contains_key(&target.name)
 }
 
 #[cfg(test)]

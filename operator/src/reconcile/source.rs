@@ -86,10 +86,10 @@ pub(super) async fn source<C: Cluster>(
         CheckedTls::System(None) => TlsTrust::System,
         CheckedTls::System(Some(name)) => {
             let secret = read(cluster, namespace, name).await?;
-            TlsTrust::Own { ca_pem: None, identity: Some(identity_for(&secret, url)?) }
+            TlsTrust::Own { ca_pem: None, identity: Some(identity_for(&secret, url.url())?) }
         }
         CheckedTls::Grid => TlsTrust::Grid(trust_directory.to_owned()),
-        CheckedTls::Secret(name) => own_authority(&read(cluster, namespace, name).await?, url)?,
+        CheckedTls::Secret(name) => own_authority(&read(cluster, namespace, name).await?, url.url())?,
     };
     Ok(Source { url: url.clone(), credentials, tls })
 }
@@ -142,8 +142,7 @@ pub(super) async fn cloud_connection<C: Cluster>(
         connection.trust = transport::TlsTrust::Authorities(ca.expose_secret().as_bytes().to_vec());
     }
     if !own || secret.data.entries.contains_key("tls.crt") {
-        secret.data.does_not_refuse(endpoint).map_err(|message| secret.not_allowed(message))?;
-        let identity = identity(&secret)?;
+        let identity = identity_for(&secret, endpoint)?;
         connection.identity = Some((identity.certificate_pem, identity.key_pem));
     }
     Ok(connection)
@@ -204,8 +203,8 @@ fn credentials(secret: &Named) -> Result<Credentials, SourceError> {
 }
 
 /// A client certificate for an address.
-fn identity_for(secret: &Named, url: &SourceUrl) -> Result<ClientIdentity, SourceError> {
-    secret.data.does_not_refuse(url.url()).map_err(|message| secret.not_allowed(message))?;
+fn identity_for(secret: &Named, url: &Url) -> Result<ClientIdentity, SourceError> {
+    secret.data.does_not_refuse(url).map_err(|message| secret.not_allowed(message))?;
     identity(secret)
 }
 
@@ -218,7 +217,7 @@ fn identity(secret: &Named) -> Result<ClientIdentity, SourceError> {
     Ok(ClientIdentity { certificate_pem: certificate.expose_secret().as_bytes().to_vec(), key_pem })
 }
 
-fn own_authority(secret: &Named, url: &SourceUrl) -> Result<TlsTrust, SourceError> {
+fn own_authority(secret: &Named, url: &Url) -> Result<TlsTrust, SourceError> {
     let ca = secret.text("ca.crt").ok_or_else(|| secret.invalid("ca.crt"))?;
     let has_identity = secret.data.entries.contains_key("tls.crt");
     let identity = if has_identity { Some(identity_for(secret, url)?) } else { None };

@@ -4,7 +4,7 @@ use super::apply::Outcomes;
 use super::check::Checked;
 use super::observe::Observed;
 use super::plan::{Phase, Plan, Step};
-use super::targets::RETIRED;
+use super::targets::{RETIRED, at};
 use crate::api::{CachedImage, HasConditions as _, TargetStatus};
 use crate::reconcile::cluster::{Cluster, Happening, Kind, ObjectKey};
 use crate::reconcile::context::Context;
@@ -26,7 +26,7 @@ pub(super) fn happenings(
     let mut happenings = done(plan, outcomes);
     happenings.extend(circulation(observed, targets));
     happenings.extend(obstacles(observed, desired, targets));
-    happenings.extend(abandoned(observed, plan));
+    happenings.extend(abandoned(checked, observed, plan));
     let happenings = happenings.into_iter().map(|(warning, reason, message)| Happening {
         kind: Kind::Image,
         key: checked.key.clone(),
@@ -132,11 +132,11 @@ fn was_wanted(observed: &Observed, target: &str) -> bool {
 }
 
 /// What stays in circulation though its object goes.
-fn abandoned(observed: &Observed, plan: &Plan) -> Option<Told> {
+fn abandoned(checked: &Checked, observed: &Observed, plan: &Plan) -> Option<Told> {
     let before = &observed.status.targets;
     let held = observed.targets.holding(before);
     let images: Vec<String> = held.iter().map(|name| observed.targets.image_at(before, name)).collect();
-    let why = if observed.taken_off && !images.is_empty() {
+    let why = if is_taken_off(checked, observed) && !images.is_empty() {
         TAKEN_OFF.to_owned()
     } else if observed.abandoned && plan.lets_go() {
         let why = held.iter().map(|name| match observed.targets.standings.get(*name) {
@@ -148,6 +148,12 @@ fn abandoned(observed: &Observed, plan: &Plan) -> Option<Told> {
         return None;
     };
     Some((true, "RetireAbandoned", format!("{} stays in circulation: {why}", images.join(", "))))
+}
+
+/// Whether the pass before held the object, and its finalizer is gone now: this program takes it off only once nothing
+/// is held any more.
+fn is_taken_off(checked: &Checked, observed: &Observed) -> bool {
+    checked.deleting && !checked.finalizer && observed.desired.as_ref().is_some_and(|before| before.held)
 }
 
 /// What there is to tell of an image whose object is gone though it was held: somebody has taken its finalizer off.
@@ -168,10 +174,6 @@ pub fn gone_while_held<C: Cluster>(context: &Context<C>, object: &CachedImage) -
 }
 
 const TAKEN_OFF: &str = "somebody took the finalizer off";
-
-fn at<'a>(targets: &'a [TargetStatus], name: &str) -> Option<&'a TargetStatus> {
-    targets.iter().find(|target| target.name == name)
-}
 
 /// Whether this pass counted a failure.
 fn counted(plan: &Plan) -> bool {

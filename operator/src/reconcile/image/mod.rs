@@ -47,8 +47,8 @@ pub async fn reconcile<C: Cluster>(
     }
     let outcomes = apply::apply(context, &checked, &observed, &plan, now).await;
     if !lets_go {
-        context.publications.want(key, Some(desired));
+        context.publications.want(key, Some(desired.clone()));
     }
-    let report = report::report(&checked, &observed, &plan, &outcomes, now);
+    let report = report::report(&checked, &observed, &plan, &outcomes, &desired, now);
     finish(context, &*object, report).await
 }

@@ -8,7 +8,7 @@ use jiff::{SignedDuration, Timestamp};
 
 use super::check::Checked;
 use super::plan::hold;
-use super::targets::Targets;
+use super::targets::{Targets, at};
 use super::want::{Want, disowned, want};
 use crate::api::{CachedImage, CachedImageStatus, CloudTarget, Endorser, HasConditions, ImageListSubscription};
 use crate::cache::{CacheError, Entries, JobKey, JobState, VerifiedBlob};
@@ -54,8 +54,6 @@ pub(super) struct Observed {
     pub abandoned_from: Option<Timestamp>,
     /// Its namespace goes, so that nothing is made again.
     pub namespace_ends: bool,
-    /// It was held, and somebody has taken its finalizer off.
-    pub taken_off: bool,
     /// It is being deleted, and its subscription may be marked with it until then.
     pub alone_from: Option<Timestamp>,
     /// What could not be read on the volume.
@@ -101,7 +99,6 @@ pub(super) fn observe<C: Cluster>(
         abandoned: false,
         abandoned_from: None,
         namespace_ends: false,
-        taken_off: taken_off(context, checked),
         alone_from: alone_from(context, checked, now),
         trouble: None,
     };
@@ -139,14 +136,6 @@ fn abandoned_from<C: Cluster>(context: &Context<C>, checked: &Checked, observed:
     let lost = checked.finalizer && observed.targets.are_lost(&observed.status.targets);
     let since = checked.deleting_since.filter(|_| lost && is_ending(&*context.cluster, &checked.key.namespace))?;
     Some(since.checked_add(context.abandon_after).unwrap_or(Timestamp::MAX))
-}
-
-/// Whether the pass before held the object, and its finalizer is gone now: this program takes it off only once nothing
-/// is held any more.
-fn taken_off<C: Cluster>(context: &Context<C>, checked: &Checked) -> bool {
-    checked.deleting
-        && !checked.finalizer
-        && context.publications.desired(&checked.key).is_some_and(|before| before.held)
 }
 
 /// Whether everything goes that is in the namespace: with the namespace itself, most likely.
@@ -201,7 +190,7 @@ fn recorded<C: Cluster>(
         Ok(record) => record?,
         Err(_) => return Some(Vec::new()),
     };
-    let told = observed.status.targets.iter().find(|told| told.name == target.name);
+    let told = at(&observed.status.targets, &target.name);
     let is_told = told.is_some_and(|told| {
         let put_away = told.condition("Published").is_some_and(|condition| condition.reason == "Retired");
         told.id.is_some() || put_away

@@ -14,6 +14,7 @@ use super::want::{Want, Wanted};
 use crate::api::{Artifact, CachedImageStatus, Class, Progress, TargetStatus, VersionStatus, WantedImage};
 use crate::cache::{Entry, VerifiedBlob};
 use crate::reconcile::conditions::{Finding, Status, merge, request_ignored, shorten, time};
+use crate::reconcile::publications::Desired;
 use crate::reconcile::report::Report;
 use crate::reconcile::step::StepError;
 use crate::size::Size;
@@ -31,6 +32,7 @@ pub(super) fn report(
     observed: &Observed,
     plan: &Plan,
     outcomes: &Outcomes,
+    desired: &Desired,
     now: Timestamp,
 ) -> Report<CachedImageStatus> {
     let before = &observed.status;
@@ -48,14 +50,13 @@ pub(super) fn report(
         next_retry_time: tries.next.map(time),
         last_handled_reconcile_at: handled(checked, observed),
         versions: after.versions(),
-        targets: targets::statuses(checked, observed, plan, now),
+        targets: targets::statuses(checked, observed, desired, now),
     };
     let mut findings = findings(observed, plan, outcomes, &after, &status.targets);
     findings.extend(ignored(checked, observed));
     status.conditions = merge(&before.conditions, findings, checked.generation, now);
     let wake = wake(checked, observed, plan, outcomes, now);
-    let desired = targets::desired(checked, observed, plan);
-    let happenings = happenings(checked, observed, plan, outcomes, &desired, &status.targets);
+    let happenings = happenings(checked, observed, plan, outcomes, desired, &status.targets);
     Report { status, happenings, wake }
 }
 

@@ -50,7 +50,7 @@ impl Targets {
 
     /// The image there, for people: by its id in the cloud, as far as one is known.
     pub(super) fn image_at(&self, before: &[TargetStatus], name: &str) -> String {
-        let told = before.iter().find(|target| target.name == name).and_then(|target| target.id.clone());
+        let told = at(before, name).and_then(|target| target.id.clone());
         let recorded = || self.recorded.get(name)?.last().map(ToString::to_string);
         match told.or_else(recorded) {
             Some(id) => format!("image {id} at {name}"),
@@ -76,6 +76,11 @@ impl Targets {
                 self.missing.iter().any(|missing| missing == name) || self.standings.get(name).is_some_and(no_secret)
             })
     }
+}
+
+/// What a status says of a target.
+pub(super) fn at<'a>(targets: &'a [TargetStatus], name: &str) -> Option<&'a TargetStatus> {
+    targets.iter().find(|target| target.name == name)
 }
 
 /// What the image wants of its targets now. What it no longer names takes it out of circulation.
@@ -119,10 +124,9 @@ fn desire(checked: &Checked, observed: &Observed, plan: &Plan) -> Desire {
 }
 
 /// How the image stands at each target, for its status.
-pub(super) fn statuses(checked: &Checked, observed: &Observed, plan: &Plan, now: Timestamp) -> Vec<TargetStatus> {
-    let desired = desired(checked, observed, plan);
+pub(super) fn statuses(checked: &Checked, observed: &Observed, desired: &Desired, now: Timestamp) -> Vec<TargetStatus> {
     let each = desired.at.iter().filter_map(|(name, desire)| {
-        let before = observed.status.targets.iter().find(|target| target.name == *name);
+        let before = at(&observed.status.targets, name);
         let standing = observed.targets.standings.get(name);
         let named = observed.targets.named.contains(name);
         if !named && (standing.is_some_and(|standing| standing.withdrawn) || observed.targets.missing.contains(name)) {
@@ -273,8 +277,7 @@ pub(super) fn published(statuses: &[TargetStatus]) -> Option<Finding> {
 pub(super) fn held_for(observed: &Observed, after: &[TargetStatus]) -> Option<String> {
     let before = &observed.status.targets;
     let each = observed.targets.holding(before).into_iter().map(|name| {
-        let condition =
-            after.iter().find(|target| target.name == name).and_then(|target| target.condition("Published"));
+        let condition = at(after, name).and_then(|target| target.condition("Published"));
         let why = condition.map(|condition| format!(" ({}: {})", condition.reason, condition.message));
         format!("{}{}", observed.targets.image_at(before, name), why.unwrap_or_default())
     });

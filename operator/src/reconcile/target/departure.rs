@@ -3,6 +3,7 @@
 //! Nothing of ours is left behind silently: the finalizer stays until each image that has something there has said that
 //! it may stay, or it is out of circulation.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use jiff::{SignedDuration, Timestamp};
@@ -59,7 +60,7 @@ pub(super) fn look<C: Cluster>(context: &Context<C>, object: &CloudTarget, now: 
     let held = object.metadata.finalizers.iter().flatten().any(|name| name == FINALIZER);
     let images = context.cluster.list::<CachedImage>(&key.namespace);
     let Some(since) = object.metadata.deletion_timestamp.as_ref().map(|time| time.0) else {
-        let used = !context.publications.wanted_of(&key).is_empty()
+        let used = context.publications.is_wanted(&key)
             || images.iter().any(|image| is_known(image, &key.name) || is_born_again(context, &key, image))
             || !unborn(context, &key, &images).is_empty();
         return Departure::Stays { unheld: !held && used, used };
@@ -146,13 +147,12 @@ fn retiring<C: Cluster>(context: &Context<C>, target: &ObjectKey) -> Vec<Arc<Ima
 /// only the volume knows.
 fn unborn<C: Cluster>(context: &Context<C>, target: &ObjectKey, images: &[Arc<CachedImage>]) -> Vec<String> {
     let subscriptions = retiring(context, target);
+    let names: BTreeSet<_> = images.iter().filter_map(|image| image.metadata.name.as_deref()).collect();
     let mut unborn = Vec::new();
     for list in subscriptions.iter().filter_map(|object| context.lists.get(&ObjectKey::of(&**object))) {
         let selected = list.selection.select(list.accepted.list()).selected;
-        let missing = selected.into_iter().map(|image| &image.identifier).filter(|identifier| {
-            let name = identifier.object_name();
-            !images.iter().any(|image| image.metadata.name.as_deref() == Some(&name))
-        });
+        let identifiers = selected.into_iter().map(|image| &image.identifier);
+        let missing = identifiers.filter(|identifier| !names.contains(identifier.object_name().as_str()));
         unborn.extend(missing.filter(|one| is_recorded(context, target, one)).map(ToString::to_string));
     }
     unborn
