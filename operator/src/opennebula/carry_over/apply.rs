@@ -32,6 +32,15 @@ pub struct Outcome {
     pub notes: Vec<String>,
 }
 
+impl Outcome {
+    /// All that is unfinished as one: the first reason, and what is missing of each.
+    pub fn all_unfinished(&self) -> Option<(Reason, String)> {
+        let (reason, _) = self.unfinished.first()?;
+        let messages: Vec<_> = self.unfinished.iter().map(|(_, message)| message.as_str()).collect();
+        Some((*reason, messages.join("; ")))
+    }
+}
+
 /// Carries out a plan, `in_flight` images at a time, and tells what became of each, in the plan's order.
 pub async fn apply(
     plan: Plan,
@@ -59,10 +68,7 @@ impl Hands<'_> {
             unfinished: plan.unfinished,
             notes: plan.notes,
         };
-        if plan.record_changed
-            && let Err(verdict) = self.keep(&outcome)
-        {
-            outcome.verdict = verdict;
+        if plan.record_changed && !self.keep(&mut outcome) {
             return outcome;
         }
         if self.free(&first, &mut outcome).await && self.all(&steps, plan.registers, &mut outcome).await {
@@ -112,14 +118,11 @@ impl Hands<'_> {
         if outcome.verdict != Verdict::Retired {
             return;
         }
-        if let Some((reason, _)) = outcome.unfinished.first() {
-            let messages: Vec<_> = outcome.unfinished.iter().map(|(_, message)| message.as_str()).collect();
-            outcome.verdict = Verdict::waiting(*reason, messages.join("; "));
+        if let Some((reason, message)) = outcome.all_unfinished() {
+            outcome.verdict = Verdict::waiting(reason, message);
             outcome.unfinished.clear();
-        } else if outcome.record.registration.take().is_some()
-            && let Err(verdict) = self.keep(outcome)
-        {
-            outcome.verdict = verdict;
+        } else if outcome.record.registration.take().is_some() {
+            self.keep(outcome);
         }
     }
 
@@ -145,10 +148,8 @@ impl Hands<'_> {
         }
         let until = (reason == Reason::ImportFailed).then(|| outcome.record.retry_at()).flatten();
         outcome.verdict = Verdict::Waiting { reason, message, until };
-        if (until.is_some() || changed)
-            && let Err(verdict) = self.keep(outcome)
-        {
-            outcome.verdict = verdict;
+        if until.is_some() || changed {
+            self.keep(outcome);
         }
     }
 }

@@ -73,7 +73,7 @@ impl<'a> Hands<'a> {
         let entry = outcome.record.images.iter_mut().find(|entry| entry.id == id && !entry.retired);
         if let Some(entry) = entry {
             entry.retired = true;
-            outcome.verdict = self.keep(outcome).err().unwrap_or(outcome.verdict.clone());
+            self.keep(outcome);
         }
     }
 
@@ -96,7 +96,7 @@ impl<'a> Hands<'a> {
             // Kept before anything else is done with it: from here on this image is known to be ours.
             outcome.record.images.push(PublishedImage { id, registered: None, sha512, retired: false });
             outcome.record.registration.iter_mut().for_each(|registration| registration.seen = true);
-            outcome.verdict = self.keep(outcome).err().unwrap_or(outcome.verdict.clone());
+            self.keep(outcome);
         }
         outcome.done.push(step.to_string());
         Ok(())
@@ -140,11 +140,14 @@ impl<'a> Hands<'a> {
         .map(|()| None)
     }
 
-    pub(super) fn keep(&self, outcome: &Outcome) -> Result<(), Verdict> {
-        self.keeper.keep(&outcome.identifier, &outcome.record).map_err(|error| {
+    /// Keeps the record. False where that failed, which is the verdict then.
+    pub(super) fn keep(&self, outcome: &mut Outcome) -> bool {
+        let kept = self.keeper.keep(&outcome.identifier, &outcome.record);
+        if let Err(error) = &kept {
             let message = format!("nothing is done in the cloud, since what was done could not be kept: {error}");
-            Verdict::waiting(Reason::ImportFailed, message)
-        })
+            outcome.verdict = Verdict::waiting(Reason::ImportFailed, message);
+        }
+        kept.is_ok()
     }
 
     async fn user(&self, reference: Option<&Reference>) -> Result<Option<u32>, OneError> {

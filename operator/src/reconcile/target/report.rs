@@ -239,15 +239,8 @@ fn standing(checked: &Checked, wanted: &Wanted, asked: &Asked, answer: &Answer, 
     };
     let waits = asked.refusal.as_ref().is_some_and(Refusal::ends_by_itself);
     let progress = wanted.needed.as_ref().filter(|_| waits).and_then(Needed::progress);
-    let unfinished = unfinished(outcome);
+    let unfinished = outcome.all_unfinished().map(|(reason, message)| (reason.as_str(), message));
     Some(Standing { published, image_name, asked: true, withdrawn, reason, message, retired, unfinished, progress })
-}
-
-/// Images that should be out of circulation and are not wholly.
-fn unfinished(outcome: &Outcome) -> Option<(&'static str, String)> {
-    let (reason, _) = outcome.unfinished.first()?;
-    let messages: Vec<_> = outcome.unfinished.iter().map(|(_, message)| message.as_str()).collect();
-    Some((reason.as_str(), messages.join("; ")))
 }
 
 /// What else there is to know.
