@@ -131,9 +131,8 @@ impl Access {
 /// The credentials of a Secret in a folder of manifests, under the rules that a subscription's are sent by.
 async fn of_secret(manifests: &Path, secret: &str, url: &SourceUrl) -> anyhow::Result<Credentials> {
     let (namespace, name) = secret.split_once('/').unwrap_or(("default", secret));
-    // Nothing is kept of it: there is no such state folder, and none is made.
-    let (directory, _) = Directory::open(manifests, &manifests.join(".no-state"));
-    for problem in directory.reload(Timestamp::now())? {
+    let directory = Directory::read(manifests, Timestamp::now())?;
+    for problem in directory.problems() {
         tracing::warn!("{problem}");
     }
     Ok(credentials_for(&directory, namespace, name, url).await?)

@@ -80,6 +80,17 @@ fn credentials_come_from_files_and_secrets() {
     }
 }
 
+/// Nothing is kept of a folder that is read for a Secret, nor is that told as a failure.
+#[test]
+fn a_folder_with_a_problem_is_only_read() {
+    let scene = Scene::new();
+    let manifests = scene.path("site");
+    fs::write(scene.folder.path().join("site/broken.yaml"), "kind: [\n").unwrap();
+    let ran = scene.run("show", "/token", &["--secret", "good", "--manifests", &manifests]);
+    assert!(ran.code == Some(0) && ran.told.contains("broken.yaml"), "{ran:?}");
+    assert!(!ran.told.contains("not kept"), "{ran:?}");
+}
+
 #[test]
 fn credentials_do_not_go_where_nobody_let_them() {
     let scene = Scene::new();

@@ -78,10 +78,11 @@ pub(super) fn apply(folder: &Path, objects: &mut Objects) -> Vec<KeptProblem> {
 
 /// Removes the requests of objects that are gone.
 pub(super) fn sweep(folder: &Path, objects: &Objects) -> Result<(), ClusterError> {
-    sweep_of::<CloudTarget>(folder, objects)?;
-    sweep_of::<Endorser>(folder, objects)?;
-    sweep_of::<ImageListSubscription>(folder, objects)?;
-    sweep_of::<CachedImage>(folder, objects)
+    let (requests, _) = read_all(folder);
+    sweep_of::<CloudTarget>(objects, &requests)?;
+    sweep_of::<Endorser>(objects, &requests)?;
+    sweep_of::<ImageListSubscription>(objects, &requests)?;
+    sweep_of::<CachedImage>(objects, &requests)
 }
 
 fn apply_to<K: Resource>(objects: &mut Objects, requests: &BTreeMap<PathBuf, Request>) {
@@ -96,15 +97,15 @@ fn apply_to<K: Resource>(objects: &mut Objects, requests: &BTreeMap<PathBuf, Req
     }
 }
 
-fn sweep_of<K: Resource>(folder: &Path, objects: &Objects) -> Result<(), ClusterError> {
-    for (path, request) in read_all(folder).0 {
+fn sweep_of<K: Resource>(objects: &Objects, requests: &BTreeMap<PathBuf, Request>) -> Result<(), ClusterError> {
+    for (path, request) in requests.iter().filter(|(_, request)| request.resource == *K::plural(&())) {
         let key = request.key();
-        if request.resource != *K::plural(&()) || objects.get::<K>(&key).is_some() {
+        if objects.get::<K>(&key).is_some() {
             continue;
         }
-        match fs::remove_file(&path) {
+        match fs::remove_file(path) {
             Err(error) if error.kind() != ErrorKind::NotFound => {
-                let source = CacheError::io("remove", &path)(error);
+                let source = CacheError::io("remove", path)(error);
                 return Err(ClusterError::Keep { kind: K::KIND, key, source });
             }
             _ => {}
