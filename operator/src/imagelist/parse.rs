@@ -41,7 +41,9 @@ impl ImageList {
     /// The same, without the images that nobody wants, and without what the model has no place for.
     pub fn parse_for(payload: &[u8], wanted: Option<Wanted<'_>>) -> Result<Self, ListError> {
         let entries = RefCell::new(Vec::new());
-        let take = |index, node: Node<'_>| entries.borrow_mut().push(read_entry(index, node).kept_for(wanted));
+        let take = |index, node: Node<'_>| {
+            entries.borrow_mut().push(read_entry(index, node, wanted.is_none()).kept_for(wanted));
+        };
         let document = json::read(payload, Some(&take))?;
         let (place, mut list) = find_list(document)?;
         let mut read = read_list(&mut list).map_err(|error| error.at(place))?;
@@ -185,17 +187,15 @@ struct Entry {
 }
 
 impl Entry {
-    /// The same without an image that nobody wants, and without what the model has no place for.
+    /// The same without an image that nobody wants.
     fn kept_for(self, wanted: Option<Wanted<'_>>) -> Self {
         let Some(wanted) = wanted else { return self };
-        let kept = |image: Box<ListedImage>| {
-            wanted.has(&image).then(|| Box::new(ListedImage { extra: serde_json::Map::new(), ..*image }))
-        };
-        Self { outcome: self.outcome.map(|image| image.and_then(kept)), ..self }
+        Self { outcome: self.outcome.map(|image| image.filter(|image| wanted.has(image))), ..self }
     }
 }
 
-fn read_entry(index: usize, node: Node<'_>) -> Entry {
+/// One entry; `whole` keeps what the model has no place for as well.
+fn read_entry(index: usize, node: Node<'_>, whole: bool) -> Entry {
     let malformed = |message: String| Err((ImageRefusal::ImageMalformed, message));
     let number = index + 1;
     let mut wrapper = match node {
@@ -211,7 +211,7 @@ fn read_entry(index: usize, node: Node<'_>) -> Entry {
             let identifier = image.get("dc:identifier").and_then(|node| field::text(node).ok());
             let outcome = match beside {
                 Some(key) => malformed(format!("{key}: expected it inside hv:image only, found it beside too")),
-                None => read_image(image.joined_by(wrapper)).map(|image| Some(Box::new(image))),
+                None => read_image(image.joined_by(wrapper), whole).map(|image| Some(Box::new(image))),
             };
             Entry { identifier, number, outcome }
         }
@@ -227,7 +227,7 @@ fn read_entry(index: usize, node: Node<'_>) -> Entry {
 }
 
 /// The identifier first, since an unsafe one has a reason of its own.
-fn read_image(mut image: Object<'_>) -> Result<ListedImage, (ImageRefusal, String)> {
+fn read_image(mut image: Object<'_>, whole: bool) -> Result<ListedImage, (ImageRefusal, String)> {
     let identifier = required(&mut image, "dc:identifier", &field::IDENTIFIER).map_err(|error| {
         let reason = match error.fault {
             Fault::Missing(_) => ImageRefusal::ImageMalformed,
@@ -236,7 +236,8 @@ fn read_image(mut image: Object<'_>) -> Result<ListedImage, (ImageRefusal, Strin
         (reason, error.message())
     })?;
     let malformed = |error: FieldError| (ImageRefusal::ImageMalformed, error.message());
-    read_members(identifier, &mut image).map_err(malformed).map(|read| ListedImage { extra: image.into_map(), ..read })
+    let read = read_members(identifier, &mut image).map_err(malformed)?;
+    Ok(if whole { ListedImage { extra: image.into_map(), ..read } } else { read })
 }
 
 fn read_members(identifier: super::ImageId, image: &mut Object<'_>) -> Result<ListedImage, FieldError> {

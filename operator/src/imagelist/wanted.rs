@@ -28,7 +28,7 @@ impl Wanted<'_> {
     pub(super) const REFUSED: usize = 20;
 
     pub(super) fn has(self, image: &ListedImage) -> bool {
-        self.names(image.identifier.as_str()) || self.selection.includes(image)
+        self.known.contains(image.identifier.as_str()) || self.selection.includes(image)
     }
 
     pub(super) fn names(self, identifier: &str) -> bool {

@@ -1,6 +1,7 @@
 //! Certificate revocation lists (RFC 5280 section 5), read in place: a list of 100,000 serial numbers is one walk
 //! over its bytes, and no object is made of any entry.
 
+use std::cmp::Reverse;
 use std::collections::BTreeMap;
 use std::sync::Mutex;
 
@@ -66,6 +67,18 @@ impl Revocation {
     pub(super) fn only_out_of_use(self) -> bool {
         matches!(self.reason, Some(3..=5))
     }
+}
+
+/// The newest that an authority signed, those that have begun before others: of many one signature is checked, and not
+/// each.
+pub(super) fn newest_signed<'a>(
+    crls: impl Iterator<Item = &'a Crl>,
+    issuer: &Certificate,
+    at: Timestamp,
+) -> Option<&'a Crl> {
+    let mut crls: Vec<&Crl> = crls.collect();
+    crls.sort_by_key(|crl| Reverse((crl.this_update <= at, crl.this_update)));
+    crls.into_iter().find(|crl| crl.is_signed_by(issuer))
 }
 
 impl Crl {

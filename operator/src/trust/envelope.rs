@@ -63,13 +63,15 @@ pub fn decrypt<'a>(message: &'a [u8], key: Option<&DecryptionKey>) -> Result<Cow
 /// The CMS of an encrypted message.
 fn enveloped(message: &[u8]) -> Option<Vec<u8>> {
     let start = without_preface(message);
-    let entity = Entity::read(start).filter(|entity| is_smime(entity));
-    let cms = if message.first() == Some(&0x30) {
-        Cow::Borrowed(message)
-    } else if let Some(entity) = &entity {
-        entity.decoded_body().ok()?
-    } else {
-        Cow::Owned(pem::blocks(start).iter().find(|block| block.is_cms())?.decoded()?)
+    let entity = Entity::read(start);
+    let kind = entity.as_ref().map(kind).unwrap_or_default();
+    let cms = match (&entity, kind.as_str()) {
+        _ if message.first() == Some(&0x30) => Cow::Borrowed(message),
+        (Some(entity), "application/pkcs7-mime" | "application/x-pkcs7-mime") => entity.decoded_body().ok()?,
+        // What is read before PEM is thought of is not looked through for it: it may be large.
+        (_, "multipart/signed") => return None,
+        _ if openpgp::is_openpgp(message) || start.starts_with(b"{") => return None,
+        _ => Cow::Owned(pem::blocks(start).iter().find(|block| block.is_cms())?.decoded()?),
     };
     // The type follows the header of the outer SEQUENCE, which has 2 to 6 octets (one for an indefinite length).
     let is_type =
@@ -77,9 +79,9 @@ fn enveloped(message: &[u8]) -> Option<Vec<u8>> {
     (2..=6).any(is_type).then(|| cms.into_owned())
 }
 
-fn is_smime(entity: &Entity<'_>) -> bool {
-    let kind = entity.header("Content-Type").map(|value| ContentType::read(&value).kind).unwrap_or_default();
-    matches!(kind.as_str(), "application/pkcs7-mime" | "application/x-pkcs7-mime")
+/// The `Content-Type` of an entity, without its parameters.
+fn kind(entity: &Entity<'_>) -> String {
+    entity.header("Content-Type").map(|value| ContentType::read(&value).kind).unwrap_or_default()
 }
 
 /// A list and the signatures that lie beside it (`<url>.p7s`, CMS in DER or PEM; `<url>.asc`, OpenPGP in armour or

@@ -3,13 +3,11 @@
 //! `IfPresent` is no mode of OpenSSL, and its CRL readers are slow for long lists; so this walks the path that
 //! OpenSSL built.
 
-use std::cmp::Reverse;
-
 use jiff::Timestamp;
 
 use super::certificate::Certificate;
 use super::chain::Path;
-use super::crl::Crl;
+use super::crl::{Crl, newest_signed};
 use super::{Anchors, CrlPolicy, Refusal, RefusalReason};
 use crate::size::Count;
 
@@ -92,13 +90,11 @@ fn newest<'a>(
     if !issuer.may_sign_crls() {
         return Err(invalid("that its key usage does not allow it to sign CRLs"));
     }
-    let mut speaking: Vec<&Crl> = named.iter().filter(|crl| crl.speaks_of(certificate)).collect();
-    if speaking.is_empty() {
+    let mut speaking = named.iter().filter(|crl| crl.speaks_of(certificate)).peekable();
+    if speaking.peek().is_none() {
         return Err(invalid("only CRLs that do not speak of this certificate"));
     }
-    // The newest first: of many CRLs one signature is checked, and not each.
-    speaking.sort_by_key(|crl| Reverse((crl.this_update <= at, crl.this_update)));
-    speaking.into_iter().find(|crl| crl.is_signed_by(issuer)).ok_or_else(|| invalid("one that it did not sign"))
+    newest_signed(speaking, issuer, at).ok_or_else(|| invalid("one that it did not sign"))
 }
 
 fn in_time(crl: &Crl, issuer: &Certificate, at: Timestamp) -> Result<(), Refusal> {

@@ -1,13 +1,12 @@
 //! A CRL by itself: for those who fetch CRLs and decide whether a new one may replace the one that is there.
 
-use std::cmp::Reverse;
 use std::collections::BTreeMap;
 
 use jiff::Timestamp;
 
 use super::anchors::{AnchorError, crl_blocks};
 use super::certificate::Certificate;
-use super::crl::Crl;
+use super::crl::{Crl, newest_signed};
 use super::{Anchors, DistinguishedName};
 
 /// A CRL whose shape was checked; who signed it is asked with [`RevocationList::is_signed_by_any`].
@@ -125,8 +124,6 @@ impl Anchors {
 
     /// The newest CRL that an authority signed, of those that have begun, if one has.
     fn own_crl(&self, authority: &Certificate, at: Timestamp) -> Option<&Crl> {
-        let mut named: Vec<&Crl> = self.crls_of(&authority.subject).iter().collect();
-        named.sort_by_key(|crl| Reverse((crl.this_update <= at, crl.this_update)));
-        named.into_iter().find(|crl| crl.is_signed_by(authority))
+        newest_signed(self.crls_of(&authority.subject).iter(), authority, at)
     }
 }

@@ -151,7 +151,7 @@ impl DataSignature {
         // A signature of the kind for texts is over the form with CRLF.
         let only_canonical = self.signature.typ() == Some(SignatureType::Text);
         let canonical = only_canonical.then(|| text.canonical()).into_iter();
-        let forms = text.forms().filter(|_| !only_canonical);
+        let forms = (!only_canonical).then(|| text.forms()).into_iter().flatten();
         for form in canonical.chain(forms) {
             if let Some(made) = candidates.iter().find(|candidate| candidate.made(&self.signature, &form)) {
                 let same = candidates.iter().filter(|other| other.fingerprint == made.fingerprint);
