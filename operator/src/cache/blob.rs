@@ -1,8 +1,8 @@
 //! Blobs: verified bytes by their sha512, the only place where an image's bytes live.
 
-use std::fs::{self, File};
+use std::fs;
 use std::io::ErrorKind;
-use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
+use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 
 use jiff::Timestamp;
@@ -11,7 +11,7 @@ use serde::{Deserialize, Serialize};
 use super::error::CacheError;
 use super::look::{Look, Seen};
 use super::record;
-use super::volume::{NO_LINK, Volume};
+use super::volume::{Volume, open_no_link};
 use super::write::{parent, sync_directory};
 use crate::convert::header::{FileBytes, look};
 use crate::convert::{Format, Sniffed, sniff};
@@ -49,7 +49,7 @@ impl BlobRecord {
     fn judged_anew(mut self, path: &Path) -> Result<Self, CacheError> {
         if self.revision != sniff::REVISION {
             let failed = CacheError::io("look into", path);
-            let bytes = FileBytes::new(File::open(path).map_err(&failed)?).map_err(&failed)?;
+            let bytes = FileBytes::new(open_no_link(path).map_err(&failed)?).map_err(&failed)?;
             self.sniffed = look(&bytes).map_err(&failed)?;
         }
         Ok(self)
@@ -211,8 +211,7 @@ impl Volume {
         self.prepare(&path)?;
         // Before the lock: it takes as long as the disk needs for all bytes.
         self.step("blob: sync");
-        let opened = File::options().read(true).custom_flags(NO_LINK).open(from);
-        let file = opened.map_err(CacheError::io("open", from))?;
+        let file = open_no_link(from).map_err(CacheError::io("open", from))?;
         file.sync_all().map_err(CacheError::io("sync", from))?;
         let _adding = self.adding();
         if let Some(there) = self.blob(&digest)? {

@@ -173,10 +173,8 @@ impl Volume {
     /// The digests that the entries of a shelf name, whether or not their links are right.
     pub(super) fn digests_on(&self, kind: Shelf) -> Result<BTreeSet<Sha512Digest>, CacheError> {
         let mut found = BTreeSet::new();
-        for namespace in read_own_directory(&self.path(kind.directory()))? {
-            for image in read_directory(&namespace)? {
-                found.extend(named_digests(&image)?);
-            }
+        for image in self.image_directories(kind)? {
+            found.extend(named_digests(&image)?);
         }
         Ok(found)
     }
@@ -185,10 +183,8 @@ impl Volume {
     pub(super) fn links_to(&self, digest: &Sha512Digest) -> Result<Vec<PathBuf>, CacheError> {
         let mut found = Vec::new();
         for kind in [Shelf::Endorsed, Shelf::Expired] {
-            for namespace in read_own_directory(&self.path(kind.directory()))? {
-                for image in read_directory(&namespace)? {
-                    found.extend(self.read_shelf(&image)?.into_iter().filter(|entry| entry.digest == *digest));
-                }
+            for image in self.image_directories(kind)? {
+                found.extend(self.read_shelf(&image)?.into_iter().filter(|entry| entry.digest == *digest));
             }
         }
         Ok(found.into_iter().map(|entry| entry.path).collect())
@@ -198,15 +194,22 @@ impl Volume {
     pub(super) fn orphaned_records(&self) -> Result<Vec<PathBuf>, CacheError> {
         let mut found = Vec::new();
         for kind in [Shelf::Endorsed, Shelf::Expired] {
-            for namespace in read_own_directory(&self.path(kind.directory()))? {
-                for image in read_directory(&namespace)? {
-                    let records = read_directory(&image)?.into_iter();
-                    found.extend(records.filter(|path| path.extension().is_some_and(|name| name == "json")));
-                }
+            for image in self.image_directories(kind)? {
+                let records = read_directory(&image)?.into_iter();
+                found.extend(records.filter(|path| path.extension().is_some_and(|name| name == "json")));
             }
         }
         let is_ours = |path: &PathBuf| matches!(record::read::<EntryRecord>(path), Ok(Some(_)));
         found.retain(|path| fs::symlink_metadata(path.with_extension("")).is_err() && is_ours(path));
+        Ok(found)
+    }
+
+    /// The directory of each image on a shelf, in every namespace.
+    fn image_directories(&self, kind: Shelf) -> Result<Vec<PathBuf>, CacheError> {
+        let mut found = Vec::new();
+        for namespace in read_own_directory(&self.path(kind.directory()))? {
+            found.extend(read_directory(&namespace)?);
+        }
         Ok(found)
     }
 

@@ -2,13 +2,13 @@
 
 use std::fs::{self, File};
 use std::io::{ErrorKind, Read, Seek, SeekFrom};
-use std::os::unix::fs::{MetadataExt, OpenOptionsExt, PermissionsExt};
+use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 
 use super::blob::file_size;
 use super::digest::{Digests, ImageHasher};
 use super::error::CacheError;
-use super::volume::NO_LINK;
+use super::volume::open_no_link;
 use crate::convert::Sniffed;
 use crate::convert::sniff;
 
@@ -39,7 +39,7 @@ impl Look {
         if file_size(path)?.is_none() {
             return Ok(None);
         }
-        let file = match File::options().read(true).custom_flags(NO_LINK).open(path) {
+        let file = match open_no_link(path) {
             Ok(file) => file,
             Err(error) if error.kind() == ErrorKind::NotFound => return Ok(None),
             Err(error) => return Err(CacheError::io("open", path)(error)),

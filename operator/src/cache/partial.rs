@@ -21,7 +21,7 @@ use super::look::{Seen, read_tail};
 use super::name::SafeName;
 use super::record;
 use super::usage::allocated;
-use super::volume::{NO_LINK, Volume};
+use super::volume::{NO_LINK, Volume, open_no_link};
 use super::write::{parent, sync_directory};
 use crate::convert::sniff;
 use crate::fetch::Validator;
@@ -231,7 +231,7 @@ pub(super) fn remove_partial(volume: &Volume, path: &Path) -> Result<(), CacheEr
 fn open(volume: &Volume, path: &Path) -> Result<File, CacheError> {
     let failed = CacheError::io("open", path);
     if file_size(path)?.is_some() {
-        let found = File::options().read(true).custom_flags(NO_LINK).open(path).map_err(&failed)?;
+        let found = open_no_link(path).map_err(&failed)?;
         // A file that has another name is somebody's who put it here: its bytes are left as they are.
         if found.metadata().map_err(&failed)?.nlink() > 1 {
             return Err(CacheError::Foreign { path: path.to_owned() });

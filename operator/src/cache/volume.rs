@@ -19,6 +19,11 @@ const LOCK_POLL: Duration = Duration::from_millis(250);
 /// Opens what the path itself names, not what a link there leads to.
 pub(super) const NO_LINK: i32 = rustix::fs::OFlags::NOFOLLOW.bits().cast_signed();
 
+/// Opens a file for reading by its own name.
+pub(super) fn open_no_link(path: &Path) -> std::io::Result<File> {
+    File::options().read(true).custom_flags(NO_LINK).open(path)
+}
+
 /// The directories of a volume.
 const DIRECTORIES: [&str; 8] =
     ["blobs/sha512", "partial", "endorsed", "expired", "lists", "state", "scratch", "quarantine"];

@@ -21,6 +21,7 @@ const PATIENCE: Duration = Duration::from_secs(2);
 pub(super) struct Answer {
     response: Response,
     asked: SourceUrl,
+    encoding: Encoding,
     came: Came,
 }
 
@@ -36,8 +37,9 @@ pub(super) struct Body {
 impl Answer {
     /// The answer of `last` to a request that began with `asked`, and the proxy that it came through.
     pub(super) fn new(response: Response, asked: &SourceUrl, last: &SourceUrl, proxy: Option<String>) -> Self {
-        let came = Came::of(response.headers(), asked, last, proxy);
-        Self { response, asked: asked.clone(), came }
+        let encoding = Encoding::of(response.headers());
+        let came = Came::of(response.headers(), &encoding, asked, last, proxy);
+        Self { response, asked: asked.clone(), encoding, came }
     }
 
     pub(super) fn status(&self) -> StatusCode {
@@ -53,13 +55,13 @@ impl Answer {
         self.response.content_length()
     }
 
-    pub(super) fn encoding(&self) -> Encoding {
-        Encoding::of(self.headers())
+    pub(super) fn encoding(&self) -> &Encoding {
+        &self.encoding
     }
 
     /// The bytes that were encoded.
     pub(super) fn decoded(self) -> (Body, Came) {
-        let decoder = self.encoding().decoder();
+        let decoder = self.encoding.decoder();
         (Body { response: self.response, decoder, begun: false, url: self.asked }, self.came)
     }
 

@@ -9,7 +9,7 @@ use crate::imagelist::SourceUrl;
 use crate::text::printable;
 
 /// So many bytes from the beginning of an answer are kept.
-const HEAD: usize = 256;
+pub(super) const HEAD: usize = 256;
 
 /// So many characters of text, or bytes of anything else, are shown of them.
 const SHOWN: usize = 80;
@@ -32,10 +32,16 @@ pub struct Came {
 
 impl Came {
     /// What an answer from `last` to a request for `asked` says of itself.
-    pub(super) fn of(headers: &HeaderMap, asked: &SourceUrl, last: &SourceUrl, proxy: Option<String>) -> Self {
+    pub(super) fn of(
+        headers: &HeaderMap,
+        encoding: &Encoding,
+        asked: &SourceUrl,
+        last: &SourceUrl,
+        proxy: Option<String>,
+    ) -> Self {
         Self {
             content_type: headers.get(CONTENT_TYPE).map(|value| visible(value.as_bytes(), SHOWN)),
-            encoding: Encoding::of(headers).name().map(str::to_owned),
+            encoding: encoding.name().map(str::to_owned),
             redirected: (last != asked).then(|| last.clone()),
             proxy,
             head: Vec::new(),
@@ -46,11 +52,6 @@ impl Came {
     pub fn begins_with(&mut self, bytes: &[u8]) {
         let missing = HEAD - self.head.len();
         self.head.extend_from_slice(&bytes[..bytes.len().min(missing)]);
-    }
-
-    /// Whether nothing came yet.
-    pub fn is_empty(&self) -> bool {
-        self.head.is_empty()
     }
 }
 
@@ -138,7 +139,8 @@ mod tests {
         headers.insert(CONTENT_ENCODING, HeaderValue::from_static("gzip"));
         let asked: SourceUrl = "https://a/list".parse().unwrap();
         let last: SourceUrl = "https://login.example.org/?SAMLRequest=s3cret".parse().unwrap();
-        let came = Came::of(&headers, &asked, &last, Some("http://proxy:3128".to_owned())).to_string();
+        let came = Came::of(&headers, &Encoding::of(&headers), &asked, &last, Some("http://proxy:3128".to_owned()))
+            .to_string();
         assert_eq!(
             came,
             "; the answer is text/html\u{fffd}; charset=x, is encoded with gzip, came by redirect from \

@@ -85,8 +85,8 @@ const MOST_KEPT: usize = 64;
 impl Client {
     /// A client with the proxies of the environment.
     pub fn new(settings: &ClientSettings) -> Result<Self, FetchError> {
-        let proxies = Proxies::of_environment().map_err(|message| FetchError::Setup { message })?;
-        let policy = AddressPolicy::new(settings.deny_loopback, proxies.hosts());
+        let (proxies, hosts) = Proxies::of_environment().map_err(|message| FetchError::Setup { message })?;
+        let policy = AddressPolicy::new(settings.deny_loopback, hosts);
         let system = base(settings, &policy).build().map_err(|error| FetchError::Setup { message: chain(&error) })?;
         let (settings, budget) = (settings.clone(), Budget::new(settings.memory));
         Ok(Self { settings, policy, proxies, budget, system, own: Arc::default() })

@@ -49,6 +49,14 @@ impl Encoding {
         }
     }
 
+    /// Whether it can be undone here.
+    pub(super) fn is_known(&self) -> bool {
+        match self {
+            Self::Gzip | Self::Deflate => true,
+            Self::Identity | Self::Other(_) => false,
+        }
+    }
+
     /// What undoes it; `None` where that is nothing that is known here. Some servers put other things into the header
     /// (a character set, `none`), so what is not known is left as it is, and what was signed decides.
     pub(super) fn decoder(&self) -> Option<Decoder> {

@@ -148,7 +148,7 @@ impl Client {
             }
             _ => return Err(refused(&source.url, answer, Timestamp::now()).await),
         };
-        let is_known = answer.encoding().decoder().is_some();
+        let is_known = answer.encoding().is_known();
         let as_it_is = request.as_it_is || total == Some(request.size) || !is_known;
         if !as_it_is && start > 0 {
             // The part is one of the encoded bytes (RFC 9110 section 14.1.2), which are counted otherwise.

@@ -9,7 +9,7 @@ use reqwest::StatusCode;
 use reqwest::header::{HeaderMap, HeaderValue, IF_MODIFIED_SINCE, IF_NONE_MATCH};
 
 use super::answer::Answer;
-use super::came::Came;
+use super::came::{Came, HEAD};
 use super::client::Client;
 use super::document::{Arriving, Document};
 use super::error::FetchError;
@@ -105,7 +105,7 @@ impl Client {
         let stopped = |error: tokio::task::JoinError| FetchError::File { url: url.clone(), message: error.to_string() };
         let document = read.map_err(stopped)??;
         let mut came = Box::new(Came::default());
-        came.begins_with(&document.begin(256).unwrap_or_default());
+        came.begins_with(&document.begin(HEAD as u64).unwrap_or_default());
         Ok(ListAnswer::Body { document, validator: None, date: None, came })
     }
 

@@ -27,7 +27,6 @@ const LARGEST_HEAD: usize = 8 * 1024;
 #[derive(Clone)]
 pub(super) struct Proxies {
     matcher: Arc<Matcher>,
-    hosts: BTreeSet<String>,
 }
 
 /// A proxy that a request goes through. Shown without user and password.
@@ -43,15 +42,11 @@ pub(super) struct TunnelAnswer {
 }
 
 impl Proxies {
-    /// Those of the environment. A variable that names none is an error: the client would go without a proxy.
-    pub(super) fn of_environment() -> Result<Self, String> {
+    /// Those of the environment, and their hosts. A variable that names none is an error: the client would go without a
+    /// proxy.
+    pub(super) fn of_environment() -> Result<(Self, BTreeSet<String>), String> {
         let hosts = variables().map(|(name, value)| Ok(read(&name, &value)?.host().to_ascii_lowercase()));
-        Ok(Self { hosts: hosts.collect::<Result<_, String>>()?, matcher: Arc::new(Matcher::from_env()) })
-    }
-
-    /// Where they are.
-    pub(super) fn hosts(&self) -> BTreeSet<String> {
-        self.hosts.clone()
+        Ok((Self { matcher: Arc::new(Matcher::from_env()) }, hosts.collect::<Result<_, String>>()?))
     }
 
     /// The proxy for an address.
