@@ -8,7 +8,7 @@ use crate::trust::{PKI, endorser, list_of, now, request, told};
 use vmcatcher_operator::trust::{Anchors, CrlPolicy, EndorserRule, Refusal, verify};
 
 fn tlv(tag: u8, content: &[u8]) -> Vec<u8> {
-    [&[tag, u8::try_from(content.len()).unwrap()][..], content].concat()
+    harness::der::tlv(tag, &[content])
 }
 
 /// Name constraints (RFC 5280 section 4.2.1.10) of one subtree: permitted where the tag is 0xa0, excluded where 0xa1.

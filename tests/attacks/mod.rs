@@ -13,6 +13,7 @@ mod disk_of_another_format;
 mod forged_crl;
 mod half_open_connections;
 mod hidden_metadata_address;
+mod hostile_attributes;
 mod hostile_words;
 mod link_on_the_volume;
 mod look_alike_certificate;

@@ -10,6 +10,7 @@
 
 pub mod appliance;
 pub mod control_plane;
+pub mod der;
 pub mod disk_headers;
 pub mod disk_image;
 pub mod gpg;

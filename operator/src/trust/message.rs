@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use super::cms::SignedData;
 use super::mime::{self, ContentType, Entity};
-use super::signed_text::SignedText;
+use super::signed_text::{SignedText, TextForm};
 use super::signer::ProvenSigner;
 use super::{PublicKey, Refusal, RefusalReason, appearance, is_encrypted, openpgp, pem};
 
@@ -185,7 +185,7 @@ fn detached_signature(part: &[u8]) -> Result<Detached, Refusal> {
 fn prove_over_any(signatures: &[SignedData], text: &SignedText<'_>) -> Result<Vec<ProvenSigner>, Refusal> {
     let mut refused = None;
     for form in text.forms() {
-        match prove_over(signatures, &form) {
+        match prove_over(signatures, form) {
             Ok(signers) => return Ok(signers),
             Err(refusal) => {
                 let other_form = |first: &Refusal| first.reason == RefusalReason::TextChanged;
@@ -196,7 +196,7 @@ fn prove_over_any(signatures: &[SignedData], text: &SignedText<'_>) -> Result<Ve
     Err(refused.unwrap_or_else(|| invalid("found no text")))
 }
 
-fn prove_over(signatures: &[SignedData], text: &[u8]) -> Result<Vec<ProvenSigner>, Refusal> {
+fn prove_over(signatures: &[SignedData], text: TextForm<'_>) -> Result<Vec<ProvenSigner>, Refusal> {
     let mut signers = Vec::new();
     for signed in signatures {
         for signer in &signed.signers {

@@ -232,23 +232,24 @@ fn decode_quoted_printable(text: &[u8]) -> Result<Vec<u8>, String> {
     Ok(bytes)
 }
 
-/// The same text with CRLF at each line's end, as RFC 8551 section 3.1.1 signs it; `None` where it has that already.
-pub(super) fn with_crlf(text: &[u8]) -> Option<Vec<u8>> {
-    let bare = |at: usize| text[at] == b'\n' && (at == 0 || text[at - 1] != b'\r');
-    let missing = (0..text.len()).filter(|at| bare(*at)).count();
-    if missing == 0 {
-        return None;
-    }
-    let mut bytes = Vec::with_capacity(text.len() + missing);
-    let mut last = 0;
-    for &byte in text {
-        if byte == b'\n' && last != b'\r' {
-            bytes.push(b'\r');
-        }
-        bytes.push(byte);
-        last = byte;
-    }
-    Some(bytes)
+/// Whether a line ends in LF without CR.
+pub(super) fn has_bare_line_feeds(text: &[u8]) -> bool {
+    (0..text.len()).any(|at| text[at] == b'\n' && (at == 0 || text[at - 1] != b'\r'))
+}
+
+/// The same text with CRLF at each line's end, as RFC 8551 section 3.1.1 signs it.
+pub(super) fn with_crlf(text: &[u8]) -> Vec<u8> {
+    let mut bytes = Vec::with_capacity(text.len() + text.len() / 16);
+    crlf_pieces(text).for_each(|piece| bytes.extend_from_slice(piece));
+    bytes
+}
+
+/// What the text with CRLF at each line's end consists of, piece by piece.
+pub(super) fn crlf_pieces(text: &[u8]) -> impl Iterator<Item = &[u8]> {
+    text.split_inclusive(|byte| *byte == b'\n').flat_map(|line| match line.strip_suffix(b"\n") {
+        Some(bare) if !bare.ends_with(b"\r") => [bare, b"\r\n"],
+        Some(_) | None => [line, b""],
+    })
 }
 
 #[cfg(test)]
@@ -321,7 +322,9 @@ mod tests {
                 let _ = entity.decoded_body();
             }
             let _ = (without_preface(&bytes), decode_quoted_printable(&bytes));
-            let _ = with_crlf(&bytes).map(|crlf| assert!(with_crlf(&crlf).is_none()));
+            let crlf = with_crlf(&bytes);
+            prop_assert!(!has_bare_line_feeds(&crlf));
+            prop_assert_eq!(with_crlf(&crlf), crlf);
         }
     }
 }

@@ -31,6 +31,7 @@ mod revocation_list;
 mod sign;
 mod signed_text;
 mod signer;
+mod signer_info;
 mod standing;
 mod strength;
 mod tlv;

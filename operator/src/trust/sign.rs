@@ -77,15 +77,14 @@ impl SigningKey {
 pub fn sign(text: &[u8], signing: &SigningKey) -> Result<Vec<u8>, SignError> {
     let mut lines = text.to_vec();
     lines.retain(|byte| *byte != b'\r');
-    let canonical = mime::with_crlf(&lines);
     let mut carried = Stack::new()?;
     for certificate in &signing.chain {
         carried.push(certificate.clone())?;
     }
     let options = CMSOptions::DETACHED | CMSOptions::BINARY;
-    let text = canonical.as_deref().unwrap_or(&lines);
+    let text = mime::with_crlf(&lines);
     let cms =
-        CmsContentInfo::sign(Some(&signing.certificate), Some(&signing.key), Some(&carried), Some(text), options)?;
+        CmsContentInfo::sign(Some(&signing.certificate), Some(&signing.key), Some(&carried), Some(&text), options)?;
     Ok(envelope(&lines, &cms.to_der()?))
 }
 

@@ -1,16 +1,28 @@
 //! A text in the forms that may have been signed.
 
 use std::borrow::Cow;
+use std::io::{self, BufWriter, Write as _};
+
+use openssl::hash::{Hasher, MessageDigest};
 
 use super::mime;
 
-/// The text of a message: as it is, and with CRLF at each line's end where that is another. The second form is made
-/// when it is asked for, and not kept: a text may be large. The forms differ in line ends alone, so their JSON is the same.
+/// The text of a message: as it is, and with CRLF at each line's end where that is another. The forms differ in line ends
+/// alone, so their JSON is the same.
 #[derive(Debug, Clone)]
 pub(super) struct SignedText<'m> {
     text: Cow<'m, [u8]>,
     /// Whether the form with CRLF counts too.
     canonical: bool,
+}
+
+/// One form of a text. The octets of the form with CRLF are made when they are asked for, and not kept: a text may be
+/// large.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct TextForm<'t> {
+    text: &'t [u8],
+    /// Whether CRLF has to be put at its lines' ends.
+    crlf: bool,
 }
 
 impl<'m> SignedText<'m> {
@@ -24,23 +36,67 @@ impl<'m> SignedText<'m> {
         Self { text: text.into(), canonical: false }
     }
 
-    /// The forms, each made when its turn comes: as it is first.
-    pub(super) fn forms(&self) -> impl Iterator<Item = Cow<'_, [u8]>> {
-        let canonical = std::iter::once_with(|| self.with_crlf()).flatten().map(Cow::Owned);
-        std::iter::once(Cow::Borrowed(&*self.text)).chain(canonical)
+    /// The forms: as it is first.
+    pub(super) fn forms(&self) -> impl Iterator<Item = TextForm<'_>> {
+        let canonical = std::iter::once_with(|| self.canonical()).filter(|form| form.crlf);
+        std::iter::once(TextForm { text: &self.text, crlf: false }).chain(canonical)
     }
 
     /// The form with CRLF alone, which may be the text as it is.
-    pub(super) fn canonical(&self) -> Cow<'_, [u8]> {
-        self.with_crlf().map_or(Cow::Borrowed(&*self.text), Cow::Owned)
+    pub(super) fn canonical(&self) -> TextForm<'_> {
+        TextForm { text: &self.text, crlf: self.canonical && mime::has_bare_line_feeds(&self.text) }
     }
 
     /// The text as it is.
     pub(super) fn bytes(&self) -> &[u8] {
         &self.text
     }
+}
 
-    fn with_crlf(&self) -> Option<Vec<u8>> {
-        if self.canonical { mime::with_crlf(&self.text) } else { None }
+impl<'t> TextForm<'t> {
+    /// Its octets.
+    pub(super) fn bytes(self) -> Cow<'t, [u8]> {
+        if self.crlf { Cow::Owned(mime::with_crlf(self.text)) } else { Cow::Borrowed(self.text) }
+    }
+
+    /// Its digest; its octets are never in memory at once.
+    pub(super) fn digest(self, algorithm: MessageDigest) -> io::Result<Vec<u8>> {
+        let mut hasher = Hasher::new(algorithm)?;
+        if self.crlf {
+            let mut lines = BufWriter::with_capacity(64 << 10, &mut hasher);
+            mime::crlf_pieces(self.text).try_for_each(|piece| lines.write_all(piece))?;
+            lines.flush()?;
+        } else {
+            hasher.update(self.text)?;
+        }
+        Ok(hasher.finish()?.to_vec())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    proptest! {
+        #[test]
+        fn the_digest_is_that_of_the_octets(
+            text in prop::collection::vec(prop::sample::select(b"a\r\n".to_vec()), 0..200),
+            times in prop::sample::select(vec![1_usize, 1000]),
+        ) {
+            let text = text.repeat(times);
+            let signed = SignedText::in_any_form(text.as_slice());
+            let forms = signed.forms().collect::<Vec<_>>();
+            let bare = text.iter().enumerate().any(|(at, byte)| *byte == b'\n' && (at == 0 || text[at - 1] != b'\r'));
+            prop_assert_eq!(forms.len(), if bare { 2 } else { 1 });
+            prop_assert_eq!(&*forms[0].bytes(), text.as_slice());
+            for form in forms.into_iter().chain([signed.canonical()]) {
+                for algorithm in [MessageDigest::sha256(), MessageDigest::sha512()] {
+                    let whole = openssl::hash::hash(algorithm, &form.bytes()).unwrap();
+                    prop_assert_eq!(form.digest(algorithm).unwrap(), whole.to_vec());
+                }
+            }
+        }
     }
 }

@@ -11,7 +11,7 @@ use openssl::x509::extension::{BasicConstraints, ExtendedKeyUsage, KeyUsage, Sub
 use openssl::x509::{X509, X509Builder, X509Extension, X509Name, X509NameBuilder, X509NameRef};
 
 use super::Identity;
-use super::der::{SEQUENCE, oid, tlv};
+use crate::der::{SEQUENCE, oid, tlv};
 
 /// What a certificate says that it is for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -6,7 +6,7 @@ use openssl::pkey::{PKey, Private};
 use openssl::sign::Signer;
 
 use super::Identity;
-use super::der::{SEQUENCE, extension, integer, oid, time, tlv};
+use crate::der::{SEQUENCE, extension, integer, oid, time, tlv};
 
 /// `reasonCode` (RFC 5280 section 5.3.1).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

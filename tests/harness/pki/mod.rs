@@ -4,7 +4,6 @@
 
 mod certificate;
 mod crl;
-mod der;
 
 use std::path::Path;
 

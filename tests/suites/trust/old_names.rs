@@ -15,7 +15,7 @@ const UNIVERSAL: u8 = 0x1c;
 const BMP: u8 = 0x1e;
 
 fn tlv(tag: u8, content: &[u8]) -> Vec<u8> {
-    [&[tag, u8::try_from(content.len()).unwrap()][..], content].concat()
+    harness::der::tlv(tag, &[content])
 }
 
 /// `C=XX`, `O=Bars`, and a common name of any string type.

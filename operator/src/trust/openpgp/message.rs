@@ -153,7 +153,8 @@ impl DataSignature {
         let canonical = only_canonical.then(|| text.canonical()).into_iter();
         let forms = (!only_canonical).then(|| text.forms()).into_iter().flatten();
         for form in canonical.chain(forms) {
-            if let Some(made) = candidates.iter().find(|candidate| candidate.made(&self.signature, &form)) {
+            let octets = form.bytes();
+            if let Some(made) = candidates.iter().find(|candidate| candidate.made(&self.signature, &octets)) {
                 let same = candidates.iter().filter(|other| other.fingerprint == made.fingerprint);
                 let primaries = same.map(|other| other.primary.clone()).collect();
                 return Ok(Signer { claimed: self.claimed(), proven: Some(self.proven(made, primaries)) });

@@ -1,11 +1,14 @@
-//! DER, written by hand: CRLs and extensions that no builder makes.
+//! DER, written by hand: CRLs, extensions and signed attributes that no builder makes.
 
 use jiff::Timestamp;
 
-pub(super) const INTEGER: u8 = 0x02;
-pub(super) const SEQUENCE: u8 = 0x30;
+pub const INTEGER: u8 = 0x02;
+pub const OCTET_STRING: u8 = 0x04;
+pub const SEQUENCE: u8 = 0x30;
+pub const SET: u8 = 0x31;
 
-pub(super) fn tlv(tag: u8, parts: &[&[u8]]) -> Vec<u8> {
+/// An element: its tag, its length, and what is in it.
+pub fn tlv(tag: u8, parts: &[&[u8]]) -> Vec<u8> {
     let content = parts.concat();
     let length = match content.len() {
         short @ 0..0x80 => vec![u8::try_from(short).unwrap()],
@@ -18,24 +21,24 @@ pub(super) fn tlv(tag: u8, parts: &[&[u8]]) -> Vec<u8> {
 }
 
 /// An object identifier out of its numbers.
-pub(super) fn oid(text: &str) -> Vec<u8> {
+pub fn oid(text: &str) -> Vec<u8> {
     let identifier = ::der::asn1::ObjectIdentifier::new_unwrap(text);
     tlv(0x06, &[identifier.as_bytes()])
 }
 
 /// A positive integer.
-pub(super) fn integer(bytes: &[u8]) -> Vec<u8> {
+pub fn integer(bytes: &[u8]) -> Vec<u8> {
     let padding: &[u8] = if bytes.first().is_none_or(|first| *first >= 0x80) { &[0] } else { &[] };
     tlv(INTEGER, &[padding, bytes])
 }
 
 /// `GeneralizedTime` in whole seconds.
-pub(super) fn time(time: Timestamp) -> Vec<u8> {
+pub fn time(time: Timestamp) -> Vec<u8> {
     tlv(0x18, &[time.strftime("%Y%m%d%H%M%SZ").to_string().as_bytes()])
 }
 
 /// An extension of a certificate, a CRL or an entry.
-pub(super) fn extension(kind: &str, critical: bool, value: &[u8]) -> Vec<u8> {
+pub fn extension(kind: &str, critical: bool, value: &[u8]) -> Vec<u8> {
     let flag: &[u8] = if critical { &[0x01, 0x01, 0xff] } else { &[] };
-    tlv(SEQUENCE, &[&oid(kind), flag, &tlv(0x04, &[value])])
+    tlv(SEQUENCE, &[&oid(kind), flag, &tlv(OCTET_STRING, &[value])])
 }
