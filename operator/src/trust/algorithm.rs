@@ -2,6 +2,8 @@
 
 use const_oid::ObjectIdentifier;
 use der::Decode;
+use openssl::asn1::Asn1Object;
+use openssl::nid::Nid;
 
 use super::chain::Path;
 use super::tlv::{self, Reader, Tlv};
@@ -10,8 +12,11 @@ use super::{AlgorithmPolicy, Refusal, RefusalReason, strength};
 /// What cannot be told to be SHA-2 or better. Only what is known to be good is taken: there is more than one number for
 /// a signature over MD5, and OpenSSL knows them all.
 const UNKNOWN: &str = "a digest that is not known";
+/// `hashAlgs` (NIST CSOR): 1 to 10 are SHA-256, SHA-384, SHA-512, SHA-224, the two short forms of SHA-512, and four of
+/// SHA-3.
+const NIST_HASHES: &str = "2.16.840.1.101.3.4.2.";
 /// `hashAlgs` and `sigAlgs` (NIST CSOR): SHA-2, SHA-3, and the signatures that are over them.
-const NIST: [&str; 2] = ["2.16.840.1.101.3.4.2.", "2.16.840.1.101.3.4.3."];
+const NIST: [&str; 2] = [NIST_HASHES, "2.16.840.1.101.3.4.3."];
 /// RSA over SHA-2 (RFC 8017 appendix C), ECDSA over SHA-2 (RFC 5758), `EdDSA` (RFC 8410).
 const GOOD: &[&str] = &[
     "1.2.840.113549.1.1.11",
@@ -29,7 +34,7 @@ const GOOD: &[&str] = &[
 ];
 /// Keys, as a `SignerInfo` may name them in the place of a signature algorithm: its digest stands beside it.
 const KEYS: &[&str] = &["1.2.840.113549.1.1.1", "1.2.840.10045.2.1", "1.2.840.10040.4.1"];
-const RSASSA_PSS: &str = "1.2.840.113549.1.1.10";
+pub(super) const RSASSA_PSS: &str = "1.2.840.113549.1.1.10";
 const SHA1: &[&str] = &[
     "1.3.14.3.2.26",
     "1.3.14.3.2.27",
@@ -84,6 +89,14 @@ fn weak_digest_of_pss(mut behind: Reader<'_>) -> Option<&'static str> {
 /// The same of the signature algorithm of a `SignerInfo`, where the key may stand in its place.
 pub(super) fn weak_digest_of_signer(algorithm: Tlv<'_>) -> Option<&'static str> {
     if parts(algorithm).0.is_some_and(|kind| KEYS.contains(&kind.as_str())) { None } else { weak_digest(algorithm) }
+}
+
+/// A digest by its algorithm identifier, where it is one of MD5, SHA-1, SHA-2 and SHA-3.
+pub(super) fn known_digest(algorithm: Tlv<'_>) -> Option<Nid> {
+    let kind = parts(algorithm).0?;
+    let of_nist = kind.strip_prefix(NIST_HASHES).and_then(|number| number.parse().ok());
+    let known = kind == MD5[0] || kind == SHA1[0] || of_nist.is_some_and(|number: u8| (1..=10).contains(&number));
+    known.then(|| Asn1Object::from_str(&kind).ok()).flatten().map(|kind| kind.nid())
 }
 
 /// The number of an algorithm, in dots, and what stands behind it: its parameters.

@@ -1,8 +1,7 @@
-//! CMS `SignedData` (RFC 5652 section 5): taken apart here, its signatures proved by OpenSSL one by one.
+//! CMS `SignedData` (RFC 5652 section 5): taken apart here, its signatures proved one by one.
 //!
-//! Each signature is proved alone, against one certificate that this module chose: a message of that one
-//! `SignerInfo` and nothing else is put together and handed to OpenSSL with that one certificate. So the certificate
-//! that was proved and the one whose names are judged cannot be two different ones, and each signer has its verdict.
+//! Each signature is proved alone, against one certificate that this module chose. So the certificate that was proved
+//! and the one whose names are judged cannot be two different ones, and each signer has its verdict.
 
 use openssl::cms::CmsContentInfo;
 
@@ -25,7 +24,6 @@ const MOST_NAMED: usize = 4;
 /// A `SignedData`, taken apart.
 #[derive(Debug, Clone)]
 pub(super) struct SignedData {
-    version: Vec<u8>,
     /// The text, where it is inside.
     pub(super) content: Option<Vec<u8>>,
     /// The certificates that it carries, as many as can be read.
@@ -50,7 +48,7 @@ impl SignedData {
         info.expect(tlv::OBJECT_IDENTIFIER).filter(|kind| kind.content == SIGNED_DATA)?;
         let tagged = info.expect(tlv::context(0))?;
         let mut inner = Reader::new(tlv::only(tagged.content, tlv::SEQUENCE)?.content);
-        let version = inner.expect(tlv::INTEGER)?.whole.to_vec();
+        inner.expect(tlv::INTEGER)?;
         inner.expect(tlv::SET)?;
         let content = read_content(inner.expect(tlv::SEQUENCE)?)?.first().map(|text| text.content.to_vec());
         let carried = inner.optional(tlv::context(0)).map_or(&[][..], |set| set.content);
@@ -64,7 +62,7 @@ impl SignedData {
         let signers = signers.into_iter().map(SignerInfo::read).collect::<Option<Vec<_>>>()?;
         let plain = carried.into_iter().filter(|element| element.tag == tlv::SEQUENCE);
         let certificates = plain.filter_map(|element| Certificate::from_der(element.whole).ok()).collect();
-        Some(Ok(Self { version, content, certificates, signers }))
+        Some(Ok(Self { content, certificates, signers }))
     }
 
     /// The certificate whose key made this signature over this text.
@@ -78,25 +76,12 @@ impl SignedData {
             let why = format!("expected one certificate of {}, found {}", signer.shown(), named.len());
             return Err(Refusal::new(RefusalReason::SignatureInvalid, why));
         }
-        // OpenSSL loses some memory with each digest that it does not know, so it never gets to see one.
         if !signer.digest_is_known() {
             let why = format!("the signature of {} uses a digest that is not known", signer.shown());
             return Err(Refusal::new(RefusalReason::SignatureInvalid, why).about(first.shown(), 0));
         }
-        let alone = self.with_only(signer);
-        let proved = signer.may_be_over(text).then(|| named.iter().find(|one| signer.made_by(one, &alone, text)));
-        proved.flatten().copied().ok_or_else(|| signer.unproved(first, text).about(first.shown(), 0))
-    }
-
-    /// A `ContentInfo` of this one signature: detached, without certificates.
-    fn with_only(&self, signer: &SignerInfo) -> Vec<u8> {
-        let data = tlv::write(tlv::OBJECT_IDENTIFIER, &[DATA]);
-        let content = tlv::write(tlv::SEQUENCE, &[&data]);
-        let digests = tlv::write(tlv::SET, &[signer.digest()]);
-        let signers = tlv::write(tlv::SET, &[&signer.written()]);
-        let parts = tlv::write(tlv::SEQUENCE, &[&self.version, &digests, &content, &signers]);
-        let kind = tlv::write(tlv::OBJECT_IDENTIFIER, &[SIGNED_DATA]);
-        tlv::write(tlv::SEQUENCE, &[&kind, &tlv::write(tlv::context(0), &[&parts])])
+        let proved = named.iter().find(|certificate| signer.fits(certificate, text));
+        proved.copied().ok_or_else(|| signer.unproved(first, text).about(first.shown(), 0))
     }
 }
 

@@ -29,6 +29,7 @@ mod refusal;
 mod revocation;
 mod revocation_list;
 mod sign;
+mod signature_scheme;
 mod signed_text;
 mod signer;
 mod signer_info;

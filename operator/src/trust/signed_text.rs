@@ -1,11 +1,14 @@
 //! A text in the forms that may have been signed.
 
 use std::borrow::Cow;
-use std::io::{self, BufWriter, Write as _};
 
+use openssl::error::ErrorStack;
 use openssl::hash::{Hasher, MessageDigest};
 
 use super::mime;
+
+/// So many octets are put together before they are given away: lines may be short.
+const PIECE: usize = 64 << 10;
 
 /// The text of a message: as it is, and with CRLF at each line's end where that is another. The forms differ in line ends
 /// alone, so their JSON is the same.
@@ -59,16 +62,26 @@ impl<'t> TextForm<'t> {
         if self.crlf { Cow::Owned(mime::with_crlf(self.text)) } else { Cow::Borrowed(self.text) }
     }
 
-    /// Its digest; its octets are never in memory at once.
-    pub(super) fn digest(self, algorithm: MessageDigest) -> io::Result<Vec<u8>> {
-        let mut hasher = Hasher::new(algorithm)?;
-        if self.crlf {
-            let mut lines = BufWriter::with_capacity(64 << 10, &mut hasher);
-            mime::crlf_pieces(self.text).try_for_each(|piece| lines.write_all(piece))?;
-            lines.flush()?;
-        } else {
-            hasher.update(self.text)?;
+    /// Gives its octets away, piece by piece: they are never in memory at once.
+    pub(super) fn pieces(self, mut take: impl FnMut(&[u8]) -> Result<(), ErrorStack>) -> Result<(), ErrorStack> {
+        if !self.crlf {
+            return take(self.text);
         }
+        let mut piece = Vec::with_capacity(2 * PIECE);
+        for part in mime::crlf_pieces(self.text) {
+            piece.extend_from_slice(part);
+            if piece.len() >= PIECE {
+                take(&piece)?;
+                piece.clear();
+            }
+        }
+        take(&piece)
+    }
+
+    /// Its digest.
+    pub(super) fn digest(self, algorithm: MessageDigest) -> Result<Vec<u8>, ErrorStack> {
+        let mut hasher = Hasher::new(algorithm)?;
+        self.pieces(|piece| hasher.update(piece))?;
         Ok(hasher.finish()?.to_vec())
     }
 }

@@ -49,10 +49,33 @@ fn every_digest_has_its_verdict_in_every_form() {
             assert!(refusal.message.contains(name), "{refusal}");
         }
     }
-    let pss = ["-keyopt", "rsa_padding_mode:pss"];
-    assert!(verdict(&sign_with(&text, &[&signer], Form::Detached, "sha256", &pss), &endorsers).is_ok());
-    let weak = verdict(&sign_with(&text, &[&signer], Form::Detached, "sha1", &pss), &endorsers).unwrap_err();
-    assert_eq!(weak.reason, RefusalReason::DigestNotAllowed);
+}
+
+/// RSA-PSS with every parameter that `openssl` writes, over the attributes and over the text itself.
+#[test]
+fn every_parameter_of_pss_is_read() {
+    let key = PKey::from_rsa(Rsa::generate(2048).unwrap()).unwrap();
+    let signer = PKI.intermediate.issue(&CertificateSpec::person("/DC=org/CN=Rasmus Rsa", now()).key(&key));
+    let text = list_of(&signer);
+    let endorsers = [endorser("rasmus", &signer)];
+    let pss = |form, digest, more: &[&str]| {
+        let options = more.iter().flat_map(|option| ["-keyopt", option]);
+        let options: Vec<&str> = ["-keyopt", "rsa_padding_mode:pss"].into_iter().chain(options).collect();
+        verdict(&sign_with(&text, &[&signer], form, digest, &options), &endorsers)
+    };
+    for form in [Form::Detached, Form::Opaque, Form::NoAttributes] {
+        for digest in ["sha256", "sha512"] {
+            for salt in ["0", "20", "127", "128", "digest", "max"] {
+                for mask in ["sha1", "sha256", "sha384"] {
+                    let more = [format!("rsa_pss_saltlen:{salt}"), format!("rsa_mgf1_md:{mask}")];
+                    let outcome = pss(form, digest, &[&more[0], &more[1]]);
+                    assert!(outcome.is_ok(), "{form:?} {digest} {salt} {mask}: {outcome:?}");
+                }
+            }
+        }
+        let weak = pss(form, "sha1", &[]).unwrap_err();
+        assert_eq!(weak.reason, RefusalReason::DigestNotAllowed, "{form:?}");
+    }
 }
 
 /// Any byte of the text, the signature or the frame may change on the way: never another list, never a panic.
