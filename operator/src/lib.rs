@@ -16,6 +16,7 @@
 //! * [`xml`]: one small, bounded XML reader: for what a cloud answers, and for OVFs (pure)
 //! * [`size`]: how sizes and numbers are shown to people
 //! * [`text`]: text from outside, escaped for terminals, logs and documents (pure)
+//! * [`turns`]: who is served next, of many who wait (pure)
 //! * [`metrics`]: what is counted while it happens
 //! * [`api`]: the custom resources: types, conditions, columns
 
@@ -36,4 +37,5 @@ pub mod serve;
 pub mod size;
 pub mod text;
 pub mod trust;
+pub mod turns;
 pub mod xml;

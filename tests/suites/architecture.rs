@@ -56,7 +56,7 @@ const FLOORS: [&[&str]; 6] = [
     &["reconcile"],
     &["cache", "fetch", "convert", "opennebula", "events", "anchors"],
     &["trust", "imagelist", "metrics", "size", "xml", "api"],
-    &["text"],
+    &["text", "turns"],
 ];
 
 fn floor(module: &str) -> Option<usize> {

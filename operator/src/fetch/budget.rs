@@ -8,13 +8,13 @@
 //! The work is done on one thread: an allocator keeps what each thread has let go of for that thread, so that with many
 //! of them the program would soon hold as much as all of them had at once.
 
-use std::collections::{BTreeMap, VecDeque};
-use std::ops::Bound;
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::sync::mpsc;
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 
 use tokio::sync::oneshot;
+
+use crate::turns::Turns;
 
 /// Bytes of documents in memory, shared by all that clone it.
 #[derive(Debug, Clone)]
@@ -33,9 +33,7 @@ struct Shared {
 #[derive(Debug)]
 struct State {
     free: u64,
-    waiting: BTreeMap<String, VecDeque<Waiter>>,
-    /// Whose turn was last.
-    last: String,
+    waiting: Turns<Waiter>,
 }
 
 #[derive(Debug)]
@@ -56,7 +54,7 @@ pub struct Permit {
 impl Budget {
     /// So many bytes in all.
     pub fn new(total: u64) -> Self {
-        let state = State { free: total, waiting: BTreeMap::new(), last: String::new() };
+        let state = State { free: total, waiting: Turns::default() };
         Self { shared: Arc::new(Shared { total, thread: OnceLock::new(), state: Mutex::new(state) }) }
     }
 
@@ -64,7 +62,7 @@ impl Budget {
     pub async fn take(&self, owner: &str, bytes: u64) -> Permit {
         let (grant, granted) = oneshot::channel();
         let waiter = Waiter { bytes: bytes.min(self.shared.total), grant };
-        self.shared.state().waiting.entry(owner.to_owned()).or_default().push_back(waiter);
+        self.shared.state().waiting.push(owner, waiter);
         Shared::hand_out(&self.shared);
         // The sender lives as long as the budget, which `self` holds. Without it nothing would be bounded any more.
         granted.await.unwrap_or_else(|_| Permit { bytes: 0, shared: self.shared.clone() })
@@ -90,19 +88,9 @@ impl Shared {
 impl State {
     /// Who gets its part now: the first of the owner whose turn it is, once that fits.
     fn next(&mut self) -> Option<Waiter> {
-        self.waiting.retain(|_, queue| {
-            queue.retain(|waiter| !waiter.grant.is_closed());
-            !queue.is_empty()
-        });
-        let behind = (Bound::Excluded(self.last.clone()), Bound::Unbounded);
-        let owner = self.waiting.range(behind).chain(&self.waiting).next().map(|(owner, _)| owner.clone())?;
-        let queue = self.waiting.get_mut(&owner)?;
-        if queue.front()?.bytes > self.free {
-            return None;
-        }
-        let waiter = queue.pop_front()?;
+        self.waiting.retain(|waiter| !waiter.grant.is_closed());
+        let waiter = self.waiting.take_if(|waiter| waiter.bytes <= self.free)?;
         self.free -= waiter.bytes;
-        self.last = owner;
         Some(waiter)
     }
 }

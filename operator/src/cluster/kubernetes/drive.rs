@@ -1,29 +1,28 @@
 //! Drives the reconcilers over an API server: an object is looked at when it or something that it stands on changes,
 //! when its download ends and when its time has come.
 
-use std::convert::Infallible;
 use std::future::{Future, ready};
 use std::sync::Arc;
 use std::time::Duration;
 
+use futures::FutureExt;
 use futures::channel::mpsc::UnboundedReceiver;
 use futures::future::BoxFuture;
-use futures::{FutureExt, StreamExt};
 use jiff::Timestamp;
 use k8s_openapi::api::core::v1::{ConfigMap, Secret};
-use kube::runtime::controller::{Action, Config, ReconcileRequest, applier};
-use kube::runtime::reflector::Store;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
 use super::super::damage::damage;
 use super::feed::{self, feed};
+use super::queue;
 use super::shared::Shared;
 use super::wake::{Requests, Wakes};
 use super::work::follow_work;
 use super::{Kubernetes, Scope, Watches, Writers, named};
+use crate::api::{CachedImage, CloudTarget, Endorser, ImageListSubscription};
 use crate::cache::{Keep, Scrub};
-use crate::reconcile::{Context, Kind, ObjectKey, Resource, endorser, image, subscription, target};
+use crate::reconcile::{Cluster, Context, Kind, ObjectKey, Resource, endorser, image, subscription, target};
 use crate::size::Size;
 
 /// Passes that run when the program is told to stop may go on for so long.
@@ -33,9 +32,9 @@ const ANCHORS_EVERY: Duration = Duration::from_secs(15);
 /// What nothing refers to any more is removed so often.
 const COLLECT_EVERY: Duration = Duration::from_mins(10);
 /// Lists that are asked for at once: each waits for a server of its own.
-const SUBSCRIPTIONS_AT_ONCE: u16 = 32;
+const SUBSCRIPTIONS_AT_ONCE: usize = 32;
 /// Passes over images and endorsers at once.
-const OTHERS_AT_ONCE: u16 = 8;
+const OTHERS_AT_ONCE: usize = 8;
 
 /// Drives the reconcilers over an API server.
 pub struct Driver {
@@ -103,12 +102,10 @@ impl Parts {
 
     fn add_scope(&mut self, shared: &Arc<Shared>, scope: &Scope, writers: Writers, requests: Requests) {
         self.follow(shared, scope, writers);
-        let others = Config::default().concurrency(OTHERS_AT_ONCE);
-        let subscriptions = Config::default().concurrency(SUBSCRIPTIONS_AT_ONCE);
-        self.passes(shared, &scope.endorsers, requests.endorsers, others.clone(), pass_endorser);
-        self.passes(shared, &scope.subscriptions, requests.subscriptions, subscriptions, pass_subscription);
-        self.passes(shared, &scope.images, requests.images, others.clone(), pass_image);
-        self.passes(shared, &scope.targets, requests.targets, others, pass_target);
+        self.passes::<Endorser>(shared, requests.endorsers, OTHERS_AT_ONCE, pass_endorser);
+        self.passes::<ImageListSubscription>(shared, requests.subscriptions, SUBSCRIPTIONS_AT_ONCE, pass_subscription);
+        self.passes::<CachedImage>(shared, requests.images, OTHERS_AT_ONCE, pass_image);
+        self.passes::<CloudTarget>(shared, requests.targets, OTHERS_AT_ONCE, pass_target);
     }
 
     /// The watches of a scope.
@@ -130,57 +127,51 @@ impl Parts {
         }
     }
 
-    /// Passes over the objects of a kind, as they are woken.
+    /// Passes over the objects of a kind, as they are woken. One that is gone by now needs none.
     fn passes<K: Resource>(
         &mut self,
         shared: &Arc<Shared>,
-        store: &Store<K>,
-        requests: UnboundedReceiver<ReconcileRequest<K>>,
-        config: Config,
-        pass: fn(Arc<Shared>, ObjectKey) -> BoxFuture<'static, Action>,
+        woken: UnboundedReceiver<ObjectKey>,
+        at_once: usize,
+        pass: fn(Arc<Shared>, ObjectKey) -> BoxFuture<'static, Option<Duration>>,
     ) {
-        let queue = requests.map(Ok::<_, Infallible>).take_until(self.stopping.clone().cancelled_owned());
-        let passes = applier(
-            move |object: Arc<K>, shared| pass(shared, ObjectKey::of(&*object)).map(Ok::<_, Infallible>).boxed(),
-            |_, never, _| match *never {},
-            shared.clone(),
-            store.clone(),
-            queue,
-            config,
-        );
-        // An object that is gone by now needs no pass; there is no other error.
-        self.tasks.spawn(passes.for_each(|_| ready(())));
+        let shared = shared.clone();
+        let pass = move |key: ObjectKey| match shared.cluster().get::<K>(&key) {
+            Some(_) => pass(shared.clone(), key),
+            None => ready(None).boxed(),
+        };
+        self.tasks.spawn(queue::run(woken, at_once, self.stopping.clone(), pass));
     }
 }
 
-fn pass_endorser(shared: Arc<Shared>, key: ObjectKey) -> BoxFuture<'static, Action> {
+fn pass_endorser(shared: Arc<Shared>, key: ObjectKey) -> BoxFuture<'static, Option<Duration>> {
     async move {
         if !shared.cluster().awaited.all_came().await {
-            return Action::await_change();
+            return None;
         }
         let ended = endorser::reconcile(&shared.context, &key, Timestamp::now()).await;
-        shared.settled(Kind::Endorser, &key, ended)
+        Some(shared.settled(Kind::Endorser, &key, ended))
     }
     .boxed()
 }
 
-fn pass_subscription(shared: Arc<Shared>, key: ObjectKey) -> BoxFuture<'static, Action> {
+fn pass_subscription(shared: Arc<Shared>, key: ObjectKey) -> BoxFuture<'static, Option<Duration>> {
     async move {
         if !shared.cluster().awaited.all_came().await {
-            return Action::await_change();
+            return None;
         }
         let ended = subscription::reconcile(&shared.context, &key, shared.ask(&key), Timestamp::now()).await;
         shared.tell_images(&key);
-        shared.settled(Kind::Subscription, &key, ended)
+        Some(shared.settled(Kind::Subscription, &key, ended))
     }
     .boxed()
 }
 
-fn pass_image(shared: Arc<Shared>, key: ObjectKey) -> BoxFuture<'static, Action> {
+fn pass_image(shared: Arc<Shared>, key: ObjectKey) -> BoxFuture<'static, Option<Duration>> {
     async move {
         // After a start the subscription's pass comes first: it says which list is in force, and wakes its images.
         if !shared.cluster().awaited.all_came().await || shared.subscription_is_silent(&key) {
-            return Action::await_change();
+            return None;
         }
         let before = shared.context.publications.desired(&key);
         let ended = image::reconcile(&shared.context, &key, Timestamp::now()).await;
@@ -189,15 +180,15 @@ fn pass_image(shared: Arc<Shared>, key: ObjectKey) -> BoxFuture<'static, Action>
             let names = before.iter().chain(&after).flat_map(|desired| desired.at.keys());
             names.for_each(|name| wakes.target_soon(&key.sibling(name)));
         }
-        shared.settled(Kind::Image, &key, ended)
+        Some(shared.settled(Kind::Image, &key, ended))
     }
     .boxed()
 }
 
-fn pass_target(shared: Arc<Shared>, key: ObjectKey) -> BoxFuture<'static, Action> {
+fn pass_target(shared: Arc<Shared>, key: ObjectKey) -> BoxFuture<'static, Option<Duration>> {
     async move {
         if !shared.cluster().awaited.all_came().await {
-            return Action::await_change();
+            return None;
         }
         let before = shared.context.publications.standings(&key);
         let ended = target::reconcile(&shared.context, &key, Timestamp::now()).await;
@@ -206,7 +197,7 @@ fn pass_target(shared: Arc<Shared>, key: ObjectKey) -> BoxFuture<'static, Action
             let known = before.keys().chain(after.keys().filter(|image| !before.contains_key(image)));
             known.filter(|image| before.get(image) != after.get(image)).for_each(|image| wakes.image(image));
         }
-        shared.settled(Kind::Target, &key, ended)
+        Some(shared.settled(Kind::Target, &key, ended))
     }
     .boxed()
 }

@@ -12,6 +12,7 @@ mod feed;
 mod image;
 mod lease;
 mod named;
+mod queue;
 mod shared;
 mod wake;
 mod work;

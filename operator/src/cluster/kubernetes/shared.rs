@@ -6,7 +6,6 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use jiff::Timestamp;
-use kube::runtime::controller::Action;
 
 use super::wake::Wakes;
 use super::{Kubernetes, Scope};
@@ -73,13 +72,13 @@ impl Shared {
         self.wakes.get(self.cluster().scopes.iter().position(covers)?)
     }
 
-    /// When to come back, after a pass or after one that could not be finished.
+    /// After how long to come back, after a pass or after one that could not be finished.
     pub(super) fn settled(
         &self,
         kind: Kind,
         key: &ObjectKey,
         ended: Result<Option<Timestamp>, ClusterError>,
-    ) -> Action {
+    ) -> Duration {
         let mut failures = lock(&self.failures);
         let counted = (kind, key.clone());
         match ended {
@@ -87,7 +86,7 @@ impl Shared {
                 failures.remove(&counted);
                 let wait = wake.map(|wake| Duration::try_from(wake.duration_since(Timestamp::now())));
                 let wait = wait.map_or(LONGEST_SLEEP, Result::unwrap_or_default);
-                Action::requeue(wait.clamp(SHORTEST_SLEEP, LONGEST_SLEEP))
+                wait.clamp(SHORTEST_SLEEP, LONGEST_SLEEP)
             }
             Err(error) => {
                 let count = failures.entry(counted).or_default();
@@ -96,7 +95,7 @@ impl Shared {
                 drop(failures);
                 self.context.metrics.retried(Work::Resource, error.reason());
                 tracing::warn!(%kind, object = %key, reason = error.reason(), ?wait, "the pass could not be finished: {error}");
-                Action::requeue(wait)
+                wait
             }
         }
     }

@@ -5,11 +5,8 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use futures::channel::mpsc::{UnboundedReceiver, UnboundedSender, unbounded};
-use kube::runtime::controller::ReconcileRequest;
-use kube::runtime::reflector::ObjectRef;
 
-use crate::api::{CachedImage, CloudTarget, Endorser, ImageListSubscription};
-use crate::reconcile::{Kind, ObjectKey, Resource};
+use crate::reconcile::{Kind, ObjectKey};
 
 /// Many images change together: who looks at all of them is woken so long after the first, and not for each. It never
 /// waits until they are quiet, which they may not be for hours.
@@ -17,10 +14,10 @@ const TOGETHER: Duration = Duration::from_millis(500);
 
 /// The ways to the queues of one scope. A queue holds an object once, however often it is woken.
 pub(super) struct Wakes {
-    endorsers: UnboundedSender<ReconcileRequest<Endorser>>,
-    subscriptions: UnboundedSender<ReconcileRequest<ImageListSubscription>>,
-    images: UnboundedSender<ReconcileRequest<CachedImage>>,
-    targets: UnboundedSender<ReconcileRequest<CloudTarget>>,
+    endorsers: UnboundedSender<ObjectKey>,
+    subscriptions: UnboundedSender<ObjectKey>,
+    images: UnboundedSender<ObjectKey>,
+    targets: UnboundedSender<ObjectKey>,
     soon: Soon,
 }
 
@@ -30,10 +27,10 @@ struct Soon(Arc<Mutex<HashSet<(Kind, ObjectKey)>>>);
 
 /// The other ends.
 pub(super) struct Requests {
-    pub endorsers: UnboundedReceiver<ReconcileRequest<Endorser>>,
-    pub subscriptions: UnboundedReceiver<ReconcileRequest<ImageListSubscription>>,
-    pub images: UnboundedReceiver<ReconcileRequest<CachedImage>>,
-    pub targets: UnboundedReceiver<ReconcileRequest<CloudTarget>>,
+    pub endorsers: UnboundedReceiver<ObjectKey>,
+    pub subscriptions: UnboundedReceiver<ObjectKey>,
+    pub images: UnboundedReceiver<ObjectKey>,
+    pub targets: UnboundedReceiver<ObjectKey>,
 }
 
 impl Wakes {
@@ -61,7 +58,7 @@ impl Wakes {
 
     /// A subscription of which an image has changed.
     pub(super) fn subscription_soon(&self, key: &ObjectKey) {
-        self.soon.send(&self.subscriptions, key);
+        self.soon.send(Kind::Subscription, &self.subscriptions, key);
     }
 
     pub(super) fn target(&self, key: &ObjectKey) {
@@ -70,7 +67,7 @@ impl Wakes {
 
     /// A target of which an image wants something else.
     pub(super) fn target_soon(&self, key: &ObjectKey) {
-        self.soon.send(&self.targets, key);
+        self.soon.send(Kind::Target, &self.targets, key);
     }
 
     pub(super) fn image(&self, key: &ObjectKey) {
@@ -80,8 +77,8 @@ impl Wakes {
 
 impl Soon {
     /// To be called within a tokio runtime.
-    fn send<K: Resource>(&self, queue: &UnboundedSender<ReconcileRequest<K>>, key: &ObjectKey) {
-        let waiting = (K::KIND, key.clone());
+    fn send(&self, kind: Kind, queue: &UnboundedSender<ObjectKey>, key: &ObjectKey) {
+        let waiting = (kind, key.clone());
         if !self.0.lock().unwrap_or_else(PoisonError::into_inner).insert(waiting.clone()) {
             return;
         }
@@ -95,9 +92,9 @@ impl Soon {
     }
 }
 
-fn send<K: Resource>(queue: &UnboundedSender<ReconcileRequest<K>>, key: &ObjectKey) {
+fn send(queue: &UnboundedSender<ObjectKey>, key: &ObjectKey) {
     // The queue is closed only while the program stops.
-    let _stopping = queue.unbounded_send(ObjectRef::new(&key.name).within(&key.namespace).into());
+    let _stopping = queue.unbounded_send(key.clone());
 }
 
 #[cfg(test)]
