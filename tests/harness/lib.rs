@@ -19,6 +19,7 @@ pub mod list;
 pub mod manifests;
 pub mod open_metrics;
 pub mod opennebula;
+pub mod orders;
 pub mod patience;
 pub mod pki;
 pub mod signer;

@@ -1,36 +1,34 @@
-//! Everything of a namespace is deleted, one thing after the other and then the namespace: nothing stays enabled in the
-//! cloud. Orders of every length, in which each of the five comes before each other one; `reconcile::deletion_orders`
-//! goes through all 326 on a folder of manifests.
+//! Everything of a namespace is deleted, in every order, and then the namespace: nothing stays enabled in the cloud.
 
+use std::fmt::Debug;
+
+use futures::StreamExt as _;
 use harness::control_plane::ControlPlane;
 use harness::image_server::Resource;
 use harness::list::ListBuilder;
 use harness::opennebula::{Cloud, Dialect, State};
+use harness::orders::partial_orders;
 use harness::patience::until;
 use harness::signer::{Form, sign};
 use harness::site::Site;
 use jiff::SignedDuration;
-use k8s_openapi::api::core::v1::Namespace;
+use k8s_openapi::NamespaceResourceScope;
+use k8s_openapi::api::core::v1::{Namespace, Secret};
+use kube::api::{DeleteParams, PostParams};
 use kube::{Api, Client};
+use serde::Serialize;
+use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
-use vmcatcher_operator::api::{CachedImage, CloudTarget, HasConditions, ImageListSubscription};
+use vmcatcher_operator::api::{CachedImage, CloudTarget, Endorser, HasConditions, ImageListSubscription};
 
 use super::reconcilers::Reconcilers;
 
-const ORDERS: [&str; 12] = [
-    "",
-    "secret",
-    "ctgt",
-    "ils",
-    "cimg",
-    "secret ctgt",
-    "ctgt secret",
-    "secret cimg ctgt",
-    "ctgt cimg secret end",
-    "end secret ctgt cimg ils",
-    "ils cimg ctgt secret end",
-    "cimg ils end ctgt secret",
-];
+/// What a person deletes, by the names of its kinds; the namespace takes with it whatever is left.
+const OBJECTS: [&str; 5] = ["secret", "ctgt", "ils", "cimg", "end"];
+/// So many namespaces are there at once.
+const AT_ONCE: usize = 24;
+/// They share so many clouds.
+const CLOUDS: usize = 12;
 
 /// A namespace with an image of its own in the cloud of all.
 struct Scene<'a> {
@@ -54,14 +52,22 @@ impl<'a> Scene<'a> {
         let list = list.image(&served.identifier, &served.version, &served.uri, served.size, &served.sha512);
         let path = format!("/{number}.list");
         site.server.put(&path, Resource::bytes(sign(&list.json(), &site.pki.endorser, Form::Detached)));
-        let file = site.path(&format!("order-{number}.json"));
-        std::fs::write(&file, manifests(site, cloud, &site.server.url(&path)).to_string()).unwrap();
-        scene.kubectl(&["apply", "-f", file.to_str().unwrap()]);
+        let [secret, endorser, target, subscription] = manifests(site, cloud, &site.server.url(&path));
+        scene.create::<Secret>(secret).await;
+        scene.create::<Endorser>(endorser).await;
+        scene.create::<CloudTarget>(target).await;
+        scene.create::<ImageListSubscription>(subscription).await;
         scene
     }
 
-    fn kubectl(&self, arguments: &[&str]) -> String {
-        self.plane.kubectl_says(&self.namespace, arguments)
+    async fn create<K>(&self, manifest: Value)
+    where
+        K: kube::Resource<DynamicType = (), Scope = NamespaceResourceScope> + Serialize + DeserializeOwned,
+        K: Clone + Debug,
+    {
+        let object: K = serde_json::from_value(manifest).unwrap();
+        let api = Api::<K>::namespaced(self.client.clone(), &self.namespace);
+        api.create(&PostParams::default(), &object).await.unwrap();
     }
 
     fn api<K: vmcatcher_operator::reconcile::Resource>(&self) -> Api<K> {
@@ -69,36 +75,49 @@ impl<'a> Scene<'a> {
     }
 
     async fn published(&self) {
-        until(&format!("{} is published", self.namespace), async || {
+        let published = async || {
             let image = self.api::<CachedImage>().get_opt(&self.image).await.unwrap();
-            image.and_then(|image| image.status).is_some_and(|status| status.is_true("Published"))
-        })
-        .await;
+            image.and_then(|image| image.status).filter(|status| status.is_true("Published")).map(|_| ())
+        };
+        if harness::patience::found(published).await.is_none() {
+            panic!("{} is not published: {}", self.namespace, self.all());
+        }
+    }
+
+    /// What there is in the namespace, for people.
+    fn all(&self) -> String {
+        self.plane.kubectl_says(&self.namespace, &["get", "vmcatcher", "-o", "yaml"])
     }
 
     /// Deletes one thing, and waits until the operator has looked at that.
     async fn delete(&self, what: &str) {
-        let name = match what {
-            "secret" => "one-auth",
-            "ctgt" => "one",
-            "ils" => "vo",
-            "cimg" => &self.image,
-            "end" => "endorser",
+        match what {
+            "secret" => {
+                let secrets = Api::<Secret>::namespaced(self.client.clone(), &self.namespace);
+                secrets.delete("one-auth", &DeleteParams::default()).await.unwrap();
+            }
+            "ctgt" => self.delete_one::<CloudTarget>("one").await,
+            "ils" => self.delete_one::<ImageListSubscription>("vo").await,
+            "cimg" => self.delete_one::<CachedImage>(&self.image).await,
+            "end" => self.delete_one::<Endorser>("endorser").await,
             other => panic!("{other}"),
-        };
-        self.kubectl(&["delete", what, name, "--wait=false", "--ignore-not-found"]);
-        until(&format!("{what} of {} goes", self.namespace), async || match what {
-            "ctgt" => goes(self.api::<CloudTarget>().get_opt(name).await.unwrap()),
-            "ils" => goes(self.api::<ImageListSubscription>().get_opt(name).await.unwrap()),
-            "cimg" => goes(self.api::<CachedImage>().get_opt(name).await.unwrap()),
-            _ => true,
-        })
-        .await;
+        }
+    }
+
+    async fn delete_one<K: vmcatcher_operator::reconcile::Resource>(&self, name: &str) {
+        let api = self.api::<K>();
+        match api.delete(name, &DeleteParams::default()).await {
+            // The image went with its subscription.
+            Err(kube::Error::Api(refused)) if refused.code == 404 => return,
+            deleted => deleted.map(|_| ()).unwrap(),
+        }
+        let what = format!("{} {name} of {} goes", K::KIND, self.namespace);
+        until(&what, async || goes(api.get_opt(name).await.unwrap())).await;
     }
 
     async fn ends(&self) {
-        self.kubectl(&["delete", "namespace", &self.namespace, "--wait=false"]);
         let namespaces: Api<Namespace> = Api::all(self.client.clone());
+        namespaces.delete(&self.namespace, &DeleteParams::background()).await.unwrap();
         // The namespace controller has much to do here.
         for _ in 0..4 {
             let gone = async || namespaces.get_opt(&self.namespace).await.unwrap().is_none().then_some(());
@@ -106,7 +125,7 @@ impl<'a> Scene<'a> {
                 return;
             }
         }
-        panic!("{} stays: {}", self.namespace, self.kubectl(&["get", "vmcatcher", "-o", "yaml"]));
+        panic!("{} stays: {}", self.namespace, self.all());
     }
 
     fn enabled(&self, cloud: &Cloud) -> usize {
@@ -131,52 +150,60 @@ where
     object.meta().deletion_timestamp.is_none() || told
 }
 
-fn manifests(site: &Site, cloud: &Cloud, list: &str) -> Value {
+fn manifests(site: &Site, cloud: &Cloud, list: &str) -> [Value; 4] {
     let object = |kind: &str, name: &str, spec: Value| json!({"apiVersion": "vmcatcher.io/v1alpha1", "kind": kind, "metadata": {"name": name}, "spec": spec});
     let names = json!({"subject": site.pki.endorser.subject(), "issuer": site.pki.endorser.issuer()});
     let open_nebula = json!({
         "endpoint": cloud.endpoint(), "secretRef": {"name": "one-auth"}, "datastore": "default",
         "handOver": {"type": "Path", "path": {"prefix": site.path("volume")}},
     });
-    let items = json!([
-        {"apiVersion": "v1", "kind": "Secret", "metadata": {"name": "one-auth"},
-         "stringData": {"username": "oneadmin", "password": "opennebula-test"}},
+    [
+        json!({"apiVersion": "v1", "kind": "Secret", "metadata": {"name": "one-auth"},
+         "stringData": {"username": "oneadmin", "password": "opennebula-test"}}),
         object("Endorser", "endorser", json!({"credentials": [{"name": "first", "x509": names}]})),
         object("CloudTarget", "one", json!({"type": "OpenNebula", "openNebula": open_nebula})),
-        object("ImageListSubscription", "vo", json!({
-            "source": {"url": list}, "verify": {"endorserRefs": [{"name": "endorser"}]},
-            "images": {"include": {"match": [{"name": "all"}]}},
-            "targetRefs": [{"name": "one"}], "deletionPolicy": "Retire",
-        })),
-    ]);
-    json!({"apiVersion": "v1", "kind": "List", "items": items})
+        object(
+            "ImageListSubscription",
+            "vo",
+            json!({
+                "source": {"url": list}, "verify": {"endorserRefs": [{"name": "endorser"}]},
+                "images": {"include": {"match": [{"name": "all"}]}},
+                "targetRefs": [{"name": "one"}], "deletionPolicy": "Retire",
+            }),
+        ),
+    ]
 }
 
 #[tokio::test(flavor = "multi_thread")]
 #[ignore = "needs a control plane: tests/run makes one"]
 async fn in_every_order_nothing_is_left_enabled() {
     let plane = ControlPlane::start().await;
-    let (site, cloud) = (Site::new(), Cloud::start(Dialect::V7_4));
-    cloud.world(|world| {
-        world.clock = site.now().as_second();
-        world.reads(&site.path("volume"));
-    });
+    let site = Site::new();
+    let clouds: Vec<Cloud> = (0..CLOUDS).map(|_| Cloud::start(Dialect::V7_4)).collect();
+    for cloud in &clouds {
+        cloud.world(|world| {
+            world.clock = site.now().as_second();
+            world.reads(&site.path("volume"));
+        });
+    }
     let client = plane.client().await;
     let reconcilers = Reconcilers::start(&site, &client, &[], SignedDuration::from_mins(10)).await;
-    let mut scenes = Vec::new();
-    for number in 0..ORDERS.len() {
-        scenes.push(Scene::new(&plane, &site, &cloud, number).await);
-    }
-    let each = scenes.iter().zip(ORDERS).map(async |(scene, order)| {
+    let (plane, site, clouds) = (&plane, &site, &clouds);
+    let orders = partial_orders(&OBJECTS);
+    assert_eq!(orders.len(), 326);
+    let each = orders.into_iter().enumerate().map(async |(number, order)| {
+        let cloud = &clouds[number % CLOUDS];
+        let scene = Scene::new(plane, site, cloud, number).await;
         scene.published().await;
-        assert_eq!(scene.enabled(&cloud), 1);
-        for what in order.split_whitespace() {
+        assert_eq!(scene.enabled(cloud), 1);
+        for what in &order {
             scene.delete(what).await;
         }
         scene.ends().await;
-        (scene.enabled(&cloud) > 0).then(|| format!("{order:?}, then the namespace"))
+        (scene.enabled(cloud) > 0).then(|| format!("{order:?}, then the namespace"))
     });
-    let wrong: Vec<String> = futures::future::join_all(each).await.into_iter().flatten().collect();
+    let ends: Vec<Option<String>> = futures::stream::iter(each).buffer_unordered(AT_ONCE).collect().await;
+    let wrong: Vec<String> = ends.into_iter().flatten().collect();
     reconcilers.stop().await;
     assert!(wrong.is_empty(), "an image is enabled after {wrong:#?}");
 }

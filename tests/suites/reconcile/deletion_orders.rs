@@ -4,6 +4,7 @@
 use std::sync::{Arc, Mutex};
 
 use harness::opennebula::{Cloud, Dialect};
+use harness::orders::partial_orders;
 use harness::site::Site;
 use jiff::SignedDuration;
 use vmcatcher_operator::api::{CachedImage, CloudTarget, Endorser, HasConditions, ImageListSubscription};
@@ -55,18 +56,8 @@ const OBJECTS: [Deleted; 5] =
 
 /// Every order of deletion: some of the objects, one after the other, and then the namespace with the rest.
 fn orders() -> Vec<Vec<Deleted>> {
-    let mut all = vec![Vec::new()];
-    let mut next = 0;
-    while next < all.len() {
-        let left = OBJECTS.into_iter().filter(|object| !all[next].contains(object)).collect::<Vec<_>>();
-        let longer = left.into_iter().map(|object| [&all[next][..], &[object]].concat()).collect::<Vec<_>>();
-        all.extend(longer);
-        next += 1;
-    }
-    for order in &mut all {
-        order.push(Deleted::Namespace);
-    }
-    all
+    let orders = partial_orders(&OBJECTS).into_iter();
+    orders.map(|order| [order, vec![Deleted::Namespace]].concat()).collect()
 }
 
 /// A namespace with an image in a cloud, and the program that looks after it.

@@ -134,7 +134,8 @@ pub(super) fn endorser(shared: &Shared, object: &Endorser, change: Change) {
     }
 }
 
-/// A subscription: itself, and the endorsers that it names, for they count it. Its images are woken by its pass.
+/// A subscription: itself, the endorsers that it names, for they count it, and the targets that go, which may wait for an
+/// image that it makes again. Its images are woken by its pass.
 pub(super) fn subscription(shared: &Shared, object: &ImageListSubscription, change: Change) {
     let key = ObjectKey::of(object);
     let Some(wakes) = shared.wakes(&key.namespace) else { return };
@@ -145,6 +146,9 @@ pub(super) fn subscription(shared: &Shared, object: &ImageListSubscription, chan
     for endorser in &object.spec.verify.endorser_refs {
         wakes.endorser(&key.sibling(&endorser.name));
     }
+    let targets = shared.cluster().list::<CloudTarget>(&key.namespace);
+    let going = targets.iter().filter(|target| target.metadata.deletion_timestamp.is_some());
+    going.for_each(|target| wakes.target_soon(&ObjectKey::of(&**target)));
 }
 
 /// An image: itself, and its subscription, which counts it and makes it again where it is still selected.
