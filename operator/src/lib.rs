@@ -3,9 +3,10 @@
 //! The map, from the top down; a module may use those below it and never those above:
 //!
 //! * [`cli`]: the commands: one file each
-//! * [`cluster`]: where resources live: an API server, or a folder of manifests
+//! * [`run`]: the drivers: which object is looked at when
 //! * [`serve`]: what is served over HTTP: images, to clouds that pull them; health and metrics
 //! * [`reconcile`]: the reconcilers: one folder a kind, one file a call
+//! * [`store`]: where the resources are: an API server, or a folder of manifests
 //! * [`anchors`]: the trust directory: load, watch, refresh CRLs (the I/O around `trust`)
 //! * [`trust`]: is this message signed by someone we believe, and may this list replace the last? (pure)
 //! * [`opennebula`]: XML-RPC client; carry-over: plan (pure) and steps
@@ -26,15 +27,16 @@ pub mod anchors;
 pub mod api;
 pub mod cache;
 pub mod cli;
-pub mod cluster;
 pub mod convert;
 pub mod fetch;
 pub mod imagelist;
 pub mod metrics;
 pub mod opennebula;
 pub mod reconcile;
+pub mod run;
 pub mod serve;
 pub mod size;
+pub mod store;
 pub mod text;
 pub mod trust;
 pub mod turns;

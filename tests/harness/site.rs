@@ -18,12 +18,16 @@ use std::time::Duration;
 use jiff::{SignedDuration, Timestamp};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
 use vmcatcher_operator::anchors::TrustDirectory;
-use vmcatcher_operator::api::{CachedImage, CachedImageStatus, HasConditions, ImageListSubscription};
-use vmcatcher_operator::api::{ImageListSubscriptionStatus, REQUESTED_AT};
+use vmcatcher_operator::api::{
+    CachedImage, CachedImageStatus, HasConditions, ImageListSubscription, ImageListSubscriptionStatus, ObjectKey,
+    REQUESTED_AT,
+};
 use vmcatcher_operator::cache::{ConversionLimits, JobLimits, Steps, Volume};
-use vmcatcher_operator::cluster::directory::{Directory, Driver, Settled};
 use vmcatcher_operator::fetch::{Client, ClientSettings, LIST_LIMIT};
-use vmcatcher_operator::reconcile::{Cluster, Context, ObjectKey, Settings};
+use vmcatcher_operator::reconcile::{Context, Settings};
+use vmcatcher_operator::run::directory::{Driver, Settled};
+use vmcatcher_operator::store::Cluster;
+use vmcatcher_operator::store::directory::Directory;
 use vmcatcher_operator::trust::AlgorithmPolicy;
 
 use crate::image_server::{ImageServer, Resource};

@@ -50,10 +50,11 @@ pub(crate) fn is_test(path: &Path) -> bool {
 }
 
 /// The floors of the house, from the top down: a module uses those of its own floor and of lower ones.
-const FLOORS: [&[&str]; 6] = [
+const FLOORS: [&[&str]; 7] = [
     &["cli"],
-    &["serve", "cluster"],
+    &["serve", "run"],
     &["reconcile"],
+    &["store"],
     &["cache", "fetch", "convert", "opennebula", "events", "anchors"],
     &["trust", "imagelist", "metrics", "size", "xml", "api"],
     &["text", "turns"],

@@ -6,8 +6,8 @@ use harness::site::{Run, Site};
 use kube::CustomResourceExt;
 use kube_cel::Validator;
 use serde_json::{Value, json};
-use vmcatcher_operator::api::{CachedImage, CloudTarget, Endorser, ImageListSubscription};
-use vmcatcher_operator::reconcile::{Cluster, ObjectKey, Resource};
+use vmcatcher_operator::api::{CachedImage, CloudTarget, Endorser, ImageListSubscription, ObjectKey, Resource};
+use vmcatcher_operator::store::Cluster;
 
 fn schema(kind: &str) -> Value {
     let crd = match kind {

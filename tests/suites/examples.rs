@@ -6,8 +6,8 @@ use std::path::{Path, PathBuf};
 
 use serde_yaml::Value;
 use vmcatcher_operator::api::{CachedImage, CloudTarget, Endorser, ImageListSubscription};
-use vmcatcher_operator::cluster::directory::Directory;
 use vmcatcher_operator::imagelist::{ImageId, LintRequest, ListVersion, Selection, SourceUrl, lint};
+use vmcatcher_operator::store::directory::Directory;
 
 fn workspace() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap().to_owned()

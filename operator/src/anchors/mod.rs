@@ -13,11 +13,10 @@ mod refresh;
 
 use std::collections::BTreeMap;
 use std::ffi::OsString;
-use std::fs;
-use std::io;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::time::SystemTime;
+use std::{fs, io};
 
 pub use assembly::{AnchorProblem, from_files};
 use assembly::{Assembly, Kind};

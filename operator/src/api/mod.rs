@@ -9,9 +9,12 @@ mod cloud_target;
 mod common;
 mod crds;
 mod endorser;
+mod key;
+mod resource;
 mod source;
 mod subscription;
 mod subscription_status;
+mod transition;
 
 pub use cached_image::{
     Artifact, CachedImage, CachedImageSpec, CachedImageStatus, Progress, TargetStatus, VersionStatus, WantedImage,
@@ -30,6 +33,8 @@ pub use endorser::{
     Credential, CredentialStatus, Endorser, EndorserSpec, EndorserStatus, FilesSource, OpenPgpCredential, Purpose,
     X509Credential,
 };
+pub use key::{Kind, ObjectKey};
+pub use resource::Resource;
 pub use source::{ListSource, Tls, TlsTrust};
 pub use subscription::{
     Exclude, ImageListSubscription, ImageListSubscriptionSpec, ImageMatch, ImageSelection, Include, RemovalLimit,

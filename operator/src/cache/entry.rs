@@ -13,10 +13,9 @@ use serde_with::skip_serializing_none;
 use super::blob::{VerifiedBlob, read_directory, read_own_directory};
 use super::error::CacheError;
 use super::name::{ImageKey, SafeName, encode_version};
-use super::record;
-use super::temporary;
 use super::volume::Volume;
 use super::write::{parent, sync_directory};
+use super::{record, temporary};
 use crate::imagelist::{ImageId, ListVersion, Sha512Digest};
 
 /// One version of an image on the volume.

@@ -9,8 +9,7 @@ use super::blob::file_size;
 use super::digest::{Digests, ImageHasher};
 use super::error::CacheError;
 use super::volume::open_no_link;
-use crate::convert::Sniffed;
-use crate::convert::sniff;
+use crate::convert::{Sniffed, sniff};
 
 /// How much is read at once.
 const PIECE: usize = 1024 * 1024;

@@ -8,12 +8,12 @@ use serde_json::{Value, json};
 
 use super::list_input::ListInput;
 use super::table::{Output, render};
-use crate::api::{CachedImage, HasConditions, ImageListSubscription};
+use crate::api::{CachedImage, HasConditions, ImageListSubscription, ObjectKey};
 use crate::cache::Volume;
-use crate::cluster::directory::Directory;
 use crate::imagelist::{ImageId, ImageList, ListedImage, Selection};
-use crate::reconcile::{Cluster as _, ObjectKey};
 use crate::size::Size;
+use crate::store::Cluster as _;
+use crate::store::directory::Directory;
 use crate::text;
 
 /// Reasons of a subscription whose list counts no longer, though nothing has taken its place.

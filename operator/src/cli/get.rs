@@ -14,9 +14,9 @@ use super::kind::KindName;
 use super::standing::{HasStanding, Shown};
 use super::table::{Output, render, show};
 use super::{NOT_GOOD, WRONG_USE, print};
-use crate::api::{CachedImage, CloudTarget, Endorser, GROUP, ImageListSubscription, VERSION};
-use crate::cluster::directory::{Directory, ManifestProblem};
-use crate::reconcile::{Cluster as _, ObjectKey, Resource};
+use crate::api::{CachedImage, CloudTarget, Endorser, GROUP, ImageListSubscription, ObjectKey, Resource, VERSION};
+use crate::store::Cluster as _;
+use crate::store::directory::{Directory, ManifestProblem};
 use crate::text;
 
 /// Arguments of `get`.

@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use anyhow::bail;
 
-use crate::cluster::directory::Directory;
+use crate::store::directory::Directory;
 
 /// Where it is kept.
 #[derive(Debug, clap::Args)]

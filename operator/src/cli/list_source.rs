@@ -9,10 +9,10 @@ use jiff::Timestamp;
 
 use super::list_input::{self, ListInput};
 use super::operation::list_size;
-use crate::cluster::directory::Directory;
 use crate::fetch::{Client, ClientSettings, Credentials, FetchError, LIST_LIMIT, ListAnswer, Source};
 use crate::imagelist::SourceUrl;
 use crate::reconcile::credentials_for;
+use crate::store::directory::Directory;
 use crate::trust::is_openpgp_signature;
 
 /// The largest file with a token or a password, in bytes.

@@ -11,9 +11,9 @@ use anyhow::{Context as _, bail};
 use serde::Deserialize;
 use serde_yaml::Value;
 
+use crate::api::ObjectKey;
 use crate::cache::write_atomic;
-use crate::cluster::directory::manifest_files;
-use crate::reconcile::ObjectKey;
+use crate::store::directory::manifest_files;
 
 /// The largest manifest that is looked at, in bytes.
 const LARGEST: u64 = 8 << 20;

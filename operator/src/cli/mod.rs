@@ -39,7 +39,7 @@ use jiff::{Timestamp, Unit};
 use tracing_subscriber::EnvFilter;
 
 use self::log::LogFormat;
-use crate::cluster::directory::HAPPENINGS;
+use crate::store::directory::HAPPENINGS;
 use crate::text;
 
 /// Done, and something is not as it should be.

@@ -18,8 +18,9 @@ use crate::anchors::{CrlRefresher, TrustDirectory};
 use crate::cache::{ConversionLimits, JobLimits, Scrub, ScrubSettings, Volume};
 use crate::fetch::{Client, ClientSettings, LIST_LIMIT};
 use crate::imagelist::MAXIMUM_BYTES;
-use crate::reconcile::{Cluster, Context, ImagePaths, Settings, parse_duration};
+use crate::reconcile::{Context, ImagePaths, Settings, parse_duration};
 use crate::serve::{self, ImageServer, Listening, Monitor, Tickets};
+use crate::store::Cluster;
 
 /// The arguments of both.
 #[derive(Debug, clap::Args)]

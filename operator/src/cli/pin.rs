@@ -11,9 +11,9 @@ use super::kept::Kept;
 use super::manifest::{Field, Manifest};
 use super::versions::{Version, Wished, image, known, resolve};
 use super::{NOT_GOOD, print, print_bytes};
+use crate::api::ObjectKey;
 use crate::cache::write_atomic;
 use crate::imagelist::ImageId;
-use crate::reconcile::ObjectKey;
 
 /// The first line of a file that `pin` made: `unpin` may remove such a file, and no other.
 const MADE: &str = "# Made by `vmcatcher-operator pin`; `unpin` removes it.";

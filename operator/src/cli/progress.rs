@@ -10,9 +10,9 @@ use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
 
 use crate::cache::{JobKey, JobState};
-use crate::cluster::directory::Directory;
 use crate::reconcile::Context;
 use crate::size::Size;
+use crate::store::directory::Directory;
 
 /// How often the bars move.
 const EVERY: Duration = Duration::from_millis(200);

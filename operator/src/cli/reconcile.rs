@@ -12,7 +12,8 @@ use super::operation::{Files, Operation, stop};
 use super::standing::{Shown, all_are_well};
 use super::table::Output;
 use super::{NOT_GOOD, get, print, progress, survey};
-use crate::cluster::directory::{Directory, Driver};
+use crate::run::directory::Driver;
+use crate::store::directory::Directory;
 
 /// Arguments of `reconcile`.
 #[derive(Debug, clap::Args)]

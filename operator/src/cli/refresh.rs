@@ -7,9 +7,9 @@ use jiff::Timestamp;
 use super::kept::Kept;
 use super::kind::KindName;
 use super::{NOT_GOOD, print};
-use crate::api::{CachedImage, CloudTarget, Endorser, ImageListSubscription};
-use crate::cluster::directory::Directory;
-use crate::reconcile::{Cluster as _, ObjectKey, Resource};
+use crate::api::{CachedImage, CloudTarget, Endorser, ImageListSubscription, ObjectKey, Resource};
+use crate::store::Cluster as _;
+use crate::store::directory::Directory;
 
 /// Arguments of `refresh`.
 #[derive(Debug, clap::Args)]

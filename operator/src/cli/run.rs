@@ -9,7 +9,8 @@ use tokio_util::sync::CancellationToken;
 
 use super::operation::{Files, Operation, stop};
 use crate::cache::Volume;
-use crate::cluster::kubernetes::{Driver, Election, Kubernetes, Leadership, LeadershipLost, counted};
+use crate::run::kubernetes::Driver;
+use crate::store::kubernetes::{Election, Kubernetes, Leadership, LeadershipLost, counted};
 
 /// Arguments of `run`.
 #[derive(Debug, clap::Args)]

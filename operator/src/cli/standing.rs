@@ -1,8 +1,8 @@
 //! Whether an object is as it should be, as the exit code of a run judges it.
 
 use crate::api::{CachedImage, CloudTarget, Endorser, HasConditions, ImageListSubscription};
-use crate::cluster::directory::Directory;
-use crate::reconcile::Cluster as _;
+use crate::store::Cluster as _;
+use crate::store::directory::Directory;
 
 /// Which objects are shown.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

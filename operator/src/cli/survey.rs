@@ -10,8 +10,8 @@ use serde_json::{Value, json};
 use super::standing::Shown;
 use super::table::{Output, render};
 use super::{NOT_GOOD, get, print};
-use crate::cluster::directory::Directory;
 use crate::reconcile::{Settings, Surveyed, survey};
+use crate::store::directory::Directory;
 use crate::text;
 
 /// Looks at a folder of manifests, and at nothing else.

@@ -9,7 +9,7 @@ use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomRe
 use kube::CustomResourceExt;
 use serde_json::Value;
 
-use crate::reconcile::Resource;
+use crate::api::Resource;
 use crate::size::Size;
 use crate::text::printable;
 

@@ -8,11 +8,11 @@ use anyhow::bail;
 
 use super::available::{Wanted, available};
 use super::list_input::{self, ListInput};
-use crate::api::CachedImage;
+use crate::api::{CachedImage, ObjectKey};
 use crate::cache::Volume;
-use crate::cluster::directory::Directory;
 use crate::imagelist::{ImageId, ImageList, ListVersion, Sha512Digest};
-use crate::reconcile::{Cluster as _, ObjectKey};
+use crate::store::Cluster as _;
+use crate::store::directory::Directory;
 
 /// A version as a list had it.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -11,9 +11,8 @@ use std::fmt;
 use serde::de::{DeserializeSeed, Deserializer, MapAccess, SeqAccess, Visitor};
 use serde_json::{Map, Number, Value};
 
-use super::ListError;
 use super::written::{Numbers, WrittenNumber};
-use super::{MAXIMUM_BYTES, MAXIMUM_DEPTH, MAXIMUM_HELD, MAXIMUM_IMAGES, MAXIMUM_TEXT, MAXIMUM_VALUES};
+use super::{ListError, MAXIMUM_BYTES, MAXIMUM_DEPTH, MAXIMUM_HELD, MAXIMUM_IMAGES, MAXIMUM_TEXT, MAXIMUM_VALUES};
 
 /// A JSON value whose texts borrow from the payload where they hold no escapes.
 #[derive(Debug, Clone, PartialEq)]

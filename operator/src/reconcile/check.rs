@@ -2,9 +2,11 @@
 
 use std::fmt::Display;
 
+use kube::ResourceExt;
 use url::Url;
 
-use crate::api::Class;
+use super::conditions::shorten;
+use crate::api::{Class, DeletionPolicy, FLUX_REQUESTED_AT, ObjectReference, REFRESH_REQUESTED_AT, REQUESTED_AT};
 use crate::imagelist::SourceUrl;
 
 /// A spec that cannot work until a person changes it: the object is `Stalled`.
@@ -59,10 +61,36 @@ pub(super) fn http_address(field: &str, text: &str, instead: &str) -> Result<Url
     }
 }
 
-/// Refuses a change of a field that identifies what the object is about.
-pub(super) fn unchanged<T: PartialEq + std::fmt::Debug>(field: &str, old: &T, new: &T) -> Result<(), String> {
-    if old == new {
-        return Ok(());
+/// Whether a deletion policy says to retire.
+pub(super) fn retire(field: &str, policy: DeletionPolicy) -> Result<bool, SpecError> {
+    match policy {
+        DeletionPolicy::Orphan => Ok(false),
+        DeletionPolicy::Retire => Ok(true),
+        DeletionPolicy::Unknown => Err(SpecError::unsupported(field, "Orphan or Retire")),
     }
-    Err(format!("spec.{field} cannot change: expected {old:?}, found {new:?}; make another object instead"))
+}
+
+/// The longest request that a status repeats, in bytes.
+const LONGEST_REQUEST: usize = 120;
+
+/// What a person asks for a pass now by: the annotation, ours or Flux's, and the command `refresh`.
+pub(super) fn requested_at(object: &impl ResourceExt) -> Option<String> {
+    let said = |name: &str| object.annotations().get(name).filter(|value| !value.is_empty());
+    let annotation = said(REQUESTED_AT).or_else(|| said(FLUX_REQUESTED_AT));
+    // A new value of either is a new request.
+    let asked: Vec<&str> = said(REFRESH_REQUESTED_AT).into_iter().chain(annotation).map(String::as_str).collect();
+    (!asked.is_empty()).then(|| shorten(&asked.join(" "), LONGEST_REQUEST))
+}
+
+/// The names of targets, each once.
+pub(super) fn targets(references: &[ObjectReference]) -> Result<Vec<String>, SpecError> {
+    let mut names: Vec<String> = references.iter().map(|reference| reference.name.clone()).collect();
+    let count = names.len();
+    names.sort();
+    names.dedup();
+    if count <= 8 && names.len() == count {
+        return Ok(names);
+    }
+    let message = format!("expected at most 8 CloudTargets, each once, found {count} with {} names", names.len());
+    Err(SpecError::invalid("targetRefs", &message))
 }

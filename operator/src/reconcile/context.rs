@@ -6,18 +6,19 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use jiff::{SignedDuration, Timestamp};
 
-use super::cluster::{Cluster, ObjectKey};
 use super::lists::ListsInForce;
 use super::publications::Publications;
 use super::subscription::SignatureBeside;
 use super::told::Told;
 use super::untold::Untold;
 use crate::anchors::TrustDirectory;
+use crate::api::ObjectKey;
 use crate::cache::{JobKey, JobLimits, Jobs, Volume};
 use crate::fetch::{Client, Document, Validator};
 use crate::imagelist::Sha512Digest;
 use crate::metrics::Metrics;
 use crate::opennebula::Permit;
+use crate::store::Cluster;
 use crate::trust::AlgorithmPolicy;
 
 /// What every reconcile stands on: shared, and safe to use from several at once.

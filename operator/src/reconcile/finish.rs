@@ -6,14 +6,15 @@ use kube::ResourceExt as _;
 use kube::core::object::HasStatus;
 
 use super::check::SpecError;
-use super::cluster::{Cluster, ClusterError, Happening, ObjectKey, Resource};
 use super::conditions::{Finding, merge};
 use super::context::Context;
 use super::report::Report;
 use super::transition::transition;
 use crate::api::{
     CachedImageStatus, Class, CloudTargetStatus, EndorserStatus, HasConditions, ImageListSubscriptionStatus, MANIFEST,
+    ObjectKey, Resource,
 };
+use crate::store::{Cluster, ClusterError, Happening};
 use crate::text::printable;
 
 /// A status that a pass can say "this spec cannot work" in.

@@ -6,8 +6,8 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 
-use super::cluster::ObjectKey;
-use super::subscription::CheckedTls;
+use super::tls::CheckedTls;
+use crate::api::ObjectKey;
 use crate::cache::retention::Retention;
 use crate::imagelist::{ImageId, LeftOut, Selection, SourceUrl};
 use crate::trust::AcceptedList;

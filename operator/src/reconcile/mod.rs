@@ -13,7 +13,7 @@
 
 mod backoff;
 mod check;
-mod cluster;
+pub mod cloud_target;
 mod conditions;
 mod context;
 mod duration;
@@ -28,13 +28,12 @@ mod source;
 mod step;
 pub mod subscription;
 mod survey;
-pub mod target;
+mod tls;
 mod told;
 mod transition;
 mod untold;
 
 pub use check::SpecError;
-pub use cluster::{Cluster, ClusterError, ConfigMapData, Happening, Kind, ObjectKey, Resource};
 pub use conditions::time;
 pub use context::{Context, Downloads, ImagePaths, Message, PendingMessages, Settings, TriedAnew};
 pub use duration::{DurationError, parse_duration};
@@ -42,8 +41,8 @@ pub use finish::Stallable;
 pub use lists::{Force, ListInForce, ListOrigin, ListsInForce, WithdrawnList};
 pub use publications::{Desire, Desired, Offer, Publications, Published, Standing};
 pub use report::Report;
-pub use secret::SecretData;
 pub use source::{SourceError, credentials_for};
 pub use survey::{Surveyed, survey};
+pub use tls::CheckedTls;
 pub use told::Told;
 pub use untold::Untold;

@@ -5,9 +5,8 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use jiff::Timestamp;
 
-use super::cluster::ObjectKey;
-use super::target::Session;
-use crate::api::Progress;
+use super::cloud_target::Session;
+use crate::api::{ObjectKey, Progress};
 use crate::cache::{ConversionKey, VerifiedBlob};
 use crate::imagelist::{ImageId, ListedImage, Sha512Digest};
 

@@ -2,7 +2,7 @@
 
 use jiff::Timestamp;
 
-use super::cluster::Happening;
+use crate::store::Happening;
 
 /// What a pass tells: written once, at its end.
 #[derive(Debug, Clone, PartialEq)]

@@ -1,17 +1,11 @@
 //! What a Secret holds, and where its holder lets it go: whoever may write a subscription names a Secret and an address,
 //! and need not be one who may read the Secret.
 
-use std::collections::BTreeMap;
-
-use k8s_openapi::api::core::v1::Secret;
-use secrecy::SecretSlice;
 use url::{Host, Url};
 
 use crate::api::{ALLOW_PLAIN_HTTP, ALLOWED_HOSTS};
+use crate::store::{OPAQUE, SecretData};
 use crate::text::printable;
-
-/// The type of a Secret that names none.
-const OPAQUE: &str = "Opaque";
 
 /// The types of Secrets that hold a log-in for a source or a cloud.
 const FOR_CREDENTIALS: [&str; 2] = [OPAQUE, "kubernetes.io/basic-auth"];
@@ -21,34 +15,6 @@ const FOR_CERTIFICATES: [&str; 2] = [OPAQUE, "kubernetes.io/tls"];
 
 /// So many characters of an annotation's entry are repeated.
 const SHOWN: usize = 80;
-
-/// A Secret. Values never reach a log, a status or an error.
-#[derive(Debug, Clone)]
-pub struct SecretData {
-    /// `type`; the others (a `ServiceAccount`'s token, a registry's log-in, a release of helm) hold what was never meant
-    /// for a source.
-    pub kind: String,
-    /// The annotation [`ALLOWED_HOSTS`].
-    pub allowed_hosts: Option<String>,
-    /// The annotation [`ALLOW_PLAIN_HTTP`] says `true`.
-    pub allow_plain_http: bool,
-    /// The entries.
-    pub entries: BTreeMap<String, SecretSlice<u8>>,
-}
-
-impl From<Secret> for SecretData {
-    fn from(secret: Secret) -> Self {
-        let annotation = |name: &str| secret.metadata.annotations.as_ref()?.get(name).cloned();
-        let encoded = secret.data.unwrap_or_default().into_iter().map(|(name, bytes)| (name, bytes.0));
-        let plain = secret.string_data.unwrap_or_default().into_iter().map(|(name, text)| (name, text.into_bytes()));
-        Self {
-            kind: secret.type_.filter(|kind| !kind.is_empty()).unwrap_or_else(|| OPAQUE.to_owned()),
-            allowed_hosts: annotation(ALLOWED_HOSTS),
-            allow_plain_http: annotation(ALLOW_PLAIN_HTTP).as_deref() == Some("true"),
-            entries: encoded.chain(plain).map(|(name, bytes)| (name, bytes.into())).collect(),
-        }
-    }
-}
 
 impl SecretData {
     /// Whether it is of a type that holds log-ins; the error says what is expected.

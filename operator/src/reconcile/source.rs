@@ -3,14 +3,13 @@
 use secrecy::{ExposeSecret, SecretString};
 use url::Url;
 
-use super::cluster::{Cluster, ClusterError, ObjectKey};
 use super::lists::ListOrigin;
-use super::secret::SecretData;
-use super::subscription::CheckedTls;
-use crate::api::Class;
+use super::tls::CheckedTls;
+use crate::api::{Class, ObjectKey};
 use crate::fetch::{ClientIdentity, Credentials, Source, TlsTrust};
 use crate::imagelist::SourceUrl;
 use crate::opennebula::transport::{self, Connection};
+use crate::store::{Cluster, ClusterError, SecretData};
 use crate::trust::DecryptionKey;
 
 /// Why a source's credentials or certificates cannot be had.

@@ -1,9 +1,9 @@
 //! Steps that fail.
 
-use super::cluster::ClusterError;
 use super::source::SourceError;
 use crate::api::Class;
 use crate::cache::CacheError;
+use crate::store::ClusterError;
 
 /// A step that failed.
 #[derive(Debug, thiserror::Error)]

@@ -1,10 +1,12 @@
 //! What resources would have the program do, told without doing any of it: no server is asked.
 
 use super::check::SpecError;
-use super::cluster::{Cluster, ClusterError, Kind, ObjectKey, Resource};
 use super::context::Settings;
-use super::{endorser, image, subscription, target};
-use crate::api::{CachedImage, CloudTarget, Endorser, FilesSource, ImageListSubscription, ObjectReference};
+use super::{cloud_target, endorser, image, subscription};
+use crate::api::{
+    CachedImage, CloudTarget, Endorser, FilesSource, ImageListSubscription, Kind, ObjectKey, ObjectReference, Resource,
+};
+use crate::store::{Cluster, ClusterError};
 
 /// What was seen of one object.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -27,7 +29,7 @@ pub async fn survey<C: Cluster>(cluster: &C, settings: &Settings) -> Result<Vec<
         found.push(look.endorser(&object).await?);
     }
     for object in cluster.all::<CloudTarget>() {
-        let endpoint = target::checked_endpoint(&object, &settings.instance);
+        let endpoint = cloud_target::checked_endpoint(&object, &settings.instance);
         let look = Look::new(cluster, &*object, endpoint.as_ref().map_err(Clone::clone));
         found.push(look.target(&object, endpoint.ok().as_ref()).await?);
     }

@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 use std::sync::{Mutex, PoisonError};
 
-use super::cluster::{Kind, ObjectKey};
+use crate::api::{Kind, ObjectKey};
 
 /// The last words on each object whose spec cannot work.
 #[derive(Debug, Default)]

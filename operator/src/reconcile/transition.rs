@@ -5,8 +5,8 @@
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
 use kube::core::object::HasStatus;
 
-use super::cluster::{Happening, Kind, ObjectKey, Resource};
-use crate::api::HasConditions;
+use crate::api::{HasConditions, Kind, ObjectKey, Resource};
+use crate::store::Happening;
 
 /// What passes by itself, or a person said.
 const QUIET: &[&str] = &["Deleting", "Hold", "Progressing", "Revoked", "Suspended"];

@@ -3,7 +3,8 @@
 use std::collections::HashMap;
 use std::sync::{Mutex, PoisonError};
 
-use super::cluster::{Happening, Kind, ObjectKey};
+use crate::api::{Kind, ObjectKey};
+use crate::store::Happening;
 
 /// The most that is kept of one object: what happens while nothing can be written may go on for days.
 const MOST: usize = 20;

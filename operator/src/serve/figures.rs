@@ -12,9 +12,12 @@ use prometheus_client::metrics::family::Family;
 use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::registry::{Registry, Unit};
 
-use crate::api::{CachedImage, CloudTarget, Endorser, HasConditions, ImageCounts, ImageListSubscription};
+use crate::api::{
+    CachedImage, CloudTarget, Endorser, HasConditions, ImageCounts, ImageListSubscription, ObjectKey, Resource,
+};
 use crate::cache::{JobState, Usage, Volume};
-use crate::reconcile::{Cluster, Context, ObjectKey, Resource};
+use crate::reconcile::Context;
+use crate::store::Cluster;
 
 /// Looking through a volume takes a while: what was found is told again for so long.
 const USAGE_FOR: Duration = Duration::from_mins(1);

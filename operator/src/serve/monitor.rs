@@ -23,7 +23,8 @@ use super::figures::{LastUsage, register};
 use super::listening::App;
 use super::{plain, process};
 use crate::metrics::Metrics;
-use crate::reconcile::{Cluster, Context};
+use crate::reconcile::Context;
+use crate::store::Cluster;
 
 /// Pages of figures that are made at once: each takes a thread, and a while where there are many objects.
 const PAGES: usize = 2;

@@ -17,9 +17,8 @@ use x509_cert::time::Time;
 
 use super::algorithm::weak_digest;
 use super::certificate::{Certificate, timestamp, without_leading_zeros};
-use super::extension;
 use super::tlv::{self, Reader, Tlv};
-use super::{DistinguishedName, Sha256Digest};
+use super::{DistinguishedName, Sha256Digest, extension};
 
 const CRL_NUMBER: &[u8] = &[0x55, 0x1d, 0x14];
 const REASON_CODE: &[u8] = &[0x55, 0x1d, 0x15];

@@ -8,9 +8,12 @@ use jiff::SignedDuration;
 use k8s_openapi::api::core::v1::Event;
 use kube::Api;
 use kube::api::ListParams;
-use vmcatcher_operator::api::{CachedImage, CloudTarget, Endorser, HasConditions as _, ImageListSubscription};
-use vmcatcher_operator::cluster::kubernetes::Kubernetes;
-use vmcatcher_operator::reconcile::{Cluster as _, Context, ObjectKey, Resource};
+use vmcatcher_operator::api::{
+    CachedImage, CloudTarget, Endorser, HasConditions as _, ImageListSubscription, ObjectKey, Resource,
+};
+use vmcatcher_operator::reconcile::Context;
+use vmcatcher_operator::store::Cluster as _;
+use vmcatcher_operator::store::kubernetes::Kubernetes;
 
 use super::operator::Tenant;
 use super::reconcilers::Reconcilers;

@@ -70,7 +70,7 @@ impl<'a> Scene<'a> {
         api.create(&PostParams::default(), &object).await.unwrap();
     }
 
-    fn api<K: vmcatcher_operator::reconcile::Resource>(&self) -> Api<K> {
+    fn api<K: vmcatcher_operator::api::Resource>(&self) -> Api<K> {
         Api::namespaced(self.client.clone(), &self.namespace)
     }
 
@@ -104,7 +104,7 @@ impl<'a> Scene<'a> {
         }
     }
 
-    async fn delete_one<K: vmcatcher_operator::reconcile::Resource>(&self, name: &str) {
+    async fn delete_one<K: vmcatcher_operator::api::Resource>(&self, name: &str) {
         let api = self.api::<K>();
         match api.delete(name, &DeleteParams::default()).await {
             // The image went with its subscription.
@@ -140,7 +140,7 @@ impl<'a> Scene<'a> {
 /// Whether an object is gone, or says that it goes; one that was made again has said so.
 fn goes<K>(object: Option<K>) -> bool
 where
-    K: vmcatcher_operator::reconcile::Resource,
+    K: vmcatcher_operator::api::Resource,
 {
     let Some(object) = object else { return true };
     let status = kube::core::object::HasStatus::status(&object);

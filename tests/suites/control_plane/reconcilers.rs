@@ -7,8 +7,9 @@ use jiff::SignedDuration;
 use kube::Client;
 use tokio::sync::oneshot;
 use vmcatcher_operator::cache::{Scrub, ScrubSettings, Volume};
-use vmcatcher_operator::cluster::kubernetes::{Driver, Kubernetes};
 use vmcatcher_operator::reconcile::Context;
+use vmcatcher_operator::run::kubernetes::Driver;
+use vmcatcher_operator::store::kubernetes::Kubernetes;
 
 /// The reconcilers of some namespaces, over one volume.
 pub(crate) struct Reconcilers {

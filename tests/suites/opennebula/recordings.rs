@@ -7,9 +7,8 @@ use std::collections::BTreeMap;
 
 use harness::opennebula::{Dialect, decode_call, encode_fault};
 use serde_json::Value as Json;
-use vmcatcher_operator::opennebula::OneError;
-use vmcatcher_operator::opennebula::document;
 use vmcatcher_operator::opennebula::xmlrpc::{Answer, Value, decode_answer, encode_call};
+use vmcatcher_operator::opennebula::{OneError, document};
 
 /// One exchange.
 struct Recording {

@@ -7,15 +7,15 @@ use harness::opennebula::{Cloud, Dialect};
 use harness::orders::partial_orders;
 use harness::site::Site;
 use jiff::SignedDuration;
-use vmcatcher_operator::api::{CachedImage, CloudTarget, Endorser, HasConditions, ImageListSubscription};
+use vmcatcher_operator::api::{
+    CachedImage, CloudTarget, Endorser, HasConditions, ImageListSubscription, ObjectKey, Resource,
+};
 use vmcatcher_operator::cache::Volume;
-use vmcatcher_operator::cluster::directory::Directory;
 use vmcatcher_operator::imagelist::ImageId;
 use vmcatcher_operator::reconcile::subscription::{self, Ask};
-use vmcatcher_operator::reconcile::{
-    Cluster, ClusterError, ConfigMapData, Context, Happening, ObjectKey, Resource, SecretData, endorser, image,
-    target as targets,
-};
+use vmcatcher_operator::reconcile::{Context, cloud_target as targets, endorser, image};
+use vmcatcher_operator::store::directory::Directory;
+use vmcatcher_operator::store::{Cluster, ClusterError, ConfigMapData, Happening, SecretData};
 
 use super::departures::in_circulation;
 use super::over_directory::{as_in_directory, objects_of_directory};

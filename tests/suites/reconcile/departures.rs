@@ -2,8 +2,8 @@
 
 use harness::opennebula::{Cloud, Dialect, Fault, State};
 use harness::site::{Run, Site};
-use vmcatcher_operator::api::{CloudTarget, HasConditions};
-use vmcatcher_operator::reconcile::{Cluster as _, ObjectKey};
+use vmcatcher_operator::api::{CloudTarget, HasConditions, ObjectKey};
+use vmcatcher_operator::store::Cluster as _;
 
 use super::cuts::{cut_everywhere, run_cut};
 use super::targets::{A, at, qcow2, site, target, writes};

@@ -5,8 +5,8 @@ use harness::pki::{Identity, Reason};
 use harness::signer::{Form, detached, encrypted, sign, sign_as};
 use harness::site::{Run, Site, told};
 use jiff::SignedDuration;
-use vmcatcher_operator::api::{Endorser, HasConditions};
-use vmcatcher_operator::reconcile::{Cluster, ObjectKey};
+use vmcatcher_operator::api::{Endorser, HasConditions, ObjectKey};
+use vmcatcher_operator::store::Cluster;
 use vmcatcher_operator::trust::Sha256Digest;
 
 const A: &str = "aaaaaaaa-0000-4000-8000-000000000001";

@@ -1,9 +1,9 @@
 //! What holds an object until nothing of it is in circulation, and people who take it off.
 
 use harness::opennebula::Cloud;
-use vmcatcher_operator::api::{CachedImage, CloudTarget, HasConditions as _, ImageListSubscription};
+use vmcatcher_operator::api::{CachedImage, CloudTarget, HasConditions as _, ImageListSubscription, ObjectKey};
 use vmcatcher_operator::reconcile::image::gone_while_held;
-use vmcatcher_operator::reconcile::{Cluster as _, ObjectKey};
+use vmcatcher_operator::store::Cluster as _;
 
 use super::deletion_orders::{Deleted, Scene};
 use super::departures::in_circulation;

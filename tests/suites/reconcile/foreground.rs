@@ -5,14 +5,13 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use harness::site::Site;
-use vmcatcher_operator::api::{CachedImage, FINALIZER, ImageListSubscription};
+use vmcatcher_operator::api::{CachedImage, FINALIZER, ImageListSubscription, Kind, ObjectKey, Resource};
 use vmcatcher_operator::cache::Volume;
-use vmcatcher_operator::cluster::directory::Directory;
 use vmcatcher_operator::imagelist::ImageId;
 use vmcatcher_operator::reconcile::subscription::{self, Ask};
-use vmcatcher_operator::reconcile::{
-    Cluster, ClusterError, ConfigMapData, Happening, Kind, ObjectKey, Resource, SecretData, image, time,
-};
+use vmcatcher_operator::reconcile::{image, time};
+use vmcatcher_operator::store::directory::Directory;
+use vmcatcher_operator::store::{Cluster, ClusterError, ConfigMapData, Happening, SecretData};
 
 use super::over_directory::as_in_directory;
 

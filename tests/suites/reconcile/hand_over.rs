@@ -6,8 +6,8 @@ use std::time::Duration;
 use harness::image_server::Resource;
 use harness::opennebula::{Cloud, Dialect, State};
 use harness::site::{Run, Site, told};
-use vmcatcher_operator::api::{CloudTarget, HasConditions};
-use vmcatcher_operator::reconcile::{Cluster, ObjectKey};
+use vmcatcher_operator::api::{CloudTarget, HasConditions, ObjectKey};
+use vmcatcher_operator::store::Cluster;
 
 use super::process::{self, Running};
 

@@ -4,9 +4,10 @@ use std::process::{Command, Output};
 
 use harness::site::Site;
 use jiff::SignedDuration;
+use vmcatcher_operator::api::ObjectKey;
 use vmcatcher_operator::cache::Volume;
 use vmcatcher_operator::reconcile::subscription::Ask;
-use vmcatcher_operator::reconcile::{ObjectKey, image, subscription};
+use vmcatcher_operator::reconcile::{image, subscription};
 
 const IMAGES: u64 = 200;
 const MEBIBYTE: u64 = 1 << 20;

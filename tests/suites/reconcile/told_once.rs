@@ -6,14 +6,13 @@ use std::sync::{Arc, Mutex};
 use harness::signer::{Form, sign};
 use harness::site::Site;
 use jiff::SignedDuration;
-use vmcatcher_operator::api::ImageListSubscription;
+use vmcatcher_operator::api::{ImageListSubscription, ObjectKey, Resource};
 use vmcatcher_operator::cache::Volume;
-use vmcatcher_operator::cluster::directory::Directory;
 use vmcatcher_operator::imagelist::ImageId;
+use vmcatcher_operator::reconcile::Context;
 use vmcatcher_operator::reconcile::subscription::{self, Ask};
-use vmcatcher_operator::reconcile::{
-    Cluster, ClusterError, ConfigMapData, Context, Happening, ObjectKey, Resource, SecretData,
-};
+use vmcatcher_operator::store::directory::Directory;
+use vmcatcher_operator::store::{Cluster, ClusterError, ConfigMapData, Happening, SecretData};
 
 use super::over_directory::{as_in_directory, objects_of_directory};
 

@@ -6,8 +6,8 @@ use std::sync::Arc;
 use secrecy::ExposeSecret;
 
 use crate::anchors::from_files;
-use crate::api::{Endorser, FilesSource};
-use crate::reconcile::cluster::{Cluster, ClusterError, ObjectKey};
+use crate::api::{Endorser, FilesSource, ObjectKey};
+use crate::store::{Cluster, ClusterError};
 use crate::trust::Anchors;
 
 /// Why an endorser's own anchors cannot be had. What was signed under them stays as it is meanwhile.

@@ -1,7 +1,6 @@
 //! `Endorser` spec -> rule that `trust` judges by. Pure.
 
-use crate::api::{self, Endorser, FilesSource};
-use crate::reconcile::ObjectKey;
+use crate::api::{self, Endorser, FilesSource, ObjectKey};
 use crate::reconcile::check::SpecError;
 use crate::trust::{
     Credential, CredentialKind, CrlPolicy, DistinguishedName, EndorserRule, Fingerprint, OpenPgpCredential, PublicKey,

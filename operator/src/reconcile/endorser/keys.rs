@@ -3,8 +3,8 @@
 use std::sync::Arc;
 
 use super::anchors::{OwnAnchorsError, files, own_anchors};
-use crate::api::{Endorser, FilesSource};
-use crate::reconcile::cluster::{Cluster, ObjectKey};
+use crate::api::{Endorser, FilesSource, ObjectKey};
+use crate::store::Cluster;
 use crate::trust::{CredentialKind, EndorserRule, Fingerprint, PublicKey};
 
 /// The rule with its own trust anchors and all its keys. A key that cannot be had costs its credential and nothing

@@ -12,10 +12,10 @@ pub use self::anchors::OwnAnchorsError;
 use self::anchors::own_anchors;
 pub use self::check::{check, revoked};
 pub use self::keys::complete;
-use super::cluster::{Cluster, ClusterError, ObjectKey};
 use super::context::Context;
 use super::finish::{finish, stalled};
-use crate::api::{Endorser, ImageListSubscription};
+use crate::api::{Endorser, ImageListSubscription, ObjectKey};
+use crate::store::{Cluster, ClusterError};
 
 /// One pass over an endorser. Returns when to come back though nothing changes.
 pub async fn reconcile<C: Cluster>(

@@ -10,10 +10,10 @@ use super::plan::{Plan, Step};
 use crate::api::CachedImage;
 use crate::cache::DownloadRequest;
 use crate::imagelist::SourceUrl;
-use crate::reconcile::cluster::Cluster;
 use crate::reconcile::context::Context;
 use crate::reconcile::source::{SourceError, source};
 use crate::reconcile::step::{StepError, StepProblem};
+use crate::store::Cluster;
 
 /// What became of the steps.
 #[derive(Debug, Default)]

@@ -3,12 +3,10 @@
 use jiff::Timestamp;
 use kube::ResourceExt;
 
-use crate::api::{ADOPT, CachedImage, CachedImageSpec, FINALIZER};
+use crate::api::{ADOPT, CachedImage, FINALIZER, ObjectKey};
 use crate::cache::ImageKey;
 use crate::imagelist::{ImageId, ListVersion, ListedImage, Sha512Digest};
-use crate::reconcile::check::{SpecError, unchanged};
-use crate::reconcile::cluster::ObjectKey;
-use crate::reconcile::subscription::{requested_at, retire, targets};
+use crate::reconcile::check::{SpecError, requested_at, retire, targets};
 
 /// An image whose spec was checked.
 #[derive(Debug, Clone)]
@@ -124,10 +122,4 @@ fn parse<T: std::str::FromStr<Err: std::fmt::Display>>(
     text: Option<&str>,
 ) -> Result<Option<T>, SpecError> {
     text.map(str::parse).transpose().map_err(|error: T::Err| SpecError::invalid(field, &error))
-}
-
-/// What may not change once it was said.
-pub(in crate::reconcile) fn transition(old: &CachedImageSpec, new: &CachedImageSpec) -> Result<(), String> {
-    unchanged("subscriptionRef.name", &old.subscription_ref.name, &new.subscription_ref.name)?;
-    unchanged("identifier", &old.identifier, &new.identifier)
 }

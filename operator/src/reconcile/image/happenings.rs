@@ -5,11 +5,11 @@ use super::check::Checked;
 use super::observe::Observed;
 use super::plan::{Phase, Plan, Step};
 use super::targets::{RETIRED, at};
-use crate::api::{CachedImage, HasConditions as _, TargetStatus};
-use crate::reconcile::cluster::{Cluster, Happening, Kind, ObjectKey};
+use crate::api::{CachedImage, HasConditions as _, Kind, ObjectKey, TargetStatus};
 use crate::reconcile::context::Context;
 use crate::reconcile::publications::{Desire, Desired};
 use crate::size::Size;
+use crate::store::{Cluster, Happening};
 
 /// Reasons of a target that end by themselves, or that a person gave.
 const QUIET: &[&str] = &["Progressing", "Importing", "Retiring", "Retired", "Suspended"];

@@ -11,13 +11,13 @@ mod want;
 
 use jiff::Timestamp;
 
+pub(super) use self::check::can_work;
 use self::check::check;
-pub(super) use self::check::{can_work, transition};
 pub use self::happenings::gone_while_held;
-use super::cluster::{Cluster, ClusterError, Kind, ObjectKey};
 use super::context::Context;
 use super::finish::{finish, stalled};
-use crate::api::CachedImage;
+use crate::api::{CachedImage, Kind, ObjectKey};
+use crate::store::{Cluster, ClusterError};
 
 /// One pass over an image. Returns when to come back though nothing changes.
 pub async fn reconcile<C: Cluster>(

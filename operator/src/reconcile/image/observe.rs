@@ -10,15 +10,17 @@ use super::check::Checked;
 use super::plan::hold;
 use super::targets::{Targets, at};
 use super::want::{Want, disowned, want};
-use crate::api::{CachedImage, CachedImageStatus, CloudTarget, Endorser, HasConditions, ImageListSubscription};
+use crate::api::{
+    CachedImage, CachedImageStatus, CloudTarget, Endorser, HasConditions, ImageListSubscription, ObjectKey, Resource,
+};
 use crate::cache::{CacheError, Entries, JobKey, JobState, VerifiedBlob};
 use crate::opennebula::carry_over::Record;
-use crate::reconcile::cluster::{Cluster, ObjectKey, Resource};
+use crate::reconcile::check::{retire, targets as target_names};
+use crate::reconcile::cloud_target::state_path;
 use crate::reconcile::context::Context;
 use crate::reconcile::lists::ListInForce;
 use crate::reconcile::publications::Desired;
-use crate::reconcile::subscription::{retire, targets as target_names};
-use crate::reconcile::target::state_path;
+use crate::store::Cluster;
 
 /// Everything that a plan is made from.
 pub(super) struct Observed {

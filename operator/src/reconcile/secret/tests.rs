@@ -1,3 +1,7 @@
+use std::collections::BTreeMap;
+
+use k8s_openapi::api::core::v1::Secret;
+
 use super::*;
 
 fn secret(allowed: Option<&str>, plain: bool) -> SecretData {

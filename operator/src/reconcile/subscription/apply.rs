@@ -7,9 +7,9 @@ use crate::api::ImageListSubscription;
 use crate::cache::CacheError;
 use crate::fetch::Document;
 use crate::imagelist::ListVersion;
-use crate::reconcile::cluster::Cluster;
 use crate::reconcile::context::Context;
 use crate::reconcile::step::{StepError, StepProblem};
+use crate::store::Cluster;
 use crate::trust::Sha256Digest;
 
 /// What became of the steps.

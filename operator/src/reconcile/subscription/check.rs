@@ -7,18 +7,14 @@ use jiff::SignedDuration;
 use kube::ResourceExt;
 
 use super::removal::Limit;
-use crate::api::{
-    self, DeletionPolicy, FINALIZER, FLUX_REQUESTED_AT, ImageListSubscription, ImageListSubscriptionSpec,
-    ObjectReference, REFRESH_REQUESTED_AT, REQUESTED_AT,
-};
+use crate::api::{self, FINALIZER, ImageListSubscription, ImageListSubscriptionSpec, ObjectKey};
 use crate::cache::SafeName;
 use crate::cache::retention::Retention;
 use crate::imagelist::{ImageId, Selection, SelectionError, SourceUrl};
-use crate::reconcile::check::{SpecError, unchanged};
-use crate::reconcile::cluster::ObjectKey;
-use crate::reconcile::conditions::shorten;
+use crate::reconcile::check::{SpecError, requested_at, retire, targets};
 use crate::reconcile::context::Settings;
 use crate::reconcile::duration::{DurationError, parse_duration, parse_duration_of_at_least};
+use crate::reconcile::tls::CheckedTls;
 use crate::trust::Sha256Digest;
 
 /// A subscription whose spec was checked.
@@ -76,17 +72,6 @@ pub struct Checked {
     pub finalizer: bool,
 }
 
-/// Whose word is taken for the list's server.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum CheckedTls {
-    /// The operating system's authorities, and a client certificate from the Secret where one is named.
-    System(Option<String>),
-    /// The trust directory's.
-    Grid,
-    /// The Secret's `ca.crt`, and its client certificate where it has one.
-    Secret(String),
-}
-
 /// Checks a subscription. The error says which field keeps it from working.
 pub(in crate::reconcile) fn check(object: &ImageListSubscription, settings: &Settings) -> Result<Checked, SpecError> {
     let key = ObjectKey::of(object);
@@ -118,67 +103,6 @@ pub(in crate::reconcile) fn check(object: &ImageListSubscription, settings: &Set
         finalizer: object.finalizers().iter().any(|name| name == FINALIZER),
         key,
     })
-}
-
-/// What may not change once it was said.
-pub(in crate::reconcile) fn transition(
-    old: &ImageListSubscriptionSpec,
-    new: &ImageListSubscriptionSpec,
-) -> Result<(), String> {
-    match &old.verify.identifier {
-        Some(_) => unchanged("verify.identifier", &old.verify.identifier, &new.verify.identifier),
-        None => Ok(()),
-    }
-}
-
-/// Whether a deletion policy says to retire.
-pub(in crate::reconcile) fn retire(field: &str, policy: DeletionPolicy) -> Result<bool, SpecError> {
-    match policy {
-        DeletionPolicy::Orphan => Ok(false),
-        DeletionPolicy::Retire => Ok(true),
-        DeletionPolicy::Unknown => Err(SpecError::unsupported(field, "Orphan or Retire")),
-    }
-}
-
-/// The longest request that a status repeats, in bytes.
-const LONGEST_REQUEST: usize = 120;
-
-/// What a person asks for a pass now by: the annotation, ours or Flux's, and the command `refresh`.
-pub(in crate::reconcile) fn requested_at(object: &impl ResourceExt) -> Option<String> {
-    let said = |name: &str| object.annotations().get(name).filter(|value| !value.is_empty());
-    let annotation = said(REQUESTED_AT).or_else(|| said(FLUX_REQUESTED_AT));
-    // A new value of either is a new request.
-    let asked: Vec<&str> = said(REFRESH_REQUESTED_AT).into_iter().chain(annotation).map(String::as_str).collect();
-    (!asked.is_empty()).then(|| shorten(&asked.join(" "), LONGEST_REQUEST))
-}
-
-fn tls(tls: &api::Tls) -> Result<CheckedTls, SpecError> {
-    let secret = tls.cert_secret_ref.as_ref().map(|reference| reference.name.clone());
-    match (tls.trust, secret) {
-        (api::TlsTrust::System, secret) => Ok(CheckedTls::System(secret)),
-        (api::TlsTrust::Grid, None) => Ok(CheckedTls::Grid),
-        (api::TlsTrust::Grid, Some(_)) => {
-            Err(SpecError::invalid("source.tls.certSecretRef", "expected none with trust: Grid, found one"))
-        }
-        (api::TlsTrust::Secret, Some(secret)) => Ok(CheckedTls::Secret(secret)),
-        (api::TlsTrust::Secret, None) => {
-            Err(SpecError::invalid("source.tls.certSecretRef", "expected a Secret with ca.crt, found none"))
-        }
-        (api::TlsTrust::Unknown, _) => Err(SpecError::unsupported("source.tls.trust", "System, Grid or Secret")),
-    }
-}
-
-/// The names of targets, each once.
-pub(in crate::reconcile) fn targets(references: &[ObjectReference]) -> Result<Vec<String>, SpecError> {
-    let mut names: Vec<String> = references.iter().map(|reference| reference.name.clone()).collect();
-    let count = names.len();
-    names.sort();
-    names.dedup();
-    if count <= 8 && names.len() == count {
-        return Ok(names);
-    }
-    let message = format!("expected at most 8 CloudTargets, each once, found {count} with {} names", names.len());
-    Err(SpecError::invalid("targetRefs", &message))
 }
 
 fn auto_endorse(spec: &ImageListSubscriptionSpec, settings: &Settings) -> Result<bool, SpecError> {
@@ -253,4 +177,20 @@ fn retention(retention: &api::Retention) -> Result<Retention, SpecError> {
     }
     let keep_for = SignedDuration::try_from(keep_for).unwrap_or(SignedDuration::MAX);
     Ok(Retention { keep_versions: retention.keep_versions as usize, keep_for })
+}
+
+fn tls(tls: &api::Tls) -> Result<CheckedTls, SpecError> {
+    let secret = tls.cert_secret_ref.as_ref().map(|reference| reference.name.clone());
+    match (tls.trust, secret) {
+        (api::TlsTrust::System, secret) => Ok(CheckedTls::System(secret)),
+        (api::TlsTrust::Grid, None) => Ok(CheckedTls::Grid),
+        (api::TlsTrust::Grid, Some(_)) => {
+            Err(SpecError::invalid("source.tls.certSecretRef", "expected none with trust: Grid, found one"))
+        }
+        (api::TlsTrust::Secret, Some(secret)) => Ok(CheckedTls::Secret(secret)),
+        (api::TlsTrust::Secret, None) => {
+            Err(SpecError::invalid("source.tls.certSecretRef", "expected a Secret with ca.crt, found none"))
+        }
+        (api::TlsTrust::Unknown, _) => Err(SpecError::unsupported("source.tls.trust", "System, Grid or Secret")),
+    }
 }

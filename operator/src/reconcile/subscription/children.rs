@@ -8,9 +8,8 @@ use kube::ResourceExt;
 use super::check::Checked;
 use super::observe::{Observed, is_pinned};
 use super::plan::Step;
-use crate::api::{CachedImage, FINALIZER, HasConditions, ImageCounts, ImageNote};
+use crate::api::{CachedImage, FINALIZER, HasConditions, ImageCounts, ImageNote, ObjectKey};
 use crate::imagelist::{ImageId, ListedImage};
-use crate::reconcile::cluster::ObjectKey;
 use crate::reconcile::conditions::{message, shorten};
 use crate::reconcile::lists::ListInForce;
 

@@ -5,8 +5,8 @@ use super::beside::{self, SignatureBeside};
 use super::check::Checked;
 use super::observe::FetchProblem;
 use crate::fetch::{Client, Document, Source};
-use crate::reconcile::cluster::Cluster;
 use crate::reconcile::source::decryption_key;
+use crate::store::Cluster;
 use crate::trust::{decrypt, is_encrypted, is_plain_list, join_detached};
 
 /// What a message takes in memory while it is put together or opened, for each byte of it.

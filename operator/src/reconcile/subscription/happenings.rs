@@ -5,8 +5,9 @@ use super::check::Checked;
 use super::observe::{Fetched, Observed};
 use super::plan::{Newest, Plan, Step};
 use super::report::{REMOVAL_BLOCKED, failed_before, fetch_problem, signed_by};
-use crate::reconcile::cluster::{Happening, Kind};
+use crate::api::Kind;
 use crate::size::Count;
+use crate::store::Happening;
 use crate::trust::Sha256Digest;
 
 /// What this pass has to tell that the one before has not told.

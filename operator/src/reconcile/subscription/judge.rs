@@ -11,8 +11,8 @@ use super::plan::{accept_request, verify_request};
 use super::stored::{self, Stored};
 use crate::fetch::Document;
 use crate::imagelist::{MAXIMUM_BYTES, Wanted};
-use crate::reconcile::cluster::Cluster;
 use crate::reconcile::context::{Context, Message};
+use crate::store::Cluster;
 use crate::trust::{AcceptedList, Refusal, Sha256Digest, VerifiedList, VerifyRequest, accept, expands, verify};
 
 /// What a message takes in memory while it is judged, for each byte of it: itself, the text that was signed out of it or

@@ -18,15 +18,15 @@ mod stored;
 use jiff::Timestamp;
 
 pub use self::beside::SignatureBeside;
-pub use self::check::CheckedTls;
-pub(super) use self::check::{check, requested_at, retire, targets, transition};
+pub(super) use self::check::check;
 pub(super) use self::clock::DOUBTED;
 pub use self::observe::ListMemory;
 use self::plan::Newest;
-use super::cluster::{Cluster, ClusterError, Kind, ObjectKey};
 use super::context::Context;
 use super::finish::{finish, stalled};
-use crate::api::ImageListSubscription;
+pub use super::tls::CheckedTls;
+use crate::api::{ImageListSubscription, Kind, ObjectKey};
+use crate::store::{Cluster, ClusterError};
 
 /// When a pass asks the list's server.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -5,20 +5,18 @@ use std::sync::Arc;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
-use super::Ask;
 use super::beside::{self, SignatureBeside};
 use super::check::Checked;
-use super::envelope;
-use super::schedule;
+use super::{Ask, envelope, schedule};
 use crate::api::{CachedImage, Class, Endorser, HasConditions, ImageListSubscription, ImageListSubscriptionStatus};
 use crate::cache::{CacheError, StatePath, Volume};
 use crate::fetch::{Document, FetchError, ListAnswer, Source, Validator};
 use crate::imagelist::SourceUrl;
-use crate::reconcile::cluster::Cluster;
 use crate::reconcile::context::{Context, Message};
 use crate::reconcile::endorser;
 use crate::reconcile::lists::ListOrigin;
 use crate::reconcile::source::{SourceError, source};
+use crate::store::Cluster;
 use crate::trust::{AlgorithmPolicy, Anchors, CredentialKind, EndorserRule, LastAccepted, Sha256Digest, SignerName};
 
 /// Everything that a plan is made from.

@@ -15,10 +15,10 @@ use super::observe::{ListMemory, Observed, OlderList, address};
 use super::removal::{self, Blocked};
 use super::schedule::expiry;
 use super::stored::{Before, Stored};
+use crate::api::ObjectKey;
 use crate::cache::CacheError;
 use crate::fetch::Document;
 use crate::imagelist::{ImageId, ListVersion};
-use crate::reconcile::cluster::ObjectKey;
 use crate::reconcile::context::Message;
 use crate::reconcile::lists::{Force, ListInForce, ListOrigin, WithdrawnList};
 use crate::trust::{

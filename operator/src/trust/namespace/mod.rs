@@ -10,10 +10,9 @@ mod pattern;
 mod statements;
 mod words;
 
-use super::DistinguishedName;
 use super::certificate::Certificate;
 use super::chain::Path;
-use super::{Anchors, Refusal, RefusalReason};
+use super::{Anchors, DistinguishedName, Refusal, RefusalReason};
 use pattern::Pattern;
 
 pub(super) use eacl::parse as parse_signing_policy;

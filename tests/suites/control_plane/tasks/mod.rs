@@ -22,8 +22,7 @@ use harness::site::{LIST, told};
 use kube::core::object::HasStatus;
 use kube::runtime::wait::await_condition;
 use kube::{Api, ResourceExt};
-use vmcatcher_operator::api::{CachedImage, HasConditions};
-use vmcatcher_operator::reconcile::Resource;
+use vmcatcher_operator::api::{CachedImage, HasConditions, Resource};
 
 use self::example::Example;
 use self::publisher::{HOST_2026, write_trust_directory};

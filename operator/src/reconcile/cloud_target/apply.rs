@@ -1,0 +1,247 @@
+//! Asks the cloud, when it is time to. Decides nothing about images.
+
+use std::collections::BTreeSet;
+
+use jiff::{SignedDuration, Timestamp};
+use secrecy::ExposeSecret as _;
+use sha2::{Digest as _, Sha256};
+
+use super::check::Checked;
+use super::conversions::Start;
+use super::credentials::Credentials;
+use super::observe::{Observed, state_path};
+use super::plan::{Asked, Plan};
+use super::request::Refusal;
+use crate::api::ObjectKey;
+use crate::cache::{ConversionKey, Volume};
+use crate::imagelist::ImageId;
+use crate::opennebula::carry_over::{Cloud, Keeper, Outcome, Publisher, Record, Request, Verdict};
+use crate::opennebula::transport::{Connection, TlsTrust};
+use crate::opennebula::{Client, OneError, Reason};
+use crate::reconcile::context::Context;
+use crate::store::Cluster;
+
+/// How often a cloud is looked at though nothing is asked of it: to repair what changed there.
+const LOOK_AGAIN: SignedDuration = SignedDuration::from_mins(10);
+/// After a pass that could not reach the cloud.
+const RETRY: SignedDuration = SignedDuration::from_secs(30);
+/// How soon, and how late, an import that runs is looked at.
+const SOONEST: SignedDuration = SignedDuration::from_secs(1);
+const LATEST: SignedDuration = SignedDuration::from_secs(30);
+
+/// What is held of a target between passes.
+#[derive(Debug, Default)]
+pub struct Session {
+    /// How the cloud is reached.
+    pub(super) credentials: Credentials,
+    publisher: Option<(Fingerprint, Publisher)>,
+    /// What was asked last, what became of it, and when the cloud is asked though nothing changed.
+    last: Option<Last>,
+    /// Since when an import runs.
+    importing: Option<Timestamp>,
+}
+
+#[derive(Debug)]
+struct Last {
+    asked: Vec<Option<Request>>,
+    requested_at: Option<String>,
+    answer: Answer,
+    next: Timestamp,
+}
+
+/// A digest over everything a session is made of, the secret included.
+type Fingerprint = [u8; 32];
+
+/// What the cloud answered.
+#[derive(Debug, Clone)]
+pub(super) struct Answer {
+    /// What the target itself is.
+    pub cloud: Result<Cloud, OneError>,
+    /// What became of each request, in the order of the images that want something.
+    pub outcomes: Vec<Option<Outcome>>,
+    /// When it answered.
+    pub at: Timestamp,
+}
+
+/// What became of the plan.
+#[derive(Debug, Default)]
+pub(super) struct Outcomes {
+    /// What the cloud answered, now or last; none where it was not asked.
+    pub answer: Option<Answer>,
+    /// When it is asked again.
+    pub next: Option<Timestamp>,
+    /// Whether the cloud copies an image, or one is converted, which ends by itself.
+    pub copying: bool,
+}
+
+/// Makes one pass over the cloud, if anything is asked that was not before or its time has come.
+pub(super) async fn apply<C: Cluster>(
+    context: &Context<C>,
+    checked: &Checked,
+    observed: &Observed,
+    plan: &Plan,
+    session: &mut Session,
+    now: Timestamp,
+) -> Outcomes {
+    let (Plan::Ask { requests, .. }, Some(connection)) = (plan, observed.access.connection()) else {
+        *session = Session { credentials: std::mem::take(&mut session.credentials), ..Session::default() };
+        return Outcomes::default();
+    };
+    convert(context, checked, observed, requests, now);
+    let asked: Vec<Option<Request>> = requests.iter().map(|asked| asked.request.clone()).collect();
+    let fingerprint = fingerprint(connection, checked);
+    let same = session.publisher.as_ref().is_some_and(|(before, _)| *before == fingerprint);
+    // A person who asks for a try now is not told what was found before.
+    let person = observed.wanted.iter().any(|wanted| wanted.desired.asked);
+    let is_fresh = |last: &Last| {
+        let requested = last.requested_at == checked.requested_at;
+        same && requested && !person && is_same(&last.asked, &asked) && last.next > now
+    };
+    let fresh = session.last.as_ref().is_some_and(is_fresh);
+    if !fresh {
+        let answer = ask(context, session, fingerprint, connection, checked, &asked, now).await;
+        let importing = answer.outcomes.iter().flatten().any(is_importing);
+        session.importing = importing.then(|| session.importing.unwrap_or(now));
+        let next = next(&answer, session.importing, now);
+        session.last = Some(Last { asked, requested_at: checked.requested_at.clone(), answer, next });
+    }
+    let last = session.last.as_ref();
+    let copying = last.is_some_and(|last| last.answer.outcomes.iter().flatten().any(|outcome| outcome.copying));
+    let converting = requests.iter().any(|asked| asked.refusal.as_ref().is_some_and(Refusal::ends_by_itself));
+    Outcomes {
+        answer: last.map(|last| last.answer.clone()),
+        next: requests.iter().filter_map(|asked| asked.again).chain(last.map(|last| last.next)).min(),
+        copying: copying || converting,
+    }
+}
+
+/// Starts the conversions that are asked for, and ends those that nobody wants any more.
+fn convert<C: Cluster>(
+    context: &Context<C>,
+    checked: &Checked,
+    observed: &Observed,
+    requests: &[Asked],
+    now: Timestamp,
+) {
+    let conversions = context.jobs.conversions();
+    let wanted = observed.wanted.iter().filter_map(|wanted| wanted.needed.as_ref().map(|needed| needed.key));
+    want_conversions(context, &checked.key, wanted.collect());
+    for (Start { source, form }, wanted) in
+        requests.iter().zip(&observed.wanted).filter_map(|(asked, wanted)| Some((asked.start.as_ref()?, wanted)))
+    {
+        let key = ConversionKey { source: *source.digest(), form: *form };
+        if let Err(error) = wanted.desired.asked.then(|| conversions.forgive(&key)).transpose() {
+            tracing::warn!(conversion = %key, %error, "an earlier failure still counts");
+        }
+        conversions.start(source, *form, now);
+    }
+}
+
+/// Notes which conversions a target wants, and ends those that no target does.
+pub(super) fn want_conversions<C: Cluster>(context: &Context<C>, target: &ObjectKey, keys: BTreeSet<ConversionKey>) {
+    for key in context.publications.want_conversions(target, keys) {
+        context.jobs.conversions().cancel(&key);
+    }
+}
+
+/// Whether nothing else is asked than before. What is kept of an image changes by the pass itself, and is no question.
+fn is_same(before: &[Option<Request>], now: &[Option<Request>]) -> bool {
+    let question = |request: &Option<Request>| {
+        request.as_ref().map(|request| (request.identifier.clone(), request.wanted.clone(), request.adopt))
+    };
+    before.len() == now.len() && before.iter().zip(now).all(|(before, now)| question(before) == question(now))
+}
+
+async fn ask<C: Cluster>(
+    context: &Context<C>,
+    session: &mut Session,
+    fingerprint: Fingerprint,
+    connection: &Connection,
+    checked: &Checked,
+    asked: &[Option<Request>],
+    now: Timestamp,
+) -> Answer {
+    let failed = |error| Answer { cloud: Err(error), outcomes: vec![None; asked.len()], at: now };
+    let known = session.publisher.take().filter(|(before, _)| *before == fingerprint);
+    let publisher = match known {
+        Some((_, publisher)) => publisher,
+        None => match Client::new(connection.clone()) {
+            Ok(client) => Publisher::new(counted(context, client), checked.settings.clone()),
+            Err(error) => return failed(error),
+        },
+    };
+    let requests: Vec<Request> = asked.iter().flatten().cloned().collect();
+    let keeper = StateKeeper { volume: &context.volume, target: &checked.key };
+    let answered = async {
+        let report = publisher.pass(&requests, &keeper, now).await?;
+        Ok((publisher.cloud(now).await?, report.outcomes))
+    };
+    let answered: Result<_, OneError> = answered.await;
+    session.publisher = Some((fingerprint, publisher));
+    match answered {
+        Ok((cloud, outcomes)) => {
+            let mut outcomes = outcomes.into_iter();
+            let outcomes = asked.iter().map(|request| request.as_ref().and_then(|_| outcomes.next())).collect();
+            Answer { cloud: Ok(cloud), outcomes, at: now }
+        }
+        Err(error) => failed(error),
+    }
+}
+
+/// A client that changes something only while it may, and whose calls are counted.
+fn counted<C: Cluster>(context: &Context<C>, client: Client) -> Client {
+    client.with_permit(context.permit.clone()).with_metrics(context.metrics.clone())
+}
+
+fn is_importing(outcome: &Outcome) -> bool {
+    matches!(outcome.verdict, Verdict::Waiting { reason: Reason::Importing, .. })
+}
+
+/// When the cloud is asked again though nothing changes.
+fn next(answer: &Answer, importing: Option<Timestamp>, now: Timestamp) -> Timestamp {
+    let pause = match (&answer.cloud, importing) {
+        (Err(_), _) => RETRY,
+        (Ok(_), Some(since)) => {
+            SignedDuration::from_secs(now.duration_since(since).as_secs() / 10).clamp(SOONEST, LATEST)
+        }
+        (Ok(_), None) => LOOK_AGAIN,
+    };
+    let retries = answer.outcomes.iter().flatten().filter_map(|outcome| match outcome.verdict {
+        Verdict::Waiting { until, .. } => until,
+        Verdict::Published { .. } | Verdict::Retired => None,
+    });
+    let later = now.checked_add(pause).unwrap_or(now);
+    retries.filter(|at| *at > now).fold(later, Timestamp::min)
+}
+
+fn fingerprint(connection: &Connection, checked: &Checked) -> Fingerprint {
+    let mut hash = Sha256::new();
+    let mut add = |bytes: &[u8]| {
+        hash.update(u64::try_from(bytes.len()).unwrap_or(u64::MAX).to_be_bytes());
+        hash.update(bytes);
+    };
+    add(connection.endpoint.as_str().as_bytes());
+    add(connection.session.expose_secret().as_bytes());
+    if let TlsTrust::Authorities(pem) = &connection.trust {
+        add(pem);
+    }
+    if let Some((certificate, key)) = &connection.identity {
+        add(certificate);
+        add(key.expose_secret().as_bytes());
+    }
+    add(format!("{:?}", checked.settings).as_bytes());
+    hash.finalize().into()
+}
+
+/// Keeps what was published in the volume's state.
+struct StateKeeper<'a> {
+    volume: &'a Volume,
+    target: &'a ObjectKey,
+}
+
+impl Keeper for StateKeeper<'_> {
+    fn keep(&self, identifier: &ImageId, record: &Record) -> Result<(), String> {
+        let path = state_path(self.target, identifier).map_err(|error| error.to_string())?;
+        self.volume.write_state(&path, record).map_err(|error| error.to_string())
+    }
+}

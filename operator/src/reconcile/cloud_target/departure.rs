@@ -1,0 +1,216 @@
+//! A target that is being deleted: what it owes to images before it goes.
+//!
+//! Nothing of ours is left behind silently: the finalizer stays until each image that has something there has said that
+//! it may stay, or it is out of circulation.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
+use jiff::{SignedDuration, Timestamp};
+
+use super::state_path;
+use crate::api::{CachedImage, CloudTarget, DeletionPolicy, FINALIZER, ImageListSubscription, ObjectKey};
+use crate::imagelist::ImageId;
+use crate::opennebula::carry_over::Record;
+use crate::reconcile::context::Context;
+use crate::reconcile::publications::{Desire, Desired, Standing};
+use crate::size::Count;
+use crate::store::{Cluster, ClusterError};
+
+/// How soon it is looked whether a subscription has told of its list, after a start.
+const SOON: SignedDuration = SignedDuration::from_secs(5);
+
+/// How a target stands to its end.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum Departure {
+    /// It stays. Whether its object has to be held from now on: something is to be published there.
+    Stays {
+        /// The finalizer is missing.
+        unheld: bool,
+        /// Something is published there, or is to be.
+        used: bool,
+    },
+    /// It is being deleted, and owes something to these images.
+    Owes {
+        /// Their identifiers.
+        images: Vec<String>,
+        /// Of these, so many name it still: they are to be retired with their objects, which stay so far.
+        named: usize,
+        /// When to look again though nothing is told, because not all may have been seen yet.
+        again: Option<Timestamp>,
+    },
+    /// It is being deleted, and nothing is owed.
+    Free,
+}
+
+impl Departure {
+    /// Whether the object stays until nothing is owed any more.
+    pub(super) fn is_held(&self) -> bool {
+        match self {
+            Self::Stays { used, .. } => *used,
+            Self::Owes { .. } => true,
+            Self::Free => false,
+        }
+    }
+}
+
+/// Looks at the images of a target's namespace.
+pub(super) fn look<C: Cluster>(context: &Context<C>, object: &CloudTarget, now: Timestamp) -> Departure {
+    let key = ObjectKey::of(object);
+    let held = object.metadata.finalizers.iter().flatten().any(|name| name == FINALIZER);
+    let images = context.cluster.list::<CachedImage>(&key.namespace);
+    let Some(since) = object.metadata.deletion_timestamp.as_ref().map(|time| time.0) else {
+        let used = context.publications.is_wanted(&key)
+            || images.iter().any(|image| is_known(image, &key.name) || is_born_again(context, &key, image))
+            || !unborn(context, &key, &images).is_empty();
+        return Departure::Stays { unheld: !held && used, used };
+    };
+    let others = others(context, object);
+    let owed = images.iter().filter(|image| {
+        let image_key = ObjectKey::of(&***image);
+        let desired = context.publications.desired(&image_key);
+        let standing = context.publications.standing(&key, &image_key);
+        let elsewhere = desired.as_ref().is_some_and(|desired| is_wanted_at(desired, &others));
+        !elsewhere && owes(&key.name, may_be_known(image, &key.name), desired.as_ref(), standing.as_ref())
+    });
+    let owed: Vec<_> = owed.collect();
+    let named = owed.iter().filter(|image| image.metadata.deletion_timestamp.is_none() && stays(context, image, &key));
+    let named = named.count();
+    let owed: Vec<String> = owed.iter().map(|image| image.spec.identifier.clone()).collect();
+    let owed = [owed, unborn(context, &key, &images)].concat();
+    let lag_ends = since.checked_add(context.cluster.lag()).ok().filter(|end| *end > now);
+    // A deletion in the future is one by another clock: nothing more is known of it later.
+    let lag_ends = lag_ends.filter(|_| since <= now);
+    let unheard = is_unheard(context, &key).then(|| now.checked_add(SOON).ok()).flatten();
+    match (owed.is_empty(), lag_ends.or(unheard)) {
+        (true, None) => Departure::Free,
+        (_, again) => Departure::Owes { images: owed, named, again },
+    }
+}
+
+/// Lets the object go.
+pub(super) async fn let_go<C: Cluster>(context: &Context<C>, object: &CloudTarget) -> Result<(), ClusterError> {
+    let key = ObjectKey::of(object);
+    match context.cluster.finalize::<CloudTarget>(&key, false).await {
+        Err(ClusterError::Gone { .. }) => Ok(()),
+        other => other,
+    }
+}
+
+/// Whether an image's status speaks of a target.
+fn is_known(image: &CachedImage, target: &str) -> bool {
+    image.status.iter().flat_map(|status| &status.targets).any(|known| known.name == target)
+}
+
+/// The same of one of which no pass has said anything yet: the volume may know more of it.
+fn may_be_known(image: &CachedImage, target: &str) -> bool {
+    is_known(image, target) || is_unseen(image)
+}
+
+/// Whether no pass has said anything of an image yet.
+fn is_unseen(image: &CachedImage) -> bool {
+    let looked_at = image.status.as_ref().and_then(|status| status.observed_generation);
+    looked_at.is_none_or(|generation| generation < 0)
+}
+
+/// Whether an image whose object was made anew has something at a target, as the volume knows.
+fn is_born_again<C: Cluster>(context: &Context<C>, target: &ObjectKey, image: &CachedImage) -> bool {
+    is_unseen(image) && image.spec.identifier.parse().is_ok_and(|identifier| is_recorded(context, target, &identifier))
+}
+
+/// Whether an image wants that what is there stays.
+fn stays<C: Cluster>(context: &Context<C>, image: &CachedImage, target: &ObjectKey) -> bool {
+    let desired = context.publications.desired(&ObjectKey::of(image));
+    desired.is_some_and(|desired| matches!(desired.at.get(&target.name), Some(Desire::Leave)))
+}
+
+/// Whether a subscription that retires its images has a list of which its pass has not told yet, after a start.
+fn is_unheard<C: Cluster>(context: &Context<C>, target: &ObjectKey) -> bool {
+    let silent = |object: &Arc<ImageListSubscription>| {
+        let has_list = object.status.as_ref().is_some_and(|status| status.list.is_some());
+        has_list && context.lists.get(&ObjectKey::of(&**object)).is_none()
+    };
+    retiring(context, target).iter().any(silent)
+}
+
+/// The subscriptions that name the target and, when they go, retire their images.
+fn retiring<C: Cluster>(context: &Context<C>, target: &ObjectKey) -> Vec<Arc<ImageListSubscription>> {
+    let mut subscriptions = context.cluster.list::<ImageListSubscription>(&target.namespace);
+    subscriptions.retain(|object| {
+        let names = object.spec.target_refs.iter().any(|reference| reference.name == target.name);
+        names && object.metadata.deletion_timestamp.is_none() && object.spec.deletion_policy == DeletionPolicy::Retire
+    });
+    subscriptions
+}
+
+/// Images without an object that a subscription is about to make again, to be retired with it: what of them is there
+/// only the volume knows.
+fn unborn<C: Cluster>(context: &Context<C>, target: &ObjectKey, images: &[Arc<CachedImage>]) -> Vec<String> {
+    let subscriptions = retiring(context, target);
+    let names: BTreeSet<_> = images.iter().filter_map(|image| image.metadata.name.as_deref()).collect();
+    let mut unborn = Vec::new();
+    for list in subscriptions.iter().filter_map(|object| context.lists.get(&ObjectKey::of(&**object))) {
+        let selected = list.selection.select(list.accepted.list()).selected;
+        let identifiers = selected.into_iter().map(|image| &image.identifier);
+        let missing = identifiers.filter(|identifier| !names.contains(identifier.object_name().as_str()));
+        unborn.extend(missing.filter(|one| is_recorded(context, target, one)).map(ToString::to_string));
+    }
+    unborn
+}
+
+/// Whether the volume knows of something of an image at a target. What cannot be read may say so.
+fn is_recorded<C: Cluster>(context: &Context<C>, target: &ObjectKey, identifier: &ImageId) -> bool {
+    let Ok(path) = state_path(target, identifier) else { return false };
+    let record = context.volume.read_state::<Record>(&path);
+    record.map_or(true, |record| record.is_some_and(|record| record.may_be_there()))
+}
+
+/// Whether something is owed to an image, by what it wants and how it stands. Pure.
+fn owes(target: &str, known: bool, desired: Option<&Desired>, standing: Option<&Standing>) -> bool {
+    let Some(desired) = desired else { return known };
+    match desired.at.get(target) {
+        None | Some(Desire::LetGo) => false,
+        Some(Desire::Withdraw) => !standing.is_some_and(|standing| standing.asked && standing.withdrawn),
+        // Said before it knew that the target goes.
+        Some(Desire::Publish(_) | Desire::Leave) => true,
+    }
+}
+
+/// Whether an image is to be published at one of these targets.
+fn is_wanted_at(desired: &Desired, targets: &[String]) -> bool {
+    targets.iter().any(|name| matches!(desired.at.get(name), Some(Desire::Publish(_))))
+}
+
+/// Other targets of the namespace with the same address that stay: what one of them publishes is theirs.
+fn others<C: Cluster>(context: &Context<C>, object: &CloudTarget) -> Vec<String> {
+    let address = |target: &CloudTarget| -> Option<url::Url> {
+        target.spec.open_nebula.as_ref().and_then(|cloud| cloud.endpoint.parse().ok())
+    };
+    let Some(own) = address(object) else { return Vec::new() };
+    let all = context.cluster.list::<CloudTarget>(&ObjectKey::of(object).namespace);
+    let stay = all.iter().filter(|other| other.metadata.deletion_timestamp.is_none());
+    stay.filter(|other| address(other).as_ref() == Some(&own)).filter_map(|other| other.metadata.name.clone()).collect()
+}
+
+/// What a person is told of a target that is held, with what keeps it.
+pub(super) fn told(images: &[String], retiring: usize, obstacle: &str) -> String {
+    const MOST: usize = 5;
+    let named = images.iter().take(MOST).cloned().collect::<Vec<_>>().join(", ");
+    let more = images.len().saturating_sub(MOST);
+    let more = if more > 0 { format!(" and {more} more") } else { String::new() };
+    let waits = if images.is_empty() {
+        "until all images were heard".to_owned()
+    } else {
+        format!("for {}, until out of circulation: {named}{more}", Count(images.len(), "image"))
+    };
+    let retiring = if retiring > 0 {
+        format!(
+            "; {} to be retired with the object (deletionPolicy Retire): delete that, or take the target out of targetRefs",
+            Count(retiring, "image")
+        )
+    } else {
+        String::new()
+    };
+    let obstacle = if obstacle.is_empty() { String::new() } else { format!("; {obstacle}") };
+    format!("being deleted, and held {waits}{retiring}{obstacle}")
+}

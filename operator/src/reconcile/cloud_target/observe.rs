@@ -1,0 +1,141 @@
+//! What is there: what images want of the target, its Secret, other targets of the same cloud. Decides nothing.
+
+use std::collections::BTreeSet;
+
+use jiff::Timestamp;
+
+use crate::api::{CachedImage, CloudTarget, CloudTargetStatus, ObjectKey};
+use crate::cache::{ConversionKey, StatePath};
+use crate::imagelist::ImageId;
+use crate::opennebula::carry_over::Record;
+use crate::reconcile::context::{Context, ImagePaths};
+use crate::reconcile::publications::{Desire, Desired};
+use crate::reconcile::source::cloud_connection;
+use crate::store::Cluster;
+
+use super::check::Checked;
+use super::conversions::{Needed, needed};
+use super::credentials::{Access, Credentials};
+use super::departure::Departure;
+
+/// Everything that a plan is made from.
+pub(super) struct Observed {
+    /// The status that the pass before wrote.
+    pub status: CloudTargetStatus,
+    /// What images want of it, with what was kept of each.
+    pub wanted: Vec<Wanted>,
+    /// How to reach the cloud.
+    pub access: Access,
+    /// Images of the namespace that are in circulation there, as their status says.
+    pub there: BTreeSet<ObjectKey>,
+    /// The first target of the same cloud, where that is another one.
+    pub other: Option<String>,
+    /// How it stands to its end.
+    pub departure: Departure,
+    /// Where the image server has images, where one runs.
+    pub image_paths: Option<ImagePaths>,
+}
+
+/// What one image wants of the target.
+pub(super) struct Wanted {
+    /// The image's object.
+    pub image: ObjectKey,
+    /// What it wants.
+    pub desired: Desired,
+    /// What was kept of it.
+    pub record: Record,
+    /// The form that it has to be converted to for this target.
+    pub needed: Option<Needed>,
+}
+
+/// Looks at everything that a plan is made from.
+pub(super) async fn observe<C: Cluster>(
+    context: &Context<C>,
+    object: &CloudTarget,
+    checked: &Checked,
+    departure: Departure,
+    credentials: &mut Credentials,
+    now: Timestamp,
+) -> Observed {
+    let wanted = context.publications.wanted_of(&checked.key).into_iter();
+    let asked = context.publications.take_asked(&checked.key);
+    let wanted = wanted.map(|(image, mut desired)| {
+        desired.asked = asked.contains(&image);
+        let mut record = record(context, checked, &desired);
+        if desired.asked {
+            record.clear_failures();
+        }
+        let needed = conversion(checked, &desired).map(|key| Needed::look(&context.jobs, key, now));
+        Wanted { image, desired, record, needed }
+    });
+    let wanted = wanted.collect();
+    let cluster = &*context.cluster;
+    let read =
+        cloud_connection(cluster, &checked.key.namespace, &checked.endpoint, &checked.secret, &checked.tls).await;
+    Observed {
+        status: object.status.clone().unwrap_or_default(),
+        wanted,
+        access: credentials.take(checked, departure.is_held(), read),
+        there: there(context, &checked.key),
+        other: other(context, checked),
+        departure,
+        image_paths: context.image_paths.clone(),
+    }
+}
+
+/// The images that are in circulation at a target, as their status says.
+fn there<C: Cluster>(context: &Context<C>, target: &ObjectKey) -> BTreeSet<ObjectKey> {
+    let is_there = |image: &CachedImage| {
+        let mut targets = image.status.iter().flat_map(|status| &status.targets);
+        targets.any(|known| known.name == target.name && known.id.is_some())
+    };
+    let images = context.cluster.list::<CachedImage>(&target.namespace);
+    images.iter().filter(|image| is_there(image)).map(|image| ObjectKey::of(&**image)).collect()
+}
+
+/// The conversion that an image needs before this target can have it.
+fn conversion(checked: &Checked, desired: &Desired) -> Option<ConversionKey> {
+    match desired.at.get(&checked.key.name)? {
+        Desire::Publish(offer) => needed(checked, offer.blob.as_ref()?),
+        Desire::Withdraw | Desire::Leave | Desire::LetGo => None,
+    }
+}
+
+/// The first target of this namespace, by name, that has the same address, if it is not this one. One that is being
+/// deleted stands in nobody's way, and nobody in its.
+fn other<C: Cluster>(context: &Context<C>, checked: &Checked) -> Option<String> {
+    let same = |target: &&std::sync::Arc<CloudTarget>| {
+        let cloud = target.spec.open_nebula.as_ref();
+        cloud.and_then(|cloud| cloud.endpoint.parse().ok()).is_some_and(|url: url::Url| url == checked.endpoint)
+    };
+    if checked.deleting.is_some() {
+        return None;
+    }
+    let all = context.cluster.list::<CloudTarget>(&checked.key.namespace);
+    let stay = all.iter().filter(|target| target.metadata.deletion_timestamp.is_none());
+    let first = stay.filter(same).filter_map(|target| target.metadata.name.clone()).min()?;
+    (first < checked.key.name).then_some(first)
+}
+
+/// What was kept of an image at this target. What cannot be read is set aside: the images in the cloud tell enough.
+fn record<C: Cluster>(context: &Context<C>, checked: &Checked, desired: &Desired) -> Record {
+    let Ok(path) = state_path(&checked.key, &desired.identifier) else { return Record::default() };
+    match context.volume.read_state(&path) {
+        Ok(record) => record.unwrap_or_default(),
+        Err(error) => {
+            tracing::warn!(target = %checked.key, identifier = %desired.identifier, %error, "what was published is looked up in the cloud");
+            if let Err(error) = context.volume.set_state_aside(&path) {
+                tracing::warn!(%error, "it could not be set aside");
+            }
+            Record::default()
+        }
+    }
+}
+
+/// `state/published/<namespace>/<target>/<identifier>.json`.
+pub(in crate::reconcile) fn state_path(
+    target: &ObjectKey,
+    identifier: &ImageId,
+) -> Result<StatePath, crate::cache::NameError> {
+    StatePath::new(["published", &target.namespace, &target.name, identifier.as_str()])
+}

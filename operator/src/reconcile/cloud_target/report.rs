@@ -1,0 +1,288 @@
+//! What a pass over a target tells: its own status, and how each image stands there. Pure.
+
+use std::collections::BTreeMap;
+
+use jiff::{SignedDuration, Timestamp};
+use url::{Host, Url};
+
+use super::apply::{Answer, Outcomes};
+use super::check::Checked;
+use super::conversions::Needed;
+use super::departure::{self, Departure};
+use super::observe::{Observed, Wanted};
+use super::plan::{Asked, Lost, Plan};
+use super::request::Refusal;
+use crate::api::{Class, CloudTargetStatus, ObjectKey};
+use crate::opennebula::carry_over::{Outcome, Verdict};
+use crate::opennebula::{OneError, Reason};
+use crate::reconcile::conditions::{Finding, Status, merge, time};
+use crate::reconcile::publications::{Desire, Published, Standing};
+use crate::reconcile::report::Report;
+
+/// How soon it is looked whether a Secret came.
+const LOOK_AGAIN: SignedDuration = SignedDuration::from_mins(1);
+
+/// What a pass tells, and hands to the images' passes.
+pub(super) struct TargetReport {
+    /// The target's own.
+    pub report: Report<CloudTargetStatus>,
+    /// How each image stands there.
+    pub standings: BTreeMap<ObjectKey, Standing>,
+    /// When an import that runs is looked at again.
+    pub importing: Option<Timestamp>,
+}
+
+/// The report of a pass.
+pub(super) fn report(
+    checked: &Checked,
+    observed: &Observed,
+    plan: &Plan,
+    outcomes: &Outcomes,
+    now: Timestamp,
+) -> TargetReport {
+    let standings = standings(checked, observed, plan, outcomes);
+    let before = &observed.status;
+    let cloud = outcomes.answer.as_ref().and_then(|answer| answer.cloud.as_ref().ok().map(|cloud| (answer.at, cloud)));
+    let pending = observed.wanted.iter().filter(|wanted| is_pending(checked, wanted, &standings)).count();
+    let images = images(observed, &standings);
+    let mut status = CloudTargetStatus {
+        observed_generation: checked.generation,
+        conditions: Vec::new(),
+        server_version: cloud.map(|(_, cloud)| cloud.version.text.clone()).or_else(|| before.server_version.clone()),
+        images: number(images),
+        pending: number(pending),
+        // Told when it was first seen after a failure, not at every pass: a status that says nothing new is not written.
+        last_probe_time: match (cloud, &before.last_probe_time) {
+            (Some((at, _)), None) => Some(time(at)),
+            (_, before) => before.clone(),
+        },
+    };
+    let ready = departing(ready(checked, observed, plan, outcomes), &observed.departure);
+    let moving = moving(plan, outcomes).filter(|_| ready.status != Status::True);
+    let moving = moving.map(|name| Finding::holds(name, ready.reason.clone(), ready.message.clone()));
+    let findings = std::iter::once(ready).chain(moving).collect();
+    status.conditions = merge(&before.conditions, findings, checked.generation, now);
+    let importing = outcomes.next.filter(|_| outcomes.copying);
+    TargetReport {
+        report: Report { status, happenings: Vec::new(), wake: wake(plan, outcomes, &observed.departure, now) },
+        standings,
+        importing,
+    }
+}
+
+/// A target that is being deleted says so, and what it is held for.
+fn departing(found: Finding, departure: &Departure) -> Finding {
+    let Departure::Owes { images, named, .. } = departure else { return found };
+    match found.status {
+        Status::True | Status::Unknown => Finding::fails(found.name, "Deleting", departure::told(images, *named, "")),
+        Status::False => Finding { message: departure::told(images, *named, &found.message), ..found },
+    }
+}
+
+/// When to come back: what others bring, such as a Secret, may not tell that it came.
+fn wake(plan: &Plan, outcomes: &Outcomes, departure: &Departure, now: Timestamp) -> Option<Timestamp> {
+    let again = if let Departure::Owes { again, .. } = departure { *again } else { None };
+    let waits = match plan {
+        Plan::Nothing { reason: "Suspended" | "Deleting", .. } => false,
+        Plan::Nothing { class, .. } => matches!(class, Class::Waiting | Class::Transient),
+        Plan::Ask { lost, .. } => lost.is_some(),
+    };
+    let waits = waits.then(|| now.checked_add(LOOK_AGAIN).ok()).flatten();
+    outcomes.next.into_iter().chain(again).chain(waits).min()
+}
+
+/// Images in circulation: as the cloud said now, and, of those that it was not asked for, as their status says.
+fn images(observed: &Observed, standings: &BTreeMap<ObjectKey, Standing>) -> usize {
+    let known = |image: &&ObjectKey| standings.get(*image).is_none_or(|standing| !standing.asked);
+    let published = |standing: &&Standing| standing.asked && standing.reason == Reason::Published.as_str();
+    observed.there.iter().filter(known).count() + standings.values().filter(published).count()
+}
+
+fn number(count: usize) -> u32 {
+    u32::try_from(count).unwrap_or(u32::MAX)
+}
+
+fn is_pending(checked: &Checked, wanted: &Wanted, standings: &BTreeMap<ObjectKey, Standing>) -> bool {
+    let standing = standings.get(&wanted.image);
+    match wanted.desired.at.get(&checked.key.name) {
+        None | Some(Desire::Leave | Desire::LetGo) => false,
+        Some(Desire::Withdraw) => !standing.is_some_and(|standing| standing.withdrawn),
+        Some(Desire::Publish(_)) => standing.is_none_or(|standing| standing.reason != Reason::Published.as_str()),
+    }
+}
+
+fn ready(checked: &Checked, observed: &Observed, plan: &Plan, outcomes: &Outcomes) -> Finding {
+    const NAME: &str = "Ready";
+    let obstacle = checked.hand_over.obstacle(observed.image_paths.is_some());
+    match (plan, outcomes.answer.as_ref().map(|answer| &answer.cloud)) {
+        (Plan::Nothing { reason, message, .. }, _) => Finding::fails(NAME, *reason, message),
+        (Plan::Ask { lost: Some(Lost { reason, message }), .. }, _) => {
+            let message = format!("{message}; images are taken out of circulation with what was read of it before");
+            Finding::fails(NAME, *reason, message)
+        }
+        (Plan::Ask { .. }, Some(Ok(cloud))) => {
+            if let Some(Refusal { reason, message }) = obstacle {
+                return Finding::fails(NAME, reason, message);
+            }
+            let open = if is_readable_on_the_way(&checked.endpoint) { READABLE } else { "" };
+            let message = format!("OpenNebula {} as {}{open}", cloud.version.text, cloud.user.name);
+            Finding::holds(NAME, "Succeeded", message)
+        }
+        (Plan::Ask { .. }, Some(Err(error))) => Finding::fails(NAME, reason(error), error.to_string()),
+        (Plan::Ask { .. }, None) => Finding::unknown(
+            NAME,
+            "Progressing",
+            format!("{} was not asked yet", checked.endpoint.host_str().unwrap_or_default()),
+        ),
+    }
+}
+
+/// What a target says whose log-in goes over the network in plain text.
+const READABLE: &str = "; the endpoint is plain http, so anyone on the way can read the log-in";
+
+/// Whether the log-in leaves this machine without TLS.
+fn is_readable_on_the_way(endpoint: &Url) -> bool {
+    let is_here = match endpoint.host() {
+        Some(Host::Ipv4(address)) => address.is_loopback(),
+        Some(Host::Ipv6(address)) => address.is_loopback(),
+        Some(Host::Domain(name)) => name == "localhost",
+        None => false,
+    };
+    endpoint.scheme() != "https" && !is_here
+}
+
+/// The reason of a target whose cloud cannot be used.
+fn reason(error: &OneError) -> &'static str {
+    match error {
+        OneError::UnknownName { what: "datastore", .. } => "DatastoreNotFound",
+        error => error.reason().as_str(),
+    }
+}
+
+fn moving(plan: &Plan, outcomes: &Outcomes) -> Option<&'static str> {
+    let class = match (plan, outcomes.answer.as_ref()) {
+        (Plan::Nothing { reason: "Suspended", .. }, _) => return None,
+        (Plan::Nothing { class, .. }, _) => *class,
+        (Plan::Ask { lost: Some(_), .. }, _) => Class::Waiting,
+        (Plan::Ask { .. }, Some(Answer { cloud: Err(error), .. })) => error.class(),
+        (Plan::Ask { .. }, _) => Class::Waiting,
+    };
+    Some(match class {
+        Class::Stalled => "Stalled",
+        Class::Waiting | Class::Transient | Class::Internal => "Reconciling",
+    })
+}
+
+fn standings(
+    checked: &Checked,
+    observed: &Observed,
+    plan: &Plan,
+    outcomes: &Outcomes,
+) -> BTreeMap<ObjectKey, Standing> {
+    let wanted = observed.wanted.iter().enumerate();
+    let each = wanted.filter_map(|(place, wanted)| {
+        let standing = match plan {
+            Plan::Nothing { reason, message, .. } => Standing::nothing(wanted, reason, message),
+            Plan::Ask { requests, lost } => {
+                let (asked, answer) = (requests.get(place)?, outcomes.answer.as_ref()?);
+                lost.as_ref()
+                    .and_then(|lost| without_secret(wanted, asked, lost, answer))
+                    .or_else(|| standing(checked, wanted, asked, answer, place))?
+            }
+        };
+        Some((wanted.image.clone(), standing))
+    });
+    each.collect()
+}
+
+/// How an image stands that nothing can be done about with what was read of a Secret before.
+fn without_secret(wanted: &Wanted, asked: &Asked, lost: &Lost, answer: &Answer) -> Option<Standing> {
+    if asked.request.is_none() {
+        return Some(Standing::nothing(wanted, lost.reason, &lost.message));
+    }
+    let refused = answer.cloud.as_ref().err().filter(|error| error.reason() == Reason::NotAuthorized)?;
+    let message = format!("{}; what was read of it before is refused: {refused}", lost.message);
+    Some(Standing::nothing(wanted, lost.reason, &message))
+}
+
+fn standing(checked: &Checked, wanted: &Wanted, asked: &Asked, answer: &Answer, place: usize) -> Option<Standing> {
+    let outcome = match (&answer.cloud, answer.outcomes.get(place)) {
+        (Err(error), _) => return Some(Standing::nothing(wanted, error.reason().as_str(), &error.to_string())),
+        (Ok(_), outcome) => outcome?.as_ref()?,
+    };
+    let told = told(outcome);
+    let (retired, image_name) = (number(outcome.retired), outcome.identifier.to_string());
+    let (published, withdrawn, reason, message) = match &outcome.verdict {
+        Verdict::Published { id } => {
+            let version = match wanted.desired.at.get(&checked.key.name)? {
+                Desire::Publish(offer) => offer,
+                Desire::Withdraw | Desire::Leave | Desire::LetGo => return None,
+            };
+            let (sha512, version) = (version.image.sha512, version.image.version.to_string());
+            let published = Some(Published { id: *id, sha512, version });
+            let note = asked.note.as_ref().map(|note| format!("; {note}")).unwrap_or_default();
+            let message = format!("image {id}{told}{note}");
+            (published, false, Reason::Published.as_str(), message)
+        }
+        Verdict::Retired => {
+            let message = format!("nothing of it is in circulation{told}");
+            (None, true, Reason::Retired.as_str(), message)
+        }
+        Verdict::Waiting { reason, message, .. } => {
+            let (reason, message) = match &asked.refusal {
+                Some(refusal) => (refusal.reason, refusal.message.clone()),
+                None => (reason.as_str(), checked.hand_over.without_tickets(&format!("{message}{told}"))),
+            };
+            (None, false, reason, message)
+        }
+    };
+    let waits = asked.refusal.as_ref().is_some_and(Refusal::ends_by_itself);
+    let progress = wanted.needed.as_ref().filter(|_| waits).and_then(Needed::progress);
+    let unfinished = outcome.all_unfinished().map(|(reason, message)| (reason.as_str(), message));
+    Some(Standing { published, image_name, asked: true, withdrawn, reason, message, retired, unfinished, progress })
+}
+
+/// What else there is to know.
+fn told(outcome: &Outcome) -> String {
+    let mut told = String::new();
+    if !outcome.strangers.is_empty() {
+        let ids: Vec<_> = outcome.strangers.iter().map(ToString::to_string).collect();
+        told.push_str("; not believed to be ours: image ");
+        told.push_str(&ids.join(", "));
+    }
+    for note in &outcome.notes {
+        told.push_str("; ");
+        told.push_str(note);
+    }
+    told
+}
+
+impl Standing {
+    /// The cloud was not asked, or did not answer.
+    fn nothing(wanted: &Wanted, reason: &'static str, message: &str) -> Self {
+        let image_name = wanted.desired.identifier.to_string();
+        let (message, published) = (message.to_owned(), None);
+        let (retired, unfinished, progress) = (0, None, None);
+        Self { published, image_name, asked: false, withdrawn: false, reason, message, retired, unfinished, progress }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_log_in_over_plain_http_is_told_unless_it_stays_on_this_machine() {
+        for (endpoint, is_readable) in [
+            ("http://one.example.org:2633/RPC2", true),
+            ("http://192.0.2.1:2633/RPC2", true),
+            ("http://localhost.example.org/RPC2", true),
+            ("http://localhost:2633/RPC2", false),
+            ("http://127.0.0.1:2633/RPC2", false),
+            ("http://[::1]:2633/RPC2", false),
+            ("https://one.example.org/RPC2", false),
+        ] {
+            assert_eq!(is_readable_on_the_way(&endpoint.parse().unwrap()), is_readable, "{endpoint}");
+        }
+    }
+}

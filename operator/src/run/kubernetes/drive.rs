@@ -1,0 +1,254 @@
+//! Drives the reconcilers over an API server: an object is looked at when it or something that it stands on changes,
+//! when its download ends and when its time has come.
+
+use std::future::{Future, ready};
+use std::sync::Arc;
+use std::time::Duration;
+
+use futures::FutureExt;
+use futures::channel::mpsc::UnboundedReceiver;
+use futures::future::BoxFuture;
+use jiff::Timestamp;
+use k8s_openapi::api::core::v1::{ConfigMap, Secret};
+use tokio::task::JoinSet;
+use tokio_util::sync::CancellationToken;
+
+use super::feed::{self, feed};
+use super::shared::Shared;
+use super::wake::{Requests, Wakes};
+use super::work::follow_work;
+use super::{named, queue};
+use crate::api::{CachedImage, CloudTarget, Endorser, ImageListSubscription, Kind, ObjectKey, Resource};
+use crate::cache::{Keep, Scrub};
+use crate::reconcile::{Context, cloud_target, endorser, image, subscription};
+use crate::run::damage::damage;
+use crate::size::Size;
+use crate::store::Cluster;
+use crate::store::kubernetes::{Kubernetes, Scope, Watches, Writers};
+
+/// Passes that run when the program is told to stop may go on for so long.
+const GRACE: Duration = Duration::from_secs(20);
+/// A change of the trust directory is seen after so long.
+const ANCHORS_EVERY: Duration = Duration::from_secs(15);
+/// What nothing refers to any more is removed so often.
+const COLLECT_EVERY: Duration = Duration::from_mins(10);
+/// Lists that are asked for at once: each waits for a server of its own.
+const SUBSCRIPTIONS_AT_ONCE: usize = 32;
+/// Passes over images and endorsers at once.
+const OTHERS_AT_ONCE: usize = 8;
+
+/// Drives the reconcilers over an API server.
+pub struct Driver {
+    shared: Arc<Shared>,
+    scopes: Vec<(Writers, Requests)>,
+}
+
+/// A part of the program has ended while the others run.
+#[derive(Debug, thiserror::Error)]
+#[error("expected that every part runs until the program is told to stop, found that one ended: {0}")]
+pub struct PartEnded(String);
+
+impl Driver {
+    /// A driver over a context whose cluster came with these watches.
+    pub fn new(context: Arc<Context<Kubernetes>>, watches: Watches) -> Self {
+        let (wakes, requests): (Vec<_>, Vec<_>) = watches.0.iter().map(|_| Wakes::new()).unzip();
+        let scopes = watches.0.into_iter().zip(requests).collect();
+        Self { shared: Arc::new(Shared::new(context, wakes)), scopes }
+    }
+
+    /// Keeps the volume equal to the resources until `stop` is done. Then no pass begins, and those that run may end.
+    /// What `scrub` finds damaged is fetched again.
+    pub async fn keep(self, scrub: &Scrub, stop: impl Future<Output = ()>) -> Result<(), PartEnded> {
+        let stopping = CancellationToken::new();
+        if let Some(awaited) = self.shared.cluster().awaited.told() {
+            tracing::info!("started; {awaited}");
+        }
+        let mut parts = Parts { tasks: JoinSet::new(), stopping: stopping.clone() };
+        for (index, (writers, requests)) in self.scopes.into_iter().enumerate() {
+            parts.add_scope(&self.shared, &self.shared.cluster().scopes[index], writers, requests);
+        }
+        parts.until_stopped(follow_work(self.shared.clone()));
+        parts.until_stopped(follow_anchors(self.shared.clone()));
+        parts.until_stopped(collect_garbage(self.shared.clone()));
+        let ended = tokio::select! {
+            () = stop => Ok(()),
+            never = follow_damage(&self.shared, scrub) => never,
+            Some(ended) = parts.tasks.join_next() => {
+                Err(PartEnded(ended.err().map_or_else(|| "without a word".to_owned(), |error| error.to_string())))
+            }
+        };
+        stopping.cancel();
+        self.shared.cluster().awaited.give_up();
+        let all = async { while parts.tasks.join_next().await.is_some() {} };
+        if tokio::time::timeout(GRACE, all).await.is_err() {
+            tracing::warn!("passes did not end within {} s and are cut off", GRACE.as_secs());
+        }
+        ended
+    }
+}
+
+/// The tasks of a driver.
+struct Parts {
+    tasks: JoinSet<()>,
+    stopping: CancellationToken,
+}
+
+impl Parts {
+    fn until_stopped(&mut self, part: impl Future<Output = ()> + Send + 'static) {
+        let stopping = self.stopping.clone();
+        self.tasks.spawn(async move {
+            stopping.run_until_cancelled(part).await;
+        });
+    }
+
+    fn add_scope(&mut self, shared: &Arc<Shared>, scope: &Scope, writers: Writers, requests: Requests) {
+        self.follow(shared, scope, writers);
+        self.passes::<Endorser>(shared, requests.endorsers, OTHERS_AT_ONCE, pass_endorser);
+        self.passes::<ImageListSubscription>(shared, requests.subscriptions, SUBSCRIPTIONS_AT_ONCE, pass_subscription);
+        self.passes::<CachedImage>(shared, requests.images, OTHERS_AT_ONCE, pass_image);
+        self.passes::<CloudTarget>(shared, requests.targets, OTHERS_AT_ONCE, pass_target);
+    }
+
+    /// The watches of a scope.
+    fn follow(&mut self, shared: &Arc<Shared>, scope: &Scope, writers: Writers) {
+        let (client, namespace) = (&shared.cluster().client, &scope.namespace);
+        let endorsers = (scope.endorsers.clone(), writers.endorsers);
+        self.until_stopped(feed(shared.clone(), namespace.clone(), endorsers, feed::endorser));
+        let subscriptions = (scope.subscriptions.clone(), writers.subscriptions);
+        self.until_stopped(feed(shared.clone(), namespace.clone(), subscriptions, feed::subscription));
+        let images = (scope.images.clone(), writers.images);
+        self.until_stopped(feed(shared.clone(), namespace.clone(), images, feed::image));
+        let targets = (scope.targets.clone(), writers.targets);
+        self.until_stopped(feed(shared.clone(), namespace.clone(), targets, feed::target));
+        if let Some(namespace) = namespace {
+            let secrets = kube::Api::namespaced(client.clone(), namespace);
+            self.until_stopped(named::follow::<Secret>(shared.clone(), secrets));
+            let maps = kube::Api::namespaced(client.clone(), namespace);
+            self.until_stopped(named::follow::<ConfigMap>(shared.clone(), maps));
+        }
+    }
+
+    /// Passes over the objects of a kind, as they are woken. One that is gone by now needs none.
+    fn passes<K: Resource>(
+        &mut self,
+        shared: &Arc<Shared>,
+        woken: UnboundedReceiver<ObjectKey>,
+        at_once: usize,
+        pass: fn(Arc<Shared>, ObjectKey) -> BoxFuture<'static, Option<Duration>>,
+    ) {
+        let shared = shared.clone();
+        let pass = move |key: ObjectKey| match shared.cluster().get::<K>(&key) {
+            Some(_) => pass(shared.clone(), key),
+            None => ready(None).boxed(),
+        };
+        self.tasks.spawn(queue::run(woken, at_once, self.stopping.clone(), pass));
+    }
+}
+
+fn pass_endorser(shared: Arc<Shared>, key: ObjectKey) -> BoxFuture<'static, Option<Duration>> {
+    async move {
+        if !shared.cluster().awaited.all_came().await {
+            return None;
+        }
+        let ended = endorser::reconcile(&shared.context, &key, Timestamp::now()).await;
+        Some(shared.settled(Kind::Endorser, &key, ended))
+    }
+    .boxed()
+}
+
+fn pass_subscription(shared: Arc<Shared>, key: ObjectKey) -> BoxFuture<'static, Option<Duration>> {
+    async move {
+        if !shared.cluster().awaited.all_came().await {
+            return None;
+        }
+        let ended = subscription::reconcile(&shared.context, &key, shared.ask(&key), Timestamp::now()).await;
+        shared.tell_images(&key);
+        Some(shared.settled(Kind::Subscription, &key, ended))
+    }
+    .boxed()
+}
+
+fn pass_image(shared: Arc<Shared>, key: ObjectKey) -> BoxFuture<'static, Option<Duration>> {
+    async move {
+        // After a start the subscription's pass comes first: it says which list is in force, and wakes its images.
+        if !shared.cluster().awaited.all_came().await || shared.subscription_is_silent(&key) {
+            return None;
+        }
+        let before = shared.context.publications.desired(&key);
+        let ended = image::reconcile(&shared.context, &key, Timestamp::now()).await;
+        let after = shared.context.publications.desired(&key);
+        if let Some(wakes) = shared.wakes(&key.namespace).filter(|_| before != after) {
+            let names = before.iter().chain(&after).flat_map(|desired| desired.at.keys());
+            names.for_each(|name| wakes.target_soon(&key.sibling(name)));
+        }
+        Some(shared.settled(Kind::Image, &key, ended))
+    }
+    .boxed()
+}
+
+fn pass_target(shared: Arc<Shared>, key: ObjectKey) -> BoxFuture<'static, Option<Duration>> {
+    async move {
+        if !shared.cluster().awaited.all_came().await {
+            return None;
+        }
+        let before = shared.context.publications.standings(&key);
+        let ended = cloud_target::reconcile(&shared.context, &key, Timestamp::now()).await;
+        let after = shared.context.publications.standings(&key);
+        if let Some(wakes) = shared.wakes(&key.namespace) {
+            let known = before.keys().chain(after.keys().filter(|image| !before.contains_key(image)));
+            known.filter(|image| before.get(image) != after.get(image)).for_each(|image| wakes.image(image));
+        }
+        Some(shared.settled(Kind::Target, &key, ended))
+    }
+    .boxed()
+}
+
+/// Wakes the images whose bytes were found damaged.
+async fn follow_damage(shared: &Shared, scrub: &Scrub) -> ! {
+    loop {
+        let spoiled: Vec<String> = damage(scrub).await.iter().map(|blob| blob.expected.to_string()).collect();
+        for (scope, wakes) in shared.cluster().scopes.iter().zip(&shared.wakes) {
+            for image in scope.images.state() {
+                let artifact = image.status.as_ref().and_then(|status| status.artifact.as_ref());
+                if artifact.is_some_and(|artifact| spoiled.contains(&artifact.sha512)) {
+                    wakes.image(&ObjectKey::of(&*image));
+                }
+            }
+        }
+    }
+}
+
+/// Loads the trust directory again when it changed: every signature is judged anew.
+async fn follow_anchors(shared: Arc<Shared>) {
+    loop {
+        tokio::time::sleep(ANCHORS_EVERY).await;
+        let Some(problems) = shared.context.anchors.refresh() else { continue };
+        for problem in problems {
+            tracing::warn!(file = %problem.path.display(), "{}", problem.message);
+        }
+        for (scope, wakes) in shared.cluster().scopes.iter().zip(&shared.wakes) {
+            scope.endorsers.state().iter().for_each(|object| wakes.endorser(&ObjectKey::of(&**object)));
+            scope.subscriptions.state().iter().for_each(|object| wakes.subscription(&ObjectKey::of(&**object)));
+        }
+    }
+}
+
+/// Removes what nothing refers to any more.
+async fn collect_garbage(shared: Arc<Shared>) {
+    loop {
+        tokio::time::sleep(COLLECT_EVERY).await;
+        let context = shared.context.clone();
+        let collected = tokio::task::spawn_blocking(move || {
+            let digests = context.downloads.all().into_iter().map(|key| key.digest).collect();
+            context.volume.collect_garbage(&Keep { digests, ..Keep::default() }, Timestamp::now())
+        });
+        match collected.await {
+            Ok(Ok(collected)) if collected.bytes > 0 => {
+                tracing::info!(size = %Size(collected.bytes), "removed what nothing refers to");
+            }
+            Ok(Ok(_)) => {}
+            Ok(Err(error)) => tracing::error!(%error, "what nothing refers to could not be removed"),
+            Err(error) => tracing::error!(%error, "the collection was cut off"),
+        }
+    }
+}

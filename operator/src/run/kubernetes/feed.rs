@@ -1,0 +1,190 @@
+//! What the watches bring, and who is looked at because of it. The stores know a change before anyone is woken by it.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use futures::StreamExt;
+use futures::stream::BoxStream;
+use kube::Api;
+use kube::runtime::reflector::{Store, store::Writer};
+use kube::runtime::watcher::{self, Event};
+use kube::runtime::{WatchStreamExt, watcher as watch};
+
+use super::shared::Shared;
+use crate::api::{CachedImage, CloudTarget, Endorser, ImageListSubscription, ObjectKey, Resource};
+use crate::reconcile::image::gone_while_held;
+use crate::store::Cluster;
+use crate::store::kubernetes::words;
+
+/// A part of a list that has not come after so long is asked for again. kube's own limit is that of a watch, which may be
+/// silent for minutes.
+const LONGEST_LIST: Duration = Duration::from_secs(30);
+/// What kube waits at most before it asks again after an error.
+const LONGEST_BACK_OFF: Duration = Duration::from_mins(1);
+
+/// Whether an object is there.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Change {
+    /// It is, new or changed.
+    There,
+    /// It was.
+    Gone,
+}
+
+/// Follows the objects of a kind for as long as the program runs. An API server that is away, or that has forgotten
+/// since when it was watched (410 Gone), is asked again, with back-off; what it said before stays in force until then.
+pub(super) async fn feed<K: Resource>(
+    shared: Arc<Shared>,
+    scope: Option<String>,
+    (store, mut writer): (Store<K>, Writer<K>),
+    follow: fn(&Shared, &K, Change),
+) {
+    let mut events = events::<K>(&shared, scope.as_deref());
+    let mut patience = Some(LONGEST_LIST);
+    loop {
+        let Some(event) = within(patience, events.next()).await else {
+            tracing::warn!(kind = %K::kind(&()), ?patience, "the API server sent no list; it is asked for again");
+            events = self::events::<K>(&shared, scope.as_deref());
+            continue;
+        };
+        let Some(event) = event else { return };
+        if let Ok(event) = &event {
+            writer.apply_watcher_event(event);
+        }
+        match event {
+            Ok(Event::Apply(object)) => follow(&shared, &object, Change::There),
+            Ok(Event::Delete(object)) => {
+                shared.cluster().written.forget::<K>(&ObjectKey::of(&object));
+                follow(&shared, &object, Change::Gone);
+            }
+            Ok(Event::InitDone) => {
+                patience = None;
+                shared.cluster().awaited.came::<K>(scope.as_deref());
+                shared.forget_gone();
+                for object in store.state() {
+                    follow(&shared, &object, Change::There);
+                }
+            }
+            Ok(Event::Init | Event::InitApply(_)) => patience = Some(LONGEST_LIST),
+            Err(error) => {
+                patience = patience.map(|_| LONGEST_LIST + LONGEST_BACK_OFF);
+                interrupted::<K>(&shared, &error);
+            }
+        }
+    }
+}
+
+/// Tells why a watch ended. A kind that the API server does not know is reported once.
+fn interrupted<K: Resource>(shared: &Shared, error: &watcher::Error) {
+    if is_not_found(error) {
+        shared.cluster().awaited.is_unknown::<K>();
+    } else {
+        tracing::warn!(kind = %K::kind(&()), "the watch was interrupted, and is tried again: {}", told(error));
+    }
+}
+
+fn is_not_found(error: &watcher::Error) -> bool {
+    match error {
+        watcher::Error::InitialListFailed(kube::Error::Api(status))
+        | watcher::Error::WatchStartFailed(kube::Error::Api(status))
+        | watcher::Error::WatchFailed(kube::Error::Api(status))
+        | watcher::Error::WatchError(status) => status.code == 404,
+        watcher::Error::InitialListFailed(_)
+        | watcher::Error::WatchStartFailed(_)
+        | watcher::Error::WatchFailed(_)
+        | watcher::Error::NoResourceVersion => false,
+    }
+}
+
+/// What a watch that ended says, for people.
+pub(super) fn told(error: &watcher::Error) -> String {
+    match error {
+        watcher::Error::InitialListFailed(error)
+        | watcher::Error::WatchStartFailed(error)
+        | watcher::Error::WatchFailed(error) => words(error),
+        watcher::Error::WatchError(status) => status.message.clone(),
+        watcher::Error::NoResourceVersion => error.to_string(),
+    }
+}
+
+fn events<K: Resource>(shared: &Shared, scope: Option<&str>) -> BoxStream<'static, watcher::Result<Event<K>>> {
+    let client = shared.cluster().client.clone();
+    let api: Api<K> = scope.map_or_else(|| Api::all(client.clone()), |name| Api::namespaced(client.clone(), name));
+    watch(api, watcher::Config::default()).default_backoff().boxed()
+}
+
+/// What comes within the time, or at any time.
+async fn within<T>(limit: Option<Duration>, coming: impl Future<Output = T>) -> Option<T> {
+    match limit {
+        Some(limit) => tokio::time::timeout(limit, coming).await.ok(),
+        None => Some(coming.await),
+    }
+}
+
+/// An endorser: itself, and every subscription of its namespace, for a credential that one endorser calls revoked is
+/// revoked for all.
+pub(super) fn endorser(shared: &Shared, object: &Endorser, change: Change) {
+    let key = ObjectKey::of(object);
+    let Some(wakes) = shared.wakes(&key.namespace) else { return };
+    if change == Change::There {
+        wakes.endorser(&key);
+    }
+    for subscription in shared.cluster().list::<ImageListSubscription>(&key.namespace) {
+        wakes.subscription(&ObjectKey::of(&*subscription));
+    }
+}
+
+/// A subscription: itself, the endorsers that it names, for they count it, and the targets that go, which may wait for an
+/// image that it makes again. Its images are woken by its pass.
+pub(super) fn subscription(shared: &Shared, object: &ImageListSubscription, change: Change) {
+    let key = ObjectKey::of(object);
+    let Some(wakes) = shared.wakes(&key.namespace) else { return };
+    match change {
+        Change::There => wakes.subscription(&key),
+        Change::Gone => shared.forget_subscription(&key),
+    }
+    for endorser in &object.spec.verify.endorser_refs {
+        wakes.endorser(&key.sibling(&endorser.name));
+    }
+    let targets = shared.cluster().list::<CloudTarget>(&key.namespace);
+    let going = targets.iter().filter(|target| target.metadata.deletion_timestamp.is_some());
+    going.for_each(|target| wakes.target_soon(&ObjectKey::of(&**target)));
+}
+
+/// An image: itself, and its subscription, which counts it and makes it again where it is still selected.
+pub(super) fn image(shared: &Shared, object: &CachedImage, change: Change) {
+    let key = ObjectKey::of(object);
+    let Some(wakes) = shared.wakes(&key.namespace) else { return };
+    match change {
+        Change::There => wakes.image(&key),
+        Change::Gone => {
+            // A target may be held for it alone.
+            let known = object.status.iter().flat_map(|status| &status.targets).map(|target| target.name.clone());
+            let wanted =
+                shared.context.publications.desired(&key).into_iter().flat_map(|desired| desired.at.into_keys());
+            known.chain(wanted).for_each(|name| wakes.target_soon(&key.sibling(&name)));
+            if let Some(happening) = gone_while_held(&shared.context, object) {
+                let context = shared.context.clone();
+                tokio::spawn(async move { context.cluster.record(happening).await });
+            }
+            shared.forget_image(&key);
+        }
+    }
+    wakes.subscription_soon(&key.sibling(&object.spec.subscription_ref.name));
+}
+
+/// A target: itself and, where it is new, gone or says something else, the images of its namespace.
+pub(super) fn target(shared: &Shared, object: &CloudTarget, change: Change) {
+    let key = ObjectKey::of(object);
+    let Some(wakes) = shared.wakes(&key.namespace) else { return };
+    if change == Change::There {
+        wakes.target(&key);
+    }
+    let generation = (change == Change::There).then_some(object.metadata.generation).flatten();
+    if !shared.target_changed(&key, generation) {
+        return;
+    }
+    for image in shared.cluster().list::<CachedImage>(&key.namespace) {
+        wakes.image(&ObjectKey::of(&*image));
+    }
+}

@@ -1,0 +1,107 @@
+//! Secrets and ConfigMaps, where the program follows named namespaces: a change wakes the objects that name them. Only
+//! their metadata is watched; what is in one is read when it is needed, and not held. Where all namespaces are followed
+//! nobody should let a program watch every Secret of the cluster: there they are read at each interval.
+
+use std::collections::HashMap;
+use std::fmt::Debug;
+use std::pin::pin;
+use std::sync::Arc;
+
+use futures::StreamExt;
+use k8s_openapi::api::core::v1::{ConfigMap, Secret};
+use kube::core::PartialObjectMeta;
+use kube::runtime::watcher::{Config, Event};
+use kube::runtime::{WatchStreamExt, watcher};
+use kube::{Api, ResourceExt};
+use serde::de::DeserializeOwned;
+
+use super::feed::{self, Change};
+use super::shared::Shared;
+use crate::api::{CloudTarget, Endorser, FilesSource, ImageListSubscription, ObjectKey, ObjectReference};
+use crate::store::Cluster;
+
+/// A kind that other objects name.
+pub(super) trait Named:
+    kube::Resource<DynamicType = ()> + Clone + Debug + DeserializeOwned + Send + 'static
+{
+    /// Wakes what names the object.
+    fn changed(shared: &Shared, key: &ObjectKey);
+}
+
+impl Named for Secret {
+    fn changed(shared: &Shared, key: &ObjectKey) {
+        let Some(wakes) = shared.wakes(&key.namespace) else { return };
+        for object in shared.cluster().list::<ImageListSubscription>(&key.namespace) {
+            if subscription_secrets(&object).any(|name| name == key.name) {
+                // What was refused with the old one may not be with the new one.
+                shared.ask_now(ObjectKey::of(&*object));
+                wakes.subscription(&ObjectKey::of(&*object));
+            }
+        }
+        for object in shared.cluster().list::<CloudTarget>(&key.namespace) {
+            if target_secrets(&object).any(|name| name == key.name) {
+                wakes.target(&ObjectKey::of(&*object));
+            }
+        }
+        endorsers_changed(shared, key, |files| files.secret_ref.as_ref());
+    }
+}
+
+impl Named for ConfigMap {
+    fn changed(shared: &Shared, key: &ObjectKey) {
+        endorsers_changed(shared, key, |files| files.config_map_ref.as_ref());
+    }
+}
+
+/// Trust anchors or OpenPGP keys changed: the endorsers that bring them, and the subscriptions that may be signed by
+/// those.
+fn endorsers_changed(shared: &Shared, key: &ObjectKey, reference: fn(&FilesSource) -> Option<&ObjectReference>) {
+    for endorser in shared.cluster().list::<Endorser>(&key.namespace) {
+        let keys = endorser.spec.credentials.iter().filter_map(|credential| credential.open_pgp.as_ref());
+        let keys = keys.filter_map(|open_pgp| open_pgp.public_key_from.as_ref());
+        let mut named = endorser.spec.trust_anchors.iter().chain(keys).filter_map(reference);
+        if named.any(|reference| reference.name == key.name) {
+            feed::endorser(shared, &endorser, Change::There);
+        }
+    }
+}
+
+fn subscription_secrets(object: &ImageListSubscription) -> impl Iterator<Item = &str> {
+    let source = &object.spec.source;
+    let references = [&source.secret_ref, &source.tls.cert_secret_ref, &object.spec.verify.decryption_secret_ref];
+    references.into_iter().flatten().map(|reference| reference.name.as_str())
+}
+
+fn target_secrets(object: &CloudTarget) -> impl Iterator<Item = &str> {
+    let clouds = object.spec.open_nebula.iter();
+    let references = clouds.flat_map(|cloud| std::iter::once(&cloud.secret_ref).chain(&cloud.tls.cert_secret_ref));
+    references.map(|reference| reference.name.as_str())
+}
+
+/// Follows the objects of a kind for as long as the program runs.
+pub(super) async fn follow<K: Named>(shared: Arc<Shared>, api: Api<PartialObjectMeta<K>>) {
+    let mut events = pin!(watcher(api, Config::default()).default_backoff());
+    // What is there at first has been read by nobody yet, or will be.
+    let (mut began, mut versions) = (false, HashMap::new());
+    while let Some(event) = events.next().await {
+        match event {
+            Ok(Event::Apply(object) | Event::InitApply(object)) => {
+                let (key, version) = (ObjectKey::of(&object), object.resource_version());
+                if versions.insert(key.clone(), version.clone()) != Some(version) && began {
+                    K::changed(&shared, &key);
+                }
+            }
+            Ok(Event::Delete(object)) => {
+                let key = ObjectKey::of(&object);
+                versions.remove(&key);
+                K::changed(&shared, &key);
+            }
+            Ok(Event::InitDone) => began = true,
+            Ok(Event::Init) => {}
+            Err(error) => {
+                let told = feed::told(&error);
+                tracing::warn!(kind = %K::kind(&()), "the watch was interrupted, and is tried again: {told}");
+            }
+        }
+    }
+}

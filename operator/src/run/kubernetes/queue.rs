@@ -1,0 +1,263 @@
+//! Which object is looked at next: each once however often it is woken, and never twice at once.
+//!
+//! Namespaces take turns, and in one the first that was woken comes first. kube-runtime's own queue takes any that is
+//! due: while there is more to do than it does at once, an object may wait for ever.
+
+use std::collections::{BTreeSet, HashMap};
+use std::future::Future;
+use std::time::Duration;
+
+use futures::StreamExt as _;
+use futures::channel::mpsc::UnboundedReceiver;
+use futures::stream::FuturesUnordered;
+use tokio::time::Instant;
+use tokio_util::sync::CancellationToken;
+
+use crate::api::ObjectKey;
+use crate::turns::Turns;
+
+/// Passes over the objects as they are woken and as their time comes, so many at once. Returns once `stopping` is
+/// cancelled and the passes that run have ended. `pass` says after how long the object is looked at again.
+pub(super) async fn run<P: Future<Output = Option<Duration>>>(
+    mut woken: UnboundedReceiver<ObjectKey>,
+    at_once: usize,
+    stopping: CancellationToken,
+    pass: impl Fn(ObjectKey) -> P,
+) {
+    let mut queue = Queue::default();
+    let mut passes = FuturesUnordered::new();
+    loop {
+        queue.come_due(Instant::now());
+        while passes.len() < at_once
+            && let Some(key) = queue.take()
+        {
+            let pass = pass(key.clone());
+            passes.push(async move { (key, pass.await) });
+        }
+        let due = queue.due();
+        tokio::select! {
+            () = stopping.cancelled() => break,
+            Some(key) = woken.next() => queue.wake(key),
+            Some((key, wait)) = passes.next() => queue.ended(key, wait.map(|wait| Instant::now() + wait)),
+            () = sleep_until(due) => {}
+        }
+        // All that is there is taken in before the next pass begins: the order is that of the wakes.
+        while let Ok(key) = woken.try_recv() {
+            queue.wake(key);
+        }
+    }
+    while passes.next().await.is_some() {}
+}
+
+async fn sleep_until(due: Option<Instant>) {
+    match due {
+        Some(due) => tokio::time::sleep_until(due).await,
+        None => std::future::pending().await,
+    }
+}
+
+/// Where the objects are that somebody may look at. Decides, and waits for nothing.
+#[derive(Debug, Default)]
+struct Queue {
+    states: HashMap<ObjectKey, State>,
+    ready: Turns<ObjectKey>,
+    later: BTreeSet<(Instant, ObjectKey)>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum State {
+    /// It waits for its turn.
+    Ready,
+    /// It waits for its time.
+    Later(Instant),
+    /// It is looked at; whether it was woken meanwhile.
+    Running { woken: bool },
+}
+
+impl Queue {
+    /// It is to be looked at as soon as its turn comes.
+    fn wake(&mut self, key: ObjectKey) {
+        let before = self.states.get(&key).copied();
+        match before {
+            Some(State::Ready | State::Running { woken: true }) => {}
+            Some(State::Running { woken: false }) => {
+                self.states.insert(key, State::Running { woken: true });
+            }
+            Some(State::Later(_)) | None => {
+                if let Some(State::Later(due)) = before {
+                    self.later.remove(&(due, key.clone()));
+                }
+                self.states.insert(key.clone(), State::Ready);
+                self.ready.push(&key.namespace.clone(), key);
+            }
+        }
+    }
+
+    /// When the next one's time comes.
+    fn due(&self) -> Option<Instant> {
+        self.later.first().map(|(due, _)| *due)
+    }
+
+    /// Those whose time has come wait for their turn.
+    fn come_due(&mut self, now: Instant) {
+        while self.due().is_some_and(|due| due <= now)
+            && let Some((_, key)) = self.later.pop_first()
+        {
+            self.states.remove(&key);
+            self.wake(key);
+        }
+    }
+
+    /// The next one; it is being looked at from now on.
+    fn take(&mut self) -> Option<ObjectKey> {
+        let key = self.ready.take()?;
+        self.states.insert(key.clone(), State::Running { woken: false });
+        Some(key)
+    }
+
+    /// It was looked at, and is looked at again at this time if nobody wakes it before.
+    fn ended(&mut self, key: ObjectKey, again: Option<Instant>) {
+        let ran = self.states.remove(&key);
+        match (ran, again) {
+            (Some(State::Running { woken: true }), _) => self.wake(key),
+            (_, Some(due)) => {
+                self.later.insert((due, key.clone()));
+                self.states.insert(key, State::Later(due));
+            }
+            (_, None) => {}
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::cell::RefCell;
+
+    use futures::channel::mpsc::unbounded;
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn key(name: usize) -> ObjectKey {
+        ObjectKey::new(["a", "b"][name % 2], name.to_string())
+    }
+
+    /// What may happen to a queue.
+    #[derive(Debug, Clone)]
+    enum Event {
+        Wake(usize),
+        Take,
+        /// The oldest pass ends; the object's time comes after so long.
+        End(Option<u64>),
+        Pass(u64),
+    }
+
+    fn event() -> impl Strategy<Value = Event> {
+        prop_oneof![
+            4 => (0_usize..8).prop_map(Event::Wake),
+            3 => Just(Event::Take),
+            3 => prop::option::of(0_u64..5).prop_map(Event::End),
+            1 => (0_u64..5).prop_map(Event::Pass),
+        ]
+    }
+
+    proptest! {
+        /// Whoever was woken is taken before long, though others are woken again and again; nobody is taken while it is
+        /// looked at, and nobody without a reason.
+        #[test]
+        fn every_wake_is_followed_by_a_pass(events in prop::collection::vec(event(), 0..200)) {
+            let (mut queue, mut now) = (Queue::default(), Instant::now());
+            let (mut running, mut owed): (Vec<usize>, HashMap<usize, usize>) = (Vec::new(), HashMap::new());
+            for event in events {
+                match event {
+                    Event::Wake(name) => {
+                        queue.wake(key(name));
+                        owed.entry(name).or_default();
+                    }
+                    Event::Pass(seconds) => now += Duration::from_secs(seconds),
+                    Event::End(wait) if !running.is_empty() => {
+                        let again = wait.map(|wait| now + Duration::from_secs(wait));
+                        queue.ended(key(running.remove(0)), again);
+                    }
+                    Event::End(_) => {}
+                    Event::Take => {
+                        let Some(taken) = queue.take() else {
+                            prop_assert!(owed.keys().all(|name| running.contains(name)), "{owed:?} {running:?}");
+                            continue;
+                        };
+                        let name: usize = taken.name.parse().unwrap();
+                        prop_assert!(!running.contains(&name), "twice at once");
+                        running.push(name);
+                        owed.remove(&name);
+                        for (other, waited) in owed.iter_mut().filter(|(other, _)| !running.contains(other)) {
+                            *waited += 1;
+                            prop_assert!(*waited <= 16, "{other} waits for ever");
+                        }
+                    }
+                }
+                queue.come_due(now);
+                prop_assert!(queue.due().is_none_or(|due| due > now));
+                let later = queue.states.values().filter(|state| matches!(state, State::Later(_))).count();
+                prop_assert_eq!(later, queue.later.len());
+            }
+        }
+    }
+
+    #[test]
+    fn a_wake_is_sooner_than_a_time_and_a_time_is_kept() {
+        let (mut queue, now) = (Queue::default(), Instant::now());
+        let second = Duration::from_secs(1);
+        queue.wake(key(0));
+        let taken = queue.take().unwrap();
+        queue.ended(taken, Some(now + second));
+        queue.come_due(now);
+        assert_eq!((queue.take(), queue.due()), (None, Some(now + second)));
+        queue.come_due(now + second);
+        assert_eq!(queue.take(), Some(key(0)));
+        queue.ended(key(0), Some(now + 2 * second));
+        queue.wake(key(0));
+        assert_eq!((queue.due(), queue.take()), (None, Some(key(0))));
+        queue.ended(key(0), None);
+        assert!(queue.states.is_empty());
+    }
+
+    /// Two that wake themselves whenever they are looked at leave room for the others, where two are looked at at once.
+    #[tokio::test(start_paused = true)]
+    async fn those_that_are_always_busy_starve_nobody() {
+        let (wakes, woken) = unbounded();
+        let (stopping, passes) = (CancellationToken::new(), RefCell::new(Vec::new()));
+        (0..40).for_each(|name| wakes.unbounded_send(key(name)).unwrap());
+        let pass = async |key: ObjectKey| {
+            tokio::time::sleep(Duration::from_millis(100)).await;
+            passes.borrow_mut().push(key.name.clone());
+            if ["0", "1"].contains(&key.name.as_str()) {
+                wakes.unbounded_send(key).unwrap();
+            }
+            if passes.borrow().len() >= 60 {
+                stopping.cancel();
+            }
+            None
+        };
+        run(woken, 2, stopping.clone(), pass).await;
+        let passes = passes.borrow();
+        for name in 0..40 {
+            assert!(passes.contains(&name.to_string()), "{name}: {passes:?}");
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_stop_waits_for_the_passes_that_run_and_begins_none() {
+        let (wakes, woken) = unbounded();
+        let (stopping, ended) = (CancellationToken::new(), RefCell::new(0));
+        (0..5).for_each(|name| wakes.unbounded_send(key(name)).unwrap());
+        let pass = async |_| {
+            tokio::time::sleep(Duration::from_secs(1)).await;
+            stopping.cancel();
+            tokio::time::sleep(Duration::from_secs(1)).await;
+            *ended.borrow_mut() += 1;
+            None
+        };
+        run(woken, 2, stopping.clone(), pass).await;
+        assert_eq!(*ended.borrow(), 2);
+    }
+}

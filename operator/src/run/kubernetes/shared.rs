@@ -1,0 +1,225 @@
+//! What every pass and every watch has, and what they tell each other.
+
+use std::collections::{BTreeSet, HashMap, HashSet};
+use std::hash::Hash;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use jiff::Timestamp;
+
+use super::wake::Wakes;
+use crate::api::{CachedImage, CloudTarget, ImageListSubscription, Kind, ObjectKey};
+use crate::metrics::Work;
+use crate::reconcile::subscription::Ask;
+use crate::reconcile::{Context, Force, ListInForce};
+use crate::store::kubernetes::{Kubernetes, Scope};
+use crate::store::{Cluster, ClusterError};
+use crate::trust::LastAccepted;
+
+/// Every object is looked at again after so long, even if a watch should have missed something.
+const LONGEST_SLEEP: Duration = Duration::from_hours(1);
+/// Nothing is looked at again sooner than this without a reason.
+const SHORTEST_SLEEP: Duration = Duration::from_millis(300);
+/// The first wait after a pass that could not be finished; doubled for each one more.
+const FIRST_WAIT: Duration = Duration::from_secs(1);
+/// The longest such wait.
+const LONGEST_WAIT: Duration = Duration::from_mins(5);
+
+/// What every pass and every watch has.
+pub(super) struct Shared {
+    pub(super) context: Arc<Context<Kubernetes>>,
+    pub(super) wakes: Vec<Wakes>,
+    told: Mutex<HashMap<ObjectKey, Told>>,
+    failures: Mutex<HashMap<(Kind, ObjectKey), u32>>,
+    /// The generation of each target that its images have heard of.
+    targets: Mutex<HashMap<ObjectKey, i64>>,
+    /// Subscriptions whose list is fetched by the next pass, whenever it would be due.
+    asked: Mutex<HashSet<ObjectKey>>,
+}
+
+/// What a subscription's pass told its images; they are woken when it changes.
+#[derive(Debug, PartialEq)]
+struct Told {
+    generation: Option<i64>,
+    list: Option<ToldList>,
+}
+
+#[derive(Debug, PartialEq)]
+struct ToldList {
+    last: LastAccepted,
+    older: Vec<LastAccepted>,
+    /// Objects that are not selected: their entries were not kept before they were there.
+    unselected: BTreeSet<String>,
+    expires: Timestamp,
+    force: Force,
+    last_fetch: Option<Timestamp>,
+    requested_at: Option<String>,
+    targets: Vec<String>,
+}
+
+impl Shared {
+    pub(super) fn new(context: Arc<Context<Kubernetes>>, wakes: Vec<Wakes>) -> Self {
+        let (told, failures, targets) = (Mutex::default(), Mutex::default(), Mutex::default());
+        Self { context, wakes, told, failures, targets, asked: Mutex::default() }
+    }
+
+    pub(super) fn cluster(&self) -> &Kubernetes {
+        &self.context.cluster
+    }
+
+    /// The ways to the queues of a namespace.
+    pub(super) fn wakes(&self, namespace: &str) -> Option<&Wakes> {
+        let covers = |scope: &Scope| scope.namespace.as_deref().is_none_or(|own| own == namespace);
+        self.wakes.get(self.cluster().scopes.iter().position(covers)?)
+    }
+
+    /// After how long to come back, after a pass or after one that could not be finished.
+    pub(super) fn settled(
+        &self,
+        kind: Kind,
+        key: &ObjectKey,
+        ended: Result<Option<Timestamp>, ClusterError>,
+    ) -> Duration {
+        let mut failures = lock(&self.failures);
+        let counted = (kind, key.clone());
+        match ended {
+            Ok(wake) => {
+                failures.remove(&counted);
+                let wait = wake.map(|wake| Duration::try_from(wake.duration_since(Timestamp::now())));
+                let wait = wait.map_or(LONGEST_SLEEP, Result::unwrap_or_default);
+                wait.clamp(SHORTEST_SLEEP, LONGEST_SLEEP)
+            }
+            Err(error) => {
+                let count = failures.entry(counted).or_default();
+                *count += 1;
+                let wait = wait_after(*count);
+                drop(failures);
+                self.context.metrics.retried(Work::Resource, error.reason());
+                tracing::warn!(%kind, object = %key, reason = error.reason(), ?wait, "the pass could not be finished: {error}");
+                wait
+            }
+        }
+    }
+
+    /// The next pass of a subscription fetches its list.
+    pub(super) fn ask_now(&self, key: ObjectKey) {
+        self.asked.lock().unwrap_or_else(PoisonError::into_inner).insert(key);
+    }
+
+    /// Whether the pass that begins is to fetch the list.
+    pub(super) fn ask(&self, key: &ObjectKey) -> Ask {
+        let asked = self.asked.lock().unwrap_or_else(PoisonError::into_inner).remove(key);
+        if asked { Ask::Now } else { Ask::WhenDue }
+    }
+
+    /// Wakes a subscription's images where its pass has told them something new.
+    pub(super) fn tell_images(&self, key: &ObjectKey) {
+        let Some(object) = self.cluster().get::<ImageListSubscription>(key) else { return };
+        let list = self.context.lists.get(key).map(|list| ToldList::of(&list));
+        let told = Told { generation: object.metadata.generation, list };
+        if lock(&self.told).get(key) == Some(&told) {
+            return;
+        }
+        lock(&self.told).insert(key.clone(), told);
+        let Some(wakes) = self.wakes(&key.namespace) else { return };
+        for image in self.cluster().list::<CachedImage>(&key.namespace) {
+            if image.spec.subscription_ref.name == key.name {
+                wakes.image(&ObjectKey::of(&*image));
+            }
+        }
+    }
+
+    /// Whether a target is not as its images last heard; `None` is one that is gone.
+    pub(super) fn target_changed(&self, key: &ObjectKey, generation: Option<i64>) -> bool {
+        let mut targets = lock(&self.targets);
+        if let Some(generation) = generation {
+            return targets.insert(key.clone(), generation) != Some(generation);
+        }
+        targets.remove(key);
+        drop(targets);
+        self.forget_publications();
+        true
+    }
+
+    fn forget_publications(&self) {
+        let cluster = self.cluster();
+        self.context
+            .publications
+            .retain(|key| cluster.get::<CachedImage>(key).is_some(), |key| cluster.get::<CloudTarget>(key).is_some());
+    }
+
+    /// Whether the image's subscription is there and has had no pass yet.
+    pub(super) fn subscription_is_silent(&self, image: &ObjectKey) -> bool {
+        let Some(object) = self.cluster().get::<CachedImage>(image) else { return false };
+        let subscription = image.sibling(&object.spec.subscription_ref.name);
+        let is_there = self.cluster().get::<ImageListSubscription>(&subscription).is_some();
+        is_there && !lock(&self.told).contains_key(&subscription)
+    }
+
+    /// After a watch began anew: what went in between has said no word.
+    pub(super) fn forget_gone(&self) {
+        let cluster = self.cluster();
+        self.context.lists.retain(|key| cluster.get::<ImageListSubscription>(key).is_some());
+        let gone = |key: &ObjectKey| cluster.get::<ImageListSubscription>(key).is_none();
+        let subscriptions: Vec<ObjectKey> = lock(&self.told).keys().filter(|key| gone(key)).cloned().collect();
+        for key in &subscriptions {
+            self.forget_subscription(key);
+        }
+        let images = self.context.downloads.objects().into_iter();
+        images.filter(|key| cluster.get::<CachedImage>(key).is_none()).for_each(|key| self.forget_image(&key));
+        self.forget_publications();
+    }
+
+    pub(super) fn forget_subscription(&self, key: &ObjectKey) {
+        self.context.lists.set(key.clone(), None);
+        self.context.pending.set(key, None);
+        lock(&self.told).remove(key);
+        lock(&self.failures).remove(&(Kind::Subscription, key.clone()));
+    }
+
+    /// The download of an object that is gone ends, where nobody else wants it. What has come of it stays.
+    pub(super) fn forget_image(&self, key: &ObjectKey) {
+        lock(&self.failures).remove(&(Kind::Image, key.clone()));
+        self.context.publications.want(key, None);
+        let Some(job) = self.context.downloads.get(key) else { return };
+        if self.context.downloads.let_go(key) {
+            self.context.jobs.cancel(&job);
+        }
+    }
+}
+
+impl ToldList {
+    fn of(list: &ListInForce) -> Self {
+        Self {
+            last: list.accepted.last_accepted(),
+            older: list.older.iter().map(|list| list.last_accepted()).collect(),
+            unselected: list.unselected().into_iter().map(str::to_owned).collect(),
+            expires: list.expires,
+            force: list.force.clone(),
+            last_fetch: list.last_fetch,
+            requested_at: list.requested_at.clone(),
+            targets: list.targets.clone(),
+        }
+    }
+}
+
+fn lock<K: Eq + Hash, V>(map: &Mutex<HashMap<K, V>>) -> MutexGuard<'_, HashMap<K, V>> {
+    // Entries are replaced whole, so another thread's panic has not spoiled them.
+    map.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// The wait after so many passes in a row that could not be finished.
+fn wait_after(failures: u32) -> Duration {
+    FIRST_WAIT.saturating_mul(1 << failures.saturating_sub(1).min(16)).min(LONGEST_WAIT)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_pass_that_cannot_be_finished_is_tried_less_and_less_often() {
+        let waits: Vec<u64> = [1, 2, 3, 9, 10, 50, u32::MAX].map(|count| wait_after(count).as_secs()).into();
+        assert_eq!(waits, [1, 2, 4, 256, 300, 300, 300]);
+    }
+}

@@ -1,0 +1,130 @@
+//! Which objects are to be looked at next.
+
+use std::collections::HashSet;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use futures::channel::mpsc::{UnboundedReceiver, UnboundedSender, unbounded};
+
+use crate::api::{Kind, ObjectKey};
+
+/// Many images change together: who looks at all of them is woken so long after the first, and not for each. It never
+/// waits until they are quiet, which they may not be for hours.
+const TOGETHER: Duration = Duration::from_millis(500);
+
+/// The ways to the queues of one scope. A queue holds an object once, however often it is woken.
+pub(super) struct Wakes {
+    endorsers: UnboundedSender<ObjectKey>,
+    subscriptions: UnboundedSender<ObjectKey>,
+    images: UnboundedSender<ObjectKey>,
+    targets: UnboundedSender<ObjectKey>,
+    soon: Soon,
+}
+
+/// What is woken once `TOGETHER` is over, by kind.
+#[derive(Clone, Default)]
+struct Soon(Arc<Mutex<HashSet<(Kind, ObjectKey)>>>);
+
+/// The other ends.
+pub(super) struct Requests {
+    pub endorsers: UnboundedReceiver<ObjectKey>,
+    pub subscriptions: UnboundedReceiver<ObjectKey>,
+    pub images: UnboundedReceiver<ObjectKey>,
+    pub targets: UnboundedReceiver<ObjectKey>,
+}
+
+impl Wakes {
+    pub(super) fn new() -> (Self, Requests) {
+        let (endorsers, woken_endorsers) = unbounded();
+        let (subscriptions, woken_subscriptions) = unbounded();
+        let (images, woken_images) = unbounded();
+        let (targets, woken_targets) = unbounded();
+        let requests = Requests {
+            endorsers: woken_endorsers,
+            subscriptions: woken_subscriptions,
+            images: woken_images,
+            targets: woken_targets,
+        };
+        (Self { endorsers, subscriptions, images, targets, soon: Soon::default() }, requests)
+    }
+
+    pub(super) fn endorser(&self, key: &ObjectKey) {
+        send(&self.endorsers, key);
+    }
+
+    pub(super) fn subscription(&self, key: &ObjectKey) {
+        send(&self.subscriptions, key);
+    }
+
+    /// A subscription of which an image has changed.
+    pub(super) fn subscription_soon(&self, key: &ObjectKey) {
+        self.soon.send(Kind::Subscription, &self.subscriptions, key);
+    }
+
+    pub(super) fn target(&self, key: &ObjectKey) {
+        send(&self.targets, key);
+    }
+
+    /// A target of which an image wants something else.
+    pub(super) fn target_soon(&self, key: &ObjectKey) {
+        self.soon.send(Kind::Target, &self.targets, key);
+    }
+
+    pub(super) fn image(&self, key: &ObjectKey) {
+        send(&self.images, key);
+    }
+}
+
+impl Soon {
+    /// To be called within a tokio runtime.
+    fn send(&self, kind: Kind, queue: &UnboundedSender<ObjectKey>, key: &ObjectKey) {
+        let waiting = (kind, key.clone());
+        if !self.0.lock().unwrap_or_else(PoisonError::into_inner).insert(waiting.clone()) {
+            return;
+        }
+        let (soon, queue) = (self.clone(), queue.clone());
+        tokio::spawn(async move {
+            tokio::time::sleep(TOGETHER).await;
+            // Before it is woken: a change that comes now is seen by the pass, or wakes it once more.
+            soon.0.lock().unwrap_or_else(PoisonError::into_inner).remove(&waiting);
+            send(&queue, &waiting.1);
+        });
+    }
+}
+
+fn send(queue: &UnboundedSender<ObjectKey>, key: &ObjectKey) {
+    // The queue is closed only while the program stops.
+    let _stopping = queue.unbounded_send(key.clone());
+}
+
+#[cfg(test)]
+mod tests {
+    use futures::StreamExt as _;
+
+    use super::*;
+
+    #[tokio::test(start_paused = true)]
+    async fn changes_wake_together_and_at_the_latest_after_a_moment() {
+        let (wakes, mut requests) = Wakes::new();
+        let began = tokio::time::Instant::now();
+        // They never are quiet.
+        let disturb = async {
+            for _ in 0..100 {
+                wakes.subscription_soon(&ObjectKey::new("n", "vo"));
+                tokio::time::sleep(TOGETHER / 10).await;
+            }
+        };
+        let mut woken = Vec::new();
+        let watch = async {
+            while requests.subscriptions.next().await.is_some() {
+                woken.push(began.elapsed());
+            }
+        };
+        tokio::select! {
+            () = disturb => {}
+            () = watch => {}
+        }
+        assert!(woken[0] <= TOGETHER + TOGETHER / 10, "{woken:?}");
+        assert!((9..=10).contains(&woken.len()), "{woken:?}");
+    }
+}

@@ -1,0 +1,5 @@
+//! The drivers: which object is looked at when, over an API server and over a folder of manifests.
+
+mod damage;
+pub mod directory;
+pub mod kubernetes;

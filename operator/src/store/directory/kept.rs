@@ -1,0 +1,169 @@
+//! Objects as files: what the next run, and a person, finds of them.
+
+use std::fs;
+use std::io::{self, Read as _};
+use std::path::{Path, PathBuf};
+
+use super::manifests::ManifestProblem;
+use super::objects::Objects;
+use crate::api::{CachedImage, CloudTarget, Endorser, ImageListSubscription, ObjectKey, Resource};
+use crate::cache::{CacheError, remove_leftovers_below, write_atomic};
+use crate::store::ClusterError;
+use crate::text;
+
+/// No object is larger.
+const LARGEST: u64 = 16 * 1024 * 1024;
+
+/// A kept file that could not be read. The object is made anew from its manifest and the volume.
+#[derive(Debug, thiserror::Error)]
+#[error("cannot read {}, where it is kept how objects stand: {message}", path.display())]
+pub struct KeptProblem {
+    /// The file.
+    pub path: PathBuf,
+    /// Why.
+    pub message: String,
+}
+
+/// Everything that was kept.
+pub(super) fn read_all(resources: &Path) -> (Objects, Vec<KeptProblem>) {
+    let mut objects = Objects::default();
+    let mut problems = Vec::new();
+    for namespace in told(entries(resources), &mut problems) {
+        read_kind::<CloudTarget>(&namespace, &mut objects, &mut problems);
+        read_kind::<Endorser>(&namespace, &mut objects, &mut problems);
+        read_kind::<ImageListSubscription>(&namespace, &mut objects, &mut problems);
+        read_kind::<CachedImage>(&namespace, &mut objects, &mut problems);
+    }
+    (objects, problems)
+}
+
+fn read_kind<K: Resource>(namespace: &Path, objects: &mut Objects, problems: &mut Vec<KeptProblem>) {
+    for path in told(entries(&namespace.join(&*K::plural(&()))), problems) {
+        let read = read_kept(&path).map_err(|error| error.to_string());
+        match read.and_then(|text| serde_yaml::from_str::<K>(&text).map_err(|error| error.to_string())) {
+            Ok(object) => drop(objects.put(object)),
+            Err(message) => problems.push(KeptProblem { path, message }),
+        }
+    }
+}
+
+fn read_kept(path: &Path) -> io::Result<String> {
+    let mut text = String::new();
+    fs::File::open(path)?.take(LARGEST).read_to_string(&mut text)?;
+    Ok(text)
+}
+
+/// The visible entries of a folder that are files or folders themselves, in order; none where it is not there yet. What
+/// a link leads to is not ours.
+fn entries(folder: &Path) -> Result<Vec<PathBuf>, KeptProblem> {
+    if folder.is_symlink() {
+        return Ok(Vec::new());
+    }
+    let listed = match fs::read_dir(folder) {
+        Ok(listed) => listed,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
+        Err(error) => return Err(KeptProblem { path: folder.to_owned(), message: error.to_string() }),
+    };
+    let mut found: Vec<PathBuf> = listed
+        .filter_map(Result::ok)
+        .filter(|entry| !entry.file_name().as_encoded_bytes().starts_with(b"."))
+        .filter(|entry| entry.file_type().is_ok_and(|kind| kind.is_file() || kind.is_dir()))
+        .map(|entry| entry.path())
+        .collect();
+    found.sort();
+    Ok(found)
+}
+
+/// What was found; a folder that cannot be read counts as empty, and is reported.
+fn told(found: Result<Vec<PathBuf>, KeptProblem>, problems: &mut Vec<KeptProblem>) -> Vec<PathBuf> {
+    found.unwrap_or_else(|problem| {
+        problems.push(problem);
+        Vec::new()
+    })
+}
+
+fn path_of<K: Resource>(resources: &Path, key: &ObjectKey) -> PathBuf {
+    resources.join(&key.namespace).join(&*K::plural(&())).join(format!("{}.yaml", key.name))
+}
+
+/// Keeps an object as it stands.
+pub(super) fn write<K: Resource>(resources: &Path, object: &K) -> Result<(), ClusterError> {
+    let key = ObjectKey::of(object);
+    let text = text::yaml(object).map_err(|source| ClusterError::Encode { key: key.clone(), source })?;
+    let path = path_of::<K>(resources, &key);
+    let folders = [resources.to_owned(), resources.join(&key.namespace), path.parent().unwrap_or(resources).to_owned()];
+    let made = folders.iter().try_for_each(|folder| make(folder).map_err(CacheError::io("make the directory", folder)));
+    made.and_then(|()| write_atomic(&path, text.as_bytes(), 0o644)).map_err(|source| ClusterError::Keep {
+        kind: K::KIND,
+        key,
+        source,
+    })
+}
+
+/// Removes what a run that was cut off has left half written.
+pub(super) fn remove_leftovers(resources: &Path) -> Result<(), CacheError> {
+    if resources.is_symlink() { Ok(()) } else { remove_leftovers_below(resources) }
+}
+
+/// Makes a folder in one that is there. A volume that is gone is not made anew: what were written into its place would
+/// lie in the way when it comes back.
+fn make(folder: &Path) -> io::Result<()> {
+    match fs::create_dir(folder) {
+        Err(error) if error.kind() == io::ErrorKind::AlreadyExists && !folder.is_symlink() => Ok(()),
+        done => done,
+    }
+}
+
+/// Where the problems of the folder are kept, beside the objects: for `get`, which reads no manifests.
+fn problems_path(resources: &Path) -> PathBuf {
+    resources.with_file_name("manifest-problems.yaml")
+}
+
+/// The problems that the last pass found in the folder.
+pub(super) fn read_problems(resources: &Path) -> Vec<ManifestProblem> {
+    let text = fs::read_to_string(problems_path(resources)).unwrap_or_default();
+    serde_yaml::from_str(&text).unwrap_or_default()
+}
+
+/// Keeps the problems of the folder; no file where there is none. A volume that is gone is not made anew.
+pub(super) fn write_problems(resources: &Path, problems: &[ManifestProblem]) -> Result<(), CacheError> {
+    let path = problems_path(resources);
+    if problems.is_empty() {
+        return match fs::remove_file(&path) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => Err(CacheError::io("remove", &path)(error)),
+            _ => Ok(()),
+        };
+    }
+    let encoded = text::yaml(&problems).map_err(|error| CacheError::io("write", &path)(io::Error::other(error)));
+    encoded.and_then(|text| write_atomic(&path, text.as_bytes(), 0o644))
+}
+
+/// Forgets an object that is gone.
+pub(super) fn forget<K: Resource>(resources: &Path, key: &ObjectKey) -> Result<(), ClusterError> {
+    let path = path_of::<K>(resources, key);
+    // A link among its folders leads to files that are not ours.
+    if path.ancestors().skip(1).take(3).any(Path::is_symlink) {
+        return Ok(());
+    }
+    match fs::remove_file(&path) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => {
+            let source = CacheError::io("remove", &path)(error);
+            Err(ClusterError::Keep { kind: K::KIND, key: key.clone(), source })
+        }
+        _ => Ok(()),
+    }
+}
+
+/// Forgets the kept objects of a kind that are no longer held.
+pub(super) fn sweep<K: Resource>(resources: &Path, objects: &Objects) -> Result<(), ClusterError> {
+    for namespace in entries(resources).unwrap_or_default() {
+        for path in entries(&namespace.join(&*K::plural(&()))).unwrap_or_default() {
+            let part = |text: Option<&std::ffi::OsStr>| text.unwrap_or_default().to_string_lossy().into_owned();
+            let key = ObjectKey::new(part(namespace.file_name()), part(path.file_stem()));
+            if path.extension().is_some_and(|end| end == "yaml") && objects.get::<K>(&key).is_none() {
+                forget::<K>(resources, &key)?;
+            }
+        }
+    }
+    Ok(())
+}

@@ -1,0 +1,328 @@
+//! A folder of manifests as the place where resources live: no API server, no database.
+//!
+//! The folder is only read. Status, and the images that subscriptions made, are kept as YAML files under
+//! `resources/<namespace>/<plural>/<name>.yaml` of the state folder, so that a cron job can go on where the last one
+//! stopped and a person can look. Objects behave as an API server's would: a generation that counts changes of the
+//! spec, finalizers, owner references.
+
+mod kept;
+mod manifests;
+mod objects;
+pub(crate) mod requests;
+#[cfg(test)]
+mod tests;
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use jiff::Timestamp;
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::{ObjectMeta, OwnerReference};
+use kube::{Resource as _, ResourceExt};
+
+pub use kept::KeptProblem;
+pub use manifests::ManifestProblem;
+
+use self::manifests::Manifests;
+use self::objects::Objects;
+use super::{Cluster, ClusterError, ConfigMapData, Happening, SecretData};
+use crate::api::{
+    CachedImage, CachedImageSpec, CloudTarget, Endorser, FINALIZER, ImageListSubscription, ObjectKey, ObjectReference,
+    Resource, SUBSCRIPTION_LABEL,
+};
+use crate::cache::CacheError;
+use crate::imagelist::ImageId;
+
+/// The target of the log lines that say what happened to an object: on an API server they are Events.
+pub const HAPPENINGS: &str = "vmcatcher_operator::happenings";
+
+/// The files of a folder that are read as manifests, in their order.
+pub fn manifest_files(folder: &Path) -> std::io::Result<Vec<PathBuf>> {
+    manifests::files(folder)
+}
+
+/// A folder of manifests, and the state folder beside the volume.
+pub struct Directory {
+    pub(crate) manifests: PathBuf,
+    resources: PathBuf,
+    pub(crate) requests: PathBuf,
+    held: Mutex<Held>,
+    changes: AtomicU64,
+}
+
+/// What is held in memory between reads of the folder.
+#[derive(Default)]
+struct Held {
+    objects: Objects,
+    secrets: BTreeMap<ObjectKey, SecretData>,
+    config_maps: BTreeMap<ObjectKey, ConfigMapData>,
+    problems: Vec<ManifestProblem>,
+    passed_over: Vec<String>,
+}
+
+/// Why a folder of manifests cannot be used.
+#[derive(Debug, thiserror::Error)]
+pub enum DirectoryError {
+    /// The folder is not there or cannot be read. What it said before stays in force.
+    #[error("cannot read the manifests in {}", path.display())]
+    Manifests {
+        /// The folder.
+        path: PathBuf,
+        /// Why.
+        source: std::io::Error,
+    },
+}
+
+impl Directory {
+    /// Opens a folder of manifests with its state folder, and reads what the passes before have kept. What could not
+    /// be read of that is told and left where it is: it is made anew from the manifests and the volume.
+    pub fn open(manifests: &Path, state: &Path) -> (Self, Vec<KeptProblem>) {
+        let resources = state.join("resources");
+        let (objects, problems) = kept::read_all(&resources);
+        let held = Mutex::new(Held { objects, problems: kept::read_problems(&resources), ..Held::default() });
+        (
+            Self {
+                manifests: manifests.to_owned(),
+                resources,
+                requests: requests::folder(state),
+                held,
+                changes: AtomicU64::new(0),
+            },
+            problems,
+        )
+    }
+
+    /// Reads a folder of manifests alone, as if nothing had been kept: nothing is written anywhere.
+    pub fn read(manifests: &Path, now: Timestamp) -> Result<Self, DirectoryError> {
+        let held = Mutex::default();
+        let (manifests, resources, requests) = (manifests.to_owned(), PathBuf::new(), PathBuf::new());
+        let directory = Self { manifests, resources, requests, held, changes: AtomicU64::new(0) };
+        directory.read_manifests(now)?;
+        Ok(directory)
+    }
+
+    /// Reads the folder again. Returns what in it could not be taken; what that said before stays in force.
+    pub fn reload(&self, now: Timestamp) -> Result<Vec<ManifestProblem>, DirectoryError> {
+        let before = self.problems();
+        self.read_manifests(now)?;
+        for problem in requests::apply(&self.requests, &mut self.held().objects) {
+            tracing::warn!("{problem}");
+        }
+        let problems = self.problems();
+        if problems != before
+            && let Err(error) = kept::write_problems(&self.resources, &problems)
+        {
+            tracing::warn!(%error, "problems of manifests are not kept for `get`");
+        }
+        Ok(problems)
+    }
+
+    /// What in the folder could not be taken when it was last read.
+    pub fn problems(&self) -> Vec<ManifestProblem> {
+        self.held().problems.clone()
+    }
+
+    /// What in the folder is other people's, with its number, for people.
+    pub fn passed_over(&self) -> Vec<String> {
+        self.held().passed_over.clone()
+    }
+
+    fn read_manifests(&self, now: Timestamp) -> Result<(), DirectoryError> {
+        let mut manifests = Manifests::read(&self.manifests)
+            .map_err(|source| DirectoryError::Manifests { path: self.manifests.clone(), source })?;
+        let mut held = self.held();
+        let secrets = data(&mut manifests.secrets);
+        let config_maps = data(&mut manifests.config_maps);
+        let problems = objects::settle(&mut held.objects, &manifests, now);
+        // A broken file may have held a Secret or a ConfigMap: one that is still named by nobody does no harm.
+        if problems.is_empty() {
+            held.secrets = secrets;
+            held.config_maps = config_maps;
+        } else {
+            held.secrets.extend(secrets);
+            held.config_maps.extend(config_maps);
+        }
+        held.problems = problems;
+        held.passed_over = manifests.passed_over();
+        Ok(())
+    }
+
+    /// Removes what a run that was cut off has left half written. For the one that owns the volume.
+    pub fn remove_leftovers(&self) -> Result<(), CacheError> {
+        kept::remove_leftovers(&self.resources)
+    }
+
+    /// Removes the kept files of objects that are gone.
+    pub fn sweep(&self) -> Result<(), ClusterError> {
+        let objects = self.held().objects.clone();
+        kept::sweep::<CloudTarget>(&self.resources, &objects)?;
+        kept::sweep::<Endorser>(&self.resources, &objects)?;
+        kept::sweep::<ImageListSubscription>(&self.resources, &objects)?;
+        kept::sweep::<CachedImage>(&self.resources, &objects)?;
+        requests::sweep(&self.requests, &objects)
+    }
+
+    /// Asks for an object to be looked at now: by the operator that runs over this state folder, or else by the next
+    /// run. Retry limits are cleared, as by the annotation `vmcatcher.io/requestedAt`. Returns the file that says so.
+    pub fn request<K: Resource>(&self, key: &ObjectKey, now: Timestamp) -> Result<PathBuf, ClusterError> {
+        requests::write::<K>(&self.requests, key, now)
+    }
+
+    /// A counter that goes up with every change of an object.
+    pub fn changes(&self) -> u64 {
+        self.changes.load(Ordering::Relaxed)
+    }
+
+    fn held(&self) -> MutexGuard<'_, Held> {
+        // The data is replaced whole, never left half changed, so another thread's panic has not spoiled it.
+        self.held.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Changes an object and keeps it. An object that is gone is [`ClusterError::Gone`].
+    fn change<K: Resource>(&self, key: &ObjectKey, change: impl FnOnce(&mut K)) -> Result<(), ClusterError> {
+        let changed = {
+            let mut held = self.held();
+            let before = held.objects.get::<K>(key);
+            let before = before.ok_or_else(|| ClusterError::Gone { kind: K::KIND, key: key.clone() })?;
+            let mut object = (*before).clone();
+            change(&mut object);
+            held.objects.put(object)
+        };
+        self.changed();
+        kept::write(&self.resources, &*changed)
+    }
+
+    fn changed(&self) {
+        self.changes.fetch_add(1, Ordering::Relaxed);
+    }
+}
+
+impl Cluster for Directory {
+    fn get<K: Resource>(&self, key: &ObjectKey) -> Option<Arc<K>> {
+        self.held().objects.get(key)
+    }
+
+    fn list<K: Resource>(&self, namespace: &str) -> Vec<Arc<K>> {
+        let held = self.held();
+        held.objects.all::<K>().filter(|object| object.meta().namespace.as_deref() == Some(namespace)).collect()
+    }
+
+    fn all<K: Resource>(&self) -> Vec<Arc<K>> {
+        self.held().objects.all().collect()
+    }
+
+    async fn secret(&self, key: &ObjectKey) -> Result<Option<SecretData>, ClusterError> {
+        Ok(self.held().secrets.get(key).cloned())
+    }
+
+    async fn config_map(&self, key: &ObjectKey) -> Result<Option<ConfigMapData>, ClusterError> {
+        Ok(self.held().config_maps.get(key).cloned())
+    }
+
+    async fn apply_image(&self, owner: &ImageListSubscription, identifier: &ImageId) -> Result<(), ClusterError> {
+        let made = {
+            let mut held = self.held();
+            let key = ObjectKey::of(owner).sibling(&identifier.object_name());
+            if held.objects.get::<CachedImage>(&key).is_some() {
+                return Ok(()); // `subscriptionRef` and `identifier` cannot change, so it says what it must
+            }
+            held.objects.put(objects::newborn(generated_image(owner, &key, identifier), Timestamp::now()))
+        };
+        self.changed();
+        kept::write(&self.resources, &*made)
+    }
+
+    async fn delete_image(&self, key: &ObjectKey) -> Result<(), ClusterError> {
+        {
+            let mut held = self.held();
+            let Some(image) = held.objects.get::<CachedImage>(key) else { return Ok(()) };
+            objects::delete(&mut held.objects, &*image, Timestamp::now());
+        }
+        self.changed();
+        self.keep_or_forget::<CachedImage>(key)
+    }
+
+    async fn finalize<K: Resource>(&self, key: &ObjectKey, held: bool) -> Result<(), ClusterError> {
+        self.change::<K>(key, |object| {
+            let finalizers = object.finalizers_mut();
+            finalizers.retain(|name| name != FINALIZER);
+            if held {
+                finalizers.push(FINALIZER.to_owned());
+            }
+        })?;
+        self.finish_deletion::<K>(key)
+    }
+
+    async fn write_status<K: Resource>(&self, key: &ObjectKey, status: K::Status) -> Result<(), ClusterError> {
+        self.change::<K>(key, |object| *object.status_mut() = Some(status))
+    }
+
+    async fn record(&self, happening: Happening) {
+        let Happening { kind, key, warning, reason, message } = happening;
+        if warning {
+            tracing::warn!(target: HAPPENINGS, %kind, object = %key, reason, "{message}");
+        } else {
+            tracing::info!(target: HAPPENINGS, %kind, object = %key, reason, "{message}");
+        }
+    }
+}
+
+impl Directory {
+    /// An object that was marked for deletion goes once nothing holds it, and what it owned with it.
+    fn finish_deletion<K: Resource>(&self, key: &ObjectKey) -> Result<(), ClusterError> {
+        {
+            let mut held = self.held();
+            let Some(object) = held.objects.get::<K>(key) else { return Ok(()) };
+            if object.meta().deletion_timestamp.is_none() || !object.finalizers().is_empty() {
+                return Ok(());
+            }
+            held.objects.remove::<K>(key);
+            objects::collect_orphans(&mut held.objects, Timestamp::now());
+        }
+        self.sweep()
+    }
+
+    fn keep_or_forget<K: Resource>(&self, key: &ObjectKey) -> Result<(), ClusterError> {
+        match self.get::<K>(key) {
+            Some(object) => kept::write(&self.resources, &*object),
+            None => kept::forget::<K>(&self.resources, key),
+        }
+    }
+}
+
+/// The entries of Secrets or ConfigMaps, without their files.
+fn data<T>(read: &mut BTreeMap<ObjectKey, (T, PathBuf)>) -> BTreeMap<ObjectKey, T> {
+    std::mem::take(read).into_iter().map(|(key, (data, _))| (key, data)).collect()
+}
+
+/// The image that a subscription makes: owned by it, and with nothing else said.
+fn generated_image(owner: &ImageListSubscription, key: &ObjectKey, identifier: &ImageId) -> CachedImage {
+    let name = owner.name_any();
+    let reference = OwnerReference {
+        api_version: ImageListSubscription::api_version(&()).into_owned(),
+        kind: ImageListSubscription::kind(&()).into_owned(),
+        name: name.clone(),
+        uid: owner.uid().unwrap_or_default(),
+        controller: Some(true),
+        block_owner_deletion: Some(true),
+    };
+    let spec = CachedImageSpec {
+        subscription_ref: ObjectReference { name: name.clone() },
+        identifier: identifier.to_string(),
+        version: None,
+        sha512: None,
+        keep_until: None,
+        target_refs: None,
+        suspend: false,
+        deletion_policy: None,
+    };
+    let metadata = ObjectMeta {
+        name: Some(key.name.clone()),
+        namespace: Some(key.namespace.clone()),
+        labels: Some([(SUBSCRIPTION_LABEL.to_owned(), name)].into()),
+        owner_references: Some(vec![reference]),
+        ..ObjectMeta::default()
+    };
+    CachedImage { metadata, spec, status: None }
+}

@@ -1,0 +1,150 @@
+//! The objects that a folder of manifests and the passes before make together.
+
+use std::any::Any;
+use std::collections::BTreeMap;
+use std::path::Path;
+use std::sync::Arc;
+
+use jiff::Timestamp;
+use kube::ResourceExt;
+use uuid::Uuid;
+
+use super::manifests::{ManifestProblem, Manifests};
+use crate::api::{CachedImage, CloudTarget, Endorser, ImageListSubscription, Kind, MANIFEST, ObjectKey, Resource};
+use crate::reconcile::time;
+
+/// Objects of all kinds, by kind and key.
+#[derive(Clone, Default)]
+pub(super) struct Objects(BTreeMap<(Kind, ObjectKey), Arc<dyn Any + Send + Sync>>);
+
+impl Objects {
+    pub(super) fn get<K: Resource>(&self, key: &ObjectKey) -> Option<Arc<K>> {
+        self.0.get(&(K::KIND, key.clone())).and_then(|object| object.clone().downcast().ok())
+    }
+
+    /// All objects of a kind, by key.
+    pub(super) fn all<K: Resource>(&self) -> impl Iterator<Item = Arc<K>> {
+        self.0
+            .iter()
+            .filter(|((kind, _), _)| *kind == K::KIND)
+            .filter_map(|(_, object)| object.clone().downcast::<K>().ok())
+    }
+
+    pub(super) fn put<K: Resource>(&mut self, object: K) -> Arc<K> {
+        let object = Arc::new(object);
+        self.0.insert((K::KIND, ObjectKey::of(&*object)), object.clone());
+        object
+    }
+
+    pub(super) fn remove<K: Resource>(&mut self, key: &ObjectKey) {
+        self.0.remove(&(K::KIND, key.clone()));
+    }
+}
+
+/// Brings the objects up to what the folder says now. Returns what could not be taken.
+pub(super) fn settle(objects: &mut Objects, manifests: &Manifests, now: Timestamp) -> Vec<ManifestProblem> {
+    let mut problems = manifests.problems.clone();
+    if manifests.is_empty() && objects.has_manifests() {
+        let message = "expected manifests, found none: what they said before stays in force";
+        problems.push(ManifestProblem::of_file(Path::new(""), message));
+        return problems;
+    }
+    settle_kind(objects, manifests, &manifests.targets, now, &mut problems);
+    settle_kind(objects, manifests, &manifests.endorsers, now, &mut problems);
+    settle_kind(objects, manifests, &manifests.subscriptions, now, &mut problems);
+    settle_kind(objects, manifests, &manifests.images, now, &mut problems);
+    collect_orphans(objects, now);
+    problems
+}
+
+impl Objects {
+    fn has_manifests(&self) -> bool {
+        self.all::<CloudTarget>().any(|object| object.annotations().contains_key(MANIFEST))
+            || self.all::<Endorser>().any(|object| object.annotations().contains_key(MANIFEST))
+            || self.all::<ImageListSubscription>().any(|object| object.annotations().contains_key(MANIFEST))
+            || self.all::<CachedImage>().any(|object| object.annotations().contains_key(MANIFEST))
+    }
+}
+
+fn settle_kind<K: Resource>(
+    objects: &mut Objects,
+    manifests: &Manifests,
+    wanted: &BTreeMap<ObjectKey, (K, std::path::PathBuf)>,
+    now: Timestamp,
+    problems: &mut Vec<ManifestProblem>,
+) {
+    for (key, (object, file)) in wanted {
+        let before = objects.get::<K>(key);
+        match with_history(before.as_deref(), object.clone(), file, now) {
+            Ok(object) => drop(objects.put(object)),
+            Err(message) => {
+                let object = Some(format!("{} {}", K::KIND, key.name));
+                problems.push(ManifestProblem { object, ..ManifestProblem::of_file(file, &message) });
+            }
+        }
+    }
+    let before: Vec<Arc<K>> = objects.all::<K>().collect();
+    for object in before {
+        let Some(file) = object.annotations().get(MANIFEST) else { continue };
+        let gone = !wanted.contains_key(&ObjectKey::of(&*object)) && !manifests.is_broken(Path::new(file));
+        if gone {
+            delete(objects, &*object, now);
+        }
+    }
+}
+
+/// A manifest's object with what the passes before know of it: status, generation, identity.
+fn with_history<K: Resource>(before: Option<&K>, mut object: K, file: &Path, now: Timestamp) -> Result<K, String> {
+    let file = file.display().to_string();
+    object.meta_mut().managed_fields = None;
+    object.annotations_mut().insert(MANIFEST.to_owned(), file);
+    let Some(before) = before else {
+        *object.status_mut() = None;
+        return Ok(newborn(object, now));
+    };
+    K::transition(before.spec(), object.spec())?;
+    let generation = before.meta().generation.unwrap_or(1);
+    let changed = before.spec() != object.spec();
+    let meta = object.meta_mut();
+    meta.uid.clone_from(&before.meta().uid);
+    meta.creation_timestamp.clone_from(&before.meta().creation_timestamp);
+    meta.finalizers.clone_from(&before.meta().finalizers);
+    meta.generation = Some(if changed { generation + 1 } else { generation });
+    *object.status_mut() = before.status().cloned();
+    Ok(object)
+}
+
+/// An object that is seen for the first time.
+pub(super) fn newborn<K: Resource>(mut object: K, now: Timestamp) -> K {
+    let meta = object.meta_mut();
+    meta.uid = Some(Uuid::new_v4().to_string());
+    meta.creation_timestamp = Some(time(now));
+    meta.generation = Some(1);
+    object
+}
+
+/// Deletes an object as an API server would: at once, or marked while a finalizer holds it.
+pub(super) fn delete<K: Resource>(objects: &mut Objects, object: &K, now: Timestamp) {
+    if object.finalizers().is_empty() {
+        objects.remove::<K>(&ObjectKey::of(object));
+    } else if object.meta().deletion_timestamp.is_none() {
+        let mut marked = object.clone();
+        marked.meta_mut().deletion_timestamp = Some(time(now));
+        objects.put(marked);
+    }
+}
+
+/// Deletes the images whose subscription is gone, as an API server's garbage collection would.
+pub(super) fn collect_orphans(objects: &mut Objects, now: Timestamp) {
+    let orphans: Vec<Arc<CachedImage>> = objects
+        .all::<CachedImage>()
+        .filter(|image| {
+            let key = ObjectKey::of(&**image);
+            let gone = |name: &str| objects.get::<ImageListSubscription>(&key.sibling(name)).is_none();
+            !image.owner_references().is_empty() && image.owner_references().iter().all(|owner| gone(&owner.name))
+        })
+        .collect();
+    for image in orphans {
+        delete(objects, &*image, now);
+    }
+}

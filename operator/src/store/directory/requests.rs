@@ -1,0 +1,152 @@
+//! What people asked for: that an object is looked at now. The folder of manifests is only ever read, so a request is a
+//! file of its own, in `requests/` of the state folder, and acts as the annotation on an API server does.
+
+use std::collections::BTreeMap;
+use std::fs::{self, File};
+use std::io::{ErrorKind, Read};
+use std::path::{Path, PathBuf};
+
+use jiff::Timestamp;
+use kube::ResourceExt;
+use serde::{Deserialize, Serialize};
+use sha2::{Digest, Sha256};
+
+use super::kept::KeptProblem;
+use super::objects::Objects;
+use crate::api::{
+    CachedImage, CloudTarget, Endorser, ImageListSubscription, ObjectKey, REFRESH_REQUESTED_AT, Resource,
+};
+use crate::cache::{CacheError, write_atomic};
+use crate::store::ClusterError;
+
+/// A request is no larger, in bytes.
+const LARGEST: u64 = 4096;
+
+/// One request, as it lies on the volume. The newest of an object is the one that counts.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+struct Request {
+    /// The plural of the object's kind.
+    resource: String,
+    namespace: String,
+    name: String,
+    requested_at: Timestamp,
+}
+
+/// Where the requests lie, below the state folder.
+pub(super) fn folder(state: &Path) -> PathBuf {
+    state.join("requests")
+}
+
+/// Asks for an object to be looked at now: by the operator that runs, or else by the next run. Returns the file.
+pub(super) fn write<K: Resource>(folder: &Path, key: &ObjectKey, now: Timestamp) -> Result<PathBuf, ClusterError> {
+    let request = Request {
+        resource: K::plural(&()).into_owned(),
+        namespace: key.namespace.clone(),
+        name: key.name.clone(),
+        requested_at: now,
+    };
+    let path = folder.join(file_name(&request));
+    let text = serde_json::to_vec(&request).unwrap_or_default();
+    let made = make(folder).and_then(|()| write_atomic(&path, &text, 0o644));
+    made.map(|()| path).map_err(|source| ClusterError::Keep { kind: K::KIND, key: key.clone(), source })
+}
+
+/// The folder is made in a state folder that is there: the one of a volume that is gone is not made anew.
+pub(crate) fn make(folder: &Path) -> Result<(), CacheError> {
+    match fs::create_dir(folder) {
+        Err(error) if error.kind() != ErrorKind::AlreadyExists => {
+            Err(CacheError::io("make the directory", folder)(error))
+        }
+        _ => Ok(()),
+    }
+}
+
+/// One file an object, whatever it is called.
+fn file_name(request: &Request) -> String {
+    let Request { resource, namespace, name, requested_at: _ } = request;
+    format!("{}.json", hex::encode(Sha256::digest(format!("{resource}/{namespace}/{name}"))))
+}
+
+/// Puts each request on its object. Returns what could not be read: it is passed over.
+pub(super) fn apply(folder: &Path, objects: &mut Objects) -> Vec<KeptProblem> {
+    let (requests, problems) = read_all(folder);
+    apply_to::<CloudTarget>(objects, &requests);
+    apply_to::<Endorser>(objects, &requests);
+    apply_to::<ImageListSubscription>(objects, &requests);
+    apply_to::<CachedImage>(objects, &requests);
+    problems
+}
+
+/// Removes the requests of objects that are gone.
+pub(super) fn sweep(folder: &Path, objects: &Objects) -> Result<(), ClusterError> {
+    let (requests, _) = read_all(folder);
+    sweep_of::<CloudTarget>(objects, &requests)?;
+    sweep_of::<Endorser>(objects, &requests)?;
+    sweep_of::<ImageListSubscription>(objects, &requests)?;
+    sweep_of::<CachedImage>(objects, &requests)
+}
+
+fn apply_to<K: Resource>(objects: &mut Objects, requests: &BTreeMap<PathBuf, Request>) {
+    for request in requests.values().filter(|request| request.resource == *K::plural(&())) {
+        let Some(object) = objects.get::<K>(&request.key()) else { continue };
+        let asked = request.requested_at.to_string();
+        if object.annotations().get(REFRESH_REQUESTED_AT) != Some(&asked) {
+            let mut object = (*object).clone();
+            object.annotations_mut().insert(REFRESH_REQUESTED_AT.to_owned(), asked);
+            objects.put(object);
+        }
+    }
+}
+
+fn sweep_of<K: Resource>(objects: &Objects, requests: &BTreeMap<PathBuf, Request>) -> Result<(), ClusterError> {
+    for (path, request) in requests.iter().filter(|(_, request)| request.resource == *K::plural(&())) {
+        let key = request.key();
+        if objects.get::<K>(&key).is_some() {
+            continue;
+        }
+        match fs::remove_file(path) {
+            Err(error) if error.kind() != ErrorKind::NotFound => {
+                let source = CacheError::io("remove", path)(error);
+                return Err(ClusterError::Keep { kind: K::KIND, key, source });
+            }
+            _ => {}
+        }
+    }
+    Ok(())
+}
+
+impl Request {
+    fn key(&self) -> ObjectKey {
+        ObjectKey::new(&self.namespace, &self.name)
+    }
+}
+
+fn read_all(folder: &Path) -> (BTreeMap<PathBuf, Request>, Vec<KeptProblem>) {
+    let (mut requests, mut problems) = (BTreeMap::new(), Vec::new());
+    let entries = match fs::read_dir(folder) {
+        Ok(entries) => entries,
+        Err(error) if error.kind() == ErrorKind::NotFound => return (requests, problems),
+        Err(error) => return (requests, vec![KeptProblem { path: folder.to_owned(), message: error.to_string() }]),
+    };
+    for path in entries.filter_map(Result::ok).map(|entry| entry.path()) {
+        if path.extension().is_none_or(|end| end != "json") {
+            continue;
+        }
+        match read(&path) {
+            Ok(request) => drop(requests.insert(path, request)),
+            Err(message) => problems.push(KeptProblem { path, message }),
+        }
+    }
+    (requests, problems)
+}
+
+fn read(path: &Path) -> Result<Request, String> {
+    let mut bytes = Vec::new();
+    let file = File::open(path).map_err(|error| error.to_string())?;
+    file.take(LARGEST + 1).read_to_end(&mut bytes).map_err(|error| error.to_string())?;
+    if bytes.len() as u64 > LARGEST {
+        return Err(format!("expected a request of at most {LARGEST} bytes, found more"));
+    }
+    serde_json::from_slice(&bytes).map_err(|error| format!("expected a request, found {error}"))
+}

@@ -1,0 +1,129 @@
+//! One call of the API server: bounded in time, its failure told in the words of [`ClusterError`].
+
+use std::future::Future;
+
+use super::LONGEST_CALL;
+use crate::api::{Kind, ObjectKey};
+use crate::store::ClusterError;
+
+/// What a call is about, for messages.
+pub(super) struct Call<'a> {
+    /// Such as `read`.
+    pub action: &'static str,
+    /// Such as `Secret default/token`.
+    pub object: String,
+    /// What `404 Not Found` says is gone.
+    pub gone: Option<(Kind, &'a ObjectKey)>,
+}
+
+/// Makes a call.
+pub(super) async fn call<T>(
+    about: Call<'_>,
+    answer: impl Future<Output = Result<T, kube::Error>>,
+) -> Result<T, ClusterError> {
+    match tokio::time::timeout(LONGEST_CALL, answer).await {
+        Ok(Ok(answer)) => Ok(answer),
+        Ok(Err(error)) => Err(failed(about, &error)),
+        Err(_) => {
+            let message = format!("no answer within {} s", LONGEST_CALL.as_secs());
+            Err(ClusterError::Unavailable { action: about.action, object: about.object, message })
+        }
+    }
+}
+
+/// The cause by which an API server refuses what is new in a namespace that is being deleted (core/v1:
+/// `NamespaceTerminatingCause`).
+const TERMINATING: &str = "NamespaceTerminating";
+
+fn failed(about: Call<'_>, error: &kube::Error) -> ClusterError {
+    let Call { action, object, gone } = about;
+    let kube::Error::Api(status) = error else {
+        return ClusterError::Unavailable { action, object, message: chain(error) };
+    };
+    let message = status.message.clone();
+    let mut causes = status.details.iter().flat_map(|details| &details.causes);
+    match (status.code, gone) {
+        (403, _) if causes.any(|cause| cause.reason == TERMINATING) => ClusterError::NamespaceEnds { action, object },
+        (404, Some((kind, key))) => ClusterError::Gone { kind, key: key.clone() },
+        (401 | 403, _) => ClusterError::Denied { action, object, message },
+        (409, _) => ClusterError::Conflict { action, object, message },
+        (400 | 404 | 405 | 415 | 422, _) => ClusterError::Refused { action, object, message },
+        _ => ClusterError::Unavailable { action, object, message },
+    }
+}
+
+/// What a failure says, for people: never the answer as it was sent.
+pub(crate) fn words(error: &kube::Error) -> String {
+    match error {
+        kube::Error::Api(status) if status.message.trim().is_empty() => format!("HTTP {}", status.code),
+        kube::Error::Api(status) => status.message.trim().to_owned(),
+        other => chain(other),
+    }
+}
+
+/// An error with what it stands on.
+fn chain(error: &dyn std::error::Error) -> String {
+    let mut told = error.to_string();
+    let mut cause = error.source();
+    while let Some(error) = cause {
+        let more = error.to_string();
+        if !told.contains(&more) {
+            told.push_str(": ");
+            told.push_str(&more);
+        }
+        cause = error.source();
+    }
+    told
+}
+
+#[cfg(test)]
+mod tests {
+    use kube::core::Status;
+
+    use super::*;
+
+    fn answered(code: u16, gone: Option<(Kind, &ObjectKey)>) -> &'static str {
+        let error = kube::Error::Api(Status::failure("told", "Reason").with_code(code).boxed());
+        failed(Call { action: "read", object: "Secret a/b".to_owned(), gone }, &error).reason()
+    }
+
+    #[test]
+    fn the_server_answers_in_words_that_a_person_can_act_on() {
+        let key = ObjectKey::new("a", "b");
+        assert_eq!(answered(404, Some((Kind::Image, &key))), "Gone");
+        let cases = [
+            (401, "NotAuthorized"),
+            (403, "NotAuthorized"),
+            (404, "Refused"),
+            (409, "Conflict"),
+            (422, "Refused"),
+            (429, "ClusterUnavailable"),
+            (500, "ClusterUnavailable"),
+            (503, "ClusterUnavailable"),
+        ];
+        for (code, expected) in cases {
+            assert_eq!(answered(code, None), expected, "{code}");
+        }
+    }
+
+    #[test]
+    fn what_a_terminating_namespace_refuses_is_no_missing_right() {
+        let cause = serde_json::json!({"reason": "NamespaceTerminating", "message": "namespace a is being terminated"});
+        let status: Status = serde_json::from_value(serde_json::json!({
+            "status": "Failure", "message": "forbidden", "reason": "Forbidden", "code": 403,
+            "details": {"name": "x", "causes": [cause]},
+        }))
+        .unwrap();
+        let about = Call { action: "tell an event of", object: "Image a/b".to_owned(), gone: None };
+        let error = failed(about, &kube::Error::Api(status.boxed()));
+        assert_eq!(error.to_string(), "cannot tell an event of Image a/b, for its namespace is being deleted");
+        assert_eq!(error.reason(), "NamespaceEnds");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_server_that_does_not_answer_holds_nothing_up() {
+        let about = Call { action: "read", object: "Secret a/b".to_owned(), gone: None };
+        let error = call::<()>(about, std::future::pending()).await.unwrap_err();
+        assert_eq!(error.to_string(), "cannot read Secret a/b: no answer within 30 s");
+    }
+}

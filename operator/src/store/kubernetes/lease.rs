@@ -1,0 +1,310 @@
+//! Who leads: one of several programs, by a Lease (coordination.k8s.io/v1).
+//!
+//! As client-go's leader election does it: a lease that has not changed for its duration, by the clock of whoever looks,
+//! is free, so that clocks need not agree; and every write names the version that it replaces, so that one of many wins.
+
+use std::time::Duration;
+
+use jiff::Timestamp;
+use k8s_openapi::api::coordination::v1::{Lease, LeaseSpec};
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::MicroTime;
+use kube::api::{ObjectMeta, PostParams};
+use kube::{Api, Client, ResourceExt};
+use tokio::task::JoinHandle;
+use tokio::time::{Instant, sleep};
+use tokio_util::sync::CancellationToken;
+
+use super::call::{Call, call};
+use super::{MANAGER, host};
+use crate::opennebula::Permit;
+use crate::store::ClusterError;
+
+/// A lease that did not change for so long is free.
+const DURATION: Duration = Duration::from_secs(10);
+/// Who renewed it is sure to lead for so long, from before the server was asked.
+const SURE: Duration = Duration::from_secs(8);
+/// How often the leader renews it, and the others look.
+const RENEW_EVERY: Duration = Duration::from_secs(2);
+/// The longest duration that is believed of a lease that another program wrote.
+const LONGEST: Duration = Duration::from_mins(1);
+/// A leader that could not renew for so long makes way: others may reach the server, and wait for the volume.
+const LONGEST_SILENCE: Duration = Duration::from_mins(1);
+
+/// One program that would lead.
+pub struct Election {
+    leases: Api<Lease>,
+    name: String,
+    identity: String,
+    permit: Permit,
+    seen: Option<Seen>,
+}
+
+/// The lease as it was last seen.
+struct Seen {
+    lease: Lease,
+    /// When it was first seen so.
+    since: Instant,
+}
+
+/// Why a program leads no more.
+#[derive(Debug, thiserror::Error)]
+pub enum LeadershipLost {
+    /// Another one leads.
+    #[error("expected to lead on, found that {0} does")]
+    Taken(String),
+    /// The server could not be asked.
+    #[error("expected to renew the lease within a minute, found that it cannot be: {0}")]
+    Silence(ClusterError),
+    /// The task that renews has ended.
+    #[error("the lease is renewed no more: {0}")]
+    Ended(tokio::task::JoinError),
+}
+
+/// This program leads, and renews the lease.
+pub struct Leadership {
+    renewing: JoinHandle<Result<Election, LeadershipLost>>,
+    stopping: CancellationToken,
+    permit: Permit,
+}
+
+impl Election {
+    /// An election by the lease of that name.
+    pub fn new(client: Client, namespace: &str, name: &str) -> Self {
+        Self {
+            leases: Api::namespaced(client, namespace),
+            name: name.to_owned(),
+            identity: format!("{}_{}", host(), uuid::Uuid::new_v4()),
+            permit: Permit::to_extend(),
+            seen: None,
+        }
+    }
+
+    /// Waits until this program leads.
+    pub async fn won(mut self) -> Leadership {
+        let mut told = String::new();
+        loop {
+            let found = match self.attempt().await {
+                Ok(true) => break,
+                Ok(false) => format!("{} leads; this program waits", self.holder()),
+                Err(error) => error.to_string(),
+            };
+            if found != told {
+                tracing::info!(lease = self.name, "{found}");
+                told = found;
+            }
+            let free = self.seen.as_ref().map(|seen| seen.free_at().saturating_duration_since(Instant::now()));
+            sleep(free.filter(|free| !free.is_zero()).unwrap_or(RENEW_EVERY).min(RENEW_EVERY)).await;
+        }
+        tracing::info!(lease = self.name, identity = self.identity, "this program leads");
+        let (permit, stopping) = (self.permit.clone(), CancellationToken::new());
+        Leadership { renewing: tokio::spawn(self.renew(stopping.clone())), stopping, permit }
+    }
+
+    /// Renews the lease until told to stop, or until it is lost.
+    async fn renew(mut self, stopping: CancellationToken) -> Result<Self, LeadershipLost> {
+        let mut renewed = Instant::now();
+        while stopping.run_until_cancelled(sleep(RENEW_EVERY)).await.is_some() {
+            match self.attempt().await {
+                Ok(true) => renewed = Instant::now(),
+                Ok(false) => {
+                    self.permit.end();
+                    return Err(LeadershipLost::Taken(self.holder().to_owned()));
+                }
+                Err(error) if renewed.elapsed() > LONGEST_SILENCE => {
+                    self.permit.end();
+                    return Err(LeadershipLost::Silence(error));
+                }
+                Err(error) => tracing::warn!(lease = self.name, "{error}"),
+            }
+        }
+        Ok(self)
+    }
+
+    /// Takes the lease where it is free, renews it where it is held. Says whether it is this program's then.
+    async fn attempt(&mut self) -> Result<bool, ClusterError> {
+        let asked = Instant::now();
+        if self.holder() != self.identity {
+            self.look().await?;
+        }
+        let lease = match &self.seen {
+            Some(seen) if !seen.is_free(&self.identity, Instant::now()) => return Ok(false),
+            Some(seen) => taken(&seen.lease, &self.identity, Timestamp::now()),
+            None => {
+                let metadata = ObjectMeta { name: Some(self.name.clone()), ..ObjectMeta::default() };
+                taken(&Lease { metadata, spec: None }, &self.identity, Timestamp::now())
+            }
+        };
+        self.write(lease).await?;
+        self.permit.extend(asked + SURE);
+        Ok(true)
+    }
+
+    /// Reads the lease. Where it is as before, it is as long as before.
+    async fn look(&mut self) -> Result<(), ClusterError> {
+        let Some(lease) = bounded(call(self.about("read"), self.leases.get_opt(&self.name))).await? else {
+            self.seen = None;
+            return Ok(());
+        };
+        if self.seen.as_ref().is_none_or(|seen| seen.lease.resource_version() != lease.resource_version()) {
+            self.seen = Some(Seen { lease, since: Instant::now() });
+        }
+        Ok(())
+    }
+
+    /// Writes the lease; refused where another write came before.
+    async fn write(&mut self, lease: Lease) -> Result<(), ClusterError> {
+        let parameters = PostParams { field_manager: Some(MANAGER.to_owned()), ..PostParams::default() };
+        let written = if lease.resource_version().is_some() {
+            bounded(call(self.about("renew"), self.leases.replace(&self.name, &parameters, &lease))).await
+        } else {
+            bounded(call(self.about("make"), self.leases.create(&parameters, &lease))).await
+        };
+        match written {
+            Ok(lease) => {
+                self.seen = Some(Seen { lease, since: Instant::now() });
+                Ok(())
+            }
+            Err(error) => {
+                // It may be another one by now, gone, or written though no answer came: the next try looks.
+                if !matches!(error, ClusterError::Denied { .. }) {
+                    self.seen = None;
+                }
+                Err(error)
+            }
+        }
+    }
+
+    fn about(&self, action: &'static str) -> Call<'static> {
+        Call { action, object: format!("Lease {}", self.name), gone: None }
+    }
+
+    fn holder(&self) -> &str {
+        self.seen.as_ref().map_or("", |seen| holder(&seen.lease))
+    }
+}
+
+impl Seen {
+    fn is_free(&self, identity: &str, now: Instant) -> bool {
+        let holder = holder(&self.lease);
+        holder.is_empty() || holder == identity || now >= self.free_at()
+    }
+
+    fn free_at(&self) -> Instant {
+        let seconds = self.lease.spec.as_ref().and_then(|spec| spec.lease_duration_seconds);
+        let told = seconds.and_then(|seconds| u64::try_from(seconds).ok()).map(Duration::from_secs);
+        self.since + told.unwrap_or(DURATION).min(LONGEST)
+    }
+}
+
+impl Leadership {
+    /// Valid for as long as this program is sure to lead.
+    pub fn permit(&self) -> Permit {
+        self.permit.clone()
+    }
+
+    /// Waits until this program leads no more. Not to be asked again after that.
+    pub async fn lost(&mut self) -> LeadershipLost {
+        match (&mut self.renewing).await {
+            Ok(Ok(_)) => std::future::pending().await,
+            Ok(Err(lost)) => lost,
+            Err(error) => LeadershipLost::Ended(error),
+        }
+    }
+
+    /// Gives the lease back, so that another program need not wait until it is free.
+    pub async fn release(self) {
+        self.stopping.cancel();
+        let Ok(Ok(mut election)) = self.renewing.await else { return };
+        self.permit.end();
+        let Some(Seen { lease, .. }) = election.seen.take().filter(|seen| holder(&seen.lease) == election.identity)
+        else {
+            return;
+        };
+        if let Err(error) = election.write(given_back(lease, Timestamp::now())).await {
+            tracing::warn!("the lease is free after {} s: {error}", DURATION.as_secs());
+        }
+    }
+}
+
+fn holder(lease: &Lease) -> &str {
+    lease.spec.as_ref().and_then(|spec| spec.holder_identity.as_deref()).unwrap_or_default()
+}
+
+/// The lease, held by `identity` from `now` on.
+fn taken(lease: &Lease, identity: &str, now: Timestamp) -> Lease {
+    let before = lease.spec.clone().unwrap_or_default();
+    let is_new = holder(lease) != identity;
+    let spec = LeaseSpec {
+        holder_identity: Some(identity.to_owned()),
+        lease_duration_seconds: i32::try_from(DURATION.as_secs()).ok(),
+        acquire_time: if is_new { Some(MicroTime(now)) } else { before.acquire_time },
+        renew_time: Some(MicroTime(now)),
+        lease_transitions: Some(before.lease_transitions.unwrap_or_default().saturating_add(i32::from(is_new))),
+        ..LeaseSpec::default()
+    };
+    Lease { metadata: lease.metadata.clone(), spec: Some(spec) }
+}
+
+/// The lease, held by nobody.
+fn given_back(mut lease: Lease, now: Timestamp) -> Lease {
+    let spec = lease.spec.get_or_insert_default();
+    spec.holder_identity = Some(String::new());
+    spec.lease_duration_seconds = Some(1);
+    spec.renew_time = Some(MicroTime(now));
+    lease
+}
+
+/// One try may not take so long that the lease is lost meanwhile.
+async fn bounded<T>(answer: impl Future<Output = Result<T, ClusterError>>) -> Result<T, ClusterError> {
+    tokio::time::timeout(SURE / 2, answer).await.unwrap_or_else(|_| {
+        let message = format!("no answer within {} s", (SURE / 2).as_secs());
+        Err(ClusterError::Unavailable { action: "ask for", object: "the Lease".to_owned(), message })
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn now() -> Timestamp {
+        Timestamp::UNIX_EPOCH
+    }
+
+    fn seen(holder: &str) -> Seen {
+        Seen { lease: taken(&Lease::default(), holder, now()), since: Instant::now() }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_lease_is_free_when_it_is_nobodys_ours_or_old_by_our_own_clock() {
+        let (ours, theirs) = (seen("a"), seen("b"));
+        assert!(ours.is_free("a", Instant::now()));
+        assert!(!theirs.is_free("a", Instant::now() + DURATION - Duration::from_millis(1)));
+        assert!(theirs.is_free("a", Instant::now() + DURATION));
+        let free = Seen { lease: given_back(theirs.lease, now()), since: Instant::now() };
+        assert!(free.is_free("a", Instant::now()));
+        let mut endless = seen("b");
+        endless.lease.spec.as_mut().unwrap().lease_duration_seconds = Some(i32::MAX);
+        assert!(endless.is_free("a", Instant::now() + LONGEST), "a duration that cannot be meant is not believed");
+    }
+
+    #[test]
+    fn who_takes_a_lease_is_counted_and_who_renews_it_is_not() {
+        let first = taken(&Lease::default(), "a", now());
+        let renewed = taken(&first, "a", now() + jiff::SignedDuration::from_secs(2));
+        let spec = renewed.spec.clone().unwrap();
+        assert_eq!((spec.lease_transitions, spec.acquire_time), (Some(1), Some(MicroTime(now()))));
+        assert_eq!(taken(&renewed, "b", now()).spec.unwrap().lease_transitions, Some(2));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_permit_ends_before_another_program_can_lead() {
+        let permit = Permit::to_extend();
+        assert!(!permit.is_valid());
+        permit.extend(Instant::now() + SURE);
+        assert!(permit.is_valid());
+        sleep(SURE).await;
+        assert!(!permit.is_valid());
+        assert!(SURE + RENEW_EVERY <= DURATION);
+        assert!(Permit::default().is_valid());
+    }
+}

@@ -1,0 +1,355 @@
+//! An API server as the place where resources live.
+//!
+//! Reads are answered from what watches brought; writes go to the server at once. Images are made by server-side apply
+//! of the two fields that a subscription owns; status is written whole, by its subresource.
+
+mod awaited;
+mod call;
+mod counted;
+mod event;
+mod image;
+mod lease;
+mod written;
+
+use std::any::Any;
+use std::sync::Arc;
+use std::time::Duration;
+
+use jiff::{SignedDuration, Timestamp};
+use k8s_openapi::api::core::v1::{ConfigMap, Event, ObjectReference, Secret};
+use kube::api::{Patch, PatchParams, PostParams};
+use kube::runtime::reflector::{ObjectRef, Store, store::Writer};
+use kube::{Api, Client, ResourceExt};
+use serde_json::json;
+
+pub(crate) use call::words;
+pub use counted::counted;
+pub use lease::{Election, Leadership, LeadershipLost};
+
+use self::awaited::Awaited;
+use self::call::{Call, call};
+use self::written::Written;
+use super::{Cluster, ClusterError, ConfigMapData, Happening, SecretData};
+use crate::api::{CachedImage, CloudTarget, Endorser, FINALIZER, ImageListSubscription, Kind, ObjectKey, Resource};
+use crate::imagelist::ImageId;
+use crate::opennebula::Permit;
+
+/// The name under which fields are owned and events are told.
+const MANAGER: &str = "vmcatcher-operator";
+/// A write that another one came before is tried so often, each time on what the server holds then.
+const TRIES: usize = 5;
+/// The namespace controller deletes one kind after another, in any order, some hundred objects a second.
+const GOES_TOGETHER: SignedDuration = SignedDuration::from_secs(15);
+/// Kinds are watched each by itself: what one brings may be newer than what another does, most often by milliseconds.
+const LAG: SignedDuration = SignedDuration::from_secs(3);
+
+/// The objects of all namespaces, or of some, on an API server.
+pub struct Kubernetes {
+    pub(crate) client: Client,
+    pub(crate) scopes: Vec<Scope>,
+    pub(crate) written: Written,
+    host: String,
+    permit: Permit,
+    pub(crate) awaited: Awaited,
+}
+
+/// What is watched together: one namespace, or all.
+pub(crate) struct Scope {
+    pub(crate) namespace: Option<String>,
+    pub(crate) endorsers: Store<Endorser>,
+    pub(crate) subscriptions: Store<ImageListSubscription>,
+    pub(crate) images: Store<CachedImage>,
+    pub(crate) targets: Store<CloudTarget>,
+}
+
+/// What fills a scope's stores.
+pub(crate) struct Writers {
+    pub(crate) endorsers: Writer<Endorser>,
+    pub(crate) subscriptions: Writer<ImageListSubscription>,
+    pub(crate) images: Writer<CachedImage>,
+    pub(crate) targets: Writer<CloudTarget>,
+}
+
+/// What fills the stores of a [`Kubernetes`]; for its [`Driver`].
+pub struct Watches(pub(crate) Vec<Writers>);
+
+impl Kubernetes {
+    /// The objects of these namespaces; of all where none is named. Nothing is read until a [`Driver`] has the watches.
+    pub fn new(client: Client, namespaces: &[String]) -> (Self, Watches) {
+        let mut namespaces: Vec<Option<String>> = namespaces.iter().cloned().map(Some).collect();
+        namespaces.sort();
+        namespaces.dedup();
+        if namespaces.is_empty() {
+            namespaces.push(None);
+        }
+        let awaited = Awaited::new(namespaces.iter().cloned());
+        let (scopes, writers) = namespaces.into_iter().map(Scope::new).unzip();
+        let (written, host, permit) = (Written::default(), host(), Permit::default());
+        (Self { client, scopes, written, host, permit, awaited }, Watches(writers))
+    }
+
+    /// The same, with objects written only while the permit is valid: another program may lead by then.
+    #[must_use]
+    pub fn with_permit(self, permit: Permit) -> Self {
+        Self { permit, ..self }
+    }
+
+    /// Refused where another program may lead by now: it may have written what this one has not seen.
+    fn leads(&self, about: Call<'_>) -> Result<(), ClusterError> {
+        if self.permit.is_valid() {
+            return Ok(());
+        }
+        let message = "this program cannot be sure that it still leads".to_owned();
+        Err(ClusterError::Unavailable { action: about.action, object: about.object, message })
+    }
+
+    fn scope(&self, namespace: &str) -> Option<&Scope> {
+        self.scopes.iter().find(|scope| scope.namespace.as_deref().is_none_or(|own| own == namespace))
+    }
+
+    fn api<K: Resource>(&self, namespace: &str) -> Api<K> {
+        Api::namespaced(self.client.clone(), namespace)
+    }
+
+    fn reference(&self, kind: Kind, key: &ObjectKey) -> ObjectReference {
+        match kind {
+            Kind::Endorser => self.reference_of::<Endorser>(key),
+            Kind::Subscription => self.reference_of::<ImageListSubscription>(key),
+            Kind::Image => self.reference_of::<CachedImage>(key),
+            Kind::Target => self.reference_of::<CloudTarget>(key),
+        }
+    }
+
+    fn reference_of<K: Resource>(&self, key: &ObjectKey) -> ObjectReference {
+        let found = self.get::<K>(key).map(|object| object.object_ref(&()));
+        found.unwrap_or_else(|| ObjectReference {
+            api_version: Some(K::api_version(&()).into_owned()),
+            kind: Some(K::kind(&()).into_owned()),
+            name: Some(key.name.clone()),
+            namespace: Some(key.namespace.clone()),
+            ..ObjectReference::default()
+        })
+    }
+}
+
+impl Scope {
+    fn new(namespace: Option<String>) -> (Self, Writers) {
+        let (endorsers, endorsers_writer) = kube::runtime::reflector::store();
+        let (subscriptions, subscriptions_writer) = kube::runtime::reflector::store();
+        let (images, images_writer) = kube::runtime::reflector::store();
+        let (targets, targets_writer) = kube::runtime::reflector::store();
+        let writers = Writers {
+            endorsers: endorsers_writer,
+            subscriptions: subscriptions_writer,
+            images: images_writer,
+            targets: targets_writer,
+        };
+        (Self { namespace, endorsers, subscriptions, images, targets }, writers)
+    }
+
+    fn store<K: Resource>(&self) -> Option<&Store<K>> {
+        let store: &dyn Any = match K::KIND {
+            Kind::Endorser => &self.endorsers,
+            Kind::Subscription => &self.subscriptions,
+            Kind::Image => &self.images,
+            Kind::Target => &self.targets,
+        };
+        store.downcast_ref()
+    }
+}
+
+impl Cluster for Kubernetes {
+    fn awaits(&self) -> Option<String> {
+        self.awaited.told()
+    }
+
+    fn get<K: Resource>(&self, key: &ObjectKey) -> Option<Arc<K>> {
+        let store = self.scope(&key.namespace)?.store::<K>()?;
+        let stored = store.get(&ObjectRef::new(&key.name).within(&key.namespace))?;
+        Some(self.written.newer(stored))
+    }
+
+    fn list<K: Resource>(&self, namespace: &str) -> Vec<Arc<K>> {
+        let Some(store) = self.scope(namespace).and_then(Scope::store::<K>) else { return Vec::new() };
+        let mut found = store.state_filter(|object: &K| object.meta().namespace.as_deref() == Some(namespace));
+        found.sort_by(|a, b| a.meta().name.cmp(&b.meta().name));
+        found.into_iter().map(|object| self.written.newer(object)).collect()
+    }
+
+    fn all<K: Resource>(&self) -> Vec<Arc<K>> {
+        let stores = self.scopes.iter().filter_map(Scope::store::<K>);
+        stores.flat_map(Store::state).map(|object| self.written.newer(object)).collect()
+    }
+
+    /// By whether it takes something new: the right to read namespaces is not this program's.
+    async fn is_ending(&self, namespace: &str) -> Result<bool, ClusterError> {
+        let key = ObjectKey::new(namespace, MANAGER);
+        let (reason, message) = ("Probe".to_owned(), String::new());
+        let probe = Happening { kind: Kind::Image, key: key.clone(), warning: false, reason, message };
+        let probe = event::event(probe, self.reference(Kind::Image, &key), &self.host, Timestamp::now());
+        match self.tell(&probe, true).await {
+            Ok(()) | Err(ClusterError::Denied { .. }) => Ok(false),
+            Err(ClusterError::NamespaceEnds { .. }) => Ok(true),
+            Err(error) => Err(error),
+        }
+    }
+
+    async fn secret(&self, key: &ObjectKey) -> Result<Option<SecretData>, ClusterError> {
+        let secrets: Api<Secret> = Api::namespaced(self.client.clone(), &key.namespace);
+        let about = Call { action: "read", object: format!("Secret {key}"), gone: None };
+        Ok(call(about, secrets.get_opt(&key.name)).await?.map(SecretData::from))
+    }
+
+    async fn config_map(&self, key: &ObjectKey) -> Result<Option<ConfigMapData>, ClusterError> {
+        let maps: Api<ConfigMap> = Api::namespaced(self.client.clone(), &key.namespace);
+        let about = Call { action: "read", object: format!("ConfigMap {key}"), gone: None };
+        let Some(map) = call(about, maps.get_opt(&key.name)).await? else { return Ok(None) };
+        let binary = map.binary_data.unwrap_or_default().into_iter().map(|(name, value)| (name, value.0));
+        let text = map.data.unwrap_or_default().into_iter().map(|(name, value)| (name, value.into_bytes()));
+        Ok(Some(binary.chain(text).collect()))
+    }
+
+    fn lag(&self) -> SignedDuration {
+        LAG
+    }
+
+    fn goes_together(&self) -> SignedDuration {
+        GOES_TOGETHER
+    }
+
+    async fn apply_image(&self, owner: &ImageListSubscription, identifier: &ImageId) -> Result<(), ClusterError> {
+        let key = ObjectKey::of(owner).sibling(&identifier.object_name());
+        let images = self.api::<CachedImage>(&key.namespace);
+        let about = || Call { action: "make", object: format!("CachedImage {key}"), gone: None };
+        self.leads(about())?;
+        // Made by hand a moment ago: its maker's, and seen by the next pass.
+        if call(about(), images.get_metadata_opt(&key.name)).await?.is_some() {
+            return Ok(());
+        }
+        let image = image::generated(owner, &key, identifier);
+        call(about(), images.patch(&key.name, &PatchParams::apply(MANAGER), &Patch::Apply(&image))).await?;
+        Ok(())
+    }
+
+    async fn delete_image(&self, key: &ObjectKey) -> Result<(), ClusterError> {
+        let Some(image) = self.get::<CachedImage>(key) else { return Ok(()) };
+        let about = || Call { action: "delete", object: format!("CachedImage {key}"), gone: Some((Kind::Image, key)) };
+        self.leads(about())?;
+        let images = self.api::<CachedImage>(&key.namespace);
+        match call(about(), images.delete(&key.name, &image::only_this(&image))).await {
+            // Gone, or another one of its name.
+            Ok(_) | Err(ClusterError::Gone { .. } | ClusterError::Conflict { .. }) => Ok(()),
+            Err(error) => Err(error),
+        }
+    }
+
+    async fn finalize<K: Resource>(&self, key: &ObjectKey, held: bool) -> Result<(), ClusterError> {
+        let api = self.api::<K>(&key.namespace);
+        let about = |action| Call { action, object: format!("{} {key}", K::kind(&())), gone: Some((K::KIND, key)) };
+        self.leads(about("change the finalizers of"))?;
+        let mut last = Ok(());
+        for _ in 0..TRIES {
+            let object = call(about("read"), api.get(&key.name)).await?;
+            let mut finalizers = object.finalizers().to_vec();
+            finalizers.retain(|name| name != FINALIZER);
+            finalizers.extend(held.then(|| FINALIZER.to_owned()));
+            if finalizers == object.finalizers() {
+                return Ok(());
+            }
+            // The version in it makes the server refuse a change of finalizers that were read before someone else's.
+            let change = json!({"metadata": {"resourceVersion": object.resource_version(), "finalizers": finalizers}});
+            let (manager, change) = (manager(), Patch::Merge(&change));
+            match call(about("change the finalizers of"), api.patch(&key.name, &manager, &change)).await {
+                Ok(object) => {
+                    self.written.put(object);
+                    return Ok(());
+                }
+                Err(error @ ClusterError::Conflict { .. }) => last = Err(error),
+                Err(error) => return Err(error),
+            }
+        }
+        last
+    }
+
+    async fn write_status<K: Resource>(&self, key: &ObjectKey, status: K::Status) -> Result<(), ClusterError> {
+        let Some(object) = self.get::<K>(key) else {
+            return Err(ClusterError::Gone { kind: K::KIND, key: key.clone() });
+        };
+        let api = self.api::<K>(&key.namespace);
+        let about = |action| Call { action, object: format!("{} {key}", K::kind(&())), gone: Some((K::KIND, key)) };
+        self.leads(about("write the status of"))?;
+        let name = K::kind(&());
+        let patch = image::whole_status(object.uid().as_deref(), &status).map_err(|error| ClusterError::Refused {
+            action: "write the status of",
+            object: format!("{name} {key}"),
+            message: error.to_string(),
+        })?;
+        let (manager, patch) = (manager(), Patch::<K>::Json(patch));
+        match call(about("write the status of"), api.patch_status(&key.name, &manager, &patch)).await {
+            Ok(object) => {
+                self.written.put(object);
+                Ok(())
+            }
+            // The patch fits the object that was looked at; one that was made anew under its name is another, which the
+            // watch may have brought by now. Where it has not, the pass is tried again.
+            Err(ClusterError::Refused { .. }) if self.get::<K>(key).is_none_or(|now| now.uid() != object.uid()) => {
+                Err(ClusterError::Gone { kind: K::KIND, key: key.clone() })
+            }
+            Err(error) => Err(error),
+        }
+    }
+
+    async fn record(&self, happening: Happening) {
+        let Happening { kind, key, warning, reason, message } = &happening;
+        if *warning {
+            tracing::warn!(%kind, object = %key, reason, "{message}");
+        } else {
+            tracing::info!(%kind, object = %key, reason, "{message}");
+        }
+        let (key, warning) = (key.clone(), *warning);
+        let event = event::event(happening.clone(), self.reference(*kind, &key), &self.host, Timestamp::now());
+        let told = match self.tell(&event, false).await {
+            // Who looks for what is left behind finds it at the namespace, where this program may say so.
+            Err(ending @ ClusterError::NamespaceEnds { .. }) if warning => {
+                match self.tell(&event::of_namespace(event), false).await {
+                    Err(ClusterError::Denied { .. }) => Err(ending),
+                    other => other,
+                }
+            }
+            other => other,
+        };
+        match told {
+            Ok(()) => {}
+            Err(ClusterError::NamespaceEnds { .. }) => {
+                tracing::debug!(%kind, object = %key, "no Event: its namespace is being deleted");
+            }
+            Err(error) => tracing::warn!(%kind, object = %key, %error, "an event could not be told"),
+        }
+    }
+}
+
+impl Kubernetes {
+    /// Makes an Event; or only asks whether it would be taken.
+    async fn tell(&self, event: &Event, dry_run: bool) -> Result<(), ClusterError> {
+        let namespace = event.metadata.namespace.as_deref().unwrap_or_default();
+        let object = format!("{} {namespace}", event.involved_object.kind.as_deref().unwrap_or_default());
+        let name = event.involved_object.name.as_deref().unwrap_or_default();
+        let about = Call { action: "tell an event of", object: format!("{object}/{name}"), gone: None };
+        let events: Api<Event> = Api::namespaced(self.client.clone(), namespace);
+        let parameters = PostParams { dry_run, ..PostParams::default() };
+        call(about, events.create(&parameters, event)).await.map(drop)
+    }
+}
+
+/// The name of this machine, or of the pod.
+fn host() -> String {
+    rustix::system::uname().nodename().to_string_lossy().into_owned()
+}
+
+/// Writes are this program's.
+fn manager() -> PatchParams {
+    PatchParams { field_manager: Some(MANAGER.to_owned()), ..PatchParams::default() }
+}
+
+/// How long one call of the API server may take.
+const LONGEST_CALL: Duration = Duration::from_secs(30);
