@@ -1,20 +1,15 @@
 //! What every reconcile stands on.
 
-use std::collections::{HashMap, HashSet};
 use std::path::PathBuf;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 
 use jiff::{SignedDuration, Timestamp};
 
-use super::lists::ListsInForce;
-use super::publications::Publications;
-use super::subscription::SignatureBeside;
-use super::told::Told;
-use super::untold::Untold;
+use super::exchange::{Downloads, PendingMessages, TriedAnew};
+use super::exchange::{ListsInForce, Publications, Told, Untold};
 use crate::anchors::TrustDirectory;
-use crate::api::ObjectKey;
-use crate::cache::{JobKey, JobLimits, Jobs, Volume};
-use crate::fetch::{Client, Document, Validator};
+use crate::cache::{JobLimits, Jobs, Volume};
+use crate::fetch::Client;
 use crate::imagelist::Sha512Digest;
 use crate::metrics::Metrics;
 use crate::opennebula::Permit;
@@ -119,92 +114,4 @@ pub struct Settings {
     pub algorithms: AlgorithmPolicy,
     /// Whether a subscription may believe the first signer that it sees.
     pub allow_auto_endorse: bool,
-}
-
-/// A message that was fetched.
-#[derive(Debug, Clone)]
-pub struct Message {
-    /// The message as it came, or as it was put together or opened.
-    pub document: Document,
-    /// How the server names them.
-    pub validator: Option<Validator>,
-    /// The signatures beside the list that are part of it.
-    pub beside: Vec<SignatureBeside>,
-    /// What the answer says of itself: the end of a message that says that this is no signed list.
-    pub came: String,
-}
-
-/// The newest message of each subscription while it is not in force: judged anew in each pass, for what was missing
-/// (an endorser, a CRL, space on the volume) may have come.
-#[derive(Debug, Default)]
-pub struct PendingMessages(Mutex<HashMap<ObjectKey, Message>>);
-
-impl PendingMessages {
-    /// The message of a subscription.
-    pub fn get(&self, subscription: &ObjectKey) -> Option<Message> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).get(subscription).cloned()
-    }
-
-    /// Holds a message, or lets go of the one that was held.
-    pub fn set(&self, subscription: &ObjectKey, message: Option<Message>) {
-        let mut messages = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        match message {
-            Some(message) => messages.insert(subscription.clone(), message),
-            None => messages.remove(subscription),
-        };
-    }
-}
-
-/// What failed for want of space is tried anew by a run that a person began, once each; never by one that goes on.
-#[derive(Debug, Default)]
-pub struct TriedAnew(Mutex<Option<HashSet<ObjectKey>>>);
-
-impl TriedAnew {
-    /// A person began this run.
-    pub fn begin(&self) {
-        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = Some(HashSet::new());
-    }
-
-    /// Whether an object may be tried anew: the first time that it is asked of such a run.
-    pub fn take(&self, object: &ObjectKey) -> bool {
-        let mut tried = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        tried.as_mut().is_some_and(|tried| tried.insert(object.clone()))
-    }
-}
-
-/// Which object wants which download. Objects may share one; it is stopped when the last of them lets go.
-#[derive(Debug, Default)]
-pub struct Downloads(Mutex<HashMap<ObjectKey, JobKey>>);
-
-impl Downloads {
-    /// The download of an object.
-    pub fn get(&self, object: &ObjectKey) -> Option<JobKey> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).get(object).cloned()
-    }
-
-    /// All downloads that are wanted, each once.
-    pub fn all(&self) -> Vec<JobKey> {
-        let downloads = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        let mut all: Vec<JobKey> = downloads.values().cloned().collect();
-        all.sort();
-        all.dedup();
-        all
-    }
-
-    /// The objects that want a download.
-    pub fn objects(&self) -> Vec<ObjectKey> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).keys().cloned().collect()
-    }
-
-    /// Notes that an object wants a download.
-    pub fn want(&self, object: &ObjectKey, job: JobKey) {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).insert(object.clone(), job);
-    }
-
-    /// Notes that an object wants its download no more; says whether nobody else does either.
-    pub fn let_go(&self, object: &ObjectKey) -> bool {
-        let mut downloads = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        let Some(job) = downloads.remove(object) else { return false };
-        !downloads.values().any(|other| *other == job)
-    }
 }

@@ -18,10 +18,9 @@ mod conditions;
 mod context;
 mod duration;
 pub mod endorser;
+mod exchange;
 mod finish;
 pub mod image;
-mod lists;
-mod publications;
 mod report;
 mod secret;
 mod source;
@@ -29,20 +28,18 @@ mod step;
 pub mod subscription;
 mod survey;
 mod tls;
-mod told;
 mod transition;
-mod untold;
 
 pub use check::SpecError;
 pub use conditions::time;
-pub use context::{Context, Downloads, ImagePaths, Message, PendingMessages, Settings, TriedAnew};
+pub use context::{Context, ImagePaths, Settings};
 pub use duration::{DurationError, parse_duration};
+pub use exchange::{
+    Desire, Desired, Downloads, Force, ListInForce, ListOrigin, ListsInForce, Message, Offer, PendingMessages,
+    Publications, Published, Session, SignatureBeside, Standing, Told, TriedAnew, Untold, WithdrawnList,
+};
 pub use finish::Stallable;
-pub use lists::{Force, ListInForce, ListOrigin, ListsInForce, WithdrawnList};
-pub use publications::{Desire, Desired, Offer, Publications, Published, Standing};
 pub use report::Report;
 pub use source::{SourceError, credentials_for};
 pub use survey::{Surveyed, survey};
 pub use tls::CheckedTls;
-pub use told::Told;
-pub use untold::Untold;

@@ -3,7 +3,7 @@
 use secrecy::{ExposeSecret, SecretString};
 use url::Url;
 
-use super::lists::ListOrigin;
+use super::exchange::ListOrigin;
 use super::tls::CheckedTls;
 use crate::api::{Class, ObjectKey};
 use crate::fetch::{ClientIdentity, Credentials, Source, TlsTrust};

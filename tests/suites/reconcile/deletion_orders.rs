@@ -12,8 +12,8 @@ use vmcatcher_operator::api::{
 };
 use vmcatcher_operator::cache::Volume;
 use vmcatcher_operator::imagelist::ImageId;
-use vmcatcher_operator::reconcile::subscription::{self, Ask};
-use vmcatcher_operator::reconcile::{Context, cloud_target as targets, endorser, image};
+use vmcatcher_operator::reconcile::subscription::Ask;
+use vmcatcher_operator::reconcile::{Context, cloud_target as targets, endorser, image, subscription};
 use vmcatcher_operator::store::directory::Directory;
 use vmcatcher_operator::store::{Cluster, ClusterError, ConfigMapData, Happening, SecretData};
 

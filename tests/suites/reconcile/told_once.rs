@@ -9,8 +9,8 @@ use jiff::SignedDuration;
 use vmcatcher_operator::api::{ImageListSubscription, ObjectKey, Resource};
 use vmcatcher_operator::cache::Volume;
 use vmcatcher_operator::imagelist::ImageId;
-use vmcatcher_operator::reconcile::Context;
-use vmcatcher_operator::reconcile::subscription::{self, Ask};
+use vmcatcher_operator::reconcile::subscription::Ask;
+use vmcatcher_operator::reconcile::{Context, subscription};
 use vmcatcher_operator::store::directory::Directory;
 use vmcatcher_operator::store::{Cluster, ClusterError, ConfigMapData, Happening, SecretData};
 

@@ -8,17 +8,19 @@ use sha2::{Digest as _, Sha256};
 
 use super::check::Checked;
 use super::conversions::Start;
-use super::credentials::Credentials;
-use super::observe::{Observed, state_path};
-use super::plan::{Asked, Plan};
-use super::request::Refusal;
+use super::observe::Observed;
+use super::plan::Plan;
+use super::refusal::Refusal;
+use super::request::Asked;
 use crate::api::ObjectKey;
 use crate::cache::{ConversionKey, Volume};
 use crate::imagelist::ImageId;
-use crate::opennebula::carry_over::{Cloud, Keeper, Outcome, Publisher, Record, Request, Verdict};
+use crate::opennebula::carry_over::{Keeper, Outcome, Publisher, Record, Request, Verdict};
 use crate::opennebula::transport::{Connection, TlsTrust};
 use crate::opennebula::{Client, OneError, Reason};
 use crate::reconcile::context::Context;
+use crate::reconcile::exchange::state_path;
+use crate::reconcile::exchange::{Answer, Fingerprint, Last, Session};
 use crate::store::Cluster;
 
 /// How often a cloud is looked at though nothing is asked of it: to repair what changed there.
@@ -28,40 +30,6 @@ const RETRY: SignedDuration = SignedDuration::from_secs(30);
 /// How soon, and how late, an import that runs is looked at.
 const SOONEST: SignedDuration = SignedDuration::from_secs(1);
 const LATEST: SignedDuration = SignedDuration::from_secs(30);
-
-/// What is held of a target between passes.
-#[derive(Debug, Default)]
-pub struct Session {
-    /// How the cloud is reached.
-    pub(super) credentials: Credentials,
-    publisher: Option<(Fingerprint, Publisher)>,
-    /// What was asked last, what became of it, and when the cloud is asked though nothing changed.
-    last: Option<Last>,
-    /// Since when an import runs.
-    importing: Option<Timestamp>,
-}
-
-#[derive(Debug)]
-struct Last {
-    asked: Vec<Option<Request>>,
-    requested_at: Option<String>,
-    answer: Answer,
-    next: Timestamp,
-}
-
-/// A digest over everything a session is made of, the secret included.
-type Fingerprint = [u8; 32];
-
-/// What the cloud answered.
-#[derive(Debug, Clone)]
-pub(super) struct Answer {
-    /// What the target itself is.
-    pub cloud: Result<Cloud, OneError>,
-    /// What became of each request, in the order of the images that want something.
-    pub outcomes: Vec<Option<Outcome>>,
-    /// When it answered.
-    pub at: Timestamp,
-}
 
 /// What became of the plan.
 #[derive(Debug, Default)]

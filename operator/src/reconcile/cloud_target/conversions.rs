@@ -3,7 +3,7 @@
 use jiff::{SignedDuration, Timestamp};
 
 use super::check::Checked;
-use super::request::Refusal;
+use super::refusal::Refusal;
 use crate::api::Progress;
 use crate::cache::{ConversionKey, ConversionState, Figures, Jobs, Part, VerifiedBlob};
 use crate::convert::Form;

@@ -3,24 +3,11 @@
 //! A namespace's objects, or all those of a file, are deleted in any order, and nothing holds a Secret. What its target
 //! owes by then is done with what was read before: it is good for taking images out of circulation and for nothing else.
 
-use url::Url;
-
 use super::check::Checked;
 use crate::opennebula::transport::Connection;
+use crate::reconcile::exchange::{Credentials, Known};
 use crate::reconcile::source::SourceError;
-use crate::reconcile::tls::CheckedTls;
 use crate::store::ClusterError;
-
-/// What was last read of a target's Secrets.
-#[derive(Debug, Default)]
-pub(super) struct Credentials(Option<Known>);
-
-/// For which address, out of which Secrets, and what.
-#[derive(Debug)]
-struct Known {
-    of: (Url, String, CheckedTls),
-    connection: Connection,
-}
 
 /// How a cloud can be reached.
 #[derive(Debug)]

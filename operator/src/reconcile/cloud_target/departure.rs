@@ -8,12 +8,11 @@ use std::sync::Arc;
 
 use jiff::{SignedDuration, Timestamp};
 
-use super::state_path;
 use crate::api::{CachedImage, CloudTarget, DeletionPolicy, FINALIZER, ImageListSubscription, ObjectKey};
 use crate::imagelist::ImageId;
 use crate::opennebula::carry_over::Record;
 use crate::reconcile::context::Context;
-use crate::reconcile::publications::{Desire, Desired, Standing};
+use crate::reconcile::exchange::{Desire, Desired, Standing, state_path};
 use crate::size::Count;
 use crate::store::{Cluster, ClusterError};
 

@@ -3,7 +3,7 @@
 use jiff::Timestamp;
 use url::Url;
 
-use super::request::Refusal;
+use super::refusal::Refusal;
 use crate::api::{self, HandOverType};
 use crate::cache::VerifiedBlob;
 use crate::convert::Form;

@@ -11,6 +11,7 @@ mod departure;
 mod hand_over;
 mod observe;
 mod plan;
+mod refusal;
 mod report;
 mod request;
 
@@ -18,11 +19,9 @@ use std::collections::BTreeSet;
 
 use jiff::Timestamp;
 
-pub use self::apply::Session;
 use self::check::check;
 pub(super) use self::check::checked_endpoint;
 use self::departure::Departure;
-pub(super) use self::observe::state_path;
 use super::context::Context;
 use super::finish::{finish, stalled};
 use crate::api::{CloudTarget, ImageListSubscription, ObjectKey};

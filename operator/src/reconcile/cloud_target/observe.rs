@@ -4,19 +4,19 @@ use std::collections::BTreeSet;
 
 use jiff::Timestamp;
 
-use crate::api::{CachedImage, CloudTarget, CloudTargetStatus, ObjectKey};
-use crate::cache::{ConversionKey, StatePath};
-use crate::imagelist::ImageId;
-use crate::opennebula::carry_over::Record;
-use crate::reconcile::context::{Context, ImagePaths};
-use crate::reconcile::publications::{Desire, Desired};
-use crate::reconcile::source::cloud_connection;
-use crate::store::Cluster;
-
 use super::check::Checked;
 use super::conversions::{Needed, needed};
-use super::credentials::{Access, Credentials};
+use super::credentials::Access;
 use super::departure::Departure;
+use crate::api::{CachedImage, CloudTarget, CloudTargetStatus, ObjectKey};
+use crate::cache::ConversionKey;
+use crate::opennebula::carry_over::Record;
+use crate::reconcile::context::{Context, ImagePaths};
+use crate::reconcile::exchange::Credentials;
+use crate::reconcile::exchange::state_path;
+use crate::reconcile::exchange::{Desire, Desired};
+use crate::reconcile::source::cloud_connection;
+use crate::store::Cluster;
 
 /// Everything that a plan is made from.
 pub(super) struct Observed {
@@ -130,12 +130,4 @@ fn record<C: Cluster>(context: &Context<C>, checked: &Checked, desired: &Desired
             Record::default()
         }
     }
-}
-
-/// `state/published/<namespace>/<target>/<identifier>.json`.
-pub(in crate::reconcile) fn state_path(
-    target: &ObjectKey,
-    identifier: &ImageId,
-) -> Result<StatePath, crate::cache::NameError> {
-    StatePath::new(["published", &target.namespace, &target.name, identifier.as_str()])
 }

@@ -3,12 +3,11 @@
 use jiff::Timestamp;
 
 use super::check::Checked;
-use super::conversions::Start;
 use super::credentials::Access;
 use super::observe::Observed;
-use super::request::{Refusal, request};
+use super::request::Asked;
+use super::request::request;
 use crate::api::Class;
-use crate::opennebula::carry_over::Request;
 
 /// What a pass makes of a target.
 #[derive(Debug)]
@@ -38,28 +37,6 @@ pub(super) struct Lost {
     pub reason: &'static str,
     /// What was expected and found.
     pub message: String,
-}
-
-/// What is asked for one image.
-#[derive(Debug, Default)]
-pub(super) struct Asked {
-    /// The request, unless what is there stays.
-    pub request: Option<Request>,
-    /// What keeps its bytes from being handed over.
-    pub refusal: Option<Refusal>,
-    /// A conversion that is to be started.
-    pub start: Option<Start>,
-    /// When that is worth another look.
-    pub again: Option<Timestamp>,
-    /// What else there is to know of what was handed over.
-    pub note: Option<String>,
-}
-
-impl Asked {
-    /// Whether an image is taken out of circulation.
-    fn is_withdrawal(&self) -> bool {
-        self.request.as_ref().is_some_and(|request| request.wanted.is_none())
-    }
 }
 
 /// Makes the plan.

@@ -5,18 +5,19 @@ use std::collections::BTreeMap;
 use jiff::{SignedDuration, Timestamp};
 use url::{Host, Url};
 
-use super::apply::{Answer, Outcomes};
+use super::apply::Outcomes;
 use super::check::Checked;
 use super::conversions::Needed;
 use super::departure::{self, Departure};
 use super::observe::{Observed, Wanted};
-use super::plan::{Asked, Lost, Plan};
-use super::request::Refusal;
+use super::plan::{Lost, Plan};
+use super::refusal::Refusal;
+use super::request::Asked;
 use crate::api::{Class, CloudTargetStatus, ObjectKey};
 use crate::opennebula::carry_over::{Outcome, Verdict};
 use crate::opennebula::{OneError, Reason};
 use crate::reconcile::conditions::{Finding, Status, merge, time};
-use crate::reconcile::publications::{Desire, Published, Standing};
+use crate::reconcile::exchange::{Answer, Desire, Published, Standing};
 use crate::reconcile::report::Report;
 
 /// How soon it is looked whether a Secret came.

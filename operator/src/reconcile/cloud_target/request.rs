@@ -4,30 +4,16 @@ use jiff::Timestamp;
 
 use super::check::Checked;
 use super::conversions::Handed;
+use super::conversions::Start;
 use super::observe::Wanted;
-use super::plan::Asked;
+use super::refusal::Refusal;
 use crate::cache::VerifiedBlob;
 use crate::convert::Form;
 use crate::convert::sniff::Outside;
-use crate::opennebula::carry_over::{self, EventAttributes, Request, Source};
+use crate::opennebula::carry_over::Request;
+use crate::opennebula::carry_over::{self, EventAttributes, Source};
 use crate::reconcile::context::ImagePaths;
-use crate::reconcile::publications::{Desire, Offer};
-
-/// Why bytes are not handed over.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Refusal {
-    /// The reason of the `Published` condition.
-    pub reason: &'static str,
-    /// What was expected and what was found.
-    pub message: String,
-}
-
-impl Refusal {
-    /// Whether what is missing is being made.
-    pub(super) fn ends_by_itself(&self) -> bool {
-        self.reason == "Converting"
-    }
-}
+use crate::reconcile::exchange::{Desire, Offer};
 
 /// The request for one image.
 pub(super) fn request(checked: &Checked, wanted: &Wanted, paths: Option<&ImagePaths>, now: Timestamp) -> Asked {
@@ -118,5 +104,27 @@ fn event(offer: &Offer) -> EventAttributes {
         filename: Some(image.identifier.to_string()),
         mpuri: image.mpuri.clone(),
         vo: offer.vo.clone(),
+    }
+}
+
+/// What is asked for one image.
+#[derive(Debug, Default)]
+pub(super) struct Asked {
+    /// The request, unless what is there stays.
+    pub request: Option<Request>,
+    /// What keeps its bytes from being handed over.
+    pub refusal: Option<Refusal>,
+    /// A conversion that is to be started.
+    pub start: Option<Start>,
+    /// When that is worth another look.
+    pub again: Option<Timestamp>,
+    /// What else there is to know of what was handed over.
+    pub note: Option<String>,
+}
+
+impl Asked {
+    /// Whether an image is taken out of circulation.
+    pub(super) fn is_withdrawal(&self) -> bool {
+        self.request.as_ref().is_some_and(|request| request.wanted.is_none())
     }
 }

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use jiff::Timestamp;
 
 use super::check::Checked;
-use super::observe::Observed;
+use super::observed::Observed;
 use super::plan::{Plan, Step};
 use crate::api::CachedImage;
 use crate::cache::DownloadRequest;

@@ -2,12 +2,13 @@
 
 use super::apply::Outcomes;
 use super::check::Checked;
-use super::observe::Observed;
+use super::observed::Observed;
 use super::plan::{Phase, Plan, Step};
-use super::targets::{RETIRED, at};
+use super::target_status::RETIRED;
+use super::targets::at;
 use crate::api::{CachedImage, HasConditions as _, Kind, ObjectKey, TargetStatus};
 use crate::reconcile::context::Context;
-use crate::reconcile::publications::{Desire, Desired};
+use crate::reconcile::exchange::{Desire, Desired};
 use crate::size::Size;
 use crate::store::{Cluster, Happening};
 

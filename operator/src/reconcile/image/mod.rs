@@ -4,8 +4,11 @@ mod apply;
 mod check;
 mod happenings;
 mod observe;
+mod observed;
 mod plan;
+mod policy;
 mod report;
+mod target_status;
 mod targets;
 mod want;
 
@@ -35,12 +38,12 @@ pub async fn reconcile<C: Cluster>(
         Err(error) => return stalled(context, &*object, &error, now).await,
     };
     let mut observed = observe::observe(context, &object, &checked, now);
-    if plan::would_be_made_again(&checked, &observed) {
+    if policy::would_be_made_again(&checked, &observed) {
         observed.namespace_ends = context.cluster.is_ending(&key.namespace).await?;
     }
     let plan = plan::plan(&checked, &observed, now);
     tracing::debug!(kind = %Kind::Image, object = %key, "the plan: {plan}");
-    let (desired, lets_go) = (targets::desired(&checked, &observed, &plan), plan.lets_go());
+    let (desired, lets_go) = (target_status::desired(&checked, &observed, &plan), plan.lets_go());
     if lets_go {
         // Before the finalizer goes: whoever sees the object gone also sees that it was let go.
         context.publications.want(key, Some(desired.clone()));

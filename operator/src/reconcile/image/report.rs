@@ -7,14 +7,15 @@ use jiff::{SignedDuration, Timestamp};
 use super::apply::Outcomes;
 use super::check::Checked;
 use super::happenings::happenings;
-use super::observe::Observed;
-use super::plan::{Hold, Phase, Plan, Step, is_suspended, request};
-use super::targets;
+use super::observed::Observed;
+use super::plan::{Phase, Plan, Step};
+use super::policy::{Hold, is_suspended, request};
+use super::target_status;
 use super::want::{Want, Wanted};
 use crate::api::{Artifact, CachedImageStatus, Class, Progress, TargetStatus, VersionStatus, WantedImage};
 use crate::cache::{Entry, VerifiedBlob};
 use crate::reconcile::conditions::{Finding, Status, merge, request_ignored, shorten, time};
-use crate::reconcile::publications::Desired;
+use crate::reconcile::exchange::Desired;
 use crate::reconcile::report::Report;
 use crate::reconcile::step::StepError;
 use crate::size::Size;
@@ -50,7 +51,7 @@ pub(super) fn report(
         next_retry_time: tries.next.map(time),
         last_handled_reconcile_at: handled(checked, observed),
         versions: after.versions(),
-        targets: targets::statuses(checked, observed, desired, now),
+        targets: target_status::statuses(checked, observed, desired, now),
     };
     let mut findings = findings(observed, plan, outcomes, &after, &status.targets);
     findings.extend(ignored(checked, observed));
@@ -207,9 +208,9 @@ fn findings(
 ) -> Vec<Finding> {
     let endorsed = endorsed(&observed.want);
     let cached = cached(observed, plan, outcomes, after);
-    let published = targets::published(targets).unwrap_or_else(|| published(after));
+    let published = target_status::published(targets).unwrap_or_else(|| published(after));
     let ready = ready(observed, plan, targets, &endorsed, &cached, &published);
-    let ready = match targets::retirement(targets).filter(|_| ready.status == Status::True) {
+    let ready = match target_status::retirement(targets).filter(|_| ready.status == Status::True) {
         Some((reason, message)) => Finding::fails(ready.name, reason, message),
         None => ready,
     };
@@ -290,7 +291,7 @@ fn ready(
 ) -> Finding {
     const NAME: &str = "Ready";
     if plan.phase == Phase::Deleting {
-        let held = if plan.lets_go() { None } else { targets::held_for(observed, targets) };
+        let held = if plan.lets_go() { None } else { target_status::held_for(observed, targets) };
         return Finding::fails(NAME, "Deleting", held.unwrap_or_else(|| "the object goes".to_owned()));
     }
     match (&observed.want, cached.status) {

@@ -4,7 +4,7 @@ use jiff::Timestamp;
 
 use super::check::Checked;
 use crate::imagelist::{ImageList, ListVersion, ListedImage, Sha512Digest};
-use crate::reconcile::lists::{Force, ListInForce};
+use crate::reconcile::exchange::{Force, ListInForce};
 use crate::trust::AcceptedList;
 
 /// What is wanted.

@@ -2,7 +2,8 @@
 
 use super::check::Checked;
 use super::observe::ListMemory;
-use super::plan::{Plan, Step};
+use super::plan::Plan;
+use super::step::Step;
 use crate::api::ImageListSubscription;
 use crate::cache::CacheError;
 use crate::fetch::Document;

@@ -1,11 +1,10 @@
 //! Signatures that lie beside a plain list (`<url>.p7s` for CMS, `<url>.asc` for OpenPGP): fetched with it, and asked for
 //! again while the list itself has not changed.
 
-use serde::{Deserialize, Serialize};
-
 use super::check::Checked;
-use super::observe::FetchProblem;
+use super::problem::FetchProblem;
 use crate::fetch::{Client, ListAnswer, Source, Validator};
+use crate::reconcile::exchange::SignatureBeside;
 use crate::trust::{Sha256Digest, is_openpgp_signature};
 
 /// Where signatures lie: what is put behind the list's path.
@@ -14,18 +13,6 @@ const ENDINGS: [&str; 2] = [".p7s", OPENPGP];
 const OPENPGP: &str = ".asc";
 /// The largest signature that lies beside a list, in bytes.
 const LARGEST: u64 = 1 << 20;
-
-/// A signature beside a list, as it was fetched: what tells whether it is still the same.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase")]
-pub struct SignatureBeside {
-    /// What is put behind the list's path.
-    pub ending: String,
-    /// SHA-256 of the signature: not every server names what it sends.
-    pub digest: Sha256Digest,
-    /// How the server names it.
-    pub validator: Option<Validator>,
-}
 
 /// The signatures beside a list, as far as there are some, with what has to be remembered of each.
 pub(super) async fn fetch(

@@ -6,7 +6,6 @@ use std::time::Duration;
 use jiff::SignedDuration;
 use kube::ResourceExt;
 
-use super::removal::Limit;
 use crate::api::{self, FINALIZER, ImageListSubscription, ImageListSubscriptionSpec, ObjectKey};
 use crate::cache::SafeName;
 use crate::cache::retention::Retention;
@@ -193,4 +192,13 @@ fn tls(tls: &api::Tls) -> Result<CheckedTls, SpecError> {
         }
         (api::TlsTrust::Unknown, _) => Err(SpecError::unsupported("source.tls.trust", "System, Grid or Secret")),
     }
+}
+
+/// How many cached images a list may drop before a person has to say so.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Limit {
+    /// Of a hundred.
+    pub percent: u8,
+    /// So many are free, whatever share they are.
+    pub free: usize,
 }

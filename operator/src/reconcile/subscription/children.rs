@@ -7,11 +7,11 @@ use kube::ResourceExt;
 
 use super::check::Checked;
 use super::observe::{Observed, is_pinned};
-use super::plan::Step;
+use super::step::Step;
 use crate::api::{CachedImage, FINALIZER, HasConditions, ImageCounts, ImageNote, ObjectKey};
 use crate::imagelist::{ImageId, ListedImage};
 use crate::reconcile::conditions::{message, shorten};
-use crate::reconcile::lists::ListInForce;
+use crate::reconcile::exchange::ListInForce;
 
 /// A wanted image that is not there after so long is late: what monitoring of sites warns at.
 const LATE_AFTER: SignedDuration = SignedDuration::from_hours(24);

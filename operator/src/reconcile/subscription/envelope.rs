@@ -1,10 +1,11 @@
 //! What stands around a fetched list: a signature beside it, or encryption to the site's key. What goes on from here,
 //! and is kept on the volume, is the signed message.
 
-use super::beside::{self, SignatureBeside};
+use super::beside;
 use super::check::Checked;
-use super::observe::FetchProblem;
+use super::problem::FetchProblem;
 use crate::fetch::{Client, Document, Source};
+use crate::reconcile::exchange::SignatureBeside;
 use crate::reconcile::source::decryption_key;
 use crate::store::Cluster;
 use crate::trust::{decrypt, is_encrypted, is_plain_list, join_detached};

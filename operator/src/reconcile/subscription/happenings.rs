@@ -3,9 +3,13 @@
 use super::apply::Outcomes;
 use super::check::Checked;
 use super::observe::{Fetched, Observed};
-use super::plan::{Newest, Plan, Step};
-use super::report::{REMOVAL_BLOCKED, failed_before, fetch_problem, signed_by};
+use super::plan::{Newest, Plan};
+use super::problem::FetchProblem;
+use super::removal::REMOVAL_BLOCKED;
+use super::step::Step;
 use crate::api::Kind;
+use crate::reconcile::conditions::Finding;
+use crate::reconcile::exchange::ListInForce;
 use crate::size::Count;
 use crate::store::Happening;
 use crate::trust::Sha256Digest;
@@ -79,5 +83,30 @@ fn not_taken(observed: &Observed, plan: &Plan) -> Option<Told> {
             is_new(&blocked.digest, REMOVAL_BLOCKED).then(|| (true, REMOVAL_BLOCKED, blocked.message()))
         }
         Newest::NotSeen | Newest::InForce | Newest::NotJudged => None,
+    }
+}
+
+/// The failure of an earlier pass, while the server has not been asked again.
+pub(super) fn failed_before(observed: &Observed) -> Option<Finding> {
+    let failed = observed.status.conditions.iter().find(|condition| condition.type_ == "FetchFailed")?;
+    Some(Finding::holds("FetchFailed", &failed.reason, &failed.message))
+}
+
+/// Who signed; where nobody named an endorser, that it is the first signer that was seen.
+pub(super) fn signed_by(list: &ListInForce) -> String {
+    let signers = list.accepted.signers().iter();
+    let names: Vec<String> = signers
+        .map(|signer| match &signer.endorser {
+            Some(endorser) => endorser.clone(),
+            None => format!("{} (issuer {}), who was seen first (AutoEndorse)", signer.subject, signer.issuer),
+        })
+        .collect();
+    format!("list {} is signed by {}", list.accepted.list().version, names.join(" and "))
+}
+
+pub(super) fn fetch_problem(observed: &Observed) -> Option<&FetchProblem> {
+    match &observed.fetched {
+        Fetched::Failed(problem) => Some(problem),
+        Fetched::NotAsked | Fetched::NotModified | Fetched::Message(_) => None,
     }
 }

@@ -7,11 +7,12 @@ use jiff::Timestamp;
 
 use super::check::Checked;
 use super::observe::{Fetched, Observed};
-use super::plan::{accept_request, verify_request};
 use super::stored::{self, Stored};
+use super::verification::{accept_request, verify_request};
 use crate::fetch::Document;
 use crate::imagelist::{MAXIMUM_BYTES, Wanted};
-use crate::reconcile::context::{Context, Message};
+use crate::reconcile::context::Context;
+use crate::reconcile::exchange::Message;
 use crate::store::Cluster;
 use crate::trust::{AcceptedList, Refusal, Sha256Digest, VerifiedList, VerifyRequest, accept, expands, verify};
 

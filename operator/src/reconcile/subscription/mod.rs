@@ -10,32 +10,25 @@ mod happenings;
 mod judge;
 mod observe;
 mod plan;
+mod problem;
 mod removal;
 mod report;
 mod schedule;
+mod step;
 mod stored;
+mod verification;
 
 use jiff::Timestamp;
 
-pub use self::beside::SignatureBeside;
 pub(super) use self::check::check;
 pub(super) use self::clock::DOUBTED;
 pub use self::observe::ListMemory;
 use self::plan::Newest;
+pub use self::schedule::Ask;
 use super::context::Context;
 use super::finish::{finish, stalled};
-pub use super::tls::CheckedTls;
 use crate::api::{ImageListSubscription, Kind, ObjectKey};
 use crate::store::{Cluster, ClusterError};
-
-/// When a pass asks the list's server.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Ask {
-    /// When its time has come, the spec changed or a person asked for it.
-    WhenDue,
-    /// Now: a person, or cron, started the run.
-    Now,
-}
 
 /// One pass over a subscription. Returns when to come back though nothing changes.
 pub async fn reconcile<C: Cluster>(

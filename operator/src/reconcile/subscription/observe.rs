@@ -5,16 +5,17 @@ use std::sync::Arc;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
-use super::beside::{self, SignatureBeside};
 use super::check::Checked;
-use super::{Ask, envelope, schedule};
-use crate::api::{CachedImage, Class, Endorser, HasConditions, ImageListSubscription, ImageListSubscriptionStatus};
+use super::problem::FetchProblem;
+use super::schedule::Ask;
+use super::{beside, envelope, schedule};
+use crate::api::{CachedImage, Endorser, HasConditions, ImageListSubscription, ImageListSubscriptionStatus};
 use crate::cache::{CacheError, StatePath, Volume};
 use crate::fetch::{Document, FetchError, ListAnswer, Source, Validator};
 use crate::imagelist::SourceUrl;
-use crate::reconcile::context::{Context, Message};
+use crate::reconcile::context::Context;
 use crate::reconcile::endorser;
-use crate::reconcile::lists::ListOrigin;
+use crate::reconcile::exchange::{ListOrigin, Message, SignatureBeside};
 use crate::reconcile::source::{SourceError, source};
 use crate::store::Cluster;
 use crate::trust::{AlgorithmPolicy, Anchors, CredentialKind, EndorserRule, LastAccepted, Sha256Digest, SignerName};
@@ -102,17 +103,6 @@ pub(super) enum Fetched {
     Message(Message),
     /// Nothing that could be used.
     Failed(FetchProblem),
-}
-
-/// Why the list could not be fetched.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct FetchProblem {
-    /// One word.
-    pub reason: &'static str,
-    /// What was expected and what was found.
-    pub message: String,
-    /// What kind of trouble it is.
-    pub class: Class,
 }
 
 impl ListMemory {

@@ -2,10 +2,9 @@
 
 use std::collections::BTreeSet;
 use std::fmt;
-use std::path::PathBuf;
 use std::sync::Arc;
 
-use jiff::{SignedDuration, Timestamp};
+use jiff::Timestamp;
 
 use super::check::Checked;
 use super::children::{self, Children};
@@ -14,17 +13,13 @@ use super::judge::{self, Judged, Verdict};
 use super::observe::{ListMemory, Observed, OlderList, address};
 use super::removal::{self, Blocked};
 use super::schedule::expiry;
+use super::step::Step;
 use super::stored::{Before, Stored};
-use crate::api::ObjectKey;
+use super::verification::accept_request;
 use crate::cache::CacheError;
-use crate::fetch::Document;
-use crate::imagelist::{ImageId, ListVersion};
-use crate::reconcile::context::Message;
-use crate::reconcile::lists::{Force, ListInForce, ListOrigin, WithdrawnList};
-use crate::trust::{
-    AcceptRequest, AcceptedList, CrlPolicy, EndorserPolicy, LastAccepted, Refusal, RefusalReason, Sha256Digest,
-    VerifiedList, VerifyRequest, accept,
-};
+use crate::imagelist::ListVersion;
+use crate::reconcile::exchange::{Force, ListInForce, ListOrigin, Message, WithdrawnList};
+use crate::trust::{AcceptedList, LastAccepted, Refusal, RefusalReason, Sha256Digest, VerifiedList, accept};
 
 /// So many older lists are remembered.
 const MOST_OLDER: usize = 100;
@@ -70,54 +65,12 @@ pub(super) enum Newest {
     },
 }
 
-/// One thing to do.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) enum Step {
-    /// Move a memory that cannot be read out of the way, for a person to look at.
-    SetMemoryAside(PathBuf),
-    /// Keep an accepted list as it was signed.
-    StoreList {
-        /// `hv:version`.
-        version: ListVersion,
-        /// SHA-256 of the message: a list that was signed anew without a change is another message.
-        digest: Sha256Digest,
-        /// The message.
-        message: Document,
-    },
-    /// Remember what the next message is judged by. From then on the list is in force.
-    Remember(Box<ListMemory>),
-    /// Remember who was revoked, and what a person takes back. Not part of an import: what is withdrawn goes out though
-    /// this cannot be written.
-    RememberLearned(Box<ListMemory>),
-    /// Put the finalizer on the subscription, or take it off.
-    Finalize(bool),
-    /// Make a selected image's object.
-    ApplyImage(ImageId),
-    /// Delete the object of an image that went out, or of a subscription that goes.
-    DeleteImage(ObjectKey),
-}
-
 impl Step {
     /// Whether it is part of making the list the one in force.
     pub(super) fn is_import(&self) -> bool {
         match self {
             Self::SetMemoryAside(_) | Self::StoreList { .. } | Self::Remember(_) => true,
             Self::RememberLearned(_) | Self::Finalize(_) | Self::ApplyImage(_) | Self::DeleteImage(_) => false,
-        }
-    }
-}
-
-impl fmt::Display for Step {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::SetMemoryAside(path) => write!(f, "set {} aside", path.display()),
-            Self::StoreList { version, digest, .. } => write!(f, "store list {version} ({})", digest.short()),
-            Self::Remember(memory) => write!(f, "remember list {} as accepted", memory.last.version),
-            Self::RememberLearned(_) => f.write_str("remember whose certificates were revoked, and what a person said"),
-            Self::Finalize(true) => f.write_str("hold the subscription until its images are archived"),
-            Self::Finalize(false) => f.write_str("let the subscription go"),
-            Self::ApplyImage(identifier) => write!(f, "make the image {identifier}"),
-            Self::DeleteImage(key) => write!(f, "delete the image {key}"),
         }
     }
 }
@@ -183,22 +136,6 @@ fn set_aside(observed: &Observed) -> Option<Step> {
             Some(Step::SetMemoryAside(path.clone()))
         }
         Some(_) | None => None,
-    }
-}
-
-/// What is asked of a signature.
-pub(super) fn verify_request<'a>(checked: &Checked, observed: &'a Observed, now: Timestamp) -> VerifyRequest<'a> {
-    VerifyRequest {
-        anchors: &observed.anchors,
-        policy: if checked.auto_endorse {
-            EndorserPolicy::AutoEndorse { pinned: observed.first_signer.as_ref(), crl_policy: CrlPolicy::Require }
-        } else {
-            EndorserPolicy::Enforce { endorsers: &observed.rules, required: checked.required_endorsements }
-        },
-        revoked: &observed.revoked,
-        algorithms: observed.algorithms,
-        wanted: None,
-        at: now,
     }
 }
 
@@ -296,22 +233,6 @@ fn told_by_status(observed: &Observed, verified: &VerifiedList) -> Option<LastAc
         certificates: Vec::new(),
         revoked: Vec::new(),
     })
-}
-
-/// What is asked of a verified list.
-pub(super) fn accept_request<'a>(
-    checked: &'a Checked,
-    last: Option<&'a LastAccepted>,
-    taken: Option<Sha256Digest>,
-    now: Timestamp,
-) -> AcceptRequest<'a> {
-    AcceptRequest {
-        identifier: checked.identifier.as_ref(),
-        last,
-        max_list_age: checked.max_list_age.and_then(|age| SignedDuration::try_from(age).ok()),
-        accept_list: checked.accept_list.filter(|digest| taken != Some(*digest)),
-        now,
-    }
 }
 
 /// How a list stands that is, or was, in force.

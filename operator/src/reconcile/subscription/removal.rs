@@ -2,20 +2,11 @@
 
 use jiff::Timestamp;
 
-use super::check::Checked;
+use super::check::{Checked, Limit};
 use super::observe::Observed;
 use crate::api::{CachedImage, HasConditions};
 use crate::imagelist::{ImageList, ListVersion};
 use crate::trust::Sha256Digest;
-
-/// How many cached images a list may drop before a person has to say so.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Limit {
-    /// Of a hundred.
-    pub percent: u8,
-    /// So many are free, whatever share they are.
-    pub free: usize,
-}
 
 /// A list that drops too many, and waits.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -80,3 +71,6 @@ fn is_published(image: &CachedImage) -> bool {
     let endorsed = image.status.as_ref().filter(|status| status.is_true("Endorsed"));
     endorsed.is_some_and(|status| status.artifact.is_some())
 }
+
+/// The condition, the reason and the event of a list that drops too many images.
+pub(super) const REMOVAL_BLOCKED: &str = "RemovalBlocked";

@@ -8,19 +8,18 @@ use super::apply::Outcomes;
 use super::check::Checked;
 use super::clock::DOUBTED;
 use super::happenings::happenings;
-use super::observe::{FetchProblem, Fetched, Observed};
+use super::happenings::{failed_before, fetch_problem, signed_by};
+use super::observe::{Fetched, Observed};
 use super::plan::{Newest, Plan};
+use super::removal::REMOVAL_BLOCKED;
 use super::schedule::next_fetch;
 use crate::api::{CandidateStatus, Class, ImageListSubscriptionStatus, ListStatus, SignerStatus};
 use crate::reconcile::conditions::{Finding, merge, message, request_ignored, shorten, time};
-use crate::reconcile::lists::{Force, ListInForce};
+use crate::reconcile::exchange::{Force, ListInForce};
 use crate::reconcile::report::Report;
 use crate::reconcile::step::StepError;
 use crate::size::Count;
 use crate::trust::{Refusal, RefusalReason};
-
-/// The condition, the reason and the event of a list that drops too many images.
-pub(super) const REMOVAL_BLOCKED: &str = "RemovalBlocked";
 
 /// The report of a pass.
 pub(super) fn report(
@@ -153,12 +152,6 @@ fn ignored(checked: &Checked, before: &ImageListSubscriptionStatus) -> Option<Fi
     (before.last_handled_reconcile_at.as_deref() != Some(request)).then(|| request_ignored(request))
 }
 
-/// The failure of an earlier pass, while the server has not been asked again.
-pub(super) fn failed_before(observed: &Observed) -> Option<Finding> {
-    let failed = observed.status.conditions.iter().find(|condition| condition.type_ == "FetchFailed")?;
-    Some(Finding::holds("FetchFailed", &failed.reason, &failed.message))
-}
-
 fn source_verified(observed: &Observed, plan: &Plan, list: Option<&ListInForce>) -> Finding {
     const NAME: &str = "SourceVerified";
     if let Newest::Refused { refusal, .. } = &plan.newest {
@@ -205,18 +198,6 @@ fn elsewhere(list: &ListInForce) -> String {
     let _ = (said.set_username(""), said.set_password(None));
     said.set_query(None);
     format!("; it says that its address (hv:uri) is {}", shorten(said.as_str(), 256))
-}
-
-/// Who signed; where nobody named an endorser, that it is the first signer that was seen.
-pub(super) fn signed_by(list: &ListInForce) -> String {
-    let signers = list.accepted.signers().iter();
-    let names: Vec<String> = signers
-        .map(|signer| match &signer.endorser {
-            Some(endorser) => endorser.clone(),
-            None => format!("{} (issuer {}), who was seen first (AutoEndorse)", signer.subject, signer.issuer),
-        })
-        .collect();
-    format!("list {} is signed by {}", list.accepted.list().version, names.join(" and "))
 }
 
 fn ready(
@@ -294,13 +275,6 @@ fn progress(checked: &Checked, observed: &Observed, outcomes: &Outcomes, finding
             Some(Finding::holds("Reconciling", "ProgressingWithRetry", &ready.message))
         }
         Some(Class::Waiting | Class::Transient | Class::Internal) | None => None,
-    }
-}
-
-pub(super) fn fetch_problem(observed: &Observed) -> Option<&FetchProblem> {
-    match &observed.fetched {
-        Fetched::Failed(problem) => Some(problem),
-        Fetched::NotAsked | Fetched::NotModified | Fetched::Message(_) => None,
     }
 }
 

@@ -37,3 +37,12 @@ pub(super) fn next_fetch(checked: &Checked, asked: Timestamp, failures: u32) -> 
 pub(super) fn expiry(expires: Timestamp, created: Timestamp, max_list_age: Option<Duration>) -> Timestamp {
     max_list_age.map_or(expires, |age| expires.min(after(created, age)))
 }
+
+/// When a pass asks the list's server.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Ask {
+    /// When its time has come, the spec changed or a person asked for it.
+    WhenDue,
+    /// Now: a person, or cron, started the run.
+    Now,
+}

@@ -10,13 +10,13 @@ mod pattern;
 mod statements;
 mod words;
 
+pub(super) use eacl::parse as parse_signing_policy;
+use pattern::Pattern;
+pub(super) use statements::parse as parse_namespaces;
+
 use super::certificate::Certificate;
 use super::chain::Path;
 use super::{Anchors, DistinguishedName, Refusal, RefusalReason};
-use pattern::Pattern;
-
-pub(super) use eacl::parse as parse_signing_policy;
-pub(super) use statements::parse as parse_namespaces;
 
 /// The largest policy file, in bytes; the largest of the field has 4 KiB.
 const LARGEST: usize = 1 << 20;

@@ -16,15 +16,15 @@ pub struct Untold(Mutex<HashMap<(Kind, ObjectKey), Vec<Waiting>>>);
 
 /// Something that happened.
 #[derive(Debug, Clone)]
-pub(super) struct Waiting {
-    pub(super) happening: Happening,
+pub(in crate::reconcile) struct Waiting {
+    pub(in crate::reconcile) happening: Happening,
     /// It was told already, and waits for the status alone.
-    pub(super) told: bool,
+    pub(in crate::reconcile) told: bool,
 }
 
 impl Untold {
     /// What waits of an object, with what its pass found now, each once.
-    pub(super) fn take(&self, kind: Kind, key: &ObjectKey, found: Vec<Happening>) -> Vec<Waiting> {
+    pub(in crate::reconcile) fn take(&self, kind: Kind, key: &ObjectKey, found: Vec<Happening>) -> Vec<Waiting> {
         let kept = self.0.lock().unwrap_or_else(PoisonError::into_inner).remove(&(kind, key.clone()));
         let mut all = kept.unwrap_or_default();
         for happening in found {
@@ -36,7 +36,7 @@ impl Untold {
     }
 
     /// Keeps it for the object's next pass; the newest, where it is too much.
-    pub(super) fn keep(&self, kind: Kind, key: &ObjectKey, mut waiting: Vec<Waiting>) {
+    pub(in crate::reconcile) fn keep(&self, kind: Kind, key: &ObjectKey, mut waiting: Vec<Waiting>) {
         waiting.drain(..waiting.len().saturating_sub(MOST));
         if !waiting.is_empty() {
             self.0.lock().unwrap_or_else(PoisonError::into_inner).insert((kind, key.clone()), waiting);

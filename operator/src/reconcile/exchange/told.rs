@@ -11,13 +11,13 @@ pub struct Told(Mutex<HashMap<(Kind, ObjectKey), String>>);
 
 impl Told {
     /// Notes what is reported of an object; whether it is something new.
-    pub(super) fn is_new(&self, kind: Kind, key: &ObjectKey, message: &str) -> bool {
+    pub(in crate::reconcile) fn is_new(&self, kind: Kind, key: &ObjectKey, message: &str) -> bool {
         let mut told = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         told.insert((kind, key.clone()), message.to_owned()).as_deref() != Some(message)
     }
 
     /// An object can work again, or is gone.
-    pub(super) fn forget(&self, kind: Kind, key: &ObjectKey) {
+    pub(in crate::reconcile) fn forget(&self, kind: Kind, key: &ObjectKey) {
         self.0.lock().unwrap_or_else(PoisonError::into_inner).remove(&(kind, key.clone()));
     }
 }

@@ -6,10 +6,10 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 
-use super::tls::CheckedTls;
 use crate::api::ObjectKey;
 use crate::cache::retention::Retention;
 use crate::imagelist::{ImageId, LeftOut, Selection, SourceUrl};
+use crate::reconcile::tls::CheckedTls;
 use crate::trust::AcceptedList;
 
 /// A subscription's list, as its last pass left it.

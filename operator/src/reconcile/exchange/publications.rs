@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use jiff::Timestamp;
 
-use super::cloud_target::Session;
+use super::session::Session;
 use crate::api::{ObjectKey, Progress};
 use crate::cache::{ConversionKey, VerifiedBlob};
 use crate::imagelist::{ImageId, ListedImage, Sha512Digest};
@@ -148,7 +148,7 @@ impl Publications {
     }
 
     /// The images for which a person asked for a try at that target, once.
-    pub(super) fn take_asked(&self, target: &ObjectKey) -> BTreeSet<ObjectKey> {
+    pub(in crate::reconcile) fn take_asked(&self, target: &ObjectKey) -> BTreeSet<ObjectKey> {
         self.held().asked.remove(target).unwrap_or_default()
     }
 
@@ -158,7 +158,12 @@ impl Publications {
     }
 
     /// Sets how images stand at a target, and when an import that runs there is looked at again.
-    pub(super) fn tell(&self, target: &ObjectKey, standings: BTreeMap<ObjectKey, Standing>, again: Option<Timestamp>) {
+    pub(in crate::reconcile) fn tell(
+        &self,
+        target: &ObjectKey,
+        standings: BTreeMap<ObjectKey, Standing>,
+        again: Option<Timestamp>,
+    ) {
         let mut held = self.held();
         if held.standings.get(target) != Some(&standings) {
             held.standings.insert(target.clone(), standings);
@@ -171,7 +176,7 @@ impl Publications {
     }
 
     /// Sets which other forms of images a target wants. Gives those that it wanted before and that now nobody wants.
-    pub(super) fn want_conversions(
+    pub(in crate::reconcile) fn want_conversions(
         &self,
         target: &ObjectKey,
         keys: BTreeSet<ConversionKey>,
@@ -205,7 +210,7 @@ impl Publications {
     }
 
     /// Forgets a target that is gone.
-    pub(super) fn forget(&self, target: &ObjectKey) {
+    pub(in crate::reconcile) fn forget(&self, target: &ObjectKey) {
         let mut held = self.held();
         let known = held.standings.remove(target).is_some();
         held.sessions.remove(target);
@@ -215,7 +220,7 @@ impl Publications {
     }
 
     /// The session with a target's cloud.
-    pub(super) fn session(&self, target: &ObjectKey) -> Arc<tokio::sync::Mutex<Session>> {
+    pub(in crate::reconcile) fn session(&self, target: &ObjectKey) -> Arc<tokio::sync::Mutex<Session>> {
         self.held().sessions.entry(target.clone()).or_default().clone()
     }
 

@@ -1,0 +1,13 @@
+//! Where on the volume it is recorded what was done for an image at a target.
+
+use crate::api::ObjectKey;
+use crate::cache::StatePath;
+use crate::imagelist::ImageId;
+
+/// `state/published/<namespace>/<target>/<identifier>.json`.
+pub(in crate::reconcile) fn state_path(
+    target: &ObjectKey,
+    identifier: &ImageId,
+) -> Result<StatePath, crate::cache::NameError> {
+    StatePath::new(["published", &target.namespace, &target.name, identifier.as_str()])
+}

@@ -1,0 +1,223 @@
+//! What an image wants of its targets, and how it is there, for its status. Pure.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use jiff::Timestamp;
+
+use super::check::Checked;
+use super::observed::Observed;
+use super::plan::{Phase, Plan};
+use super::policy::{is_leaving, is_retired, is_suspended, request};
+use super::targets::at;
+use super::want::Want;
+use crate::api::{HasConditions, TargetStatus};
+use crate::imagelist::Sha512Digest;
+use crate::reconcile::conditions::{Finding, Status, merge, time};
+use crate::reconcile::exchange::{Desire, Desired, Offer, Standing};
+
+/// The condition that says what older versions of an image lack to be out of circulation.
+pub(super) const RETIRED: &str = "Retired";
+
+/// What the image wants of its targets now. What it no longer names takes it out of circulation.
+pub(super) fn desired(checked: &Checked, observed: &Observed, plan: &Plan) -> Desired {
+    let desire = desire(checked, observed, plan);
+    let (before, retired) = (&observed.status.targets, is_retired(checked, observed));
+    let desired = |name: &String| {
+        let goes = observed.targets.leaving.contains(name) && desire != Desire::Withdraw;
+        let desire = match (goes, retired && observed.targets.may_have(before, name)) {
+            (false, _) => desire.clone(),
+            (true, false) => Desire::LetGo,
+            // Else nobody could take it out of circulation with its object.
+            (true, true) => Desire::Leave,
+        };
+        (name.clone(), desire)
+    };
+    let mut at: BTreeMap<String, Desire> = observed.targets.named.iter().map(desired).collect();
+    for target in before.iter().filter(|target| observed.targets.may_have(before, &target.name)) {
+        at.entry(target.name.clone()).or_insert(Desire::Withdraw);
+    }
+    let request = request(checked, observed);
+    let asked = request.is_some() && request != observed.status.last_handled_reconcile_at;
+    let held = checked.deleting && checked.finalizer && !plan.lets_go();
+    Desired { identifier: checked.image.identifier.clone(), at, adopt: checked.adopt.clone(), asked, held }
+}
+
+fn desire(checked: &Checked, observed: &Observed, plan: &Plan) -> Desire {
+    if checked.deleting {
+        return if is_leaving(checked, observed) { Desire::Withdraw } else { Desire::Leave };
+    }
+    match (&observed.want, observed.list.as_deref()) {
+        (Want::Out { .. }, _) => Desire::Withdraw,
+        (Want::Image(wanted), Some(list)) if !is_suspended(checked, observed) => Desire::Publish(Arc::new(Offer {
+            image: wanted.image.clone(),
+            list: list.accepted.list().identifier.clone(),
+            vo: wanted.vo.clone(),
+            blob: observed.blob.clone().filter(|_| plan.phase == Phase::Current),
+        })),
+        (Want::Image(_) | Want::Kept { .. } | Want::Unclear { .. }, _) => Desire::Leave,
+    }
+}
+
+/// How the image stands at each target, for its status.
+pub(super) fn statuses(checked: &Checked, observed: &Observed, desired: &Desired, now: Timestamp) -> Vec<TargetStatus> {
+    let each = desired.at.iter().filter_map(|(name, desire)| {
+        let before = at(&observed.status.targets, name);
+        let standing = observed.targets.standings.get(name);
+        let named = observed.targets.named.contains(name);
+        if !named && (standing.is_some_and(|standing| standing.withdrawn) || observed.targets.missing.contains(name)) {
+            return None;
+        }
+        let mut status = circulation(name, before, standing, now);
+        let withdrawn = standing.is_some_and(|standing| standing.withdrawn);
+        if status.id.is_none() {
+            let recorded = !withdrawn && observed.targets.recorded.contains_key(name);
+            status.image_name = recorded.then(|| checked.image.identifier.to_string());
+        }
+        let finding = finding(observed, desire, &status, before, standing);
+        let earlier = before.map(|before| before.conditions.as_slice()).unwrap_or_default();
+        let findings = std::iter::once(finding).chain(unfinished(before, standing)).collect();
+        status.conditions = merge(earlier, findings, checked.generation, now);
+        Some(status)
+    });
+    each.collect()
+}
+
+/// What is in circulation there, as far as it is known.
+fn circulation(name: &str, before: Option<&TargetStatus>, standing: Option<&Standing>, now: Timestamp) -> TargetStatus {
+    let empty = TargetStatus {
+        name: name.to_owned(),
+        id: None,
+        image_name: None,
+        version: None,
+        sha512: None,
+        published_time: None,
+        retired: before.map_or(0, |before| before.retired),
+        conditions: Vec::new(),
+    };
+    let Some(standing) = standing else { return before.cloned().unwrap_or(empty) };
+    let retired = if standing.asked { standing.retired } else { empty.retired };
+    let Some(published) = &standing.published else {
+        let kept = before.cloned().filter(|_| !standing.withdrawn).unwrap_or(empty);
+        return TargetStatus { retired, ..kept };
+    };
+    let sha512 = published.sha512.to_string();
+    let since = before.filter(|before| before.sha512.as_ref() == Some(&sha512));
+    TargetStatus {
+        id: Some(published.id.to_string()),
+        image_name: Some(standing.image_name.clone()),
+        version: Some(published.version.clone()),
+        published_time: since.and_then(|before| before.published_time.clone()).or_else(|| Some(time(now))),
+        sha512: Some(sha512),
+        retired,
+        ..empty
+    }
+}
+
+fn finding(
+    observed: &Observed,
+    desire: &Desire,
+    status: &TargetStatus,
+    before: Option<&TargetStatus>,
+    standing: Option<&Standing>,
+) -> Finding {
+    const NAME: &str = "Published";
+    if observed.targets.missing.contains(&status.name) {
+        let message = format!("expected the CloudTarget {}, found none; what is there stays", status.name);
+        return Finding::fails(NAME, "TargetNotFound", message);
+    }
+    let wanted = match desire {
+        Desire::Publish(offer) => Some(offer.image.sha512),
+        Desire::Withdraw => None,
+        Desire::Leave | Desire::LetGo => return overdue(observed, status).unwrap_or_else(|| as_before(before)),
+    };
+    let Some(standing) = standing else { return Finding::unknown(NAME, "Progressing", "the target was not asked yet") };
+    match wanted {
+        // What was seen to be there still is, as far as anybody knows.
+        Some(wanted) if !standing.asked && holds(status, wanted) => {
+            let message = format!("as last seen; now {}: {}", standing.reason, standing.message);
+            Finding::holds(NAME, "Published", message)
+        }
+        Some(wanted) if standing.published.is_some() && holds(status, wanted) => {
+            Finding::holds(NAME, "Published", &standing.message)
+        }
+        Some(_) if standing.published.is_some() || standing.withdrawn => {
+            Finding::fails(NAME, "Importing", "the wanted version is on its way")
+        }
+        None if standing.withdrawn => Finding::fails(NAME, "Retired", &standing.message),
+        None if standing.published.is_some() => Finding::fails(NAME, "Retiring", "it is taken out of circulation"),
+        Some(_) | None => Finding::fails(NAME, standing.reason, &standing.message),
+    }
+}
+
+/// The condition of a target where older versions are not wholly out of circulation; none where all are. While the cloud
+/// does not answer it stays as it was.
+fn unfinished(before: Option<&TargetStatus>, standing: Option<&Standing>) -> Option<Finding> {
+    if let Some(standing) = standing.filter(|standing| standing.asked) {
+        let (reason, message) = standing.unfinished.as_ref()?;
+        return Some(Finding::fails(RETIRED, *reason, message));
+    }
+    let known = before?.condition(RETIRED)?;
+    Some(Finding::fails(RETIRED, known.reason.clone(), known.message.clone()))
+}
+
+/// The first target where older versions are not wholly out of circulation.
+pub(super) fn retirement(statuses: &[TargetStatus]) -> Option<(String, String)> {
+    let told = |status: &TargetStatus| {
+        let condition = status.condition(RETIRED)?;
+        Some((condition.reason.clone(), format!("{}: {}", status.name, condition.message)))
+    };
+    statuses.iter().find_map(told)
+}
+
+/// A newer version that does not come to a target that is being deleted.
+fn overdue(observed: &Observed, status: &TargetStatus) -> Option<Finding> {
+    let Want::Image(wanted) = &observed.want else { return None };
+    let overdue = observed.targets.leaving.contains(&status.name) && !holds(status, wanted.image.sha512);
+    let message = || format!("the CloudTarget {} is being deleted: nothing new is published there", status.name);
+    overdue.then(|| Finding::fails("Published", "TargetDeleting", message()))
+}
+
+/// What the status says already: nothing is asked of the target.
+fn as_before(before: Option<&TargetStatus>) -> Finding {
+    const NAME: &str = "Published";
+    let Some(known) = before.and_then(|before| before.condition(NAME)) else {
+        return Finding::unknown(NAME, "Progressing", "nothing is asked of the target");
+    };
+    let status = if known.status == "True" { Status::True } else { Status::False };
+    Finding { name: NAME, status, reason: known.reason.clone(), message: known.message.clone() }
+}
+
+fn holds(status: &TargetStatus, wanted: Sha512Digest) -> bool {
+    status.sha512.as_deref() == Some(wanted.to_string().as_str())
+}
+
+/// All targets together; `None` where there is none.
+pub(super) fn published(statuses: &[TargetStatus]) -> Option<Finding> {
+    const NAME: &str = "Published";
+    let open = statuses.iter().find(|status| !status.is_true(NAME));
+    let names = || statuses.iter().map(|status| status.name.as_str()).collect::<Vec<_>>().join(", ");
+    match open {
+        None if statuses.is_empty() => None,
+        None => Some(Finding::holds(NAME, "Published", format!("at {}", names()))),
+        Some(open) => {
+            let condition = open.condition(NAME);
+            let reason = condition.map_or("Progressing", |condition| condition.reason.as_str());
+            let message = condition.map(|condition| condition.message.as_str()).unwrap_or_default();
+            Some(Finding::fails(NAME, reason, format!("{}: {message}", open.name)))
+        }
+    }
+}
+
+/// What an object that is being deleted waits for, and what keeps it; `None` where that is nothing in a cloud.
+pub(super) fn held_for(observed: &Observed, after: &[TargetStatus]) -> Option<String> {
+    let before = &observed.status.targets;
+    let each = observed.targets.holding(before).into_iter().map(|name| {
+        let condition = at(after, name).and_then(|target| target.condition("Published"));
+        let why = condition.map(|condition| format!(" ({}: {})", condition.reason, condition.message));
+        format!("{}{}", observed.targets.image_at(before, name), why.unwrap_or_default())
+    });
+    let held = each.collect::<Vec<_>>().join(", ");
+    let until = observed.abandoned_from.map(|from| format!("; let go at {}", time(from).0)).unwrap_or_default();
+    (!held.is_empty()).then(|| format!("being deleted, and held until out of circulation: {held}{until}"))
+}
