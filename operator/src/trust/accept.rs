@@ -1,4 +1,4 @@
-//! May this list replace the one in force? An ordered list of small functions, one rule each.
+//! Whether a list may replace the one in force. There is one small function for each rule, in a fixed order.
 
 use std::cmp::Ordering;
 
@@ -14,7 +14,7 @@ use crate::imagelist::NamedEndorser;
 /// How far a publisher's clock may be ahead of ours.
 const SKEW: SignedDuration = SignedDuration::from_mins(5);
 
-/// What a rule found when it is not broken.
+/// The result of a rule that is not broken.
 enum Finding {
     Holds(String),
     NotAsked(String),
@@ -22,7 +22,7 @@ enum Finding {
 
 type RuleFunction = fn(&VerifiedList, &AcceptRequest<'_>) -> Result<Finding, Refusal>;
 
-/// The rules, in the order in which they are asked; the first that is broken is the refusal.
+/// The rules, in the order in which they are checked. The first broken rule is the refusal.
 const RULES: [(Rule, RuleFunction); 7] = [
     (Rule::NamedEndorser, names_its_signers),
     (Rule::Identifier, keeps_its_identifier),
@@ -49,11 +49,11 @@ pub fn accept(list: VerifiedList, request: &AcceptRequest<'_>) -> Acceptance {
     Acceptance { checks, outcome: Ok(AcceptedList { verified: list, accepted: request.now, revoked: Vec::new() }) }
 }
 
-/// `hv:dn` and `hv:ca` of `hv:endorser` are the signer's subject and issuer (HEPiX image list format). Where more than
-/// one endorsement is required, everyone whom the list names must have signed.
+/// `hv:dn` and `hv:ca` of `hv:endorser` are the signer's subject and issuer (HEPiX image list format). If more than one
+/// endorsement is required, every endorser that the list names must have signed.
 ///
-/// The format has no place for an OpenPGP key. Where only OpenPGP keys signed, names of certificates are not compared;
-/// a fingerprint in `hv:dn` (`openpgp4fpr:…`) is. A name says nothing about a key: the credential's fingerprint does.
+/// The format has no field for an OpenPGP key. If only OpenPGP keys signed, `hv:endorser` is compared only if its
+/// `hv:dn` is a fingerprint (`openpgp4fpr:…`). Other names are not compared, because a name does not identify a key.
 fn names_its_signers(verified: &VerifiedList, _: &AcceptRequest<'_>) -> Result<Finding, Refusal> {
     let by_certificate = verified.names.iter().any(|names| matches!(names, SignerNames::X509(_)));
     let is_fingerprint = |endorser: &&NamedEndorser| endorser.subject.parse::<Fingerprint>().is_ok();
@@ -79,8 +79,8 @@ fn names_its_signers(verified: &VerifiedList, _: &AcceptRequest<'_>) -> Result<F
     Err(Refusal::new(RefusalReason::EndorserMismatch, message).about(subject, 0))
 }
 
-/// A text of the list as the name that it is read as, so that it can be held against the signer's: what nobody sees in
-/// it is escaped.
+/// A text of the list, parsed as a name so that it can be compared with the signer's name. Invisible characters are
+/// escaped.
 fn as_name(text: &str) -> String {
     let fingerprint = || text.parse::<Fingerprint>().map(|read| read.as_name());
     text.parse::<DistinguishedName>().map(|read| read.to_string()).or_else(|_| fingerprint()).unwrap_or_else(|_| {
@@ -94,7 +94,7 @@ fn described(signer: &Signer) -> String {
     if issuer.is_empty() { subject.clone() } else { format!("{subject} (issuer {issuer})") }
 }
 
-/// Names are compared as lists of RDNs; a text that is no name names nobody.
+/// Names are compared as lists of RDNs. A text that is not a name matches no signer.
 fn is_named(endorser: &NamedEndorser, signer: &SignerNames) -> bool {
     let is = |text: &str, name: &DistinguishedName| text.parse::<DistinguishedName>().is_ok_and(|read| read == *name);
     match signer {
@@ -103,7 +103,8 @@ fn is_named(endorser: &NamedEndorser, signer: &SignerNames) -> bool {
     }
 }
 
-/// `dc:identifier` is the one that the subscription is pinned to, or else the one of the list in force.
+/// `dc:identifier` must be the identifier in the subscription's `verify.identifier`. If that is not set, it must be the
+/// identifier of the list in force.
 fn keeps_its_identifier(verified: &VerifiedList, request: &AcceptRequest<'_>) -> Result<Finding, Refusal> {
     let found = &verified.list.identifier;
     let expected = request.identifier.or(request.last.map(|last| &last.identifier));
@@ -117,7 +118,7 @@ fn keeps_its_identifier(verified: &VerifiedList, request: &AcceptRequest<'_>) ->
     }
 }
 
-/// A list is valid from `dc:date:created` (HEPiX image list format), with some patience for clocks.
+/// A list is valid from `dc:date:created` (HEPiX image list format). A clock difference of up to [`SKEW`] is allowed.
 fn is_not_from_the_future(verified: &VerifiedList, request: &AcceptRequest<'_>) -> Result<Finding, Refusal> {
     let created = verified.list.created;
     if created.duration_since(request.now) > SKEW {
@@ -137,7 +138,7 @@ fn has_not_expired(verified: &VerifiedList, request: &AcceptRequest<'_>) -> Resu
     Ok(Finding::Holds(expires.to_string()))
 }
 
-/// `verify.maxListAge`: the site's own bound on the age of a list.
+/// `verify.maxListAge`: the site's limit on the age of a list.
 fn is_not_stale(verified: &VerifiedList, request: &AcceptRequest<'_>) -> Result<Finding, Refusal> {
     let Some(most) = request.max_list_age else { return Ok(Finding::NotAsked("no greatest age is set".to_owned())) };
     let age = request.now.duration_since(verified.list.created);
@@ -148,7 +149,7 @@ fn is_not_stale(verified: &VerifiedList, request: &AcceptRequest<'_>) -> Result<
     Ok(Finding::Holds(format!("{age:#} of {most:#}")))
 }
 
-/// `hv:version` never goes back (vmcatcher: `new version is older`), unless a person takes this very message.
+/// `hv:version` must not decrease (vmcatcher: `new version is older`), unless `verify.acceptList` names this message.
 fn does_not_roll_back(verified: &VerifiedList, request: &AcceptRequest<'_>) -> Result<Finding, Refusal> {
     let found = &verified.list.version;
     let Some(last) = comparable(verified, request) else {
@@ -164,10 +165,11 @@ fn does_not_roll_back(verified: &VerifiedList, request: &AcceptRequest<'_>) -> R
     Err(Refusal::new(RefusalReason::VersionRollback, message))
 }
 
-/// The original accepted an older signed list again as long as its version was the same. Here a message of the same
-/// version must not be older, and must be newer where it says something else; a message of a higher version must not
-/// have been created before the one in force (it can only be one from before a person's `acceptList`). The text that
-/// was withdrawn with its signer does not come back by that signer, though a later CRL says nothing against it.
+/// Vmcatcher accepted an older signed list again if its version was the same. Here a message of the same version must
+/// not be older, and it must be newer if its text differs. A message of a higher version must not have been created
+/// before the list in force; that is possible only if `acceptList` accepted a list of a lower version in between. A
+/// text that was withdrawn because its signer was revoked is refused if the same signer signed it, even if a later CRL
+/// no longer lists the signer.
 fn is_not_replayed(verified: &VerifiedList, request: &AcceptRequest<'_>) -> Result<Finding, Refusal> {
     let created = verified.list.created;
     let Some(last) = comparable(verified, request) else { return Ok(Finding::NotAsked("the first one".to_owned())) };
@@ -188,18 +190,18 @@ fn is_not_replayed(verified: &VerifiedList, request: &AcceptRequest<'_>) -> Resu
     Err(Refusal::new(RefusalReason::Replay, message))
 }
 
-/// How many of the signers were not revoked since they signed the list in force.
+/// The number of signers that have not been revoked since they signed the list in force.
 fn left(verified: &VerifiedList, last: &super::LastAccepted) -> usize {
     let revoked = |certificate: &&Sha256Digest| last.revoked.iter().any(|one| one.certificate == **certificate);
     verified.certificates.iter().filter(|certificate| !revoked(certificate)).count()
 }
 
-/// The list in force, where it is the same list: another one's versions say nothing.
+/// The list in force, if it has the same identifier. The versions of another list are not comparable.
 fn comparable<'a>(verified: &VerifiedList, request: &AcceptRequest<'a>) -> Option<&'a super::LastAccepted> {
     request.last.filter(|last| last.identifier == verified.list.identifier)
 }
 
-/// `verify.acceptList` names this message by its digest.
+/// Whether `verify.acceptList` names this message by its digest.
 fn is_taken_by_a_person(verified: &VerifiedList, request: &AcceptRequest<'_>) -> bool {
     request.accept_list == Some(verified.message)
 }

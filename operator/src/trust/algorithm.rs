@@ -1,4 +1,4 @@
-//! Algorithm identifiers (RFC 5280 section 4.1.1.2): which of them are as good as SHA-2.
+//! Algorithm identifiers (RFC 5280 section 4.1.1.2), and which of them are at least as strong as SHA-2.
 
 use const_oid::ObjectIdentifier;
 use der::Decode;
@@ -9,13 +9,13 @@ use super::chain::Path;
 use super::tlv::{self, Reader, Tlv};
 use super::{AlgorithmPolicy, Refusal, RefusalReason, strength};
 
-/// What cannot be told to be SHA-2 or better. Only what is known to be good is taken: there is more than one number for
-/// a signature over MD5, and OpenSSL knows them all.
+/// An algorithm that is not known to be SHA-2 or better. This is an allow list, because several object identifiers mean
+/// a signature over MD5, and OpenSSL accepts them all.
 const UNKNOWN: &str = "a digest that is not known";
-/// `hashAlgs` (NIST CSOR): 1 to 10 are SHA-256, SHA-384, SHA-512, SHA-224, the two short forms of SHA-512, and four of
-/// SHA-3.
+/// `hashAlgs` (NIST CSOR): 1 to 10 are SHA-256, SHA-384, SHA-512, SHA-224, the two truncated forms of SHA-512, and four
+/// of SHA-3.
 const NIST_HASHES: &str = "2.16.840.1.101.3.4.2.";
-/// `hashAlgs` and `sigAlgs` (NIST CSOR): SHA-2, SHA-3, and the signatures that are over them.
+/// `hashAlgs` and `sigAlgs` (NIST CSOR): SHA-2, SHA-3, and signatures over them.
 const NIST: [&str; 2] = [NIST_HASHES, "2.16.840.1.101.3.4.3."];
 /// RSA over SHA-2 (RFC 8017 appendix C), ECDSA over SHA-2 (RFC 5758), `EdDSA` (RFC 8410).
 const GOOD: &[&str] = &[
@@ -32,7 +32,8 @@ const GOOD: &[&str] = &[
     "1.3.101.112",
     "1.3.101.113",
 ];
-/// Keys, as a `SignerInfo` may name them in the place of a signature algorithm: its digest stands beside it.
+/// Key algorithms, which a `SignerInfo` may name instead of a signature algorithm. Its digest algorithm is in another
+/// field.
 const KEYS: &[&str] = &["1.2.840.113549.1.1.1", "1.2.840.10045.2.1", "1.2.840.10040.4.1"];
 pub(super) const RSASSA_PSS: &str = "1.2.840.113549.1.1.10";
 const SHA1: &[&str] = &[
@@ -53,8 +54,8 @@ const OLDER: &[&str] = &[
     "1.3.14.3.2.4",
 ];
 
-/// The weak digest that an algorithm identifier of a certificate or a CRL uses, by name; `None` for SHA-2 and better.
-/// Of RSA-PSS it is the one in its parameters (SHA-1 where they name none, RFC 4055 section 3.1).
+/// The name of the weak digest that an algorithm identifier of a certificate or a CRL uses; `None` for SHA-2 and
+/// better. For RSA-PSS it is the digest in the parameters (SHA-1 if there are none, RFC 4055 section 3.1).
 pub(super) fn weak_digest(algorithm: Tlv<'_>) -> Option<&'static str> {
     let (Some(kind), behind) = parts(algorithm) else { return Some(UNKNOWN) };
     if kind == RSASSA_PSS {
@@ -79,19 +80,19 @@ fn weak_digest_of_pss(mut behind: Reader<'_>) -> Option<&'static str> {
     match Reader::new(parameters.content).optional(tlv::context(0)) {
         None => Some("SHA-1"),
         Some(tagged) => match tlv::only(tagged.content, tlv::SEQUENCE) {
-            // A digest alone: nothing stands in it that could stand in itself.
+            // Only a digest is expected here. Refusing a nested RSA-PSS bounds the recursion.
             Some(digest) if parts(digest).0.as_deref() != Some(RSASSA_PSS) => weak_digest(digest),
             Some(_) | None => Some(UNKNOWN),
         },
     }
 }
 
-/// The same of the signature algorithm of a `SignerInfo`, where the key may stand in its place.
+/// The same for the signature algorithm of a `SignerInfo`, which may be a key algorithm.
 pub(super) fn weak_digest_of_signer(algorithm: Tlv<'_>) -> Option<&'static str> {
     if parts(algorithm).0.is_some_and(|kind| KEYS.contains(&kind.as_str())) { None } else { weak_digest(algorithm) }
 }
 
-/// A digest by its algorithm identifier, where it is one of MD5, SHA-1, SHA-2 and SHA-3.
+/// The digest of an algorithm identifier, if it is MD5, SHA-1, SHA-2 or SHA-3.
 pub(super) fn known_digest(algorithm: Tlv<'_>) -> Option<Nid> {
     let kind = parts(algorithm).0?;
     let of_nist = kind.strip_prefix(NIST_HASHES).and_then(|number| number.parse().ok());
@@ -99,14 +100,14 @@ pub(super) fn known_digest(algorithm: Tlv<'_>) -> Option<Nid> {
     known.then(|| Asn1Object::from_str(&kind).ok()).flatten().map(|kind| kind.nid())
 }
 
-/// The number of an algorithm, in dots, and what stands behind it: its parameters.
+/// The object identifier of an algorithm in dotted form, and a reader of its parameters.
 pub(super) fn parts(algorithm: Tlv<'_>) -> (Option<String>, Reader<'_>) {
     let mut inner = Reader::new(algorithm.content);
     let kind = inner.expect(tlv::OBJECT_IDENTIFIER).and_then(|kind| ObjectIdentifier::from_der(kind.whole).ok());
     (kind.map(|kind| kind.to_string()), inner)
 }
 
-/// SHA-2 and better; SHA-1 and MD5 only where they are listed.
+/// Allows SHA-2 and better. SHA-1 and MD5 are allowed only if the policy allows them.
 pub(super) fn allowed(weak: &[&'static str], policy: AlgorithmPolicy, shown: &str, depth: u32) -> Result<(), Refusal> {
     let forbidden = |name: &&&str| match **name {
         "SHA-1" => !policy.allow_sha1,
@@ -122,7 +123,7 @@ pub(super) fn allowed(weak: &[&'static str], policy: AlgorithmPolicy, shown: &st
     }
 }
 
-/// The reason for a weak digest: SHA-1 is costly to forge, MD5 and older are not.
+/// The refusal reason for a weak digest. SHA-1 is costly to forge; MD5 and older digests are not.
 pub(super) fn weak_reason(name: &str) -> RefusalReason {
     if name.starts_with("MD") { RefusalReason::DigestBroken } else { RefusalReason::DigestNotAllowed }
 }
@@ -132,7 +133,7 @@ pub(super) fn describe_digests(weak: &[&'static str]) -> String {
 }
 
 impl Path {
-    /// The digests by which the CAs signed. The anchor's own signature proves nothing, so it is not asked.
+    /// Checks the digests of the CAs' signatures. The anchor's own signature is not checked, because it proves nothing.
     pub(super) fn digests_are_allowed(&self, policy: AlgorithmPolicy) -> Result<(), Refusal> {
         let certificates = self.certificates();
         let issued = &certificates[..certificates.len().saturating_sub(1)];
@@ -142,8 +143,8 @@ impl Path {
         })
     }
 
-    /// The keys of the path. The anchor's is one of them: it proves the next certificate, and every CRL of the anchor's, as
-    /// each CA's key proves those of the CA.
+    /// Checks the strength of all keys of the path. The anchor's key is one of them, because it signs the next
+    /// certificate and the anchor's CRLs.
     pub(super) fn keys_are_strong(&self, policy: AlgorithmPolicy) -> Result<(), Refusal> {
         let mut all = (0_u32..).zip(self.certificates());
         all.try_for_each(|(depth, certificate)| strength::strong(certificate, depth, policy.weakest_key))

@@ -1,4 +1,4 @@
-//! The certificates that paths may end in, and their CRLs.
+//! Trust anchors and their CRLs.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -9,14 +9,14 @@ use super::crl::Crl;
 use super::namespace::{Policies, PolicyFile, parse_namespaces, parse_signing_policy};
 use super::{DistinguishedName, Sha256Digest, appearance, pem};
 
-/// The largest file that is looked at, in bytes; the largest CRLs of the field have 20 MiB.
+/// The largest file that is read, in bytes. The largest CRLs in use have 20 MiB.
 const LARGEST_FILE: usize = 128 << 20;
 
-/// Trust anchors and CRLs, parsed once. Shared as `Arc<Anchors>`; a CRL's signature is checked once a key.
+/// Trust anchors and CRLs, parsed once. Shared as `Arc<Anchors>`. The signature of a CRL is checked once for each key.
 #[derive(Debug, Default)]
 pub struct Anchors {
     authorities: Vec<Certificate>,
-    /// Where the authorities of a name are, by OpenSSL's hash of it.
+    /// Indices into `authorities`, by OpenSSL's hash of the subject.
     by_hash: BTreeMap<u32, Vec<usize>>,
     /// By the issuer's name.
     crls: BTreeMap<DistinguishedName, Vec<Crl>>,
@@ -24,18 +24,18 @@ pub struct Anchors {
     policies: Policies,
 }
 
-/// A file that should hold a CA's CRL by its name, and holds something else.
+/// A file whose name is that of a CA's CRL, but whose content is something else.
 #[derive(Debug, Clone)]
 struct UnusableCrl {
-    /// `0123abcd.r0`.
+    /// The file name, such as `0123abcd.r0`.
     file: String,
-    /// The CAs whose certificates are in files of this name.
+    /// The CAs whose certificate files have the same base name.
     own: Vec<DistinguishedName>,
     /// What was expected and found.
     why: String,
 }
 
-/// Gathers anchors from bytes; a file that cannot be read costs only itself.
+/// Collects anchors from bytes. A file that cannot be read does not affect the others.
 #[derive(Debug, Default)]
 pub struct AnchorsBuilder {
     authorities: Vec<Certificate>,
@@ -45,16 +45,16 @@ pub struct AnchorsBuilder {
     policies: Policies,
 }
 
-/// Why bytes hold no trust anchor or no CRL.
+/// The bytes contain no trust anchor, no CRL, or no signing policy.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum AnchorError {
     /// Neither PEM nor DER certificates.
     #[error("expected certificates in PEM or DER, found {0}")]
     NoCertificate(String),
-    /// Not a CRL that can be used.
+    /// No CRL that can be used.
     #[error("expected CRLs in PEM or DER, found {0}")]
     NoCrl(String),
-    /// Not a signing policy that is understood.
+    /// No signing policy that can be parsed.
     #[error("expected a signing policy, found {0}")]
     NoPolicy(String),
 }
@@ -65,12 +65,12 @@ impl Anchors {
         AnchorsBuilder::default()
     }
 
-    /// How many trust anchors there are.
+    /// The number of trust anchors.
     pub fn count(&self) -> usize {
         self.authorities.len()
     }
 
-    /// How many CRLs there are.
+    /// The number of CRLs.
     pub fn crl_count(&self) -> usize {
         self.crls.values().map(Vec::len).sum()
     }
@@ -80,7 +80,8 @@ impl Anchors {
         self.authorities.iter().map(|authority| &authority.subject)
     }
 
-    /// Why the signing policies do not let a CA sign a subject; `None` where they do, and where there are none.
+    /// The reason why the signing policies do not allow a CA to sign a subject. `None` if they allow it, or if there
+    /// are none.
     pub fn namespace_objection(&self, issuer: &DistinguishedName, subject: &DistinguishedName) -> Option<String> {
         self.policies.objection(issuer, subject)
     }
@@ -89,7 +90,7 @@ impl Anchors {
         &self.authorities
     }
 
-    /// The authorities whose subject has this hash (`X509_NAME_hash`): all that OpenSSL could take for one of that name.
+    /// The authorities whose subject has this hash (`X509_NAME_hash`). OpenSSL looks up issuers by this hash.
     pub(super) fn authorities_of_hash(&self, hash: u32) -> Vec<&Certificate> {
         let places = self.by_hash.get(&hash).map_or(&[][..], Vec::as_slice);
         places.iter().filter_map(|place| self.authorities.get(*place)).collect()
@@ -99,12 +100,13 @@ impl Anchors {
         &self.policies
     }
 
-    /// The CRLs that name this issuer, in no order.
+    /// The CRLs of this issuer name, in no particular order.
     pub(super) fn crls_of(&self, issuer: &DistinguishedName) -> &[Crl] {
         self.crls.get(issuer).map_or(&[], Vec::as_slice)
     }
 
-    /// What there is in the place of a CA's CRL: none, and what brings it; or files of its name that hold something else.
+    /// A message that describes why there is no usable CRL of a CA: there is none, or its files contain something else,
+    /// or the CA did not sign it.
     pub(super) fn instead_of_crl(&self, issuer: &Certificate) -> String {
         let unusable = self.unusable_crls_of(issuer).join("; ");
         match (unusable.is_empty(), self.crls_of(&issuer.subject).is_empty()) {
@@ -114,13 +116,13 @@ impl Anchors {
         }
     }
 
-    /// Whether a file that should hold a CA's CRL holds something else.
+    /// Whether a file with the name of this CA's CRL contains something else.
     pub(super) fn has_unusable_crl(&self, issuer: &Certificate) -> bool {
         !self.unusable_crls_of(issuer).is_empty()
     }
 
-    /// The files that should hold this CA's CRL by their names (its hash, or the name of its certificate's file), and
-    /// what is in them instead.
+    /// The files whose name is that of this CA's CRL (the CA's hash, or the base name of its certificate file) but
+    /// which contain something else, and a description of their content.
     fn unusable_crls_of(&self, issuer: &Certificate) -> Vec<String> {
         if self.unusable_crls.is_empty() {
             return Vec::new();
@@ -132,8 +134,8 @@ impl Anchors {
 }
 
 impl AnchorsBuilder {
-    /// Adds all certificates of a file, PEM or DER; gives their subjects. One that cannot be read is an error, and the
-    /// others of the file are added all the same.
+    /// Adds all certificates of a file, in PEM or DER, and returns their subjects. If one of them cannot be read, it
+    /// returns an error, but still adds the others.
     pub fn add_certificates(&mut self, bytes: &[u8]) -> Result<Vec<DistinguishedName>, AnchorError> {
         let refused = |why: &dyn ToString| AnchorError::NoCertificate(why.to_string());
         if bytes.len() > LARGEST_FILE {
@@ -162,19 +164,19 @@ impl AnchorsBuilder {
         bad.map_or(Ok(subjects), |error| Err(refused(&error)))
     }
 
-    /// From now on a CA of whom no signing policy speaks may sign nothing: the directory is in IGTF layout.
+    /// Refuses every certificate of a CA that has no signing policy. Set for directories in the IGTF layout.
     pub fn require_policies(&mut self) {
         self.policies.required = true;
     }
 
-    /// Adds what an EACL file (`*.signing_policy`) says. `own` are the CAs that the file is named after: where it
-    /// cannot be read, they may sign nothing.
+    /// Adds the rules of an EACL file (`*.signing_policy`). `own` are the CAs whose certificate files have the same
+    /// base name. If the file cannot be parsed, these CAs may sign nothing.
     pub fn add_signing_policy(&mut self, bytes: &[u8], own: &[DistinguishedName]) -> Result<(), AnchorError> {
         self.add_policy(bytes, own, |bytes, _| parse_signing_policy(bytes))
     }
 
-    /// Adds what a `*.namespaces` file says. `own` are the CAs that the file is named after: they are its `SELF`, and
-    /// where it cannot be read, they may sign nothing.
+    /// Adds the rules of a `*.namespaces` file. `own` are the CAs whose certificate files have the same base name. They
+    /// are the `SELF` of the file, and if it cannot be parsed, they may sign nothing.
     pub fn add_namespaces(&mut self, bytes: &[u8], own: &[DistinguishedName]) -> Result<(), AnchorError> {
         self.add_policy(bytes, own, parse_namespaces)
     }
@@ -188,7 +190,7 @@ impl AnchorsBuilder {
         let names: Vec<String> = own.iter().map(ToString::to_string).collect();
         let whole = [bytes, names.join("\n").as_bytes()].concat();
         match parse(bytes, own) {
-            // The same file under a second name (by hash and by alias) says nothing more.
+            // The same file under a second name (its hash or its alias) adds nothing.
             Ok(_) if !self.seen.insert(Sha256Digest::of(&whole)) => Ok(()),
             Ok(file) => {
                 self.policies.files.push(file);
@@ -201,7 +203,7 @@ impl AnchorsBuilder {
         }
     }
 
-    /// Adds all CRLs of a file, PEM or DER; gives how many. The same file under a second name adds none.
+    /// Adds all CRLs of a file, in PEM or DER, and returns their number. The same file under a second name adds none.
     pub fn add_crls(&mut self, bytes: &[u8]) -> Result<usize, AnchorError> {
         if bytes.len() > LARGEST_FILE {
             return Err(AnchorError::NoCrl(format!("{} bytes", bytes.len())));
@@ -219,13 +221,13 @@ impl AnchorsBuilder {
         Ok(count)
     }
 
-    /// Remembers that a file (its name alone) which should hold a CRL does not, so that whoever misses the CRL is told.
-    /// `own` are the CAs that the file is named after.
+    /// Records that a file with the name of a CRL contains something else, for the message about the missing CRL.
+    /// `file` is the name without a path. `own` are the CAs whose certificate files have the same base name.
     pub fn add_unusable_crl(&mut self, file: &str, own: &[DistinguishedName], why: &str) {
         self.unusable_crls.push(UnusableCrl { file: file.to_owned(), own: own.to_vec(), why: why.to_owned() });
     }
 
-    /// The anchors, ready for use.
+    /// Builds the anchors.
     pub fn build(self) -> Anchors {
         let Self { authorities, crls, unusable_crls, policies, seen: _ } = self;
         let mut by_hash: BTreeMap<u32, Vec<usize>> = BTreeMap::new();
@@ -236,7 +238,7 @@ impl AnchorsBuilder {
     }
 }
 
-/// Whether bytes are certificates, in PEM or DER.
+/// Whether the bytes contain a certificate, in PEM or DER.
 pub fn holds_certificates(bytes: &[u8]) -> bool {
     let labels = ["CERTIFICATE", "X509 CERTIFICATE", "TRUSTED CERTIFICATE"];
     match bytes.first() {

@@ -1,8 +1,8 @@
-//! What bytes look like, in a few words: for messages about what was expected to be something else.
+//! A short description of unexpected bytes, for error messages.
 
 use super::pem;
 
-/// Magic numbers of what servers and people put in the place of lists, certificates and CRLs.
+/// Magic numbers of files that are found where a list, a certificate or a CRL is expected.
 const KINDS: &[(&[u8], &str)] = &[
     (b"\x1f\x8b", "a gzip file"),
     (b"BZh", "a bzip2 file"),
@@ -18,7 +18,7 @@ const KINDS: &[(&[u8], &str)] = &[
     (b"{", "plain JSON"),
 ];
 
-/// What a file, or what a server sent, looks like.
+/// A short description of the content of a file or a response.
 pub(super) fn of(bytes: &[u8]) -> String {
     let start = bytes.strip_prefix(b"\xef\xbb\xbf").unwrap_or(bytes).trim_ascii_start();
     let is =

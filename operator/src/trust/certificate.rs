@@ -1,4 +1,4 @@
-//! A certificate, read once by OpenSSL (for paths and signatures) and once as DER (for names and extensions).
+//! A certificate. OpenSSL parses it for paths and signatures; this module parses its DER for names and extensions.
 
 use const_oid::ObjectIdentifier;
 use const_oid::db::rfc5280;
@@ -13,17 +13,17 @@ use super::extension::{self, Extension};
 use super::tlv::{self, Reader};
 use super::{DistinguishedName, Sha256Digest};
 
-/// RFC 3820 `proxyCertInfo`, and the number its drafts used.
+/// The object identifiers of `proxyCertInfo`: the one of RFC 3820, and the one of its drafts.
 const PROXY_INFORMATION: [ObjectIdentifier; 2] =
     [ObjectIdentifier::new_unwrap("1.3.6.1.5.5.7.1.14"), ObjectIdentifier::new_unwrap("1.3.6.1.4.1.3536.1.222")];
 
 /// `issuerUniqueID` and `subjectUniqueID` (RFC 5280 section 4.1.2.8).
 const UNIQUE_IDENTIFIERS: [u8; 2] = [0x81, 0x82];
 
-/// A certificate (RFC 5280) with what the rules ask of it.
+/// A certificate (RFC 5280) with the fields that the rules need.
 #[derive(Debug, Clone)]
 pub(super) struct Certificate {
-    /// For OpenSSL.
+    /// The certificate as OpenSSL parsed it.
     pub(super) x509: X509,
     /// SHA-256 of its DER.
     pub(super) digest: Sha256Digest,
@@ -32,23 +32,23 @@ pub(super) struct Certificate {
     /// The contents octets of the serial number, without leading zeros.
     pub(super) serial: Vec<u8>,
     pub(super) not_after: Timestamp,
-    /// The issuer's name in DER, as a signer identifier repeats it.
+    /// The issuer's name in DER, for the comparison with a CMS signer identifier.
     pub(super) issuer_der: Vec<u8>,
     pub(super) subject_key_id: Option<Vec<u8>>,
-    /// SHA-256 of the public key's DER: the same key under two names is one signer.
+    /// SHA-256 of the public key's DER. Two certificates with the same key are the same signer.
     pub(super) key: Sha256Digest,
-    /// Whether it may sign CRLs and texts: all bits where there is no key usage.
+    /// The key usage. A certificate without one may sign texts and CRLs.
     key_usage: Option<KeyUsage>,
     pub(super) extended_key_usage: Vec<ObjectIdentifier>,
     pub(super) has_extended_key_usage: bool,
-    /// The weak digest over which its issuer signed, by name.
+    /// The name of the weak digest of the issuer's signature; `None` for SHA-2 and better.
     pub(super) weak_digest: Option<&'static str>,
     pub(super) crl_points: Option<CrlDistributionPoints>,
     pub(super) is_authority: bool,
     proxy_extension: bool,
 }
 
-/// A certificate that cannot be read; the text says why.
+/// A certificate that cannot be read. The text is the reason.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{0}")]
 pub(super) struct CertificateError(String);
@@ -60,7 +60,7 @@ impl Certificate {
         Self::read(x509, bytes).map_err(|error| CertificateError(format!("a certificate that is not DER: {error}")))
     }
 
-    /// Takes what OpenSSL already read.
+    /// Reads a certificate that OpenSSL already parsed.
     pub(super) fn from_x509(x509: X509) -> Result<Self, CertificateError> {
         let bytes = x509.to_der().map_err(|_| CertificateError("no X.509 certificate".to_owned()))?;
         Self::read(x509, &bytes).map_err(|error| CertificateError(format!("a certificate that is not DER: {error}")))
@@ -98,7 +98,7 @@ impl Certificate {
         self.subject.to_string()
     }
 
-    /// Whether this is a proxy of its issuer: RFC 3820, its drafts, or the older kind without an extension
+    /// Whether this is a proxy certificate: of RFC 3820, of its drafts, or of the older kind without an extension
     /// (`CN=proxy`, `CN=limited proxy`).
     pub(super) fn is_proxy(&self) -> bool {
         let old_kind = self.subject.extends_by_common_name(&self.issuer)
@@ -106,12 +106,12 @@ impl Certificate {
         self.proxy_extension || (old_kind && !self.is_authority)
     }
 
-    /// Whether its key may sign texts: `digitalSignature` or `nonRepudiation`, where there is a key usage.
+    /// Whether its key may sign texts: `digitalSignature` or `nonRepudiation` is set, or there is no key usage.
     pub(super) fn may_sign_texts(&self) -> bool {
         self.key_usage.is_none_or(|usage| usage.digital_signature() || usage.non_repudiation())
     }
 
-    /// Whether its key may sign CRLs: `cRLSign`, where there is a key usage.
+    /// Whether its key may sign CRLs: `cRLSign` is set, or there is no key usage.
     pub(super) fn may_sign_crls(&self) -> bool {
         self.key_usage.is_none_or(|usage| usage.crl_sign())
     }
@@ -166,7 +166,7 @@ impl<'a> ExactParts<'a> {
     }
 }
 
-/// A serial number as it is compared: some encoders write zeros in front.
+/// A serial number without leading zeros, for comparison. Some encoders add zeros.
 pub(super) fn without_leading_zeros(serial: &[u8]) -> &[u8] {
     let start = serial.iter().position(|byte| *byte != 0).unwrap_or(serial.len());
     &serial[start..]
@@ -181,7 +181,7 @@ fn find<'a, T: Decode<'a>>(extensions: &[Extension<'a>], kind: &ObjectIdentifier
     extensions.iter().find(|extension| extension.kind == kind.as_bytes()).map(|e| T::from_der(e.value)).transpose()
 }
 
-/// A time of X.509 as a timestamp. They have whole seconds and no zone but UTC.
+/// An X.509 time as a timestamp. X.509 times have whole seconds and are in UTC.
 pub(super) fn timestamp(time: Time) -> Timestamp {
     let seconds = i64::try_from(time.to_unix_duration().as_secs()).unwrap_or(i64::MAX);
     Timestamp::from_second(seconds).unwrap_or(Timestamp::MAX)

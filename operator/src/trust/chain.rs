@@ -1,4 +1,4 @@
-//! From a signer to a trust anchor (RFC 5280 section 6), built and judged by OpenSSL.
+//! Certification paths from a signer to a trust anchor (RFC 5280 section 6). OpenSSL builds and validates them.
 
 use std::collections::BTreeSet;
 
@@ -15,11 +15,11 @@ use super::{Anchors, Purpose, Refusal, RefusalReason};
 /// The longest path, in certificates between the signer and its anchor.
 const DEEPEST: i32 = 10;
 
-/// A path that holds: the signer first, its anchor last.
+/// A valid path. The signer is first, its anchor is last.
 #[derive(Debug, Clone)]
 pub(super) struct Path(Vec<Certificate>);
 
-/// What `X509_verify_cert` said.
+/// The result of `X509_verify_cert`.
 struct Verdict {
     holds: bool,
     code: i32,
@@ -30,7 +30,8 @@ struct Verdict {
 }
 
 impl Path {
-    /// Leads a signer to an anchor at a time, over the certificates that its message carries.
+    /// Builds and validates a path from a signer to an anchor at a point in time. `carried` are the certificates in the
+    /// message, which may be intermediates.
     pub(super) fn build(
         signer: &Certificate,
         carried: &[Certificate],
@@ -67,7 +68,8 @@ impl Path {
     }
 }
 
-/// A proxy signs in a user's name without being the user; grid software accepts them, a list must not.
+/// Refuses proxy certificates. A proxy acts for a user but is not the user. Grid software accepts proxies; a signature
+/// of a list must be the user's own.
 fn refuse_proxies(signer: &Certificate) -> Result<(), Refusal> {
     if !signer.is_proxy() {
         return Ok(());
@@ -102,8 +104,8 @@ fn judge(
     })
 }
 
-/// The anchors that a path over these certificates can end in or go through, by the names as OpenSSL compares them. A
-/// store sorts itself anew with each certificate that is added, so a large trust directory must not go into it whole.
+/// The anchors that a path of these certificates can end in or pass through, by OpenSSL's hash of their names. An
+/// OpenSSL store is sorted again each time a certificate is added, so a large trust directory must not be added whole.
 fn reachable<'a>(signer: &Certificate, carried: &[Certificate], anchors: &'a Anchors) -> Vec<&'a Certificate> {
     let own = std::iter::once(signer).chain(carried);
     let mut names: Vec<u32> = own.flat_map(|one| [one.x509.subject_name_hash(), one.x509.issuer_name_hash()]).collect();
@@ -135,7 +137,7 @@ fn store(authorities: &[&Certificate], purpose: Purpose, at: Timestamp) -> Resul
     Ok(store.build())
 }
 
-/// What OpenSSL's error means here (`x509_vfy.h`), with what was expected and found.
+/// Maps OpenSSL's error code (`x509_vfy.h`) to a refusal that contains what was expected and what was found.
 fn explain(signer: &Certificate, verdict: &Verdict, anchors: &Anchors) -> Refusal {
     let certificate = verdict.subject.clone().and_then(|x509| Certificate::from_x509(x509).ok());
     let certificate = certificate.as_ref().unwrap_or(signer);

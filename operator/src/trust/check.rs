@@ -1,33 +1,33 @@
-//! What was checked, one row a rule, for `list verify`.
+//! The checks that were made, with one row for each rule. `list verify` prints them.
 
 use std::fmt;
 
-/// A rule that a message, its signer or its list must keep. In the order in which they are applied.
+/// A rule for a message, its signer or its list. The rules are in the order in which they are checked.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum Rule {
-    /// The message is signed, and can be taken apart.
+    /// The message is signed and can be parsed.
     Message,
-    /// Each signature fits the text.
+    /// Each signature is valid for the text.
     Signature,
     /// Only allowed digests were used.
     Digest,
-    /// The signer's certificate leads to a trust anchor, at the time of the check.
+    /// The signer's certificate has a valid path to a trust anchor at the time of the check.
     Chain,
     /// Every key on the path is long enough.
     Strength,
     /// No certificate on the path is revoked.
     Revocation,
-    /// Each CA on the path keeps to its namespace.
+    /// Each CA on the path signs only within its namespace.
     Namespace,
     /// The OpenPGP key that signed, or its binding, is not revoked by its owner.
     KeyRevocation,
-    /// The OpenPGP key that signed is bound to its primary key, may sign, and is in its time.
+    /// The OpenPGP key that signed is bound to its primary key, may sign, and is within its validity period.
     Key,
     /// The signer is an endorser of the subscription.
     Endorser,
     /// Enough different endorsers signed.
     Endorsements,
-    /// The payload is an image list of the right shape.
+    /// The payload is a well-formed image list.
     Shape,
     /// `hv:endorser` names the signer.
     NamedEndorser,
@@ -41,12 +41,12 @@ pub enum Rule {
     Age,
     /// `hv:version` is not lower than the one in force.
     Version,
-    /// The message is not an older one sent again.
+    /// The message is not an older message that was sent again.
     Replay,
 }
 
 impl Rule {
-    /// The rule in one word, for programs.
+    /// The rule as one word, for programs.
     pub const fn as_str(self) -> &'static str {
         match self {
             Self::Message => "Message",
@@ -71,7 +71,7 @@ impl Rule {
         }
     }
 
-    /// The rule in a few words, as the first column of the table.
+    /// The rule in a few words, for the first column of the table.
     pub const fn title(self) -> &'static str {
         match self {
             Self::Message => "message is signed",
@@ -96,7 +96,7 @@ impl Rule {
         }
     }
 
-    /// Where the rule comes from.
+    /// The source of the rule: an RFC, a specification, or a setting.
     pub const fn source(self) -> &'static str {
         match self {
             Self::Message => "RFC 8551 section 3.5; RFC 9580 sections 7 and 10.3",
@@ -121,25 +121,26 @@ impl Rule {
     }
 }
 
-/// How a check came out.
+/// The result of a check.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum CheckResult {
-    /// The rule holds.
+    /// The rule is kept.
     Passed,
-    /// The rule is broken. Where it is about one of several signers, the message can still be good.
+    /// The rule is broken. If it concerns one of several signers, the message can still be accepted.
     Failed,
-    /// Nobody asked for it (no endorser given, no CRLs wanted).
+    /// The rule was not checked, because no setting requires it (for example no endorser is given, or no CRLs are
+    /// wanted).
     NotAsked,
 }
 
-/// One row: a rule, what was found, and how it came out.
+/// One row: a rule, what was found, and the result.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Check {
-    /// What was checked; [`Rule::title`] and [`Rule::source`] tell it in words.
+    /// The rule that was checked. [`Rule::title`] and [`Rule::source`] describe it.
     pub rule: Rule,
     /// What was found.
     pub found: String,
-    /// How it came out.
+    /// The result.
     pub result: CheckResult,
 }
 

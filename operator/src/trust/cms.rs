@@ -1,7 +1,7 @@
-//! CMS `SignedData` (RFC 5652 section 5): taken apart here, its signatures proved one by one.
+//! CMS `SignedData` (RFC 5652 section 5): it is parsed here, and its signatures are verified one by one.
 //!
-//! Each signature is proved alone, against one certificate that this module chose. So the certificate that was proved
-//! and the one whose names are judged cannot be two different ones, and each signer has its verdict.
+//! Each signature is verified on its own, against one certificate that this module chose. So the certificate that
+//! verified the signature is the same as the one whose names are checked, and each signer has its own result.
 
 use openssl::cms::CmsContentInfo;
 
@@ -15,24 +15,25 @@ use super::{Refusal, RefusalReason};
 const SIGNED_DATA: &[u8] = &[0x2a, 0x86, 0x48, 0x86, 0xf7, 0x0d, 0x01, 0x07, 0x02];
 const DATA: &[u8] = &[0x2a, 0x86, 0x48, 0x86, 0xf7, 0x0d, 0x01, 0x07, 0x01];
 
-/// The most signatures and the most certificates of one message.
+/// The maximum number of signatures and of certificates in one message.
 const MOST_SIGNERS: usize = 16;
 const MOST_CERTIFICATES: usize = 64;
-/// The most certificates that one signature may name: CAs give a serial number once, and each is tried.
+/// The maximum number of certificates in the message that match one signer identifier. A CA uses a serial number only
+/// once, and each matching certificate is tried.
 const MOST_NAMED: usize = 4;
 
-/// A `SignedData`, taken apart.
+/// A parsed `SignedData`.
 #[derive(Debug, Clone)]
 pub(super) struct SignedData {
-    /// The text, where it is inside.
+    /// The signed text; `None` for a detached signature.
     pub(super) content: Option<Vec<u8>>,
-    /// The certificates that it carries, as many as can be read.
+    /// The certificates in it. Those that cannot be read are left out.
     pub(super) certificates: Vec<Certificate>,
     pub(super) signers: Vec<SignerInfo>,
 }
 
 impl SignedData {
-    /// Reads DER, or BER with the help of OpenSSL (streaming signers write indefinite lengths).
+    /// Reads DER. BER is converted to DER by OpenSSL first (streaming signers write indefinite lengths).
     pub(super) fn read(bytes: &[u8]) -> Result<Self, String> {
         if let Some(read) = Self::from_der(bytes) {
             return read;
@@ -42,7 +43,7 @@ impl SignedData {
         Self::from_der(&der).ok_or_else(not_cms)?
     }
 
-    /// `None` where it is no DER of this shape; an error where it is, and breaks a bound.
+    /// `None` if it is not DER of this structure; an error if it is but exceeds a limit.
     fn from_der(bytes: &[u8]) -> Option<Result<Self, String>> {
         let mut info = Reader::new(tlv::only(bytes, tlv::SEQUENCE)?.content);
         info.expect(tlv::OBJECT_IDENTIFIER).filter(|kind| kind.content == SIGNED_DATA)?;
@@ -65,7 +66,7 @@ impl SignedData {
         Some(Ok(Self { content, certificates, signers }))
     }
 
-    /// The certificate whose key made this signature over this text.
+    /// The certificate whose key made this signature over this text. An error if there is none.
     pub(super) fn prove(&self, signer: &SignerInfo, text: TextForm<'_>) -> Result<&Certificate, Refusal> {
         let named: Vec<_> = self.certificates.iter().filter(|certificate| signer.names(certificate)).collect();
         let Some(first) = named.first() else {
@@ -85,7 +86,7 @@ impl SignedData {
     }
 }
 
-/// The octets of the encapsulated text, none where the signature is detached. Only plain data is taken (`id-data`).
+/// The octets of the encapsulated text; empty for a detached signature. Only the content type `id-data` is accepted.
 fn read_content(element: Tlv<'_>) -> Option<Vec<Tlv<'_>>> {
     let mut inner = Reader::new(element.content);
     inner.expect(tlv::OBJECT_IDENTIFIER).filter(|kind| kind.content == DATA)?;

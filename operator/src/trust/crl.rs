@@ -1,5 +1,5 @@
-//! Certificate revocation lists (RFC 5280 section 5), read in place: a list of 100,000 serial numbers is one walk
-//! over its bytes, and no object is made of any entry.
+//! Certificate revocation lists (RFC 5280 section 5), read in place. The entries are read directly from the bytes,
+//! without an allocation for each, because a CRL can have 100,000 of them.
 
 use std::cmp::Reverse;
 use std::collections::BTreeMap;
@@ -25,7 +25,8 @@ const REASON_CODE: &[u8] = &[0x55, 0x1d, 0x15];
 const ISSUING_DISTRIBUTION_POINT: &[u8] = &[0x55, 0x1d, 0x1c];
 const DELTA_CRL_INDICATOR: &[u8] = &[0x55, 0x1d, 0x1b];
 
-/// A CRL whose shape was checked. Its signature is checked against the issuer's key when a path needs it, once a key.
+/// A CRL whose structure was checked. Its signature is checked against the issuer's key when a path needs it, once for
+/// each key.
 #[derive(Debug)]
 pub(super) struct Crl {
     bytes: Vec<u8>,
@@ -41,12 +42,12 @@ pub(super) struct Crl {
 /// An entry of a CRL.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Revocation {
-    /// The `reasonCode` (RFC 5280 section 5.3.1), where there is one.
+    /// The `reasonCode` (RFC 5280 section 5.3.1), if there is one.
     pub(super) reason: Option<u8>,
 }
 
 impl Revocation {
-    /// The reason as RFC 5280 calls it.
+    /// The name of the reason in RFC 5280.
     pub(super) fn reason_name(self) -> &'static str {
         match self.reason {
             Some(1) => "keyCompromise",
@@ -61,15 +62,15 @@ impl Revocation {
         }
     }
 
-    /// Whether the certificate only went out of use, and nobody says that it was misused: this freezes, the other
-    /// reasons withdraw.
+    /// Whether the certificate is only out of use and its key is not reported as misused. Such a reason freezes the
+    /// list; the other reasons withdraw it.
     pub(super) fn only_out_of_use(self) -> bool {
         matches!(self.reason, Some(3..=5))
     }
 }
 
-/// The newest that an authority signed, those that have begun before others: of many one signature is checked, and not
-/// each.
+/// The newest CRL that an authority signed. CRLs whose `thisUpdate` has been reached are preferred. Signatures are
+/// checked from the newest on, until one is valid.
 pub(super) fn newest_signed<'a>(
     crls: impl Iterator<Item = &'a Crl>,
     issuer: &Certificate,
@@ -81,7 +82,7 @@ pub(super) fn newest_signed<'a>(
 }
 
 impl Crl {
-    /// Reads DER. The error says what was found.
+    /// Reads DER. The error is a description of what was found.
     pub(super) fn from_der(bytes: Vec<u8>) -> Result<Self, String> {
         let shape = Shape::of(&bytes).ok_or("no CRL of RFC 5280 section 5.1")?;
         let scope = shape.check_extensions()?;
@@ -95,24 +96,25 @@ impl Crl {
         Ok(Self { bytes, issuer, this_update, next_update, algorithm, weak_digest, scope, verified })
     }
 
-    /// Whose CRL this is.
+    /// The name of the issuer.
     pub(super) fn issuer(&self) -> &DistinguishedName {
         &self.issuer
     }
 
-    /// Its bytes, in DER.
+    /// The CRL in DER.
     pub(super) fn der(&self) -> &[u8] {
         &self.bytes
     }
 
-    /// The CRL number without leading zeros, where there is one.
+    /// The CRL number without leading zeros, if there is one.
     pub(super) fn number(&self) -> Option<Vec<u8>> {
         let found = extension::all(Shape::of(&self.bytes)?.extensions)?;
         let value = found.iter().find(|extension| extension.kind == CRL_NUMBER)?.value;
         Some(without_leading_zeros(tlv::only(value, tlv::INTEGER)?.content).to_vec())
     }
 
-    /// The entry of this serial number, if it stands here.
+    /// The entry of this serial number, if there is one. `serial` has no leading zeros. An entry with the reason
+    /// `removeFromCRL` (8) does not count.
     pub(super) fn entry(&self, serial: &[u8]) -> Option<Revocation> {
         let mut found = None;
         let _ = each_entry(Shape::of(&self.bytes)?.entries, |entry| {
@@ -124,8 +126,9 @@ impl Crl {
         found.filter(|revocation| revocation.reason != Some(8))
     }
 
-    /// Whether it speaks of this certificate (RFC 5280 section 5.2.5): user or CA certificates, and the distribution
-    /// point, where the CRL is limited to one that the certificate does not name.
+    /// Whether the CRL covers this certificate (RFC 5280 section 5.2.5): its kind (user or CA certificate), and its
+    /// distribution points. A CRL that is limited to a distribution point does not cover a certificate that names other
+    /// ones only.
     pub(super) fn speaks_of(&self, certificate: &Certificate) -> bool {
         let Some(scope) = &self.scope else { return true };
         let kind = match (scope.only_contains_user_certs, scope.only_contains_ca_certs) {
@@ -141,7 +144,7 @@ impl Crl {
         kind && point && !scope.only_contains_attribute_certs
     }
 
-    /// Whether its issuer's key signed it. Remembered by key, for the answer cannot change.
+    /// Whether the issuer's key signed it. The result is cached by key, because it cannot change.
     pub(super) fn is_signed_by(&self, issuer: &Certificate) -> bool {
         let known = self.verified.lock().ok().and_then(|verified| verified.get(&issuer.key).copied());
         known.unwrap_or_else(|| {
@@ -155,7 +158,8 @@ impl Crl {
 
     fn check_signature(&self, key: &PKey<Public>) -> Result<bool, openssl::error::ErrorStack> {
         let Some(Shape { signed, signature, .. }) = Shape::of(&self.bytes) else { return Ok(false) };
-        // SHA-1 is left to the CAs, who choose every octet of a CRL; whoever could forge MD5 could forge a CRL.
+        // SHA-1 is accepted, because the CA chooses every octet of a CRL. A digest that can be forged, such as MD5,
+        // would allow a forged CRL.
         if self.weak_digest.is_some_and(|name| name != "SHA-1") {
             return Ok(false);
         }
@@ -171,9 +175,9 @@ impl Crl {
 enum SignatureKind {
     /// RSA (PKCS #1 v1.5) or ECDSA over this digest.
     Digest(MessageDigest),
-    /// `EdDSA`, over the whole.
+    /// `EdDSA`, over the whole CRL without a separate digest.
     Whole,
-    /// Others (RSA-PSS), by OpenSSL's own CRL reader, which is slower.
+    /// Others (RSA-PSS). OpenSSL's own CRL parser checks them, which is slower.
     Other,
 }
 
@@ -240,14 +244,15 @@ impl<'a> Shape<'a> {
         whole.then_some(shape)
     }
 
-    /// RFC 5280 section 5.1.1.2: the two algorithm fields are the same.
+    /// The signature algorithm. Both algorithm fields must be the same (RFC 5280 section 5.1.1.2).
     fn algorithm(&self) -> Option<ObjectIdentifier> {
         let [inner, outer] = self.algorithms;
         let identifier = Reader::new(tlv::only(outer, tlv::SEQUENCE)?.content).expect(tlv::OBJECT_IDENTIFIER)?;
         (inner == outer).then(|| ObjectIdentifier::from_bytes(identifier.content).ok())?
     }
 
-    /// RFC 5280 section 5.2: a critical extension that is not understood makes the CRL useless.
+    /// Checks the extensions, and returns the issuing distribution point. A CRL with an unknown critical extension must
+    /// not be used (RFC 5280 section 5.2).
     fn check_extensions(&self) -> Result<Option<IssuingDistributionPoint>, String> {
         let mut scope = None;
         for extension in extension::all(self.extensions).ok_or("extensions that cannot be read")? {
@@ -270,7 +275,7 @@ impl<'a> Shape<'a> {
     }
 }
 
-/// One entry, as it stands.
+/// One entry, not decoded.
 struct Entry<'a> {
     serial: &'a [u8],
     extensions: &'a [u8],
@@ -293,7 +298,7 @@ impl Entry<'_> {
     }
 }
 
-/// Walks the entries of a CRL.
+/// Calls a function for each entry of a CRL.
 fn each_entry<'a>(
     entries: &'a [u8],
     mut visit: impl FnMut(Entry<'a>) -> Result<(), &'static str>,

@@ -11,7 +11,7 @@ use sha2::{Digest, Sha256};
 #[serde(try_from = "String", into = "String")]
 pub struct Sha256Digest([u8; 32]);
 
-/// Why a text is no such digest.
+/// The text is not a digest in this form.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("expected sha256: and 64 hexadecimal digits, found {found:?}")]
 pub struct Sha256DigestError {
@@ -24,7 +24,7 @@ impl Sha256Digest {
         Self(Sha256::digest(bytes).into())
     }
 
-    /// The digest of these parts, one behind the other.
+    /// The digest of these parts, concatenated.
     pub(super) fn of_parts<'a>(parts: impl Iterator<Item = &'a [u8]>) -> Self {
         Self(parts.fold(Sha256::new(), sha2::Digest::chain_update).finalize().into())
     }
@@ -34,7 +34,7 @@ impl Sha256Digest {
         &self.0
     }
 
-    /// The first 12 hexadecimal digits, for names that people read.
+    /// The first 12 hexadecimal digits, for short names.
     pub fn short(&self) -> String {
         hex::encode(&self.0[..6])
     }

@@ -1,4 +1,4 @@
-//! Who signed, and for which endorser does it count?
+//! Which signers are trusted, and for which endorser each of them counts.
 
 use jiff::Timestamp;
 
@@ -12,14 +12,14 @@ use super::{
     strength,
 };
 
-/// When each question is asked: certificate dates at `path`, revocation at `crls`.
+/// The times of the checks: certificate dates are checked at `path`, revocation at `crls`.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Times {
     pub(super) path: Timestamp,
     pub(super) crls: Timestamp,
 }
 
-/// A credential that a signer could be, and how strictly its path is judged then.
+/// A credential that matches a signer, and the settings for its path validation.
 #[derive(Debug, Clone, Copy)]
 struct Candidate<'a> {
     endorser: Option<(usize, &'a EndorserRule, &'a Credential)>,
@@ -28,25 +28,25 @@ struct Candidate<'a> {
     purpose: Purpose,
 }
 
-/// A signer judged as one candidate.
+/// The result of checking a signer against one candidate.
 #[derive(Debug)]
 pub(super) struct Judgement<'a> {
     pub(super) signer: &'a ProvenSigner,
     candidate: Candidate<'a>,
     checks: Vec<Check>,
-    /// Whether it counts.
+    /// Whether the signature counts.
     pub(super) outcome: Result<(), Refusal>,
-    /// When the certificate or the key ends.
+    /// When the certificate or the key expires.
     ends: Option<Timestamp>,
 }
 
-/// Signatures of one person: of one name, or of one key. They count once.
+/// Signatures of one person: with the same name, or with the same key. They count once.
 #[derive(Debug)]
 pub(super) struct Group<'a> {
     pub(super) judgements: Vec<Judgement<'a>>,
 }
 
-/// Judges every signer as each credential that it could be.
+/// Checks every signer against each credential that it matches.
 pub(super) fn judge<'a>(signers: &'a [ProvenSigner], request: &VerifyRequest<'a>, times: Times) -> Vec<Group<'a>> {
     let mut groups: Vec<Group<'a>> = Vec::new();
     for signer in signers {
@@ -61,8 +61,8 @@ pub(super) fn judge<'a>(signers: &'a [ProvenSigner], request: &VerifyRequest<'a>
     groups
 }
 
-/// The credentials of these names; where there is none, the signer is judged as a stranger, so that the first rule it
-/// breaks is told.
+/// The credentials that match the signer's names. If there is none, the signer is checked without one, so that the
+/// first broken rule is reported.
 fn candidates<'a>(signer: &ProvenSigner, request: &VerifyRequest<'a>) -> Vec<Candidate<'a>> {
     let anyone =
         |crl_policy| Candidate { endorser: None, anchors: request.anchors, crl_policy, purpose: Purpose::default() };
@@ -88,7 +88,7 @@ fn candidates<'a>(signer: &ProvenSigner, request: &VerifyRequest<'a>) -> Vec<Can
     }
 }
 
-/// The rules for one signer, in their order.
+/// Checks the rules for one signer, in order.
 fn judge_one<'a>(
     signer: &'a ProvenSigner,
     candidate: Candidate<'a>,
@@ -159,7 +159,7 @@ fn certificate_steps(
     Ok(())
 }
 
-/// The digests of the signature, and the key that made it.
+/// Checks the digests of the signature and the strength of the signer's key.
 fn signature_algorithms(
     certificate: &Certificate,
     (weak_digests, policy): (&[&'static str], AlgorithmPolicy),
@@ -170,7 +170,7 @@ fn signature_algorithms(
     strength::strong(certificate, 0, policy.weakest_key).map_err(|refusal| (Rule::Strength, refusal))
 }
 
-/// The digests and the keys by which the CAs signed.
+/// Checks the digests and the keys of the CAs' signatures.
 fn path_algorithms(
     path: &Path,
     policy: AlgorithmPolicy,
@@ -184,8 +184,8 @@ fn path_algorithms(
     Ok(())
 }
 
-/// What a CA says against a certificate of the path, and no rule about algorithms may hide: it takes a list that was
-/// accepted under a weaker rule out, where an outdated algorithm only freezes it.
+/// A revocation of a certificate of the path by its CA. It takes precedence over a refusal about weak algorithms: a
+/// revocation withdraws a list that was accepted under a weaker rule, while a weak algorithm only freezes it.
 fn said(path: &Path, candidate: Candidate<'_>, times: Times) -> Option<(Rule, Refusal)> {
     let found = revocation::check(path, candidate.anchors, candidate.crl_policy, times.crls);
     found.err().filter(Refusal::is_statement).map(|refusal| (Rule::Revocation, refusal))
@@ -196,7 +196,7 @@ fn describe_path(path: &Path, at: Timestamp) -> String {
     format!("{} (valid at {at})", names.join(" ← "))
 }
 
-/// Whether the signer is somebody whom the subscription trusts.
+/// Whether the subscription trusts the signer.
 fn trusted(signer: &ProvenSigner, candidate: Candidate<'_>, request: &VerifyRequest<'_>) -> Result<Check, Refusal> {
     if let Some(refusal) = revoked_by_a_person(signer, candidate, request) {
         return Err(refusal);
@@ -230,8 +230,8 @@ fn trusted(signer: &ProvenSigner, candidate: Candidate<'_>, request: &VerifyRequ
     }
 }
 
-/// The endorsers, and of their credentials the one whose name has the longest beginning in common with the signer's: the
-/// one that was meant, where a name is only misspelt.
+/// The names of the endorsers, and the credential whose name has the longest common prefix with the signer's name. If a
+/// name is misspelt, it is the credential that was meant.
 fn closest(endorsers: &[EndorserRule], signer: &ProvenSigner) -> Option<String> {
     let found = signer.described();
     let alike = |text: &str| text.bytes().zip(found.bytes()).take_while(|(one, other)| one == other).count();
@@ -243,7 +243,8 @@ fn closest(endorsers: &[EndorserRule], signer: &ProvenSigner) -> Option<String> 
     (!names.is_empty()).then(|| format!("{}{}", names.join(", "), nearest.unwrap_or_default()))
 }
 
-/// A person's word: the endorser or the credential is revoked, or another endorser calls this credential revoked.
+/// Whether an administrator revoked the signer: the endorser or the credential is revoked, or another endorser has this
+/// credential as revoked.
 fn revoked_by_a_person(
     signer: &ProvenSigner,
     candidate: Candidate<'_>,
@@ -266,17 +267,17 @@ fn revoked_by_a_person(
 }
 
 impl<'a> Judgement<'a> {
-    /// A person's word about this signer, whatever else is wrong with it.
+    /// Whether an administrator revoked this signer, regardless of other failures.
     pub(super) fn revoked_by_a_person(&self, request: &VerifyRequest<'a>) -> Option<Refusal> {
         revoked_by_a_person(self.signer, self.candidate, request)
     }
 
-    /// The endorser that this counts for; one place for all where nobody asked.
+    /// The index of the endorser that this counts for. It is 0 if no endorser is required.
     fn place(&self) -> usize {
         self.candidate.endorser.map_or(0, |(index, _, _)| index)
     }
 
-    /// The signer, for status.
+    /// The signer as it is written to the status.
     pub(super) fn signer(&self) -> Signer {
         let credential = self.candidate.endorser.map(|(_, _, credential)| credential);
         let (subject, issuer) = self.signer.status_names(credential.map(|credential| &credential.kind));
@@ -289,21 +290,22 @@ impl<'a> Judgement<'a> {
         }
     }
 
-    /// How many rules it kept.
+    /// The number of checks that were made. More checks mean a later failure.
     fn progress(&self) -> usize {
         self.checks.len()
     }
 }
 
 impl<'a> Group<'a> {
-    /// The judgement to tell: one that holds, else the one that came furthest.
+    /// The judgement to report: one that holds, or else the one that failed last in the order of the rules.
     pub(super) fn best(&self) -> Option<&Judgement<'a>> {
         let good = self.judgements.iter().find(|judgement| judgement.outcome.is_ok());
         good.or_else(|| self.judgements.iter().rev().max_by_key(|judgement| judgement.progress()))
     }
 }
 
-/// Gives each group that holds to one endorser, as many as possible: different endorsers by different signatures.
+/// Assigns each group that holds to one endorser, as many groups as possible. Different endorsers need different
+/// signatures.
 pub(super) fn assign<'j, 'a>(groups: &'j [Group<'a>]) -> Vec<&'j Judgement<'a>> {
     let mut taken: Vec<(usize, usize, &'j Judgement<'a>)> = Vec::new();
     for group in 0..groups.len() {
@@ -313,7 +315,7 @@ pub(super) fn assign<'j, 'a>(groups: &'j [Group<'a>]) -> Vec<&'j Judgement<'a>> 
     taken.into_iter().map(|(_, _, judgement)| judgement).collect()
 }
 
-/// Finds an endorser for one group, moving others where they have another one (augmenting paths).
+/// Finds an endorser for one group. Groups that already have one are moved if they match another (augmenting paths).
 fn place<'j, 'a>(
     groups: &'j [Group<'a>],
     group: usize,
@@ -344,7 +346,7 @@ fn place<'j, 'a>(
     false
 }
 
-/// Records what was found about each signer; names them where there are several.
+/// Adds the checks of each signer. If there are several signers, each check contains the signer's name.
 pub(super) fn tell(groups: &[Group<'_>], checks: &mut Vec<Check>) {
     for judgement in groups.iter().filter_map(Group::best) {
         checks.extend(judgement.checks.iter().cloned().map(|mut check| {
@@ -356,7 +358,7 @@ pub(super) fn tell(groups: &[Group<'_>], checks: &mut Vec<Check>) {
     }
 }
 
-/// Why too few endorsers signed.
+/// The refusal if too few endorsers signed.
 pub(super) fn missing(groups: &[Group<'_>], counted: &[&Judgement<'_>], required: usize) -> Refusal {
     let refusal = furthest_refused(groups).and_then(|judgement| judgement.outcome.as_ref().err());
     match (refusal, counted.is_empty()) {
@@ -380,7 +382,7 @@ pub(super) fn missing(groups: &[Group<'_>], counted: &[&Judgement<'_>], required
     }
 }
 
-/// The judgement that was refused and came furthest, the first of equals.
+/// The refused judgement that failed last in the order of the rules; the first of equal ones.
 fn furthest_refused<'j, 'a>(groups: &'j [Group<'a>]) -> Option<&'j Judgement<'a>> {
     let refused = groups.iter().filter_map(Group::best).filter(|judgement| judgement.outcome.is_err());
     refused.reduce(|best, next| if next.progress() > best.progress() { next } else { best })

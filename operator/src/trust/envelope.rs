@@ -1,4 +1,4 @@
-//! What stands around a signed message: encryption to the site's key, and signatures beside the list.
+//! What can surround a signed message: encryption to the site's key, and detached signatures in separate files.
 
 use std::borrow::Cow;
 
@@ -17,7 +17,7 @@ const ENVELOPED: [&[u8]; 2] = [
     &[0x06, 0x0b, 0x2a, 0x86, 0x48, 0x86, 0xf7, 0x0d, 0x01, 0x09, 0x10, 0x01, 0x17],
 ];
 
-/// The site's key for lists that are encrypted to it. Never shown.
+/// The site's key for lists that are encrypted to it. `Debug` does not show it.
 #[derive(Clone)]
 pub struct DecryptionKey {
     certificate: X509,
@@ -31,7 +31,7 @@ impl std::fmt::Debug for DecryptionKey {
 }
 
 impl DecryptionKey {
-    /// Reads the certificate that lists are encrypted to, and its key without a pass phrase, both in PEM.
+    /// Reads the certificate that lists are encrypted to, and its private key without a pass phrase, both in PEM.
     pub fn from_pem(certificate: &[u8], key: &[u8]) -> Result<Self, SignError> {
         let unreadable = |expected| SignError::Unreadable { expected };
         let certificate = X509::from_pem(certificate).map_err(|_| unreadable("a certificate"))?;
@@ -46,8 +46,8 @@ pub fn is_encrypted(message: &[u8]) -> bool {
     enveloped(message).is_some()
 }
 
-/// The signed message inside an encrypted one; a message that is not encrypted as it stands. What was decrypted is
-/// proved by the signature inside, so every failure is told alike.
+/// The signed message inside an encrypted one. A message that is not encrypted is returned unchanged. The signature
+/// inside protects the content, so all decryption failures have the same error.
 pub fn decrypt<'a>(message: &'a [u8], key: Option<&DecryptionKey>) -> Result<Cow<'a, [u8]>, Refusal> {
     let Some(der) = enveloped(message) else { return Ok(Cow::Borrowed(message)) };
     let failed = |why: &str| Refusal::new(RefusalReason::DecryptionFailed, why);
@@ -68,7 +68,7 @@ fn enveloped(message: &[u8]) -> Option<Vec<u8>> {
     let cms = match (&entity, kind.as_str()) {
         _ if message.first() == Some(&0x30) => Cow::Borrowed(message),
         (Some(entity), "application/pkcs7-mime" | "application/x-pkcs7-mime") => entity.decoded_body().ok()?,
-        // What is read before PEM is thought of is not looked through for it: it may be large.
+        // These kinds are not searched for PEM, because the message may be large.
         (_, "multipart/signed") => return None,
         _ if openpgp::is_openpgp(message) || start.starts_with(b"{") => return None,
         _ => Cow::Owned(pem::blocks(start).iter().find(|block| block.is_cms())?.decoded()?),
@@ -84,9 +84,9 @@ fn kind(entity: &Entity<'_>) -> String {
     entity.header("Content-Type").map(|value| ContentType::read(&value).kind).unwrap_or_default()
 }
 
-/// A list and the signatures that lie beside it (`<url>.p7s`, CMS in DER or PEM; `<url>.asc`, OpenPGP in armour or
-/// packets), as one message that is kept and verified like any other. More than one signature goes beyond RFC 1847,
-/// which has exactly one; we read what we write.
+/// Joins a list and its detached signatures (`<url>.p7s`, CMS in DER or PEM; `<url>.asc`, OpenPGP in ASCII armour or
+/// packets) into one message, which is stored and verified like any other. RFC 1847 allows exactly one signature; more
+/// than one is an extension that only this operator writes and reads.
 pub fn join_detached(list: &[u8], signatures: &[Vec<u8>]) -> Vec<u8> {
     let whole = signatures.iter().fold(list.to_vec(), |whole, signature| [whole, signature.clone()].concat());
     let boundary = format!("----{}", hex::encode_upper(&Sha256Digest::of(&whole).as_bytes()[..16]));
@@ -107,18 +107,19 @@ pub fn join_detached(list: &[u8], signatures: &[Vec<u8>]) -> Vec<u8> {
     message
 }
 
-/// Whether bytes that lie beside a list are OpenPGP signatures, as against a page that a server shows for what it does
-/// not have.
+/// Whether the bytes of a `.asc` file are OpenPGP signatures. A server may return an HTML page for a file that does not
+/// exist.
 pub fn is_openpgp_signature(bytes: &[u8]) -> bool {
     openpgp::is_detached(bytes)
 }
 
-/// Whether a message may hold more text than it has bytes, by how it begins: OpenPGP packets may be compressed.
+/// Whether the text of a message may be larger than the message, judged by its first bytes. OpenPGP packets may be
+/// compressed.
 pub fn expands(beginning: &[u8]) -> bool {
     openpgp::is_openpgp(beginning) && !openpgp::is_cleartext(beginning)
 }
 
-/// Whether a message is the plain text of a list, whose signature may lie beside it.
+/// Whether a message is the plain text of a list. Its signature may be a separate file.
 pub fn is_plain_list(message: &[u8]) -> bool {
     message.trim_ascii_start().starts_with(b"{")
 }

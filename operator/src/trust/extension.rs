@@ -2,17 +2,17 @@
 
 use super::tlv::{self, Reader, Tlv};
 
-/// One extension, as it is.
+/// One extension, not decoded.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Extension<'a> {
-    /// The contents octets of its number.
+    /// The contents octets of its object identifier.
     pub(super) kind: &'a [u8],
     pub(super) critical: bool,
     /// Its value in DER.
     pub(super) value: &'a [u8],
 }
 
-/// All extensions; `None` where one cannot be read.
+/// All extensions; `None` if one cannot be read.
 pub(super) fn all(bytes: &[u8]) -> Option<Vec<Extension<'_>>> {
     Reader::new(bytes).all()?.into_iter().map(read).collect()
 }

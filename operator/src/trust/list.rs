@@ -1,4 +1,4 @@
-//! The types that carry the proof: a verified list, an accepted list, and what is remembered of it.
+//! The result types of verification: a verified list, an accepted list, and the record of the last accepted list.
 
 use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
@@ -6,11 +6,11 @@ use serde::{Deserialize, Serialize};
 use super::{Check, Refusal, Sha256Digest};
 use crate::imagelist::{ImageId, ImageList, ListVersion};
 
-/// Who signed, as it was verified.
+/// A verified signer.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Signer {
-    /// The `Endorser` that it was counted for; `None` where nobody asked.
+    /// The `Endorser` that it was counted for; `None` if no endorser is required.
     pub endorser: Option<String>,
     /// The credential of that endorser.
     pub credential: Option<String>,
@@ -18,42 +18,43 @@ pub struct Signer {
     pub subject: String,
     /// The certificate's issuer, as a one-line name; empty for an OpenPGP key.
     pub issuer: String,
-    /// When the certificate or the key ends; `None` for a key without an end.
+    /// When the certificate or the key expires; `None` for a key without an expiry.
     pub not_after: Option<Timestamp>,
 }
 
-/// A signer of an accepted list whose certificate, or one above it, its CA revoked since. Remembered, for a CA may drop
-/// a certificate from its CRL once it has expired (RFC 5280 section 3.3), and what was withdrawn must not stand again.
+/// A signer of an accepted list whose certificate, or that of a CA above it, has been revoked since. It is remembered
+/// because a CA may remove a certificate from its CRL once it has expired (RFC 5280 section 3.3), and a withdrawn list
+/// must not become valid again.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct RevokedSigner {
-    /// The signer's certificate: SHA-256 of its DER; of an OpenPGP key, of its name by fingerprint.
+    /// SHA-256 of the DER of the signer's certificate. For an OpenPGP key, SHA-256 of its fingerprint name.
     pub certificate: Sha256Digest,
     /// The revoked certificate, as a one-line name: the signer's own, or that of a CA above it.
     pub subject: String,
-    /// How far that certificate stands from the signer: 0 is the signer itself.
+    /// The depth of that certificate in the path; 0 is the signer's own.
     pub depth: u32,
-    /// What the CRL said.
+    /// The message about the CRL entry.
     pub message: String,
-    /// When it was seen first.
+    /// When the revocation was first seen.
     pub seen: Timestamp,
 }
 
-/// A list whose message was verified: signed by whom it must be, and an image list. Made only by [`super::verify`].
+/// An image list whose message was verified and has enough trusted signatures. Made only by [`super::verify`].
 #[derive(Debug, Clone)]
 pub struct VerifiedList {
     pub(super) list: ImageList,
     pub(super) signers: Vec<Signer>,
     /// The same signers by name, for `hv:endorser`.
     pub(super) names: Vec<super::signer::SignerNames>,
-    /// The same signers by their certificates, or their keys.
+    /// The same signers, as digests of their certificates or keys.
     pub(super) certificates: Vec<Sha256Digest>,
     pub(super) required: usize,
     pub(super) message: Sha256Digest,
     pub(super) payload: Sha256Digest,
 }
 
-/// A list that may replace the last one, or that still stands. Only such a list can enter a plan.
+/// A list that may replace the last one, or that is still valid. Only such a list can be used in a plan.
 #[derive(Debug, Clone)]
 pub struct AcceptedList {
     pub(super) verified: VerifiedList,
@@ -61,7 +62,7 @@ pub struct AcceptedList {
     pub(super) revoked: Vec<RevokedSigner>,
 }
 
-/// What is remembered of the list in force; rollback and replay are judged by it.
+/// The record of the list in force. Rollback and replay are checked against it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct LastAccepted {
@@ -75,98 +76,101 @@ pub struct LastAccepted {
     pub payload: Sha256Digest,
     /// When it was accepted. The signer's certificate dates are judged at this time.
     pub accepted: Timestamp,
-    /// Who signed it, each counted once: whether a later revocation is of one of these decides what becomes of it.
+    /// Its signers, each counted once. A later revocation of one of them may withdraw the list.
     #[serde(default)]
     pub signers: Vec<Signer>,
-    /// Their certificates: SHA-256 of the DER of each; of OpenPGP keys, of their names by fingerprint. Empty in what was remembered before they were.
+    /// SHA-256 of the DER of each signer's certificate. For an OpenPGP key, SHA-256 of its fingerprint name. Empty in
+    /// records that were written before this field existed.
     #[serde(default)]
     pub certificates: Vec<Sha256Digest>,
-    /// Those of them who were revoked since. They never count again for this list, whatever a later CRL says.
+    /// The signers that have been revoked since. They never count again for this list, whatever a later CRL contains.
     #[serde(default)]
     pub revoked: Vec<RevokedSigner>,
 }
 
-/// What `accept` is asked.
+/// The input of `accept`.
 #[derive(Debug, Clone, Copy)]
 pub struct AcceptRequest<'a> {
-    /// `verify.identifier`: the `dc:identifier` that the list must have. Learned from `last` where unset.
+    /// `verify.identifier`: the `dc:identifier` that the list must have. If it is `None`, the identifier of `last` is
+    /// used.
     pub identifier: Option<&'a ImageId>,
     /// The list in force.
     pub last: Option<&'a LastAccepted>,
     /// `verify.maxListAge`.
     pub max_list_age: Option<SignedDuration>,
-    /// `verify.acceptList`: the message that a person takes although it rolls back.
+    /// `verify.acceptList`: the digest of a message that is accepted although its version is older.
     pub accept_list: Option<Sha256Digest>,
     /// The time of the check.
     pub now: Timestamp,
 }
 
-/// What `verify` says: every check in its order, and the list or the first refusal.
+/// The result of `verify`: the checks in order, and the list or the first refusal.
 #[derive(Debug, Clone)]
 pub struct Verification {
     /// The checks that were made, in order; none after the refusal.
     pub checks: Vec<Check>,
-    /// The list, or why not.
+    /// The list, or the refusal.
     pub outcome: Result<VerifiedList, Refusal>,
 }
 
-/// What `accept` says: every check in its order, and the list or the first refusal.
+/// The result of `accept`: the checks in order, and the list or the first refusal.
 #[derive(Debug, Clone)]
 pub struct Acceptance {
     /// The checks that were made, in order; none after the refusal.
     pub checks: Vec<Check>,
-    /// The list, or why not.
+    /// The list, or the refusal.
     pub outcome: Result<AcceptedList, Refusal>,
 }
 
-/// How a list that was accepted earlier stands now.
+/// The result of verifying an accepted list again.
 #[derive(Debug, Clone)]
 pub enum Standing {
-    /// It verifies as on its first day.
+    /// It still verifies.
     InForce(AcceptedList),
-    /// Something that verification needs is missing or old: nothing new is accepted, nothing is taken away.
+    /// Verification failed, but no signer was revoked (for example, a CRL is missing or too old). No new list is
+    /// accepted, and nothing is removed.
     Frozen(AcceptedList, Refusal),
-    /// A signer was revoked, by its CA or by a person: its images go out.
+    /// A signer was revoked, by its CA or by an administrator. The images of the list are withdrawn.
     Withdrawn(AcceptedList, Refusal),
-    /// These bytes are not what was accepted: the message has to be fetched again.
+    /// The stored bytes are not the accepted message. It has to be fetched again.
     Broken(Refusal),
 }
 
 impl VerifiedList {
-    /// What the list says.
+    /// The parsed list.
     pub fn list(&self) -> &ImageList {
         &self.list
     }
 
-    /// Who signed it, in the order of the signatures, each counted once.
+    /// The signers, in the order of the signatures, each counted once.
     pub fn signers(&self) -> &[Signer] {
         &self.signers
     }
 
-    /// SHA-256 of the whole message, as it was fetched: what `acceptList` names.
+    /// SHA-256 of the whole message as it was fetched. `acceptList` names a message by this digest.
     pub fn message_digest(&self) -> Sha256Digest {
         self.message
     }
 
-    /// SHA-256 of the list's JSON text as it was signed, without white space around it and with LF line ends: the
-    /// same list signed again in another S/MIME form is the same payload.
+    /// SHA-256 of the list's signed JSON text, without surrounding white space and with LF line ends. If the same list
+    /// is signed again in another S/MIME form, its payload digest is the same.
     pub fn payload_digest(&self) -> Sha256Digest {
         self.payload
     }
 }
 
 impl AcceptedList {
-    /// What the list says.
+    /// The parsed list.
     pub fn list(&self) -> &ImageList {
         &self.verified.list
     }
 
-    /// Who signed it, in the order of the signatures, each counted once.
+    /// The signers, in the order of the signatures, each counted once.
     pub fn signers(&self) -> &[Signer] {
         &self.verified.signers
     }
 
-    /// SHA-256 of the whole message, as it was fetched: what `acceptList` names.
+    /// SHA-256 of the whole message as it was fetched. `acceptList` names a message by this digest.
     pub fn message_digest(&self) -> Sha256Digest {
         self.verified.message
     }
@@ -181,7 +185,7 @@ impl AcceptedList {
         self.accepted
     }
 
-    /// What has to be remembered, so that the next message can be judged and this one verified again.
+    /// The record that is needed to check the next message and to verify this one again.
     pub fn last_accepted(&self) -> LastAccepted {
         LastAccepted {
             identifier: self.list().identifier.clone(),
@@ -195,7 +199,8 @@ impl AcceptedList {
         }
     }
 
-    /// The signers that their CAs revoked since the list was accepted: those remembered, then those seen now.
+    /// The signers that their CAs revoked since the list was accepted: first those recorded earlier, then those found
+    /// now.
     pub fn revoked(&self) -> &[RevokedSigner] {
         &self.revoked
     }

@@ -1,4 +1,4 @@
-//! A message as it was fetched: which form it has, what is signed in it, and by which signatures.
+//! Parses a fetched message: its form, its signed text, and its signatures.
 
 use std::borrow::Cow;
 use std::sync::Arc;
@@ -9,25 +9,26 @@ use super::signed_text::{SignedText, TextForm};
 use super::signer::ProvenSigner;
 use super::{PublicKey, Refusal, RefusalReason, appearance, is_encrypted, openpgp, pem};
 
-/// The largest message, in bytes.
+/// The maximum size of a message, in bytes.
 const LARGEST: usize = 64 << 20;
-/// The most signature parts of one message: RFC 1847 has one, more come from signatures that lie beside a list.
+/// The maximum number of signature parts in one message. RFC 1847 has exactly one; a list with detached signatures in
+/// separate files can have more.
 const MOST_PARTS: usize = 16;
-/// The most signatures of one message, over all its parts: each is proved over the whole text.
+/// The maximum number of signatures in one message, over all its parts. Each is verified over the whole text.
 const MOST_SIGNATURES: usize = 16;
 
-/// A message that carries at least one signature; nothing in it is proved yet.
+/// A message with at least one signature. Nothing in it is verified yet.
 #[derive(Debug, Clone)]
 pub struct SignedMessage<'m> {
     form: &'static str,
-    /// The text; the first of its forms that all signatures fit is taken.
+    /// The signed text. The first of its forms for which all signatures are valid is used.
     text: SignedText<'m>,
     signatures: Vec<SignedData>,
     /// Signatures of OpenPGP over the same text.
     openpgp: Vec<openpgp::DataSignature>,
 }
 
-/// A message whose signatures all fit one text.
+/// A message whose signatures are all valid.
 #[derive(Debug, Clone)]
 pub(super) struct ProvenMessage<'m> {
     /// The text that was signed.
@@ -36,8 +37,8 @@ pub(super) struct ProvenMessage<'m> {
 }
 
 impl<'m> SignedMessage<'m> {
-    /// Finds out the form of a message and takes it apart: S/MIME `multipart/signed` and `application/pkcs7-mime`,
-    /// CMS in PEM and DER, OpenPGP clear-signed and signed.
+    /// Detects the form of a message and parses it: S/MIME `multipart/signed` and `application/pkcs7-mime`, CMS in PEM
+    /// and DER, OpenPGP clear-signed and signed.
     pub fn read(message: &'m [u8]) -> Result<Self, Refusal> {
         if message.len() > LARGEST {
             let found = format!("expected a message of at most {LARGEST} bytes, found {}", message.len());
@@ -62,21 +63,21 @@ impl<'m> SignedMessage<'m> {
         signed.or_else(|| Self::from_pem(start)).unwrap_or_else(|| Err(unsigned(start)))
     }
 
-    /// The JSON that all its signatures fit, for tools that show or lint it. Who signed is not asked, and OpenPGP
-    /// signatures are not proved: this is no verification, and nothing that is published may come from here.
+    /// The signed JSON, for tools that show or lint it. The CMS signatures must be valid, but the signers are not
+    /// checked, and OpenPGP signatures are not verified. So this is not a verification, and its result must never be
+    /// published.
     pub fn into_payload(self) -> Result<Vec<u8>, Refusal> {
         self.prove(&[])?.payload().map(Cow::into_owned)
     }
 
-    /// What was found, for people.
+    /// A short description of the message, for the checks.
     pub(super) fn described(&self) -> String {
         let certified: usize = self.signatures.iter().map(|signed| signed.signers.len()).sum();
         let count = certified + self.openpgp.len();
         format!("{}, {count} signature{}", self.form, if count == 1 { "" } else { "s" })
     }
 
-    /// One block of PEM, with any text around it, which nobody signed and nobody reads. `None` where there is none of
-    /// CMS.
+    /// Reads one PEM block of CMS. The text around it is not signed and is ignored. `None` if there is no such block.
     fn from_pem(text: &[u8]) -> Option<Result<Self, Refusal>> {
         let found: Vec<_> = pem::blocks(text).into_iter().filter(pem::Block::is_cms).collect();
         let broken = || Err(invalid("expected a PEM block of CMS, found one that is cut off or no base64"));
@@ -98,7 +99,7 @@ impl<'m> SignedMessage<'m> {
         Self::of(form, SignedText::as_it_stands(text), vec![signed], Vec::new())
     }
 
-    /// `None` where it is no signed one.
+    /// `None` if it is not a signed entity.
     fn from_entity(entity: &Entity<'m>) -> Option<Result<Self, Refusal>> {
         let kind = ContentType::read(&entity.header("Content-Type")?);
         match kind.kind.as_str() {
@@ -144,7 +145,8 @@ impl<'m> SignedMessage<'m> {
         }
     }
 
-    /// Proves every signature. Those of CMS must all fit one and the same form of the text, those of OpenPGP each any.
+    /// Verifies every signature. All CMS signatures must be valid for the same form of the text; an OpenPGP signature
+    /// may be valid for any form.
     pub(super) fn prove(self, keys: &[Arc<PublicKey>]) -> Result<ProvenMessage<'m>, Refusal> {
         let Self { form: _, text, signatures, openpgp } = self;
         let mut signers = if signatures.is_empty() { Vec::new() } else { prove_over_any(&signatures, &text)? };
@@ -155,13 +157,13 @@ impl<'m> SignedMessage<'m> {
     }
 }
 
-/// What is in a signature part.
+/// The content of a signature part.
 enum Detached {
     Cms(SignedData),
     OpenPgp(Vec<openpgp::DataSignature>),
 }
 
-/// The signature in a part of its own (RFC 8551 section 3.5.3, RFC 3156 section 5).
+/// The detached signature in a part (RFC 8551 section 3.5.3, RFC 3156 section 5).
 fn detached_signature(part: &[u8]) -> Result<Detached, Refusal> {
     let entity = Entity::read(part).ok_or_else(|| invalid("found a signature part without headers"))?;
     let kind = ContentType::read(&entity.header("Content-Type").unwrap_or_default()).kind;
@@ -181,7 +183,8 @@ fn detached_signature(part: &[u8]) -> Result<Detached, Refusal> {
     }
 }
 
-/// The first form of the text that all signatures fit; else why they do not: of a form that was signed, where one was.
+/// Verifies the signatures over each form of the text, until all are valid for one form. If there is none, a refusal
+/// about a form that a signature covers is preferred.
 fn prove_over_any(signatures: &[SignedData], text: &SignedText<'_>) -> Result<Vec<ProvenSigner>, Refusal> {
     let mut refused = None;
     for form in text.forms() {
@@ -209,8 +212,8 @@ fn prove_over(signatures: &[SignedData], text: TextForm<'_>) -> Result<Vec<Prove
 }
 
 impl ProvenMessage<'_> {
-    /// The JSON in the signed text: all of it, or what follows the MIME headers that were signed with it, its transfer
-    /// encoding undone. (The signature is over the encoded text, RFC 8551 section 3.1.)
+    /// The JSON in the signed text: the whole text, or the body of the signed MIME entity with its transfer encoding
+    /// decoded. (The signature is over the encoded text, RFC 8551 section 3.1.)
     pub(super) fn payload(&self) -> Result<Cow<'_, [u8]>, Refusal> {
         let text = self.text.bytes();
         if text.trim_ascii_start().starts_with(b"{") {

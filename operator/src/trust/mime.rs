@@ -1,4 +1,5 @@
-//! MIME (RFC 2045, 2046) as far as signed lists need it. Our own, since the signed part must keep its exact bytes.
+//! The parts of MIME (RFC 2045, 2046) that signed lists need. No library is used, because the signed part must keep its
+//! exact bytes.
 
 use std::borrow::Cow;
 
@@ -6,20 +7,20 @@ use base64::Engine as _;
 use base64::alphabet;
 use base64::engine::{DecodePaddingMode, GeneralPurpose, GeneralPurposeConfig};
 
-/// A block of headers and what follows it.
+/// Headers and a body.
 #[derive(Debug, Clone)]
 pub(super) struct Entity<'a> {
-    /// As UTF-8; what is no UTF-8 in them (names in Latin-1) is of no use here.
+    /// The headers as UTF-8. Other bytes (such as names in Latin-1) are replaced; they are not needed here.
     headers: Cow<'a, str>,
-    /// What follows the empty line, as it stands.
+    /// The bytes after the empty line, not decoded.
     pub(super) body: &'a [u8],
 }
 
-/// The most octets of headers that are read.
+/// The maximum number of octets of headers that are read.
 const LONGEST_HEADERS: usize = 64 << 10;
 
 impl<'a> Entity<'a> {
-    /// Splits headers from body. `None` where the bytes do not begin with a header.
+    /// Splits headers from body. `None` if the bytes do not begin with a header.
     pub(super) fn read(bytes: &'a [u8]) -> Option<Self> {
         let begin = &bytes[..bytes.len().min(LONGEST_HEADERS)];
         let mut end = 0;
@@ -39,12 +40,12 @@ impl<'a> Entity<'a> {
         }
     }
 
-    /// A header's value, unfolded; the first where there are several.
+    /// A header's value, unfolded. If there are several, the first one.
     pub(super) fn header(&self, name: &str) -> Option<String> {
         self.values(name).into_iter().next()
     }
 
-    /// The values of a header, unfolded, in their order.
+    /// The values of a header, unfolded, in order.
     fn values(&self, name: &str) -> Vec<String> {
         let mut values: Vec<String> = Vec::new();
         let mut inside = false;
@@ -63,7 +64,8 @@ impl<'a> Entity<'a> {
         values
     }
 
-    /// The body, with its `Content-Transfer-Encoding` (RFC 2045 section 6) undone. Two of them could be read in two ways.
+    /// The body, with its `Content-Transfer-Encoding` (RFC 2045 section 6) decoded. Two such headers are an error,
+    /// because they are ambiguous.
     pub(super) fn decoded_body(&self) -> Result<Cow<'a, [u8]>, String> {
         let encodings = self.values("Content-Transfer-Encoding");
         let [encoding] = encodings.as_slice() else {
@@ -81,8 +83,8 @@ impl<'a> Entity<'a> {
     }
 }
 
-/// What a message begins with, behind what editors and mail programs put before it: a byte order mark, white space, the
-/// line `From …` of an mbox (RFC 4155).
+/// The message without what editors and mail programs put before it: a byte order mark, white space, and the `From …`
+/// line of an mbox (RFC 4155).
 pub(super) fn without_preface(bytes: &[u8]) -> &[u8] {
     let start = bytes.strip_prefix(b"\xef\xbb\xbf").unwrap_or(bytes).trim_ascii_start();
     match start.starts_with(b"From ").then(|| line(start)).flatten() {
@@ -101,7 +103,8 @@ fn continues(line: &[u8]) -> bool {
 }
 
 fn begins_header(line: &[u8]) -> bool {
-    // RFC 5322 section 2.2 has all printable characters; a first one that is no letter begins JSON or HTML.
+    // RFC 5322 section 2.2 allows all printable characters. The first one must be alphanumeric here, to tell headers
+    // from JSON and HTML.
     let name = line.iter().position(|c| *c == b':').map_or(&[][..], |colon| &line[..colon]);
     name.first().is_some_and(u8::is_ascii_alphanumeric) && name.iter().all(u8::is_ascii_graphic)
 }
@@ -129,7 +132,7 @@ impl ContentType {
     }
 }
 
-/// Cuts at each `;` outside quotation marks.
+/// Splits at each `;` outside quotation marks.
 fn cut_parameters(value: &str) -> Vec<String> {
     let mut parts = vec![String::new()];
     let (mut quoted, mut escaped) = (false, false);
@@ -159,8 +162,8 @@ fn unquote(value: &str) -> String {
     text
 }
 
-/// The parts of a multipart body (RFC 2046 section 5.1.1), each exactly as it stands between its delimiter lines: the
-/// line break before a delimiter belongs to the delimiter.
+/// The parts of a multipart body (RFC 2046 section 5.1.1). Each is the exact bytes between two delimiter lines, without
+/// the line break before the second delimiter, which belongs to the delimiter.
 pub(super) fn parts<'a>(body: &'a [u8], boundary: &str) -> Result<Vec<&'a [u8]>, String> {
     let delimiter = [b"--", boundary.as_bytes()].concat();
     if boundary.is_empty() || boundary.len() > 200 {
@@ -193,7 +196,7 @@ fn without_line_break(part: &[u8]) -> &[u8] {
     part.strip_suffix(b"\r").unwrap_or(part)
 }
 
-/// Base64 (RFC 2045 section 6.8): line breaks and spaces do not count, and padding may be missing.
+/// Decodes Base64 (RFC 2045 section 6.8). Line breaks and spaces are ignored, and padding may be missing.
 pub(super) fn decode_base64(text: &[u8]) -> Result<Vec<u8>, String> {
     const LENIENT: GeneralPurposeConfig =
         GeneralPurposeConfig::new().with_decode_padding_mode(DecodePaddingMode::Indifferent);
@@ -203,8 +206,8 @@ pub(super) fn decode_base64(text: &[u8]) -> Result<Vec<u8>, String> {
         .map_err(|error| format!("base64 that cannot be read: {error}"))
 }
 
-/// Quoted-printable (RFC 2045 section 6.7): `=XX` is an octet, `=` at the end of a line joins the next one to it, white
-/// space at the end of a line does not count.
+/// Decodes quoted-printable (RFC 2045 section 6.7). `=XX` is an octet, `=` at the end of a line joins the next line,
+/// and white space at the end of a line is ignored.
 fn decode_quoted_printable(text: &[u8]) -> Result<Vec<u8>, String> {
     let mut bytes = Vec::with_capacity(text.len());
     for line in text.split_inclusive(|c| *c == b'\n') {
@@ -237,14 +240,14 @@ pub(super) fn has_bare_line_feeds(text: &[u8]) -> bool {
     (0..text.len()).any(|at| text[at] == b'\n' && (at == 0 || text[at - 1] != b'\r'))
 }
 
-/// The same text with CRLF at each line's end, as RFC 8551 section 3.1.1 signs it.
+/// The text with CRLF line ends. RFC 8551 section 3.1.1 signs this form.
 pub(super) fn with_crlf(text: &[u8]) -> Vec<u8> {
     let mut bytes = Vec::with_capacity(text.len() + text.len() / 16);
     crlf_pieces(text).for_each(|piece| bytes.extend_from_slice(piece));
     bytes
 }
 
-/// What the text with CRLF at each line's end consists of, piece by piece.
+/// The pieces that make up the text with CRLF line ends, without a copy of the whole.
 pub(super) fn crlf_pieces(text: &[u8]) -> impl Iterator<Item = &[u8]> {
     text.split_inclusive(|byte| *byte == b'\n').flat_map(|line| match line.strip_suffix(b"\n") {
         Some(bare) if !bare.ends_with(b"\r") => [bare, b"\r\n"],

@@ -1,8 +1,10 @@
-//! Is this message signed by someone we believe, and may this list replace the last? Pure: bytes and a time in, a verdict out.
+//! Decides whether a message is signed by a trusted signer, and whether its list may replace the last one. This module
+//! is pure: its input is bytes and a time, its output is a verdict.
 //!
-//! [`verify`] takes a message apart, proves each signature (RFC 5652, RFC 9580), leads each signer to a trust anchor
-//! (RFC 5280) or to a key that was given by hand, asks who is revoked, finds the endorser, and reads the list. [`accept`] asks whether the list may replace the one in force.
-//! [`standing`] verifies the list in force again on each pass. Each gives its checks, in order, for people to read.
+//! [`verify`] parses a message, verifies each signature (RFC 5652, RFC 9580), validates the path of each signer to a
+//! trust anchor (RFC 5280) or finds its configured OpenPGP key, checks revocation, finds the endorser, and parses the
+//! list. [`accept`] checks whether the list may replace the one in force. [`standing`] verifies the list in force again
+//! on each pass. Their results contain the checks in order, for display.
 
 mod accept;
 mod algorithm;

@@ -1,35 +1,35 @@
-//! PEM (RFC 7468): blocks of base64 with labels, and any text around them.
+//! PEM (RFC 7468): labelled blocks of base64, with any text around them.
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 
-/// The labels under which a CMS message is written: of RFC 7468, of `openssl smime`, and of older tools.
+/// The labels of CMS messages: of RFC 7468, of `openssl smime`, and of older tools.
 const CMS: [&str; 3] = ["CMS", "PKCS7", "PKCS #7 SIGNED DATA"];
-/// The most blocks that are looked for.
+/// The maximum number of blocks that are read.
 const MOST_BLOCKS: usize = 1 << 16;
 
 /// One block.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Block<'a> {
     pub(super) label: &'a str,
-    /// The base64 between its two lines; `None` where its last line is missing.
+    /// The base64 between its first and last line; `None` if the last line is missing.
     digits: Option<&'a [u8]>,
 }
 
 impl Block<'_> {
-    /// Whether it is a CMS message by its label.
+    /// Whether its label is that of a CMS message.
     pub(super) fn is_cms(&self) -> bool {
         CMS.contains(&self.label)
     }
 
-    /// What is in it; `None` where it is cut off, or no base64.
+    /// The decoded content; `None` if it is cut off or is not base64.
     pub(super) fn decoded(&self) -> Option<Vec<u8>> {
         let digits: Vec<u8> = self.digits?.iter().copied().filter(|c| !c.is_ascii_whitespace()).collect();
         STANDARD.decode(digits).ok()
     }
 }
 
-/// All blocks of a text, in their order. Each begins with a line of its own.
+/// All blocks of a text, in order. The `BEGIN` line of a block must be a whole line.
 pub(super) fn blocks(text: &[u8]) -> Vec<Block<'_>> {
     let mut found = Vec::new();
     let mut rest = text;
@@ -48,7 +48,7 @@ pub(super) fn blocks(text: &[u8]) -> Vec<Block<'_>> {
     found
 }
 
-/// What is in the blocks of this label, in DER; `None` where there is none, or one is broken.
+/// The decoded blocks with this label; `None` if there is none, or if one is broken.
 pub(super) fn decoded(text: &[u8], label: &str) -> Option<Vec<Vec<u8>>> {
     let found = blocks(text).into_iter().filter(|block| block.label == label);
     let decoded = found.map(|block| block.decoded()).collect::<Option<Vec<_>>>()?;

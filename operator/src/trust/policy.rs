@@ -1,4 +1,4 @@
-//! Whom a subscription believes, and how strictly: what `verify` is asked with.
+//! The input of `verify`: which signers a subscription trusts, and how strict the checks are.
 
 use std::num::NonZeroUsize;
 use std::sync::Arc;
@@ -8,15 +8,15 @@ use jiff::Timestamp;
 use super::{Anchors, DistinguishedName, Fingerprint, KeyStrength, PublicKey};
 use crate::imagelist::Wanted;
 
-/// What is asked of the CRL of each CA on a signer's path.
+/// How the CRL of each CA on a signer's path is checked.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
 pub enum CrlPolicy {
-    /// Every CA must have a CRL that is signed by it and in its time.
+    /// Every CA must have a CRL that it signed and that is within its validity period.
     #[default]
     Require,
-    /// A CA without a CRL is fine; a CRL that is there must be good.
+    /// A CA may have no CRL. A CRL that exists must be valid.
     IfPresent,
-    /// CRLs are not looked at.
+    /// CRLs are not checked.
     Ignore,
 }
 
@@ -26,23 +26,23 @@ pub enum TrustLevel {
     /// It may sign.
     #[default]
     Trusted,
-    /// Nothing new is accepted; what is in force stays.
+    /// No new list is accepted. The list in force stays.
     Hold,
-    /// What it signed goes out now.
+    /// The lists that it signed are withdrawn.
     Revoked,
 }
 
-/// What a certificate must be made for.
+/// The required purpose of a certificate.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
 pub enum Purpose {
-    /// S/MIME signing: `emailProtection` where an extended key usage is present (RFC 8550 section 4.4.4).
+    /// S/MIME signing. An extended key usage, if present, must contain `emailProtection` (RFC 8550 section 4.4.4).
     #[default]
     SmimeSign,
-    /// Any extended key usage; a key usage, where present, must still allow signatures. For host certificates.
+    /// Any extended key usage. A key usage, if present, must still allow signatures. For host certificates.
     Any,
 }
 
-/// A certificate by its names.
+/// The names that identify a certificate.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct SignerName {
     /// The certificate's subject.
@@ -52,7 +52,7 @@ pub struct SignerName {
 }
 
 impl SignerName {
-    /// From two texts, as they were shown. A text that is no name is nobody's.
+    /// Parses two texts. If one of them is not a name, the result matches no certificate.
     pub fn read(subject: &str, issuer: &str) -> Self {
         match (subject.parse(), issuer.parse()) {
             (Ok(subject), Ok(issuer)) => Self { subject, issuer },
@@ -63,28 +63,28 @@ impl SignerName {
     }
 }
 
-/// What a credential is.
+/// The kind of a credential.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum CredentialKind {
-    /// A certificate by its names; a renewed one is the same.
+    /// A certificate, identified by its names. A renewed certificate is the same credential.
     X509 {
         /// The certificate's subject.
         subject: DistinguishedName,
-        /// The certificate's issuer; `None` takes any (only `list verify --endorser` asks so).
+        /// The certificate's issuer. `None` accepts any issuer; only `list verify --endorser` uses this.
         issuer: Option<DistinguishedName>,
-        /// What the certificate must be made for.
+        /// The required purpose of the certificate.
         purpose: Purpose,
     },
-    /// An OpenPGP key by its fingerprint.
+    /// An OpenPGP key, identified by its fingerprint.
     OpenPgp(OpenPgpCredential),
 }
 
-/// An OpenPGP key that somebody signs with.
+/// An OpenPGP key that signs lists.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct OpenPgpCredential {
-    /// Of the primary key, which stands for all its subkeys that may sign, or of one such subkey.
+    /// The fingerprint of the primary key, which includes all its subkeys that may sign, or of one such subkey.
     pub fingerprint: Fingerprint,
-    /// The public key; or why it is not here, so that nothing counts for this credential meanwhile.
+    /// The public key, or the reason why it is not available. Without the key, no signature counts for this credential.
     pub key: Result<Arc<PublicKey>, String>,
 }
 
@@ -95,27 +95,27 @@ pub struct Credential {
     pub name: String,
     /// How far it is trusted.
     pub trust: TrustLevel,
-    /// What it is.
+    /// The certificate or key.
     pub kind: CredentialKind,
 }
 
-/// An `Endorser`: somebody who may sign, with one or more credentials.
+/// An `Endorser`: a person or organisation that may sign, with one or more credentials.
 #[derive(Debug, Clone)]
 pub struct EndorserRule {
-    /// Its object's name.
+    /// The name of the `Endorser` object.
     pub name: String,
     /// How far it is trusted.
     pub trust: TrustLevel,
-    /// What is asked of CRLs on its signers' paths.
+    /// How CRLs on the paths of its signers are checked.
     pub crl_policy: CrlPolicy,
-    /// Its own trust anchors; `None`: those of the request.
+    /// Its own trust anchors. `None` means those of the request.
     pub anchors: Option<Arc<Anchors>>,
-    /// Any one of them is this endorser.
+    /// Its credentials. A signature with any of them counts for this endorser.
     pub credentials: Vec<Credential>,
 }
 
 impl VerifyRequest<'_> {
-    /// Every OpenPGP key that a signature may be proved with.
+    /// All OpenPGP keys that signatures can be verified with.
     pub(super) fn public_keys(&self) -> Vec<Arc<PublicKey>> {
         let EndorserPolicy::Enforce { endorsers, .. } = self.policy else { return Vec::new() };
         let key = |credential: &Credential| match &credential.kind {
@@ -127,8 +127,8 @@ impl VerifyRequest<'_> {
 }
 
 impl EndorserRule {
-    /// The credentials that this endorser calls revoked: all of them where it is revoked itself. They are revoked for
-    /// every endorser of the namespace; see [`VerifyRequest::revoked`].
+    /// The credentials that this endorser has as revoked; all of them if the endorser itself is revoked. They are
+    /// revoked for every endorser of the namespace; see [`VerifyRequest::revoked`].
     pub fn revoked_credentials(&self) -> impl Iterator<Item = &CredentialKind> {
         let revoked =
             |credential: &&Credential| self.trust == TrustLevel::Revoked || credential.trust == TrustLevel::Revoked;
@@ -139,50 +139,52 @@ impl EndorserRule {
 /// Who must have signed.
 #[derive(Debug, Clone, Copy)]
 pub enum EndorserPolicy<'a> {
-    /// Only these, and as many different ones as are required.
+    /// Only these endorsers count, and at least `required` different ones must have signed.
     Enforce {
         /// The endorsers that the subscription references.
         endorsers: &'a [EndorserRule],
-        /// How many different ones must have signed.
+        /// The number of different endorsers that must have signed.
         required: NonZeroUsize,
     },
-    /// The first signer that leads to an anchor, and from then on only that one.
+    /// The first signer with a valid path to an anchor is accepted. After that, only this signer is.
     AutoEndorse {
-        /// The signer that was seen first.
+        /// The signer that was accepted first.
         pinned: Option<&'a SignerName>,
-        /// What is asked of CRLs.
+        /// How CRLs are checked.
         crl_policy: CrlPolicy,
     },
-    /// Anyone who leads to an anchor (`list verify` without an endorser). Such a list never enters a plan.
+    /// Any signer with a valid path to an anchor is accepted (`list verify` without an endorser). Such a list is never
+    /// used in a plan.
     NotAsked {
-        /// What is asked of CRLs.
+        /// How CRLs are checked.
         crl_policy: CrlPolicy,
     },
 }
 
-/// Which digests and keys signatures may use. SHA-2 and better always; the weak ones only where they are listed.
+/// Which digests and keys are allowed in signatures. SHA-2 and better are always allowed; weak digests only if enabled
+/// here.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
 pub struct AlgorithmPolicy {
-    /// SHA-1, for old archives.
+    /// Allows SHA-1, for old archives.
     pub allow_sha1: bool,
-    /// MD5, for older ones.
+    /// Allows MD5, for older archives.
     pub allow_md5: bool,
-    /// The weakest key that may sign, a text or a certificate. An OpenPGP key never has less than the floor.
+    /// The minimum strength of a key that signs a text or a certificate. For OpenPGP keys it is at least the floor.
     pub weakest_key: KeyStrength,
 }
 
-/// What `verify` is asked.
+/// The input of `verify`.
 #[derive(Debug, Clone, Copy)]
 pub struct VerifyRequest<'a> {
-    /// The anchors in force, for every endorser that has none of its own.
+    /// The trust anchors for every endorser that has none of its own.
     pub anchors: &'a Anchors,
     /// Who must have signed.
     pub policy: EndorserPolicy<'a>,
-    /// Credentials that some endorser of the namespace calls revoked: revoked for everyone.
+    /// Credentials that any endorser of the namespace has as revoked. They are revoked for all endorsers.
     pub revoked: &'a [CredentialKind],
-    /// Which digests and keys may be used.
+    /// The allowed digests and keys.
     pub algorithms: AlgorithmPolicy,
-    /// What is kept of the list; `None`: all of it.
+    /// The part of the list that is kept; `None` means all of it.
     pub wanted: Option<Wanted<'a>>,
     /// The time of the check.
     pub at: Timestamp,

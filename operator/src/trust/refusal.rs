@@ -1,62 +1,63 @@
-//! Why a message is not believed.
+//! The reasons why a message is refused.
 
 use std::fmt;
 
 use crate::api::Class;
 use crate::text::is_printable;
 
-/// Why a message, its signer or its list was refused: the reasons of `SourceVerified=False`, exactly.
+/// The reason why a message, its signer or its list was refused. These are exactly the reasons of
+/// `SourceVerified=False`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum RefusalReason {
-    /// There is no signature at all.
+    /// There is no signature.
     Unsigned,
-    /// A signature is malformed, or its value does not fit its signer's key.
+    /// A signature is malformed, or it is not valid for its signer's key.
     SignatureInvalid,
-    /// The text is another one than the one that was signed, or of a stored list than the one that was accepted.
+    /// The text differs from the text that was signed; or a stored list differs from the list that was accepted.
     TextChanged,
     /// An encrypted message could not be opened with the site's key.
     DecryptionFailed,
     /// A digest that is too weak (SHA-1) or not known was used.
     DigestNotAllowed,
-    /// A digest for which anyone can make two texts (MD5 and older) was used.
+    /// A digest with practical collisions (MD5 and older) was used.
     DigestBroken,
-    /// A key on the path that is too short to prove anything.
+    /// A key on the path is too weak.
     KeyTooWeak,
-    /// No path from the signer to a trust anchor.
+    /// There is no path from the signer to a trust anchor.
     IssuerUnknown,
-    /// The certificate is not made for signing lists (RFC 8550 section 4.4.4).
+    /// The certificate may not be used to sign lists (RFC 8550 section 4.4.4).
     PurposeMismatch,
     /// The signer is an RFC 3820 proxy.
     ProxyCertificate,
-    /// A certificate on the path is past its end.
+    /// A certificate on the path has expired.
     CertificateExpired,
-    /// A certificate on the path has not begun yet.
+    /// A certificate on the path is not valid yet.
     CertificateNotYetValid,
     /// A certificate on the path is on its issuer's CRL.
     CertificateRevoked,
-    /// A CA on the path has no CRL here.
+    /// There is no CRL of a CA on the path.
     CRLMissing,
-    /// A CA's CRL is past its next update.
+    /// The `nextUpdate` of a CA's CRL has passed.
     CRLExpired,
-    /// A CA's CRL is of the future.
+    /// The `thisUpdate` of a CA's CRL is in the future.
     CRLNotYetValid,
-    /// A CA's CRL cannot be read, is not signed by the CA, or does not speak of this certificate.
+    /// A CA's CRL cannot be read, is not signed by the CA, or does not cover the certificate.
     CRLInvalid,
-    /// The CA signed outside the namespace that its policy file gives it.
+    /// The CA signed outside the namespace of its policy file.
     NamespaceViolation,
-    /// The signer is nobody whom the subscription trusts.
+    /// The subscription does not trust the signer.
     EndorserNotTrusted,
     /// The signer's endorser, or the credential, is on Hold.
     EndorserOnHold,
     /// Fewer endorsers signed than are required.
     EndorsementsMissing,
-    /// The payload is no image list.
+    /// The payload is not an image list.
     ListMalformed,
     /// `hv:endorser` does not name the signer.
     EndorserMismatch,
-    /// Another `dc:identifier` than the one the subscription is pinned to.
+    /// `dc:identifier` is not the one that the subscription is pinned to.
     IdentifierMismatch,
-    /// `dc:date:created` lies in the future.
+    /// `dc:date:created` is in the future.
     CreatedInFuture,
     /// `dc:date:expires` has passed.
     ListExpired,
@@ -64,7 +65,7 @@ pub enum RefusalReason {
     ListStale,
     /// `hv:version` is lower than that of the list in force.
     VersionRollback,
-    /// An older message of the same list, sent again.
+    /// The message is an older message of the same list, sent again.
     Replay,
 }
 
@@ -144,49 +145,50 @@ impl fmt::Display for RefusalReason {
     }
 }
 
-/// A refusal: one reason, and what was expected and found, where.
+/// A refusal: one reason, what was expected and found, and for which certificate.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{reason}: {message}")]
 pub struct Refusal {
-    /// The reason, one word.
+    /// The reason.
     pub reason: RefusalReason,
-    /// What was expected and what was found, for people; at most a few hundred characters.
+    /// What was expected and what was found; at most a few hundred characters.
     pub message: String,
-    /// The certificate that it is about, as a one-line name.
+    /// The subject of the certificate that it is about, as a one-line name.
     pub subject: Option<String>,
-    /// How far that certificate stands from the signer on the path: 0 is the signer itself.
+    /// The depth of that certificate in the path; 0 is the signer's own.
     pub depth: Option<u32>,
-    /// Whether somebody said so (a CA revoked, a person revoked), as against something that is missing or old.
+    /// Whether it is an explicit revocation by a CA or an administrator, not something missing or expired.
     pub(super) statement: bool,
 }
 
 impl Refusal {
-    /// A refusal that is about no certificate.
+    /// A refusal that is not about a certificate.
     pub(super) fn new(reason: RefusalReason, message: impl Into<String>) -> Self {
         Self { reason, message: bounded(message.into()), subject: None, depth: None, statement: false }
     }
 
-    /// The same, about the certificate of this name at this depth.
+    /// Adds the name and the depth of the certificate that it is about.
     pub(super) fn about(mut self, subject: impl Into<String>, depth: u32) -> Self {
         self.subject = Some(bounded(subject.into()));
         self.depth = Some(depth);
         self
     }
 
-    /// The same, as a statement: it takes images out, where an absence only freezes.
+    /// Marks it as an explicit revocation. Such a refusal withdraws images; any other only freezes them.
     pub(super) fn stated(mut self) -> Self {
         self.statement = true;
         self
     }
 
-    /// Whether somebody said so: a certificate was revoked, or a person revoked an endorser or a credential.
+    /// Whether it is an explicit revocation: a CA revoked a certificate, or an administrator revoked an endorser or a
+    /// credential.
     ///
-    /// A statement withdraws a list that is in force; everything else only freezes it.
+    /// An explicit revocation withdraws a list that is in force. Any other refusal only freezes it.
     pub fn is_statement(&self) -> bool {
         self.statement
     }
 
-    /// The class for the driver: a refused message waits for a better one or for a person.
+    /// The class for the driver. A refused message waits for a better message or for a change by an administrator.
     pub const fn class(&self) -> Class {
         Class::Waiting
     }
@@ -197,7 +199,7 @@ impl Refusal {
     }
 }
 
-/// Names and texts come out of messages: bounded and printable.
+/// Limits the length of a text from a message, and replaces characters that are not printable.
 pub(super) fn bounded(text: String) -> String {
     const MOST: usize = 600;
     if text.len() <= MOST && text.chars().all(is_printable) {

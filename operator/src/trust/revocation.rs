@@ -1,7 +1,7 @@
-//! Is nobody on the path revoked? The CRL of every CA on it, with its signature (RFC 5280 section 6.3).
+//! Checks that no certificate on the path is revoked, with the signed CRL of every CA on it (RFC 5280 section 6.3).
 //!
-//! `IfPresent` is no mode of OpenSSL, and its CRL readers are slow for long lists; so this walks the path that
-//! OpenSSL built.
+//! This module checks the path that OpenSSL built. OpenSSL itself has no mode like `IfPresent`, and it parses long CRLs
+//! slowly.
 
 use jiff::Timestamp;
 
@@ -11,7 +11,7 @@ use super::crl::{Crl, newest_signed};
 use super::{Anchors, CrlPolicy, Refusal, RefusalReason};
 use crate::size::Count;
 
-/// Asks the CRL of each certificate's issuer, from the signer up. Gives what was found, for people.
+/// Checks each certificate against the CRL of its issuer, from the signer up. Returns a description of what was found.
 pub(super) fn check(path: &Path, anchors: &Anchors, policy: CrlPolicy, at: Timestamp) -> Result<String, Refusal> {
     if policy == CrlPolicy::Ignore {
         return Ok("CRLs are ignored".to_owned());
@@ -38,12 +38,14 @@ pub(super) fn check(path: &Path, anchors: &Anchors, policy: CrlPolicy, at: Times
     }
 }
 
-/// Which of several findings is told: a revocation before a CRL that is missing or old, a compromise before all.
+/// The weight of a finding, to choose which of several is reported: a revocation before a missing or expired CRL, and a
+/// compromise before all others.
 fn weight(refusal: &Refusal) -> u8 {
     u8::from(refusal.reason == RefusalReason::CertificateRevoked) + u8::from(refusal.is_statement())
 }
 
-/// Whether a CRL speaks of this certificate and does not revoke it.
+/// Whether there is a valid CRL for this certificate; an error if it is revoked. `false` means that there is no CRL and
+/// none is required.
 fn of_one(
     certificate: &Certificate,
     issuer: &Certificate,
@@ -65,7 +67,8 @@ fn of_one(
     in_time(crl, issuer, at).map(|()| true)
 }
 
-/// What is said of a CA without a CRL. A file of its name that holds something else is a bad CRL, as against none.
+/// The refusal for a CA without a CRL, if the policy refuses it. A file with the name of its CRL but another content
+/// counts as an invalid CRL.
 fn missing(issuer: &Certificate, anchors: &Anchors, policy: CrlPolicy) -> Option<Refusal> {
     let message = || format!("expected a CRL of {}, found {}", issuer.subject, anchors.instead_of_crl(issuer));
     match policy {
@@ -77,7 +80,8 @@ fn missing(issuer: &Certificate, anchors: &Anchors, policy: CrlPolicy) -> Option
     }
 }
 
-/// The newest CRL that the issuer signed, of those that speak of the certificate and have begun, if one has.
+/// The newest CRL that the issuer signed and that covers the certificate. One whose `thisUpdate` has been reached is
+/// preferred.
 fn newest<'a>(
     named: &'a [Crl],
     certificate: &Certificate,

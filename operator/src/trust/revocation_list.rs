@@ -1,4 +1,4 @@
-//! A CRL by itself: for those who fetch CRLs and decide whether a new one may replace the one that is there.
+//! A single CRL, for fetching CRLs and deciding whether a new CRL may replace the stored one.
 
 use std::collections::BTreeMap;
 
@@ -9,25 +9,25 @@ use super::certificate::Certificate;
 use super::crl::{Crl, newest_signed};
 use super::{Anchors, DistinguishedName};
 
-/// A CRL whose shape was checked; who signed it is asked with [`RevocationList::is_signed_by_any`].
+/// A CRL whose structure was checked. [`RevocationList::is_signed_by_any`] checks its signature.
 #[derive(Debug)]
 pub struct RevocationList(Crl);
 
-/// How the CRL of a CA stands.
+/// The state of the CRL of a CA.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Freshness {
-    /// There is one of the CA's own, and it is in its time until then.
+    /// There is a CRL that the CA signed. It is valid until this time.
     Fresh(Timestamp),
-    /// There is none that the CA signed: what there is instead.
+    /// There is no CRL that the CA signed. The text describes what there is instead.
     Missing(String),
-    /// It ended then.
+    /// The CRL expired at this time.
     Expired(Timestamp),
-    /// It begins only then.
+    /// The CRL is not valid before this time.
     NotYetValid(Timestamp),
 }
 
 impl RevocationList {
-    /// Reads a CRL in PEM or DER: one, no more.
+    /// Reads exactly one CRL, in PEM or DER.
     pub fn read(bytes: &[u8]) -> Result<Self, AnchorError> {
         let mut blocks = crl_blocks(bytes)?;
         match (blocks.pop(), blocks.is_empty()) {
@@ -36,28 +36,29 @@ impl RevocationList {
         }
     }
 
-    /// Whose CRL it says that it is.
+    /// The name of its issuer. The signature is not checked here.
     pub fn issuer(&self) -> &DistinguishedName {
         self.0.issuer()
     }
 
-    /// When it was made.
+    /// Its `thisUpdate`.
     pub fn this_update(&self) -> Timestamp {
         self.0.this_update
     }
 
-    /// Until when there will be a newer one.
+    /// Its `nextUpdate`.
     pub fn next_update(&self) -> Timestamp {
         self.0.next_update
     }
 
-    /// Whether a trust anchor of its issuer's name signed it.
+    /// Whether a trust anchor with the issuer's name signed it.
     pub fn is_signed_by_any(&self, anchors: &Anchors) -> bool {
         let named = anchors.authorities().iter().filter(|authority| authority.subject == *self.issuer());
         named.filter(|authority| authority.may_sign_crls()).any(|authority| self.0.is_signed_by(authority))
     }
 
-    /// Whether it goes back behind another one: it was made earlier, or its number (RFC 5280 section 5.2.3) is lower.
+    /// Whether it is older than another CRL: its `thisUpdate` is earlier, or its CRL number (RFC 5280 section 5.2.3) is
+    /// lower.
     pub fn goes_back_behind(&self, other: &Self) -> bool {
         let (new, old) = (self.0.number(), other.0.number());
         let lower = match (&new, &old) {
@@ -67,7 +68,7 @@ impl RevocationList {
         lower || self.this_update() < other.this_update()
     }
 
-    /// The CRL in PEM, as trust directories hold it.
+    /// The CRL in PEM, as in trust directories.
     pub fn to_pem(&self) -> String {
         use base64::Engine as _;
         let body = base64::engine::general_purpose::STANDARD.encode(self.0.der());
@@ -85,8 +86,8 @@ impl RevocationList {
 }
 
 impl Anchors {
-    /// How the CRLs of a CA and of those above it stand, as far as they are trust anchors; the CA first. Empty where
-    /// the CA is no anchor (it travels inside messages).
+    /// The state of the CRLs of a CA and of the CAs above it, as far as they are trust anchors. The CA is first. Empty
+    /// if the CA is not an anchor (it is an intermediate inside a message).
     pub fn crl_freshness(&self, issuer: &DistinguishedName, at: Timestamp) -> Vec<(DistinguishedName, Freshness)> {
         let mut found: Vec<(DistinguishedName, Freshness)> = Vec::new();
         let mut next = issuer.clone();
@@ -100,9 +101,8 @@ impl Anchors {
         found
     }
 
-    /// Until when each trust anchor has a CRL of its own: name and next update (past, where it has ended), in the order
-    /// of the names and each name once, with the soonest. An anchor without a CRL that it signed is not among them. For
-    /// metrics.
+    /// The `nextUpdate` of each trust anchor's own CRL, which may be in the past, for metrics. Sorted by name, each
+    /// name once, with the earliest time. Anchors without a CRL that they signed are left out.
     pub fn crl_ends(&self, at: Timestamp) -> Vec<(DistinguishedName, Timestamp)> {
         let mut ends: BTreeMap<DistinguishedName, Timestamp> = BTreeMap::new();
         for authority in self.authorities() {
@@ -122,7 +122,7 @@ impl Anchors {
         }
     }
 
-    /// The newest CRL that an authority signed, of those that have begun, if one has.
+    /// The newest CRL that an authority signed. One whose `thisUpdate` has been reached is preferred.
     fn own_crl(&self, authority: &Certificate, at: Timestamp) -> Option<&Crl> {
         newest_signed(self.crls_of(&authority.subject).iter(), authority, at)
     }

@@ -9,7 +9,7 @@ use openssl::x509::X509;
 
 use super::{DistinguishedName, Sha256Digest, mime};
 
-/// A certificate, its key, and the intermediates that the message carries.
+/// A certificate, its key, and the intermediate certificates that the message contains.
 #[derive(Clone)]
 pub struct SigningKey {
     certificate: X509,
@@ -17,28 +17,28 @@ pub struct SigningKey {
     chain: Vec<X509>,
 }
 
-/// Why a list cannot be signed.
+/// The list cannot be signed.
 #[derive(Debug, Clone, thiserror::Error)]
 pub enum SignError {
-    /// Not the PEM that was expected; nothing of a key is repeated.
+    /// The expected PEM is missing. The message never contains a key.
     #[error("expected {expected} in PEM, found none that can be read")]
     Unreadable {
         /// What was expected.
         expected: &'static str,
     },
-    /// The key is another certificate's.
+    /// The key does not belong to the certificate.
     #[error("expected the key of the certificate of {subject}, found another one")]
     KeyMismatch {
         /// The certificate's subject.
         subject: String,
     },
-    /// OpenSSL refused.
+    /// OpenSSL failed.
     #[error("OpenSSL could not sign: {0}")]
     OpenSsl(#[from] ErrorStack),
 }
 
 impl SigningKey {
-    /// Reads a certificate, its key without a pass phrase, and the certificates between it and its root, all in PEM.
+    /// Reads a certificate, its key without a pass phrase, and the intermediate certificates, all in PEM.
     pub fn from_pem(certificate: &[u8], key: &[u8], chain: &[u8]) -> Result<Self, SignError> {
         let unreadable = |expected| SignError::Unreadable { expected };
         let mut certificates = X509::stack_from_pem(certificate).unwrap_or_default();
@@ -46,7 +46,7 @@ impl SigningKey {
             return Err(unreadable("a certificate"));
         }
         let certificate = certificates.remove(0);
-        // An empty pass phrase, so that nobody is asked for one on the terminal.
+        // An empty pass phrase, so that OpenSSL does not prompt for one on the terminal.
         let key = PKey::private_key_from_pem_passphrase(key, b"")
             .map_err(|_| unreadable("a private key without a pass phrase"))?;
         let further = X509::stack_from_pem(chain).map_err(|_| unreadable("the intermediates"))?;
@@ -58,12 +58,12 @@ impl SigningKey {
         Err(SignError::KeyMismatch { subject: signing.subject().map(|name| name.to_string()).unwrap_or_default() })
     }
 
-    /// What `hv:dn` of the list must be.
+    /// The subject, which must be the `hv:dn` of the list.
     pub fn subject(&self) -> Result<DistinguishedName, SignError> {
         Self::name(&self.certificate.subject_name().to_der()?)
     }
 
-    /// What `hv:ca` of the list must be.
+    /// The issuer, which must be the `hv:ca` of the list.
     pub fn issuer(&self) -> Result<DistinguishedName, SignError> {
         Self::name(&self.certificate.issuer_name().to_der()?)
     }
@@ -73,7 +73,8 @@ impl SigningKey {
     }
 }
 
-/// Signs a list with SHA-256. The text keeps LF line ends and is signed with CRLF, as every S/MIME reader expects.
+/// Signs a list with SHA-256. The text in the message has LF line ends. The signature is over the text with CRLF, as
+/// every S/MIME reader expects.
 pub fn sign(text: &[u8], signing: &SigningKey) -> Result<Vec<u8>, SignError> {
     let mut lines = text.to_vec();
     lines.retain(|byte| *byte != b'\r');
@@ -88,7 +89,7 @@ pub fn sign(text: &[u8], signing: &SigningKey) -> Result<Vec<u8>, SignError> {
     Ok(envelope(&lines, &cms.to_der()?))
 }
 
-/// RFC 1847 section 2.1: the text, then its signature.
+/// Builds the message of RFC 1847 section 2.1: the text, then its signature.
 fn envelope(text: &[u8], signature: &[u8]) -> Vec<u8> {
     let boundary = format!("----{}", hex::encode_upper(&Sha256Digest::of(text).as_bytes()[..16]));
     let encoded = base64::engine::general_purpose::STANDARD.encode(signature);

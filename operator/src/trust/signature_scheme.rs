@@ -1,4 +1,4 @@
-//! How the key of a CMS signature signs, by the signature's algorithm (RFC 5652 section 5.3, RFC 8551 section 2.2).
+//! The signature scheme of a CMS signature, from its algorithm identifier (RFC 5652 section 5.3, RFC 8551 section 2.2).
 
 use openssl::error::ErrorStack;
 use openssl::hash::MessageDigest;
@@ -13,8 +13,8 @@ use super::tlv::{self, Reader, Tlv};
 /// `id-mgf1` (RFC 8017 appendix C).
 const MGF1: &str = "1.2.840.113549.1.1.8";
 
-/// What a signature's algorithm says besides its digest, which stands beside it. The key says whether it is RSA (with
-/// the padding of PKCS #1 v1.5), DSA or ECDSA.
+/// The part of a signature algorithm other than the digest, which has its own field. For `OfKey`, the key decides: RSA
+/// (with the padding of PKCS #1 v1.5), DSA or ECDSA.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum SignatureScheme {
     OfKey,
@@ -30,7 +30,7 @@ pub(super) struct Pss {
 }
 
 impl SignatureScheme {
-    /// `None` where the parameters cannot be read, or name what is not known.
+    /// `None` if the parameters cannot be read, or contain an unknown value.
     pub(super) fn read(algorithm: Tlv<'_>) -> Option<Self> {
         match parts(algorithm) {
             (Some(kind), parameters) if kind == RSASSA_PSS => Pss::read(parameters).map(Self::Pss),
@@ -39,7 +39,7 @@ impl SignatureScheme {
         }
     }
 
-    /// What verifies a signature of this key over what it is given; `None` where the key does not sign so.
+    /// A verifier for a signature by this key; `None` if this type of key cannot be used with the scheme.
     pub(super) fn verifier(self, digest: Nid, key: &PKey<Public>) -> Result<Option<Verifier<'_>>, ErrorStack> {
         let Some(algorithm) = MessageDigest::from_nid(digest) else { return Ok(None) };
         match (self, key.id()) {
@@ -58,7 +58,7 @@ impl SignatureScheme {
 }
 
 impl Pss {
-    /// What is not said is SHA-1, MGF1 with SHA-1, and a salt of 20 octets.
+    /// The defaults are SHA-1, MGF1 with SHA-1, and a salt of 20 octets.
     fn read(mut behind: Reader<'_>) -> Option<Self> {
         let mut parameters = Reader::new(behind.expect(tlv::SEQUENCE)?.content);
         let digest = match parameters.optional(tlv::context(0)) {
@@ -85,7 +85,7 @@ impl Pss {
     }
 }
 
-/// A number from 0 to 32,767.
+/// An integer from 0 to 32,767.
 fn small(tagged: Tlv<'_>) -> Option<i32> {
     match *tlv::only(tagged.content, tlv::INTEGER)?.content {
         [low] if low < 0x80 => Some(i32::from(low)),

@@ -1,4 +1,4 @@
-//! A text in the forms that may have been signed.
+//! The forms of a text that may have been signed.
 
 use std::borrow::Cow;
 
@@ -7,24 +7,23 @@ use openssl::hash::{Hasher, MessageDigest};
 
 use super::mime;
 
-/// So many octets are put together before they are given away: lines may be short.
+/// The minimum size of a piece in octets. Lines may be short, so several are combined.
 const PIECE: usize = 64 << 10;
 
-/// The text of a message: as it is, and with CRLF at each line's end where that is another. The forms differ in line ends
-/// alone, so their JSON is the same.
+/// The text of a message: unchanged, and with CRLF line ends if that is different. The forms differ only in line ends,
+/// so their JSON is the same.
 #[derive(Debug, Clone)]
 pub(super) struct SignedText<'m> {
     text: Cow<'m, [u8]>,
-    /// Whether the form with CRLF counts too.
+    /// Whether the form with CRLF may have been signed, too.
     canonical: bool,
 }
 
-/// One form of a text. The octets of the form with CRLF are made when they are asked for, and not kept: a text may be
-/// large.
+/// One form of a text. The octets of the form with CRLF are made on demand and not stored, because a text may be large.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct TextForm<'t> {
     text: &'t [u8],
-    /// Whether CRLF has to be put at its lines' ends.
+    /// Whether the line ends have to be changed to CRLF.
     crlf: bool,
 }
 
@@ -34,23 +33,23 @@ impl<'m> SignedText<'m> {
         Self { text: text.into(), canonical: true }
     }
 
-    /// A text that was signed as it is.
+    /// A text that was signed unchanged.
     pub(super) fn as_it_stands(text: impl Into<Cow<'m, [u8]>>) -> Self {
         Self { text: text.into(), canonical: false }
     }
 
-    /// The forms: as it is first.
+    /// The forms. The unchanged one is first.
     pub(super) fn forms(&self) -> impl Iterator<Item = TextForm<'_>> {
         let canonical = std::iter::once_with(|| self.canonical()).filter(|form| form.crlf);
         std::iter::once(TextForm { text: &self.text, crlf: false }).chain(canonical)
     }
 
-    /// The form with CRLF alone, which may be the text as it is.
+    /// The form with CRLF. It may be the same as the unchanged text.
     pub(super) fn canonical(&self) -> TextForm<'_> {
         TextForm { text: &self.text, crlf: self.canonical && mime::has_bare_line_feeds(&self.text) }
     }
 
-    /// The text as it is.
+    /// The unchanged text.
     pub(super) fn bytes(&self) -> &[u8] {
         &self.text
     }
@@ -62,7 +61,7 @@ impl<'t> TextForm<'t> {
         if self.crlf { Cow::Owned(mime::with_crlf(self.text)) } else { Cow::Borrowed(self.text) }
     }
 
-    /// Gives its octets away, piece by piece: they are never in memory at once.
+    /// Calls `take` with the octets piece by piece, so that they are never all in memory at once.
     pub(super) fn pieces(self, mut take: impl FnMut(&[u8]) -> Result<(), ErrorStack>) -> Result<(), ErrorStack> {
         if !self.crlf {
             return take(self.text);

@@ -1,4 +1,4 @@
-//! Who made a signature: the holder of a certificate's key, or of an OpenPGP key.
+//! The signer of a message: the holder of a certificate's key, or of an OpenPGP key.
 
 use std::fmt;
 
@@ -7,21 +7,21 @@ use jiff::Timestamp;
 use super::certificate::Certificate;
 use super::{CredentialKind, Fingerprint, OpenPgpCredential, Sha256Digest, SignerName, openpgp};
 
-/// One signature of a message, and who made it.
+/// One signature of a message, and its signer.
 #[derive(Debug, Clone)]
 pub(super) enum ProvenSigner {
-    /// A signature that fits, and the certificate whose key made it.
+    /// A verified signature, and the certificate whose key made it.
     X509 {
         certificate: Certificate,
-        /// What else the message carries, for the path.
+        /// The other certificates in the message, for the path.
         carried: Vec<Certificate>,
         weak_digests: Vec<&'static str>,
     },
-    /// A signature of OpenPGP. Where no key that is here is named, it is not proved and counts for nobody.
+    /// An OpenPGP signature. If the key that it names is not available, it is not verified and does not count.
     OpenPgp(openpgp::Signer),
 }
 
-/// By what a list can name a signer.
+/// The names by which a list can name a signer.
 #[derive(Debug, Clone)]
 pub(super) enum SignerNames {
     /// Subject and issuer.
@@ -39,7 +39,7 @@ impl ProvenSigner {
         }
     }
 
-    /// The same with the certificate's issuer, for messages.
+    /// The same, with the certificate's issuer, for messages.
     pub(super) fn described(&self) -> String {
         match self {
             Self::X509 { certificate, .. } => format!("{} (issuer {})", certificate.shown(), certificate.issuer),
@@ -47,7 +47,8 @@ impl ProvenSigner {
         }
     }
 
-    /// Subject and issuer for status: of an OpenPGP key, the name of the primary key that the credential gives.
+    /// The subject and issuer for status. For an OpenPGP key, the subject is the fingerprint of the credential's
+    /// primary key.
     pub(super) fn status_names(&self, credential: Option<&CredentialKind>) -> (String, String) {
         match (self, credential) {
             (Self::X509 { certificate, .. }, _) => (certificate.shown(), certificate.issuer.to_string()),
@@ -60,7 +61,7 @@ impl ProvenSigner {
         }
     }
 
-    /// Whether the signature was proved. An OpenPGP signature without its key is not.
+    /// Whether the signature was verified. An OpenPGP signature whose key is not available is not.
     pub(super) fn is_proven(&self) -> bool {
         match self {
             Self::X509 { .. } => true,
@@ -68,8 +69,8 @@ impl ProvenSigner {
         }
     }
 
-    /// What tells this signer's certificate from every other one: SHA-256 of its DER; of an OpenPGP key, of its name by
-    /// fingerprint, which the signature tells without the key, too.
+    /// A digest that identifies the signer: SHA-256 of the DER of the certificate. For an OpenPGP key, SHA-256 of its
+    /// fingerprint name, which is known from the signature even without the key.
     pub(super) fn digest(&self) -> Sha256Digest {
         match self {
             Self::X509 { certificate, .. } => certificate.digest,
@@ -77,7 +78,7 @@ impl ProvenSigner {
         }
     }
 
-    /// One person: one name, or one key, in whatever form it signs.
+    /// Whether two signers are the same person: they have the same name or the same key, in any signature format.
     pub(super) fn is_same(&self, other: &Self) -> bool {
         match (self, other) {
             (Self::X509 { certificate: a, .. }, Self::X509 { certificate: b, .. }) => {
@@ -89,7 +90,7 @@ impl ProvenSigner {
         }
     }
 
-    /// By what a list can name it.
+    /// The names by which a list can name it.
     pub(super) fn names(&self) -> SignerNames {
         match self {
             Self::X509 { certificate, .. } => SignerNames::X509(SignerName {
@@ -100,7 +101,7 @@ impl ProvenSigner {
         }
     }
 
-    /// When its certificate ends; an OpenPGP key's end depends on the credential.
+    /// When its certificate expires. `None` for an OpenPGP key, whose expiry depends on the credential.
     pub(super) fn certificate_end(&self) -> Option<Timestamp> {
         match self {
             Self::X509 { certificate, .. } => Some(certificate.not_after),
@@ -120,8 +121,8 @@ impl fmt::Display for CredentialKind {
 }
 
 impl CredentialKind {
-    /// Whether it is this signer's: names are compared as lists of RDNs, never as strings; a fingerprint is that of
-    /// the key that signed, or of its primary key.
+    /// Whether it is a credential of this signer. Names are compared as lists of RDNs, not as strings. A fingerprint
+    /// may be that of the key that signed or of its primary key.
     pub(super) fn names(&self, signer: &ProvenSigner) -> bool {
         match (self, signer) {
             (Self::X509 { subject, issuer, purpose: _ }, ProvenSigner::X509 { certificate, .. }) => {

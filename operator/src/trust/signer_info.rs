@@ -1,8 +1,8 @@
-//! One `SignerInfo` of CMS (RFC 5652 section 5.3): whose certificate it names, and what it is over.
+//! One CMS `SignerInfo` (RFC 5652 section 5.3): which certificate it names, and what it signs.
 //!
-//! Where it has signed attributes, its key signs those alone, and the digest of the text is one of them (section 5.4);
-//! where it has none, the key signs the text itself. The mathematics are OpenSSL's, and it gets the text piece by piece:
-//! its own reader of CMS would copy the whole, which may be large.
+//! If there are signed attributes, the signature is over these only, and they contain the digest of the text (section
+//! 5.4). Otherwise the signature is over the text itself. OpenSSL does the cryptography and gets the text piece by
+//! piece. OpenSSL's own CMS functions would copy the whole text, which may be large.
 
 use openssl::error::ErrorStack;
 use openssl::hash::MessageDigest;
@@ -19,36 +19,36 @@ use super::{DistinguishedName, Refusal, RefusalReason};
 /// `id-messageDigest` (RFC 5652 section 11.2).
 const MESSAGE_DIGEST: &[u8] = &[0x2a, 0x86, 0x48, 0x86, 0xf7, 0x0d, 0x01, 0x09, 0x04];
 
-/// One `SignerInfo`, in its parts. What nobody signed in it (the unsigned attributes) is left out.
+/// One parsed `SignerInfo`. Its unsigned attributes are left out.
 #[derive(Debug, Clone)]
 pub(super) struct SignerInfo {
     identifier: SignerIdentifier,
-    /// Its digest, where that is known.
+    /// Its digest; `None` if it is unknown.
     digest: Option<Nid>,
     over: Over,
-    /// How the key signs, where that is known.
+    /// Its signature scheme; `None` if it is unknown.
     scheme: Option<SignatureScheme>,
-    /// The signature itself.
+    /// The signature value.
     value: Vec<u8>,
-    /// The weak digests that it uses, by name.
+    /// The names of the weak digests that it uses.
     pub(super) weak_digests: Vec<&'static str>,
 }
 
-/// What the key signed.
+/// What the signature is over.
 #[derive(Debug, Clone)]
 enum Over {
     /// The text itself.
     Text,
     /// The signed attributes.
     Attributes {
-        /// As the key signs them: a `SET` of its own.
+        /// The signed attributes as they are signed: encoded as a `SET`.
         set: Vec<u8>,
-        /// The digest of the text among them: `None` where there is not exactly one.
+        /// The digest of the text in them; `None` if there is not exactly one.
         text_digest: Option<Vec<u8>>,
     },
 }
 
-/// How a `SignerInfo` names its certificate.
+/// The signer identifier, which names the certificate.
 #[derive(Debug, Clone)]
 enum SignerIdentifier {
     IssuerAndSerial { issuer: Vec<u8>, serial: Vec<u8> },
@@ -71,12 +71,13 @@ impl SignerInfo {
         Some(Self { identifier, digest: known_digest(digest), over, scheme, value, weak_digests })
     }
 
-    /// Whether it fits the text and is of this certificate's key. No path, no purpose, no time.
+    /// Whether the signature is valid for this text and this certificate's key. The path, the purpose and the dates are
+    /// not checked here.
     pub(super) fn fits(&self, certificate: &Certificate, text: TextForm<'_>) -> bool {
         self.is_over(text) && self.is_by(certificate, text).unwrap_or(false)
     }
 
-    /// Whether it says that it is over this text, whoever made it.
+    /// Whether the digest in the signed attributes is that of this text. `true` if there are no signed attributes.
     fn is_over(&self, text: TextForm<'_>) -> bool {
         match &self.over {
             Over::Text => true,
@@ -87,7 +88,7 @@ impl SignerInfo {
         }
     }
 
-    /// Whether this key made it.
+    /// Whether the key of this certificate made the signature.
     fn is_by(&self, certificate: &Certificate, text: TextForm<'_>) -> Result<bool, ErrorStack> {
         let key = certificate.x509.public_key()?;
         let (Some(digest), Some(scheme)) = (self.digest, &self.scheme) else { return Ok(false) };
@@ -99,7 +100,7 @@ impl SignerInfo {
         verifier.verify(&self.value)
     }
 
-    /// Why a signature does not fit: it is over another text, or it is not of this key.
+    /// The refusal for an invalid signature: the text differs from the signed one, or the key is another one.
     pub(super) fn unproved(&self, certificate: &Certificate, text: TextForm<'_>) -> Refusal {
         let signed = match &self.over {
             Over::Text => self.recovered_digest(certificate),
@@ -119,7 +120,7 @@ impl SignerInfo {
         }
     }
 
-    /// The digest inside an RSA signature (PKCS #1 v1.5), which its key shows.
+    /// The digest inside an RSA signature (PKCS #1 v1.5), decrypted with the public key.
     fn recovered_digest(&self, certificate: &Certificate) -> Option<Vec<u8>> {
         let key = certificate.x509.public_key().ok()?.rsa().ok()?;
         let mut opened = vec![0; usize::try_from(key.size()).ok()?];
@@ -129,7 +130,7 @@ impl SignerInfo {
         Some(inner.expect(tlv::OCTET_STRING)?.content.to_vec())
     }
 
-    /// The text's digest, by the signature's algorithm.
+    /// The digest of the text, with the signature's digest algorithm.
     fn digest_of(&self, text: TextForm<'_>) -> Option<Vec<u8>> {
         text.digest(MessageDigest::from_nid(self.digest?)?).ok()
     }
@@ -149,7 +150,7 @@ impl SignerInfo {
         }
     }
 
-    /// How the signature names its certificate, for messages.
+    /// The signer identifier, for messages.
     pub(super) fn shown(&self) -> String {
         match &self.identifier {
             SignerIdentifier::IssuerAndSerial { issuer, serial } => {
@@ -182,7 +183,8 @@ impl Over {
     }
 }
 
-/// `messageDigest` of the signed attributes: exactly one, with exactly one value (RFC 5652 section 11.2).
+/// The `messageDigest` of the signed attributes. There must be exactly one, with exactly one value (RFC 5652 section
+/// 11.2).
 fn text_digest(attributes: Tlv<'_>) -> Option<Vec<u8>> {
     let mut found = None;
     for attribute in Reader::new(attributes.content).all()? {

@@ -1,4 +1,4 @@
-//! How a list that was accepted earlier stands now.
+//! Verifies a list again that was accepted earlier.
 
 use jiff::Timestamp;
 
@@ -10,12 +10,13 @@ use super::{
     RevokedSigner, Sha256Digest, Standing, VerifiedList, VerifyRequest,
 };
 
-/// Verifies a stored message again. The certificates' dates are judged at the time of its acceptance, everything else
+/// Verifies a stored message again. The certificates' dates are checked at the time of its acceptance, everything else
 /// at `request.at`.
 ///
-/// What somebody says withdraws the list (a CA revoked a certificate on a signer's path, a person an endorser or a
-/// credential), where without that signer too few are left. What is missing or old only freezes it. The list's own
-/// expiry is not asked here. What a CA said once counts from then on: [`AcceptedList::revoked`] has to be remembered.
+/// An explicit revocation withdraws the list if too few signers are left without the revoked one. It is either a CA
+/// that revoked a certificate on a signer's path, or an administrator who revoked an endorser or a credential. Anything
+/// missing or expired only freezes the list. The list's own expiry is not checked here. A revocation by a CA is
+/// permanent, so the caller must store [`AcceptedList::revoked`].
 pub fn standing(message: &[u8], last: &LastAccepted, request: &VerifyRequest<'_>) -> Standing {
     let proven = match SignedMessage::read(message).and_then(|read| read.prove(&request.public_keys())) {
         Ok(proven) => proven,
@@ -46,7 +47,7 @@ pub fn standing(message: &[u8], last: &LastAccepted, request: &VerifyRequest<'_>
     }
 }
 
-/// Whom a CA revoked once stays revoked for this list, whatever its CRL says now.
+/// Refuses the signers that were revoked by a CA earlier, regardless of the current CRL.
 fn recall(groups: &mut [Group<'_>], last: &LastAccepted) {
     for judgement in groups.iter_mut().flat_map(|group| &mut group.judgements) {
         let certificate = judgement.signer.digest();
@@ -56,7 +57,7 @@ fn recall(groups: &mut [Group<'_>], last: &LastAccepted) {
     }
 }
 
-/// The signers that a CA revoked: those remembered, then those seen now for the first time.
+/// The signers that a CA revoked: first those recorded earlier, then those found now.
 fn revoked(groups: &[Group<'_>], last: &LastAccepted, now: Timestamp) -> Vec<RevokedSigner> {
     let mut revoked = last.revoked.clone();
     for judgement in groups.iter().filter(|group| signed_then(group, last)).flat_map(|group| &group.judgements) {
@@ -69,7 +70,7 @@ fn revoked(groups: &[Group<'_>], last: &LastAccepted, now: Timestamp) -> Vec<Rev
 }
 
 impl RevokedSigner {
-    /// The signer, where a CA says that it, or a CA above it, must not be believed.
+    /// The record of a signer whose certificate, or that of a CA above it, was explicitly revoked by a CA.
     fn of(judgement: &Judgement<'_>, now: Timestamp) -> Option<Self> {
         let refusal = judgement.outcome.as_ref().err()?;
         let by_a_ca = refusal.is_statement() && refusal.reason == RefusalReason::CertificateRevoked;
@@ -82,7 +83,7 @@ impl RevokedSigner {
         })
     }
 
-    /// What was said then, and when.
+    /// The refusal, with the time at which the revocation was first seen.
     fn refusal(&self) -> Refusal {
         let message = format!("{}; seen first at {}", self.message, self.seen);
         Refusal::new(RefusalReason::CertificateRevoked, message).about(self.subject.clone(), self.depth).stated()
@@ -94,18 +95,18 @@ fn other_bytes(found: Sha256Digest, last: &LastAccepted) -> Refusal {
     Refusal::new(RefusalReason::TextChanged, message)
 }
 
-/// Whether this signer was one of those for whom the list was accepted.
+/// Whether this signer is one of those that the list was accepted for.
 fn signed_then(group: &Group<'_>, last: &LastAccepted) -> bool {
     let Some(judgement) = group.best() else { return false };
     let now = judgement.signer();
-    // An OpenPGP key that is not here now is told by its digest alone.
+    // An OpenPGP key that is no longer available is recognised only by its digest.
     last.certificates.contains(&judgement.signer.digest())
         || last.signers.is_empty()
         || last.signers.iter().any(|then| then.subject == now.subject && then.issuer == now.issuer)
 }
 
-/// A person's word about an OpenPGP key that is not here now: whoever revokes it may take it away as well. By whom the
-/// list was accepted then tells which credential it is.
+/// Whether an administrator revoked an OpenPGP key that is no longer available; the key may have been removed when it
+/// was revoked. The recorded signers show which credential it is.
 fn revoked_and_gone(group: &Group<'_>, last: &LastAccepted, request: &VerifyRequest<'_>) -> Option<Refusal> {
     let digest = group.best()?.signer.digest();
     let (then, _) = last.signers.iter().zip(&last.certificates).find(|(_, certificate)| **certificate == digest)?;
@@ -121,7 +122,7 @@ fn revoked_and_gone(group: &Group<'_>, last: &LastAccepted, request: &VerifyRequ
         .then(|| Refusal::new(RefusalReason::EndorserNotTrusted, message).about(then.subject.as_str(), 0).stated())
 }
 
-/// What somebody says against a signer: in every way in which it could count, or as a person's word in any.
+/// An explicit revocation of a signer: by an administrator, or by a CA in one of the judgements.
 fn statement(group: &Group<'_>, last: &LastAccepted, request: &VerifyRequest<'_>) -> Option<Refusal> {
     let by_a_person = group.judgements.iter().find_map(|judgement| judgement.revoked_by_a_person(request));
     let refusals = || group.judgements.iter().filter_map(|judgement| judgement.outcome.as_ref().err());
@@ -130,7 +131,7 @@ fn statement(group: &Group<'_>, last: &LastAccepted, request: &VerifyRequest<'_>
         .or_else(|| revoked_and_gone(group, last, request))
 }
 
-/// The list as it was accepted, with the signers of then.
+/// The list as it was accepted, with the recorded signers.
 fn remembered(
     payload: Payload,
     last: &LastAccepted,

@@ -1,4 +1,5 @@
-//! How hard a key is to break, in bits of security (NIST SP 800-57 part 1, tables 2 and 3). One floor for all of them.
+//! The strength of keys in bits of security (NIST SP 800-57 part 1, tables 2 and 3). There is one floor for all kinds
+//! of keys.
 
 use std::fmt;
 
@@ -8,20 +9,21 @@ use openssl::pkey::{Id, PKeyRef, Public};
 use super::certificate::Certificate;
 use super::{Refusal, RefusalReason};
 
-/// Bits of security: as many steps, as a power of two, as it takes to break a key.
+/// Bits of security: breaking a key takes about 2 to this power steps.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct KeyStrength(u16);
 
 impl KeyStrength {
-    /// What NIST SP 800-131A asks of signatures: RSA and DSA of 2048 bits, curves of 224.
+    /// The minimum of NIST SP 800-131A for signatures: RSA and DSA of 2048 bits, curves of 224 bits.
     pub const FLOOR: Self = Self(112);
 
-    /// As many bits.
+    /// A strength of this number of bits.
     pub const fn of_bits(bits: u16) -> Self {
         Self(bits)
     }
 
-    /// Of a modulus of RSA or DSA, by its length in bits. Between two steps of the table it is the lower one.
+    /// The strength of an RSA or DSA modulus of this length in bits. Between two rows of the table, the lower one is
+    /// used.
     fn of_modulus(bits: u32) -> Self {
         Self(match bits {
             15_360.. => 256,
@@ -33,7 +35,7 @@ impl KeyStrength {
         })
     }
 
-    /// Of a curve, or of a subgroup of DSA, by the length of its order in bits.
+    /// The strength of a curve or a DSA subgroup whose order has this length in bits.
     fn of_order(bits: u32) -> Self {
         Self(u16::try_from(bits / 2).unwrap_or(u16::MAX))
     }
@@ -64,7 +66,7 @@ impl fmt::Display for KeyStrength {
     }
 }
 
-/// What a public key is, for messages, and how strong it is.
+/// The kind of a public key, for messages, and its strength.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Judged {
     pub(super) strength: KeyStrength,
@@ -72,25 +74,25 @@ pub(super) struct Judged {
 }
 
 impl Judged {
-    /// RSA whose modulus has so many bits.
+    /// RSA with a modulus of this length in bits.
     pub(super) fn rsa(bits: u32) -> Self {
         Self { strength: KeyStrength::of_modulus(bits), kind: format!("RSA of {bits} bits") }
     }
 
-    /// Whether that is as strong as is asked; else what the refusal says.
+    /// Whether it is at least as strong as required. The error is the message of the refusal.
     pub(super) fn reaches(&self, least: KeyStrength) -> Result<(), String> {
         let expected = || format!("expected a key of at least {least}, found {}", self.kind);
         if self.strength >= least { Ok(()) } else { Err(expected()) }
     }
 }
 
-/// The strength of a key. What cannot be judged has none.
+/// The strength of a key. It is 0 for a key that cannot be read.
 fn judge(key: &PKeyRef<Public>) -> Judged {
     let bits = key.bits();
     let judged = |strength, kind: &str| Judged { strength, kind: kind.to_owned() };
     match key.id() {
         Id::RSA | Id::RSA_PSS => match key.rsa() {
-            // With the exponent 1 every text is its own signature.
+            // With the exponent 1, every text is its own signature.
             Ok(numbers) if numbers.e().num_bits() < 2 => judged(KeyStrength(0), "RSA with the exponent 1"),
             Ok(_) => Judged::rsa(bits),
             Err(_) => judged(KeyStrength(0), "RSA that cannot be read"),
@@ -104,7 +106,7 @@ fn judge(key: &PKeyRef<Public>) -> Judged {
             Err(_) => judged(KeyStrength(0), "DSA that cannot be read"),
         },
         Id::EC | Id::SM2 => match key.ec_key() {
-            // Whoever chooses the numbers of a curve can choose them so that it breaks (RFC 5480 section 2.1.1).
+            // A curve with explicit parameters can be chosen so that it is easy to break (RFC 5480 section 2.1.1).
             Ok(curve)
                 if curve.group().asn1_flag() == Asn1Flag::EXPLICIT_CURVE || curve.group().curve_name().is_none() =>
             {
@@ -118,7 +120,7 @@ fn judge(key: &PKeyRef<Public>) -> Judged {
         },
         Id::ED25519 => judged(KeyStrength(128), "Ed25519"),
         Id::ED448 => judged(KeyStrength(224), "Ed448"),
-        // What OpenSSL verifies with and nobody here knows: its own judgement.
+        // Other keys that OpenSSL supports: OpenSSL's own estimate.
         _ => {
             let strength = u16::try_from(key.security_bits()).unwrap_or_default();
             judged(KeyStrength(strength), &format!("a key of {strength} bits of security"))
@@ -126,7 +128,7 @@ fn judge(key: &PKeyRef<Public>) -> Judged {
     }
 }
 
-/// Whether a certificate's key is as strong as that. Its depth on the path is for the refusal.
+/// Whether a certificate's key is at least this strong. `depth` is its depth in the path, for the refusal.
 pub(super) fn strong(certificate: &Certificate, depth: u32, least: KeyStrength) -> Result<(), Refusal> {
     let unreadable = || Judged { strength: KeyStrength(0), kind: "one that cannot be read".to_owned() };
     let judged = certificate.x509.public_key().map_or_else(|_| unreadable(), |key| judge(&key));

@@ -1,5 +1,5 @@
-//! Tag, length, value: a reader of DER (X.690) that copies nothing, for what has to keep its exact bytes
-//! (certificates, signatures) and for what is too long to make objects of (CRL entries).
+//! A DER (X.690) parser that copies nothing. It is used where the exact bytes are needed (certificates, signatures),
+//! and for structures with very many elements (CRL entries).
 
 /// One element.
 #[derive(Debug, Clone, Copy)]
@@ -25,7 +25,7 @@ pub(super) const BMP_STRING: u8 = 0x1e;
 pub(super) const SEQUENCE: u8 = 0x30;
 pub(super) const SET: u8 = 0x31;
 
-/// Context-specific, constructed.
+/// The tag of a context-specific, constructed element.
 pub(super) const fn context(number: u8) -> u8 {
     0xa0 | number
 }
@@ -43,7 +43,8 @@ impl<'a> Reader<'a> {
         self.0.is_empty()
     }
 
-    /// The next element; `None` at the end, and where no definite-length element of a low tag number stands.
+    /// The next element. `None` at the end, and if the bytes are not an element with a low tag number and a definite
+    /// length.
     pub(super) fn next(&mut self) -> Option<Tlv<'a>> {
         let (&tag, rest) = self.0.split_first()?;
         let (&first, rest) = rest.split_first()?;
@@ -70,12 +71,12 @@ impl<'a> Reader<'a> {
         self.next().filter(|element| element.tag == tag)
     }
 
-    /// The next element if it has this tag; else nothing is read.
+    /// The next element, if it has this tag. Otherwise nothing is read.
     pub(super) fn optional(&mut self, tag: u8) -> Option<Tlv<'a>> {
         if self.0.first() == Some(&tag) { self.next() } else { None }
     }
 
-    /// The elements up to the end; `None` as soon as one cannot be read.
+    /// All remaining elements; `None` if one cannot be read.
     pub(super) fn all(mut self) -> Option<Vec<Tlv<'a>>> {
         let mut elements = Vec::new();
         while !self.is_empty() {
@@ -85,7 +86,7 @@ impl<'a> Reader<'a> {
     }
 }
 
-/// The one element that bytes are, with nothing behind it.
+/// The single element with this tag that the bytes consist of.
 pub(super) fn only(bytes: &[u8], tag: u8) -> Option<Tlv<'_>> {
     let mut reader = Reader::new(bytes);
     let element = reader.expect(tag)?;

@@ -1,4 +1,4 @@
-//! Is this message signed by someone we believe?
+//! Verifies that a message is signed by a trusted signer.
 
 use super::endorsement::{self, Judgement, Times};
 use super::message::{ProvenMessage, SignedMessage};
@@ -8,9 +8,9 @@ use super::{
 use crate::imagelist::{ImageList, Wanted};
 use crate::size::Count;
 
-/// Takes a message apart and proves who signed it, in this order: message, signatures, digests, paths, revocation,
-/// endorsers, and the list in it. The first rule that is broken is the refusal. A signature that does not fit refuses
-/// the message; a signer whom nobody trusts beside one who is trusted does not.
+/// Parses a message and verifies its signers, in this order: message, signatures, digests, paths, revocation,
+/// endorsers, and the list in it. The first broken rule is the refusal. An invalid signature refuses the message. An
+/// untrusted signer in addition to a trusted one does not.
 pub fn verify(message: &[u8], request: &VerifyRequest<'_>) -> Verification {
     let mut checks = Vec::new();
     let outcome = steps(message, request, &mut checks);
@@ -37,7 +37,7 @@ fn steps(message: &[u8], request: &VerifyRequest<'_>, checks: &mut Vec<Check>) -
     Ok(payload.verified(&counted, required, message))
 }
 
-/// A list that was read, before it is bound to its signers.
+/// A parsed list, before it is combined with its signers.
 pub(super) struct Payload {
     pub(super) list: ImageList,
     pub(super) digest: Sha256Digest,
@@ -58,7 +58,7 @@ impl Payload {
 }
 
 impl EndorserPolicy<'_> {
-    /// How many different endorsers must have signed.
+    /// The number of different endorsers that must have signed.
     pub(super) fn required(&self) -> usize {
         match self {
             Self::Enforce { required, .. } => required.get(),
@@ -90,7 +90,7 @@ fn prove<'m>(
     Ok(proven)
 }
 
-/// Reads the list out of the text that was signed.
+/// Parses the list in the signed text.
 fn shape(proven: &ProvenMessage<'_>, wanted: Option<Wanted<'_>>, checks: &mut Vec<Check>) -> Result<Payload, Refusal> {
     read_payload(proven, wanted)
         .inspect_err(|refusal| checks.push(Check::failed(Rule::Shape, refusal.to_string())))
@@ -107,7 +107,7 @@ fn shape(proven: &ProvenMessage<'_>, wanted: Option<Wanted<'_>>, checks: &mut Ve
         })
 }
 
-/// The list in the text that was signed, and the digest of its JSON.
+/// The list in the signed text, and the digest of its JSON.
 pub(super) fn read_payload(proven: &ProvenMessage<'_>, wanted: Option<Wanted<'_>>) -> Result<Payload, Refusal> {
     let json = proven.payload()?;
     let list = ImageList::parse_for(&json, wanted)

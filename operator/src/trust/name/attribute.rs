@@ -5,8 +5,9 @@ use const_oid::ObjectIdentifier;
 /// `CN` (X.520).
 pub(super) const COMMON_NAME: ObjectIdentifier = ObjectIdentifier::new_unwrap("2.5.4.3");
 
-/// Object identifier, the name OpenSSL prints, and other names that are read; case does not count.
-/// RFC 4514 section 3, RFC 4519, RFC 2985 and what grid software writes (`E`, `EMAIL`, `USERID`).
+/// Object identifier, the name that OpenSSL prints, and other names that are accepted. Names are compared without
+/// regard to case.
+/// Sources: RFC 4514 section 3, RFC 4519, RFC 2985, and the names that grid software writes (`E`, `EMAIL`, `USERID`).
 const ATTRIBUTES: &[(ObjectIdentifier, &str, &[&str])] = &[
     (COMMON_NAME, "CN", &["commonName"]),
     (oid("2.5.4.4"), "SN", &["surname"]),
@@ -46,13 +47,13 @@ const fn oid(text: &str) -> ObjectIdentifier {
     ObjectIdentifier::new_unwrap(text)
 }
 
-/// What stands before a `=`.
+/// The text before a `=`.
 pub(super) enum Keyword {
-    /// An attribute.
+    /// A known attribute.
     Known(ObjectIdentifier),
-    /// Could be an attribute by its shape, but none that is known.
+    /// Has the syntax of an attribute, but is not known.
     Unknown,
-    /// Cannot be one: not of the shape of RFC 4512 section 1.4 (`descr`, `numericoid`).
+    /// Does not have the syntax of an attribute (RFC 4512 section 1.4: `descr`, `numericoid`).
     Impossible,
 }
 
@@ -65,7 +66,7 @@ pub(super) fn keyword(text: &str) -> Keyword {
     }
     let number = text.strip_prefix("OID.").or_else(|| text.strip_prefix("oid.")).unwrap_or(text);
     if number.contains('.') && number.bytes().all(|c| c.is_ascii_digit() || c == b'.') {
-        // The library's reader overflows on longer arcs; no attribute has them.
+        // The library's parser overflows on longer arcs. No attribute has them.
         let readable = number.split('.').all(|arc| (1..=9).contains(&arc.len()));
         let read = readable.then(|| ObjectIdentifier::new(number).ok()).flatten().filter(is_sound);
         return read.map_or(Keyword::Unknown, Keyword::Known);
@@ -78,14 +79,14 @@ pub(super) fn keyword(text: &str) -> Keyword {
     }
 }
 
-/// Whether an attribute's number is shown as what it is. The library reads arcs from 2^28 on that it cannot show, and
-/// from DER some that it shows as others.
+/// Whether an object identifier is displayed correctly. The library parses arcs from 2^28 on but cannot display them,
+/// and it displays some identifiers from DER as others.
 pub(super) fn is_sound(attribute: &ObjectIdentifier) -> bool {
     let same = |read: ObjectIdentifier| ObjectIdentifier::new(&read.to_string()) == Ok(read);
     short_name(attribute).is_some() || ObjectIdentifier::from_bytes(attribute.as_bytes()).is_ok_and(same)
 }
 
-/// The name that OpenSSL prints for an attribute; others are shown by number.
+/// The name that OpenSSL prints for an attribute. `None` for others, which are shown as object identifiers.
 pub(super) fn short_name(attribute: &ObjectIdentifier) -> Option<&'static str> {
     ATTRIBUTES.iter().find(|(known, _, _)| known == attribute).map(|(_, name, _)| *name)
 }

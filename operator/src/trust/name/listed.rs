@@ -1,4 +1,4 @@
-//! Names as texts with commas: RFC 4514 with what RFC 2253 adds, and what OpenSSL 3 prints.
+//! Names as texts with commas: RFC 4514 with the additions of RFC 2253, and the output of OpenSSL 3.
 
 use const_oid::ObjectIdentifier;
 
@@ -7,15 +7,16 @@ use super::text::{Names, hex_pair};
 use super::value::Value;
 use crate::trust::tlv::Reader;
 
-/// `C` and `DC`: where a name begins that has them.
+/// `C` and `DC`: a name that has one of these begins with it.
 const MOST_SIGNIFICANT: [ObjectIdentifier; 2] =
     [ObjectIdentifier::new_unwrap("2.5.4.6"), ObjectIdentifier::new_unwrap("0.9.2342.19200300.100.1.25")];
 
-/// RFC 4514, least significant RDN first; and of RFC 2253 and 1779 the `;`, quoted values and white space around commas.
+/// Parses RFC 4514, with the least significant RDN first. Of RFC 2253 and RFC 1779, it also accepts `;` as a separator,
+/// quoted values, and white space around commas.
 ///
-/// OpenSSL prints the most significant RDN first: `C = DE, O = …` up to 3.1, `C=DE, O=…` from 3.2 on. The former is told
-/// by its spaces around each `=`. The latter is what OpenSSL `printed` before it its label, with spaces after commas,
-/// or what begins with a `C` or `DC` and does not end with one.
+/// OpenSSL prints the most significant RDN first: `C = DE, O = …` up to 3.1, `C=DE, O=…` from 3.2 on. The former is
+/// recognised by the spaces around each `=`. The latter is recognised by a space after every comma, if in addition the
+/// text had OpenSSL's label in front (`printed`), or the name begins with `C` or `DC` and does not end with one.
 pub(super) fn parse(text: &str, printed: bool) -> Result<Names, String> {
     let mut names = Names::new();
     let mut spacing = Spacing::default();
@@ -36,12 +37,12 @@ pub(super) fn parse(text: &str, printed: bool) -> Result<Names, String> {
     Ok(names)
 }
 
-/// How the spaces of a text are set, by which its writer is known.
+/// The spacing of a text, which shows which program wrote it.
 #[derive(Default)]
 struct Spacing {
     around_equals: bool,
     no_space_around_equals: bool,
-    /// Whether a comma had no space after it, or another separator was one.
+    /// Whether there was a comma without a space after it, or a `;`.
     bare_separator: bool,
 }
 
@@ -75,11 +76,11 @@ impl Spacing {
     }
 }
 
-/// One attribute, what ends it, and what follows that.
+/// One attribute, the separator after it, and the rest of the text.
 struct Pair<'a> {
     attribute: ObjectIdentifier,
     value: Vec<u8>,
-    /// Whether spaces stand on both sides of its `=`.
+    /// Whether there is a space before and after its `=`.
     spaced: bool,
     end: Option<char>,
     tail: &'a str,
@@ -159,7 +160,7 @@ fn plain(rest: &str) -> Result<(Vec<u8>, Option<char>, &str), String> {
     Ok((value, separator, tail))
 }
 
-/// Reads one character, escaped or not (RFC 4514 section 3: `pair`), and gives what follows it.
+/// Reads one character, escaped or not (RFC 4514 section 3: `pair`), and returns the rest of the text.
 fn character<'a>(text: &'a str, value: &mut Vec<u8>) -> Result<&'a str, String> {
     let mut characters = text.chars();
     let first = characters.next().ok_or("it ends too early")?;

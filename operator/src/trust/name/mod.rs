@@ -1,4 +1,4 @@
-//! Distinguished names as lists of RDNs, never as strings.
+//! Distinguished names as lists of RDNs, not as strings.
 
 mod attribute;
 mod listed;
@@ -15,20 +15,21 @@ use value::Value;
 
 /// A distinguished name (X.501): RDNs, most significant first, each a set of attributes with their values.
 ///
-/// Read from a certificate, from a one-line text (`/C=DE/O=…`, escapes `\/`, `\+`, `\xNN`), or from RFC 4514 and
-/// RFC 2253 (`CN=…,O=…`), or as OpenSSL 3 prints it (`C = DE, O = …`, also behind `subject=`). Two names are equal when
-/// their RDN lists are: same attributes, same values, same order; the order within one RDN does not count. Values are
-/// compared as RFC 5280 section 7.1 says: by their characters, whatever the string type; case and runs of spaces do not
-/// count. In a one-line text a bare slash belongs to a value only where what follows cannot begin an RDN
-/// (`/CN=host/www.example.org`), so `CN=a/CN=b` in one value never equals two RDNs. Shown in OpenSSL's one-line form, in
-/// UTF-8 (what is not ASCII as `\xNN`, a backslash in a value as `\x5C`), most significant first.
+/// It is parsed from a certificate, from a one-line text (`/C=DE/O=…`, escapes `\/`, `\+`, `\xNN`), from RFC 4514 and
+/// RFC 2253 (`CN=…,O=…`), or from the output of OpenSSL 3 (`C = DE, O = …`, also after `subject=`). Two names are equal
+/// if their RDN lists are equal: same attributes, same values, same order. The order within one RDN does not matter.
+/// Values are compared as in RFC 5280 section 7.1: by their characters, regardless of the string type, of case, and of
+/// the number of spaces. In a one-line text a bare slash is part of a value only if the text after it cannot begin an
+/// RDN (`/CN=host/www.example.org`), so `CN=a/CN=b` in one value never equals two RDNs. Names are displayed in
+/// OpenSSL's one-line form, most significant RDN first, in UTF-8 with `\xNN` for each byte that is not ASCII and `\x5C`
+/// for a backslash in a value.
 #[derive(Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct DistinguishedName(Vec<RelativeName>);
 
-/// One RDN: its attributes, sorted, so that their order does not count.
+/// One RDN: its attributes, sorted, because their order does not matter.
 type RelativeName = Vec<(ObjectIdentifier, Value)>;
 
-/// Why a text is no distinguished name.
+/// The text is not a distinguished name.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("expected a distinguished name such as /C=DE/O=Example/CN=Name, found {found:?}: {why}")]
 pub struct NameError {
@@ -37,11 +38,11 @@ pub struct NameError {
 }
 
 impl DistinguishedName {
-    /// The longest text that is read, in bytes.
+    /// The maximum length of a text, in bytes.
     pub const MAXIMUM_LENGTH: usize = 4096;
 
-    /// Reads a DER `Name` (RFC 5280 section 4.1.2.4).
-    /// An attribute whose number could be taken for another one's makes the name unreadable.
+    /// Parses a DER `Name` (RFC 5280 section 4.1.2.4). `None` if it cannot be parsed, or if the object identifier of an
+    /// attribute could be displayed as another one.
     pub(super) fn from_der(der: &[u8]) -> Option<Self> {
         let relative = |rdn: Tlv<'_>| -> Option<RelativeName> {
             let set = Some(rdn).filter(|rdn| rdn.tag == tlv::SET)?;
@@ -62,25 +63,26 @@ impl DistinguishedName {
         Self(names.into_iter().map(sorted).collect())
     }
 
-    /// A name of octets: of no string type, as texts are.
+    /// Makes a name from octets without a string type, as texts have.
     fn from_octets(names: Vec<Vec<(ObjectIdentifier, Vec<u8>)>>) -> Self {
         let relative =
             |rdn: Vec<_>| rdn.into_iter().map(|(attribute, value)| (attribute, Value::of_octets(value))).collect();
         Self::from_list(names.into_iter().map(relative).collect())
     }
 
-    /// The name without any RDN, which is nobody's.
+    /// The name without any RDN. It identifies nobody.
     pub(super) fn nobody() -> Self {
         Self(Vec::new())
     }
 
-    /// Whether the name has no RDN at all; such a name names nobody.
+    /// Whether the name has no RDN. Such a name identifies nobody.
     pub(super) fn is_empty(&self) -> bool {
         self.0.is_empty()
     }
 
-    /// The spellings that a pattern of a signing policy may be written in: as it is shown, in OpenSSL's one-line form
-    /// (the octets of a `BMPString` and of Latin-1), and in its characters. A slash inside a value is `\/` in all.
+    /// The spellings that a pattern of a signing policy may use: the displayed form, OpenSSL's one-line form (with the
+    /// octets of `BMPString` and Latin-1), and the form with Unicode characters. A slash inside a value is `\/` in all
+    /// of them.
     pub(super) fn spellings(&self) -> Vec<String> {
         let shown = self.to_string();
         let octets = self.written(|f, value| text::write_octets(f, value.shown_octets()));
@@ -115,21 +117,21 @@ impl DistinguishedName {
         Ok(())
     }
 
-    /// Whether this is `issuer` with one more `CN`: the shape of every proxy certificate (RFC 3820 section 3.4).
+    /// Whether this is `issuer` with one more `CN`. Every proxy certificate has such a subject (RFC 3820 section 3.4).
     pub(super) fn extends_by_common_name(&self, issuer: &Self) -> bool {
         let Some((last, rest)) = self.0.split_last() else { return false };
         let common_name = matches!(last.as_slice(), [(attribute, _)] if *attribute == attribute::COMMON_NAME);
         common_name && !rest.is_empty() && rest == issuer.0.as_slice()
     }
 
-    /// The values of the last RDN's common name, for the old proxies that have no extension.
+    /// The common name in the last RDN, to recognise old proxies without an extension.
     pub(super) fn last_common_name(&self) -> Option<&str> {
         let last = self.0.last()?;
         last.iter().find(|(attribute, _)| *attribute == attribute::COMMON_NAME).map(|(_, value)| value.text.as_str())
     }
 }
 
-/// A pattern of one-line names with each attribute under the name that we show it by (`E=` is `emailAddress=`).
+/// A pattern of one-line names in which each attribute has the name that is displayed (`E=` becomes `emailAddress=`).
 pub(super) fn canonical_attributes(pattern: &str) -> String {
     let component = |component: &str| {
         let Some((name, value)) = component.split_once('=') else { return component.to_owned() };

@@ -1,4 +1,4 @@
-//! Names as texts: the one-line form here, those with commas in [`listed`].
+//! Parses and writes names as texts: the one-line form here, forms with commas in [`listed`].
 
 use std::fmt;
 
@@ -23,13 +23,14 @@ pub(super) fn parse(text: &str) -> Result<DistinguishedName, String> {
     names.map(DistinguishedName::from_octets)
 }
 
-/// Takes off what `openssl x509 -subject -issuer` puts before a name; whether it was there.
+/// Removes the label that `openssl x509 -subject -issuer` prints before a name. The result is whether there was a
+/// label, and the rest.
 fn without_label(text: &str) -> (bool, &str) {
     let label = |name| text.strip_prefix(name).and_then(|rest: &str| rest.trim_start().strip_prefix('='));
     label("subject").or_else(|| label("issuer")).map_or((false, text), |rest| (true, rest.trim_start()))
 }
 
-/// Cuts a one-line text at each bare `separator`; a backslash keeps the character after it.
+/// Splits a one-line text at each unescaped `separator`. A backslash escapes the next character.
 fn cut(text: &str, separator: char) -> Vec<&str> {
     let mut parts = Vec::new();
     let (mut start, mut escaped) = (0, false);
@@ -44,7 +45,7 @@ fn cut(text: &str, separator: char) -> Vec<&str> {
     parts
 }
 
-/// One attribute of a one-line text, its value still escaped.
+/// One attribute of a one-line text. Its value is still escaped.
 struct Attribute {
     kind: ObjectIdentifier,
     value: String,
@@ -72,7 +73,8 @@ fn one_line(text: &str) -> Result<Names, String> {
     names.into_iter().map(relative).collect()
 }
 
-/// Whether a component begins an RDN. A bare separator belongs to the value before it only where it cannot.
+/// The attribute that a component begins with. `None` if it cannot be an attribute; then the separator before it is
+/// part of the previous value.
 fn begins_attribute(part: &str) -> Result<Option<Attribute>, String> {
     let Some((name, value)) = part.split_once('=') else { return Ok(None) };
     match keyword(name) {
@@ -84,7 +86,8 @@ fn begins_attribute(part: &str) -> Result<Option<Attribute>, String> {
     }
 }
 
-/// The value of a one-line text: `\/`, `\+` and `\xNN`; any other backslash stands for itself, as OpenSSL prints it.
+/// Decodes a value of a one-line text: `\/`, `\+` and `\xNN`. Any other single backslash is literal, as OpenSSL prints
+/// it.
 fn unescape(value: &str) -> Result<Vec<u8>, String> {
     let mut bytes = Vec::with_capacity(value.len());
     let mut rest = value.as_bytes();
@@ -108,7 +111,7 @@ pub(super) fn hex_pair(high: u8, low: u8) -> u8 {
     digit(high) << 4 | digit(low)
 }
 
-/// Writes a value as OpenSSL's one-line form does.
+/// Writes a value in OpenSSL's one-line form.
 pub(super) fn write_octets<W: fmt::Write>(f: &mut W, value: &[u8]) -> fmt::Result {
     for byte in value {
         match byte {
@@ -120,7 +123,7 @@ pub(super) fn write_octets<W: fmt::Write>(f: &mut W, value: &[u8]) -> fmt::Resul
     Ok(())
 }
 
-/// The same in its characters, save control characters and backslashes.
+/// The same, but with Unicode characters. Control characters and backslashes are escaped.
 pub(super) fn write_characters<W: fmt::Write>(f: &mut W, value: &str) -> fmt::Result {
     for c in value.chars() {
         if c.is_ascii() || c.is_control() {

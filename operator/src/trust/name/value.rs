@@ -1,4 +1,4 @@
-//! The value of an attribute: its text, whatever string type it has, and the form in which values are compared.
+//! The value of an attribute: its text, regardless of the string type, and the form for comparison.
 
 use std::cmp::Ordering;
 use std::hash::{Hash, Hasher};
@@ -7,27 +7,28 @@ use unicode_normalization::UnicodeNormalization;
 
 use crate::trust::tlv;
 
-/// A value. Two are the same where their prepared forms are.
+/// A value. Two values are equal if their prepared forms are equal.
 #[derive(Debug, Clone)]
 pub(super) struct Value {
-    /// Its text in Unicode; of a type that is no string, its octets as Latin-1.
+    /// Its text in Unicode. For a type that is not a string, its octets as Latin-1.
     pub(super) text: String,
-    /// Its octets, where OpenSSL's one-line form shows these and not the text: `\x00J\x00\xF6`.
+    /// Its octets, if OpenSSL's one-line form shows these instead of the text: `\x00J\x00\xF6`.
     pub(super) octets: Option<Vec<u8>>,
     prepared: Prepared,
 }
 
-/// What is compared.
+/// The form for comparison.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
 enum Prepared {
-    /// Case and runs of spaces do not count (RFC 5280 section 7.1, RFC 4518, X.520 section 7).
+    /// Case and the number of spaces are ignored (RFC 5280 section 7.1, RFC 4518, X.520 section 7).
     Folded(String),
     /// Nothing is folded.
     Exact(String),
 }
 
 impl Value {
-    /// A value of a text. Octets that are no UTF-8 are Latin-1: what OpenSSL prints of a `T61String` and of broken ones.
+    /// Makes a value from a text. Octets that are not UTF-8 are read as Latin-1, as OpenSSL prints a `T61String` and
+    /// broken strings.
     pub(super) fn of_octets(octets: Vec<u8>) -> Self {
         let text = String::from_utf8(octets);
         Self::of_text(text.unwrap_or_else(|error| error.into_bytes().into_iter().map(char::from).collect()))
@@ -38,9 +39,9 @@ impl Value {
         Self { text, octets: None, prepared }
     }
 
-    /// A value of a certificate. A `T61String` is Latin-1, as OpenSSL reads it and all CAs wrote it, save where its
-    /// octets are UTF-8, as tools wrote them that took a terminal's octets for Latin-1; so are the other types of one
-    /// octet a character.
+    /// Makes a value from an element of a certificate. A `T61String` is read as Latin-1, as OpenSSL reads it and CAs
+    /// write it. If its octets are UTF-8, it is read as UTF-8, because some tools wrote the UTF-8 of a terminal into
+    /// it. The other string types with one octet for each character are read in the same way.
     pub(super) fn of_element(tag: u8, octets: &[u8]) -> Self {
         let decoded = match tag {
             tlv::BMP_STRING => from_utf16(octets),
@@ -51,10 +52,10 @@ impl Value {
                 return Self { octets: differs.then(|| octets.to_vec()), ..plain };
             }
         };
-        // Broken, and equal to nothing but itself: the mark in front of it is in no name.
+        // A broken string, which equals only itself. The replacement character in front is in no other name.
         let broken = || std::iter::once('\u{fffd}').chain(octets.iter().copied().map(char::from)).collect();
         let value = Self::of_text(decoded.unwrap_or_else(broken));
-        // Octets that are all printable would spell another name.
+        // If all octets were printable, they would be displayed as another name.
         let shown_as_octets = octets.iter().any(|octet| !matches!(octet, b' '..=b'~'));
         Self { octets: shown_as_octets.then(|| octets.to_vec()), ..value }
     }
@@ -77,9 +78,9 @@ fn from_utf32(octets: &[u8]) -> Option<String> {
     if rest.is_empty() { text } else { None }
 }
 
-/// Prepares a text for comparison. Where preparation would do more than fold case and spaces (take out what nobody
-/// sees, put one character in the place of another that only looks like it), the text is compared as it is, so
-/// that no name equals one that it only resembles.
+/// Prepares a text for comparison. If preparation would do more than fold case and spaces (remove invisible characters,
+/// or replace a character by one that looks similar), the text is compared exactly, so that no name equals one that
+/// only looks the same.
 fn prepare(text: &str) -> Prepared {
     let composed: String = text.trim_matches(' ').nfc().collect();
     if composed.is_empty() {

@@ -1,12 +1,12 @@
-//! EACL, `*.signing_policy`: lines of three words.
+//! EACL files, `*.signing_policy`: lines of three words.
 //!
 //! ```text
 //! access_id_CA   X509    '/C=XX/CN=CA'
 //! pos_rights     globus  CA:sign
 //! cond_subjects  globus  '"/C=XX/O=People/*" "/C=XX/O=Hosts/*"'
 //! ```
-//! A file may hold several such blocks; `neg_rights` denies. What is not understood makes the file useless: it could be
-//! a condition.
+//! A file may contain several such blocks. `neg_rights` denies. An unknown line makes the whole file unusable, because
+//! it could be a condition.
 
 use super::words::{Word, split};
 use super::{Pattern, PolicyFile, Statement};
@@ -28,7 +28,7 @@ pub(in crate::trust) fn parse(bytes: &[u8]) -> Result<PolicyFile, String> {
     }
 }
 
-/// What was said of the CA so far.
+/// The lines of the current block so far.
 #[derive(Default)]
 struct Block {
     issuer: Option<DistinguishedName>,
@@ -58,7 +58,7 @@ impl Block {
     }
 }
 
-/// One pattern, or several in quotation marks of their own.
+/// Parses one pattern, or several that are each in quotation marks.
 fn patterns(value: &str) -> Result<Vec<Pattern>, String> {
     if !value.contains('"') {
         return Ok(vec![Pattern::glob(value.trim())]);

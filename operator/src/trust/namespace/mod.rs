@@ -1,9 +1,10 @@
-//! Signing policies: which subjects a CA may sign, as the IGTF distributes it. Two kinds of file say it: EACL
+//! Signing policies: which subjects a CA may sign, as the IGTF distributes them. There are two kinds of files: EACL
 //! (`*.signing_policy`, Globus) and `*.namespaces` (`EUGridPMA`).
 //!
-//! Within a file the first statement that speaks of a subject decides. Over all files that speak of an issuer, one that
-//! denies decides; else one that permits is enough; a CA of whom no file speaks may sign nothing. Patterns are matched
-//! against the whole one-line name, in which a slash inside a value is `\/`, so that no value can pose as RDNs.
+//! Within a file, the first statement that matches a subject decides. If any file denies the subject, it is denied;
+//! otherwise one file that permits it is enough. A CA that no file names may sign nothing, if policies are required.
+//! Patterns are matched against the whole one-line name, in which a slash inside a value is `\/`, so that no value can
+//! look like several RDNs.
 
 mod eacl;
 mod pattern;
@@ -18,14 +19,14 @@ use super::certificate::Certificate;
 use super::chain::Path;
 use super::{Anchors, DistinguishedName, Refusal, RefusalReason};
 
-/// The largest policy file, in bytes; the largest of the field has 4 KiB.
+/// The maximum size of a policy file, in bytes. The largest files in use have 4 KiB.
 const LARGEST: usize = 1 << 20;
 
-/// What one file says, in its order.
+/// The statements of one file, in order.
 #[derive(Debug, Default)]
 pub(super) struct PolicyFile(Vec<Statement>);
 
-/// One issuer may, or may not, sign these subjects.
+/// Permits or denies one issuer to sign these subjects.
 #[derive(Debug)]
 struct Statement {
     issuer: DistinguishedName,
@@ -36,15 +37,16 @@ struct Statement {
 /// All policies of a trust directory.
 #[derive(Debug, Default)]
 pub(super) struct Policies {
-    /// Whether a CA without a policy may sign nothing (the directory is in IGTF layout), or anything (a plain bundle).
+    /// Whether a CA without a policy may sign nothing (for a directory in IGTF layout) or anything (for a plain
+    /// bundle).
     pub(super) required: bool,
     pub(super) files: Vec<PolicyFile>,
-    /// The CAs whose policy file could not be read: nobody knows what they may sign.
+    /// The CAs whose policy file could not be parsed. They may sign nothing.
     pub(super) unusable: Vec<DistinguishedName>,
 }
 
 impl PolicyFile {
-    /// What this file says of a subject: `Some(true)` permitted, `Some(false)` denied, `None` nothing.
+    /// The decision of this file about a subject: `Some(true)` permitted, `Some(false)` denied, `None` no statement.
     fn decides(&self, issuer: &DistinguishedName, spellings: &[String]) -> Option<bool> {
         let about = self.0.iter().filter(|statement| statement.issuer == *issuer);
         let fits = |pattern: &Pattern| spellings.iter().any(|subject| pattern.matches(subject));
@@ -62,7 +64,7 @@ impl Policies {
         self.required || !self.files.is_empty() || !self.unusable.is_empty()
     }
 
-    /// Why an issuer may not sign a subject.
+    /// The reason why an issuer may not sign a subject; `None` if it may.
     pub(super) fn objection(&self, issuer: &DistinguishedName, subject: &DistinguishedName) -> Option<String> {
         if self.unusable.contains(issuer) {
             return Some(format!("expected a signing policy of {issuer}, found one that cannot be read"));
@@ -86,8 +88,8 @@ impl Policies {
     }
 }
 
-/// Asks the policy of each certificate's issuer, from the signer up. The anchor was put there by a person and is not
-/// asked about itself. Gives what was found, or `None` where there are no policies at all.
+/// Checks each certificate against the policy of its issuer, from the signer up. The anchor itself is not checked,
+/// because an administrator installed it. The result is a description, or `None` if there are no policies.
 pub(super) fn check(path: &Path, anchors: &Anchors) -> Result<Option<String>, Refusal> {
     let policies = anchors.policies();
     if !policies.asked() {

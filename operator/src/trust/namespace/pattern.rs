@@ -5,13 +5,14 @@ use regex::Regex;
 use crate::trust::DistinguishedName;
 use crate::trust::name::canonical_attributes;
 
-/// A pattern; it is compiled when it is asked, for hardly one of a directory ever is.
+/// A pattern. It is compiled only when it is used, because most patterns of a trust directory never are.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Pattern {
-    /// `*` any characters, `?` one; everything else for itself.
+    /// `*` matches any characters, `?` matches one; everything else is literal.
     Glob(String),
-    /// A regular expression. Where its characters do not make one (`CN=CA (old`), and where they say something else than
-    /// they mean (`CN=CA G3 [Run by the Issuer]`), the text for itself is good, too, with `.*` for any characters.
+    /// A regular expression. Some files contain names that are not valid expressions (`CN=CA (old`) or that match
+    /// something else (`CN=CA G3 [Run by the Issuer]`). So the pattern is also matched as a literal text, in which only
+    /// `.*` matches any characters.
     Expression(String),
 }
 
@@ -24,7 +25,7 @@ impl Pattern {
         Self::Expression(canonical_attributes(text))
     }
 
-    /// Whether the whole of a one-line name fits.
+    /// Whether the pattern matches the whole of a one-line name.
     pub(super) fn matches(&self, subject: &str) -> bool {
         let spaced = single_spaced(subject);
         match self {
@@ -34,12 +35,12 @@ impl Pattern {
     }
 }
 
-/// The expression that takes a text for itself.
+/// The expression that matches a text literally.
 fn literal(text: &str) -> String {
     regex::escape(&single_spaced(text))
 }
 
-/// RFC 5280 section 7.1: runs of spaces count as one. Policy files have more than the certificates they speak of.
+/// Replaces runs of spaces by one (RFC 5280 section 7.1). Some policy files have more spaces than the certificates.
 fn single_spaced(text: &str) -> String {
     text.split(' ').filter(|word| !word.is_empty()).collect::<Vec<_>>().join(" ")
 }

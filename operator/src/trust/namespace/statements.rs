@@ -1,4 +1,4 @@
-//! `*.namespaces` (`EUGridPMA` namespaces, version 1): statements of six words, over as many lines as they like.
+//! `*.namespaces` files (`EUGridPMA` namespaces, version 1): statements of six words, on any number of lines.
 //!
 //! ```text
 //! TO Issuer "/C=XX/CN=CA" \
@@ -10,7 +10,8 @@ use super::words::{Word, split};
 use super::{Pattern, PolicyFile, Statement};
 use crate::trust::DistinguishedName;
 
-/// Reads a file. `SELF` is the CA that the file is named after: these subjects.
+/// Parses a file. `own` are the subjects of the CAs whose certificate files have the same base name; `SELF` in the file
+/// means these.
 pub(in crate::trust) fn parse(bytes: &[u8], own: &[DistinguishedName]) -> Result<PolicyFile, String> {
     check_version(bytes)?;
     let words = split(bytes)?;
@@ -31,7 +32,7 @@ pub(in crate::trust) fn parse(bytes: &[u8], own: &[DistinguishedName]) -> Result
     if statements.is_empty() { Err("no statement".to_owned()) } else { Ok(PolicyFile(statements)) }
 }
 
-/// The version stands in a comment; without one it is 1.
+/// The version is in a comment. Without one it is 1.
 fn check_version(bytes: &[u8]) -> Result<(), String> {
     let text = String::from_utf8_lossy(bytes);
     let version = text.lines().find_map(|line| line.trim().strip_prefix("#NAMESPACES-VERSION:"));

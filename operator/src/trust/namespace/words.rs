@@ -1,7 +1,7 @@
-//! Words of a policy file: separated by white space, in quotation marks where they hold some; `#` begins a comment, a
-//! backslash at the end of a line joins the next one to it.
+//! Words of a policy file, separated by white space. A word with white space is in quotation marks. `#` begins a
+//! comment, and a backslash at the end of a line joins the next line.
 
-/// A word, and whether it stood in quotation marks.
+/// A word, and whether it was in quotation marks.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Word {
     pub(super) text: String,
@@ -9,13 +9,13 @@ pub(super) struct Word {
 }
 
 impl Word {
-    /// Whether it is this keyword; case does not count, and a quoted word is none.
+    /// Whether it is this keyword, regardless of case. A quoted word is never a keyword.
     pub(super) fn is(&self, keyword: &str) -> bool {
         !self.quoted && self.text.eq_ignore_ascii_case(keyword)
     }
 }
 
-/// Splits a text. A single quotation mark that is not closed is an error; what is inside stays as it is.
+/// Splits a text into words. A quotation mark that is not closed is an error. Text in quotation marks is unchanged.
 pub(super) fn split(bytes: &[u8]) -> Result<Vec<Word>, String> {
     if bytes.len() > super::LARGEST {
         return Err(format!("{} bytes, expected at most {}", bytes.len(), super::LARGEST));

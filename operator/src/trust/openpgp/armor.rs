@@ -1,22 +1,22 @@
-//! ASCII armour (RFC 9580 section 6.2). Our own, since nothing may stand around or between the blocks.
+//! ASCII armour (RFC 9580 section 6.2). No library is used, because no text may be around or between the blocks.
 
 use super::super::mime::decode_base64;
 
-/// The longest armour header line, and the most of them.
+/// The maximum length of an armour header line in bytes, and the maximum number of such lines.
 const LONGEST_HEADER: usize = 4 << 10;
 const MOST_HEADERS: usize = 64;
 
 /// One block of armour.
 #[derive(Debug)]
 pub(super) struct Block<'a> {
-    /// What its first line calls it: `PGP SIGNATURE`.
+    /// The label in its first line: `PGP SIGNATURE`.
     pub(super) label: &'a str,
     pub(super) bytes: Vec<u8>,
-    /// What follows its last line.
+    /// The bytes after its last line.
     pub(super) rest: &'a [u8],
 }
 
-/// Cuts off the first line, without its line end and the white space before that.
+/// Splits off the first line, and removes its line end and trailing white space.
 pub(super) fn cut_line(bytes: &[u8]) -> Option<(&[u8], &[u8])> {
     if bytes.is_empty() {
         return None;
@@ -32,8 +32,8 @@ fn label<'a>(line: &'a [u8], word: &str) -> Option<&'a str> {
     std::str::from_utf8(inner).ok()?.strip_prefix(word)?.strip_prefix(' ')
 }
 
-/// Reads the block that the text begins with, after white space. The checksum is not asked for: RFC 9580 section 6.1
-/// forbids to refuse for it, and what it would protect is signed.
+/// Parses the block at the beginning of the text, after white space. The checksum is not verified: RFC 9580 section 6.1
+/// forbids to reject a block because of it, and the content is signed anyway.
 pub(super) fn read(text: &[u8]) -> Result<Block<'_>, String> {
     let (first, mut rest) = cut_line(text.trim_ascii_start()).ok_or("nothing where armour was expected")?;
     let label = label(first, "BEGIN").ok_or("no armour: its first line is not -----BEGIN …-----")?;
@@ -61,7 +61,7 @@ pub(super) fn read(text: &[u8]) -> Result<Block<'_>, String> {
     Err(format!("armour of {label} that is cut off"))
 }
 
-/// Skips `Version: …` and the like, and the empty line after them.
+/// Skips the headers, such as `Version: …`, and the empty line after them.
 fn skip_headers(text: &[u8]) -> Result<&[u8], String> {
     let mut rest = text;
     for _ in 0..MOST_HEADERS {

@@ -1,17 +1,17 @@
-//! The cleartext signature framework (RFC 9580 section 7). Our own, since the text must be exactly the bytes that were
-//! hashed, and nothing may stand beside it.
+//! The cleartext signature framework (RFC 9580 section 7). No library is used, because the text must be exactly the
+//! hashed bytes, and there must be no other text in the message.
 
 use super::armor::{self, cut_line};
 
 const BEGIN: &[u8] = b"-----BEGIN PGP SIGNED MESSAGE-----";
 const SIGNATURE: &[u8] = b"-----BEGIN PGP SIGNATURE-----";
 
-/// A text that was signed as people read it, taken apart.
+/// A parsed clear-signed text.
 #[derive(Debug)]
 pub(super) struct Cleartext {
-    /// What is hashed: no dash-escapes, no white space at the ends of lines, CRLF between lines.
+    /// The hashed text: without dash-escapes, without white space at the ends of lines, with CRLF between lines.
     pub(super) text: Vec<u8>,
-    /// What its `Hash` headers name, in upper case; none where there are none.
+    /// The digests in its `Hash` headers, in upper case. Empty if there are no such headers.
     pub(super) hashes: Vec<String>,
     /// The signature packets.
     pub(super) signatures: Vec<u8>,
@@ -22,7 +22,7 @@ pub(in super::super) fn is_cleartext(message: &[u8]) -> bool {
     message.trim_ascii_start().starts_with(BEGIN)
 }
 
-/// Takes a message apart; what is wrong with it in words.
+/// Parses a message. The error is a description of what was found.
 pub(super) fn read(message: &[u8]) -> Result<Cleartext, String> {
     let (first, rest) = cut_line(message.trim_ascii_start()).ok_or("nothing")?;
     if first != BEGIN {
@@ -52,7 +52,8 @@ pub(super) fn read(message: &[u8]) -> Result<Cleartext, String> {
     Ok(Cleartext { text: text.unwrap_or_default(), hashes, signatures: block.bytes })
 }
 
-/// The `Hash` headers, and what follows the empty line after them. Other headers would be text that nobody signed.
+/// The `Hash` headers, and the text after the empty line. Other headers are refused, because they would be unsigned
+/// text.
 fn read_headers(text: &[u8]) -> Result<(Vec<String>, &[u8]), String> {
     let mut hashes = Vec::new();
     let mut rest = text;
@@ -69,13 +70,13 @@ fn read_headers(text: &[u8]) -> Result<(Vec<String>, &[u8]), String> {
     Err("a clear-signed text with too many Hash headers".to_owned())
 }
 
-/// A line as it was hashed (RFC 9580 sections 7.2 and 7.3): a line that begins with a dash must be escaped.
+/// A line as it was hashed (RFC 9580 sections 7.2 and 7.3). A line that begins with a dash must be escaped.
 fn unescape(line: &[u8]) -> Result<&[u8], String> {
     let line = line.strip_suffix(b"\n").unwrap_or(line);
     let blank = |byte: &u8| matches!(byte, b' ' | b'\t' | b'\r');
     let end = line.iter().rposition(|byte| !blank(byte)).map_or(0, |at| at + 1);
     match line.strip_prefix(b"- ") {
-        // An empty line may have been escaped, too.
+        // An empty line may be escaped, too.
         Some(_) if end < 2 => Ok(&[]),
         Some(inner) => Ok(&inner[..end - 2]),
         None if line.starts_with(b"-") => Err("a line that begins with a dash and is not escaped".to_owned()),

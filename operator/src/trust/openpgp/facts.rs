@@ -1,10 +1,11 @@
-//! What the signatures of OpenPGP say: digest, times, flags, and whether they may be believed at all.
+//! The fields of OpenPGP signatures: digest, times, flags, and whether the signature can be used at all.
 
 use jiff::Timestamp;
 use pgp::crypto::hash::HashAlgorithm;
 use pgp::packet::{Signature, SignatureVersion, SubpacketData};
 
-/// The weak digest of a signature, by name; `None` for SHA-2 and better. Those that no policy allows have a name, too.
+/// The name of the weak digest of a signature; `None` for SHA-2 and better. Digests that no policy allows have a name,
+/// too.
 pub(super) fn weak_digest(algorithm: HashAlgorithm) -> Option<&'static str> {
     match algorithm {
         HashAlgorithm::Sha224
@@ -20,21 +21,21 @@ pub(super) fn weak_digest(algorithm: HashAlgorithm) -> Option<&'static str> {
     }
 }
 
-/// A time of OpenPGP: seconds since 1970, without a zone.
+/// Converts an OpenPGP time, in seconds since 1970 in UTC.
 pub(super) fn timestamp(time: pgp::types::Timestamp) -> Timestamp {
     Timestamp::from_second(i64::from(time.as_secs())).unwrap_or(Timestamp::MAX)
 }
 
-/// A time that is told as so many seconds after another; none, and 0, say that it never comes (RFC 9580 sections
-/// 5.2.3.13 and 5.2.3.18).
+/// The time that is a number of seconds after another. `None` if there is no number or it is 0, which means that there
+/// is no expiry (RFC 9580 sections 5.2.3.13 and 5.2.3.18).
 pub(super) fn after(begin: Timestamp, seconds: Option<pgp::types::Duration>) -> Option<Timestamp> {
     let seconds = std::time::Duration::from(seconds?).as_secs();
     let end = jiff::SignedDuration::from_secs(i64::try_from(seconds).unwrap_or(i64::MAX));
     (seconds > 0).then(|| begin.checked_add(end).unwrap_or(Timestamp::MAX))
 }
 
-/// When a signature was made and when it ends, where it is one that may be judged: version 4 or 6, with its time, and
-/// without anything critical that is not understood (RFC 9580 section 5.2.3.7).
+/// The creation and expiry times of a signature. An error if it cannot be used: it must be of version 4 or 6, have a
+/// creation time, and have no critical subpacket that is unknown (RFC 9580 section 5.2.3.7).
 pub(super) fn times(signature: &Signature) -> Result<(Timestamp, Option<Timestamp>), String> {
     let version = signature.version();
     let config = match (signature.config(), version) {
@@ -52,7 +53,7 @@ pub(super) fn times(signature: &Signature) -> Result<(Timestamp, Option<Timestam
     Ok((created, after(created, signature.signature_expiration_time())))
 }
 
-/// Whether the key may sign texts, where the signature says what it may do.
+/// Whether the key may sign texts; `None` if the signature has no key flags.
 pub(super) fn may_sign(signature: &Signature) -> Option<bool> {
     signature.config()?.hashed_subpackets().find_map(|subpacket| match &subpacket.data {
         SubpacketData::KeyFlags(flags) => Some(flags.sign()),
@@ -60,7 +61,7 @@ pub(super) fn may_sign(signature: &Signature) -> Option<bool> {
     })
 }
 
-/// Whom a self-signature lets revoke the key (RFC 9580 section 5.2.3.23), as the bytes of their fingerprints.
+/// The designated revokers in a self-signature (RFC 9580 section 5.2.3.23), as the bytes of their fingerprints.
 pub(super) fn revokers(signature: &Signature) -> Vec<Vec<u8>> {
     let subpackets = signature.config().map(|config| config.hashed_subpackets.as_slice()).unwrap_or_default();
     let revoker = |data: &SubpacketData| match data {

@@ -3,15 +3,15 @@
 use std::fmt;
 use std::str::FromStr;
 
-/// The scheme under which a fingerprint is written where a name is expected: `openpgp4fpr:8F1C…`.
+/// The prefix of a fingerprint in fields that otherwise contain a certificate's name: `openpgp4fpr:8F1C…`.
 const SCHEME: &str = "openpgp4fpr:";
 
-/// The fingerprint of an OpenPGP key or subkey (RFC 9580 section 5.5.4): 20 bytes of a version 4 key, 32 of a
-/// version 6 key. Shorter names of keys can be forged and are never taken.
+/// The fingerprint of an OpenPGP key or subkey (RFC 9580 section 5.5.4): 20 bytes for a version 4 key, 32 for a version
+/// 6 key. Key IDs, which are shorter, can be forged and are not accepted.
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Fingerprint(Vec<u8>);
 
-/// Why a text is no fingerprint.
+/// The text is not a fingerprint.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("expected a whole fingerprint of 40 or 64 hexadecimal digits, found {found:?}")]
 pub struct FingerprintError {
@@ -19,17 +19,18 @@ pub struct FingerprintError {
 }
 
 impl Fingerprint {
-    /// The fingerprint that the library found.
+    /// Converts the library's type.
     pub(super) fn of(found: &pgp::types::Fingerprint) -> Self {
         Self(found.as_bytes().to_vec())
     }
 
-    /// Whether it is the one that the library found.
+    /// Whether it equals a fingerprint of the library's type.
     pub(super) fn is(&self, found: &pgp::types::Fingerprint) -> bool {
         self.0 == found.as_bytes()
     }
 
-    /// As it stands where names of certificates stand (status, messages, `hv:dn`): `openpgp4fpr:` and the digits.
+    /// The form for fields that otherwise contain a certificate's name (status, messages, `hv:dn`): `openpgp4fpr:` and
+    /// the digits.
     pub fn as_name(&self) -> String {
         format!("{SCHEME}{self}")
     }
@@ -38,7 +39,8 @@ impl Fingerprint {
 impl FromStr for Fingerprint {
     type Err = FingerprintError;
 
-    /// Reads the digits as `gpg` prints them, in groups or not, with `openpgp4fpr:` or `0x` before them or not.
+    /// Parses the digits as `gpg` prints them, with or without spaces between groups, and with or without
+    /// `openpgp4fpr:` or `0x` in front.
     fn from_str(text: &str) -> Result<Self, FingerprintError> {
         let refused = || FingerprintError { found: text.chars().take(80).collect() };
         let trimmed = text.trim();

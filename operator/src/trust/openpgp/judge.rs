@@ -1,4 +1,5 @@
-//! Is the key that signed good? What its owner said of it, up to now; dates at the time that is asked about.
+//! Whether the key that signed is valid. Revocations and self-signatures are checked up to now; expiry dates are
+//! checked at the time that the caller gives.
 
 use jiff::{SignedDuration, Timestamp};
 
@@ -15,7 +16,7 @@ use crate::trust::{
 /// How far a signer's clock may be ahead of ours.
 const SKEW: SignedDuration = SignedDuration::from_mins(5);
 
-/// A key or a subkey without the library's types: what is judged.
+/// The properties of a key or a subkey that are checked, without the library's types.
 struct Part<'a> {
     name: String,
     depth: u32,
@@ -28,8 +29,8 @@ struct Part<'a> {
 
 type Broken = (Rule, Refusal);
 
-/// The rules for a signature that was proved with a credential's key: revocation first, since it is the owner's
-/// own word, whatever else is wrong.
+/// Checks the rules for a signature that was verified with a credential's key. Revocation is checked first, because it
+/// is a statement of the owner and takes precedence over other failures. Returns the expiry of the key.
 pub(in super::super) fn judge(
     signer: &Signer,
     credential: Option<&CredentialKind>,
@@ -65,8 +66,8 @@ pub(in super::super) fn judge(
 }
 
 impl PublicKey {
-    /// Until when somebody may sign by this key, or by the one subkey that the fingerprint names; `None` is without an
-    /// end. The refusal tells why nobody may.
+    /// The time until which this key, or the one subkey that the fingerprint names, can be used to sign; `None` if
+    /// there is no expiry. The refusal is the reason why it cannot be used.
     pub fn good_until(&self, named: &Fingerprint, at: Timestamp) -> Result<Option<Timestamp>, Refusal> {
         let all = std::iter::once(self.fingerprint()).chain(self.subkeys.iter().map(|subkey| &subkey.fingerprint));
         let judged = all.filter(|one| named == self.fingerprint() || *one == named).map(|one| self.good(one, at));
@@ -84,7 +85,7 @@ impl PublicKey {
         }
     }
 
-    /// Until when the key or the subkey of this fingerprint may sign.
+    /// The time until which the key or the subkey of this fingerprint may sign.
     pub(super) fn good(&self, component: &Fingerprint, at: Timestamp) -> Result<Option<Timestamp>, Refusal> {
         let parts = parts(self, component);
         parts.iter().try_for_each(|part| not_revoked(part, at))?;
@@ -94,7 +95,7 @@ impl PublicKey {
     }
 }
 
-/// The credential's key that signed; `None` for a stranger, whom the rule about endorsers refuses.
+/// The credential's key that signed. `None` for a signer without a credential; the endorser rule refuses it.
 fn key_of<'a>(
     signer: &'a Signer,
     credential: Option<&'a CredentialKind>,
@@ -122,7 +123,7 @@ fn key_of<'a>(
     }
 }
 
-/// The key that signed, and above a subkey its primary key.
+/// The key that signed, and for a subkey also its primary key.
 fn parts<'a>(key: &'a PublicKey, component: &Fingerprint) -> Vec<Part<'a>> {
     let subkey = key.subkeys.iter().find(|subkey| subkey.fingerprint == *component);
     let subkey = subkey.map(|subkey| Part { is_subkey: true, ..Part::of(subkey, 0) });
@@ -130,8 +131,8 @@ fn parts<'a>(key: &'a PublicKey, component: &Fingerprint) -> Vec<Part<'a>> {
     subkey.into_iter().chain(std::iter::once(Part::of(&key.primary, depth))).collect()
 }
 
-/// A revocation counts from when it was made; one that tells of misuse, or of nothing, from ever (RFC 9580 section
-/// 5.2.3.31).
+/// A revocation is effective from its creation time. A hard revocation (the key was compromised, or no reason is given)
+/// is effective for all times (RFC 9580 section 5.2.3.31).
 fn not_revoked(part: &Part<'_>, now: Timestamp) -> Result<(), Refusal> {
     let effective = |revocation: &&Revocation| revocation.hard || revocation.created <= now;
     let refused = |message: String| part.refused(RefusalReason::CertificateRevoked, message);
@@ -156,7 +157,7 @@ fn not_revoked(part: &Part<'_>, now: Timestamp) -> Result<(), Refusal> {
     Ok(())
 }
 
-/// A signature of the future, of before its key, or past its own end is none.
+/// Refuses a signature that was made in the future or before its key, or that has expired.
 fn in_time(proven: &Proven, part: &Part<'_>, at: Timestamp) -> Result<(), Refusal> {
     let made = proven.created;
     if made < part.created {
@@ -193,7 +194,7 @@ impl<'a> Part<'a> {
         Refusal::new(reason, message).about(self.name.clone(), self.depth)
     }
 
-    /// The newest statement on the key itself, and the newest on a name, of those that stand now.
+    /// The valid self-signatures; see [`in_force`].
     fn statements(&self, now: Timestamp) -> Result<Vec<&'a Binding>, Refusal> {
         let found = in_force(self.bindings, now);
         if found.is_empty() {
@@ -203,7 +204,7 @@ impl<'a> Part<'a> {
         Ok(found)
     }
 
-    /// Whether the key is of a kind that signs, and long enough: never below the floor.
+    /// Whether the key has a supported algorithm and is strong enough. The minimum strength is never below the floor.
     fn is_strong(&self, least: KeyStrength) -> Result<(), Refusal> {
         match self.kind {
             Ok(judged) => judged
@@ -216,12 +217,12 @@ impl<'a> Part<'a> {
         }
     }
 
-    /// Whether the key is good at a time, and until when.
+    /// Whether the key is valid at a time. Returns its expiry.
     fn is_good(&self, statements: &[&Binding], at: Timestamp) -> Result<Option<Timestamp>, Refusal> {
         if self.depth == 0 && !may_sign(statements) {
             return Err(self.refused(RefusalReason::PurposeMismatch, "expected a key that may sign, found another one"));
         }
-        // Only a subkey has a key above it that could have adopted it.
+        // A subkey must have signed its binding, because another primary key could bind a subkey that is not its own.
         if self.depth == 0 && self.is_subkey && !statements.iter().all(|binding| binding.signed_back) {
             let message = "expected the subkey's own signature in its binding (RFC 9580 section 5.2.1.9), found none";
             return Err(self.refused(RefusalReason::PurposeMismatch, message));
@@ -241,8 +242,8 @@ impl<'a> Part<'a> {
     }
 }
 
-/// The newest statement on the key itself, and the newest on a name, of those that stand at a time; the newest come
-/// first.
+/// Of the self-signatures that are valid at a time, the newest one on the key itself and the newest one on a user ID.
+/// `bindings` are sorted from the newest to the oldest.
 fn in_force(bindings: &[Binding], now: Timestamp) -> Vec<&Binding> {
     let stands = |binding: &&Binding| {
         let begun = binding.created.duration_since(now) <= SKEW;
@@ -252,13 +253,13 @@ fn in_force(bindings: &[Binding], now: Timestamp) -> Vec<&Binding> {
     newest(true).into_iter().chain(newest(false)).collect()
 }
 
-/// A key may sign where it says so, and nowhere the contrary.
+/// A key may sign if at least one self-signature has key flags, and all key flags allow it.
 fn may_sign(statements: &[&Binding]) -> bool {
     let said: Vec<bool> = statements.iter().filter_map(|binding| binding.may_sign).collect();
     !said.is_empty() && said.into_iter().all(|may| may)
 }
 
-/// The earliest end that is stated.
+/// The earliest expiry in the self-signatures.
 fn key_ends(statements: &[&Binding]) -> Option<Timestamp> {
     statements.iter().filter_map(|binding| binding.key_ends).min()
 }

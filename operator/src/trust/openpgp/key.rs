@@ -1,4 +1,4 @@
-//! A public key whose self-signatures were proved: what its owner says of it. When that holds is judged later.
+//! A public key with verified self-signatures. Whether they are valid at a given time is checked later.
 
 use std::fmt;
 use std::sync::Arc;
@@ -16,33 +16,33 @@ use super::{Fingerprint, facts};
 use crate::trust::strength::Judged;
 use crate::trust::{KeyStrength, Sha256Digest};
 
-/// Why bytes are no public key that a credential can be.
+/// The bytes contain no public key that a credential can use.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum KeyError {
-    /// Beyond the bound.
+    /// The file is too large.
     #[error("expected at most {limit} bytes of public keys, found more")]
     TooLarge {
         /// In bytes.
         limit: usize,
     },
-    /// Not a public key. Nothing of it is repeated.
+    /// A secret key. Its content is not repeated in the message.
     #[error("expected a public key, found a secret one: it must never leave its owner, and is to be replaced")]
     Secret,
-    /// Not OpenPGP, or broken.
+    /// The bytes are not OpenPGP, or are broken.
     #[error("expected an OpenPGP public key (gpg --armor --export), found {found}")]
     Unreadable {
         /// What was found.
         found: String,
     },
-    /// Other keys.
+    /// The file contains only other keys.
     #[error("expected the key {expected}, found {found}")]
     NotFound {
         /// The fingerprint of the credential.
         expected: Fingerprint,
-        /// The primary keys that are there.
+        /// The primary keys in the file.
         found: String,
     },
-    /// A key that proves nothing.
+    /// The key is too weak, or of an algorithm that is not supported.
     #[error("{key}: {why}")]
     Weak {
         /// The key.
@@ -52,12 +52,13 @@ pub enum KeyError {
     },
 }
 
-/// A primary key with its subkeys, and what was proved of them. Made from bytes alone, without a time.
+/// A primary key with its subkeys and their verified self-signatures. It is made from bytes alone and does not depend
+/// on a time.
 #[derive(Clone, PartialEq, Eq)]
 pub struct PublicKey {
     pub(super) primary: Component<packet::PublicKey>,
     pub(super) subkeys: Vec<Component<packet::PublicSubkey>>,
-    /// Its first name, for people.
+    /// Its first user ID, for display.
     user: String,
 }
 
@@ -68,18 +69,18 @@ pub(super) struct Component<K> {
     pub(super) fingerprint: Fingerprint,
     pub(super) id: KeyId,
     pub(super) created: Timestamp,
-    /// How strong it is, or of which kind that signs nothing here.
+    /// Its strength, or the name of its algorithm if that is not supported.
     pub(super) kind: Result<Judged, String>,
-    /// The newest first.
+    /// Sorted from the newest to the oldest.
     pub(super) bindings: Vec<Binding>,
     pub(super) revocations: Vec<Revocation>,
-    /// SHA-256 of its public numbers, as X.509 writes them: the same key under two names is one key.
+    /// SHA-256 of its public key as X.509 encodes it. The same key under two names has the same digest.
     pub(super) material: Sha256Digest,
 }
 
 impl PublicKey {
-    /// Reads the one key that a credential names by its fingerprint or by that of one of its subkeys, out of files of
-    /// armour or packets. Other keys beside it are only asked whether they revoke it.
+    /// Reads the key that a credential names by its fingerprint or by that of one of its subkeys, from files in ASCII
+    /// armour or binary packets. Other keys in the files are only checked for revocations of it.
     pub fn read<'a>(
         files: impl IntoIterator<Item = &'a [u8]>,
         fingerprint: &Fingerprint,
@@ -126,7 +127,7 @@ impl PublicKey {
         &self.primary.fingerprint
     }
 
-    /// Its first name, as its owner gave it; empty where it has none. For people alone: anyone can write any name.
+    /// Its first user ID; empty if it has none. For display only, because anyone can choose any user ID.
     pub fn user(&self) -> &str {
         &self.user
     }
@@ -168,7 +169,8 @@ impl<K: KeyDetails + VerifyingKey + Serialize> Component<K> {
     }
 }
 
-/// How strong a key is, or why it proves nothing: RFC 9580 section 9.1 tells DSA and Elgamal to go.
+/// The strength of a key, or the name of its algorithm if that is not supported. RFC 9580 section 9.1 deprecates DSA
+/// and Elgamal.
 fn kind(key: &impl KeyDetails) -> Result<Judged, String> {
     if !matches!(key.version(), KeyVersion::V4 | KeyVersion::V6) {
         return Err(format!("a key of version {:?}", key.version()));
@@ -176,7 +178,7 @@ fn kind(key: &impl KeyDetails) -> Result<Judged, String> {
     let curve = |bits, kind: &str| Ok(Judged { strength: KeyStrength::of_bits(bits), kind: kind.to_owned() });
     match key.public_params() {
         PublicParams::RSA(numbers) => {
-            // A number is written with its length in bits before it (RFC 9580 section 3.2).
+            // A multiprecision integer begins with its length in bits (RFC 9580 section 3.2).
             let written = numbers.to_bytes().unwrap_or_default();
             Ok(Judged::rsa(written.first_chunk::<2>().map_or(0, |bits| u32::from(u16::from_be_bytes(*bits)))))
         }

@@ -1,35 +1,36 @@
-//! Public keys as they are exported (RFC 9580 section 10.1), taken apart: keys, names, and the signatures at each.
+//! Parses exported public keys (RFC 9580 section 10.1) into keys, user IDs, and the signatures on each. Nothing is
+//! verified here.
 
 use pgp::packet::{Packet, PublicKey, PublicSubkey, Signature, SignatureType, UserId};
 use pgp::types::KeyDetails;
 
 use super::{Fingerprint, KeyError, armor, packets};
 
-/// The largest file with public keys, in bytes.
+/// The maximum total size of the files with public keys, in bytes.
 const LARGEST: usize = 1 << 20;
-/// The most primary keys in one file, and the most names and subkeys of one key.
+/// The maximum number of primary keys, and of user IDs and of subkeys of one key.
 const MOST_KEYS: usize = 64;
 const MOST_PARTS: usize = 64;
 
-/// A primary key and what belongs to it, nothing of it proved.
+/// A primary key with its user IDs, subkeys and signatures, not verified.
 #[derive(Debug)]
 pub(super) struct Certificate {
     pub(super) primary: PublicKey,
     /// Signatures on the primary key itself: direct ones and revocations.
     pub(super) direct: Vec<Signature>,
-    /// Names; `None` is a picture, which says nothing here.
+    /// User IDs. `None` is a user attribute (a picture), which is ignored.
     pub(super) users: Vec<(Option<UserId>, Vec<Signature>)>,
     pub(super) subkeys: Vec<(PublicSubkey, Vec<Signature>)>,
 }
 
-/// Where the next signature belongs.
+/// The object that the next signature is on.
 enum Place {
     Direct,
     User(usize),
     Subkey(usize),
 }
 
-/// All keys of a file, and the revocations that stand alone, as `gpg --generate-revocation` writes them.
+/// All keys of the files, and the separate revocations, as `gpg --generate-revocation` writes them.
 #[derive(Debug, Default)]
 pub(super) struct Keyring {
     pub(super) certificates: Vec<Certificate>,
@@ -43,8 +44,8 @@ impl Certificate {
 }
 
 impl Keyring {
-    /// Reads files of blocks of armour, one after the other, or of packets. A key that stands twice is one key with the
-    /// signatures of both: so an old copy hides no revocation.
+    /// Reads files that contain blocks of ASCII armour, or binary packets. If a key is there twice, the signatures of
+    /// both copies are merged, so that an old copy cannot hide a revocation.
     pub(super) fn read<'a>(files: impl IntoIterator<Item = &'a [u8]>) -> Result<Self, KeyError> {
         let mut ring = Self::default();
         let mut room = LARGEST;

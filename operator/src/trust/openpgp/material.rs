@@ -1,5 +1,5 @@
-//! The numbers of a public key in the form of X.509 (`SubjectPublicKeyInfo`, RFC 5280 section 4.1), so that one key
-//! is known as one, whether it signs as OpenPGP or as CMS.
+//! Public keys in X.509 form (`SubjectPublicKeyInfo`, RFC 5280 section 4.1), so that a key is recognised as the same
+//! whether it signs with OpenPGP or with CMS.
 
 use openssl::bn::{BigNum, BigNumContext};
 use openssl::ec::{EcGroup, EcKey, EcPoint};
@@ -12,7 +12,7 @@ use pgp::types::{EcdsaPublicParams, EddsaLegacyPublicParams, PublicParams};
 
 use crate::trust::Sha256Digest;
 
-/// SHA-256 of the numbers; of the OpenPGP form where X.509 has none.
+/// SHA-256 of the key in X.509 form, or in OpenPGP form if X.509 has none.
 pub(super) fn digest(numbers: &PublicParams) -> Sha256Digest {
     let written = numbers.to_bytes().unwrap_or_default();
     let der = as_x509(numbers, &written).and_then(Result::ok);
@@ -45,13 +45,13 @@ fn as_x509(numbers: &PublicParams, written: &[u8]) -> Option<Result<Vec<u8>, Err
     }
 }
 
-/// A number with its length in bits before it (RFC 9580 section 3.2).
+/// Splits off a multiprecision integer, which begins with its length in bits (RFC 9580 section 3.2).
 fn number(written: &[u8]) -> Option<(&[u8], &[u8])> {
     let (bits, rest) = written.split_first_chunk::<2>()?;
     rest.split_at_checked(usize::from(u16::from_be_bytes(*bits)).div_ceil(8))
 }
 
-/// Points are written last.
+/// The last `length` bytes. A point is the last field of a key.
 fn tail(written: &[u8], length: usize) -> Option<&[u8]> {
     written.len().checked_sub(length).map(|start| &written[start..])
 }

@@ -1,4 +1,4 @@
-//! Signed texts: which bytes may have been signed, by which signatures, and by whose key.
+//! Signed messages: the signed text, the signatures, and the keys that made them.
 
 use std::sync::Arc;
 
@@ -14,14 +14,14 @@ use crate::trust::{Refusal, RefusalReason, Sha256Digest};
 
 const SIGNATURE_LABEL: &str = "PGP SIGNATURE";
 
-/// A message of OpenPGP: its form, the text, and the signatures.
+/// An OpenPGP message: its form, its text, and its signatures.
 pub(in super::super) struct Message {
     pub(in super::super) form: &'static str,
     pub(in super::super) text: SignedText<'static>,
     pub(in super::super) signatures: Vec<DataSignature>,
 }
 
-/// A signature over a text, read and not proved.
+/// A signature over a text, parsed but not verified.
 #[derive(Debug, Clone)]
 pub(in super::super) struct DataSignature {
     signature: Signature,
@@ -29,21 +29,21 @@ pub(in super::super) struct DataSignature {
     ends: Option<Timestamp>,
 }
 
-/// Who signed, as far as it can be told.
+/// The signer of a signature.
 #[derive(Debug, Clone)]
 pub(in super::super) struct Signer {
     /// The key that the signature names.
     claimed: String,
-    /// The key that made it; `None` where no key that is here is named.
+    /// The key that made the signature; `None` if none of the keys that the signature names is available.
     pub(super) proven: Option<Proven>,
 }
 
-/// A signature that fits, and the key that made it.
+/// A verified signature, and the key that made it.
 #[derive(Debug, Clone)]
 pub(super) struct Proven {
     /// The key or subkey.
     pub(super) component: Fingerprint,
-    /// The primary keys that it is found under.
+    /// The primary keys that it belongs to.
     primaries: Vec<Fingerprint>,
     material: Sha256Digest,
     pub(super) created: Timestamp,
@@ -51,14 +51,15 @@ pub(super) struct Proven {
     pub(super) weak_digest: Option<&'static str>,
 }
 
-/// Whether a message looks like OpenPGP: armour, or packets that such a message begins with (RFC 9580 section 4.2).
+/// Whether a message looks like OpenPGP: ASCII armour, or a packet type that such a message can begin with (RFC 9580
+/// section 4.2).
 pub(in super::super) fn is_openpgp(message: &[u8]) -> bool {
     let kind = match message.first() {
         Some(first) if first & 0xc0 == 0xc0 => first & 0x3f,
         Some(first) if first & 0xc0 == 0x80 => (first >> 2) & 0x0f,
         Some(_) | None => 0,
     };
-    // Session keys, signatures, compressed and encrypted data, markers, literals.
+    // Session keys, signatures, compressed and encrypted data, markers, literal data.
     message.trim_ascii_start().starts_with(b"-----BEGIN PGP ") || matches!(kind, 1..=4 | 8..=11 | 18 | 20)
 }
 
@@ -67,7 +68,7 @@ pub(in super::super) fn is_detached(bytes: &[u8]) -> bool {
     detached(bytes).is_ok()
 }
 
-/// Detached signatures, in armour or packets.
+/// Parses detached signatures, in ASCII armour or binary packets.
 pub(in super::super) fn detached(bytes: &[u8]) -> Result<Vec<DataSignature>, Refusal> {
     let start = bytes.trim_ascii_start();
     let found = if start.starts_with(b"-----BEGIN ") {
@@ -82,7 +83,7 @@ pub(in super::super) fn detached(bytes: &[u8]) -> Result<Vec<DataSignature>, Ref
     found.and_then(|signatures| signatures.into_iter().map(DataSignature::read).collect()).map_err(|why| invalid(&why))
 }
 
-/// Takes a message with its text inside apart.
+/// Parses a message that contains its text.
 pub(in super::super) fn read(message: &[u8], largest: usize) -> Result<Message, Refusal> {
     if cleartext::is_cleartext(message) {
         return clear_signed(message);
@@ -141,14 +142,15 @@ impl DataSignature {
         }
     }
 
-    /// Finds the key that made the signature among those it names, and which form of the text it fits. A signature by
-    /// a key that is not here stays unproved; one that fits no text although its key is here is refused.
+    /// Finds the key that made the signature, among the keys that it names, and the form of the text that it covers. If
+    /// no such key is available, the signature is not verified (`proven` is `None`). If a key is available but the
+    /// signature is not valid for any form of the text, it is refused.
     pub(in super::super) fn prove(&self, text: &SignedText<'_>, keys: &[Arc<PublicKey>]) -> Result<Signer, Refusal> {
         let candidates: Vec<Candidate<'_>> = keys.iter().flat_map(|key| self.components(key)).collect();
         let Some(first) = candidates.first() else {
             return Ok(Signer { claimed: self.claimed(), proven: None });
         };
-        // A signature of the kind for texts is over the form with CRLF.
+        // A signature of the type `Text` is over the form with CRLF.
         let only_canonical = self.signature.typ() == Some(SignatureType::Text);
         let canonical = only_canonical.then(|| text.canonical()).into_iter();
         let forms = (!only_canonical).then(|| text.forms()).into_iter().flatten();
@@ -189,7 +191,7 @@ impl DataSignature {
         }
     }
 
-    /// The key and its subkeys, as far as the signature names them.
+    /// The key and its subkeys, as far as the signature names them. None if it names no key at all.
     fn components<'a>(&self, key: &'a PublicKey) -> Vec<Candidate<'a>> {
         if self.signature.issuer_fingerprint().is_empty() && self.signature.issuer_key_id().is_empty() {
             return Vec::new();
@@ -212,7 +214,7 @@ impl DataSignature {
         found
     }
 
-    /// The key that the signature names, in words.
+    /// The key that the signature names, for display.
     fn claimed(&self) -> String {
         let fingerprint = self.signature.issuer_fingerprint().first().map(|found| Fingerprint::of(found).as_name());
         let id = || {
@@ -230,7 +232,7 @@ struct Candidate<'a> {
     made_by: MadeBy<'a>,
 }
 
-/// The key itself.
+/// The key packet.
 enum MadeBy<'a> {
     Primary(&'a Component<PrimaryKey>),
     Subkey(&'a Component<PublicSubkey>),
@@ -246,17 +248,17 @@ impl Candidate<'_> {
 }
 
 impl Signer {
-    /// The key that made the signature, or that it names.
+    /// The key that made the signature, or else the key that it names.
     pub(in super::super) fn shown(&self) -> String {
         self.proven.as_ref().map_or_else(|| self.claimed.clone(), |proven| proven.component.as_name())
     }
 
-    /// SHA-256 of the key's numbers, as in X.509.
+    /// SHA-256 of the key in X.509 form.
     pub(in super::super) fn material(&self) -> Option<Sha256Digest> {
         self.proven.as_ref().map(|proven| proven.material)
     }
 
-    /// Whether two signatures are of one key or of one primary key's subkeys.
+    /// Whether two signatures were made by the same key, or by keys of the same primary key.
     pub(in super::super) fn is_same(&self, other: &Self) -> bool {
         match (&self.proven, &other.proven) {
             (Some(one), Some(other)) => {
@@ -281,12 +283,12 @@ impl Signer {
         proven.flat_map(|proven| std::iter::once(&proven.component).chain(&proven.primaries)).cloned().collect()
     }
 
-    /// A refusal for want of trust.
+    /// The refusal `EndorserNotTrusted` for this signer.
     pub(super) fn untrusted(&self, message: String) -> Refusal {
         Refusal::new(RefusalReason::EndorserNotTrusted, message).about(self.shown(), 0)
     }
 
-    /// Whether the signature was proved.
+    /// Whether the signature was verified.
     pub(in super::super) fn is_proven(&self) -> bool {
         self.proven.is_some()
     }

@@ -1,7 +1,8 @@
-//! OpenPGP (RFC 9580, and RFC 4880 before it): clear-signed, signed and detached lists, by keys that are given by hand.
+//! OpenPGP (RFC 9580, formerly RFC 4880): clear-signed, signed and detached lists, verified with configured keys.
 //!
-//! The packets and the mathematics are the library's (`pgp`); what may stand in a message, which bytes were signed,
-//! and what makes a key good is here. There is no web of trust: a key counts because a credential has its fingerprint.
+//! The library `pgp` parses packets and does the cryptography. This module decides what a message may contain, which
+//! bytes were signed, and whether a key is valid. There is no web of trust: a key is trusted because a credential has
+//! its fingerprint.
 
 mod armor;
 mod cleartext;

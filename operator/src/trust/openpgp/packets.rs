@@ -1,13 +1,13 @@
-//! Packets (RFC 9580 section 4), read to the last octet, and the shape of a signed message (section 10.3).
+//! Packets (RFC 9580 section 4), read to the last octet, and the structure of a signed message (section 10.3).
 
 use std::io::Read;
 
 use flate2::bufread::{DeflateDecoder, ZlibDecoder};
 use pgp::packet::{CompressedData, Decompressor, OnePassSignature, Packet, PacketParser, Signature};
 
-/// The most packets of a message or of a file with keys.
+/// The maximum number of packets in a message or in a file with keys.
 const MOST_PACKETS: usize = 20_000;
-/// The most signatures of one message.
+/// The maximum number of signatures in one message.
 pub(super) const MOST_SIGNATURES: usize = 16;
 
 /// A text and the signatures over it.
@@ -18,7 +18,7 @@ pub(super) struct Signed {
     pub(super) compressed: bool,
 }
 
-/// Reads packets one after the other. Nothing may be left over, and none may be unreadable.
+/// Reads all packets. Remaining bytes and unreadable packets are errors.
 pub(super) fn read(bytes: &[u8]) -> Result<Vec<Packet>, String> {
     let mut rest = bytes;
     let mut packets = Vec::new();
@@ -35,7 +35,7 @@ pub(super) fn read(bytes: &[u8]) -> Result<Vec<Packet>, String> {
     Ok(packets)
 }
 
-/// The signatures of a block that holds nothing else.
+/// The signatures of a block that contains nothing else.
 pub(super) fn signatures(bytes: &[u8]) -> Result<Vec<Signature>, String> {
     let signature = |packet| match packet {
         Packet::Signature(signature) => Ok(signature),
@@ -44,8 +44,8 @@ pub(super) fn signatures(bytes: &[u8]) -> Result<Vec<Signature>, String> {
     bounded(read(bytes)?.into_iter().filter(counts).map(signature).collect::<Result<_, _>>()?)
 }
 
-/// A signed message with its text inside; `None` where the text is not signed at all. `largest` bounds what it is
-/// decompressed to.
+/// Parses a signed message that contains its text; `None` if the text is not signed. `largest` is the maximum size of
+/// the decompressed data, in bytes.
 pub(super) fn signed(bytes: &[u8], largest: usize) -> Result<Option<Signed>, String> {
     let packets = read(bytes)?;
     let mut found: Vec<Packet> = packets.into_iter().filter(counts).collect();
@@ -57,13 +57,13 @@ pub(super) fn signed(bytes: &[u8], largest: usize) -> Result<Option<Signed>, Str
     shape(found)
 }
 
-/// Markers and padding say nothing (RFC 9580 sections 5.8 and 5.14).
+/// Whether the packet matters. Markers and padding are ignored (RFC 9580 sections 5.8 and 5.14).
 fn counts(packet: &Packet) -> bool {
     !matches!(packet, Packet::Marker(_) | Packet::Padding(_))
 }
 
-/// One layer, bounded. What is inside may not be compressed again, since a signed message holds one literal; and
-/// nothing may follow the compressed stream.
+/// Decompresses one layer, up to a maximum size. The content must not be compressed again, because a signed message
+/// contains one literal data packet. Nothing may follow the compressed stream.
 fn decompress(packet: &CompressedData, largest: usize) -> Result<Vec<u8>, String> {
     let kind = packet.decompress().map_err(|error| format!("compressed data that cannot be read: {error}"))?;
     let mut rest = packet.compressed_data();
@@ -86,8 +86,8 @@ fn read_bounded(reader: impl Read, largest: usize) -> Result<Vec<u8>, String> {
     Ok(bytes)
 }
 
-/// One-pass signatures, one literal, and as many signatures in the reverse order: each over the literal and nothing
-/// else.
+/// Checks the structure: one-pass signatures, one literal data packet, and the same number of signatures in reverse
+/// order. Each signature must be over the literal data only.
 fn shape(packets: Vec<Packet>) -> Result<Option<Signed>, String> {
     let mut announced: Vec<OnePassSignature> = Vec::new();
     let mut literal = None;
@@ -107,7 +107,7 @@ fn shape(packets: Vec<Packet>) -> Result<Option<Signed>, String> {
     if !matching {
         return Err("signatures that are not those which the OpenPGP message announces".to_owned());
     }
-    // The flag of all but the last says that another signature over the same text follows.
+    // All one-pass signatures except the last must have the flag that another signature over the same text follows.
     if announced.iter().rev().skip(1).any(|one| !one.is_nested()) {
         return Err("a signature over a signed OpenPGP message, expected one over the text".to_owned());
     }
@@ -125,7 +125,7 @@ fn bounded(signatures: Vec<Signature>) -> Result<Vec<Signature>, String> {
     }
 }
 
-/// A packet in words.
+/// A description of a packet, for messages.
 fn name(packet: &Packet) -> &'static str {
     match packet {
         Packet::CompressedData(_) => "compressed data",

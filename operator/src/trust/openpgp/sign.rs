@@ -10,45 +10,45 @@ use secrecy::{ExposeSecret, SecretString};
 use super::{Fingerprint, KeyError, PublicKey};
 use crate::trust::Refusal;
 
-/// A secret key, and which of its keys signs. Never shown.
+/// A secret key, and the choice of the (sub)key that signs. `Debug` shows only its fingerprint.
 pub struct SecretKey {
     key: SignedSecretKey,
-    /// The newest subkey that may sign; `None` is the primary key.
+    /// The newest subkey that may sign; `None` means the primary key.
     subkey: Option<usize>,
     fingerprint: Fingerprint,
-    /// Of the primary key.
+    /// The fingerprint of the primary key.
     primary: Fingerprint,
     password: Password,
 }
 
-/// How a list is signed.
+/// The form of the signature.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum SignatureForm {
-    /// The text as people read it, with its signature below (RFC 9580 section 7).
+    /// A clear-signed text, with its signature below (RFC 9580 section 7).
     Clear,
-    /// The signature alone, over the text as it stands: `<list>.asc`.
+    /// A detached signature over the unchanged text: `<list>.asc`.
     Detached,
 }
 
-/// Why a list cannot be signed. Nothing of a key or a password is repeated.
+/// The list cannot be signed. The messages never contain a key or a password.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum OpenPgpSignError {
-    /// Not a secret key.
+    /// The file is not a secret key.
     #[error("expected one OpenPGP secret key (gpg --export-secret-keys --armor), found none that can be read")]
     Unreadable,
-    /// Its public half is no good.
+    /// Its public key cannot be used.
     #[error(transparent)]
     Key(#[from] KeyError),
-    /// No key of it may sign.
+    /// None of its keys may sign.
     #[error("expected a key that sites take, found: {0}")]
     NotGood(Refusal),
     /// The list is not text.
     #[error("expected a list in UTF-8, found other bytes")]
     NotText,
-    /// The password does not open it, or the key is not in the file.
+    /// The password is wrong, or the key is not in the file.
     #[error("the secret key {fingerprint} could not sign: is it in the file, and is its password right?")]
     Locked {
-        /// Which key.
+        /// The fingerprint of the key.
         fingerprint: Fingerprint,
     },
 }
@@ -60,8 +60,8 @@ impl std::fmt::Debug for SecretKey {
 }
 
 impl SecretKey {
-    /// Reads one secret key, in armour or packets, and finds the key of it that may sign at a time: the newest subkey,
-    /// or else the primary key.
+    /// Reads one secret key, in ASCII armour or binary packets, and chooses the key that signs: the newest subkey that
+    /// may sign at that time, or else the primary key.
     pub fn read(bytes: &[u8], password: Option<&SecretString>, at: Timestamp) -> Result<Self, OpenPgpSignError> {
         let unreadable = |_| OpenPgpSignError::Unreadable;
         let (key, _) = SignedSecretKey::from_reader_single(bytes).map_err(unreadable)?;
@@ -76,12 +76,12 @@ impl SecretKey {
         Ok(Self { key, subkey, fingerprint, primary: public.fingerprint().clone(), password })
     }
 
-    /// The key that signs: what `hv:dn` can name, as `openpgp4fpr:…`.
+    /// The fingerprint of the key that signs. `hv:dn` can name it as `openpgp4fpr:…`.
     pub fn fingerprint(&self) -> &Fingerprint {
         &self.fingerprint
     }
 
-    /// The fingerprints by which a list can name it: of the key that signs, and of its primary key.
+    /// The fingerprints by which a list can name the signer: of the key that signs, and of its primary key.
     pub fn fingerprints(&self) -> [&Fingerprint; 2] {
         [&self.fingerprint, &self.primary]
     }
@@ -95,8 +95,8 @@ impl SecretKey {
     }
 }
 
-/// Signs a list at a time, with the digest that fits the key. White space at the ends of lines is dropped where the
-/// text is clear-signed: it would not be signed.
+/// Signs a list at a time, with the digest that the key requires. The clear-signed form removes white space at the ends
+/// of lines, because it is not covered by the signature.
 pub fn sign(text: &[u8], key: &SecretKey, form: SignatureForm, at: Timestamp) -> Result<Vec<u8>, OpenPgpSignError> {
     let locked = |_| OpenPgpSignError::Locked { fingerprint: key.fingerprint.clone() };
     match form {

@@ -1,5 +1,5 @@
-//! The signatures that make a public key, proved: what its owner binds together, and what is revoked
-//! (RFC 9580 sections 5.2.1 and 10.1).
+//! Verifies the signatures that are part of a public key: self-signatures, bindings of subkeys, and revocations (RFC
+//! 9580 sections 5.2.1 and 10.1).
 
 use std::cell::Cell;
 
@@ -10,25 +10,25 @@ use pgp::types::{KeyDetails, KeyId, Tag};
 use super::keyring::{Certificate, Keyring};
 use super::{Fingerprint, KeyError, facts};
 
-/// The most signatures of one key that are proved.
+/// The maximum number of signatures of one key that are verified.
 const MOST_PROOFS: usize = 2_000;
 
-/// What the owner says of a key: by a direct signature, by that on a name, or on a subkey.
+/// A self-signature: a direct signature, one on a user ID, or one on a subkey.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Binding {
     pub(super) created: Timestamp,
-    /// When the statement itself ends.
+    /// When the signature expires.
     pub(super) ends: Option<Timestamp>,
-    /// When the owner took it back.
+    /// When the owner revoked it.
     pub(super) revoked: Option<Timestamp>,
     pub(super) weak_digest: Option<&'static str>,
-    /// Whether it is on the key itself rather than on a name.
+    /// Whether it is on a key rather than on a user ID.
     pub(super) direct: bool,
-    /// Whether the key may sign texts, where it says so.
+    /// Whether the key may sign texts; `None` if it has no key flags.
     pub(super) may_sign: Option<bool>,
-    /// Whether a subkey that may sign said itself that it belongs to the primary key.
+    /// Whether a subkey that may sign has signed its binding to the primary key.
     pub(super) signed_back: bool,
-    /// When the key ends.
+    /// When the key expires.
     pub(super) key_ends: Option<Timestamp>,
 }
 
@@ -36,17 +36,18 @@ pub(super) struct Binding {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Revocation {
     pub(super) created: Timestamp,
-    /// Whether the key may have been misused, as against one that is out of use (RFC 9580 section 5.2.3.31).
+    /// Whether the key may have been misused, in contrast to a key that is only out of use (RFC 9580 section 5.2.3.31).
     pub(super) hard: bool,
-    /// Why, in a word.
+    /// The reason, for messages.
     pub(super) reason: &'static str,
-    /// Whether it was proved. One that names a designated revoker whose key is not at hand cannot be.
+    /// Whether it was verified. A revocation by a designated revoker cannot be verified if the revoker's key is not
+    /// available.
     pub(super) proved: bool,
 }
 
 type Statements = (Vec<Binding>, Vec<Revocation>);
 
-/// Proves the signatures of one key.
+/// Verifies the signatures of one key.
 pub(super) struct Prover<'a> {
     certificate: &'a Certificate,
     ring: &'a Keyring,
@@ -58,7 +59,7 @@ impl<'a> Prover<'a> {
         Self { certificate, ring, proofs: Cell::new(0) }
     }
 
-    /// What holds of the primary key.
+    /// The verified self-signatures and revocations of the primary key.
     pub(super) fn primary(&self) -> Result<Statements, KeyError> {
         let primary = &self.certificate.primary;
         let mut bindings = Vec::new();
@@ -83,7 +84,7 @@ impl<'a> Prover<'a> {
         Ok((bindings, revocations))
     }
 
-    /// What holds of a subkey.
+    /// The verified bindings and revocations of a subkey.
     pub(super) fn subkey(&self, key: &PublicSubkey, signatures: &[Signature]) -> Result<Statements, KeyError> {
         let primary = &self.certificate.primary;
         let verified = |signature: &Signature| signature.verify_subkey_binding(primary, key).is_ok();
@@ -104,7 +105,7 @@ impl<'a> Prover<'a> {
         Ok((bindings, revocations))
     }
 
-    /// The owner's signatures on a name, each with when it was taken back.
+    /// The owner's signatures on a user ID, each with the time of its revocation.
     fn of_user(&self, id: &pgp::packet::UserId, signatures: &[Signature]) -> Result<Vec<Binding>, KeyError> {
         let primary = &self.certificate.primary;
         let (mut bindings, mut taken_back) = (Vec::new(), Vec::new());
@@ -124,7 +125,7 @@ impl<'a> Prover<'a> {
         Ok(bindings)
     }
 
-    /// Whether the owner made a signature. Those of others are not asked.
+    /// Whether the owner made a signature. Signatures of others are not verified.
     fn proves(&self, signature: &Signature, verified: impl Fn(&Signature) -> bool) -> Result<bool, KeyError> {
         let primary = &self.certificate.primary;
         if !is_by(signature, &Fingerprint::of(&primary.fingerprint()), primary.legacy_key_id()) {
@@ -137,8 +138,8 @@ impl<'a> Prover<'a> {
         Ok(verified(signature))
     }
 
-    /// Whether a revocation is one of a designated revoker: `None` where it is nobody's, `Some(false)` where it cannot
-    /// be told, since the revoker's key is not at hand (`signee` is `None` for a subkey, of which it never can).
+    /// Whether a revocation is by a designated revoker. `None` if it is not. `Some(false)` if it cannot be verified,
+    /// because the revoker's key is not available, or because it is on a subkey (`signee` is `None`).
     fn by_revoker(&self, signature: &Signature, signee: Option<&PublicKey>) -> Result<Option<bool>, KeyError> {
         let names = |revoker: &Vec<u8>| {
             let by_fingerprint = signature.issuer_fingerprint().iter().any(|issuer| issuer.as_bytes() == revoker);
@@ -152,7 +153,7 @@ impl<'a> Prover<'a> {
         })
     }
 
-    /// Whom the owner lets revoke the key.
+    /// The designated revokers, as the bytes of their fingerprints.
     fn revokers(&self) -> Result<Vec<Vec<u8>>, KeyError> {
         let primary = &self.certificate.primary;
         let mut found = Vec::new();
@@ -165,7 +166,8 @@ impl<'a> Prover<'a> {
         Ok(found)
     }
 
-    /// A subkey that may sign must itself sign that it belongs to the primary key; else anybody's could be adopted.
+    /// Adds the result of the primary key binding signature. A subkey that may sign must have signed its binding,
+    /// because otherwise anybody's subkey could be bound.
     fn with_back_signature(&self, binding: Binding, signature: &Signature, key: &PublicSubkey) -> Binding {
         let embedded = signature.embedded_signature().filter(|_| binding.may_sign == Some(true));
         let proved = embedded.filter(|one| one.verify_primary_key_binding(key, &self.certificate.primary).is_ok());
@@ -179,7 +181,7 @@ impl<'a> Prover<'a> {
     }
 }
 
-/// What a proved signature says.
+/// The fields of a verified signature.
 fn binding(signature: &Signature, key_created: Timestamp, direct: bool) -> Option<Binding> {
     let (created, ends) = facts::times(signature).ok()?;
     Some(Binding {
@@ -198,14 +200,15 @@ fn of_kind(signatures: &[Signature], kind: SignatureType) -> impl Iterator<Item 
     signatures.iter().filter(move |signature| signature.typ() == Some(kind))
 }
 
-/// Whether a signature says that it is by this key, or does not say by whom it is.
+/// Whether a signature names this key as its issuer, or names no issuer.
 pub(super) fn is_by(signature: &Signature, fingerprint: &Fingerprint, id: KeyId) -> bool {
     let (fingerprints, ids) = (signature.issuer_fingerprint(), signature.issuer_key_id());
     let unsaid = fingerprints.is_empty() && ids.is_empty();
     unsaid || fingerprints.iter().any(|issuer| fingerprint.is(issuer)) || ids.contains(&&id)
 }
 
-/// Why a key was revoked. Without a reason it must be taken for the worst. A weak digest is no way out of it.
+/// The fields of a revocation. A revocation without a reason is treated as a compromise. It counts even if its digest
+/// is weak.
 fn revocation(signature: &Signature, proved: bool) -> Revocation {
     let (hard, reason) = match signature.revocation_reason_code() {
         Some(RevocationCode::KeySuperseded) => (false, "superseded"),
