@@ -1,4 +1,4 @@
-//! One limit for the bytes of all downloads together.
+//! One bandwidth limit for all downloads together.
 
 use std::num::NonZeroU64;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -6,10 +6,11 @@ use std::time::Duration;
 
 use tokio::time::{Instant, sleep_until};
 
-/// A limit in bytes a second, shared by all clones; without a number there is none.
+/// A limit in bytes per second, shared by all clones. `None` means no limit.
 ///
-/// Whoever has taken bytes pays for them by waiting, one after the other, so the sum of all is what was agreed,
-/// whatever the sizes of the pieces. Nothing is saved up: after a pause it does not go faster.
+/// After each piece, the caller waits for the time that the piece takes at the limit, one caller after the other. So
+/// the total rate is the limit, whatever the sizes of the pieces. Unused time is not saved: the rate after a pause is
+/// not higher.
 #[derive(Clone)]
 pub(super) struct Bandwidth {
     bytes_per_second: Option<NonZeroU64>,
@@ -21,7 +22,7 @@ impl Bandwidth {
         Self { bytes_per_second, paid_until: Arc::new(Mutex::new(Instant::now())) }
     }
 
-    /// Waits as long as `bytes` take.
+    /// Waits for the time that `bytes` take at the limit.
     pub(super) async fn pay(&self, bytes: usize) {
         let Some(rate) = self.bytes_per_second else { return };
         let nanoseconds = bytes as u128 * 1_000_000_000 / u128::from(rate.get());

@@ -1,4 +1,4 @@
-//! Blobs: verified bytes by their sha512, the only place where an image's bytes live.
+//! Blobs: verified bytes, named by their SHA-512. The bytes of an image are stored only here.
 
 use std::fs;
 use std::io::ErrorKind;
@@ -17,7 +17,7 @@ use crate::convert::header::{FileBytes, look};
 use crate::convert::{Format, Sniffed, sniff};
 use crate::imagelist::Sha512Digest;
 
-/// Bytes on the volume that were seen to have their digest. Nothing else can be published.
+/// Bytes on the volume whose digest was verified. Nothing else can be published.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct VerifiedBlob {
     digest: Sha512Digest,
@@ -25,7 +25,7 @@ pub struct VerifiedBlob {
     path: PathBuf,
 }
 
-/// What stands beside a blob.
+/// The record of a blob, stored next to it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 struct BlobRecord {
@@ -33,7 +33,7 @@ struct BlobRecord {
     sha1: String,
     #[serde(flatten)]
     sniffed: Sniffed,
-    /// The [`sniff::REVISION`] that found it.
+    /// The [`sniff::REVISION`] that detected the format.
     #[serde(default)]
     revision: u8,
     last_verified_time: Timestamp,
@@ -45,7 +45,7 @@ impl BlobRecord {
         Self { size: seen.size, sha1, sniffed, revision: sniff::REVISION, last_verified_time: now }
     }
 
-    /// The same, with what it is found anew where an older version of this program said it.
+    /// The same record, with the format detected again if an older version of this program detected it.
     fn judged_anew(mut self, path: &Path) -> Result<Self, CacheError> {
         if self.revision != sniff::REVISION {
             let failed = CacheError::io("look into", path);
@@ -56,29 +56,29 @@ impl BlobRecord {
     }
 }
 
-/// What a second look at a blob's bytes found.
+/// The result of verifying a blob's bytes again.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum BlobCheck {
-    /// They have their digest.
+    /// The bytes have the expected digest.
     Good(VerifiedBlob),
-    /// They do not.
+    /// The bytes have another digest.
     Bad {
-        /// The digest they should have: the file's name.
+        /// The expected digest, which is the file's name.
         expected: Sha512Digest,
-        /// The one they have.
+        /// The digest of the bytes.
         found: Sha512Digest,
-        /// Their number.
+        /// The number of bytes.
         size: u64,
     },
 }
 
 impl VerifiedBlob {
-    /// SHA-512 of the bytes: their name.
+    /// SHA-512 of the bytes, which is the name of the blob.
     pub fn digest(&self) -> &Sha512Digest {
         &self.digest
     }
 
-    /// Number of bytes.
+    /// The number of bytes.
     pub fn size(&self) -> u64 {
         self.record.size
     }
@@ -88,35 +88,35 @@ impl VerifiedBlob {
         &self.record.sha1
     }
 
-    /// What the bytes are, found by looking into them.
+    /// The format that was detected in the bytes.
     pub fn format(&self) -> Format {
         self.record.sniffed.format
     }
 
-    /// All that looking into them found.
+    /// Everything that was detected in the bytes.
     pub fn sniffed(&self) -> &Sniffed {
         &self.record.sniffed
     }
 
-    /// Size of the disk inside in bytes, where the format tells it.
+    /// The size of the disk inside in bytes, if the format contains it.
     pub fn virtual_size(&self) -> Option<u64> {
         self.record.sniffed.virtual_size
     }
 
-    /// When the bytes were last seen to have their digest.
+    /// When the digest of the bytes was last verified.
     pub fn last_verified_time(&self) -> Timestamp {
         self.record.last_verified_time
     }
 
-    /// Where they are, absolute. Read-only for everyone.
+    /// The absolute path of the file. Its mode is read-only for everyone.
     pub fn path(&self) -> &Path {
         &self.path
     }
 }
 
 impl Volume {
-    /// A blob by its record and its length; the bytes are not read. `None` where there is none, or where the record
-    /// is missing, does not fit or cannot be read: then [`Volume::verify_blob`] tells by the bytes.
+    /// A blob, checked by its record and its length only; the bytes are not read. `None` if there is no blob, or if the
+    /// record is missing, unreadable, or has another length. In these cases [`Volume::verify_blob`] reads the bytes.
     pub fn blob(&self, digest: &Sha512Digest) -> Result<Option<VerifiedBlob>, CacheError> {
         let path = self.blob_path(digest);
         let Some(size) = file_size(&path)? else { return Ok(None) };
@@ -125,19 +125,20 @@ impl Volume {
         Ok(Some(VerifiedBlob { digest: *digest, record: record.judged_anew(&path)?, path }))
     }
 
-    /// Whether there are bytes under a digest's name, verified or not.
+    /// Whether there is a file for a digest, verified or not.
     pub(super) fn holds_bytes(&self, digest: &Sha512Digest) -> Result<bool, CacheError> {
         file_size(&self.blob_path(digest)).map(|size| size.is_some())
     }
 
-    /// Reads a blob's bytes and compares. Changes nothing. `None` where there is none.
+    /// Reads a blob's bytes and compares their digest. Changes nothing. `None` if there is no blob.
     pub fn check_blob(&self, digest: &Sha512Digest, now: Timestamp) -> Result<Option<BlobCheck>, CacheError> {
         let Some(mut look) = Look::begin(&self.blob_path(digest))? else { return Ok(None) };
         while look.go_on()? > 0 {}
         Ok(Some(self.judge(digest, &look.finish()?, now)))
     }
 
-    /// Reads a blob's bytes again. Good ones get a fresh record; bad ones go to `quarantine/`, out of every use.
+    /// Verifies a blob's bytes again. If they are good, the record is renewed. If they are bad, the blob is moved to
+    /// `quarantine/` and is no longer used. `None` if there is no blob.
     pub fn verify_blob(&self, digest: &Sha512Digest, now: Timestamp) -> Result<Option<BlobCheck>, CacheError> {
         self.writable(&self.blob_path(digest))?;
         let Some(mut look) = Look::begin(&self.blob_path(digest))? else { return Ok(None) };
@@ -145,7 +146,7 @@ impl Volume {
         self.settle_check(digest, &mut look, now)
     }
 
-    /// The same for bytes that were just read. `None` where another file came into their place meanwhile.
+    /// The same for bytes that were just read. `None` if the file has been replaced since.
     pub(super) fn settle_check(
         &self,
         digest: &Sha512Digest,
@@ -177,7 +178,7 @@ impl Volume {
         BlobCheck::Bad { expected: *digest, found: seen.digests.sha512, size: seen.size }
     }
 
-    /// When each blob was last seen to have its digest; the oldest first. One without a record never was.
+    /// When each blob was last verified, the oldest first. A blob without a record has the earliest possible time.
     pub fn verified_times(&self) -> Result<Vec<(Timestamp, Sha512Digest)>, CacheError> {
         let mut found = Vec::new();
         for digest in self.blobs()? {
@@ -188,7 +189,7 @@ impl Volume {
         Ok(found)
     }
 
-    /// The digests of all blobs, in order. Names that are no digest are passed over.
+    /// The digests of all blobs, sorted. Files whose name is not a digest are ignored.
     pub fn blobs(&self) -> Result<Vec<Sha512Digest>, CacheError> {
         let mut found = Vec::new();
         for prefix in read_directory(&self.path("blobs/sha512"))? {
@@ -202,14 +203,14 @@ impl Volume {
         Ok(found)
     }
 
-    /// Brings verified bytes under their digest's name: the record first, then the bytes, so that a blob always has
-    /// one. `from` is a complete file on the volume whose digests were computed as it was written; where the blob is
-    /// there already, it stays for the caller to remove.
+    /// Adds verified bytes as a blob. The record is written before the file is renamed, so that a blob always has a
+    /// record. `from` is a complete file on the volume whose digests were computed while it was written. If the blob
+    /// already exists, `from` stays, and the caller removes it.
     pub(super) fn add_blob(&self, from: &Path, seen: &Seen, now: Timestamp) -> Result<VerifiedBlob, CacheError> {
         let digest = seen.digests.sha512;
         let path = self.blob_path(&digest);
         self.prepare(&path)?;
-        // Before the lock: it takes as long as the disk needs for all bytes.
+        // This is done before the lock is taken, because it takes as long as the disk needs for all bytes.
         self.step("blob: sync");
         let file = open_no_link(from).map_err(CacheError::io("open", from))?;
         file.sync_all().map_err(CacheError::io("sync", from))?;
@@ -230,8 +231,8 @@ impl Volume {
         Ok(VerifiedBlob { digest, record, path })
     }
 
-    /// Out of every use: first the record, so that it is no blob any more wherever this is cut off, then the links that
-    /// people and clouds see, then the bytes. What someone else linked stays.
+    /// Takes a blob out of use. The record is removed first, so that it is no longer a blob even if the program stops
+    /// afterwards; then the links of its entries; then the file is moved. Links that the operator did not make stay.
     fn quarantine(&self, digest: &Sha512Digest) -> Result<(), CacheError> {
         let path = self.blob_path(digest);
         let directory = self.path("quarantine");
@@ -251,7 +252,7 @@ impl Volume {
     }
 }
 
-/// The first of the paths made from 1, 2, 3, … that nothing has yet.
+/// The first path made from 1, 2, 3, … that does not exist.
 pub(super) fn unused(path: impl Fn(u64) -> PathBuf) -> PathBuf {
     let mut n = 1;
     while fs::symlink_metadata(path(n)).is_ok() {
@@ -260,7 +261,7 @@ pub(super) fn unused(path: impl Fn(u64) -> PathBuf) -> PathBuf {
     path(n)
 }
 
-/// The length of a regular file; `None` where there is none.
+/// The length of a regular file; `None` if there is none. Anything else with that name is an error.
 pub(super) fn file_size(path: &Path) -> Result<Option<u64>, CacheError> {
     match fs::symlink_metadata(path) {
         Ok(about) if about.is_file() => Ok(Some(about.len())),
@@ -270,18 +271,18 @@ pub(super) fn file_size(path: &Path) -> Result<Option<u64>, CacheError> {
     }
 }
 
-/// `<digest>.json` beside the blob.
+/// `<digest>.json` next to the blob.
 pub(super) fn record_path(blob: &Path) -> PathBuf {
     blob.with_extension("json")
 }
 
-/// The paths in a directory below one of the volume's own, in order; none where there is no directory, or a link to one:
-/// that leads out of the volume.
+/// The sorted paths in a directory below one of the volume's own directories. Empty if the directory does not exist, or
+/// if it is a symbolic link, which could lead out of the volume.
 pub(super) fn read_directory(directory: &Path) -> Result<Vec<PathBuf>, CacheError> {
     if directory.is_symlink() { Ok(Vec::new()) } else { read_own_directory(directory) }
 }
 
-/// The same for the volume's own directories, which may be links to other disks.
+/// The same for the volume's own directories, which may be symbolic links to other disks.
 pub(super) fn read_own_directory(directory: &Path) -> Result<Vec<PathBuf>, CacheError> {
     let entries = match fs::read_dir(directory) {
         Ok(entries) => entries,

@@ -1,4 +1,4 @@
-//! Digests of what streams past.
+//! Digests of a stream of bytes.
 
 use openssl::hash::{Hasher, MessageDigest};
 
@@ -11,7 +11,7 @@ pub(super) struct Digests {
     pub(super) sha1: [u8; 20],
 }
 
-/// Computes SHA-512 and SHA-1 of what it is given. OpenSSL's, which the benchmark `digest` finds the faster for images.
+/// Computes SHA-512 and SHA-1. It uses OpenSSL, which is the fastest for images in the benchmark `digest`.
 pub(super) struct ImageHasher {
     sha512: Hasher,
     sha1: Hasher,

@@ -1,4 +1,5 @@
-//! Entries: what people and clouds see of the cache. A link to a blob under `endorsed/` or `expired/`, with a record.
+//! Entries: the visible part of the cache, for users and clouds. An entry is a link to a blob under `endorsed/` or
+//! `expired/`, with a record.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
@@ -25,14 +26,14 @@ pub struct Entry {
     pub version: ListVersion,
     /// SHA-512 of its bytes.
     pub digest: Sha512Digest,
-    /// The link, absolute.
+    /// The absolute path of the link.
     pub path: PathBuf,
-    /// When it went to the archive; `None` while it is endorsed.
+    /// When it was archived; `None` while it is endorsed.
     pub archived_time: Option<Timestamp>,
 }
 
 impl Entry {
-    /// Whether both are the same version with the same bytes, wherever they are.
+    /// Whether both are the same version with the same bytes, in any directory.
     pub fn is_version_of(&self, other: &Self) -> bool {
         (&self.version, &self.digest) == (&other.version, &other.digest)
     }
@@ -43,7 +44,7 @@ impl Entry {
     }
 }
 
-/// The versions of one image, those published or archived last coming last.
+/// The versions of one image, sorted by the time of archiving.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Entries {
     /// Under `endorsed/`.
@@ -52,7 +53,7 @@ pub struct Entries {
     pub expired: Vec<Entry>,
 }
 
-/// `<name>.json` beside a link: what its name cannot hold, and the proof that it is ours.
+/// `<name>.json` next to a link. It holds what the name cannot hold, and it proves that the operator made the link.
 #[skip_serializing_none]
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
@@ -62,7 +63,7 @@ struct EntryRecord {
     archived_time: Option<Timestamp>,
 }
 
-/// Where entries are.
+/// The directory of an entry.
 #[derive(Debug, Clone, Copy)]
 pub(super) enum Shelf {
     Endorsed,
@@ -79,11 +80,11 @@ impl Shelf {
 }
 
 impl Volume {
-    /// Publishes a verified blob as `endorsed/<namespace>/<identifier>/<version>-<digest12>.<format>` and says where:
-    /// a hard link, a relative symbolic link where links cannot be made. From the archive it goes then, so that a version
-    /// is in one place. Once more changes nothing.
+    /// Publishes a verified blob as `endorsed/<namespace>/<identifier>/<version>-<digest12>.<format>` and returns the
+    /// path. It is a hard link, or a relative symbolic link if hard links are not possible. The same entry is then
+    /// removed from the archive, so that a version is in one place only. A second call changes nothing.
     ///
-    /// [`CacheError::Foreign`] where something that is not the operator's has that name.
+    /// Fails with [`CacheError::Foreign`] if a file that the operator did not make has that name.
     pub fn publish(&self, key: &ImageKey, version: &ListVersion, blob: &VerifiedBlob) -> Result<PathBuf, CacheError> {
         let name = format!("{}-{}.{}", encode_version(version), blob.digest().short(), blob.format().extension());
         let path = self.shelf_of(Shelf::Endorsed, key).join(name);
@@ -93,8 +94,8 @@ impl Volume {
         Ok(path)
     }
 
-    /// Moves an endorsed entry to the archive: there first, then away from here, so that at no moment it is on neither.
-    /// Once more changes nothing.
+    /// Moves an endorsed entry to the archive. It is first added there and then removed here, so that it is always in
+    /// at least one of the two. A second call changes nothing.
     pub fn archive(&self, key: &ImageKey, entry: &Entry, now: Timestamp) -> Result<Entry, CacheError> {
         let name = entry.path.file_name().unwrap_or_default();
         let [from, path] = [Shelf::Endorsed, Shelf::Expired].map(|shelf| self.shelf_of(shelf, key).join(name));
@@ -118,7 +119,7 @@ impl Volume {
         Ok(Entry { path, archived_time, ..entry.clone() })
     }
 
-    /// Removes an archived entry; its bytes go with the next collection, when nothing else refers to them.
+    /// Removes an archived entry. Its bytes are removed by the next garbage collection, if nothing else refers to them.
     pub fn remove_archived(&self, key: &ImageKey, entry: &Entry) -> Result<(), CacheError> {
         let path = self.shelf_of(Shelf::Expired, key).join(entry.path.file_name().unwrap_or_default());
         self.writable(&path)?;
@@ -169,7 +170,7 @@ impl Volume {
         Ok(found)
     }
 
-    /// The digests that the entries of a shelf name, whether or not their links are right.
+    /// The digests in the entries of a directory, whether or not their links are valid.
     pub(super) fn digests_on(&self, kind: Shelf) -> Result<BTreeSet<Sha512Digest>, CacheError> {
         let mut found = BTreeSet::new();
         for image in self.image_directories(kind)? {
@@ -178,7 +179,7 @@ impl Volume {
         Ok(found)
     }
 
-    /// The entries' links that lead to a blob. Links that the operator has no record of are not among them.
+    /// The links of entries to a blob. Links without a record of the operator are not included.
     pub(super) fn links_to(&self, digest: &Sha512Digest) -> Result<Vec<PathBuf>, CacheError> {
         let mut found = Vec::new();
         for kind in [Shelf::Endorsed, Shelf::Expired] {
@@ -189,7 +190,7 @@ impl Volume {
         Ok(found.into_iter().map(|entry| entry.path).collect())
     }
 
-    /// The records of entries that have no link (any more).
+    /// The records of entries without a link.
     pub(super) fn orphaned_records(&self) -> Result<Vec<PathBuf>, CacheError> {
         let mut found = Vec::new();
         for kind in [Shelf::Endorsed, Shelf::Expired] {
@@ -203,7 +204,7 @@ impl Volume {
         Ok(found)
     }
 
-    /// The directory of each image on a shelf, in every namespace.
+    /// The directory of each image in `endorsed/` or `expired/`, in every namespace.
     fn image_directories(&self, kind: Shelf) -> Result<Vec<PathBuf>, CacheError> {
         let mut found = Vec::new();
         for namespace in read_own_directory(&self.path(kind.directory()))? {
@@ -216,7 +217,7 @@ impl Volume {
         self.path(kind.directory()).join(key.namespace.as_str()).join(key.identifier.as_str())
     }
 
-    /// The entries in a directory: each record with the link that it belongs to. Everything else is passed over.
+    /// The entries in a directory: each record with its link. Everything else is ignored.
     fn read_shelf(&self, directory: &Path) -> Result<Vec<Entry>, CacheError> {
         let mut found = Vec::new();
         for path in read_directory(directory)? {
@@ -232,13 +233,14 @@ impl Volume {
         Ok(found)
     }
 
-    /// Whether a link leads to the bytes of a digest: same file as the blob. After a blob was quarantined and fetched
-    /// again an old link does not, so it has to be published again.
+    /// Whether a link leads to the blob's file. After a blob was quarantined and fetched again, an old link leads to
+    /// the old file, so the entry has to be published again.
     fn blob_is_behind(&self, link: &Path, digest: &Sha512Digest) -> bool {
         same_file(link, &self.blob_path(digest))
     }
 
-    /// Puts a record and a link in place, the record first: a link without one is not ours.
+    /// Writes a record and then a link. The record is first, because a link without a record does not count as the
+    /// operator's.
     fn place(&self, path: &Path, record: &EntryRecord, blob: &Path) -> Result<(), CacheError> {
         self.prepare(path)?;
         let beside = record_of(path);
@@ -261,7 +263,8 @@ impl Volume {
         Ok(())
     }
 
-    /// A link under a temporary name, renamed over what is there: beside it only where `scratch/` is on another disk.
+    /// Makes a link under a temporary name and renames it over an existing one. The temporary name is in `scratch/`, or
+    /// next to the link if `scratch/` is on another disk.
     fn link(&self, blob: &Path, path: &Path) -> Result<(), CacheError> {
         let places = [self.ready_scratch()?, parent(path).to_owned()];
         let target = self.relative_to_shelf(blob);
@@ -290,12 +293,13 @@ impl Volume {
         made.persist(path).map_err(|error| error.error)
     }
 
-    /// From an entry's directory, three below the root, to a blob.
+    /// The path of a blob relative to an entry's directory, which is three levels below the root.
     fn relative_to_shelf(&self, blob: &Path) -> PathBuf {
         Path::new("../../..").join(blob.strip_prefix(self.root()).unwrap_or(blob))
     }
 
-    /// Removes a link with its record; says whether there was a record: without one it is not ours.
+    /// Removes a link and its record. Returns `false` and removes nothing if there is no record, because then the
+    /// operator did not make the link.
     fn remove_from(&self, path: &Path) -> Result<bool, CacheError> {
         if record::read_beside::<EntryRecord>(&record_of(path))?.is_none() {
             return Ok(false);
@@ -309,14 +313,14 @@ impl Volume {
     }
 }
 
-/// `<name>.json` beside a link.
+/// `<name>.json` next to a link.
 fn record_of(path: &Path) -> PathBuf {
     let mut name = path.file_name().unwrap_or_default().to_os_string();
     name.push(".json");
     path.with_file_name(name)
 }
 
-/// Whether two paths lead to one file.
+/// Whether two paths lead to the same file.
 fn same_file(one: &Path, two: &Path) -> bool {
     match (fs::metadata(one), fs::metadata(two)) {
         (Ok(one), Ok(two)) => one.dev() == two.dev() && one.ino() == two.ino(),
@@ -324,8 +328,8 @@ fn same_file(one: &Path, two: &Path) -> bool {
     }
 }
 
-/// The digests that a directory's records and symbolic links name, whatever became of their other half. (A hard link
-/// shows in the blob's own count.)
+/// The digests in the records and symbolic links of a directory, even if the record or the link is missing. (A hard
+/// link increases the link count of the blob.)
 fn named_digests(directory: &Path) -> Result<Vec<Sha512Digest>, CacheError> {
     let mut found = Vec::new();
     for path in read_directory(directory)? {

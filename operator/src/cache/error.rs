@@ -1,4 +1,4 @@
-//! What can go wrong on the volume and on the way to a verified image.
+//! Errors of the volume and of downloads.
 
 use std::io;
 use std::path::{Path, PathBuf};
@@ -11,17 +11,17 @@ use crate::fetch::{Came, FetchError};
 use crate::imagelist::{Sha512Digest, SourceUrl};
 use crate::size::Size;
 
-/// Trouble with the volume.
+/// An error of the volume.
 #[derive(Debug, thiserror::Error)]
 pub enum CacheError {
-    /// The file system refused an operation.
+    /// A file system operation failed.
     #[error("cannot {action} {path}: {source}")]
     Io {
-        /// What was tried: `open`, `write`, `rename`, …
+        /// The operation: `open`, `write`, `rename`, …
         action: &'static str,
-        /// On what.
+        /// The path.
         path: PathBuf,
-        /// What the system says.
+        /// The error of the operating system.
         source: io::Error,
     },
     /// The volume is full.
@@ -29,9 +29,9 @@ pub enum CacheError {
     NoSpace {
         /// What was to be written.
         path: PathBuf,
-        /// Bytes.
+        /// The needed bytes.
         needed: u64,
-        /// On the volume.
+        /// The free space on the volume.
         free: Free,
     },
     /// Another operator owns the volume.
@@ -39,24 +39,24 @@ pub enum CacheError {
     Locked {
         /// The volume.
         root: PathBuf,
-        /// Who holds the lock, as it wrote into it.
+        /// The holder of the lock, as written in the lock file.
         holder: String,
     },
     /// There is no volume.
     #[error("expected the volume's directory at {root}, found {found}; make the directory or mount the volume there")]
     NoVolume {
-        /// Where it was looked for.
+        /// The path of the volume.
         root: PathBuf,
-        /// What was there.
+        /// What was found there.
         found: String,
     },
-    /// A write on a volume that was opened to be read.
+    /// A write on a volume that was opened read-only.
     #[error("{path} was not written: the volume was opened for reading only")]
     ReadOnly {
         /// What was to be written.
         path: PathBuf,
     },
-    /// A file of the state that cannot be read as what it is.
+    /// A state file that cannot be parsed.
     #[error("{path} cannot be read: {message}; it is set aside when asked for, never overwritten")]
     StateCorrupt {
         /// The file.
@@ -64,25 +64,25 @@ pub enum CacheError {
         /// What was expected and found.
         message: String,
     },
-    /// Something that is not the operator's stands where a file of its own has to be.
+    /// A file or directory that the operator did not make has the name of one of its own files.
     #[error("{path} was not made by the operator and stays as it is; move it away to go on")]
     Foreign {
         /// The file.
         path: PathBuf,
     },
-    /// An entry or a blob that was there is gone.
+    /// An entry or a blob no longer exists.
     #[error("{path} is gone")]
     Gone {
-        /// What was looked for.
+        /// The missing file.
         path: PathBuf,
     },
-    /// A text that is no name on the volume.
+    /// A text that cannot be a name on the volume.
     #[error(transparent)]
     Name(#[from] NameError),
 }
 
 impl CacheError {
-    /// For `map_err`: the operation on the path failed.
+    /// For `map_err`: the error of an operation on a path.
     pub(crate) fn io(action: &'static str, path: &Path) -> impl Fn(io::Error) -> Self {
         move |source| Self::Io { action, path: path.to_owned(), source }
     }
@@ -120,7 +120,7 @@ impl CacheError {
         }
     }
 
-    /// What kind of trouble it is.
+    /// The class for the driver.
     pub fn class(&self) -> Class {
         match self {
             Self::Locked { .. } => Class::Waiting,
@@ -131,65 +131,65 @@ impl CacheError {
     }
 }
 
-/// Why an image is not in the cache. Shared, since a failed job stays visible.
+/// Why an image is not in the cache. Errors of the volume are shared, because a failed job stays visible.
 #[derive(Debug, Clone, thiserror::Error)]
 pub enum DownloadError {
     /// The bytes could not be fetched.
     #[error(transparent)]
     Fetch(#[from] FetchError),
-    /// The bytes are not those that the list endorses. They were removed.
+    /// The bytes do not have the digest in the list. They were removed.
     #[error("{url}: expected sha512 {expected}, found {found}{came}")]
     ChecksumMismatch {
-        /// Where they came from.
+        /// The URL.
         url: SourceUrl,
-        /// The list's.
+        /// The digest in the list.
         expected: Box<Sha512Digest>,
-        /// Theirs.
+        /// The digest of the bytes.
         found: Box<Sha512Digest>,
-        /// What the answer says of itself.
+        /// The description of the response.
         came: Box<Came>,
     },
-    /// Another length than the list endorses. What had come was removed.
+    /// The length is not the one in the list. The received bytes were removed.
     #[error("{url}: expected {expected} bytes, found {found}{came}")]
     SizeMismatch {
-        /// Where they came from.
+        /// The URL.
         url: SourceUrl,
         /// The list's `hv:size`.
         expected: u64,
-        /// What the server announced, or `more`.
+        /// The length from the server, or that it is more than expected.
         found: Box<str>,
-        /// What the answer says of itself.
+        /// The description of the response.
         came: Box<Came>,
     },
-    /// It does not fit. Nothing was fetched.
+    /// There is not enough space. Nothing was fetched.
     #[error("{url}: {} needed, {free}", Size(*.needed))]
     NoSpace {
-        /// What was to be fetched.
+        /// The URL.
         url: SourceUrl,
-        /// Bytes still to come.
+        /// The bytes that are still to be fetched.
         needed: u64,
-        /// On the volume.
+        /// The free space on the volume.
         free: Free,
     },
-    /// It does not fit into the quota. Nothing was fetched.
+    /// It exceeds the quota. Nothing was fetched.
     #[error("{url}: {} needed, {} of the quota of {} are in use", Size(*.size), Size(*.used), Size(*.quota))]
     QuotaExceeded {
-        /// What was to be fetched.
+        /// The URL.
         url: SourceUrl,
-        /// Bytes of the image.
+        /// The size of the image in bytes.
         size: u64,
-        /// Bytes in use and being fetched.
+        /// The bytes in use and being fetched.
         used: u64,
-        /// Bytes that may be used.
+        /// The quota in bytes.
         quota: u64,
     },
     /// The volume failed.
     #[error(transparent)]
     Cache(#[from] Arc<CacheError>),
-    /// It was cancelled; what has come stays for the next time.
+    /// It was cancelled. The received bytes are kept for the next time.
     #[error("{url}: cancelled")]
     Cancelled {
-        /// What was being fetched.
+        /// The URL.
         url: SourceUrl,
     },
 }
@@ -212,7 +212,7 @@ impl DownloadError {
         }
     }
 
-    /// What kind of trouble it is.
+    /// The class for the driver.
     pub fn class(&self) -> Class {
         match self {
             Self::Fetch(error) => error.class(),
@@ -225,7 +225,7 @@ impl DownloadError {
         }
     }
 
-    /// Whether the bytes were wrong: the failures that count against an image's three tries.
+    /// Whether the bytes were wrong. Only such failures count towards an image's three tries.
     pub fn is_mismatch(&self) -> bool {
         match self {
             Self::ChecksumMismatch { .. } | Self::SizeMismatch { .. } => true,

@@ -1,4 +1,4 @@
-//! What is free on a volume, and what of it stays free.
+//! The free space of a volume, and how much of it is kept free.
 
 use std::fmt;
 
@@ -6,21 +6,22 @@ use super::error::CacheError;
 use super::volume::Volume;
 use crate::size::Size;
 
-/// Of this part of a volume, and of no more than so much, is kept free where nothing else is asked for: for records,
-/// status and whatever else has to be written when images have filled it.
+/// The default of the space that is kept free: this fraction of the volume (as a divisor), but at most this number of
+/// bytes. It is for records, status and other small files that must still be written when images have filled the
+/// volume.
 const KEPT: (u64, u64) = (20, 64 * 1024 * 1024);
 
-/// Bytes that can still be written by this process' user, and how many of them are kept free.
+/// The bytes that the user of this process can still write, and how many of them are kept free.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Free {
-    /// All of them.
+    /// All free bytes.
     pub bytes: u64,
-    /// Those that downloads and conversions leave.
+    /// The bytes that downloads and conversions must not use.
     pub kept: u64,
 }
 
 impl Free {
-    /// Bytes that downloads and conversions may take.
+    /// The bytes that downloads and conversions may use.
     pub const fn usable(self) -> u64 {
         self.bytes.saturating_sub(self.kept)
     }
@@ -33,12 +34,12 @@ impl fmt::Display for Free {
 }
 
 impl Volume {
-    /// Bytes that can still be written by this process' user.
+    /// The bytes that the user of this process can still write.
     pub fn available(&self) -> Result<u64, CacheError> {
         self.free(Some(0)).map(|free| free.bytes)
     }
 
-    /// What is free; `min_free` of it is kept so, or a twentieth of the volume and at most 64 MiB.
+    /// The free space. `min_free` bytes of it are kept free; the default is a twentieth of the volume, at most 64 MiB.
     pub fn free(&self, min_free: Option<u64>) -> Result<Free, CacheError> {
         let about = rustix::fs::statvfs(self.root())
             .map_err(|error| CacheError::io("ask for the space of", self.root())(error.into()))?;

@@ -1,4 +1,4 @@
-//! What nothing refers to any more: selected purely, then removed.
+//! Garbage collection: pure functions select what nothing refers to any more, and then it is removed.
 
 use std::collections::BTreeSet;
 use std::fs;
@@ -16,17 +16,17 @@ use super::volume::Volume;
 use super::write::{parent, sync_directory};
 use crate::imagelist::Sha512Digest;
 
-/// A record without a link that is this old is one of a run that was cut off.
+/// A record without a link that is this old was left by an interrupted run.
 const LEFT_BEHIND: SignedDuration = SignedDuration::from_hours(1);
 
-/// What a collection leaves alone, beside everything that an entry refers to.
+/// What a collection keeps, in addition to everything that an entry refers to.
 #[derive(Debug, Clone)]
 pub struct Keep {
-    /// Blobs that are wanted though no entry refers to them (yet), and partial downloads of them.
+    /// Blobs that are wanted although no entry refers to them yet, and their partial downloads.
     pub digests: BTreeSet<Sha512Digest>,
-    /// Blobs that changed within this time: just fetched, not yet published.
+    /// Blobs that changed within this time are kept: they may be just fetched and not yet published.
     pub blobs_for: SignedDuration,
-    /// Partial downloads that grew within this time.
+    /// Partial downloads that grew within this time are kept.
     pub partials_for: SignedDuration,
 }
 
@@ -40,37 +40,37 @@ impl Default for Keep {
     }
 }
 
-/// What a collection removed.
+/// The result of a collection.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
 pub struct Collected {
-    /// Blobs.
+    /// The removed blobs.
     pub blobs: Vec<Sha512Digest>,
-    /// Partial downloads, by their file names.
+    /// The removed partial downloads, by file name.
     pub partials: Vec<String>,
-    /// Bytes on the disk of both.
+    /// The bytes that both used on the disk.
     pub bytes: u64,
 }
 
-/// A blob or a partial download, as far as its end is concerned.
+/// A blob or a partial download that could be removed.
 #[derive(Debug, Clone, PartialEq, Eq)]
 struct Candidate {
     path: PathBuf,
     digest: Sha512Digest,
-    /// Names that the file has; a blob without entries has one.
+    /// The number of hard links; a blob without entries has one.
     links: u64,
-    /// When its inode or its bytes changed last.
+    /// When its inode or its bytes last changed.
     changed: Timestamp,
-    /// On the disk.
+    /// The bytes on the disk.
     bytes: u64,
 }
 
-/// Whether a blob goes: it has no other name, nobody wants it, and it is not new. Pure.
+/// Whether a blob can be removed: it has no other hard link, nobody wants it, and it is not new. Pure.
 fn is_unneeded(blob: &Candidate, used: &BTreeSet<Sha512Digest>, keep: &Keep, now: Timestamp) -> bool {
     let is_new = now.duration_since(blob.changed) <= keep.blobs_for;
     !(blob.links > 1 || used.contains(&blob.digest) || keep.digests.contains(&blob.digest) || is_new)
 }
 
-/// Whether a partial download goes: nobody wants it, and it has not grown for long. Pure.
+/// Whether a partial download can be removed: nobody wants it, and it has not grown for a long time. Pure.
 fn is_stale(partial: &Candidate, keep: &Keep, now: Timestamp) -> bool {
     !keep.digests.contains(&partial.digest) && now.duration_since(partial.changed) > keep.partials_for
 }
@@ -87,8 +87,8 @@ impl Collected {
 }
 
 impl Volume {
-    /// Removes blobs that nothing refers to, partial downloads that went stale and records that a run left behind. What
-    /// the operator did not make stays, and so does a blob that has another name, whoever gave it.
+    /// Removes blobs that nothing refers to, old partial downloads, and records left by interrupted runs. Files that
+    /// the operator did not make are kept, and so is a blob with another hard link, no matter who made it.
     pub fn collect_garbage(&self, keep: &Keep, now: Timestamp) -> Result<Collected, CacheError> {
         self.writable(self.root())?;
         let _adding = self.adding();
@@ -109,7 +109,7 @@ impl Volume {
         Ok(Collected::of(&blobs, &partials))
     }
 
-    /// What a collection would remove of blobs and partial downloads. Changes nothing.
+    /// The blobs and partial downloads that a collection would remove. Changes nothing.
     pub fn find_garbage(&self, keep: &Keep, now: Timestamp) -> Result<Collected, CacheError> {
         let (blobs, partials) = self.garbage(keep, now)?;
         Ok(Collected::of(&blobs, &partials))
@@ -117,7 +117,8 @@ impl Volume {
 
     fn garbage(&self, keep: &Keep, now: Timestamp) -> Result<(Vec<Candidate>, Vec<Candidate>), CacheError> {
         let mut used = self.digests_on(Shelf::Endorsed)?;
-        // Other forms of what is archived are made again if it comes back; most clouds have it still.
+        // Converted forms of archived images are not kept. They are made again if the image is published again, and
+        // most clouds still have them.
         let sources = used.union(&keep.digests).copied().collect();
         used.extend(self.converted_in_use(&sources, now)?);
         used.extend(self.digests_on(Shelf::Expired)?);
@@ -144,7 +145,8 @@ impl Volume {
         Ok(found)
     }
 
-    /// Records of partial downloads whose bytes have become a blob: what a run that was cut off in between left.
+    /// Removes records of partial downloads whose file no longer exists, because it became a blob and the run was then
+    /// interrupted.
     fn remove_partial_records(&self, keep: &Keep) -> Result<(), CacheError> {
         for record in read_own_directory(&self.path("partial"))? {
             let name = record.file_name().and_then(|name| name.to_str()).and_then(|name| name.strip_suffix(".json"));
@@ -157,7 +159,7 @@ impl Volume {
         Ok(())
     }
 
-    /// Records of entries whose link went while a run was cut off.
+    /// Removes records of entries whose link was removed before the run was interrupted.
     fn remove_orphans(&self, now: Timestamp) -> Result<(), CacheError> {
         for record in self.orphaned_records()? {
             let about = fs::symlink_metadata(&record).map_err(CacheError::io("look at", &record))?;
@@ -170,7 +172,7 @@ impl Volume {
     }
 }
 
-/// The digest of `<digest>-<hash>` in `partial/`; other names are not ours.
+/// The digest in a file name `<digest>-<hash>` in `partial/`. The operator did not make files with other names.
 fn partial_digest(name: &str) -> Option<Sha512Digest> {
     let (digest, hash) = name.split_once('-')?;
     let ours = hash.len() == 16 && hash.bytes().all(|c| c.is_ascii_hexdigit());
@@ -188,7 +190,7 @@ fn candidate(path: PathBuf, digest: Sha512Digest) -> Result<Option<Candidate>, C
     Ok(Some(Candidate { path, digest, links: about.nlink(), changed: changed(&about), bytes }))
 }
 
-/// The later of the inode's and the bytes' change. A time that cannot be is taken as now's far end: nothing goes.
+/// The later of `ctime` and `mtime`. An impossible time counts as the latest possible, so that nothing is removed.
 fn changed(about: &fs::Metadata) -> Timestamp {
     let seconds = about.ctime().max(about.mtime());
     Timestamp::from_second(seconds).unwrap_or(Timestamp::MAX)

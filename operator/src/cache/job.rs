@@ -1,4 +1,4 @@
-//! Downloads as jobs: started and looked at by reconciles, never waited for.
+//! Downloads as background jobs. Reconciles start them and query them, but never wait for them.
 
 use std::collections::HashMap;
 use std::num::NonZeroU64;
@@ -23,55 +23,58 @@ use super::volume::Volume;
 use crate::fetch::{Client, Source};
 use crate::imagelist::{Sha512Digest, SourceUrl};
 
-/// What names a download. One poisoned URL does not spoil another one's download of the same digest.
+/// The key of a download. It contains the URL, so that a bad URL does not affect a download of the same digest from
+/// another URL.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct JobKey {
-    /// Who wants it. One namespace's job says nothing to another's: they may have different credentials.
+    /// The namespace that wants it. The jobs of two namespaces are separate, because they may use different
+    /// credentials.
     pub namespace: SafeName,
-    /// What is wanted.
+    /// The digest of the image.
     pub digest: Sha512Digest,
-    /// From where.
+    /// The URL.
     pub url: SourceUrl,
 }
 
-/// What to download.
+/// The input of a download.
 #[derive(Debug, Clone)]
 pub struct DownloadRequest {
-    /// Who wants it, and has a right to it once this request has brought it.
+    /// The namespace that wants it. It gets a right to the blob when this request has fetched all bytes.
     pub namespace: SafeName,
-    /// What the bytes have to be.
+    /// The expected digest.
     pub digest: Sha512Digest,
-    /// How many there have to be.
+    /// The expected number of bytes.
     pub size: u64,
-    /// Where they are and who asks.
+    /// The URL and the credentials.
     pub source: Source,
 }
 
 impl DownloadRequest {
-    /// The job's name.
+    /// The key of the job.
     pub fn key(&self) -> JobKey {
         JobKey { namespace: self.namespace.clone(), digest: self.digest, url: self.source.url.clone() }
     }
 }
 
-/// How much at once, and how often a job tries by itself.
+/// Limits of downloads.
 #[derive(Debug, Clone)]
 pub struct JobLimits {
-    /// Downloads at once.
+    /// The maximum number of downloads at the same time.
     pub downloads: usize,
-    /// Downloads at once from one scheme, host and port.
+    /// The maximum number of downloads at the same time from one scheme, host and port.
     pub per_host: usize,
-    /// Connections in a row without progress after which a job has failed. Progress starts the count anew.
+    /// The number of successive connections without progress after which a job fails. Progress resets the count.
     pub tries: u32,
-    /// The wait before the second try; doubled for each one more, up to thirty times it, and jittered.
+    /// The wait before the second try. It is doubled for each further try, up to thirty times this wait, with jitter.
     pub first_wait: Duration,
-    /// Bytes that downloads and conversions leave free on the volume; `None`: a twentieth of it, at most 64 MiB.
+    /// The bytes that downloads and conversions leave free on the volume. `None` means a twentieth of it, at most 64
+    /// MiB.
     pub min_free: Option<u64>,
-    /// Bytes on the disk that all that the operator keeps may take; `None`: as much as there is.
+    /// The maximum number of bytes on the disk for everything that the operator stores. `None` means no limit.
     pub quota: Option<u64>,
-    /// Bytes a second of all downloads together; `None`: as fast as they come.
+    /// The maximum rate of all downloads together, in bytes per second. `None` means no limit.
     pub bytes_per_second: Option<NonZeroU64>,
-    /// Conversions, which share the volume and its quota.
+    /// The limits of conversions, which use the same volume and quota.
     pub conversion: ConversionLimits,
 }
 
@@ -90,23 +93,23 @@ impl Default for JobLimits {
     }
 }
 
-/// Where a job is.
+/// The state of a job.
 #[derive(Debug, Clone)]
 pub enum JobState {
-    /// Waits for its turn, or for its next try.
+    /// It waits for a slot, or for its next try.
     Queued,
-    /// Has a connection, or looks through what an earlier run left.
+    /// It has a connection, or reads the partial download of an earlier run.
     Running {
-        /// On the volume so far.
+        /// The bytes on the volume.
         bytes: u64,
-        /// Of so many.
+        /// The size of the image in bytes.
         total: u64,
-        /// Over the last seconds.
+        /// The rate over the last seconds.
         bytes_per_second: u64,
     },
-    /// In the cache.
+    /// The image is in the cache.
     Done(VerifiedBlob),
-    /// Not in the cache. It stays visible until it is forgotten or started again.
+    /// It failed. The job stays visible until it is forgotten or started again.
     Failed(DownloadError),
 }
 
@@ -132,9 +135,10 @@ struct Inner {
 #[derive(Default)]
 struct Table {
     jobs: HashMap<JobKey, Job>,
-    /// Cancelled and not yet ended: a new job of the same name waits, so that no two write to one file.
+    /// Jobs that are cancelled and have not ended yet. A new job with the same key waits for them, so that no two jobs
+    /// write to one file.
     ending: HashMap<JobKey, JoinHandle<()>>,
-    /// Told apart by number, so that a job that was cancelled says nothing about its successor.
+    /// The number of the last job. The numbers distinguish a cancelled job from its successor.
     next: u64,
     closed: bool,
 }
@@ -148,7 +152,7 @@ struct Job {
 }
 
 impl Jobs {
-    /// No jobs yet. To be called within a tokio runtime, which runs them.
+    /// Starts without jobs. Must be called within a tokio runtime, which runs the jobs.
     pub fn new(volume: Volume, client: Client, limits: JobLimits) -> Self {
         let slots = Slots::new(limits.downloads, limits.per_host);
         let (quota, bandwidth) = (Quota::new(limits.quota), Bandwidth::new(limits.bytes_per_second));
@@ -161,17 +165,17 @@ impl Jobs {
         Self { inner: Arc::new(inner) }
     }
 
-    /// The conversions, which are jobs as well: they end with the downloads, and [`Jobs::changed`] tells of both.
+    /// The conversions, which are jobs too. They end with the downloads, and [`Jobs::changed`] reports changes of both.
     pub fn conversions(&self) -> &Conversions {
         &self.inner.conversions
     }
 
-    /// Whether there is room on the volume for so many bytes more.
+    /// Whether there is space on the volume for this number of bytes.
     pub fn has_room(&self, bytes: u64) -> bool {
         self.inner.volume.free(self.inner.limits.min_free).is_ok_and(|free| bytes <= free.usable())
     }
 
-    /// Starts a job, or starts a failed one again; one that waits, runs or is done goes on as it is.
+    /// Starts a job, or restarts a failed one. If it is waiting, running or done, nothing changes.
     pub fn start(&self, request: DownloadRequest) -> JobKey {
         let key = request.key();
         let mut table = self.inner.table();
@@ -210,11 +214,11 @@ impl Jobs {
         let (inner, name) = (self.inner.clone(), key.clone());
         let task = self.inner.runtime.spawn(async move {
             if let Some(before) = before {
-                // Its result was of no interest when it was cancelled; only its end is.
+                // Only the end of the cancelled job matters, not its result.
                 let _ended = before.await;
             }
             download.progress.tell_changes(&inner.changed);
-            // A task of its own, so that one that panics is a failed job and not one that runs for ever.
+            // A separate task, so that a panic ends as a failed job, not as a job that never ends.
             let ended = tokio::spawn(async move { download.run().await }).await;
             let broken = |error| CacheError::io("download to", inner.volume.root())(std::io::Error::other(error));
             inner.ended(&name, number, ended.unwrap_or_else(|error| Err(broken(error).into())));
@@ -222,26 +226,26 @@ impl Jobs {
         Job { number, progress, outcome: None, cancelled, task: Some(task) }
     }
 
-    /// Where a job is; `None` where it was never started or was forgotten.
+    /// The state of a job; `None` if it was never started or was forgotten.
     pub fn look(&self, key: &JobKey) -> Option<JobState> {
         let table = self.inner.table();
         let job = table.jobs.get(key)?;
         Some(job.state(job.progress.figures()))
     }
 
-    /// The same with figures that change now and then only: for whoever writes them down.
+    /// The same, with progress figures that change only every few seconds, for a status.
     pub fn told(&self, key: &JobKey) -> Option<JobState> {
         let table = self.inner.table();
         let job = table.jobs.get(key)?;
         Some(job.state(job.progress.told(Instant::now())))
     }
 
-    /// The names of all jobs.
+    /// The keys of all jobs.
     pub fn keys(&self) -> Vec<JobKey> {
         self.inner.table().jobs.keys().cloned().collect()
     }
 
-    /// Ends a job and forgets it. What has come stays on the volume for the next time.
+    /// Cancels a job and forgets it. The received bytes are kept on the volume for the next time.
     pub fn cancel(&self, key: &JobKey) {
         let mut table = self.inner.table();
         let Some(job) = table.jobs.remove(key) else { return };
@@ -253,7 +257,7 @@ impl Jobs {
         self.inner.tell();
     }
 
-    /// Forgets a job that is done or has failed; one that waits or runs stays.
+    /// Forgets a job that is done or has failed. A job that is waiting or running stays.
     pub fn forget(&self, key: &JobKey) {
         let mut table = self.inner.table();
         if table.jobs.get(key).is_some_and(|job| job.outcome.is_some()) {
@@ -261,13 +265,14 @@ impl Jobs {
         }
     }
 
-    /// A counter that goes up whenever any job changes its state (bytes that come are no change). Take it before
-    /// looking, then wait for `changed()` on it: nothing is missed in between.
+    /// A counter that is incremented whenever a job changes its state (received bytes are not a change). Subscribe
+    /// before you query the jobs and then wait for `changed()`; so no change is missed.
     pub fn changed(&self) -> watch::Receiver<u64> {
         self.inner.changed.subscribe()
     }
 
-    /// Ends all jobs and waits until none writes any more. What has come stays on the volume; later starts fail.
+    /// Cancels all jobs and waits until none writes any more. The received bytes are kept on the volume. Later starts
+    /// fail.
     pub async fn shutdown(&self) {
         let tasks: Vec<JoinHandle<()>> = {
             let mut table = self.inner.table();
@@ -297,7 +302,7 @@ impl Job {
 }
 
 impl Inner {
-    /// The table holds no half-made change, so that a panic elsewhere does not spoil it.
+    /// A poisoned lock is ignored, because the table is never in an inconsistent state.
     fn table(&self) -> MutexGuard<'_, Table> {
         self.table.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -317,7 +322,7 @@ impl Inner {
         if let Some(job) = table.jobs.get_mut(key).filter(|job| job.number == number) {
             job.outcome = Some(outcome);
         }
-        // Under the lock: whoever sees the end of a job can also see that something changed.
+        // This is done under the lock, so that everyone who sees the end of a job can also see that something changed.
         self.tell();
     }
 }

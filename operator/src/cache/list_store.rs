@@ -1,4 +1,4 @@
-//! `lists/`: every accepted list, as it was signed.
+//! `lists/`: every accepted list, as the signed message.
 
 use std::fs;
 use std::io::ErrorKind;
@@ -12,22 +12,22 @@ use super::volume::Volume;
 use crate::fetch::Document;
 use crate::imagelist::{ListVersion, MAXIMUM_BYTES};
 
-/// A list that was accepted once.
+/// A stored list that was accepted.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct StoredList {
-    /// `hv:version` of the list; `None` where it was too long for a file name.
+    /// `hv:version` of the list; `None` if it was too long for a file name.
     pub version: Option<ListVersion>,
     /// The first 12 hexadecimal digits of the payload's digest.
     pub digest12: String,
-    /// The signed message.
+    /// The path of the signed message.
     pub path: PathBuf,
     /// When it was stored.
     pub stored: Timestamp,
 }
 
 impl Volume {
-    /// Keeps an accepted list as it was signed. `digest` is the payload's, at least 12 hexadecimal digits. The same
-    /// list again changes nothing.
+    /// Stores the signed message of an accepted list. `digest` is the digest of the payload, at least 12 hexadecimal
+    /// digits. Storing the same list again changes nothing.
     pub fn store_list(
         &self,
         namespace: &SafeName,
@@ -43,7 +43,7 @@ impl Volume {
         Ok(path)
     }
 
-    /// A list that was kept, as it was signed; `None` where it is not there, or where none can be that is so large.
+    /// A stored list, as the signed message. `None` if it does not exist, or if it is larger than any list can be.
     pub fn read_list(
         &self,
         namespace: &SafeName,
@@ -52,7 +52,7 @@ impl Volume {
         digest: &str,
     ) -> Result<Option<Document>, CacheError> {
         let path = self.list_path(namespace, name, version, digest)?;
-        // Opening somebody's pipe of that name would wait for ever.
+        // Opening a named pipe would block forever.
         if fs::metadata(&path).is_ok_and(|about| !about.is_file()) {
             return Ok(None);
         }
@@ -63,7 +63,7 @@ impl Volume {
         }
     }
 
-    /// All lists kept of a subscription, the last stored first.
+    /// All stored lists of a subscription, the newest first.
     pub fn list_versions(&self, namespace: &SafeName, name: &SafeName) -> Result<Vec<StoredList>, CacheError> {
         let directory = self.list_directory(namespace, name);
         let entries = match fs::read_dir(&directory) {
@@ -96,7 +96,7 @@ impl Volume {
     }
 }
 
-/// `<version>-<digest12>.smime`; anything else is not ours to tell.
+/// Parses the file name `<version>-<digest12>.smime`. Other files are ignored.
 fn stored(path: &Path) -> Result<Option<StoredList>, CacheError> {
     let name = path.file_name().and_then(|name| name.to_str()).and_then(|name| name.strip_suffix(".smime"));
     let Some((version, digest12)) = name.and_then(|name| name.rsplit_once('-')) else { return Ok(None) };

@@ -1,4 +1,4 @@
-//! A look through a file, in pieces, so that whoever looks can take his time or stop.
+//! Reads a file in pieces, so that the caller can limit the rate or stop.
 
 use std::fs::{self, File};
 use std::io::{ErrorKind, Read, Seek, SeekFrom};
@@ -11,10 +11,10 @@ use super::error::CacheError;
 use super::volume::open_no_link;
 use crate::convert::{Sniffed, sniff};
 
-/// How much is read at once.
+/// The bytes per read.
 const PIECE: usize = 1024 * 1024;
 
-/// What one pass over some bytes found.
+/// The result of reading all bytes once.
 #[derive(Debug, Clone)]
 pub(super) struct Seen {
     pub(super) digests: Digests,
@@ -22,7 +22,7 @@ pub(super) struct Seen {
     pub(super) sniffed: Sniffed,
 }
 
-/// A file that is read through once, in constant memory.
+/// A file that is read once, in constant memory.
 pub(super) struct Look {
     path: PathBuf,
     file: File,
@@ -33,7 +33,7 @@ pub(super) struct Look {
 }
 
 impl Look {
-    /// Opens a file; `None` where there is none.
+    /// Opens a file; `None` if there is none.
     pub(super) fn begin(path: &Path) -> Result<Option<Self>, CacheError> {
         if file_size(path)?.is_none() {
             return Ok(None);
@@ -48,7 +48,7 @@ impl Look {
         Ok(Some(Self { path: path.to_owned(), file, hasher, head, piece, size: 0 }))
     }
 
-    /// Reads the next piece; its length is 0 at the end.
+    /// Reads the next piece and returns its length, which is 0 at the end.
     pub(super) fn go_on(&mut self) -> Result<usize, CacheError> {
         let count = loop {
             match self.file.read(&mut self.piece) {
@@ -64,7 +64,7 @@ impl Look {
         Ok(count)
     }
 
-    /// All was read: what it is.
+    /// Returns the result. Must be called after everything was read.
     pub(super) fn finish(&mut self) -> Result<Seen, CacheError> {
         let failed = CacheError::io("read the end of", &self.path);
         let tail = read_tail(&mut self.file, self.size).map_err(&failed)?;
@@ -72,7 +72,7 @@ impl Look {
         Ok(Seen { digests: self.hasher.finish().map_err(&failed)?, size: self.size, sniffed })
     }
 
-    /// Takes everyone's right to write to it.
+    /// Makes the file read-only for everyone.
     pub(super) fn make_read_only(&self) -> std::io::Result<()> {
         self.file.set_permissions(fs::Permissions::from_mode(0o444))
     }
@@ -86,7 +86,7 @@ impl Look {
     }
 }
 
-/// The last bytes of a file of `size` bytes, for the formats that say at the end what they are.
+/// The last bytes of a file of `size` bytes, for formats that are recognised by their end.
 pub(super) fn read_tail(file: &mut File, size: u64) -> std::io::Result<Vec<u8>> {
     file.seek(SeekFrom::Start(size.saturating_sub(sniff::TAIL as u64)))?;
     let mut tail = Vec::new();

@@ -1,16 +1,17 @@
-//! The volume: verified images by their sha512, what is published of them, the archive, and everything that must not
-//! be forgotten. One operator owns a volume.
+//! The volume: verified images by their SHA-512, the published images, the archive, and all persistent state. One
+//! operator owns a volume.
 //!
-//! * [`Volume`] opens it, under the lock or for reading. Every small file is written under a temporary name in `scratch/`,
-//!   then renamed; what a run left there that was cut off goes when the volume is opened the next time.
-//! * [`VerifiedBlob`] is made only where bytes were seen to have their digest; only it can be published.
-//! * [`Jobs`] runs the downloads: keyed by digest and URL, bounded in all and by host, resumed from what is on disk.
-//! * [`Conversions`] makes other forms of images: each once, for everyone who wants it.
-//! * Entries ([`Volume::publish`], [`Volume::archive`], …) are the links that people and clouds see; [`retention`]
-//!   selects what the archive no longer needs and [`Volume::collect_garbage`] removes blobs that nothing refers to.
+//! * [`Volume`] opens it, with the lock or read-only. Every small file is written under a temporary name in `scratch/`
+//!   and then renamed. When the volume is opened, temporary files of interrupted runs are removed.
+//! * [`VerifiedBlob`] is made only after the digest of the bytes was verified. Only a verified blob can be published.
+//! * [`Jobs`] runs the downloads. They are keyed by namespace, digest and URL, limited in total and for each host, and
+//!   resumed from what is on the disk.
+//! * [`Conversions`] makes other forms of images, each once for everyone who wants it.
+//! * Entries ([`Volume::publish`], [`Volume::archive`], …) are the links that users and clouds see. [`retention`]
+//!   selects what the archive no longer needs, and [`Volume::collect_garbage`] removes blobs that nothing refers to.
 //!
-//! What the operator did not make is never deleted or overwritten. Calls on [`Volume`] block for a few file
-//! operations each, some with `fsync`; only downloads are long, and those are jobs.
+//! Files that the operator did not make are never deleted or overwritten. Calls on [`Volume`] block for a few file
+//! operations each, some with `fsync`. Only downloads and conversions take long, and these are jobs.
 
 mod bandwidth;
 mod blob;

@@ -1,4 +1,5 @@
-//! Names on the volume: each is checked once, when it is made, so no text from a list or a manifest becomes a path.
+//! Names on the volume. Each is checked once, when it is made, so that no unchecked text from a list or a manifest
+//! becomes a path.
 
 use std::fmt;
 use std::path::{Path, PathBuf};
@@ -10,7 +11,7 @@ use sha2::{Digest, Sha256};
 
 use crate::imagelist::{ImageId, ListVersion, is_object_name};
 
-/// Why a text is no name on the volume.
+/// The text cannot be a name on the volume.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("expected {expected}, found {found:?}")]
 pub struct NameError {
@@ -24,7 +25,7 @@ impl NameError {
     }
 }
 
-/// A namespace or an object's name: an RFC 1123 subdomain, so one component of a path.
+/// A namespace or an object's name: an RFC 1123 subdomain, which is one component of a path.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
 pub struct SafeName(String);
@@ -68,7 +69,7 @@ impl From<SafeName> for String {
     }
 }
 
-/// Whose versions: an identifier in a namespace.
+/// The key of an image: an identifier in a namespace.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct ImageKey {
     /// The namespace of the subscription.
@@ -83,12 +84,13 @@ impl fmt::Display for ImageKey {
     }
 }
 
-/// A file under `state/`: one or more components, `.json` at the end is added.
+/// A file under `state/`: one or more components. `.json` is added at the end.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct StatePath(PathBuf);
 
 impl StatePath {
-    /// From its components, each 1 to 200 letters, digits and `. _ @ + = -` with a letter or digit first.
+    /// Makes it from components. Each has 1 to 200 letters, digits and `. _ @ + = -`, and begins with a letter or
+    /// digit.
     pub fn new<'a>(components: impl IntoIterator<Item = &'a str>) -> Result<Self, NameError> {
         let mut path = PathBuf::new();
         for component in components {
@@ -100,7 +102,7 @@ impl StatePath {
         }
     }
 
-    /// Relative to `state/`.
+    /// The path relative to `state/`.
     pub fn relative(&self) -> &Path {
         &self.0
     }
@@ -116,16 +118,17 @@ pub(super) fn checked_component(component: &str) -> Result<&str, NameError> {
     }
 }
 
-/// What stands for itself in an encoded version. No `~`: it marks one that was cut.
+/// The characters that are percent-encoded in a version. `~` is encoded too, because it marks a shortened version.
 const ENCODED: &AsciiSet =
     &NON_ALPHANUMERIC.remove(b'.').remove(b'_').remove(b'-').remove(b'+').remove(b'=').remove(b'@');
 
-/// The longest encoded version: with a digest, an extension and `.json` it stays below the 255 bytes of a file name.
+/// The maximum length of an encoded version. With a digest, an extension and `.json` it is below the 255 bytes of a
+/// file name.
 const LONGEST_VERSION: usize = 160;
 
-/// A version as the first part of a file name. Percent-encoded; a dot or dash in front too, so nothing is hidden, `..` or
-/// an option to a command.
-/// One that gets too long is cut and ends in `~` and 12 digits of its SHA-256.
+/// Encodes a version as the first part of a file name, with percent-encoding. A leading dot or dash is encoded too, so
+/// that the name is not hidden, not `..`, and not an option of a command.
+/// If the result is too long, it is shortened and ends with `~` and 12 digits of its SHA-256.
 pub(super) fn encode_version(version: &ListVersion) -> String {
     let mut text = utf8_percent_encode(version.as_str(), ENCODED).to_string();
     match text.as_bytes().first() {
@@ -141,7 +144,7 @@ pub(super) fn encode_version(version: &ListVersion) -> String {
     text
 }
 
-/// The version that a file name holds; `None` for a cut one or a text that no version encodes to.
+/// The version in a file name. `None` for a shortened one, or for a text that is not the encoding of a version.
 pub(super) fn decode_version(text: &str) -> Option<ListVersion> {
     let version: ListVersion = percent_decode_str(text).decode_utf8().ok()?.parse().ok()?;
     (encode_version(&version) == text).then_some(version)

@@ -1,4 +1,4 @@
-//! A download that is not complete: its length is the offset from which it goes on.
+//! An incomplete download. Its length is the offset at which it continues.
 
 use std::fs::{self, File};
 use std::io::{ErrorKind, Read, Write};
@@ -26,10 +26,10 @@ use super::write::{parent, sync_directory};
 use crate::convert::sniff;
 use crate::fetch::Validator;
 
-/// How much is read at once when the bytes of an earlier run are hashed again.
+/// The bytes per read when the bytes of an earlier run are hashed again.
 const BLOCK: usize = 256 * 1024;
 
-/// `partial/<digest>-<hash of namespace and URL>` with its record beside it, open for appending. One job has it.
+/// `partial/<digest>-<hash of namespace and URL>` and its record, open for appending. One job owns it.
 pub(super) struct Partial {
     volume: Volume,
     path: PathBuf,
@@ -40,7 +40,7 @@ pub(super) struct Partial {
     record: PartialRecord,
 }
 
-/// What stands beside a partial download. The URL is shown without its query, as everywhere.
+/// The record of a partial download, stored next to it. The URL is stored without its query, as everywhere.
 #[skip_serializing_none]
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
@@ -50,7 +50,7 @@ pub(super) struct PartialRecord {
     pub(super) validator: Option<Validator>,
 }
 
-/// Where a job's partial download is.
+/// The path of a job's partial download.
 pub(super) fn partial_path(volume: &Volume, key: &JobKey) -> PathBuf {
     let origin = format!("{}\n{}", key.namespace, key.url.url());
     let origin = hex::encode(Sha256::digest(origin.as_bytes()));
@@ -58,8 +58,8 @@ pub(super) fn partial_path(volume: &Volume, key: &JobKey) -> PathBuf {
 }
 
 impl Partial {
-    /// Opens what an earlier run left, or makes an empty one. The bytes that are there are hashed again, once; `seen`
-    /// is told how far that is. `None` when `cancelled` came first.
+    /// Opens the partial download of an earlier run, or makes an empty one. The existing bytes are hashed again, once;
+    /// `seen` is called with the progress. `None` if it was cancelled first.
     pub(super) fn open(
         volume: &Volume,
         key: &JobKey,
@@ -78,17 +78,17 @@ impl Partial {
         if partial.hash_again(cancelled, seen)? { Ok(Some(partial)) } else { Ok(None) }
     }
 
-    /// The bytes on the volume: the offset to go on from.
+    /// The number of bytes on the volume, which is the offset to continue from.
     pub(super) fn length(&self) -> u64 {
         self.length
     }
 
-    /// What named the file that these bytes are of.
+    /// The validator of the file that these bytes belong to.
     pub(super) fn validator(&self) -> Option<&Validator> {
         self.record.validator.as_ref()
     }
 
-    /// Remembers what names the file that the bytes to come are of.
+    /// Stores the validator of the file that the next bytes belong to.
     pub(super) fn remember(&mut self, validator: Option<Validator>) -> Result<(), CacheError> {
         let beside = record_path(&self.path);
         if self.record.validator != validator || !beside.exists() {
@@ -99,7 +99,7 @@ impl Partial {
         Ok(())
     }
 
-    /// Throws its bytes away.
+    /// Discards its bytes.
     pub(super) fn start_over(&mut self) -> Result<(), CacheError> {
         self.volume.step("partial: start over");
         self.file.set_len(0).map_err(CacheError::io("truncate", &self.path))?;
@@ -109,7 +109,7 @@ impl Partial {
         Ok(())
     }
 
-    /// Whether the bytes to come fit beside what is kept free.
+    /// Checks that the missing bytes fit on the volume, in addition to the space that is kept free.
     pub(super) fn check_room(&self, min_free: Option<u64>) -> Result<(), CacheError> {
         let there = allocated(&self.path).max(self.length);
         let (needed, free) = (self.record.size.saturating_sub(there), self.volume.free(min_free)?);
@@ -119,7 +119,7 @@ impl Partial {
         Err(CacheError::NoSpace { path: self.path.clone(), needed, free })
     }
 
-    /// Reserves the space of the bytes to come, where the file system can; the length stays.
+    /// Reserves space for the missing bytes, if the file system supports it. The length does not change.
     pub(super) fn reserve(&self, min_free: Option<u64>) -> Result<(), CacheError> {
         let missing = self.record.size.saturating_sub(self.length);
         if missing == 0 {
@@ -131,7 +131,7 @@ impl Partial {
         match rustix::fs::fallocate(&self.file, FallocateFlags::KEEP_SIZE, self.length, missing) {
             Ok(()) | Err(Errno::OPNOTSUPP | Errno::NOSYS | Errno::INVAL) => Ok(()),
             Err(Errno::NOSPC | Errno::DQUOT) => {
-                // What was reserved before the space ran out is given back.
+                // Releases what was reserved before the space ran out.
                 self.release()?;
                 let free = self.volume.free(min_free)?;
                 Err(CacheError::NoSpace { path: self.path.clone(), needed: missing, free })
@@ -140,19 +140,19 @@ impl Partial {
         }
     }
 
-    /// Gives back what was reserved beyond its length.
+    /// Releases the space that was reserved beyond its length.
     pub(super) fn release(&self) -> Result<(), CacheError> {
         self.file.set_len(self.length).map_err(CacheError::io("release space of", &self.path))
     }
 
-    /// Appends bytes: to the file first, so that they are not lost whatever comes, then to the digests.
+    /// Appends bytes: first to the file, so that they are not lost, then to the digests.
     pub(super) fn append(&mut self, bytes: &[u8]) -> Result<(), CacheError> {
         self.volume.step("partial: write");
         self.file.write_all(bytes).map_err(CacheError::io("write", &self.path))?;
         self.take_in(bytes)
     }
 
-    /// All bytes are there: what they are.
+    /// Returns the digests and the detected format. Must be called after all bytes were appended.
     pub(super) fn finish(&mut self) -> Result<Seen, CacheError> {
         let failed = CacheError::io("read the end of", &self.path);
         let digests = self.hasher.finish().map_err(&failed)?;
@@ -161,7 +161,7 @@ impl Partial {
         Ok(Seen { digests, size: self.length, sniffed })
     }
 
-    /// Brings it into the cache under the digest that was computed, for a namespace whose request brought it.
+    /// Adds it to the cache as a blob, and grants the namespace whose request fetched it a right to it.
     pub(super) fn into_blob(
         self,
         namespace: &SafeName,
@@ -187,7 +187,8 @@ impl Partial {
         Ok(())
     }
 
-    /// Whether it came to the end. More bytes than there can be are thrown away.
+    /// Hashes the existing bytes. Returns `false` if it was cancelled. If the file is longer than the image, its bytes
+    /// are discarded.
     fn hash_again(&mut self, cancelled: &CancellationToken, seen: impl Fn(u64)) -> Result<bool, CacheError> {
         let about = self.file.metadata().map_err(CacheError::io("look at", &self.path))?;
         if about.len() > self.record.size {
@@ -214,7 +215,7 @@ fn new_hasher(path: &Path) -> Result<ImageHasher, CacheError> {
     ImageHasher::new().map_err(CacheError::io("hash", path))
 }
 
-/// `<name>.json` beside a partial download.
+/// `<name>.json` next to a partial download.
 pub(super) fn record_path(partial: &Path) -> PathBuf {
     partial.with_extension("json")
 }
@@ -227,16 +228,16 @@ pub(super) fn remove_partial(volume: &Volume, path: &Path) -> Result<(), CacheEr
     sync_directory(parent(path))
 }
 
-/// Opens a partial download for appending; makes an empty one where there is none.
+/// Opens a partial download for appending, or makes an empty one.
 fn open(volume: &Volume, path: &Path) -> Result<File, CacheError> {
     let failed = CacheError::io("open", path);
     if file_size(path)?.is_some() {
         let found = open_no_link(path).map_err(&failed)?;
-        // A file that has another name is somebody's who put it here: its bytes are left as they are.
+        // A file with another hard link was put there by somebody else. Its bytes are not changed.
         if found.metadata().map_err(&failed)?.nlink() > 1 {
             return Err(CacheError::Foreign { path: path.to_owned() });
         }
-        // A run that ended between making it read-only and renaming it.
+        // The file is read-only if a run ended between changing its mode and renaming it.
         let writable = fs::Permissions::from_mode(0o644);
         found.set_permissions(writable).map_err(CacheError::io("set the mode of", path))?;
     }

@@ -1,28 +1,28 @@
-//! How far a download or a conversion is, told by the thread that works and read by everyone.
+//! The progress of a download or a conversion. The working thread writes it, and others read it.
 
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use tokio::sync::watch;
 
-/// The rate is measured over this time, anew each time.
+/// The rate is measured over this time, again and again.
 const WINDOW: Duration = Duration::from_secs(2);
-/// What a status tells changes no more often than this, for each change of a status is written and watched. A little
-/// less than the time after which it is looked at again.
+/// The figures in a status change at most this often, because each change of a status is written and sent to watchers.
+/// This is a little less than the interval at which the figures are read.
 const TOLD_EVERY: Duration = Duration::from_secs(9);
 
-/// How far something is.
+/// Progress figures.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Figures {
-    /// Bytes done.
+    /// The bytes that are done.
     pub bytes: u64,
-    /// Of so many.
+    /// The total number of bytes.
     pub total: u64,
-    /// Over the last seconds.
+    /// The rate over the last seconds.
     pub bytes_per_second: u64,
 }
 
-/// How far a download or a conversion is.
+/// The progress of a download or a conversion.
 pub(super) struct Progress(Mutex<Measured>);
 
 struct Measured {
@@ -50,12 +50,12 @@ impl Progress {
         }))
     }
 
-    /// Whom to tell when it goes from waiting to running and back, or to another part.
+    /// Sets the counter that is incremented when it changes between waiting and running, or begins another part.
     pub(super) fn tell_changes(&self, changed: &watch::Sender<u64>) {
         self.measured().changed = Some(changed.clone());
     }
 
-    /// It waits for its turn, or has it.
+    /// Sets whether it runs or waits for a slot.
     pub(super) fn set_running(&self, running: bool) {
         let mut measured = self.measured();
         if measured.running == running {
@@ -68,7 +68,7 @@ impl Progress {
         tell(changed.as_ref());
     }
 
-    /// A part of the work begins, of so many bytes.
+    /// Begins a part of the work of `total` bytes.
     pub(super) fn begin(&self, total: u64) {
         let mut measured = self.measured();
         (measured.bytes, measured.total) = (0, total);
@@ -79,7 +79,7 @@ impl Progress {
         tell(changed.as_ref());
     }
 
-    /// So many bytes are done.
+    /// Sets the number of bytes that are done.
     pub(super) fn set_bytes(&self, bytes: u64) {
         let mut measured = self.measured();
         if bytes < measured.window_bytes {
@@ -94,12 +94,13 @@ impl Progress {
         }
     }
 
-    /// How far it is; `None` while it waits. A window that is long over means that nothing comes.
+    /// The progress; `None` while it waits. If the last measurement is old, the rate is computed anew, because no bytes
+    /// were received since.
     pub(super) fn figures(&self) -> Option<Figures> {
         self.measured().figures()
     }
 
-    /// The same, as it was at most [`TOLD_EVERY`] ago: for whoever writes it down.
+    /// The same, but at most [`TOLD_EVERY`] old, for a status.
     pub(super) fn told(&self, now: Instant) -> Option<Figures> {
         let mut measured = self.measured();
         let figures = measured.figures()?;

@@ -1,4 +1,4 @@
-//! How much of the volume the operator may take.
+//! The limit of what the operator may store on the volume.
 
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
@@ -9,21 +9,21 @@ use super::error::CacheError;
 use super::usage::allocated;
 use super::volume::Volume;
 
-/// A quota, with what running downloads will take of it. Cheap to clone.
+/// A quota, and the claims of running downloads and conversions. Cheap to clone.
 #[derive(Clone)]
 pub(super) struct Quota {
     limit: Option<u64>,
     claims: Arc<Mutex<HashMap<PathBuf, u64>>>,
 }
 
-/// The part of a download or a conversion that runs; given back when dropped, when its bytes are where they count by
-/// themselves.
+/// The part of the quota that a running download or conversion claims. It is released when dropped; by then its bytes
+/// are counted as stored files.
 pub(super) struct Claim {
     path: PathBuf,
     claims: Arc<Mutex<HashMap<PathBuf, u64>>>,
 }
 
-/// Why there is no claim.
+/// The quota is exceeded.
 pub(super) struct Exceeded {
     pub(super) used: u64,
     pub(super) limit: u64,
@@ -34,14 +34,14 @@ impl Quota {
         Self { limit, claims: Arc::default() }
     }
 
-    /// Claims `size` bytes for a partial download, or for a conversion's directory; what is there of it already
-    /// included.
+    /// Claims `size` bytes for a partial download or for a conversion's directory, including the bytes that already
+    /// exist.
     pub(super) fn claim(&self, volume: &Volume, path: &Path, size: u64) -> Result<Result<Claim, Exceeded>, CacheError> {
         let claimed = self.set(volume, path, size)?;
         Ok(claimed.map(|()| Claim { path: path.to_owned(), claims: self.claims.clone() }))
     }
 
-    /// Makes a claim another size.
+    /// Changes the size of a claim.
     pub(super) fn grow(&self, volume: &Volume, claim: &Claim, size: u64) -> Result<Result<(), Exceeded>, CacheError> {
         self.set(volume, &claim.path, size)
     }
@@ -69,7 +69,8 @@ fn lock(claims: &Mutex<HashMap<PathBuf, u64>>) -> MutexGuard<'_, HashMap<PathBuf
     claims.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// All that the operator keeps, with running downloads and conversions at their full size; without the one that asks.
+/// Everything that the operator stores, with running downloads and conversions at their full size, except for the one
+/// at `asking`.
 fn used(volume: &Volume, asking: &Path, claims: &HashMap<PathBuf, u64>) -> Result<u64, CacheError> {
     let kept = volume.usage()?.parts.into_iter().filter(|part| !["partial", "scratch", "others"].contains(&part.what));
     let kept: u64 = kept.map(|part| part.bytes).sum();

@@ -1,4 +1,4 @@
-//! Small JSON files: read with a bound, never trusted to be whole.
+//! Small JSON files. They are read with a size limit and may be incomplete or corrupt.
 
 use std::fs::{self, File};
 use std::io::{ErrorKind, Read};
@@ -10,12 +10,12 @@ use serde::de::DeserializeOwned;
 use super::error::CacheError;
 use super::volume::Volume;
 
-/// No record or state is larger.
+/// The maximum size of a record or a state file, in bytes.
 const LARGEST: u64 = 64 * 1024 * 1024;
 
-/// Reads a record; `None` where there is none, [`CacheError::StateCorrupt`] where it is not what it should be.
+/// Reads a record. `None` if there is none; [`CacheError::StateCorrupt`] if it cannot be parsed.
 pub(super) fn read<T: DeserializeOwned>(path: &Path) -> Result<Option<T>, CacheError> {
-    // Somebody's directory or pipe of that name is no record, and opening a pipe would wait for ever.
+    // A directory or named pipe is not a record, and opening a pipe would block forever.
     if fs::metadata(path).is_ok_and(|about| !about.is_file()) {
         return Ok(None);
     }
@@ -33,8 +33,8 @@ pub(super) fn read<T: DeserializeOwned>(path: &Path) -> Result<Option<T>, CacheE
     serde_json::from_slice(&bytes).map(Some).map_err(|error| corrupt(format!("expected its JSON, found {error}")))
 }
 
-/// The same for the records beside links and blobs: one that cannot be read, or that another user keeps to himself, is
-/// as good as none. The bytes that it is about tell the rest.
+/// The same for the records next to links and blobs. A record that cannot be parsed or read counts as none. The bytes
+/// of the blob are then verified again.
 pub(super) fn read_beside<T: DeserializeOwned>(path: &Path) -> Result<Option<T>, CacheError> {
     match read(path) {
         Err(CacheError::StateCorrupt { .. }) => Ok(None),

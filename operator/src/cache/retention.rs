@@ -1,22 +1,22 @@
-//! What the archive no longer needs. Pure.
+//! Selects what the archive no longer needs. Pure.
 
 use jiff::{SignedDuration, Timestamp};
 
 use super::entry::Entry;
 use crate::imagelist::Sha512Digest;
 
-/// How long archived versions stay.
+/// How long archived versions are kept.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Retention {
-    /// This many archived versions stay, however old.
+    /// This many archived versions are kept, however old they are.
     pub keep_versions: usize,
-    /// Every archived version stays this long, however many there are.
+    /// Every archived version is kept this long, however many there are.
     pub keep_for: SignedDuration,
 }
 
-/// The archived entries to remove, the oldest first: those beyond both limits, and none that `pinned` names.
+/// The archived entries to remove, the oldest first: those beyond both limits that are not in `pinned`.
 ///
-/// A pinned version does not take the place of another one. `archived` is in any order.
+/// Pinned versions do not count towards `keep_versions`. `archived` may be in any order.
 pub fn select<'a>(
     archived: &'a [Entry],
     retention: &Retention,

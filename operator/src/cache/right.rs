@@ -1,6 +1,6 @@
-//! Who may have which bytes. Blobs are shared over namespaces, rights are not: knowing a digest is no right to a
-//! private image. A namespace has a right to a blob once a request of its own, with its own credentials, brought all
-//! of its bytes.
+//! Which namespace may use which blob. Blobs are shared by all namespaces, but rights are not: knowing the digest of a
+//! private image does not give a right to it. A namespace has a right to a blob after a request of its own, with its
+//! own credentials, has fetched all of its bytes.
 
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
@@ -19,12 +19,13 @@ struct Right {
 }
 
 impl Volume {
-    /// A blob, where the namespace has a right to it; else as if there were none.
+    /// A blob, if the namespace has a right to it; otherwise `None`, as if it did not exist.
     pub fn blob_for(&self, namespace: &SafeName, digest: &Sha512Digest) -> Result<Option<VerifiedBlob>, CacheError> {
         if self.has_right(namespace, digest)? { self.blob(digest) } else { Ok(None) }
     }
 
-    /// A record that cannot be read grants nothing: the bytes are fetched again, which writes it anew.
+    /// Whether the namespace has a right to a blob. An unreadable record grants nothing; then the bytes are fetched
+    /// again, which writes a new record.
     pub(super) fn has_right(&self, namespace: &SafeName, digest: &Sha512Digest) -> Result<bool, CacheError> {
         match self.read_state::<Right>(&path(namespace, digest)?) {
             Ok(right) => Ok(right.is_some()),
@@ -33,7 +34,7 @@ impl Volume {
         }
     }
 
-    /// The namespace's own request brought these bytes.
+    /// Grants a right, because the namespace's own request fetched these bytes.
     pub(super) fn grant(&self, namespace: &SafeName, blob: &VerifiedBlob, now: Timestamp) -> Result<(), CacheError> {
         if self.has_right(namespace, blob.digest())? {
             return Ok(());
@@ -42,7 +43,7 @@ impl Volume {
         self.write_state(&path(namespace, blob.digest())?, &Right { granted_time: now })
     }
 
-    /// A blob is gone, and all rights to it: who wants it back fetches it.
+    /// Removes all rights to a removed blob. A namespace that wants it back has to fetch it.
     pub(super) fn end_rights(&self, digest: &Sha512Digest) -> Result<(), CacheError> {
         for namespace in read_directory(&self.path("state/rights"))? {
             let path = namespace.join(format!("{digest}.json"));

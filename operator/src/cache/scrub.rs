@@ -1,4 +1,4 @@
-//! Every blob is read again from time to time, at a bounded rate: disks forget.
+//! Scrubbing: every blob is read again at intervals, at a limited rate, to find bytes that changed on the disk.
 
 use std::num::NonZeroU64;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -16,42 +16,43 @@ use super::look::Look;
 use super::volume::Volume;
 use crate::imagelist::Sha512Digest;
 
-/// The longest sleep between two looks at what is due: new blobs come, clocks are set.
+/// The longest sleep between two checks of what is due. New blobs may be added, and the clock may be changed.
 const LONGEST_SLEEP: SignedDuration = SignedDuration::from_hours(1);
 
-/// How long to wait after trouble with the volume.
+/// The wait after an error of the volume.
 const AFTER_TROUBLE: Duration = Duration::from_mins(1);
 
-/// How often, and how fast.
+/// Settings of scrubbing.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct ScrubSettings {
-    /// Each blob is verified again when it was last verified so long ago.
+    /// Each blob is verified again when its last verification is this old.
     pub interval: SignedDuration,
-    /// Bytes a second; `None`: as fast as the disk reads.
+    /// The maximum rate in bytes per second; `None` means no limit.
     pub bytes_per_second: Option<NonZeroU64>,
 }
 
 impl Default for ScrubSettings {
-    /// Every 7 days, at 64 MiB a second.
+    /// Every 7 days, at 64 MiB per second.
     fn default() -> Self {
         Self { interval: SignedDuration::from_hours(7 * 24), bytes_per_second: NonZeroU64::new(64 * 1024 * 1024) }
     }
 }
 
-/// A blob whose bytes were found changed. It is in quarantine, without links, and wants to be fetched again.
+/// A blob whose bytes have changed. It is in quarantine, without links, and has to be fetched again.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Spoiled {
-    /// The digest that it had.
+    /// The expected digest.
     pub expected: Sha512Digest,
-    /// The digest that it has.
+    /// The digest of the changed bytes.
     pub found: Sha512Digest,
-    /// Number of its bytes.
+    /// The number of bytes.
     pub size: u64,
-    /// When that was found.
+    /// When the change was found.
     pub time: Timestamp,
 }
 
-/// The task that scrubs a volume. The times of the last looks are in the blobs' records, so it goes on after a restart.
+/// The task that scrubs a volume. The times of the last verification are in the records of the blobs, so it continues
+/// after a restart.
 pub struct Scrub {
     spoiled: Arc<Mutex<Vec<Spoiled>>>,
     changed: watch::Sender<u64>,
@@ -59,7 +60,7 @@ pub struct Scrub {
     task: JoinHandle<()>,
 }
 
-/// Which blobs to look at now, the longest unseen first, and how long there is nothing more to do. Pure.
+/// The blobs to verify now, the oldest verification first, and the time until more are due. Pure.
 fn due(
     verified: &[(Timestamp, Sha512Digest)],
     interval: SignedDuration,
@@ -70,14 +71,14 @@ fn due(
     oldest_first.sort_unstable();
     let is_due = |entry: &&(Timestamp, Sha512Digest)| left(entry.0) <= SignedDuration::ZERO;
     let now_due: Vec<Sha512Digest> = oldest_first.iter().filter(is_due).map(|(_, digest)| *digest).collect();
-    // Those that are looked at now are due again after the interval, which is later than any other.
+    // The blobs that are verified now are due again after the interval, which is later than all others.
     let next = oldest_first.iter().map(|(time, _)| left(*time)).find(|left| *left > SignedDuration::ZERO);
     let next = next.or_else(|| (!now_due.is_empty()).then_some(interval));
     (now_due, next.unwrap_or(LONGEST_SLEEP).min(LONGEST_SLEEP))
 }
 
 impl Scrub {
-    /// Begins to scrub. To be called within a tokio runtime.
+    /// Starts scrubbing. Must be called within a tokio runtime.
     pub fn start(volume: Volume, settings: ScrubSettings) -> Self {
         let (changed, _) = watch::channel(0);
         let (spoiled, cancelled) = (Arc::<Mutex<Vec<Spoiled>>>::default(), CancellationToken::new());
@@ -98,17 +99,17 @@ impl Scrub {
         Self { spoiled, changed, cancelled, task }
     }
 
-    /// What was found changed since the last call; told once.
+    /// Returns the blobs that were found changed since the last call, each once.
     pub fn take_spoiled(&self) -> Vec<Spoiled> {
         std::mem::take(&mut *self.spoiled.lock().unwrap_or_else(PoisonError::into_inner))
     }
 
-    /// A counter that goes up with each blob that was looked at.
+    /// A counter that is incremented after each blob.
     pub fn changed(&self) -> watch::Receiver<u64> {
         self.changed.subscribe()
     }
 
-    /// Ends it. A blob that is half read is read anew by the next run.
+    /// Stops it. The next run reads a half-read blob from the start.
     pub async fn shutdown(self) {
         self.cancelled.cancel();
         let _ended = self.task.await;
@@ -137,7 +138,8 @@ impl Scrubber {
         }
     }
 
-    /// Looks at all that is due; how long there is nothing more. One blob's trouble does not keep the others.
+    /// Verifies all blobs that are due, and returns the time until more are due. An error of one blob does not stop the
+    /// others.
     async fn round(&self) -> Result<SignedDuration, CacheError> {
         let volume = self.volume.clone();
         let verified = blocking(&self.volume, move || volume.verified_times()).await?;

@@ -1,4 +1,4 @@
-//! How many downloads at once: in all, and from one host.
+//! Limits the number of simultaneous downloads, in total and for each host.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -14,7 +14,7 @@ pub(super) struct Slots {
     hosts: Arc<Mutex<HashMap<String, Arc<Semaphore>>>>,
 }
 
-/// One download's slot; given back when dropped.
+/// The slot of one download. It is released when dropped.
 pub(super) struct Slot {
     _host: OwnedSemaphorePermit,
     _all: OwnedSemaphorePermit,
@@ -25,8 +25,9 @@ impl Slots {
         Self { all: Arc::new(Semaphore::new(all.max(1))), per_host: per_host.max(1), hosts: Arc::default() }
     }
 
-    /// Waits for a slot: of the host first, so that one that waits for its host holds no other host's place.
-    /// `None` never comes in practice: the semaphores are not closed.
+    /// Waits for a slot. It takes the host's slot first, so that a download that waits for its host does not block
+    /// other hosts.
+    /// The result is never `None` in practice, because the semaphores are not closed.
     pub(super) async fn take(&self, url: &Url) -> Option<Slot> {
         let host = self.host(url);
         let host = host.acquire_owned().await.ok()?;

@@ -1,4 +1,4 @@
-//! `state/`: what must not be forgotten, one JSON file each.
+//! `state/`: persistent state, in one JSON file each.
 
 use std::fs;
 use std::path::PathBuf;
@@ -14,31 +14,32 @@ use super::volume::Volume;
 use super::write::{parent, sync_directory};
 
 impl Volume {
-    /// Reads a state; `None` where it was never written.
+    /// Reads a state; `None` if it was never written.
     ///
-    /// [`CacheError::StateCorrupt`] names a file that does not hold a `T`. It is neither empty nor overwritten: the
-    /// caller decides, and [`Volume::set_state_aside`] makes room.
+    /// Fails with [`CacheError::StateCorrupt`] if the file does not contain a `T`. Such a file is never treated as
+    /// empty or overwritten. The caller decides; [`Volume::set_state_aside`] moves it away.
     pub fn read_state<T: DeserializeOwned>(&self, state: &StatePath) -> Result<Option<T>, CacheError> {
         record::read(&self.state_path(state))
     }
 
-    /// Writes a state, whole or not at all.
+    /// Writes a state atomically.
     pub fn write_state<T: Serialize>(&self, state: &StatePath, value: &T) -> Result<(), CacheError> {
         record::write(self, &self.state_path(state), value)
     }
 
-    /// The same for a secret: only the operator's own user can read it.
+    /// The same for a secret: only the operator's user can read the file.
     pub fn write_secret_state<T: Serialize>(&self, state: &StatePath, value: &T) -> Result<(), CacheError> {
         record::write_as(self, &self.state_path(state), value, 0o600)
     }
 
-    /// Removes a state; nothing happens where there is none.
+    /// Removes a state, if there is one.
     pub fn remove_state(&self, state: &StatePath) -> Result<(), CacheError> {
         let path = self.state_path(state);
         self.remove_file(&path)
     }
 
-    /// Moves a state that cannot be read to `*.corrupt-<n>` beside it, for a person to look at; says where it went.
+    /// Moves an unreadable state to `*.corrupt-<n>` next to it, for inspection by an administrator, and returns its new
+    /// path.
     pub fn set_state_aside(&self, state: &StatePath) -> Result<PathBuf, CacheError> {
         let path = self.state_path(state);
         self.writable(&path)?;

@@ -1,15 +1,15 @@
-//! Where a run can be cut off: every change of the volume goes through one named step.
+//! The points at which a run can be interrupted: every change of the volume is one named step.
 
 use std::fmt;
 use std::sync::Arc;
 
-/// Told the name of each step just before it is made. For tests, which end the process there.
+/// Called with the name of each step just before it is made. For tests, which end the process there.
 pub trait Steps: Send + Sync {
-    /// The step named `step` comes next.
+    /// The step named `step` is made next.
     fn before(&self, step: &'static str);
 }
 
-/// Nobody, or somebody who is told.
+/// An optional [`Steps`].
 #[derive(Clone, Default)]
 pub(super) struct StepHook(pub(super) Option<Arc<dyn Steps>>);
 

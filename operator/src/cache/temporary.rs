@@ -1,4 +1,4 @@
-//! Files that are not complete yet, under names of their own, and what a run left of them that was cut off.
+//! Temporary files for incomplete data, and the removal of those that an interrupted run left.
 
 use std::fs::{self, File, TryLockError};
 use std::io::ErrorKind;
@@ -10,10 +10,10 @@ use super::blob::read_own_directory;
 use super::error::CacheError;
 use super::write::remove;
 
-/// What their names begin and end with. Everything so named is the operator's own.
+/// The prefix and suffix of their names. Every file with these belongs to the operator.
 const NAME: (&str, &str) = (".vmcatcher-", ".tmp");
 
-/// Makes something in a directory under a temporary name, which goes with what is returned.
+/// Makes something in a directory under a temporary name. It is removed when the returned value is dropped.
 pub(super) fn make_in<T>(
     directory: &Path,
     make: impl FnMut(&Path) -> std::io::Result<T>,
@@ -21,21 +21,20 @@ pub(super) fn make_in<T>(
     tempfile::Builder::new().prefix(NAME.0).suffix(NAME.1).make_in(directory, make)
 }
 
-/// A new file under a temporary name, locked as long as it is open: so others see that somebody writes to it.
+/// A new file under a temporary name. It is locked while it is open, so that others see that it is in use.
 pub(super) fn file_in(directory: &Path) -> std::io::Result<NamedTempFile> {
     loop {
         let file = tempfile::Builder::new().prefix(NAME.0).suffix(NAME.1).tempfile_in(directory)?;
-        // Where there are no locks, others leave it alone.
+        // If the file system has no locks, others do not remove it.
         let _unlocked = file.as_file().try_lock();
-        // Before it was locked somebody may have taken it for one that was left.
+        // Another process may have removed it as a leftover before it was locked.
         if file.path().exists() {
             return Ok(file);
         }
     }
 }
 
-/// Removes temporary files that a run left behind, in a directory that several programs may write to: those that
-/// nobody writes to any more.
+/// Removes leftover temporary files in a directory that several programs may write to: those that are not locked.
 pub fn remove_leftovers_in(directory: &Path) -> Result<(), CacheError> {
     for path in read_own_directory(directory)? {
         if is_ours(&path) && is_left(&path)? {
@@ -45,8 +44,8 @@ pub fn remove_leftovers_in(directory: &Path) -> Result<(), CacheError> {
     Ok(())
 }
 
-/// Removes all temporary files from a directory, and from those below it, to which this program alone writes, and not
-/// now. Links in it are not followed.
+/// Removes all temporary files in a directory and its subdirectories. Only this program may write there, and it must
+/// not be writing at this time. Symbolic links are not followed.
 pub fn remove_leftovers_below(directory: &Path) -> Result<(), CacheError> {
     for path in read_own_directory(directory)? {
         let about = match fs::symlink_metadata(&path) {
@@ -68,7 +67,7 @@ fn is_ours(path: &Path) -> bool {
     name.starts_with(NAME.0.as_bytes()) && name.ends_with(NAME.1.as_bytes())
 }
 
-/// Whether nobody writes to a file. A link or a pipe of that name is nobody's file.
+/// Whether a file is not in use. A symbolic link or a pipe does not count.
 fn is_left(path: &Path) -> Result<bool, CacheError> {
     if !fs::symlink_metadata(path).is_ok_and(|about| about.is_file()) {
         return Ok(false);

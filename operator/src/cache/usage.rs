@@ -1,4 +1,4 @@
-//! What takes how much of a volume.
+//! The space that each kind of content uses on a volume.
 
 use std::collections::BTreeSet;
 use std::fs;
@@ -18,23 +18,23 @@ pub struct Used {
     /// `endorsed`, `archived`, `converted` and `unused` (blobs, each counted once), `partial`, `lists`, `state`, `scratch`,
     /// `quarantine`, and `others`: records, and what the operator did not make.
     pub what: &'static str,
-    /// Files.
+    /// The number of files.
     pub files: u64,
-    /// Bytes on the disk, reserved ones included.
+    /// The bytes on the disk, including reserved ones.
     pub bytes: u64,
 }
 
-/// All that is on a volume.
+/// The contents of a volume.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Usage {
-    /// By content, in the order in which [`Used::what`] tells them.
+    /// By kind, in the order given at [`Used::what`].
     pub parts: Vec<Used>,
-    /// Bytes that can still be written.
+    /// The bytes that can still be written.
     pub available: u64,
 }
 
 impl Volume {
-    /// What takes how much. A file with several names counts once, as a blob where it is one.
+    /// The space used by each kind of content. A file with several hard links counts once, as a blob if it is one.
     pub fn usage(&self) -> Result<Usage, CacheError> {
         let (endorsed, archived) = (self.digests_on(Shelf::Endorsed)?, self.digests_on(Shelf::Expired)?);
         let converted = self.converted()?;
@@ -76,15 +76,16 @@ fn count_below(path: &Path, used: &mut Used, counted: &mut BTreeSet<(u64, u64)>)
     Ok(())
 }
 
-/// Bytes that a file, or all below a directory, has on the disk, reserved ones included; none where nothing is.
+/// The bytes that a file, or everything below a directory, uses on the disk, including reserved ones. 0 if it does not
+/// exist.
 pub(super) fn allocated(path: &Path) -> u64 {
     let mut used = Used { what: "", files: 0, bytes: 0 };
-    // A directory that cannot be read counts nothing: it is going away.
+    // An unreadable directory counts as empty, because it is being removed.
     let _unreadable = count_below(path, &mut used, &mut BTreeSet::new());
     used.bytes
 }
 
-/// A file that went away meanwhile counts nothing.
+/// Counts a file. A file that was removed in the meantime is ignored.
 fn count(path: &Path, used: &mut Used, counted: &mut BTreeSet<(u64, u64)>) {
     let Ok(about) = fs::symlink_metadata(path) else { return };
     if counted.insert((about.dev(), about.ino())) {

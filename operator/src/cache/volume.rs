@@ -13,13 +13,13 @@ use super::temporary::remove_leftovers_below;
 use super::write::{ensure_directory, make_directory, parent, remove, write_over};
 use crate::imagelist::Sha512Digest;
 
-/// How often a waiting operator looks whether the volume is free.
+/// How often a waiting operator checks whether the volume is free.
 const LOCK_POLL: Duration = Duration::from_millis(250);
 
-/// Opens what the path itself names, not what a link there leads to.
+/// Does not follow a symbolic link at the end of a path.
 pub(super) const NO_LINK: i32 = rustix::fs::OFlags::NOFOLLOW.bits().cast_signed();
 
-/// Opens a file for reading by its own name.
+/// Opens a file for reading, without following a symbolic link.
 pub(super) fn open_no_link(path: &Path) -> std::io::Result<File> {
     File::options().read(true).custom_flags(NO_LINK).open(path)
 }
@@ -28,24 +28,24 @@ pub(super) fn open_no_link(path: &Path) -> std::io::Result<File> {
 const DIRECTORIES: [&str; 8] =
     ["blobs/sha512", "partial", "endorsed", "expired", "lists", "state", "scratch", "quarantine"];
 
-/// A volume that this process may use. Cheap to clone; the lock is held until the last clone is gone.
+/// A volume that this process may use. Cheap to clone. The lock is held until the last clone is dropped.
 #[derive(Debug, Clone)]
 pub struct Volume {
     root: Arc<Path>,
-    /// `None`: opened for reading.
+    /// `None` if it was opened read-only.
     lock: Option<Arc<File>>,
     steps: StepHook,
-    /// Held while a blob gets its name, so that two downloads of one digest make one file.
+    /// Held while a blob is added, so that two downloads of one digest make one file.
     adding: Arc<Mutex<()>>,
-    /// Held while a download takes its space, so that two do not take the same.
+    /// Held while a download reserves space, so that two downloads do not take the same space.
     reserving: Arc<Mutex<()>>,
 }
 
 impl Volume {
-    /// Opens a volume to write: makes its directories (the one above the root has to be there), takes its lock, and
+    /// Opens a volume for writing: makes its directories (the parent of the root has to exist), takes its lock, and
     /// removes the temporary files of earlier runs.
     ///
-    /// [`CacheError::Locked`] when another process has it.
+    /// Fails with [`CacheError::Locked`] if another process has the lock.
     pub fn open(root: &Path) -> Result<Self, CacheError> {
         if !root.exists() {
             make_directory(root)
@@ -58,7 +58,7 @@ impl Volume {
         }
         for directory in fs::read_dir(&root).map_err(CacheError::io("read", &root))?.flatten() {
             let ours = DIRECTORIES.iter().any(|name| Path::new(name).starts_with(directory.file_name()));
-            // Nobody else writes here: what bears a temporary name is of a run that was cut off.
+            // Nobody else writes here, so a file with a temporary name was left by an interrupted run.
             if let Err(error) = if ours { remove_leftovers_below(&directory.path()) } else { Ok(()) } {
                 tracing::warn!(%error, "a temporary file of an earlier run stays");
             }
@@ -66,8 +66,8 @@ impl Volume {
         Ok(Self::of(root, Some(lock)))
     }
 
-    /// Opens a volume to write and waits as long as another process has it. `waits` is told once, with a
-    /// [`CacheError::Locked`] that says who has it.
+    /// Opens a volume for writing, and waits while another process has the lock. `waits` is called once, with a
+    /// [`CacheError::Locked`] that contains the holder.
     pub async fn open_waiting(root: &Path, waits: impl FnOnce(&CacheError)) -> Result<Self, CacheError> {
         let mut waits = Some(waits);
         loop {
@@ -83,7 +83,7 @@ impl Volume {
         }
     }
 
-    /// Opens a volume to look at it, whoever owns it. Every write is refused with [`CacheError::ReadOnly`].
+    /// Opens a volume read-only, even if another process owns it. Every write fails with [`CacheError::ReadOnly`].
     pub fn read_only(root: &Path) -> Result<Self, CacheError> {
         let root = canonical(root)?;
         let blobs = root.join("blobs/sha512");
@@ -105,41 +105,41 @@ impl Volume {
         Self { root: root.into(), lock, steps, adding: Arc::default(), reserving: Arc::default() }
     }
 
-    /// Tells `steps` of every change before it is made. For tests that cut a run off.
+    /// Calls `steps` before every change. For tests that interrupt a run.
     #[must_use]
     pub fn with_steps(mut self, steps: Arc<dyn Steps>) -> Self {
         self.steps = StepHook(Some(steps));
         self
     }
 
-    /// The volume's directory, absolute.
+    /// The absolute path of the volume's directory.
     pub fn root(&self) -> &Path {
         &self.root
     }
 
-    /// Where what is on its way lies until it has its place: files without a name may be made in it.
+    /// The directory for temporary files. Unnamed files may be made in it.
     pub fn scratch(&self) -> PathBuf {
         self.path("scratch")
     }
 
-    /// The same; it is there afterwards.
+    /// The same directory, created if it is missing.
     pub(super) fn ready_scratch(&self) -> Result<PathBuf, CacheError> {
         ensure_directory(&self.scratch())?;
         Ok(self.scratch())
     }
 
-    /// A directory of the volume, by its first component.
+    /// A path relative to the volume's directory.
     pub(super) fn path(&self, relative: impl AsRef<Path>) -> PathBuf {
         self.root.join(relative)
     }
 
-    /// Where a blob is or would be.
+    /// The path of a blob, whether or not it exists.
     pub(super) fn blob_path(&self, digest: &Sha512Digest) -> PathBuf {
         let text = digest.to_string();
         self.path("blobs/sha512").join(&text[..2]).join(text)
     }
 
-    /// Says the name of the step that comes next.
+    /// Reports the name of the next step.
     pub(super) fn step(&self, step: &'static str) {
         self.steps.before(step);
     }
@@ -152,15 +152,16 @@ impl Volume {
         self.reserving.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Refuses where the volume was opened for reading; else the directory of `path` is there afterwards.
+    /// Fails if the volume was opened read-only. Otherwise makes the directory of `path`.
     pub(super) fn prepare(&self, path: &Path) -> Result<(), CacheError> {
         self.writable(path)?;
         ensure_directory(parent(path))
     }
 
-    /// Refuses where the volume was opened for reading, and where something else stands in its place meanwhile: an
-    /// empty mount point, another directory. Once it is back, all goes on. Refuses too where a link leads out of the
-    /// volume, below its own directories: those may be on other disks.
+    /// Fails if the volume was opened read-only, or if something else is mounted or stored in its place, such as an
+    /// empty mount point or another directory. Writing works again when the volume is back. It also fails if a
+    /// directory on the path is a symbolic link that could lead out of the volume. Only the volume's own top-level
+    /// directories may be links, to other disks.
     pub(super) fn writable(&self, path: &Path) -> Result<(), CacheError> {
         let Some(lock) = &self.lock else { return Err(CacheError::ReadOnly { path: path.to_owned() }) };
         let there = self.path("lock");
@@ -173,7 +174,8 @@ impl Volume {
         Err(CacheError::NoVolume { root: self.root.to_path_buf(), found })
     }
 
-    /// Whoever may write to a directory of the volume could have put a link there in a directory's place.
+    /// Fails if a directory on the path is a symbolic link. Anyone who may write to a directory of the volume could
+    /// have replaced a subdirectory by a link.
     fn without_links(&self, path: &Path) -> Result<(), CacheError> {
         let own = |directory: &&Path| directory.starts_with(&*self.root) && directory.parent() != Some(&self.root);
         for directory in parent(path).ancestors().take_while(own) {
@@ -184,11 +186,11 @@ impl Volume {
         Ok(())
     }
 
-    /// Writes a file of the volume, whole or not at all.
+    /// Writes a file of the volume atomically.
     pub(super) fn write_file(&self, path: &Path, bytes: &[u8], mode: u32) -> Result<(), CacheError> {
         self.prepare(path)?;
         match write_over(&self.ready_scratch()?, path, bytes, mode, &self.steps) {
-            // A directory of the volume that is on another disk.
+            // The directory is on another disk than `scratch/`.
             Err(CacheError::Io { source, .. }) if source.kind() == ErrorKind::CrossesDevices => {
                 write_over(parent(path), path, bytes, mode, &self.steps)
             }
@@ -196,7 +198,7 @@ impl Volume {
         }
     }
 
-    /// Removes a file of the volume; that it is gone already is as good.
+    /// Removes a file of the volume. It is not an error if it does not exist.
     pub(super) fn remove_file(&self, path: &Path) -> Result<(), CacheError> {
         self.writable(path)?;
         remove(path)
@@ -209,7 +211,7 @@ fn canonical(root: &Path) -> Result<PathBuf, CacheError> {
     if path.is_dir() { Ok(path) } else { Err(missing("something that is no directory".to_owned())) }
 }
 
-/// The lock file is written in place: a new file under its name would be another lock.
+/// Takes the lock. The lock file is written in place, because a new file with its name would be another lock.
 fn take_lock(root: &Path) -> Result<File, CacheError> {
     let path = root.join("lock");
     let mut options = File::options();

@@ -1,4 +1,4 @@
-//! How small files get to their place: whole or not at all, whatever happens in between.
+//! Writes small files atomically, even if the program or the machine stops in between.
 
 use std::fs::{self, File};
 use std::io::{ErrorKind, Write};
@@ -9,14 +9,15 @@ use super::error::CacheError;
 use super::step::StepHook;
 use super::temporary;
 
-/// Writes a file that is on no volume: under a temporary name beside its own, synced, renamed, the directory synced.
+/// Writes a file that is not on a volume. It is written under a temporary name in the same directory, synced and
+/// renamed, and the directory is synced.
 ///
-/// After a crash at any moment the path holds the old bytes or the new ones. `mode` is the new file's permissions.
+/// After a crash at any moment, the path holds the old bytes or the new ones. `mode` is the new file's permissions.
 pub fn write_atomic(path: &Path, bytes: &[u8], mode: u32) -> Result<(), CacheError> {
     write_over(parent(path), path, bytes, mode, &StepHook::default())
 }
 
-/// The same with the temporary name in a directory of the same file system.
+/// The same, with the temporary file in a given directory of the same file system.
 pub(super) fn write_over(
     temporary: &Path,
     path: &Path,
@@ -28,7 +29,7 @@ pub(super) fn write_over(
     let failed = CacheError::io("make a temporary file in", temporary);
     let mut file = temporary::file_in(temporary).map_err(failed)?;
     file.write_all(bytes).map_err(CacheError::io("write", path))?;
-    // Clouds and people have to be able to read, whatever the umask says.
+    // Users and clouds have to be able to read it, whatever the umask is.
     file.as_file()
         .set_permissions(fs::Permissions::from_mode(mode))
         .map_err(CacheError::io("set the mode of", path))?;
@@ -40,12 +41,12 @@ pub(super) fn write_over(
     sync_directory(parent(path))
 }
 
-/// Makes what was renamed, linked or removed in a directory survive a power cut.
+/// Syncs a directory, so that renames, links and removals in it survive a power failure.
 pub(super) fn sync_directory(directory: &Path) -> Result<(), CacheError> {
     File::open(directory).and_then(|file| file.sync_all()).map_err(CacheError::io("sync", directory))
 }
 
-/// Makes a directory and those above it, where they are missing, each synced into the one above.
+/// Makes a directory and its missing parents. Each is synced into its parent.
 pub(super) fn ensure_directory(directory: &Path) -> Result<(), CacheError> {
     if directory.is_dir() {
         return Ok(());
@@ -58,18 +59,18 @@ pub(super) fn ensure_directory(directory: &Path) -> Result<(), CacheError> {
     }
 }
 
-/// Makes a directory that clouds and people can read, whatever the umask says.
+/// Makes a directory that users and clouds can read, whatever the umask is.
 pub(super) fn make_directory(directory: &Path) -> std::io::Result<()> {
     fs::create_dir(directory)?;
     fs::set_permissions(directory, fs::Permissions::from_mode(0o755))
 }
 
-/// The directory that a path is in.
+/// The parent directory of a path.
 pub(super) fn parent(path: &Path) -> &Path {
     path.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."))
 }
 
-/// Removes a file; that it is gone already is as good.
+/// Removes a file. It is not an error if it does not exist.
 pub(super) fn remove(path: &Path) -> Result<(), CacheError> {
     match fs::remove_file(path) {
         Ok(()) => Ok(()),

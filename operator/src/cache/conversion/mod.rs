@@ -1,8 +1,9 @@
-//! Conversions as jobs: started and looked at by reconciles, never waited for; each made once for everyone who wants it.
+//! Conversions as background jobs. Reconciles start them and query them, but never wait for them. Each conversion is
+//! made once for everyone who wants it.
 //!
-//! What came of one stands in `state/conversions/<source>-<form>.json`, so that it is neither made again nor, where it
-//! failed, tried again and again after each restart. The work is done in `scratch/`, in a directory of its own that the
-//! next run removes.
+//! The result is stored in `state/conversions/<source>-<form>.json`. So a conversion is not made twice, and a failed
+//! one is not retried after every restart. The work is done in a separate directory in `scratch/`, which the next start
+//! of the program removes.
 
 mod part;
 mod record;
@@ -32,15 +33,15 @@ use super::volume::Volume;
 use crate::convert::{ConvertError, Form};
 use crate::imagelist::Sha512Digest;
 
-/// How long after trouble with the volume itself, which no record can tell of.
+/// The wait after an error of the volume itself, when no record of the failure could be written.
 const AFTER_TROUBLE: SignedDuration = SignedDuration::from_mins(1);
 
-/// What names a conversion.
+/// The key of a conversion.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct ConversionKey {
-    /// SHA-512 of what is converted.
+    /// SHA-512 of the source image.
     pub source: Sha512Digest,
-    /// To what.
+    /// The target form.
     pub form: Form,
 }
 
@@ -50,16 +51,16 @@ impl std::fmt::Display for ConversionKey {
     }
 }
 
-/// How much at once, and how far one may go.
+/// Limits of conversions.
 #[derive(Debug, Clone)]
 pub struct ConversionLimits {
-    /// Conversions at once.
+    /// The maximum number of conversions at the same time.
     pub at_once: usize,
-    /// Bytes of a disk.
+    /// The maximum size of a disk in bytes.
     pub largest: u64,
-    /// From the first byte to the last.
+    /// The maximum duration of one conversion.
     pub timeout: Duration,
-    /// qemu-img: a path, or a name that `PATH` leads to.
+    /// The `qemu-img` program: a path, or a name that is searched in `PATH`.
     pub program: PathBuf,
 }
 
@@ -69,30 +70,30 @@ impl Default for ConversionLimits {
     }
 }
 
-/// Where a conversion is.
+/// The state of a conversion.
 #[derive(Debug, Clone)]
 pub enum ConversionState {
-    /// Waits for its turn.
+    /// It waits for a slot.
     Queued,
-    /// Is being made.
+    /// It runs.
     Running {
-        /// What is done.
+        /// The current part.
         part: Part,
-        /// How far it is.
+        /// The progress of that part.
         figures: Figures,
     },
-    /// In the cache.
+    /// The result is in the cache.
     Done {
-        /// The converted bytes.
+        /// The converted image.
         blob: VerifiedBlob,
-        /// Names of other disks of the appliance.
+        /// The names of other disks in the appliance, which were not converted.
         left_out: Vec<String>,
     },
-    /// Not in the cache.
+    /// It failed.
     Failed {
         /// What was expected and what was found.
         message: String,
-        /// When it is worth another try; `None`: the image itself is the reason.
+        /// When it can be tried again; `None` if the image itself is the reason.
         next: Option<Timestamp>,
     },
 }
@@ -127,7 +128,7 @@ enum Job {
         cancelled: CancellationToken,
         task: JoinHandle<()>,
     },
-    /// What could not be written down.
+    /// An error of the volume, for which no record could be written.
     Trouble {
         message: String,
         next: Timestamp,
@@ -135,7 +136,7 @@ enum Job {
 }
 
 impl Conversions {
-    /// No conversions yet. What an earlier run left in `scratch/` goes.
+    /// Starts without conversions. Removes what an earlier run left in `scratch/`.
     pub(super) fn new(
         volume: Volume,
         quota: Quota,
@@ -151,7 +152,7 @@ impl Conversions {
         Self { inner: Arc::new(Inner { volume, quota, min_free, limits, slots, runtime, changed, table }) }
     }
 
-    /// Where a conversion is; `None` where it was never made, or what was made is gone.
+    /// The state of a conversion. `None` if it was never made, or if its result no longer exists.
     pub fn look(&self, key: &ConversionKey) -> Result<Option<ConversionState>, CacheError> {
         match self.active(key, PartProgress::figures) {
             Some(state) => Ok(Some(state)),
@@ -159,7 +160,7 @@ impl Conversions {
         }
     }
 
-    /// The same with figures that change now and then only: for whoever writes them down.
+    /// The same, with progress figures that change only every few seconds, for a status.
     pub fn told(&self, key: &ConversionKey) -> Result<Option<ConversionState>, CacheError> {
         match self.active(key, |progress| progress.told(Instant::now())) {
             Some(state) => Ok(Some(state)),
@@ -167,7 +168,8 @@ impl Conversions {
         }
     }
 
-    /// How often one was started by this program, and its part where it runs; `None` where it neither waits nor runs.
+    /// How often this process started it, and its current part. The second value is `None` if it is neither waiting nor
+    /// running, and `Some(None)` if it waits.
     pub fn stage(&self, key: &ConversionKey) -> (u64, Option<Option<Part>>) {
         let table = self.inner.table();
         let runs = table.jobs.get(key).and_then(|job| match job {
@@ -200,7 +202,7 @@ impl Conversions {
         Ok(blob.map(|blob| ConversionState::Done { blob, left_out: made.left_out }))
     }
 
-    /// Starts a conversion; one that waits or runs goes on as it is.
+    /// Starts a conversion. If it is already waiting or running, nothing changes.
     pub fn start(&self, source: &VerifiedBlob, form: Form, now: Timestamp) {
         let key = ConversionKey { source: *source.digest(), form };
         let mut table = self.inner.table();
@@ -227,19 +229,19 @@ impl Conversions {
         self.inner.tell();
     }
 
-    /// Somebody wants it still: what was made is kept.
+    /// Records that a conversion is still wanted, so that its result is kept.
     pub fn keep(&self, key: &ConversionKey, now: Timestamp) -> Result<(), CacheError> {
         self.inner.volume.want_conversion(key, now)
     }
 
-    /// Nobody wants it any more: it ends, if it is not made already.
+    /// Cancels a conversion that is waiting or running, because nobody wants it any more.
     pub fn cancel(&self, key: &ConversionKey) {
         if let Some(Job::Active { cancelled, .. }) = self.inner.table().jobs.get(key) {
             cancelled.cancel();
         }
     }
 
-    /// A person asked for a new try: what failed is forgotten.
+    /// Forgets a failure, because a user asked for a new try.
     pub fn forgive(&self, key: &ConversionKey) -> Result<(), CacheError> {
         let mut table = self.inner.table();
         if matches!(table.jobs.get(key), Some(Job::Trouble { .. })) {
@@ -249,12 +251,12 @@ impl Conversions {
         self.inner.volume.forgive_conversion(key)
     }
 
-    /// A person began a run: what failed for want of space is forgotten.
+    /// Forgets failures caused by missing space, because a user started a run.
     pub fn forgive_for_space(&self) -> Result<(), CacheError> {
         self.inner.volume.forgive_conversions_for_space()
     }
 
-    /// Ends all of them and waits until none writes any more. Later starts do nothing.
+    /// Cancels all conversions and waits until none writes any more. Later starts do nothing.
     pub(super) async fn shutdown(&self) {
         let tasks: Vec<JoinHandle<()>> = {
             let mut table = self.inner.table();
@@ -287,7 +289,7 @@ impl Inner {
         }
     }
 
-    /// What came of it is written down; only then it is no job any more.
+    /// Stores the outcome first, and then removes the job.
     fn ended(&self, key: &ConversionKey, outcome: Result<ConversionRecord, WorkError>, now: Timestamp) {
         let written = match outcome {
             Ok(_) => Ok(()),
@@ -328,7 +330,7 @@ async fn follow(inner: Arc<Inner>, key: ConversionKey, work: Work) {
     inner.has_its_turn(&key);
     tracing::info!(conversion = %key, from = %work.source.format(), "converting an image");
     let runtime = inner.runtime.clone();
-    // A thread that panics is a failed job and not one that runs for ever.
+    // A thread that panics must end as a failed job, not as a job that never ends.
     let ended = spawn_blocking(move || work.run(&runtime)).await;
     let broken = |error| CacheError::io("convert to", inner.volume.root())(std::io::Error::other(error));
     let outcome = ended.unwrap_or_else(|error| Err(WorkError::Volume(broken(error))));

@@ -1,4 +1,4 @@
-//! What came of a conversion: one small file each.
+//! The result of a conversion, in one small file each.
 
 use std::collections::BTreeSet;
 use std::path::PathBuf;
@@ -16,16 +16,17 @@ use crate::cache::volume::Volume;
 use crate::convert::{ConvertError, Form};
 use crate::imagelist::Sha512Digest;
 
-/// What nobody wanted for so long goes: a target that is not reconciled for a day or two still finds its images.
+/// A conversion that nobody has wanted for this long is removed. A target that is not reconciled for a day or two still
+/// finds its images.
 const UNWANTED_FOR: SignedDuration = SignedDuration::from_hours(48);
-/// That it is wanted is written no more often than this.
+/// The time at which it was last wanted is written at most this often.
 const NOTE_EVERY: SignedDuration = SignedDuration::from_hours(12);
-/// The first wait after a failure, and the longest.
+/// The first and the longest wait after a failure.
 const FIRST_WAIT: SignedDuration = SignedDuration::from_mins(1);
 const LONGEST_WAIT: SignedDuration = SignedDuration::from_hours(6);
-/// A program that is missing, or space, is looked for so often.
+/// The wait if a program or space is missing.
 const OUTSIDE_WAIT: SignedDuration = SignedDuration::from_mins(5);
-/// Another version of the operator may know what this one does not.
+/// The version of the operator. Another version may be able to convert an image that this version cannot.
 const VERSION: &str = env!("CARGO_PKG_VERSION");
 
 /// `state/conversions/<source>-<form>.json`.
@@ -40,7 +41,7 @@ pub(super) struct ConversionRecord {
     last_wanted_time: Timestamp,
 }
 
-/// What was made.
+/// The result of a successful conversion.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub(super) struct Made {
@@ -49,7 +50,7 @@ pub(super) struct Made {
     pub left_out: Vec<String>,
 }
 
-/// Why nothing was.
+/// The failure of a conversion.
 #[skip_serializing_none]
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
@@ -58,7 +59,7 @@ pub(super) struct Failure {
     #[serde(default)]
     failures: u32,
     last_time: Timestamp,
-    /// The image itself is the reason, as this version of the operator sees it.
+    /// The version of the operator for which the failure is final, because the image itself is the reason.
     final_for: Option<String>,
     #[serde(default)]
     program_missing: bool,
@@ -78,7 +79,7 @@ impl Failure {
         }
     }
 
-    /// When it is worth another try; `None`: never by itself.
+    /// When it can be tried again; `None` if not automatically.
     pub(super) fn next_try(&self) -> Option<Timestamp> {
         if self.final_for.as_deref() == Some(VERSION) {
             return None;
@@ -91,7 +92,7 @@ impl Failure {
 }
 
 impl Volume {
-    /// What is known of a conversion. A record that cannot be read is as good as none: it is made again.
+    /// The record of a conversion. An unreadable record counts as none, so the conversion is made again.
     pub(super) fn conversion(&self, key: &ConversionKey) -> Result<Option<ConversionRecord>, CacheError> {
         match self.read_state::<ConversionRecord>(&path(key)?) {
             Ok(record) => Ok(record.filter(|record| record.source == key.source && record.form == key.form)),
@@ -100,7 +101,7 @@ impl Volume {
         }
     }
 
-    /// It was made.
+    /// Records a successful conversion.
     pub(super) fn make_conversion(
         &self,
         key: &ConversionKey,
@@ -116,7 +117,7 @@ impl Volume {
         Ok(record)
     }
 
-    /// It failed, once more.
+    /// Records a failure, and increments the number of failures.
     pub(super) fn fail_conversion(
         &self,
         key: &ConversionKey,
@@ -131,7 +132,7 @@ impl Volume {
         self.write_state(&path(key)?, &record)
     }
 
-    /// Somebody wants it still.
+    /// Records that it is still wanted.
     pub(super) fn want_conversion(&self, key: &ConversionKey, now: Timestamp) -> Result<(), CacheError> {
         let Some(record) = self.conversion(key)? else { return Ok(()) };
         if now.duration_since(record.last_wanted_time) < NOTE_EVERY {
@@ -140,7 +141,7 @@ impl Volume {
         self.write_state(&path(key)?, &ConversionRecord { last_wanted_time: now, ..record })
     }
 
-    /// What failed is forgotten.
+    /// Forgets a failure.
     pub(super) fn forgive_conversion(&self, key: &ConversionKey) -> Result<(), CacheError> {
         match self.conversion(key)? {
             Some(record) if record.failure.is_some() => self.remove_state(&path(key)?),
@@ -148,7 +149,7 @@ impl Volume {
         }
     }
 
-    /// What failed for want of space is forgotten.
+    /// Forgets all failures caused by missing space.
     pub(super) fn forgive_conversions_for_space(&self) -> Result<(), CacheError> {
         for (path, record) in self.conversions()? {
             if record.failure.is_some_and(|failure| failure.no_space) {
@@ -158,12 +159,12 @@ impl Volume {
         Ok(())
     }
 
-    /// The digests of what was converted, whoever wants it.
+    /// The digests of all converted images.
     pub(in crate::cache) fn converted(&self) -> Result<BTreeSet<Sha512Digest>, CacheError> {
         Ok(self.conversions()?.into_iter().filter_map(|(_, record)| record.made).map(|made| made.digest).collect())
     }
 
-    /// The digests of what was converted from these sources and is still wanted.
+    /// The digests of the images converted from these sources that are still wanted.
     pub(in crate::cache) fn converted_in_use(
         &self,
         sources: &BTreeSet<Sha512Digest>,
@@ -174,7 +175,7 @@ impl Volume {
         Ok(in_use.filter_map(|record| record.made).map(|made| made.digest).collect())
     }
 
-    /// Records whose source is gone, and those of what was made and is gone.
+    /// Removes records whose source or whose result no longer exists.
     pub(in crate::cache) fn remove_stale_conversions(&self) -> Result<(), CacheError> {
         for (path, record) in self.conversions()? {
             let is_lost = |made: &Made| self.holds_bytes(&made.digest).map(|there| !there);

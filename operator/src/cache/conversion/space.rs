@@ -1,4 +1,4 @@
-//! How far a conversion may go: time, space, quota, and whether anybody still wants it.
+//! The limits of a running conversion: time, space, quota, and cancellation.
 
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
@@ -14,10 +14,10 @@ use crate::cache::volume::Volume;
 use crate::convert::{ConvertError, Meter, Part, Room};
 use crate::size::Size;
 
-/// How much more is claimed when what was claimed is written: what comes out of compression is not known before.
+/// The additional bytes that are claimed when the claim is used up. The decompressed size is not known in advance.
 const MORE: u64 = 256 * 1024 * 1024;
 
-/// What bounds one conversion.
+/// The limits of one conversion.
 pub(super) struct Space<'a> {
     pub volume: &'a Volume,
     pub quota: &'a Quota,
@@ -31,7 +31,7 @@ pub(super) struct Space<'a> {
     pub claimed: Mutex<Claimed>,
 }
 
-/// What was claimed, and what was on the disk before the present step.
+/// The claimed bytes, and the bytes that were on the disk before the current step.
 #[derive(Default)]
 pub(super) struct Claimed {
     claim: Option<Claim>,
@@ -70,7 +70,7 @@ impl Room for Space<'_> {
             return Err(no_space(bytes, free.to_string()));
         }
         let mut claimed = self.claimed.lock().unwrap_or_else(PoisonError::into_inner);
-        // What was unpacked stays until the conversion is done.
+        // The unpacked files stay until the conversion is done.
         (claimed.before, claimed.written) = (claimed.written, 0);
         let total = claimed.before.saturating_add(bytes);
         self.claim(&mut claimed, total)
@@ -108,7 +108,7 @@ const fn no_space(needed: u64, found: String) -> ConvertError {
     ConvertError::NoSpace { needed, found }
 }
 
-/// The volume's trouble as the conversion's.
+/// Converts an error of the volume.
 fn convert_error(error: CacheError, path: &Path) -> ConvertError {
     ConvertError::io("find room at", path)(std::io::Error::other(error))
 }

@@ -1,4 +1,4 @@
-//! One conversion, by a thread of its own.
+//! One conversion, in a separate thread.
 
 use std::fs;
 use std::path::Path;
@@ -20,10 +20,10 @@ use crate::cache::quota::Quota;
 use crate::cache::volume::Volume;
 use crate::convert::{Conversion, ConvertError, Form, Meter};
 
-/// What the names of its directories begin with. Everything so named is the operator's own.
+/// The prefix of its directories. Every directory with this prefix belongs to the operator.
 const OURS: &str = "convert-";
 
-/// What is to be done.
+/// The input of a conversion.
 pub(super) struct Work {
     pub volume: Volume,
     pub quota: Quota,
@@ -36,7 +36,7 @@ pub(super) struct Work {
     pub clock: Clock,
 }
 
-/// The time of whoever asked, who also judges when something that failed is tried again.
+/// The caller's time. The caller also decides when a failed conversion is tried again, so its clock is used.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Clock {
     pub asked: Timestamp,
@@ -49,7 +49,7 @@ impl Clock {
     }
 }
 
-/// Why it was not done.
+/// The error of a conversion.
 #[derive(Debug, thiserror::Error)]
 pub(super) enum WorkError {
     #[error(transparent)]
@@ -59,7 +59,7 @@ pub(super) enum WorkError {
 }
 
 impl Work {
-    /// Does it, and leaves nothing in `scratch/` whatever comes of it.
+    /// Runs the conversion. Its directory in `scratch/` is removed in any case.
     pub(super) fn run(self, runtime: &Handle) -> Result<ConversionRecord, WorkError> {
         let key = ConversionKey { source: *self.source.digest(), form: self.form };
         let scratch = self.volume.path("scratch").join(format!("{OURS}{}-{}", key.source.short(), key.form));
@@ -115,7 +115,7 @@ impl Work {
     }
 }
 
-/// Reads what was made: its digests, and what it is.
+/// Reads the result, to compute its digests and detect its format.
 fn look_through(path: &Path, meter: &dyn Meter) -> Result<Seen, WorkError> {
     let gone = || CacheError::Gone { path: path.to_owned() };
     let mut look = Look::begin(path)?.ok_or_else(gone)?;
@@ -125,7 +125,7 @@ fn look_through(path: &Path, meter: &dyn Meter) -> Result<Seen, WorkError> {
     Ok(look.finish()?)
 }
 
-/// Removes what earlier runs left.
+/// Removes the directories of earlier runs.
 pub(super) fn clean(volume: &Volume) -> Result<(), CacheError> {
     for path in read_own_directory(&volume.path("scratch"))? {
         if path.file_name().is_some_and(|name| name.to_string_lossy().starts_with(OURS)) {

@@ -1,8 +1,9 @@
-//! One download, from its start or from what an earlier one left, until the image is in the cache.
+//! One download, from the beginning or from a partial download, until the image is in the cache.
 //!
-//! A *try* is one connection. Bytes go from the socket over a short queue to a thread that writes them to the page
-//! cache and hashes them, so memory is constant and nothing is read twice. What has come stays: the next connection
-//! asks for the rest. Only tries without progress count, and between those the download gives its slot away.
+//! A *try* is one connection. Bytes go from the socket through a short queue to a thread that writes them to the page
+//! cache and hashes them. So memory use is constant, and nothing is read twice. Received bytes are kept, and the next
+//! connection requests the rest. Only tries without progress count, and the download releases its slot while it waits
+//! between them.
 
 mod stream;
 
@@ -24,10 +25,10 @@ use super::volume::Volume;
 use crate::fetch::{Came, Client, FetchError, ImageAnswer, ImageBody, ImageRequest, RateFloor, Validator};
 use crate::metrics::Work;
 
-/// The longest wait between two tries, in first waits.
+/// The longest wait between two tries, as a multiple of the first wait.
 const LONGEST_WAIT: u32 = 30;
 
-/// A download with all that it needs.
+/// A download and everything that it needs.
 pub(super) struct Download {
     pub(super) volume: Volume,
     pub(super) client: Client,
@@ -40,24 +41,24 @@ pub(super) struct Download {
     pub(super) cancelled: CancellationToken,
 }
 
-/// What is known between two tries.
+/// The state between two tries.
 struct Standing {
-    /// `None` before the first try and while the writing thread has it.
+    /// `None` before the first try, and while the writing thread owns it.
     partial: Option<Partial>,
     floor: RateFloor,
-    /// Its part of the quota, from its first turn on.
+    /// Its part of the quota, from the first slot on.
     claim: Option<Claim>,
-    /// The most bytes that were ever there: only more than that is progress.
+    /// The highest number of bytes so far. Only more than that is progress.
     best: u64,
-    /// Bytes of more than one connection or run are there: they may be of two states of the file.
+    /// Whether the bytes are of more than one connection or run. They may be of two versions of the file.
     resumed: bool,
-    /// Whether the one clean start after a mismatch was made.
+    /// Whether the download has already started from zero once after a mismatch.
     started_clean: bool,
-    /// The last answer was decoded.
+    /// Whether the last response was decoded.
     decoded: bool,
-    /// Encoded answers are taken as they are: what was decoded was wrong.
+    /// Whether encoded responses are stored without decoding, because the decoded bytes were wrong.
     as_it_is: bool,
-    /// What the last answer says of itself.
+    /// The description of the last response.
     came: Box<Came>,
 }
 
@@ -68,14 +69,14 @@ impl Standing {
         Self { partial: None, floor, claim: None, best: 0, resumed, started_clean, decoded, as_it_is, came }
     }
 
-    /// Whether the wrong bytes were decoded ones: then those that came are tried, once.
+    /// Whether the wrong bytes had been decoded. If so, switches once to storing the response without decoding.
     fn turns_to_what_came(&mut self) -> bool {
         let turns = self.decoded && !self.as_it_is;
         self.as_it_is |= turns;
         turns
     }
 
-    /// Whether there are more bytes than ever before.
+    /// Whether there are more bytes than before, and updates `best`.
     fn made_progress(&mut self) -> bool {
         let length = self.partial.as_ref().map_or(0, Partial::length);
         let more = length > self.best;
@@ -84,13 +85,13 @@ impl Standing {
     }
 }
 
-/// How a try ended that did not end everything.
+/// The result of a try that did not end the download.
 enum Tried {
-    /// All bytes are there.
+    /// All bytes were received.
     Complete,
-    /// It broke off; what has come is there.
+    /// The connection failed. The received bytes are kept.
     Broken(FetchError),
-    /// Nothing of it is of use, and the next try is another one.
+    /// The received bytes are of no use. The next try is made without decoding.
     Anew,
 }
 
@@ -104,13 +105,13 @@ impl Download {
         let outcome = self.until_complete(&mut standing).await.map_err(|error| self.no_space(error));
         self.count(&outcome);
         if let Some(partial) = standing.partial.take() {
-            // Space that was reserved for bytes that do not come now.
+            // Releases the space that was reserved for bytes that will not be received now.
             self.blocking(move || if partial.length() == 0 { partial.remove() } else { partial.release() }).await?;
         }
         outcome
     }
 
-    /// A download that failed is tried again by whoever wants it.
+    /// Counts a failure as a retry, because a failed download is tried again by its caller.
     fn count(&self, outcome: &Result<VerifiedBlob, DownloadError>) {
         let reason = match outcome {
             Ok(_) | Err(DownloadError::Cancelled { .. }) => return,
@@ -120,8 +121,8 @@ impl Download {
         self.client.settings().metrics.retried(Work::Image, reason);
     }
 
-    /// What is in the cache already, and the namespace's. Bytes without a fitting record are looked through, before
-    /// anything is fetched.
+    /// The blob, if it is already in the cache and the namespace has a right to it. A file without a valid record is
+    /// verified first, before anything is fetched.
     async fn present(&self) -> Result<Option<VerifiedBlob>, DownloadError> {
         let (volume, key) = (self.volume.clone(), self.request.key());
         let found = self.blocking(move || {
@@ -169,7 +170,7 @@ impl Download {
         }
     }
 
-    /// One connection, where bytes are missing.
+    /// Makes one connection, if bytes are missing.
     async fn try_once(&self, standing: &mut Standing) -> Result<Tried, DownloadError> {
         let (offset, validator) = self.opened(standing).await?;
         if offset == self.request.size {
@@ -208,7 +209,7 @@ impl Download {
         }
     }
 
-    /// The partial download's length and validator; it is opened first where it is not.
+    /// The length and the validator of the partial download. Opens it first if necessary.
     async fn opened(&self, standing: &mut Standing) -> Result<(u64, Option<Validator>), DownloadError> {
         if standing.partial.is_none() {
             let (volume, key, size) = (self.volume.clone(), self.request.key(), self.request.size);
@@ -224,7 +225,7 @@ impl Download {
         Ok(partial.map_or((0, None), |partial| (partial.length(), partial.validator().cloned())))
     }
 
-    /// Its part of the quota, once: two that begin together cannot both have the last of it.
+    /// Claims its part of the quota, once. So two downloads that start at the same time cannot both get the last of it.
     async fn claim(&self, standing: &mut Standing) -> Result<(), DownloadError> {
         if standing.claim.is_none() {
             let (quota, volume, size) = (self.quota.clone(), self.volume.clone(), self.request.size);
@@ -242,14 +243,14 @@ impl Download {
         Ok(())
     }
 
-    /// The error of a volume that is full, with the address.
+    /// Adds the URL to the error of a full volume.
     fn no_space(&self, error: DownloadError) -> DownloadError {
         let DownloadError::Cache(cause) = &error else { return error };
         let CacheError::NoSpace { needed, free, .. } = **cause else { return error };
         DownloadError::NoSpace { url: self.request.source.url.clone(), needed, free }
     }
 
-    /// The server has another length: nothing of it is of use.
+    /// The server has a file of another length, so the bytes are of no use.
     async fn wrong_size(&self, standing: &mut Standing, found: String) -> Result<Tried, DownloadError> {
         if standing.turns_to_what_came() {
             self.with_partial(standing, Partial::start_over).await?;
@@ -262,7 +263,7 @@ impl Download {
         Err(DownloadError::SizeMismatch { url, expected: self.request.size, found: found.into(), came })
     }
 
-    /// The answer does not fit what is there. The next try asks for the whole.
+    /// The response does not match the partial download. The next try requests the whole file.
     async fn begin_anew(&self, standing: &mut Standing, found: String) -> Result<Tried, DownloadError> {
         let offset = standing.partial.as_ref().map_or(0, Partial::length);
         self.with_partial(standing, Partial::start_over).await?;
@@ -270,7 +271,7 @@ impl Download {
         Ok(Tried::Broken(FetchError::Connection { url: self.request.source.url.clone(), message }))
     }
 
-    /// Everything that comes before the first byte of a connection.
+    /// Prepares the partial download before the first byte of a connection is written.
     async fn settle(&self, standing: &mut Standing, start: u64, named: Option<Validator>) -> Result<(), DownloadError> {
         let min_free = self.limits.min_free;
         self.with_partial(standing, move |partial| {
@@ -284,7 +285,8 @@ impl Download {
         .await
     }
 
-    /// All bytes are there: into the cache with them, or away. `None`: once more from a clean start.
+    /// All bytes were received. If the digest is right, they are added to the cache; if not, they are removed. `None`
+    /// means that the download starts again from zero.
     async fn take_in(&self, standing: &mut Standing) -> Result<Option<VerifiedBlob>, DownloadError> {
         let seen = self.with_partial(standing, Partial::finish).await?;
         let found = seen.digests.sha512;
@@ -307,8 +309,8 @@ impl Download {
         Err(DownloadError::ChecksumMismatch { url, expected, found, came })
     }
 
-    /// How long to wait after so many tries without progress; `None` where it is time to give up, or where the server
-    /// wants to be left alone for longer.
+    /// The wait after `tries` tries without progress. `None` if the limit is reached, or if the server asks for a
+    /// longer wait than the longest one.
     fn wait_before(&self, tries: u32, error: &FetchError) -> Option<Duration> {
         if tries >= self.limits.tries {
             return None;
@@ -332,7 +334,7 @@ impl Download {
         DownloadError::Cancelled { url: self.request.source.url.clone() }
     }
 
-    /// File operations, away from the threads that wait for the network. Never abandoned half-way.
+    /// Runs file operations on a blocking thread. They are never abandoned half-way.
     async fn blocking<T: Send + 'static>(
         &self,
         work: impl FnOnce() -> Result<T, CacheError> + Send + 'static,
@@ -363,14 +365,14 @@ impl Download {
     }
 }
 
-/// What an answer that is of no use says of itself, with how it begins.
+/// The description of a response that is of no use, with its first bytes.
 async fn beginning(body: ImageBody, came: Box<Came>) -> Box<Came> {
     let (mut body, mut came) = (body, came);
     body.begin(&mut came).await;
     came
 }
 
-/// Whether the same request may be answered otherwise within a minute.
+/// Whether the same request may succeed within a minute.
 fn may_pass_soon(error: &FetchError) -> bool {
     match error {
         FetchError::Timeout { .. } | FetchError::Connection { .. } => true,
@@ -390,7 +392,7 @@ fn may_pass_soon(error: &FetchError) -> bool {
     }
 }
 
-/// Too little in too long: however many bytes came, it counts.
+/// Whether the transfer was too slow. This counts as a failed try, however many bytes were received.
 fn is_stall(error: &FetchError) -> bool {
     matches!(error, FetchError::Timeout { .. })
 }

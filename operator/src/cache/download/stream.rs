@@ -1,4 +1,4 @@
-//! The bytes of one connection, on their way to the disk.
+//! Transfers the bytes of one connection to the disk.
 
 use bytes::Bytes;
 use tokio::sync::mpsc;
@@ -10,21 +10,21 @@ use crate::cache::progress::Progress;
 use crate::fetch::{FetchError, ImageBody};
 use crate::metrics::Work;
 
-/// Chunks between the socket and the disk: each is at most what one read of the socket brings (some 100 KiB).
+/// The number of chunks between the socket and the disk. A chunk is at most one read of the socket (some 100 KiB).
 const QUEUE: usize = 16;
 
-/// How the bytes of one connection ended.
+/// How the transfer of one connection ended.
 enum Ended {
-    /// The server said that this was all.
+    /// The server ended the response.
     All,
-    /// The connection broke, or stalled.
+    /// The connection failed or stalled.
     Broken(FetchError),
     /// More bytes than the image has.
     TooLong,
 }
 
 impl Download {
-    /// From the socket to the page cache, hashed on the way by the thread that writes.
+    /// Transfers bytes from the socket to the page cache. The writing thread also hashes them.
     pub(super) async fn stream(&self, standing: &mut Standing, body: ImageBody) -> Result<Tried, DownloadError> {
         let Some(partial) = standing.partial.take() else { return Ok(Tried::Complete) };
         let ends_surely = body.ends_surely();
@@ -54,7 +54,7 @@ impl Download {
         }
     }
 
-    /// Hands chunks over until the server, the writer, the limit or a cancellation ends it.
+    /// Passes chunks to the writer until the server, the writer, the limit or a cancellation ends it.
     async fn pump(
         &self,
         body: ImageBody,
@@ -79,7 +79,7 @@ impl Download {
             missing -= chunk.len() as u64;
             self.client.settings().metrics.fetched(Work::Image, chunk.len() as u64);
             self.or_cancelled(self.bandwidth.pay(chunk.len())).await?;
-            // A closed queue is a failed writer, which says why.
+            // The queue is closed if the writer failed. The writer returns the error.
             if self.or_cancelled(sender.send(chunk)).await?.is_err() || missing == 0 && !body.ends_surely() {
                 return Ok(Ended::All);
             }
@@ -87,7 +87,7 @@ impl Download {
     }
 }
 
-/// Writes until the queue is closed. The partial download comes back whatever happens.
+/// Writes until the queue is closed. Always returns the partial download.
 fn write_all(
     partial: Partial,
     mut queue: mpsc::Receiver<Bytes>,
