@@ -1,9 +1,9 @@
-//! A program of others, run on bytes of others: with limits, without a network, and not longer than this one lives.
+//! Runs an external program on untrusted bytes: with limits, without a network, and not longer than this process.
 //!
-//! Limits are set by `prlimit`, the bond to this process by `setpriv --pdeathsig` and the network is taken away by
-//! `unshare`, all of util-linux: each replaces itself by the next, so that the child is the program in the end. What
-//! cannot be had on a machine (name spaces in a container that forbids them) is told once and done without; limits are
-//! never done without.
+//! `prlimit` sets the limits, `setpriv --pdeathsig` ends the child with this process, and `unshare` removes the
+//! network; all are from util-linux. Each program replaces itself by the next one, so that the child is the external
+//! program in the end. If namespaces are not available on a machine (for example in a container that forbids them),
+//! there is one warning, and the network stays open. The limits are always set.
 
 use std::ffi::OsString;
 use std::os::unix::process::ExitStatusExt;
@@ -20,33 +20,34 @@ use tokio::time::{MissedTickBehavior, interval, sleep_until};
 use super::error::ConvertError;
 use super::unpack::Meter;
 
-/// What a program says beyond this is read and dropped.
+/// The maximum sizes of the standard output and of the standard error that are kept, in bytes. The rest is read and
+/// dropped.
 const MOST_OUTPUT: usize = 1024 * 1024;
 const MOST_ERRORS: usize = 4096;
-/// Of these, so many characters are told.
+/// The maximum number of characters of the standard error in a message.
 const MOST_TOLD: usize = 400;
-/// How often the meter is asked.
+/// How often the meter is called.
 const ASK_EVERY: Duration = Duration::from_millis(200);
 
-/// What a child may take.
+/// The limits of a child.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct ChildLimits {
-    /// Bytes of address space.
+    /// The address space in bytes.
     pub memory: u64,
-    /// Bytes of any file that it writes.
+    /// The maximum size of any file that it writes, in bytes.
     pub file: u64,
-    /// When it has to be done; its time on processors is bounded by the same.
+    /// The deadline. It also limits the processor time.
     pub deadline: Instant,
 }
 
-/// How children are kept from the network.
+/// How a child is isolated from the network.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Network {
-    /// By name spaces of a user that has the right to no other.
+    /// With a user namespace and a network namespace.
     UserNamespace,
-    /// By a name space of its own.
+    /// With a network namespace only.
     Namespace,
-    /// Not at all: neither is allowed here.
+    /// Not isolated, because neither is allowed here.
     Open,
 }
 
@@ -59,8 +60,8 @@ impl Network {
         }
     }
 
-    /// The strictest way that this machine allows, and in which this file can be read and this folder be written: within
-    /// name spaces of a user, even the superuser is kept from what belongs to others.
+    /// The strictest isolation that this machine allows and in which the file can be read and the folder can be
+    /// written. In a user namespace even the superuser cannot access files of other users.
     pub(super) async fn probe(reads: &Path, writes: &Path) -> Self {
         for way in [Self::UserNamespace, Self::Namespace] {
             let Some((program, arguments)) = way.arguments().split_first() else { continue };
@@ -81,33 +82,33 @@ impl Network {
     }
 }
 
-/// That the network is open is told once.
+/// Logs only once that the network is open.
 static TOLD: Once = Once::new();
 
-/// A program with its arguments.
+/// A run of a program.
 pub(super) struct Run<'a> {
-    /// Where it is.
+    /// The path of the program.
     pub program: &'a Path,
-    /// For messages: its first argument.
+    /// Its first argument, for messages.
     pub command: &'static str,
-    /// All of them.
+    /// All arguments.
     pub arguments: Vec<OsString>,
-    /// Where it runs: a directory of its own.
+    /// Its working directory, which no other program uses.
     pub directory: &'a Path,
-    /// What it may take.
+    /// Its limits.
     pub limits: ChildLimits,
-    /// How it is kept from the network.
+    /// Its isolation from the network.
     pub network: Network,
-    /// Asked on the way with what `written` says.
+    /// Called regularly with the result of `written`.
     pub meter: &'a dyn Meter,
-    /// Bytes on the disk that it has written so far.
+    /// Returns the bytes that it has written to the disk so far.
     pub written: &'a dyn Fn() -> u64,
-    /// Told of what it says, as it says it.
+    /// Called with its standard output as it is written.
     pub heard: &'a dyn Fn(&[u8]),
 }
 
 impl Run<'_> {
-    /// Its standard output, when it has ended well. In every other case nothing of it runs any more.
+    /// Runs the program and returns its standard output. On an error, all its processes have ended.
     pub(super) async fn output(self) -> Result<Vec<u8>, ConvertError> {
         let mut child = self.command_line().spawn().map_err(|error| self.failed(error.to_string()))?;
         let ended = self.wait(&mut child).await;
@@ -132,7 +133,8 @@ impl Run<'_> {
         let mut line = network.chain(bond).chain(limits).chain(["--".to_owned()]);
         let mut command = Command::new(line.next().unwrap_or_default());
         command.args(line).arg(self.program).args(&self.arguments).current_dir(self.directory).env_clear();
-        // Its messages are matched, and its allocator keeps to few arenas: each counts against the address space.
+        // `LC_ALL`: its messages are parsed. `MALLOC_ARENA_MAX`: each arena of its allocator counts against the address
+        // space.
         command.env("LC_ALL", "C").env("MALLOC_ARENA_MAX", "2");
         command.env("PATH", std::env::var_os("PATH").unwrap_or_else(|| "/usr/bin:/bin".into()));
         command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
@@ -165,7 +167,7 @@ impl Run<'_> {
     async fn kill(&self, child: &mut Child) {
         let group = child.id().and_then(|id| Pid::from_raw(i32::try_from(id).ok()?));
         if let Some(group) = group {
-            // Gone already is as good.
+            // It is not an error if it has already ended.
             let _gone = kill_process_group(group, Signal::KILL);
         }
         let _reaped = child.wait().await;
@@ -176,7 +178,7 @@ impl Run<'_> {
     }
 }
 
-/// Reads to the end, and keeps the beginning.
+/// Reads everything, and keeps the first `most` bytes.
 async fn read(from: Option<impl AsyncRead + Unpin>, most: usize, heard: &dyn Fn(&[u8])) -> Vec<u8> {
     let mut kept = Vec::new();
     let Some(mut from) = from else { return kept };
@@ -189,7 +191,7 @@ async fn read(from: Option<impl AsyncRead + Unpin>, most: usize, heard: &dyn Fn(
     kept
 }
 
-/// What a program said, in one line; how it ended where it said nothing.
+/// The standard error of a program in one line, or how it ended if there is none.
 fn told(status: ExitStatus, errors: &[u8]) -> String {
     let text = String::from_utf8_lossy(errors);
     let words: Vec<&str> =
@@ -206,7 +208,7 @@ fn told(status: ExitStatus, errors: &[u8]) -> String {
     if said.is_empty() { end } else { said }
 }
 
-/// A program by its name, in the directories of `PATH`.
+/// Searches a program by its name in the directories of `PATH`.
 pub(super) fn find_program(name: &Path) -> Option<PathBuf> {
     if name.is_absolute() {
         return name.is_file().then(|| name.to_owned());

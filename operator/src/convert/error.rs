@@ -1,4 +1,4 @@
-//! Why no disk in the asked form came of an image.
+//! Errors of conversions.
 
 use std::io;
 use std::path::{Path, PathBuf};
@@ -10,48 +10,48 @@ use crate::size::Size;
 /// Why a conversion failed.
 #[derive(Debug, thiserror::Error)]
 pub enum ConvertError {
-    /// Part of the disk is said to be in another file.
+    /// Part of the disk is in another file.
     #[error("expected a {format} that is complete by itself, found {found}")]
     Outside {
-        /// Of the disk.
+        /// The format of the disk.
         format: Format,
-        /// What is outside.
+        /// The part that is in another file.
         found: &'static str,
     },
     /// The disk is encrypted.
     #[error("expected a {format} without encryption, found one with it")]
     Encrypted {
-        /// Of the disk.
+        /// The format of the disk.
         format: Format,
     },
-    /// A header that says what cannot be.
+    /// The header is invalid.
     #[error("expected a sound {format}: {message}")]
     Malformed {
-        /// Of the disk.
+        /// The format of the disk.
         format: Format,
         /// What was expected and what was found.
         message: String,
     },
-    /// The disk, or what is unpacked on the way to it, is larger than what is allowed.
+    /// The disk, or the unpacked data, is larger than allowed.
     #[error("expected {what} of at most {limit} bytes (--max-virtual-size), found {found}")]
     TooLarge {
         /// `a disk`, …
         what: &'static str,
-        /// What is allowed.
+        /// The limit in bytes.
         limit: u64,
         /// A number, or `more`.
         found: String,
     },
-    /// Not what a disk can be made of.
+    /// The file is not a disk image and does not contain one.
     #[error("expected a disk image, an archive with one or a compressed one, found {found}")]
     NotADisk {
-        /// What it is.
+        /// What was found.
         found: String,
     },
     /// An archive or compressed data that cannot be read.
     #[error("cannot unpack the {format}: {message}")]
     Unpack {
-        /// Of what was being unpacked.
+        /// The format of the archive or compressed data.
         format: Format,
         /// What was expected and what was found.
         message: String,
@@ -61,7 +61,7 @@ pub enum ConvertError {
     ProgramMissing {
         /// Its name.
         program: String,
-        /// Where it comes from.
+        /// The Debian package that contains it.
         package: &'static str,
     },
     /// qemu-img failed.
@@ -69,7 +69,7 @@ pub enum ConvertError {
     Failed {
         /// `info`, `measure`, `convert`.
         command: &'static str,
-        /// What it said, or how it ended. Bounded, one line.
+        /// Its error output, or how it ended. Limited in length, one line.
         said: String,
     },
     /// It took too long.
@@ -78,39 +78,39 @@ pub enum ConvertError {
         /// The limit.
         after: Duration,
     },
-    /// What came out is not what was asked for.
+    /// The result is not the requested format or size.
     #[error("expected {expected}, qemu-img made {found}")]
     Output {
-        /// Format and size.
+        /// The format and size.
         expected: String,
-        /// Format and size.
+        /// The format and size.
         found: String,
     },
-    /// There is no room for what comes out.
+    /// There is not enough space for the result.
     #[error("{} or more needed for the converted image, {found}", Size(*.needed))]
     NoSpace {
-        /// Bytes.
+        /// The needed bytes.
         needed: u64,
-        /// What is free on the volume, or left of a quota.
+        /// The free space on the volume, or the rest of the quota.
         found: String,
     },
-    /// The file system refused an operation.
+    /// A file system operation failed.
     #[error("cannot {action} {path}: {source}")]
     Io {
-        /// What was tried.
+        /// The operation.
         action: &'static str,
-        /// On what.
+        /// The path.
         path: PathBuf,
-        /// What the system says.
+        /// The error of the operating system.
         source: io::Error,
     },
-    /// Nobody wants it any more.
+    /// It was cancelled because nobody wants it any more.
     #[error("cancelled")]
     Cancelled,
 }
 
 impl ConvertError {
-    /// For `map_err`: the operation on the path failed.
+    /// For `map_err`: the error of an operation on a path.
     pub(crate) fn io(action: &'static str, path: &Path) -> impl Fn(io::Error) -> Self {
         move |source| match source.kind() {
             io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => {
@@ -120,7 +120,7 @@ impl ConvertError {
         }
     }
 
-    /// Whether the image itself is the reason: once more would end the same.
+    /// Whether the image itself is the reason, so that another try would fail too.
     pub fn is_final(&self) -> bool {
         match self {
             Self::Outside { .. }

@@ -1,8 +1,9 @@
-//! What a disk image's header says, read before any other program sees the file: nothing of the disk may be elsewhere.
+//! Checks the header of a disk image before any other program opens the file: no part of the disk may be in another
+//! file.
 //!
-//! qemu-img follows what a header names: a backing file, a data file, the extents of a descriptor. An image that names
-//! `/etc/passwd` there would be converted into one that holds it. So every place where a format can name a file is
-//! looked at here, and what is not understood is refused. Pure but for the reads of [`Bytes`].
+//! qemu-img opens the files that a header names: a backing file, a data file, the extents of a descriptor. An image
+//! that names `/etc/passwd` would be converted into one that contains it. So every field of a format that can name a
+//! file is checked here, and unknown features are refused. Pure, except for the reads of [`Bytes`].
 
 mod qcow2;
 mod virtual_pc;
@@ -15,12 +16,12 @@ use std::os::unix::fs::FileExt;
 use super::error::ConvertError;
 use super::sniff::{self, Format, Sniffed, sniff};
 
-/// Bytes by their offset.
+/// Random access to bytes.
 pub trait Bytes {
-    /// How many there are.
+    /// The number of bytes.
     fn size(&self) -> u64;
 
-    /// So many bytes from an offset on; fewer where they end before.
+    /// Up to `length` bytes from an offset on; fewer at the end.
     fn at(&self, offset: u64, length: usize) -> io::Result<Vec<u8>>;
 }
 
@@ -35,7 +36,7 @@ impl Bytes for &[u8] {
     }
 }
 
-/// A file as long as it was when it was opened.
+/// A file, with the size that it had when it was opened.
 #[derive(Debug)]
 pub struct FileBytes {
     file: std::fs::File,
@@ -63,22 +64,24 @@ impl Bytes for FileBytes {
     }
 }
 
-/// A disk that is complete in its file.
+/// A disk that is completely in one file.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Disk {
-    /// Of the file.
+    /// The format of the file.
     pub format: Format,
-    /// Of the disk, in bytes, as the header says. qemu-img may see a VHD by its geometry, some sectors smaller.
+    /// The size of the disk in the header, in bytes. qemu-img may compute the size of a VHD from its geometry, some
+    /// sectors smaller.
     pub virtual_size: u64,
 }
 
-/// What the bytes are, by their first and last.
+/// Detects the format from the first and last bytes.
 pub fn look(bytes: &dyn Bytes) -> io::Result<Sniffed> {
     let tail = bytes.size().saturating_sub(sniff::TAIL as u64);
     Ok(sniff(&bytes.at(0, sniff::HEAD)?, &bytes.at(tail, sniff::TAIL)?, bytes.size()))
 }
 
-/// The disk in the bytes, if it is all there, readable by everyone and no larger than `limit`.
+/// The disk in the bytes. It is an error if it is not complete, not readable by everyone (encrypted), or larger than
+/// `limit` bytes.
 pub fn inspect(bytes: &dyn Bytes, limit: u64) -> Result<Disk, ConvertError> {
     let found = look(bytes).map_err(|error| malformed(Format::Raw, error.to_string()))?;
     let format = found.format;
@@ -96,7 +99,7 @@ pub fn inspect(bytes: &dyn Bytes, limit: u64) -> Result<Disk, ConvertError> {
         }
     };
     match virtual_size {
-        // What its header says is sound, and yet something else may take it for another format.
+        // The header is valid, but other software may recognise the file as another format.
         _ if found.outside.is_some() => {
             Err(ConvertError::NotADisk { found: "an image of a format that is not known here".to_owned() })
         }
@@ -110,7 +113,7 @@ fn malformed(format: Format, message: String) -> ConvertError {
     ConvertError::Malformed { format, message }
 }
 
-/// Reads of a header. Each says what it wanted where the file ends before.
+/// Reads fields of a header. The error at the end of the file contains what was expected.
 struct Header<'a> {
     bytes: &'a dyn Bytes,
     format: Format,

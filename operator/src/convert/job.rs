@@ -1,4 +1,4 @@
-//! One conversion from beginning to end, in a directory of its own.
+//! One complete conversion, in a separate directory.
 
 use std::fs::File;
 use std::path::{Path, PathBuf};
@@ -14,46 +14,47 @@ use super::qemu::{QemuImage, name};
 use super::sniff::Format;
 use super::unpack::{Meter, Package, is_packed, unpack};
 
-/// Unpacked data may be a little more than the disk in it: a qcow2 has tables, an archive has other files.
+/// Unpacked data may be larger than the limit of a disk by this fraction (as a divisor) plus this number of bytes: a
+/// qcow2 has tables, an archive has other files.
 const MORE_THAN_THE_DISK: (u64, u64) = (8, 64 * 1024 * 1024);
 
-/// What is converted, and within which limits.
+/// The input and the limits of a conversion.
 pub struct Conversion<'a> {
-    /// Verified bytes.
+    /// The path of the verified image.
     pub source: &'a Path,
-    /// What they are.
+    /// Its format.
     pub format: Format,
-    /// What they become.
+    /// The target form.
     pub form: Form,
-    /// An empty directory on the same file system as the place where the result goes.
+    /// An empty directory on the same file system as the destination of the result.
     pub scratch: &'a Path,
-    /// The program: a path, or a name that `PATH` leads to.
+    /// The `qemu-img` program: a path, or a name that is searched in `PATH`.
     pub program: &'a Path,
-    /// Bytes of a disk.
+    /// The maximum size of a disk in bytes.
     pub largest: u64,
-    /// When it has to be done.
+    /// The deadline.
     pub deadline: Instant,
 }
 
-/// What came of it.
+/// The result of a conversion.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Converted {
     /// The file, in the scratch directory. Not synced yet.
     pub path: PathBuf,
-    /// Size of the disk in bytes.
+    /// The size of the disk in bytes.
     pub virtual_size: u64,
-    /// Names of other disks of the appliance, which were left out.
+    /// The names of other disks in the appliance, which were not converted.
     pub left_out: Vec<String>,
 }
 
-/// Asked before much is written, and on the way.
+/// Called before much data is written, and regularly while it is written.
 pub trait Room: Meter {
-    /// Whether there is room for so many bytes more on the disk.
+    /// Claims space for this number of bytes more on the disk.
     fn take(&self, bytes: u64) -> Result<(), ConvertError>;
 }
 
 impl Conversion<'_> {
-    /// Does it. Blocks the thread, from which children are started: they end when it does.
+    /// Runs the conversion. It blocks the thread and starts children from it. The children end when the thread ends.
     pub fn run(&self, room: &dyn Room, runtime: &Handle) -> Result<Converted, ConvertError> {
         let network = runtime.block_on(Network::probe(self.source, self.scratch));
         let tool = || QemuImage::find(self.program, self.scratch, network, self.deadline, room);
@@ -69,7 +70,7 @@ impl Conversion<'_> {
         Ok(Converted { path, virtual_size, left_out })
     }
 
-    /// A disk that is packed is not unpacked for nothing.
+    /// Checks that qemu-img exists if it is needed, so that nothing is unpacked in vain.
     fn needs_tool<'t>(
         &self,
         format: Format,
@@ -78,7 +79,7 @@ impl Conversion<'_> {
         if format == self.form.format() { Ok(()) } else { tool().map(drop) }
     }
 
-    /// The disk by itself: the source, or a file in the scratch directory.
+    /// The unpacked disk: the source, or a file in the scratch directory.
     fn unpacked(
         &self,
         room: &dyn Room,
@@ -110,7 +111,7 @@ impl Conversion<'_> {
         room.take(tool.measure(disk, found.format).await?)?;
         let (to, format) = (self.scratch.join("converted"), self.form.format());
         tool.convert((disk, found.format), (&to, format), before.virtual_size).await?;
-        // What stands there is looked at as if it came from outside: the program worked on foreign bytes.
+        // The result is checked like untrusted input, because qemu-img worked on untrusted bytes.
         let made = inspect_file(&to, self.largest)?;
         let after = tool.info(&to, made.format).await?;
         let is_right =

@@ -1,10 +1,10 @@
-//! What an image file is, by its bytes, and how it becomes what a cloud takes.
+//! Detects the format of an image file from its bytes, and converts it to a format that clouds accept.
 //!
-//! * [`sniff`]: formats are found by looking into the bytes, never believed from names or from a list
-//! * [`header`]: nothing of a disk may be outside its file; read before any other program sees it
-//! * unpacking: out of gzip, bzip2, xz, zstd, tar and OVA, streamed, one disk
-//! * qemu-img: a child with limits, without a network
-//! * [`Conversion`]: all of it, for one image
+//! * [`sniff`]: formats are detected from the bytes, never taken from names or from a list
+//! * [`header`]: checks, before any other program opens the file, that no part of a disk is outside its file
+//! * unpacking: extracts one disk from gzip, bzip2, xz, zstd, tar and OVA, as a stream
+//! * qemu-img: a child process with limits, without a network
+//! * [`Conversion`]: all of these, for one image
 
 mod child;
 mod error;
@@ -21,19 +21,19 @@ pub use job::{Conversion, Converted, Room};
 pub use sniff::{Format, Sniffed};
 pub use unpack::{Meter, Part};
 
-/// What is handed to a cloud, as it is or converted to it. Archives and compressed images are not: a cloud unpacks them into
-/// something useless, so they are opened and converted before.
+/// The formats that are given to a cloud, unchanged or converted. Archives and compressed images are not, because a
+/// cloud would not unpack them correctly, so they are unpacked and converted first.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Form {
-    /// QEMU copy on write, version 2 or 3 (3 where it is made here).
+    /// QEMU copy on write, version 2 or 3 (3 if it is made here).
     Qcow2,
     /// The bytes of the disk; zeros are holes.
     Raw,
 }
 
 impl Form {
-    /// The form of a format; `None` where that has to be converted, or cannot be.
+    /// The form of a format; `None` if it has to be converted, or cannot be.
     pub const fn of(format: Format) -> Option<Self> {
         match format {
             Format::Qcow2 => Some(Self::Qcow2),
@@ -52,7 +52,7 @@ impl Form {
         }
     }
 
-    /// As people, `DRIVER` and `FORMAT` write it.
+    /// The name as in OpenNebula's `DRIVER` and `FORMAT`.
     pub const fn as_str(self) -> &'static str {
         match self {
             Self::Qcow2 => "qcow2",
@@ -60,7 +60,7 @@ impl Form {
         }
     }
 
-    /// As a format.
+    /// The form as a [`Format`].
     pub const fn format(self) -> Format {
         match self {
             Self::Qcow2 => Format::Qcow2,

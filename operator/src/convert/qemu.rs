@@ -1,4 +1,4 @@
-//! qemu-img: `info`, `measure` and `convert`, each with the format said, never guessed.
+//! Runs `qemu-img info`, `measure` and `convert`, always with an explicit format, which is never guessed.
 
 use std::ffi::OsString;
 use std::fs;
@@ -13,14 +13,15 @@ use super::error::ConvertError;
 use super::sniff::Format;
 use super::unpack::{Meter, Part};
 
-/// Address space of one run. It takes some 300 MB with its threads and its caches of tables.
+/// The address space of one run, in bytes. qemu-img uses some 300 MB with its threads and its caches of tables.
 const MEMORY: u64 = 2 * 1024 * 1024 * 1024;
-/// What `info` and `measure` may write.
+/// The bytes that `info` and `measure` may write.
 const NOTHING: u64 = 0;
-/// A qcow2 has at most so much more than its disk: tables, reference counts.
+/// A qcow2 is larger than its disk by at most this fraction (as a divisor) plus this number of bytes: tables, reference
+/// counts.
 const OVERHEAD: (u64, u64) = (512, 64 * 1024 * 1024);
 
-/// qemu-img, found, with what each run of it gets.
+/// The path of qemu-img, and the settings of each run.
 pub(super) struct QemuImage<'a> {
     program: PathBuf,
     directory: &'a Path,
@@ -29,7 +30,7 @@ pub(super) struct QemuImage<'a> {
     meter: &'a dyn Meter,
 }
 
-/// `qemu-img info --output=json`, as far as it matters.
+/// The needed fields of `qemu-img info --output=json`.
 #[derive(Debug, Clone, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub(super) struct Info {
@@ -56,7 +57,7 @@ struct Measured {
 }
 
 impl Info {
-    /// What of the disk qemu-img would look for elsewhere, or cannot read.
+    /// The part of the disk that is in another file or encrypted, if any.
     fn outside(&self) -> Option<&'static str> {
         let data_file = self.format_specific.as_ref().is_some_and(|specific| specific.data.get("data-file").is_some());
         match (&self.backing_filename, data_file, self.encrypted) {
@@ -87,7 +88,7 @@ impl<'a> QemuImage<'a> {
         Ok(Self { program, directory, network, deadline, meter })
     }
 
-    /// What it finds in a file, which has to be complete and of the format.
+    /// Runs `qemu-img info` on a file. It is an error if the file is not complete or does not have the format.
     pub(super) async fn info(&self, path: &Path, format: Format) -> Result<Info, ConvertError> {
         let arguments = vec!["--output=json".into(), "-f".into(), name(format).into(), path.into()];
         let output = self.run("info", arguments, NOTHING, &|| 0).await?;
@@ -98,9 +99,9 @@ impl<'a> QemuImage<'a> {
         }
     }
 
-    /// Bytes on the disk that the image would take, holes left out, whatever the form is that it is converted to.
+    /// The bytes on the disk that the converted image needs, without holes, for any target form.
     pub(super) async fn measure(&self, path: &Path, format: Format) -> Result<u64, ConvertError> {
-        // For a raw image it tells the length, holes and all.
+        // For a raw target, `measure` returns the length including holes, so qcow2 is used.
         let form = ["-O".into(), "qcow2".into()];
         let from = ["--output=json".into(), "-f".into(), name(format).into()];
         let arguments: Vec<OsString> = from.into_iter().chain(form).chain([path.into()]).collect();
@@ -108,7 +109,7 @@ impl<'a> QemuImage<'a> {
         Ok(read::<Measured>("measure", &output)?.required)
     }
 
-    /// Makes a new file of the form.
+    /// Converts to a new file.
     pub(super) async fn convert(
         &self,
         from: (&Path, Format),
@@ -166,7 +167,7 @@ impl<'a> QemuImage<'a> {
     }
 }
 
-/// The last of what `convert -p` says on its way: `    (42.00/100%)`.
+/// The last percentage in the output of `convert -p`: ` (42.00/100%)`.
 fn percent(said: &[u8]) -> Option<u64> {
     let text = String::from_utf8_lossy(said);
     let before = text.rsplit_once("/100%)")?.0;
@@ -179,7 +180,7 @@ fn read<'o, T: Deserialize<'o>>(command: &'static str, output: &'o [u8]) -> Resu
     serde_json::from_slice(output).map_err(bad)
 }
 
-/// As qemu-img calls a format. Others never get here: they are refused, or unpacked.
+/// The name of a format in qemu-img. Other formats are never passed here, because they are refused or unpacked.
 pub(super) const fn name(format: Format) -> &'static str {
     match format {
         Format::Qcow2 => "qcow2",

@@ -1,4 +1,5 @@
-//! What a file is, by its bytes. Pure, and made for hostile input: it reads fixed offsets of what it is given.
+//! Detects the format of a file from its bytes. Pure, and safe for hostile input: it reads only fixed offsets of its
+//! input.
 
 mod claim;
 mod disk;
@@ -11,20 +12,20 @@ use serde_with::skip_serializing_none;
 use self::claim::{Claim, claims};
 pub(super) use self::disk::vmdk_outside;
 
-/// Goes up when the same bytes are judged otherwise: what an older one found is looked at again.
+/// Incremented when the result for the same bytes changes. Results of an older revision are computed again.
 pub const REVISION: u8 = 2;
 
-/// How many leading bytes [`sniff`] can use.
+/// The number of leading bytes that [`sniff`] uses.
 pub const HEAD: usize = 64 * 1024;
 
-/// How many trailing bytes [`sniff`] can use: a fixed VHD says what it is in its last sector only.
+/// The number of trailing bytes that [`sniff`] uses. A fixed VHD can be recognised only by its last sector.
 pub const TAIL: usize = 512;
 
 /// A format of image files.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Format {
-    /// A disk, byte by byte; everything that is nothing else.
+    /// The raw bytes of a disk; also everything that is not another format.
     Raw,
     /// QEMU copy on write, version 2 or 3.
     Qcow2,
@@ -79,35 +80,38 @@ impl fmt::Display for Format {
     }
 }
 
-/// What was found.
+/// The result of [`sniff`].
 #[skip_serializing_none]
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Sniffed {
     /// The format.
     pub format: Format,
-    /// The size of the disk inside in bytes, where the header tells it (qcow2, vmdk, vdi, vhd) or it is the file's (raw, iso).
+    /// The size of the disk in bytes, if the header contains it (qcow2, vmdk, vdi, vhd) or if it is the file size (raw,
+    /// iso).
     pub virtual_size: Option<u64>,
-    /// What of the disk lies outside this file; such an image is never converted or published.
+    /// The part of the disk that is outside this file, if any. Such an image is never converted or published.
     pub outside: Option<Outside>,
 }
 
-/// What of a disk lies outside its file.
+/// The part of a disk that is outside its file.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Outside {
-    /// It names a backing file, a parent, a differencing base.
+    /// A backing file, a parent, or the base of a differencing disk.
     BackingFile,
-    /// Its data is in another file (qcow2's external data file, a VMDK descriptor with extents).
+    /// The data (qcow2's external data file, or a VMDK descriptor with extents).
     DataFile,
-    /// A probe of QEMU claims it, as a format that is not known here or in a way that is not understood here; it may name
-    /// other files as well. Handed over as a raw disk it could be taken for what it is, by a cloud that looks for itself.
+    /// A probe of QEMU recognises the file as a format that is not supported here, or as a variant that is not
+    /// supported. It may name other files as well. If it were published as a raw disk, a cloud that detects formats
+    /// itself could use it as that format.
     OtherFormat,
 }
 
-/// Looks into a file: its first [`HEAD`] bytes (all of them, where it is shorter), its last [`TAIL`] and its size.
+/// Detects the format of a file from its first [`HEAD`] bytes (all of them, if it is shorter), its last [`TAIL`] bytes
+/// and its size.
 ///
-/// What a program that looks for itself may take for a disk image is never raw: the magic alone decides, and a header
-/// that is not understood is one of another format.
+/// A file that other software may recognise as a disk image is never raw: the magic number alone decides, and a header
+/// that is not understood is another format.
 pub fn sniff(head: &[u8], tail: &[u8], size: u64) -> Sniffed {
     let content = [compressed, tar, iso].iter().find_map(|look| look(head));
     let mut found = match (claims(head, tail).as_slice(), content) {
@@ -143,7 +147,7 @@ fn compressed(head: &[u8]) -> Option<Format> {
         (b"\x28\xb5\x2f\xfd", Format::Zst),
     ];
     let (_, format) = magics.into_iter().find(|(magic, _)| starts(head, 0, magic))?;
-    // "BZh" is text as well: a block size and the start of a block (pi) or of the end (sqrt pi) have to follow.
+    // "BZh" may also be text, so a block size and the magic number of a block (pi) or of the end (sqrt pi) must follow.
     let is_bzip2 = || {
         head.get(3).is_some_and(|level| (b'1'..=b'9').contains(level))
             && (starts(head, 4, b"1AY&SY") || starts(head, 4, b"\x17\x72\x45\x38\x50\x90"))
@@ -151,7 +155,8 @@ fn compressed(head: &[u8]) -> Option<Format> {
     (format != Format::Bz2 || is_bzip2()).then_some(format)
 }
 
-/// POSIX.1-1988 ustar and GNU tar. An OVF has to come first in an OVA (DSP0243 section 5.3), so the first names decide.
+/// POSIX.1-1988 ustar and GNU tar. The OVF is the first member of an OVA (DSP0243 section 5.3), so the first names are
+/// sufficient.
 fn tar(head: &[u8]) -> Option<Format> {
     if !starts(head, 257, b"ustar") {
         return None;
@@ -168,14 +173,14 @@ fn tar(head: &[u8]) -> Option<Format> {
     Some(Format::Tar)
 }
 
-/// A member's length with its header, in whole blocks of 512 bytes.
+/// The length of a member with its header, in whole blocks of 512 bytes.
 fn after(header: &[u8]) -> Option<usize> {
     let digits = header.get(124..135)?.iter().map(|c| char::from(*c)).collect::<String>();
     let size = u64::from_str_radix(digits.trim_matches([' ', '\0']), 8).ok()?;
     usize::try_from(size.div_ceil(512).checked_add(1)?.checked_mul(512)?).ok()
 }
 
-/// ECMA-119 section 8: the first volume descriptor stands in sector 16.
+/// ECMA-119 section 8: the first volume descriptor is in sector 16.
 fn iso(head: &[u8]) -> Option<Format> {
     starts(head, 0x8001, b"CD001").then_some(Format::Iso)
 }

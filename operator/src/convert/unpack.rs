@@ -1,8 +1,8 @@
-//! Out of compression and archives: the one disk in a file, streamed to another, in constant memory.
+//! Extracts the disk from compressed files and archives, as a stream to another file, in constant memory.
 //!
-//! One compression around an archive, one archive, one compression around the disk in it: no more. Nothing is ever
-//! written by a name that an archive tells; its names are only compared. What comes out is counted all the way, so that
-//! a small file that unpacks into a mountain ends at the limit.
+//! At most one compression around an archive, one archive, and one compression around the disk in it are supported.
+//! Names in an archive are only compared, and never used as paths. The output is counted all the time, so that a small
+//! file that unpacks to a very large one is stopped at the limit.
 
 mod archive;
 mod ovf;
@@ -20,40 +20,40 @@ use super::sniff::{self, Format, sniff};
 /// Blocks of zeros of this size become holes.
 const BLOCK: usize = 64 * 1024;
 static ZEROS: [u8; BLOCK] = [0; BLOCK];
-/// How much is read before it is written.
+/// The bytes that are read before they are written.
 const BUFFER: usize = 16 * BLOCK;
 
-/// Asked again and again while something grows.
+/// Called regularly while data is written.
 pub trait Meter {
-    /// Whether to go on, now that so many bytes are on the disk. The error says why not.
+    /// Checks whether to continue, with the number of bytes on the disk. The error is the reason to stop.
     fn check(&self, written: u64) -> Result<(), ConvertError>;
 
-    /// So many bytes of a part are done, of so many.
+    /// Reports the progress: `bytes` of the `total` bytes of a part are done.
     fn tell(&self, part: Part, bytes: u64, total: u64);
 }
 
 /// A part of a conversion.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Part {
-    /// Out of compression and archives: bytes of the file that was read.
+    /// Unpacking. The progress is in bytes of the input file.
     Unpack,
-    /// Into another format: bytes of the disk.
+    /// Conversion to another format. The progress is in bytes of the disk.
     Convert,
 }
 
-/// What a disk is unpacked from, and how far it may go.
+/// The input and the limits of unpacking.
 pub(super) struct Package<'a> {
     /// The file.
     pub path: &'a Path,
-    /// What it is: compressed, or an archive.
+    /// Its format: compressed, or an archive.
     pub format: Format,
-    /// Bytes that may come out.
+    /// The maximum number of bytes in the output.
     pub limit: u64,
-    /// Asked on the way.
+    /// Called regularly.
     pub meter: &'a dyn Meter,
 }
 
-/// Whether a disk of this format has to be unpacked first.
+/// Whether this format has to be unpacked first.
 pub(super) const fn is_packed(format: Format) -> bool {
     is_compressed(format) || is_archive(format)
 }
@@ -66,8 +66,8 @@ const fn is_archive(format: Format) -> bool {
     matches!(format, Format::Ova | Format::Tar)
 }
 
-/// Unpacks the disk into a new file. `seen` is shown its format, by its first bytes, before anything is written.
-/// Gives the names of other disks, which stay where they are.
+/// Unpacks the disk into a new file. `seen` is called with the disk's format, detected from its first bytes, before
+/// anything is written. Returns the names of other disks, which are not unpacked.
 pub(super) fn unpack(
     package: &Package<'_>,
     to: &Path,
@@ -92,7 +92,7 @@ pub(super) fn unpack(
     Ok(Vec::new())
 }
 
-/// The chosen member, which may be compressed itself.
+/// Extracts the chosen member, which may be compressed itself.
 fn extract(
     package: &Package<'_>,
     archive_format: Format,
@@ -118,7 +118,7 @@ fn extract(
     copy(&mut std::io::Cursor::new(head).chain(decoded), package, to)
 }
 
-/// Without the end of the bytes a fixed VHD looks raw; that is seen when all of it is there.
+/// The format from the first bytes only. A fixed VHD looks raw here; it is detected again when it is complete.
 fn format_of(head: &[u8]) -> Format {
     sniff(head, &[], head.len() as u64).format
 }
@@ -129,7 +129,7 @@ fn first_bytes(from: &mut dyn Read, format: Format) -> Result<Vec<u8>, ConvertEr
     Ok(head)
 }
 
-/// Everything that comes, into a new file whose zeros are holes.
+/// Copies everything into a new file. Zeros become holes.
 fn copy(from: &mut dyn Read, package: &Package<'_>, to: &Path) -> Result<(), ConvertError> {
     let failed = ConvertError::io("write", to);
     let mut file = File::options().write(true).create_new(true).open(to).map_err(&failed)?;
@@ -157,7 +157,7 @@ fn copy(from: &mut dyn Read, package: &Package<'_>, to: &Path) -> Result<(), Con
     file.set_len(length).map_err(&failed)
 }
 
-/// Fills a buffer as far as there is something.
+/// Fills a buffer, or reads to the end.
 fn fill(from: &mut dyn Read, buffer: &mut [u8]) -> std::io::Result<usize> {
     let mut filled = 0;
     while filled < buffer.len() {

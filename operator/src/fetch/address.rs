@@ -1,4 +1,4 @@
-//! Which addresses are never asked, whatever a list or a server says.
+//! The address policy: addresses that are never connected to, whatever a list or a server contains.
 
 use std::collections::BTreeSet;
 use std::fmt;
@@ -10,18 +10,18 @@ use url::{Host, Url};
 
 use super::embedded::embedded;
 
-/// This machine: refused where the policy says so. Every other range is refused always.
+/// The name of the loopback range. It is refused only if the policy requires it; every other range is always refused.
 const LOOPBACK: &str = "loopback";
 
-/// The address under which most clouds tell a machine its credentials.
+/// The address of the metadata service of most clouds, which gives a machine its credentials.
 const METADATA_SERVICE: Ipv4Addr = Ipv4Addr::new(169, 254, 169, 254);
 
-/// The same services outside 169.254.0.0/16: Alibaba Cloud, Oracle Cloud, Azure's wire server.
+/// Metadata services outside 169.254.0.0/16: Alibaba Cloud, Oracle Cloud, Azure's wire server.
 const METADATA_V4: [Ipv4Addr; 3] =
     [Ipv4Addr::new(100, 100, 100, 200), Ipv4Addr::new(192, 0, 0, 192), Ipv4Addr::new(168, 63, 129, 16)];
 
-/// And outside `fe80::/10`, each with the length of its prefix: Amazon (all that it serves to its machines), Google,
-/// Scaleway, Akamai.
+/// Metadata services outside `fe80::/10`, each with the length of its prefix: Amazon (all services for its machines),
+/// Google, Scaleway, Akamai.
 const METADATA_V6: [(Ipv6Addr, u32); 4] = [
     (Ipv6Addr::new(0xfd00, 0xec2, 0, 0, 0, 0, 0, 0), 32),
     (Ipv6Addr::new(0xfd20, 0xce, 0, 0, 0, 0, 0, 0x254), 128),
@@ -29,7 +29,7 @@ const METADATA_V6: [(Ipv6Addr, u32); 4] = [
     (Ipv6Addr::new(0xfd00, 0xa9fe, 0xa9fe, 0, 0, 0, 0, 1), 128),
 ];
 
-/// Names of such services, which mean nothing else.
+/// Names that are used only for such services.
 const METADATA_NAMES: [&str; 4] =
     ["metadata.google.internal", "metadata.goog", "instance-data", "instance-data.ec2.internal"];
 
@@ -37,7 +37,8 @@ const METADATA_NAMES: [&str; 4] =
 #[derive(Debug, Clone)]
 pub(super) struct AddressPolicy {
     deny_loopback: bool,
-    /// Host names of the environment's proxies: the administrator's word, so their addresses are not judged.
+    /// Host names of the proxies in the environment. The administrator configured them, so their addresses are not
+    /// checked.
     proxies: Arc<BTreeSet<String>>,
 }
 
@@ -64,8 +65,8 @@ impl AddressPolicy {
         Self { deny_loopback, proxies: Arc::new(proxies) }
     }
 
-    /// Judges a URL by its literal address, or by the names that always mean this machine or a metadata service. A
-    /// proxy looks names up itself, so behind one this is all that is judged.
+    /// Checks a URL by its literal address, or by names that always mean this machine or a metadata service. With a
+    /// proxy this is the only check, because the proxy resolves names itself.
     pub(super) fn check_url(&self, url: &Url) -> Result<(), AddressRefused> {
         match url.host() {
             Some(Host::Ipv4(address)) => self.check(&address.to_string(), IpAddr::V4(address)),
@@ -88,7 +89,7 @@ impl AddressPolicy {
         let refused = |range| AddressRefused { host: host.to_owned(), address, range };
         let inner = match address {
             IpAddr::V4(_) => Vec::new(),
-            // 0.0.0.0/8 inside an IPv6 address means nothing: no translator sends packets there.
+            // 0.0.0.0/8 inside an IPv6 address is ignored, because no translator sends packets there.
             IpAddr::V6(v6) => embedded(v6).into_iter().filter(|inner| !is_this_network(*inner)).collect(),
         };
         let all = std::iter::once(address).chain(inner.into_iter().map(IpAddr::V4));
@@ -98,7 +99,7 @@ impl AddressPolicy {
         }
     }
 
-    /// What of a name's addresses may be connected to; an error when that is none.
+    /// The addresses of a name that may be connected to; an error if there is none.
     fn allowed(&self, host: &str, found: Vec<SocketAddr>) -> Result<Vec<SocketAddr>, AddressRefused> {
         if self.proxies.contains(&host.to_ascii_lowercase()) {
             return Ok(found);
@@ -118,7 +119,7 @@ impl AddressPolicy {
     }
 }
 
-/// The range that an address is refused for; [`LOOPBACK`] only where the policy says so.
+/// The range of an address, if it is one of the ranges that can be refused.
 fn range_of(address: IpAddr) -> Option<&'static str> {
     let (loopback, link_local) = match address {
         IpAddr::V4(v4) => (v4.is_loopback() || is_this_network(v4), v4.is_link_local()),

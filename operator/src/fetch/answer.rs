@@ -1,4 +1,4 @@
-//! An answer: its head, where it came from in the end, and its bytes, decoded.
+//! An HTTP response: its head, its final URL, and its decoded body.
 
 use std::time::Duration;
 
@@ -13,10 +13,10 @@ use super::error::FetchError;
 use super::request::failure;
 use crate::imagelist::SourceUrl;
 
-/// So long is waited for the first bytes of an answer that is refused anyway, to tell how it begins.
+/// The maximum wait for the first bytes of a refused response, which are shown in the message.
 const PATIENCE: Duration = Duration::from_secs(2);
 
-/// An answer whose body was not read yet.
+/// A response whose body has not been read yet.
 #[derive(Debug)]
 pub(super) struct Answer {
     response: Response,
@@ -25,7 +25,7 @@ pub(super) struct Answer {
     came: Came,
 }
 
-/// The bytes of an answer.
+/// The body of a response.
 #[derive(Debug)]
 pub(super) struct Body {
     response: Response,
@@ -35,7 +35,7 @@ pub(super) struct Body {
 }
 
 impl Answer {
-    /// The answer of `last` to a request that began with `asked`, and the proxy that it came through.
+    /// The response from `last` to a request that started at `asked`, and the proxy that was used.
     pub(super) fn new(response: Response, asked: &SourceUrl, last: &SourceUrl, proxy: Option<String>) -> Self {
         let encoding = Encoding::of(response.headers());
         let came = Came::of(response.headers(), &encoding, asked, last, proxy);
@@ -50,7 +50,7 @@ impl Answer {
         self.response.headers()
     }
 
-    /// `Content-Length`: of the bytes on the way, encoded as they are.
+    /// `Content-Length`: the length of the transferred, possibly encoded bytes.
     pub(super) fn length(&self) -> Option<u64> {
         self.response.content_length()
     }
@@ -59,18 +59,18 @@ impl Answer {
         &self.encoding
     }
 
-    /// The bytes that were encoded.
+    /// The body, decoded.
     pub(super) fn decoded(self) -> (Body, Came) {
         let decoder = self.encoding.decoder();
         (Body { response: self.response, decoder, begun: false, url: self.asked }, self.came)
     }
 
-    /// The bytes as they are on the way.
+    /// The body as it is transferred, not decoded.
     pub(super) fn raw(self) -> (Body, Came) {
         (Body { response: self.response, decoder: None, begun: false, url: self.asked }, self.came)
     }
 
-    /// What came, with how it begins: for an answer that is of no use.
+    /// The description of the response with its first bytes, for a response that is of no use.
     pub(super) async fn came(self) -> Box<Came> {
         let (mut body, mut came) = self.decoded();
         body.begin(&mut came).await;
@@ -102,12 +102,12 @@ impl Body {
         }
     }
 
-    /// Whether an encoding is undone.
+    /// Whether the body is decoded.
     pub(super) fn is_decoded(&self) -> bool {
         self.decoder.is_some()
     }
 
-    /// Reads what comes first, for a message. Whatever goes wrong on the way goes wrong without a word.
+    /// Reads the first bytes, for a message. Errors are ignored.
     pub(super) async fn begin(&mut self, came: &mut Came) {
         if let Ok(Ok(Some(bytes))) = timeout(PATIENCE, self.next()).await {
             came.begins_with(&bytes);

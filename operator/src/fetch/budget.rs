@@ -1,12 +1,12 @@
-//! How many bytes of documents may be in memory at once, in turn between those who share it.
+//! A limit of the bytes of documents in memory, shared fairly between owners.
 //!
-//! Whoever takes a document into memory takes its part of the budget first, all of it at once and never a second part
-//! while it holds one: so nobody waits for somebody who waits. The parts are handed out in turn between the owners
-//! (namespaces), so that one with many large documents does not hold up another's small one for longer than one of
-//! them takes; an owner's own come in the order in which they asked.
+//! A permit for its part of the budget is taken before a document is loaded into memory. It is taken all at once, and
+//! never a second one while one is held, so there is no deadlock. Permits are granted in turn between the owners
+//! (namespaces). So an owner with many large documents delays another owner's small one by at most one document. The
+//! requests of one owner are granted in order.
 //!
-//! The work is done on one thread: an allocator keeps what each thread has let go of for that thread, so that with many
-//! of them the program would soon hold as much as all of them had at once.
+//! The work is done on one thread. The allocator keeps freed memory for each thread, so with many threads the program
+//! would use much more memory.
 
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, mpsc};
@@ -15,7 +15,7 @@ use tokio::sync::oneshot;
 
 use crate::turns::Turns;
 
-/// Bytes of documents in memory, shared by all that clone it.
+/// A budget of bytes in memory, shared by all clones.
 #[derive(Debug, Clone)]
 pub struct Budget {
     shared: Arc<Shared>,
@@ -24,7 +24,7 @@ pub struct Budget {
 #[derive(Debug)]
 struct Shared {
     total: u64,
-    /// Where work is handed to the thread, which ends with the last of its senders.
+    /// The sender for work on the thread. The thread ends when the last sender is dropped.
     thread: OnceLock<Option<mpsc::Sender<Work>>>,
     state: Mutex<State>,
 }
@@ -43,7 +43,7 @@ struct Waiter {
 
 type Work = Box<dyn FnOnce() + Send>;
 
-/// A part of the budget, until it is dropped.
+/// A part of the budget. It is released when dropped.
 #[derive(Debug)]
 pub struct Permit {
     bytes: u64,
@@ -51,19 +51,20 @@ pub struct Permit {
 }
 
 impl Budget {
-    /// So many bytes in all.
+    /// A budget of `total` bytes.
     pub fn new(total: u64) -> Self {
         let state = State { free: total, waiting: Turns::default() };
         Self { shared: Arc::new(Shared { total, thread: OnceLock::new(), state: Mutex::new(state) }) }
     }
 
-    /// Waits for a part. Who asks for more than there is gets all of it.
+    /// Waits for a part of the budget. A request for more than the total gets the whole budget.
     pub async fn take(&self, owner: &str, bytes: u64) -> Permit {
         let (grant, granted) = oneshot::channel();
         let waiter = Waiter { bytes: bytes.min(self.shared.total), grant };
         self.shared.state().waiting.push(owner, waiter);
         Shared::hand_out(&self.shared);
-        // The sender lives as long as the budget, which `self` holds. Without it nothing would be bounded any more.
+        // The sender exists as long as the budget, which `self` holds. The fallback would disable the limit, but it is
+        // never used.
         granted.await.unwrap_or_else(|_| Permit { bytes: 0, shared: self.shared.clone() })
     }
 }
@@ -73,8 +74,8 @@ impl Shared {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Hands out what is free, as long as the next one's part fits. The lock is not held meanwhile: a permit that
-    /// nobody waits for any more comes back at once.
+    /// Grants permits while the next one fits. The lock is not held while a permit is sent, because a permit whose
+    /// receiver is gone is dropped at once, which takes the lock.
     fn hand_out(shared: &Arc<Self>) {
         loop {
             let next = shared.state().next();
@@ -85,7 +86,7 @@ impl Shared {
 }
 
 impl State {
-    /// Who gets its part now: the first of the owner whose turn it is, once that fits.
+    /// The next waiter, if its part fits: the first one of the owner whose turn it is.
     fn next(&mut self) -> Option<Waiter> {
         self.waiting.retain(|waiter| !waiter.grant.is_closed());
         let waiter = self.waiting.take_if(|waiter| waiter.bytes <= self.free)?;
@@ -95,7 +96,7 @@ impl State {
 }
 
 impl Permit {
-    /// Does something with documents that this part of the budget is for, on the thread for that.
+    /// Runs work on documents for which this permit was taken, on the budget's thread.
     pub async fn work<T: Send + 'static>(&self, work: impl FnOnce() -> T + Send + 'static) -> T {
         let (done, result) = oneshot::channel();
         let work: Work = Box::new(move || drop(done.send(catch_unwind(AssertUnwindSafe(work)))));
@@ -105,13 +106,13 @@ impl Permit {
                     work();
                 }
             }
-            // No thread can be had: it is done here and now.
+            // The thread could not be started, so the work is done here.
             None => work(),
         }
         match result.await {
             Ok(Ok(done)) => done,
             Ok(Err(panic)) => resume_unwind(panic),
-            // The thread answers everything that it was handed, unless the process ends.
+            // The thread answers all work that it received, unless the process ends.
             Err(_) => std::future::pending().await,
         }
     }

@@ -1,4 +1,4 @@
-//! What came instead of what was asked for, in the words of the answer itself: for messages.
+//! A description of a response, for messages about unexpected content.
 
 use std::fmt;
 
@@ -8,30 +8,31 @@ use super::encoding::Encoding;
 use crate::imagelist::SourceUrl;
 use crate::text::printable;
 
-/// So many bytes from the beginning of an answer are kept.
+/// The maximum number of first bytes that are kept.
 pub(super) const HEAD: usize = 256;
 
-/// So many characters of text, or bytes of anything else, are shown of them.
+/// The maximum number of characters (for text) or bytes (for other data) that are shown.
 const SHOWN: usize = 80;
 const SHOWN_BYTES: usize = 8;
 
-/// What an answer says of itself, and how it begins. Shown as the end of a message, empty where there is nothing to say.
+/// The properties of a response and its first bytes. It is displayed at the end of a message, and is empty if nothing
+/// is known.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Came {
     /// `Content-Type`, visible characters only.
     content_type: Option<String>,
-    /// `Content-Encoding`, where there is one.
+    /// `Content-Encoding`, if there is one.
     encoding: Option<String>,
-    /// Where the last redirect led, where there was one.
+    /// The target of the last redirect, if there was one.
     redirected: Option<SourceUrl>,
     /// The proxy that the request went through, without user and password.
     proxy: Option<String>,
-    /// How it begins.
+    /// The first bytes.
     head: Vec<u8>,
 }
 
 impl Came {
-    /// What an answer from `last` to a request for `asked` says of itself.
+    /// The properties of a response from `last` to a request for `asked`.
     pub(super) fn of(
         headers: &HeaderMap,
         encoding: &Encoding,
@@ -48,7 +49,7 @@ impl Came {
         }
     }
 
-    /// Keeps what comes first.
+    /// Keeps the first bytes.
     pub fn begins_with(&mut self, bytes: &[u8]) {
         let missing = HEAD - self.head.len();
         self.head.extend_from_slice(&bytes[..bytes.len().min(missing)]);
@@ -70,14 +71,14 @@ impl fmt::Display for Came {
     }
 }
 
-/// Text as text, anything else as hexadecimal digits.
+/// Formats text as text, and other data as hexadecimal digits.
 fn beginning(head: &[u8]) -> String {
     let text = String::from_utf8_lossy(head);
     let odd =
         text.chars().filter(|c| *c == char::REPLACEMENT_CHARACTER || c.is_control() && !c.is_whitespace()).count();
     match head {
         [0x1f, 0x8b, ..] => "gzip data (1f 8b)".to_owned(),
-        // A character may be cut in two at the end.
+        // The last character may be incomplete.
         _ if odd <= 1 && !text.trim().is_empty() => format!("\"{}\"", visible(head, SHOWN)),
         _ => {
             let shown = &head[..head.len().min(SHOWN_BYTES)];
@@ -87,8 +88,8 @@ fn beginning(head: &[u8]) -> String {
     }
 }
 
-/// Bytes of a stranger as text of one line: at most `most` characters, blanks between words as one, and nothing that is
-/// not printable.
+/// Untrusted bytes as one line of text: at most `most` characters, one space between words, and printable characters
+/// only.
 pub(super) fn visible(bytes: &[u8], most: usize) -> String {
     let text = String::from_utf8_lossy(bytes);
     let words: Vec<&str> =

@@ -1,22 +1,22 @@
-//! What a server or a proxy wants to be authenticated with: `WWW-Authenticate`, `Proxy-Authenticate` (RFC 9110 section 11).
+//! Authentication challenges of a server or a proxy: `WWW-Authenticate`, `Proxy-Authenticate` (RFC 9110 section 11).
 
 use std::fmt;
 
 use reqwest::header::{HeaderMap, HeaderName};
 
-/// What can be answered here.
+/// The supported schemes.
 const SPOKEN: [&str; 2] = ["basic", "bearer"];
 
-/// So many schemes are named at most, of so many characters each.
+/// The maximum number of schemes, and their maximum length in characters.
 const MOST: usize = 8;
 const LONGEST: usize = 32;
 
-/// The authentication schemes that were asked for, each once, in their order.
+/// The requested authentication schemes, each once, in order.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Challenges(Vec<String>);
 
 impl Challenges {
-    /// Those of a header. What is no challenge is passed over.
+    /// Parses a header. Anything that is not a challenge is ignored.
     pub(super) fn of(headers: &HeaderMap, name: &HeaderName) -> Self {
         let mut schemes: Vec<String> = Vec::new();
         for value in headers.get_all(name) {
@@ -30,7 +30,7 @@ impl Challenges {
         Self(schemes)
     }
 
-    /// The end of a message: what was asked for, and whether any of it is spoken here. Empty where nothing was.
+    /// The end of a message: the requested schemes, and which of them are not supported. Empty if there are none.
     pub(super) fn explained(&self, spoken: &[&str]) -> String {
         if self.0.is_empty() {
             return String::new();
@@ -45,12 +45,12 @@ impl Challenges {
         format!(" (it asks for {self}{silent})")
     }
 
-    /// The same for a server, which may be answered with Basic and Bearer.
+    /// The same for a server; Basic and Bearer are supported.
     pub(super) fn of_server(&self) -> String {
         self.explained(&SPOKEN)
     }
 
-    /// The same for a proxy, which may be answered with Basic.
+    /// The same for a proxy; Basic is supported.
     pub(super) fn of_proxy(&self) -> String {
         self.explained(&SPOKEN[..1])
     }
@@ -62,7 +62,7 @@ impl fmt::Display for Challenges {
     }
 }
 
-/// Cuts at commas that are not inside quotes.
+/// Splits at commas that are not inside quotes.
 fn split(value: &str) -> Vec<&str> {
     let (mut quoted, mut escaped) = (false, false);
     value
@@ -79,7 +79,7 @@ fn split(value: &str) -> Vec<&str> {
         .collect()
 }
 
-/// The scheme that begins here: a token that is no parameter's name.
+/// The scheme at the beginning: a token that is not the name of a parameter.
 fn scheme(part: &str) -> Option<&str> {
     let part = part.trim();
     let end = part.find([' ', '\t', '=']).unwrap_or(part.len());

@@ -1,4 +1,4 @@
-//! The client: settings once, one connection pool for everything that is public.
+//! The HTTP client: its settings, and one connection pool for all sources without their own TLS settings.
 
 use std::collections::HashMap;
 use std::path::PathBuf;
@@ -14,30 +14,30 @@ use super::source::{Source, TlsTrust};
 use super::tls;
 use crate::metrics::Metrics;
 
-/// How to fetch. All limits are settings, so that tests can make them short.
+/// Settings of the client. All limits are settings, so that tests can make them short.
 #[derive(Debug, Clone)]
 pub struct ClientSettings {
     /// `User-Agent`: product and version.
     pub user_agent: String,
-    /// Until a connection stands, TLS included.
+    /// The timeout for a connection, including TLS.
     pub connect_timeout: Duration,
-    /// An image's connection that brings less than `minimum_rate` over this time of waiting is given up.
+    /// The connection for an image is given up if it is slower than `minimum_rate` over this waiting time.
     pub stall_window: Duration,
-    /// Bytes a second.
+    /// The minimum rate in bytes per second.
     pub minimum_rate: u64,
-    /// The longest that one image may take over one connection.
+    /// The maximum duration of one connection for an image.
     pub total_timeout: Duration,
-    /// Refuse loopback addresses: for operators in a cluster, where loopback is the pod itself.
+    /// Refuse loopback addresses. For operators in a cluster, where loopback is the pod itself.
     pub deny_loopback: bool,
-    /// Read lists from `file:` URLs: for operators without a cluster.
+    /// Allow lists from `file:` URLs. For operators without a cluster.
     pub allow_files: bool,
-    /// The most bytes of a list.
+    /// The maximum size of a list in bytes.
     pub list_limit: u64,
-    /// The most bytes of documents, and of what becomes of them while they are judged, in memory at once.
+    /// The maximum number of bytes in memory for documents and for their verification.
     pub memory: u64,
-    /// Where larger documents lie until they are judged, in files without a name; without it, in memory.
+    /// The directory for larger documents until they are verified, in unnamed files. `None` means in memory.
     pub documents: Option<PathBuf>,
-    /// Where bytes and failures are counted.
+    /// The metrics for bytes and failures.
     pub metrics: Metrics,
 }
 
@@ -59,7 +59,7 @@ impl Default for ClientSettings {
     }
 }
 
-/// Fetches. Cheap to clone; all clones share connections.
+/// The client. Cheap to clone; all clones share connections.
 #[derive(Debug, Clone)]
 pub struct Client {
     pub(super) settings: ClientSettings,
@@ -70,16 +70,17 @@ pub struct Client {
     own: Arc<Mutex<HashMap<TlsKey, Kept>>>,
 }
 
-/// What tells one source's TLS settings from another's: a digest of them, so that no key is kept.
+/// The key of a source's TLS settings: a digest, so that no private key is kept.
 type TlsKey = [u8; 32];
 
-/// Connections under one source's TLS settings, and since when: certificate authorities change.
+/// The connections for one set of TLS settings, and the time at which they were set up. Certificate authorities may
+/// change.
 type Kept = (Instant, reqwest::Client);
 
-/// How long connections are kept under the authorities that they were made with.
+/// How long connections are kept with the certificate authorities that they were made with.
 const KEPT_FOR: Duration = Duration::from_mins(10);
 
-/// So many sets of TLS settings at most.
+/// The maximum number of sets of TLS settings.
 const MOST_KEPT: usize = 64;
 
 impl Client {
@@ -92,17 +93,17 @@ impl Client {
         Ok(Self { settings, policy, proxies, budget, system, own: Arc::default() })
     }
 
-    /// The settings it was made with.
+    /// The settings.
     pub fn settings(&self) -> &ClientSettings {
         &self.settings
     }
 
-    /// The memory that documents share.
+    /// The memory budget for documents.
     pub fn budget(&self) -> &Budget {
         &self.budget
     }
 
-    /// The connections for a source; `own` where its client certificate may be shown.
+    /// The connections for a source. `own` is whether its client certificate may be sent.
     pub(super) fn connections(&self, source: &Source, own: bool) -> Result<reqwest::Client, FetchError> {
         let Some(key) = tls::key(&source.tls, own) else { return Ok(self.system.clone()) };
         let mut kept = self.own.lock().unwrap_or_else(PoisonError::into_inner);
@@ -146,7 +147,7 @@ fn base(settings: &ClientSettings, policy: &AddressPolicy) -> reqwest::ClientBui
         .dns_resolver(policy.clone())
 }
 
-/// An error with its causes in one line, without the address (the caller names it, redacted).
+/// An error with its causes in one line, without the URL (the caller adds it, redacted).
 pub(super) fn chain(error: &(dyn std::error::Error + 'static)) -> String {
     let mut text = error.to_string();
     let mut next = error.source();

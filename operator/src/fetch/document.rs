@@ -1,5 +1,5 @@
-//! A document as it came: a small one in memory, a larger one in a file, so that neither a slow server nor one that
-//! waits to be judged takes memory.
+//! A fetched document. A small one is in memory and a larger one in a file, so that neither a slow server nor the wait
+//! for verification uses memory.
 
 use std::fs::File;
 use std::io::{self, Read, Write};
@@ -9,10 +9,10 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 
-/// The largest document that stays in memory, in bytes.
+/// The maximum size of a document in memory, in bytes.
 const SMALL: usize = 64 * 1024;
 
-/// A document. Cheap to clone; a file without a name goes with the last clone.
+/// A document. Cheap to clone. An unnamed file is removed with the last clone.
 #[derive(Debug, Clone)]
 pub struct Document {
     size: u64,
@@ -22,24 +22,24 @@ pub struct Document {
 #[derive(Debug)]
 enum Held {
     Memory(Vec<u8>),
-    /// Without a name: it goes with the program, however that ends.
+    /// An unnamed file. It is removed when the program ends, even after a crash.
     Unnamed(Arc<File>),
     Named(PathBuf),
 }
 
 impl Document {
-    /// These bytes.
+    /// A document in memory.
     pub fn in_memory(bytes: Vec<u8>) -> Self {
         Self { size: bytes.len() as u64, held: Arc::new(Held::Memory(bytes)) }
     }
 
-    /// A file that somebody else keeps. One that cannot be opened is reported now.
+    /// A document in a file that somebody else owns. It is an error if it cannot be opened now.
     pub fn at(path: PathBuf) -> io::Result<Self> {
         let size = File::open(&path)?.metadata()?.len();
         Ok(Self { size, held: Arc::new(Held::Named(path)) })
     }
 
-    /// These bytes, out of memory where they are many and there is a folder for them.
+    /// A document in a file if it is large and there is a folder, otherwise in memory.
     pub fn put_by(bytes: Vec<u8>, folder: Option<&Path>) -> io::Result<Self> {
         let Some(folder) = folder.filter(|_| bytes.len() > SMALL) else { return Ok(Self::in_memory(bytes)) };
         let mut file = tempfile::tempfile_in(folder)?;
@@ -47,17 +47,17 @@ impl Document {
         Ok(Self { size: bytes.len() as u64, held: Arc::new(Held::Unnamed(Arc::new(file))) })
     }
 
-    /// How many bytes it has.
+    /// The size in bytes.
     pub fn size(&self) -> u64 {
         self.size
     }
 
-    /// All of it.
+    /// Reads the whole document.
     pub fn read(&self) -> io::Result<Vec<u8>> {
         self.begin(self.size)
     }
 
-    /// Its first bytes, so many at most.
+    /// Reads its first bytes, at most `most`.
     pub fn begin(&self, most: u64) -> io::Result<Vec<u8>> {
         let length = usize::try_from(self.size.min(most)).map_err(io::Error::other)?;
         match &*self.held {
@@ -76,7 +76,7 @@ impl Document {
     }
 }
 
-/// The same document, not one with the same bytes.
+/// Whether it is the same document, not only one with the same bytes.
 impl PartialEq for Document {
     fn eq(&self, other: &Self) -> bool {
         Arc::ptr_eq(&self.held, &other.held)
@@ -85,7 +85,7 @@ impl PartialEq for Document {
 
 impl Eq for Document {}
 
-/// A document that is coming.
+/// A document that is being received.
 pub(super) struct Arriving<'a> {
     folder: Option<&'a Path>,
     size: u64,
@@ -94,7 +94,7 @@ pub(super) struct Arriving<'a> {
 }
 
 impl<'a> Arriving<'a> {
-    /// What is more than small goes to this folder, where there is one.
+    /// A document that is not small is written to a file in `folder`, if given.
     pub(super) fn new(folder: Option<&'a Path>) -> Self {
         Self { folder, size: 0, memory: Vec::new(), file: None }
     }

@@ -1,4 +1,5 @@
-//! `Content-Encoding` (RFC 9110 section 8.4): never asked for, but some servers and proxies compress all the same.
+//! `Content-Encoding` (RFC 9110 section 8.4). The client never requests it, but some servers and proxies compress
+//! anyway.
 
 use std::io::{BufRead, ErrorKind, Read};
 
@@ -8,24 +9,25 @@ use reqwest::header::{CONTENT_ENCODING, HeaderMap};
 
 use super::came::visible;
 
-/// Decoded bytes that are handed over at once, at most: a small answer cannot become a large one in memory.
+/// The maximum number of decoded bytes that are returned at once, so that a small response cannot become a large one in
+/// memory.
 const PIECE: usize = 64 * 1024;
 
-/// How an answer is encoded.
+/// The encoding of a response.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Encoding {
-    /// It is not.
+    /// Not encoded.
     Identity,
     /// RFC 1952.
     Gzip,
     /// RFC 1950.
     Deflate,
-    /// In a way that is not read here, as the server calls it.
+    /// An unsupported encoding, with the name that the server uses.
     Other(String),
 }
 
 impl Encoding {
-    /// What the headers of an answer say.
+    /// The encoding in the headers of a response.
     pub(super) fn of(headers: &HeaderMap) -> Self {
         let all = headers.get_all(CONTENT_ENCODING).iter().map(|value| String::from_utf8_lossy(value.as_bytes()));
         let all: Vec<String> = all.flat_map(|value| value.split(',').map(str::to_owned).collect::<Vec<_>>()).collect();
@@ -39,7 +41,7 @@ impl Encoding {
         }
     }
 
-    /// What it is called.
+    /// The name of the encoding.
     pub(super) fn name(&self) -> Option<&str> {
         match self {
             Self::Identity => None,
@@ -49,7 +51,7 @@ impl Encoding {
         }
     }
 
-    /// Whether it can be undone here.
+    /// Whether it can be decoded here.
     pub(super) fn is_known(&self) -> bool {
         match self {
             Self::Gzip | Self::Deflate => true,
@@ -57,8 +59,9 @@ impl Encoding {
         }
     }
 
-    /// What undoes it; `None` where that is nothing that is known here. Some servers put other things into the header
-    /// (a character set, `none`), so what is not known is left as it is, and what was signed decides.
+    /// The decoder; `None` if the encoding is unknown. Some servers write other values into the header (a character
+    /// set, `none`). So a body with an unknown encoding is not decoded, and signatures and digests are verified later
+    /// anyway.
     pub(super) fn decoder(&self) -> Option<Decoder> {
         let input = Input { bytes: Bytes::new(), ended: false };
         match self {
@@ -69,7 +72,7 @@ impl Encoding {
     }
 }
 
-/// Undoes an encoding, piece by piece.
+/// Decodes a body piece by piece.
 #[derive(Debug)]
 pub(super) struct Decoder(Inner);
 
@@ -79,18 +82,18 @@ enum Inner {
     Deflate(Box<ZlibDecoder<Input>>),
 }
 
-/// What comes out of a decoder.
+/// The output of a decoder.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum Decoded {
     /// At most [`PIECE`] bytes.
     Piece(Bytes),
-    /// It needs more of the answer.
+    /// It needs more input.
     Hungry,
-    /// That was all: the end that the encoding itself has.
+    /// The end of the encoded data.
     End,
 }
 
-/// What came and is not decoded yet.
+/// Input that has not been decoded yet.
 #[derive(Debug)]
 struct Input {
     bytes: Bytes,
@@ -116,7 +119,7 @@ impl BufRead for Input {
 }
 
 impl Decoder {
-    /// Whether what comes first can be so encoded: some servers say gzip of a file that is none.
+    /// Whether the first bytes can have this encoding. Some servers declare gzip for a file that is not compressed.
     pub(super) fn takes(&self, first: &[u8]) -> bool {
         match self.0 {
             Inner::Gzip(_) => first.first() == Some(&0x1f),
@@ -124,17 +127,17 @@ impl Decoder {
         }
     }
 
-    /// Takes what came. Only a decoder that is hungry takes something.
+    /// Adds input. May only be called after [`Decoded::Hungry`].
     pub(super) fn feed(&mut self, bytes: Bytes) {
         self.input().bytes = bytes;
     }
 
-    /// The answer is at its end.
+    /// Marks the end of the input.
     pub(super) fn end(&mut self) {
         self.input().ended = true;
     }
 
-    /// The next piece; an error where what came is not encoded so, or breaks off.
+    /// The next piece; an error if the input does not have the encoding, or is incomplete.
     pub(super) fn next(&mut self) -> Result<Decoded, String> {
         let mut piece = vec![0; PIECE];
         let read = match &mut self.0 {

@@ -1,4 +1,4 @@
-//! What can go wrong on the way to some bytes.
+//! Errors of fetching.
 
 use std::time::Duration;
 
@@ -7,160 +7,160 @@ use super::challenge::Challenges;
 use crate::api::Class;
 use crate::imagelist::SourceUrl;
 
-/// Why bytes could not be fetched. No message holds a query, a password or a token.
+/// The error of a fetch. No message contains a query, a password or a token.
 #[derive(Debug, Clone, thiserror::Error)]
 pub enum FetchError {
     /// 401 or 403: credentials are missing, wrong or not enough.
     #[error("{url} answered {status}: {}{}{came}", if *.sent { "the credentials of its secret were refused" } else { "it wants credentials and the source has no secret" }, .challenges.of_server())]
     AuthenticationFailed {
-        /// What was asked for.
+        /// The URL of the request.
         url: SourceUrl,
         /// The status code.
         status: u16,
-        /// Whether credentials went out with the request.
+        /// Whether credentials were sent with the request.
         sent: bool,
-        /// What the server asks for.
+        /// The authentication schemes that the server requests.
         challenges: Box<Challenges>,
-        /// What it says besides.
+        /// The description of the response.
         came: Box<Came>,
     },
-    /// The proxy of the environment wants to know who asks (407, or SOCKS with a log-in). The source was not reached.
+    /// The proxy of the environment requires authentication (407, or SOCKS with a log-in). The source was not reached.
     #[error("{url}: {challenge}")]
     ProxyAuthenticationFailed {
-        /// What was asked for.
+        /// The URL of the request.
         url: SourceUrl,
-        /// Which proxy, and what it asks for.
+        /// The proxy, and the authentication schemes that it requests.
         challenge: Box<ProxyChallenge>,
     },
-    /// The proxy of the environment let no connection through.
+    /// The proxy of the environment refused the connection.
     #[error("{url}: {refusal}")]
     ProxyRefused {
-        /// What was asked for.
+        /// The URL of the request.
         url: SourceUrl,
-        /// Which proxy, and its answer.
+        /// The proxy and its response.
         refusal: Box<ProxyRefusal>,
     },
-    /// Credentials that no request can carry. Nothing was sent.
+    /// Credentials that cannot be sent in a request. Nothing was sent.
     #[error("{url}: its credentials cannot be sent: expected a bearer token of visible characters, found others")]
     CredentialsUnusable {
-        /// What was asked for.
+        /// The URL of the request.
         url: SourceUrl,
     },
-    /// An address that is not fetched from: a refused range, a scheme that is not allowed here, a bad redirect.
+    /// A URL that is not allowed: a refused address range, a scheme that is not allowed here, or a bad redirect.
     #[error("{url}: {message}")]
     UrlInvalid {
-        /// What was asked for.
+        /// The URL of the request.
         url: SourceUrl,
         /// What was expected and what was found.
         message: String,
     },
-    /// No TLS connection that can be believed.
+    /// There is no trusted TLS connection.
     #[error("{url}: no trusted TLS connection: {message}")]
     Tls {
-        /// What was asked for.
+        /// The URL of the request.
         url: SourceUrl,
-        /// What OpenSSL says.
+        /// The error of OpenSSL.
         message: String,
     },
     /// The TLS settings of the source cannot be used: an unreadable trust directory, a broken certificate or key.
     #[error("{url}: its TLS settings cannot be used: {message}")]
     TlsSettings {
-        /// What was asked for.
+        /// The URL of the request.
         url: SourceUrl,
-        /// What is wrong with them.
+        /// The error.
         message: String,
     },
-    /// Nothing or too little came in time.
+    /// Nothing or too little was received in time.
     #[error("{url}: {message}")]
     Timeout {
-        /// What was asked for.
+        /// The URL of the request.
         url: SourceUrl,
-        /// Which limit, and what came until then.
+        /// The limit, and what was received.
         message: String,
     },
-    /// An answer with a status that holds no bytes.
+    /// A response with a status without usable content.
     #[error("{url} answered {status}{}{came}", reason_phrase(*.status))]
     Status {
-        /// What was asked for.
+        /// The URL of the request.
         url: SourceUrl,
         /// The status code.
         status: u16,
-        /// `Retry-After` in seconds, where the server sent one.
+        /// `Retry-After` in seconds, if the server sent it.
         retry_after: Option<u32>,
-        /// What came with it.
+        /// The description of the response.
         came: Box<Came>,
     },
-    /// A body that is not encoded as its `Content-Encoding` says.
+    /// A body that does not have the encoding in its `Content-Encoding`.
     #[error("{url}: {message}")]
     Encoding {
-        /// What was asked for.
+        /// The URL of the request.
         url: SourceUrl,
         /// What was expected and what was found.
         message: String,
     },
-    /// No connection, a connection that broke, or an answer that is not HTTP.
+    /// There is no connection, it was interrupted, or the response is not HTTP.
     #[error("{url}: {message}")]
     Connection {
-        /// What was asked for.
+        /// The URL of the request.
         url: SourceUrl,
-        /// What happened.
+        /// The error.
         message: String,
     },
     /// More bytes than the document may have.
     #[error("{url}: expected at most {limit} bytes, found {found}")]
     TooLarge {
-        /// What was asked for.
+        /// The URL of the request.
         url: SourceUrl,
         /// The limit in bytes.
         limit: u64,
-        /// What the server announced, or `more` when it just kept sending.
+        /// The length from the server, or `more` if it kept sending.
         found: String,
     },
-    /// What came cannot be kept until it is judged: the volume is full, or gone.
+    /// The document cannot be stored until it is verified, because the volume is full or missing.
     #[error("{url}: it cannot be kept on the volume: {message}")]
     NotKept {
-        /// What was asked for.
+        /// The URL of the request.
         url: SourceUrl,
-        /// What the system says.
+        /// The error of the operating system.
         message: String,
     },
-    /// The client itself cannot be made: no TLS library, or a proxy in the environment that is no URL.
+    /// The client cannot be set up: there is no TLS library, or a proxy in the environment is not a URL.
     #[error("the HTTP client cannot be set up: {message}")]
     Setup {
-        /// What is wrong.
+        /// The error.
         message: String,
     },
     /// A local file that cannot be read.
     #[error("{url}: {message}")]
     File {
-        /// What was asked for.
+        /// The URL of the request.
         url: SourceUrl,
-        /// What the system says.
+        /// The error of the operating system.
         message: String,
     },
 }
 
-/// A proxy that wants to know who asks.
+/// A proxy that requires authentication.
 #[derive(Debug, Clone, thiserror::Error)]
 #[error("the proxy {proxy} {}{}", if *.sent { "refused the user and password that its variable has" } else { "wants user and password, and its variable has none" }, .challenges.of_proxy())]
 pub struct ProxyChallenge {
-    /// Its address, without user and password.
+    /// The URL of the proxy, without user and password.
     pub(super) proxy: String,
-    /// Whether its variable has a user.
+    /// Whether its environment variable contains a user.
     pub(super) sent: bool,
-    /// What it asks for.
+    /// The authentication schemes that it requests.
     pub(super) challenges: Challenges,
 }
 
-/// A proxy that let no connection through.
+/// A proxy that refused the connection.
 #[derive(Debug, Clone, thiserror::Error)]
 #[error("the proxy {proxy} let no connection through: {message}")]
 pub struct ProxyRefusal {
-    /// Its address, without user and password.
+    /// The URL of the proxy, without user and password.
     pub(super) proxy: String,
-    /// Its status code, where it gave one.
+    /// Its status code, if it sent one.
     pub status: Option<u16>,
-    /// What it answered.
+    /// Its response.
     pub(super) message: String,
 }
 
@@ -170,13 +170,13 @@ pub(super) fn reason_phrase(status: u16) -> String {
 }
 
 impl FetchError {
-    /// How long the server asked to be left alone, where it did.
+    /// The time in `Retry-After`, if the server sent it.
     pub fn retry_after(&self) -> Option<Duration> {
         let Self::Status { retry_after, .. } = self else { return None };
         retry_after.map(|seconds| Duration::from_secs(seconds.into()))
     }
 
-    /// Whether the server says that it has no such thing. Some stores answer 403 for what they do not have.
+    /// Whether the document does not exist. Some stores answer 403 for a missing object.
     pub fn is_absence(&self) -> bool {
         match self {
             Self::AuthenticationFailed { status, .. } | Self::Status { status, .. } => [403, 404, 410].contains(status),
@@ -211,7 +211,7 @@ impl FetchError {
         }
     }
 
-    /// What kind of trouble it is.
+    /// The class for the driver.
     pub fn class(&self) -> Class {
         match self {
             Self::AuthenticationFailed { .. }

@@ -1,4 +1,4 @@
-//! An image's bytes, from an offset on, as they come.
+//! Fetches the bytes of an image from an offset on, as a stream.
 
 use std::time::Duration;
 
@@ -17,48 +17,50 @@ use super::source::Source;
 use super::validator::Validator;
 use crate::imagelist::SourceUrl;
 
-/// What a server answers when it is asked for an image from an offset on.
+/// The response of a server to a request for an image from an offset on.
 #[derive(Debug)]
 pub enum ImageAnswer {
-    /// The bytes from `start` on: what was asked for (206), or 0 where the server begins anew (200).
+    /// The bytes from `start` on: the requested part (206), or from 0 if the server sends the whole file (200).
     Bytes {
-        /// The offset of the first byte that comes.
+        /// The offset of the first byte.
         start: u64,
-        /// The length of the whole, where the server says it.
+        /// The total length, if the server sent it.
         total: Option<u64>,
-        /// What names this state of the file.
+        /// The validator of this version of the file.
         validator: Option<Validator>,
-        /// The bytes to come.
+        /// The stream of bytes.
         body: ImageBody,
-        /// What the answer says of itself, for whoever finds that these are other bytes.
+        /// The description of the response, for a message if the bytes are wrong.
         came: Box<Came>,
     },
-    /// A part (206) of which the server does not say, or not clearly, that it goes from where to the end of the image.
+    /// A part (206) for which the server does not clearly state that it begins at the offset and goes to the end of the
+    /// image.
     Unclear {
-        /// What it says.
+        /// The statement of the server.
         found: String,
     },
-    /// There are no bytes from that offset on (416).
+    /// There are no bytes at that offset (416).
     NoMore {
-        /// The length of the whole, where the server says it.
+        /// The total length, if the server sent it.
         total: Option<u64>,
     },
 }
 
-/// What of an image is asked for.
+/// A request for a part of an image.
 #[derive(Debug, Clone, Copy)]
 pub struct ImageRequest<'a> {
-    /// From which byte on.
+    /// The offset of the first byte.
     pub offset: u64,
-    /// The length of the whole image: an answer of that length is the image, whatever it says of an encoding.
+    /// The length of the whole image. A response of this length is the image, even if it has a `Content-Encoding`.
     pub size: u64,
-    /// Only while it is still the file that this names.
+    /// The part is wanted only if this validator still matches the file.
     pub validator: Option<&'a Validator>,
-    /// Take what comes as it is, though it says that it is encoded: some servers say so of a file that is kept compressed.
+    /// Do not decode the response, even if it has a `Content-Encoding`. Some servers set it for a file that is stored
+    /// compressed.
     pub as_it_is: bool,
 }
 
-/// The bytes of an answer.
+/// The body of a response.
 #[derive(Debug)]
 pub struct ImageBody {
     url: SourceUrl,
@@ -68,10 +70,11 @@ pub struct ImageBody {
     chunked: bool,
 }
 
-/// The least that has to come: below `minimum` bytes a second over `window` of waiting, a source is given up.
+/// The minimum rate: a source that sends less than `minimum` bytes per second over a waiting time of `window` is given
+/// up.
 ///
-/// It lives as long as a download and not as a connection, so a server cannot hold a slot by cutting connections.
-/// Only waiting for the network counts: a slow disk or a bandwidth limit of ours is nobody's fault.
+/// It exists as long as a download, not only as long as a connection. So a server cannot block a slot by closing
+/// connections. Only the time waiting for the network counts, not a slow disk or our own bandwidth limit.
 #[derive(Debug)]
 pub struct RateFloor {
     window: Duration,
@@ -81,12 +84,12 @@ pub struct RateFloor {
 }
 
 impl RateFloor {
-    /// At least `minimum` bytes a second over each `window`.
+    /// A minimum rate of `minimum` bytes per second over each `window`.
     pub fn new(window: Duration, minimum: u64) -> Self {
         Self { window, minimum, waited: Duration::ZERO, bytes: 0 }
     }
 
-    /// Waits for something from the network; `None` when the floor was broken meanwhile.
+    /// Waits for data from the network; `None` if the rate fell below the minimum.
     async fn wait<T>(&mut self, work: impl Future<Output = T>, size: impl Fn(&T) -> u64) -> Option<T> {
         tokio::pin!(work);
         loop {
@@ -116,12 +119,12 @@ impl RateFloor {
 }
 
 impl Client {
-    /// A rate floor by the settings, for one download.
+    /// The minimum rate of the settings, for one download.
     pub fn rate_floor(&self) -> RateFloor {
         RateFloor::new(self.settings.stall_window, self.settings.minimum_rate)
     }
 
-    /// Asks for an image from an offset on.
+    /// Requests an image from an offset on.
     pub async fn open_image(
         &self,
         source: &Source,
@@ -151,7 +154,7 @@ impl Client {
         let is_known = answer.encoding().is_known();
         let as_it_is = request.as_it_is || total == Some(request.size) || !is_known;
         if !as_it_is && start > 0 {
-            // The part is one of the encoded bytes (RFC 9110 section 14.1.2), which are counted otherwise.
+            // The range is over the encoded bytes (RFC 9110 section 14.1.2), whose offsets differ.
             let found = format!("a part that is encoded with {}", answer.encoding().name().unwrap_or_default());
             return Ok(ImageAnswer::Unclear { found });
         }
@@ -164,7 +167,7 @@ impl Client {
     }
 }
 
-/// Which part an answer says that it is; only where that is all of the rest.
+/// The part in the `Content-Range` of a response, if it is the whole rest of the file.
 fn whole_rest(content_range: &str, answer: &Answer) -> Option<(u64, Option<u64>)> {
     let (start, total) = part(content_range)?;
     let fits = |(length, total): (u64, u64)| start.checked_add(length) == Some(total);
@@ -190,7 +193,8 @@ fn range(offset: u64, validator: Option<&Validator>) -> HeaderMap {
     headers
 }
 
-/// `bytes 100-199/200` or `bytes 100-199/*`: the first byte and the whole length; only where it goes up to the end.
+/// Parses `bytes 100-199/200` or `bytes 100-199/*` into the first byte and the total length. `None` if the part does
+/// not go to the end.
 fn part(text: &str) -> Option<(u64, Option<u64>)> {
     let (range, total) = text.strip_prefix("bytes ")?.split_once('/')?;
     let (first, last) = range.split_once('-')?;
@@ -202,28 +206,29 @@ fn part(text: &str) -> Option<(u64, Option<u64>)> {
     (first <= last && last.checked_add(1)? == total).then_some((first, Some(total)))
 }
 
-/// `bytes */200`.
+/// Parses `bytes */200`.
 fn unsatisfied(text: &str) -> Option<u64> {
     text.strip_prefix("bytes */")?.trim().parse().ok()
 }
 
 impl ImageBody {
-    /// Whether its end is the server's word (chunked, or that of its encoding) and not just that of the connection.
+    /// Whether the end of the body is explicit (chunked, or the end of the encoding), not only the end of the
+    /// connection.
     pub fn ends_surely(&self) -> bool {
         self.chunked || self.is_decoded()
     }
 
-    /// Whether an encoding is undone.
+    /// Whether the body is decoded.
     pub fn is_decoded(&self) -> bool {
         self.body.is_decoded()
     }
 
-    /// Reads what comes first, for a message: of an answer that is of no use.
+    /// Reads the first bytes, for a message about a response that is of no use.
     pub async fn begin(&mut self, came: &mut Came) {
         self.body.begin(came).await;
     }
 
-    /// The next bytes; `None` at the end that the server announced.
+    /// The next bytes; `None` at the end of the body.
     pub async fn next(&mut self, floor: &mut RateFloor) -> Result<Option<Bytes>, FetchError> {
         if Instant::now() >= self.until {
             let message = format!("expected the end within {:?} over one connection", self.total_timeout);

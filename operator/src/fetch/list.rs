@@ -1,4 +1,4 @@
-//! One bounded document: a signed image list, a certificate revocation list.
+//! Fetches one document of limited size: a signed image list or a certificate revocation list.
 
 use std::io::Read;
 use std::path::Path;
@@ -19,34 +19,34 @@ use super::validator::{self, Validator};
 use crate::imagelist::SourceUrl;
 use crate::metrics::Work;
 
-/// The most bytes of a list, unless the person who starts the program says otherwise: the largest that is published has
-/// some MB, for some thousand images.
+/// The default of the maximum size of a list, in bytes. The largest published lists have some MB, for some thousand
+/// images.
 pub const LIST_LIMIT: u64 = 16 << 20;
 
-/// What a server has.
+/// The result of a fetch.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum ListAnswer {
-    /// Still what the validator named (304).
+    /// The document has not changed (304).
     NotModified {
         /// The server's `Date`.
         date: Option<Timestamp>,
     },
     /// The document.
     Body {
-        /// The document, whole.
+        /// The whole document.
         document: Document,
-        /// What to send with the next request.
+        /// The validator to send with the next request.
         validator: Option<Validator>,
         /// The server's `Date`.
         date: Option<Timestamp>,
-        /// What the answer says of itself, for whoever finds that this is no list.
+        /// The description of the response, for a message if this is not a list.
         came: Box<Came>,
     },
 }
 
 impl Client {
-    /// Fetches a document of at most `limit` bytes (for lists `list_limit` of the settings) within `timeout`, redirects included;
-    /// unless it is still the one that `previous` names.
+    /// Fetches a document of at most `limit` bytes (for lists, `list_limit` of the settings) within `timeout`,
+    /// redirects included. It is not fetched again if `previous` still matches.
     pub async fn fetch_list(
         &self,
         source: &Source,
@@ -109,7 +109,7 @@ impl Client {
         Ok(ListAnswer::Body { document, validator: None, date: None, came })
     }
 
-    /// What a server says of the length is not believed: what comes is counted.
+    /// Reads the body. `Content-Length` is not trusted: the received bytes are counted.
     async fn read_body(
         &self,
         url: &SourceUrl,
@@ -134,7 +134,7 @@ impl Client {
     }
 }
 
-/// `If-None-Match` where there is a tag, else `If-Modified-Since` (RFC 9110 section 13.1.3).
+/// `If-None-Match` if there is an `ETag`, otherwise `If-Modified-Since` (RFC 9110 section 13.1.3).
 fn conditions(previous: Option<&Validator>) -> HeaderMap {
     let mut headers = HeaderMap::new();
     let Some(previous) = previous else { return headers };

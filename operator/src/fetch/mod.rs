@@ -1,14 +1,15 @@
-//! Bytes from elsewhere: HTTP and HTTPS with conditional GET, resume, address policy and limits; `file:` for lists.
+//! Fetching: HTTP and HTTPS with conditional GET, resume, address policy and limits; `file:` for lists.
 //!
-//! * [`Client`] is made once and shared; [`Source`] says where bytes are and who may have them.
-//! * [`Client::fetch_list`] reads one bounded document, conditionally.
-//! * [`Client::open_image`] asks for an image from an offset on and hands its bytes over as they come; the cache writes.
+//! * [`Client`] is made once and shared. [`Source`] contains the URL, the credentials and the TLS settings.
+//! * [`Client::fetch_list`] fetches one document of limited size, conditionally.
+//! * [`Client::open_image`] requests an image from an offset on and returns its bytes as a stream; the cache writes
+//!   them.
 //!
-//! Rules that hold for every request: TLS is checked; at most ten redirects, never from https to http; credentials and
-//! client certificates go to the scheme, host and port they were given for and nowhere else; link-local addresses and
-//! metadata services are refused always and loopback where [`ClientSettings::deny_loopback`] says so, by name, by literal
-//! and by the address that is connected to; proxies are those of the environment (a proxy resolves names itself, so there
-//! only names and literals are seen).
+//! These rules apply to every request. TLS certificates are verified. At most ten redirects are followed, never from
+//! https to http. Credentials and client certificates are sent only to the scheme, host and port that they are for.
+//! Link-local addresses and metadata services are always refused, and loopback if [`ClientSettings::deny_loopback`] is
+//! set. The address policy checks names, literal addresses, and the addresses that are connected to. Proxies are those
+//! of the environment. A proxy resolves names itself, so with a proxy only names and literal addresses are checked.
 
 mod address;
 mod answer;

@@ -1,4 +1,4 @@
-//! The proxies of the environment: which one a request takes, and what it says when it does not let one through.
+//! The proxies of the environment: which proxy a request uses, and its response if it refuses a connection.
 
 use std::collections::BTreeSet;
 use std::fmt;
@@ -14,55 +14,56 @@ use url::Url;
 
 use super::challenge::Challenges;
 
-/// The variables that name a proxy. The HTTP client reads the upper-case form first.
+/// The environment variables that name a proxy. The HTTP client reads the upper-case form first.
 const VARIABLES: [&str; 3] = ["http_proxy", "https_proxy", "all_proxy"];
 
-/// So long is waited for a proxy to repeat a refusal.
+/// The maximum wait for a proxy to repeat a refusal.
 const PATIENCE: Duration = Duration::from_secs(5);
 
-/// The longest head of a proxy's answer that is read.
+/// The maximum size of the head of a proxy's response, in bytes.
 const LARGEST_HEAD: usize = 8 * 1024;
 
-/// The proxies of the environment, read as the HTTP client reads them.
+/// The proxies of the environment, parsed in the same way as by the HTTP client.
 #[derive(Clone)]
 pub(super) struct Proxies {
     matcher: Arc<Matcher>,
 }
 
-/// A proxy that a request goes through. Shown without user and password.
+/// A proxy that a request uses. Displayed without user and password.
 #[derive(Clone)]
 pub(super) struct Proxy(Intercept);
 
-/// A proxy's word on a tunnel to a host.
+/// The response of a proxy to a request for a tunnel.
 pub(super) struct TunnelAnswer {
     /// The status code.
     pub(super) status: u16,
-    /// What it wants to be authenticated with.
+    /// The authentication schemes that it requests.
     pub(super) challenges: Challenges,
 }
 
 impl Proxies {
-    /// Those of the environment, and their hosts. A variable that names none is an error: the client would go without a
-    /// proxy.
+    /// The proxies of the environment, and their hosts. An invalid variable is an error, because the client would
+    /// ignore it and connect without a proxy.
     pub(super) fn of_environment() -> Result<(Self, BTreeSet<String>), String> {
         let hosts = variables().map(|(name, value)| Ok(read(&name, &value)?.host().to_ascii_lowercase()));
         Ok((Self { matcher: Arc::new(Matcher::from_env()) }, hosts.collect::<Result<_, String>>()?))
     }
 
-    /// The proxy for an address.
+    /// The proxy for a URL.
     pub(super) fn for_url(&self, url: &Url) -> Option<Proxy> {
         self.matcher.intercept(&url.as_str().parse::<Uri>().ok()?).map(Proxy)
     }
 }
 
-/// The environment's variables that name proxies, and what is in them. What is no text names none.
+/// The environment variables for proxies and their values. Values that are not UTF-8 are ignored.
 fn variables() -> impl Iterator<Item = (String, String)> {
     let all =
         std::env::vars_os().filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)));
     all.filter(|(name, value)| VARIABLES.contains(&name.to_ascii_lowercase().as_str()) && !value.is_empty())
 }
 
-/// The proxy that a variable names, as the HTTP client reads it. The value is not repeated: it may hold a password.
+/// The proxy in a variable, parsed in the same way as by the HTTP client. Messages do not contain the value, because it
+/// may contain a password.
 fn read(name: &str, value: &str) -> Result<Proxy, String> {
     let any = Uri::from_static("http://example.org");
     if let Some(proxy) = Matcher::builder().all(value).build().intercept(&any) {
@@ -78,18 +79,19 @@ fn read(name: &str, value: &str) -> Result<Proxy, String> {
 }
 
 impl Proxy {
-    /// Its host. Never the authority: a password with an @ in it leaves its end there.
+    /// Its host. The authority is not used, because it may contain the end of a password that has an `@` in it.
     fn host(&self) -> &str {
         self.0.uri().host().unwrap_or_default()
     }
 
-    /// Whether user and password stand in its address.
+    /// Whether its URL contains a user and password.
     pub(super) fn has_credentials(&self) -> bool {
         self.0.basic_auth().is_some() || self.0.raw_auth().is_some()
     }
 
-    /// Asks for the tunnel once more and returns what the proxy says: the HTTP client only says that there was none.
-    /// `None` where it is not spoken to in plain HTTP, says nothing in time, or opens the tunnel now.
+    /// Requests the tunnel once more and returns the response of the proxy, because the HTTP client reports only that
+    /// there was no tunnel. `None` if the proxy does not use plain HTTP, does not respond in time, or now opens the
+    /// tunnel.
     pub(super) async fn tunnel_answer(&self, to: &Url) -> Option<TunnelAnswer> {
         let answer = tokio::time::timeout(PATIENCE, self.ask_for_tunnel(to)).await.ok()??;
         (!(200..300).contains(&answer.status)).then_some(answer)

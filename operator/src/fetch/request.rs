@@ -1,4 +1,4 @@
-//! One request, followed through its redirects.
+//! Sends a request and follows redirects.
 
 use reqwest::header::{
     ACCEPT_ENCODING, AUTHORIZATION, HeaderMap, HeaderValue, LOCATION, PROXY_AUTHENTICATE, RETRY_AFTER, WWW_AUTHENTICATE,
@@ -15,11 +15,12 @@ use super::proxy::{Proxy, TunnelAnswer};
 use super::source::{Credentials, Source};
 use crate::imagelist::SourceUrl;
 
-/// As many as browsers and wget follow at least.
+/// The maximum number of redirects. Browsers and wget follow at least as many.
 const MOST_REDIRECTS: usize = 10;
 
 impl Client {
-    /// Sends a GET and follows redirects. The answer has any status that is not a redirect or a refusal of credentials.
+    /// Sends a GET and follows redirects. The response may have any status except redirects and 401, 403 and, with a
+    /// proxy, 407.
     pub(super) async fn get(&self, source: &Source, headers: &HeaderMap) -> Result<Answer, FetchError> {
         let mut url = source.url.clone();
         for _ in 0..=MOST_REDIRECTS {
@@ -81,11 +82,11 @@ impl Client {
         }
     }
 
-    /// Why there is no answer: the proxy's word where one is between.
+    /// The error if there is no response. With a proxy it contains the proxy's response.
     async fn not_sent(&self, url: &SourceUrl, error: reqwest::Error) -> FetchError {
         let Some(proxy) = self.proxies.for_url(url.url()) else { return failure(url, error) };
         let told = chain(&error);
-        // The errors of the tunnel have no public type.
+        // The tunnel errors have no public type.
         if told.contains("tunnel error: proxy authorization required") || told.contains("tunnel error: unsuccessful") {
             return refused_tunnel(url, &proxy, proxy.tunnel_answer(url.url()).await, &told);
         }
@@ -99,7 +100,7 @@ impl Client {
     }
 }
 
-/// A proxy that opened no tunnel, with its answer where it gave one when it was asked again.
+/// The error if a proxy opened no tunnel, with its response to the repeated request, if any.
 fn refused_tunnel(url: &SourceUrl, proxy: &Proxy, answer: Option<TunnelAnswer>, told: &str) -> FetchError {
     match answer {
         Some(TunnelAnswer { status: 407, challenges }) => proxy_wants_credentials(url.clone(), proxy, challenges),
@@ -126,7 +127,7 @@ fn proxy_refused(url: &SourceUrl, proxy: &Proxy, status: Option<u16>, message: S
 }
 
 impl FetchError {
-    /// The same, where the connection was to go through a proxy.
+    /// Adds the proxy to the message of a connection error.
     fn through(mut self, proxy: &Proxy) -> Self {
         if let Self::Connection { message, .. } | Self::Timeout { message, .. } | Self::Tls { message, .. } = &mut self
         {
@@ -143,7 +144,7 @@ fn bearer(url: &SourceUrl, token: &str) -> Result<HeaderValue, FetchError> {
     Ok(value)
 }
 
-/// Where a redirect leads. Never from https to anything else: what was protected stays so.
+/// The target of a redirect. A redirect from https to another scheme is refused.
 fn redirect(from: &SourceUrl, headers: &HeaderMap) -> Result<SourceUrl, FetchError> {
     let refused = |message: String| FetchError::UrlInvalid { url: from.clone(), message };
     let location = headers.get(LOCATION).and_then(|value| value.to_str().ok());
@@ -155,14 +156,14 @@ fn redirect(from: &SourceUrl, headers: &HeaderMap) -> Result<SourceUrl, FetchErr
     }
 }
 
-/// An answer that holds no bytes for us.
+/// The error for a response without usable content.
 pub(super) async fn refused(url: &SourceUrl, answer: Answer, now: jiff::Timestamp) -> FetchError {
     let status = answer.status().as_u16();
     let retry_after = retry_after(answer.headers(), now);
     FetchError::Status { url: url.clone(), status, retry_after, came: answer.came().await }
 }
 
-/// Seconds, or a date (RFC 9110 section 10.2.3), as seconds.
+/// Parses `Retry-After`, which is in seconds or a date (RFC 9110 section 10.2.3), to seconds.
 fn retry_after(headers: &HeaderMap, now: jiff::Timestamp) -> Option<u32> {
     let text = headers.get(RETRY_AFTER)?.to_str().ok()?.trim();
     let seconds: i64 = match text.parse::<u64>() {
@@ -172,7 +173,7 @@ fn retry_after(headers: &HeaderMap, now: jiff::Timestamp) -> Option<u32> {
     Some(u32::try_from(seconds.max(0)).unwrap_or(u32::MAX))
 }
 
-/// What the HTTP client's error means.
+/// Converts an error of the HTTP client.
 pub(super) fn failure(url: &SourceUrl, error: reqwest::Error) -> FetchError {
     let error = error.without_url();
     let url = url.clone();
@@ -197,7 +198,7 @@ fn cause<'a, E: std::error::Error + 'static>(error: &'a (dyn std::error::Error +
         if let Some(found) = error.downcast_ref() {
             return Some(found);
         }
-        // An io::Error hides what it carries from `source`: it shows the cause of what it carries.
+        // The `source` of an `io::Error` is the source of its inner error, not the inner error itself.
         if let Some(found) = error.downcast_ref::<std::io::Error>().and_then(|error| error.get_ref()?.downcast_ref()) {
             return Some(found);
         }

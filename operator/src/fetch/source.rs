@@ -1,4 +1,4 @@
-//! Where bytes are, who may have them and whose certificates are believed.
+//! A source: its URL, credentials and TLS settings.
 
 use std::fmt;
 use std::path::PathBuf;
@@ -7,32 +7,32 @@ use secrecy::SecretString;
 
 use crate::imagelist::SourceUrl;
 
-/// One place to fetch from. Shown without its secrets.
+/// One source to fetch from. `Debug` does not show its secrets.
 #[derive(Debug, Clone)]
 pub struct Source {
-    /// The address.
+    /// The URL.
     pub url: SourceUrl,
-    /// Who asks; sent to the scheme, host and port of `url` only.
+    /// The credentials. They are sent only to the scheme, host and port of `url`.
     pub credentials: Option<Credentials>,
-    /// Whose server certificates are believed.
+    /// The trusted certificate authorities, and the client certificate.
     pub tls: TlsTrust,
 }
 
 impl Source {
-    /// A public source under the system's certificate authorities.
+    /// A public source with the system's certificate authorities.
     pub fn public(url: SourceUrl) -> Self {
         Self { url, credentials: None, tls: TlsTrust::System }
     }
 }
 
-/// Who asks.
+/// Credentials.
 #[derive(Debug, Clone)]
 pub enum Credentials {
     /// HTTP Basic (RFC 7617).
     Basic {
-        /// User name; a token counts as a secret too, so it never shows.
+        /// The user name. It may be a token, so it is a secret, too.
         username: SecretString,
-        /// Password.
+        /// The password.
         password: SecretString,
     },
     /// A bearer token (RFC 6750).
@@ -56,7 +56,7 @@ impl Credentials {
     }
 }
 
-/// Whose server certificates are believed.
+/// The trusted certificate authorities, and the client certificate.
 #[derive(Debug, Clone, Default)]
 pub enum TlsTrust {
     /// The system's certificate authorities.
@@ -64,11 +64,11 @@ pub enum TlsTrust {
     System,
     /// The certificate authorities of a trust directory in the IGTF layout (`*.0` to `*.9`, `*.pem`), and no others.
     Grid(PathBuf),
-    /// Authorities and client certificate of one's own.
+    /// The source's own certificate authorities and client certificate.
     Own {
-        /// PEM certificates; believed and no others. `None`: the system's.
+        /// PEM certificates of the only trusted authorities. `None` means those of the system.
         ca_pem: Option<Vec<u8>>,
-        /// The client's certificate, offered to the scheme, host and port of the source only.
+        /// The client certificate. It is sent only to the scheme, host and port of the source.
         identity: Option<ClientIdentity>,
     },
 }
@@ -78,7 +78,7 @@ pub enum TlsTrust {
 pub struct ClientIdentity {
     /// PEM: the certificate first, then its chain.
     pub certificate_pem: Vec<u8>,
-    /// PEM: the key, PKCS #8 or traditional, not encrypted.
+    /// PEM: the key, in PKCS #8 or traditional form, not encrypted.
     pub key_pem: SecretString,
 }
 

@@ -1,4 +1,4 @@
-//! Certificates that a source brings along, turned into what the HTTP client takes.
+//! Converts the certificates of a source for the HTTP client.
 
 use std::collections::BTreeSet;
 use std::path::Path;
@@ -12,10 +12,10 @@ use sha2::{Digest, Sha256};
 use super::client::chain;
 use super::source::{ClientIdentity, TlsTrust};
 
-/// A certificate file larger than this is not read.
+/// The maximum size of a certificate file, in bytes. Larger files are ignored.
 const LARGEST_FILE: u64 = 1024 * 1024;
 
-/// What tells one source's TLS settings from another's; `None` for the system's, which all share.
+/// The key of a source's TLS settings; `None` for the system's settings, which are shared.
 pub(super) fn key(trust: &TlsTrust, own: bool) -> Option<[u8; 32]> {
     let mut parts: Vec<&[u8]> = Vec::new();
     match trust {
@@ -36,7 +36,7 @@ pub(super) fn key(trust: &TlsTrust, own: bool) -> Option<[u8; 32]> {
     Some(digest.finalize().into())
 }
 
-/// The authorities of a trust directory in the IGTF layout. A file that holds no certificate is passed over.
+/// The certificate authorities of a trust directory in the IGTF layout. A file without a certificate is ignored.
 pub(super) fn directory(directory: &Path) -> Result<Vec<Certificate>, String> {
     let unreadable =
         |error: &dyn std::fmt::Display| format!("expected a trust directory at {}: {error}", directory.display());
@@ -64,7 +64,7 @@ fn holds_an_authority(path: &Path) -> bool {
     extension == "pem" || (extension.len() == 1 && extension.bytes().all(|c| c.is_ascii_digit()))
 }
 
-/// A source's own authorities and client certificate.
+/// Sets a source's own certificate authorities and client certificate.
 pub(super) fn own(
     builder: ClientBuilder,
     ca_pem: Option<&[u8]>,
@@ -92,7 +92,7 @@ pub(super) fn own(
     Ok(builder)
 }
 
-/// The key is brought into PKCS #8, the one form that the TLS library takes. OpenSSL's words are not repeated.
+/// Converts the key to PKCS #8, the only form that the TLS library accepts. The messages do not contain OpenSSL's text.
 fn client_identity(identity: &ClientIdentity) -> Result<Identity, String> {
     let key = PKey::private_key_from_pem_callback(identity.key_pem.expose_secret().as_bytes(), |_| Ok(0))
         .and_then(|key| key.private_key_to_pem_pkcs8())

@@ -1,4 +1,4 @@
-//! Validators (RFC 9110 section 8.8): what tells whether a document is still the same.
+//! Validators (RFC 9110 section 8.8), which show whether a document has changed.
 
 use jiff::Timestamp;
 use jiff::fmt::rfc2822;
@@ -6,26 +6,26 @@ use reqwest::header::{DATE, ETAG, HeaderMap, HeaderName, LAST_MODIFIED};
 use serde::{Deserialize, Serialize};
 use serde_with::skip_serializing_none;
 
-/// What a server said of the state of a document, to be sent back with the next request for it.
+/// The validators that a server sent for a document, to be sent back with the next request for it.
 #[skip_serializing_none]
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Validator {
-    /// `ETag` as it stands, quotes and `W/` included.
+    /// The unchanged `ETag`, with quotes and `W/`.
     pub etag: Option<String>,
-    /// `Last-Modified` as it stands.
+    /// The unchanged `Last-Modified`.
     pub last_modified: Option<String>,
-    /// Whether `last_modified` is a strong validator: at least a minute older than the answer's `Date`
-    /// (RFC 9110 section 8.8.2.2).
+    /// Whether `last_modified` is a strong validator: at least a minute older than the response's `Date` (RFC 9110
+    /// section 8.8.2.2).
     #[serde(default)]
     pub last_modified_is_strong: bool,
 }
 
-/// A validator longer than this is not kept.
+/// The maximum length of a validator; a longer one is ignored.
 const LONGEST: usize = 1024;
 
 impl Validator {
-    /// The validators of an answer, where it has any.
+    /// The validators of a response, if it has any.
     pub(super) fn of(headers: &HeaderMap) -> Option<Self> {
         let etag = text(headers, &ETAG);
         let last_modified = text(headers, &LAST_MODIFIED);
@@ -48,7 +48,7 @@ impl Validator {
         }
     }
 
-    /// Whether both are strong and name different states: then the bytes are not of one document.
+    /// Whether both are strong and differ. Then the bytes are not of the same document.
     pub(crate) fn contradicts(&self, other: &Self) -> bool {
         match (self.for_if_range(), other.for_if_range()) {
             (Some(one), Some(two)) => self.etag.is_some() == other.etag.is_some() && one != two,

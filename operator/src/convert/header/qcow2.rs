@@ -1,4 +1,4 @@
-//! QEMU's docs/interop/qcow2.rst.
+//! The header of a qcow2 (QEMU's docs/interop/qcow2.rst).
 
 use super::Header;
 use crate::convert::error::ConvertError;
@@ -13,13 +13,13 @@ const END: u32 = 0;
 const DATA_FILE_NAME: u32 = 0x4441_5441;
 const ENCRYPTION: u32 = 0x0537_be77;
 
-/// The sizes of a cluster that QEMU knows, as powers of two.
+/// The cluster sizes that QEMU supports, as powers of two.
 const CLUSTER_BITS: std::ops::RangeInclusive<u32> = 9..=21;
 
-/// So many header extensions are looked at; an image has three or four.
+/// The maximum number of header extensions; an image has three or four.
 const MOST_EXTENSIONS: usize = 64;
 
-/// The virtual size.
+/// Checks the header and returns the virtual size in bytes.
 pub(super) fn inspect(header: &Header<'_>) -> Result<u64, ConvertError> {
     let version = header.big_u32(4, "a version")?;
     if header.big_u64(8, "the offset of a backing file")? != 0 || header.big_u32(16, "its length")? != 0 {
@@ -52,7 +52,7 @@ pub(super) fn inspect(header: &Header<'_>) -> Result<u64, ConvertError> {
     header.big_u64(24, "a size")
 }
 
-/// They stand between the header and the end of the first cluster.
+/// Checks the header extensions, which are between the header and the end of the first cluster.
 fn extensions(header: &Header<'_>, from: u64, cluster: u64) -> Result<(), ConvertError> {
     let mut offset = from;
     for _ in 0..MOST_EXTENSIONS {

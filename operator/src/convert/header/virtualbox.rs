@@ -1,14 +1,14 @@
-//! VirtualBox's VDI, header 1.1 (block/vdi.c of QEMU).
+//! The header of VirtualBox's VDI, version 1.1 (block/vdi.c of QEMU).
 
 use super::Header;
 use crate::convert::error::ConvertError;
 
-/// Image types: blocks as they are written, all blocks, differences to another image.
+/// Image types: dynamically allocated, fixed size, differences to another image.
 const DYNAMIC: u32 = 1;
 const FIXED: u32 = 2;
 const DIFFERENCING: u32 = 4;
 
-/// The virtual size.
+/// Checks the header and returns the virtual size in bytes.
 pub(super) fn inspect(header: &Header<'_>) -> Result<u64, ConvertError> {
     let version = header.little_u32(68, "a version")?;
     if version != 0x0001_0001 {

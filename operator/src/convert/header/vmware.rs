@@ -1,25 +1,27 @@
-//! VMware's Virtual Disk Format 1.1, as QEMU reads it (block/vmdk.c): a sparse extent that is the whole disk.
+//! The header of VMware's Virtual Disk Format 1.1, as QEMU reads it (block/vmdk.c): a sparse extent that is the whole
+//! disk.
 
 use super::Header;
 use crate::convert::error::ConvertError;
 use crate::convert::sniff::{Outside, vmdk_outside};
 
 const SECTOR: u64 = 512;
-/// Where QEMU looks for the name of a parent, whatever the header says: 20 sectors from the second on.
+/// Where QEMU searches the name of a parent, whatever the header contains: 20 sectors from the second one on.
 const DESCRIPTOR: (u64, usize) = (SECTOR, 20 * 512);
-/// No embedded descriptor is larger.
+/// The maximum size of an embedded descriptor, in bytes.
 const LONGEST_DESCRIPTOR: u64 = 1024 * 1024;
-/// The grain directory is told by a copy of the header at the end: of an image that was written as a stream.
+/// The value for a grain directory that is given in a copy of the header at the end, as in a stream-optimised image.
 const AT_END: u64 = u64::MAX;
 
-/// The virtual size.
+/// Checks the header and returns the virtual size in bytes.
 pub(super) fn inspect(header: &Header<'_>) -> Result<u64, ConvertError> {
     if header.read(0, 4, "a header")? != b"KDMV" {
         return Err(header.outside("a descriptor that names other files"));
     }
     let capacity = capacity(header, 0)?;
     if header.little_u64(56, "the grain directory")? == AT_END {
-        // Footer, end-of-stream marker: two sectors at the end. What it says goes before the header.
+        // The footer and the end-of-stream marker are the last two sectors. The footer takes precedence over the
+        // header.
         let footer = header.bytes.size().saturating_sub(2 * SECTOR);
         if header.read(footer, 4, "a footer")? != b"KDMV" || capacity != self::capacity(header, footer)? {
             return Err(header.malformed(format!("expected a footer that repeats the header at {footer}")));
@@ -36,7 +38,7 @@ pub(super) fn inspect(header: &Header<'_>) -> Result<u64, ConvertError> {
     bytes.ok_or_else(|| header.malformed(format!("expected a capacity in sectors, found {capacity}")))
 }
 
-/// In sectors. With 0 the descriptor tells which files hold the disk.
+/// The capacity in sectors. If it is 0, the descriptor names the files of the disk.
 fn capacity(header: &Header<'_>, at: u64) -> Result<u64, ConvertError> {
     match header.little_u64(at + 12, "a capacity")? {
         0 => Err(header.outside("a descriptor that names other files")),
@@ -44,7 +46,7 @@ fn capacity(header: &Header<'_>, at: u64) -> Result<u64, ConvertError> {
     }
 }
 
-/// The embedded descriptor that a header points to.
+/// Checks the embedded descriptor that a header points to.
 fn descriptor_of(header: &Header<'_>, at: u64) -> Result<(), ConvertError> {
     let sectors = header.little_u64(at + 28, "the place of the descriptor")?;
     let length = header.little_u64(at + 36, "the length of the descriptor")?;

@@ -1,19 +1,20 @@
-//! What QEMU's probes claim (`bdrv_probe` in its block/*.c, as of QEMU 10.0, and of older versions where they claimed
-//! more): the magic of a format, wherever that is. They look at the first 512 bytes, with zeros where a file is shorter.
+//! The magic numbers that QEMU's probes recognise (`bdrv_probe` in its block/*.c, as of QEMU 10.0, and of older
+//! versions if they recognised more). The probes read the first 512 bytes, with zeros if a file is shorter.
 //!
-//! Each is at least as wide here as there, so that what no claim is made of is raw to every version of QEMU. Only its
-//! probe for dmg goes by the name of a file (`.dmg`), which nothing on the volume and in a cloud's `PATH` has.
+//! Each check here accepts at least as much as QEMU's, so that a file without a claim is raw for every version of QEMU.
+//! The exception is QEMU's probe for dmg, which checks the file name (`.dmg`); no file on the volume or in a cloud's
+//! `PATH` has such a name.
 
 use super::{Format, starts};
 
-/// That a file is a disk image, by its magic.
+/// A format that a magic number in a file indicates.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Claim {
-    /// Of a format that is known here, at the beginning.
+    /// A supported format, at the beginning.
     Head(Format),
-    /// Of one that is known here, at the end, where QEMU does not look.
+    /// A supported format, at the end, where QEMU does not look.
     Tail(Format),
-    /// Of another format.
+    /// Another format.
     Other,
 }
 
@@ -26,8 +27,8 @@ impl Claim {
     }
 }
 
-/// Beginnings of formats that are not known here: VMDK of ESX, QED, LUKS 1 and 2, Parallels, Bochs, cloop, and the COW
-/// of QEMU until 2.1.
+/// Magic numbers of formats that are not supported here: VMDK of ESX, QED, LUKS 1 and 2, Parallels, Bochs, cloop, and
+/// the COW format of QEMU until 2.1.
 const OTHERS: [&[u8]; 8] = [
     b"COWD",
     b"QED\0",
@@ -39,7 +40,7 @@ const OTHERS: [&[u8]; 8] = [
     b"OOOM",
 ];
 
-/// All that is claimed of a file. What begins and ends alike is claimed once.
+/// All claims for a file. If the beginning and the end claim the same format, it is claimed once.
 pub(super) fn claims(head: &[u8], tail: &[u8]) -> Vec<Claim> {
     let mut found = Vec::new();
     let mut claim = |is_claimed: bool, claim: Claim| found.extend(is_claimed.then_some(claim));
@@ -56,13 +57,13 @@ pub(super) fn claims(head: &[u8], tail: &[u8]) -> Vec<Claim> {
     // Virtual PC before 2004 wrote footers of 511 bytes.
     claim(!vhd && starts(tail, 1, b"conectix"), Claim::Other);
     claim(OTHERS.iter().any(|magic| starts(head, 0, magic)), Claim::Other);
-    // Apple's UDIF says so in its last 512 bytes, of which QEMU asks once a name has said dmg.
+    // Apple's UDIF has a magic number in its last 512 bytes. QEMU reads it only if the file name ends in `.dmg`.
     claim(starts(tail, 0, b"koly"), Claim::Other);
     found
 }
 
-/// A VMDK's descriptor: comments and blank lines, then its version. QEMU takes no other blanks than spaces and no other
-/// versions than 1, 2 and 3.
+/// Whether this is a VMDK descriptor: comments and blank lines, then its version. QEMU is stricter: it accepts only
+/// spaces as white space, and only the versions 1, 2 and 3.
 fn is_descriptor(head: &[u8]) -> bool {
     if starts(head, 0, b"# Disk DescriptorFile") {
         return true;

@@ -1,8 +1,8 @@
-//! What the header of a disk image says, as far as it is in the first bytes.
+//! Parses the header of a disk image, as far as it is in the first bytes.
 
 use super::{Format, Outside, Sniffed, other_format, plain, starts};
 
-/// A file that one format claims. Where its header is not understood, it is another's.
+/// Parses a file with the magic number of a format. If its header is not understood, it counts as another format.
 pub(super) fn look(format: Format, head: &[u8], tail: &[u8]) -> Sniffed {
     let found = match format {
         Format::Qcow2 => qcow2(head),
@@ -37,9 +37,9 @@ fn little_u32(bytes: &[u8], offset: usize) -> Option<u32> {
     array(bytes, offset).map(u32::from_le_bytes)
 }
 
-/// QEMU's docs/interop/qcow2.rst: version at 4, backing file offset at 8, size of a cluster at 20, virtual size at 24;
-/// from version 3 on incompatible features at 72 (bit 2: external data file, five are known) and the header's length at
-/// 100. It is handed over as it is, so what QEMU would not open is not taken for one.
+/// QEMU's docs/interop/qcow2.rst: version at 4, backing file offset at 8, cluster size at 20, virtual size at 24; from
+/// version 3 on, incompatible features at 72 (bit 2: external data file, five are known) and header length at 100. A
+/// qcow2 is published unchanged, so a file that QEMU would not open does not count as one.
 fn qcow2(head: &[u8]) -> Option<Sniffed> {
     const KNOWN: u64 = 0b1_1111;
     let (version, cluster_bits) = (big_u32(head, 4)?, big_u32(head, 20)?);
@@ -66,7 +66,7 @@ fn vmdk(head: &[u8]) -> Option<Sniffed> {
     }
     let capacity = little_u64(head, 12)?;
     if capacity == 0 {
-        // QEMU then opens what the embedded descriptor names.
+        // In this case QEMU opens the files that the embedded descriptor names.
         return Some(elsewhere);
     }
     let virtual_size = capacity.checked_mul(512);
@@ -79,7 +79,7 @@ fn vmdk(head: &[u8]) -> Option<Sniffed> {
     Some(Sniffed { format: Format::Vmdk, virtual_size, outside })
 }
 
-/// Names a parent, or has more than the one extent that is this file.
+/// Whether a descriptor names a parent, or has more than the one extent that is this file.
 pub(in crate::convert) fn vmdk_outside(descriptor: &[u8]) -> Option<Outside> {
     let text = String::from_utf8_lossy(descriptor);
     let lines = || text.lines().map(str::trim);

@@ -1,7 +1,7 @@
 //! POSIX.1-1988 ustar, POSIX.1-2001 pax and GNU tar, read as a stream.
 //!
-//! Why not a library: those that there are read a long name or a pax header into memory whatever its length, and in a
-//! compressed archive that length costs its author nothing.
+//! No library is used, because the existing ones read a long name or a pax header into memory whatever its length, and
+//! in a compressed archive an attacker can make it very long at no cost.
 
 use std::io::{self, Read};
 
@@ -11,15 +11,15 @@ use crate::convert::error::ConvertError;
 use crate::convert::sniff::Format;
 
 const BLOCK: u64 = 512;
-/// No path is longer.
+/// The maximum length of a path.
 const LONGEST_NAME: u64 = 4096;
 const LONGEST_PAX_HEADER: u64 = 64 * 1024;
 const LONGEST_OVF: u64 = 4 * 1024 * 1024;
 const MOST_MEMBERS: usize = 10_000;
-/// So many names are told.
+/// The maximum number of names in a message.
 const MOST_TOLD: usize = 8;
 
-/// Which member of an archive is the disk.
+/// The member of an archive that is the disk.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Choice {
     /// Its name in the archive.
@@ -28,11 +28,11 @@ pub(super) struct Choice {
     pub left_out: Vec<String>,
 }
 
-/// An archive that is read through once. Reads give the bytes of the current member.
+/// An archive that is read once. Reads return the bytes of the current member.
 pub(super) struct Archive<'a> {
     stream: Stream<'a>,
     format: Format,
-    /// Of the current member, and the padding after it.
+    /// The remaining bytes of the current member, and the padding after it.
     left: u64,
     padding: u64,
     members: usize,
@@ -44,7 +44,7 @@ struct Member {
     size: u64,
 }
 
-/// The disk that the OVF boots from; without OVF the one file that there is.
+/// The disk that the OVF boots from; without an OVF, the only file.
 pub(super) fn choose(mut archive: Archive<'_>) -> Result<Choice, ConvertError> {
     let mut names = Vec::new();
     while let Some(member) = archive.next()? {
@@ -73,12 +73,12 @@ pub(super) fn choose(mut archive: Archive<'_>) -> Result<Choice, ConvertError> {
 }
 
 impl<'a> Archive<'a> {
-    /// Before its first member.
+    /// Opens an archive, before its first member.
     pub(super) fn new(stream: Stream<'a>, format: Format) -> Self {
         Self { stream, format, left: 0, padding: 0, members: 0 }
     }
 
-    /// At the first byte of a member.
+    /// Opens an archive at the first byte of a member.
     pub(super) fn find(stream: Stream<'a>, format: Format, name: &str) -> Result<Self, ConvertError> {
         let mut archive = Self::new(stream, format);
         while let Some(member) = archive.next()? {
@@ -107,14 +107,14 @@ impl<'a> Archive<'a> {
                     let name = pax.name.take().unwrap_or_else(|| name(&header));
                     return Ok(Some(Member { name: name.trim_start_matches("./").to_owned(), size: self.left }));
                 }
-                // Directories, links, devices: no disks. A global header and a long link's name say nothing of files.
+                // Directories, links and devices are skipped. A global header and a long link name do not affect files.
                 b'K' | b'g' => {}
                 _ => pax = Pax::default(),
             }
         }
     }
 
-    /// The next header; none at the end.
+    /// The next header; `None` at the end.
     fn header(&mut self) -> Result<Option<[u8; 512]>, ConvertError> {
         self.members += 1;
         if self.members > MOST_MEMBERS {
@@ -126,7 +126,7 @@ impl<'a> Archive<'a> {
             return Ok(None);
         }
         let sum: u64 = header.iter().map(|byte| u64::from(*byte)).sum();
-        // The field of the sum itself counts as blanks.
+        // The checksum is computed with spaces in its own field.
         let own: u64 = header[148..156].iter().map(|byte| u64::from(*byte)).sum();
         if count < header.len() || number(&header[148..156]) != Some(sum - own + 8 * u64::from(b' ')) {
             return Err(self.broken("expected the header of a member, found something else".to_owned()));
@@ -141,7 +141,7 @@ impl<'a> Archive<'a> {
         Ok(())
     }
 
-    /// The current member as text, if it is no longer than that.
+    /// The current member as text; an error if it is longer than `longest`.
     fn text(&mut self, longest: u64) -> Result<String, ConvertError> {
         if self.left > longest {
             return Err(self.broken(format!("expected at most {longest} bytes of a name, found {}", self.left)));
@@ -172,7 +172,7 @@ impl Read for Archive<'_> {
     }
 }
 
-/// What an extended header says of the next file.
+/// The fields of an extended header for the next file.
 #[derive(Default)]
 pub(super) struct Pax {
     pub name: Option<String>,
@@ -180,7 +180,7 @@ pub(super) struct Pax {
 }
 
 impl Pax {
-    /// Records `<length> <key>=<value>\n`.
+    /// Parses records `<length> <key>=<value>\n`.
     pub(super) fn take(&mut self, text: &str) -> Result<(), String> {
         let mut rest = text;
         while !rest.trim_end_matches('\0').is_empty() {
@@ -205,7 +205,7 @@ const fn is_file(kind: u8) -> bool {
     matches!(kind, b'0' | 0 | b'7')
 }
 
-/// A number in octal digits, or in base 256 where the first bit is set (GNU).
+/// A number in octal digits, or in base 256 if the first bit is set (GNU).
 pub(super) fn number(field: &[u8]) -> Option<u64> {
     if field.first()? & 0x80 != 0 {
         let mut bytes = field.iter().enumerate().map(|(index, byte)| if index == 0 { byte & 0x7f } else { *byte });
@@ -215,7 +215,7 @@ pub(super) fn number(field: &[u8]) -> Option<u64> {
     if text.is_empty() { Some(0) } else { u64::from_str_radix(text, 8).ok() }
 }
 
-/// The name in a header: with its prefix in ustar, where GNU has other fields in that place.
+/// The name in a header. In ustar it has a prefix; GNU tar has other fields in its place.
 fn name(header: &[u8; 512]) -> String {
     let text =
         |field: &[u8]| String::from_utf8_lossy(field.split(|byte| *byte == 0).next().unwrap_or_default()).into_owned();

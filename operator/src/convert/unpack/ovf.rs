@@ -1,27 +1,27 @@
-//! Which file of an appliance is its disk: the Open Virtualization Format, DMTF DSP0243 1.1 and 2.1.
+//! Finds the file of an appliance that is its disk: the Open Virtualization Format, DMTF DSP0243 1.1 and 2.1.
 
 use super::archive::Choice;
 use crate::xml::{Element, Limits, parse};
 
 const LIMITS: Limits = Limits { depth: 32, elements: 20_000 };
-/// CIM_ResourceAllocationSettingData: a disk drive.
+/// The resource type of a disk drive in `CIM_ResourceAllocationSettingData`.
 const DISK_DRIVE: &str = "17";
-/// So many names are told.
+/// The maximum number of names that are returned.
 const MOST_TOLD: usize = 8;
 
-/// A disk that a virtual machine has, in the order in which the firmware looks for one to boot from.
+/// A disk of a virtual machine, ordered as the firmware searches for a boot disk.
 #[derive(PartialEq, Eq, PartialOrd, Ord)]
 struct Attached<'a> {
-    /// The place of its controller in the description.
+    /// The position of its controller in the description.
     controller: usize,
-    /// Its place at the controller.
+    /// Its address at the controller.
     address: u64,
-    /// Its place in the description.
+    /// Its position in the description.
     position: usize,
     resource: &'a str,
 }
 
-/// The file of the disk that the machine boots from, and of the others. The error says what was expected and found.
+/// The file of the boot disk, and the files of the others. The error contains what was expected and found.
 pub(super) fn choose(text: &str) -> Result<Choice, String> {
     let envelope = parse(text, LIMITS).map_err(|error| error.to_string())?;
     if envelope.local_name() != "Envelope" {
@@ -35,7 +35,7 @@ pub(super) fn choose(text: &str) -> Result<Choice, String> {
     let disks = in_order(&envelope, machine);
     let mut files = Vec::new();
     for disk in disks {
-        // A disk without a file is an empty one, made when the machine is.
+        // A disk without a file is empty and is made together with the machine.
         if let Some(file) = file_of(&envelope, &disk)?
             && !files.contains(&file)
         {
@@ -47,13 +47,13 @@ pub(super) fn choose(text: &str) -> Result<Choice, String> {
     Ok(Choice { member, left_out: files.take(MOST_TOLD).collect() })
 }
 
-/// What a disk is: the text of `rasd:HostResource`, or an element `Disk`.
+/// A reference to a disk: the text of `rasd:HostResource`, or an element `Disk`.
 enum Reference<'a> {
     Resource(&'a str),
     Disk(&'a Element),
 }
 
-/// The disks that the hardware names, else all of the disk section.
+/// The disks in the hardware section, or else all disks of the disk section.
 fn in_order<'a>(envelope: &'a Element, machine: &'a Element) -> Vec<Reference<'a>> {
     let mut attached = attached(machine);
     attached.sort();
@@ -65,7 +65,7 @@ fn in_order<'a>(envelope: &'a Element, machine: &'a Element) -> Vec<Reference<'a
 
 fn attached(machine: &Element) -> Vec<Attached<'_>> {
     let sections = machine.children.iter().filter(|section| section.local_name() == "VirtualHardwareSection");
-    // The first section is the one that any hypervisor takes; others are for special ones.
+    // The first section is for any hypervisor; others are for special ones.
     let items: Vec<&Element> = sections.take(1).flat_map(|section| &section.children).collect();
     let place_of = |instance: &str| items.iter().position(|item| text_of(item, "InstanceID") == instance);
     let drives = items.iter().enumerate().filter(|(_, item)| text_of(item, "ResourceType") == DISK_DRIVE);
@@ -78,7 +78,7 @@ fn attached(machine: &Element) -> Vec<Attached<'_>> {
     each.collect()
 }
 
-/// The name of a disk's file; none where it has none.
+/// The name of a disk's file; `None` if it has none.
 fn file_of(envelope: &Element, disk: &Reference<'_>) -> Result<Option<String>, String> {
     let disk = match disk {
         Reference::Disk(disk) => disk,
@@ -125,7 +125,7 @@ fn text_of<'a>(item: &'a Element, name: &str) -> &'a str {
     item.children.iter().find(|child| child.local_name() == name).map_or("", |child| child.text.trim())
 }
 
-/// All elements of a name, also in collections.
+/// All elements with a name, also in collections.
 fn find<'a>(element: &'a Element, name: &str, found: &mut Vec<&'a Element>) {
     for child in &element.children {
         if child.local_name() == name {

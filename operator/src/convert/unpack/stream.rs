@@ -1,4 +1,4 @@
-//! The bytes of a file, out of its compression, counted.
+//! The decompressed bytes of a file, with a count.
 
 use std::fs::File;
 use std::io::{self, BufReader, ErrorKind, Read, Seek, SeekFrom};
@@ -7,15 +7,16 @@ use super::{Meter, Package, Part, is_compressed};
 use crate::convert::error::ConvertError;
 use crate::convert::sniff::Format;
 
-/// Read at once from the disk, before it is decoded.
+/// The bytes per read from the disk, before decoding.
 const CHUNK: usize = 256 * 1024;
-/// The meter is asked after so many bytes.
+/// The meter is called after this number of bytes.
 const ASK_AFTER: u64 = 8 * 1024 * 1024;
-/// What an xz or zstd decoder may take: the window of `xz -9` (64 MiB) and of `zstd --ultra -22` (128 MiB) fit.
+/// The memory limits of the xz and zstd decoders. The windows of `xz -9` (64 MiB) and of `zstd --ultra -22` (128 MiB)
+/// fit.
 const XZ_MEMORY_KIB: u32 = 96 * 1024;
 const ZSTD_WINDOW_LOG: u32 = 27;
 
-/// A file, or what a decoder makes of one.
+/// A file, or its decoded bytes.
 pub(super) struct Stream<'a> {
     source: Source<'a>,
     package: &'a Package<'a>,
@@ -28,7 +29,7 @@ enum Source<'a> {
     Decoded(Box<dyn Read + 'a>),
 }
 
-/// A file, which tells how far it was read.
+/// A file that reports how far it was read.
 struct Told<'a> {
     file: File,
     meter: Option<&'a dyn Meter>,
@@ -64,12 +65,12 @@ impl Read for Told<'_> {
 }
 
 impl<'a> Stream<'a> {
-    /// The bytes of the package, without its compression.
+    /// The decompressed bytes of the package.
     pub(super) fn open(package: &'a Package<'a>) -> Result<Self, ConvertError> {
         Self::of(Told::open(package, false)?, package)
     }
 
-    /// The same, and the meter is told how far it is.
+    /// The same, with progress reports to the meter.
     pub(super) fn tell(package: &'a Package<'a>) -> Result<Self, ConvertError> {
         Self::of(Told::open(package, true)?, package)
     }
@@ -81,7 +82,7 @@ impl<'a> Stream<'a> {
         Ok(Self { source: Source::Plain(file), package, total: 0, asked_at: 0 })
     }
 
-    /// What a decoder makes of bytes.
+    /// The decoded bytes of a reader.
     pub(super) fn decode(
         format: Format,
         from: Box<dyn Read + 'a>,
@@ -102,7 +103,7 @@ impl<'a> Stream<'a> {
         Ok(Self { source: Source::Decoded(decoder), package, total: 0, asked_at: 0 })
     }
 
-    /// Passes over so many bytes. Beyond the end of a plain file the next read finds nothing.
+    /// Skips bytes. If it skips beyond the end of a plain file, the next read returns nothing.
     pub(super) fn skip(&mut self, count: u64) -> io::Result<()> {
         match &mut self.source {
             Source::Plain(file) => file.skip(count),
@@ -131,7 +132,7 @@ impl Read for Stream<'_> {
     }
 }
 
-/// What a failed read means: what a stream above said, or that the data is broken.
+/// Converts the error of a read: an error of an inner stream, or broken data.
 pub(super) fn unpack_error(format: Format) -> impl Fn(io::Error) -> ConvertError {
     move |error| match error.downcast::<ConvertError>() {
         Ok(ours) => ours,
