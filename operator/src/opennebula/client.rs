@@ -1,4 +1,4 @@
-//! The calls that are used here, typed.
+//! The OpenNebula calls that the operator uses, with types.
 
 use std::time::Duration;
 
@@ -10,7 +10,7 @@ use super::transport::{Connection, Transport};
 use super::xmlrpc::{Answer, Value, ValueError, decode_answer, encode_call};
 use crate::metrics::{Metrics, Work};
 
-/// A session with one cloud; holds no state of the cloud's. A clone shares its HTTP client.
+/// A session with one cloud. It keeps no state of the cloud. A clone shares the HTTP client.
 #[derive(Debug, Clone)]
 pub struct Client {
     transport: Transport,
@@ -18,32 +18,33 @@ pub struct Client {
     metrics: Metrics,
 }
 
-/// The version of a server, to tell what it takes.
+/// The version of a server, which decides what it accepts.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub struct ServerVersion {
     /// Major number.
     pub major: u32,
     /// Minor number.
     pub minor: u32,
-    /// As the server writes it.
+    /// The text from the server.
     pub text: String,
 }
 
 impl ServerVersion {
-    /// `7.4.0` and the like.
+    /// Parses a version such as `7.4.0`.
     pub fn parse(text: &str) -> Option<Self> {
         let mut numbers = text.split('.').map(str::parse);
         let (major, minor) = (numbers.next()?.ok()?, numbers.next()?.ok()?);
         Some(Self { major, minor, text: text.to_owned() })
     }
 
-    /// Whether the hypervisor's format comes from `DRIVER` in the template (before 6.0), or from what the server finds.
+    /// Whether the hypervisor's format is taken from `DRIVER` in the template (servers before 7) instead of being
+    /// detected by the server.
     pub fn takes_driver(&self) -> bool {
         self.major < 7
     }
 }
 
-/// How often a read is tried when the connection fails; writes never are: the next pass looks first.
+/// How often a read is tried if the connection fails. Writes are not repeated; the next pass reads the state first.
 const READS: u32 = 2;
 
 impl Client {
@@ -52,19 +53,19 @@ impl Client {
         Ok(Self { transport: Transport::new(connection)?, permit: Permit::default(), metrics: Metrics::default() })
     }
 
-    /// The same, with calls that change something made only while the permit is valid: else [`OneError::NotLeading`].
+    /// Sets the permit for calls that change something. Without a valid permit they fail with [`OneError::NotLeading`].
     #[must_use]
     pub fn with_permit(self, permit: Permit) -> Self {
         Self { permit, ..self }
     }
 
-    /// The same, with calls counted there.
+    /// Sets the metrics for calls.
     #[must_use]
     pub fn with_metrics(self, metrics: Metrics) -> Self {
         Self { metrics, ..self }
     }
 
-    /// `one.system.version`; it also tells whether the session is accepted.
+    /// `one.system.version`. It also checks that the session is accepted.
     pub async fn version(&self) -> Result<ServerVersion, OneError> {
         const METHOD: &str = "one.system.version";
         let text = self.read(METHOD, &[]).await?;
@@ -78,13 +79,13 @@ impl Client {
         document::read_user(&text).map_err(|source| malformed(METHOD, source))
     }
 
-    /// `one.userpool.info`: all users, for an administrator; else the user itself.
+    /// `one.userpool.info`: all users for an administrator; otherwise only the user itself.
     pub async fn users(&self) -> Result<Vec<Named>, OneError> {
         const METHOD: &str = "one.userpool.info";
         document::read_users(&self.read(METHOD, &[]).await?).map_err(|source| malformed(METHOD, source))
     }
 
-    /// `one.grouppool.info`: all groups, for an administrator; else one's own.
+    /// `one.grouppool.info`: all groups for an administrator; otherwise only the user's own.
     pub async fn groups(&self) -> Result<Vec<Named>, OneError> {
         const METHOD: &str = "one.grouppool.info";
         document::read_groups(&self.read(METHOD, &[]).await?).map_err(|source| malformed(METHOD, source))
@@ -96,24 +97,24 @@ impl Client {
         document::read_datastores(&self.read(METHOD, &[]).await?).map_err(|source| malformed(METHOD, source))
     }
 
-    /// `one.imagepool.info` with filter -2, all at once: a walk over pages can skip images, since the order is
-    /// descending and images come and go. Only what the session may use is in it.
+    /// `one.imagepool.info` with filter -2, without pages: reading pages can skip images, because the order is
+    /// descending and images are added and removed. The result contains only images that the session may use.
     pub async fn images(&self) -> Result<ImagePool, OneError> {
         const METHOD: &str = "one.imagepool.info";
         let text = self.read(METHOD, &[-2, -1, -1].map(Value::Integer)).await?;
         document::read_images(&text).map_err(|source| malformed(METHOD, source))
     }
 
-    /// `one.image.info`: [`OneError::NotFound`] where there is no such image, [`OneError::NotAuthorized`] where the session
-    /// may not use it.
+    /// `one.image.info`. Fails with [`OneError::NotFound`] if there is no such image, and with
+    /// [`OneError::NotAuthorized`] if the session may not use it.
     pub async fn image(&self, id: u32) -> Result<Image, OneError> {
         const METHOD: &str = "one.image.info";
         let text = self.read(METHOD, &[id.into()]).await?;
         document::read_image(&text).map_err(|source| malformed(METHOD, source))
     }
 
-    /// `one.image.allocate`: gives the new id; the copy goes on in the background. Not safe to repeat: after a time-out
-    /// look for the name first. The capacity flag, whose meaning changed in 6.8.3, is not sent.
+    /// `one.image.allocate`. Returns the new id; the copy continues in the background. It is not safe to repeat: after
+    /// a timeout, search for the name first. The capacity flag, whose meaning changed in 6.8.3, is not sent.
     pub async fn allocate(&self, template: &Template, datastore: u32) -> Result<u32, OneError> {
         let parameters = [Value::Text(template.to_xml()), datastore.into()];
         self.write("one.image.allocate", &parameters, self.transport.timeouts().allocate).await
@@ -138,14 +139,14 @@ impl Client {
         self.change("one.image.rename", &[id.into(), Value::Text(name.to_owned())]).await
     }
 
-    /// `one.image.chown`; what is none stays (-1). Servers before 6.2 refuse an owner that the image already has.
+    /// `one.image.chown`. `None` means no change (-1). Servers before 6.2 refuse an owner that the image already has.
     pub async fn chown(&self, id: u32, uid: Option<u32>, gid: Option<u32>) -> Result<(), OneError> {
         let number = |id: Option<u32>| id.map_or(Value::Integer(-1), Value::from);
         self.change("one.image.chown", &[id.into(), number(uid), number(gid)]).await
     }
 
-    /// `one.image.chmod` of the bits that differ; what stays is not said (-1), for even to repeat an administer bit may
-    /// take an administrator.
+    /// `one.image.chmod` of the bits that differ. Other bits are sent as "no change" (-1), because even setting an
+    /// administer bit to its current value may need an administrator.
     pub async fn chmod(&self, id: u32, from: Permissions, to: Permissions) -> Result<(), OneError> {
         let flags = to.changes_from(from).map(|flag| Value::Integer(flag.map_or(-1, i64::from)));
         let parameters: Vec<_> = std::iter::once(id.into()).chain(flags).collect();

@@ -1,4 +1,4 @@
-//! Images, datastores and owners as OpenNebula describes them (XSD of `one.imagepool.info` and others).
+//! Images, datastores and owners in OpenNebula's documents (XSD of `one.imagepool.info` and others).
 
 use std::collections::BTreeMap;
 
@@ -11,13 +11,13 @@ mod permissions;
 pub use image::{Image, ImageState, Lock};
 pub use permissions::Permissions;
 
-/// Bounds of one object: an image lists its VMs by id, so it may have many elements, but is never deep.
+/// The limits of one object. An image contains the ids of its VMs, so it may have many elements, but it is never deep.
 const OBJECT: Limits = Limits { depth: 12, elements: 200_000 };
 
-/// The most objects of one pool.
+/// The maximum number of objects in one pool.
 const POOL: usize = 200_000;
 
-/// A user or a group: what a name and an id of it are.
+/// The id and the name of a user or a group.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Named {
     /// `ID`.
@@ -26,7 +26,7 @@ pub struct Named {
     pub name: String,
 }
 
-/// Who a session belongs to.
+/// The user of a session.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct User {
     /// `ID`; 0 is `oneadmin`.
@@ -42,7 +42,7 @@ pub struct User {
 }
 
 impl User {
-    /// `oneadmin`, and whoever is in its group: they may do everything.
+    /// Whether it is `oneadmin` or in its group. These users may do everything.
     pub fn is_administrator(&self) -> bool {
         const ONEADMIN: u32 = 0;
         self.id == ONEADMIN || self.gid == ONEADMIN || self.groups.contains(&ONEADMIN)
@@ -56,7 +56,7 @@ pub struct Datastore {
     pub id: u32,
     /// `NAME`.
     pub name: String,
-    /// `TYPE`: 0 holds images, 1 is a system datastore, 2 holds files.
+    /// `TYPE`: 0 is for images, 1 is a system datastore, 2 is for files.
     pub kind: u32,
     /// `FREE_MB`, as last measured; 0 for some minutes after the server's start.
     pub free_mb: u64,
@@ -69,25 +69,25 @@ pub struct Datastore {
 /// The images of a pool.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct ImagePool {
-    /// Those that can be read.
+    /// The readable images.
     pub images: Vec<Image>,
-    /// Those of which a field cannot.
+    /// The images with a field that cannot be parsed.
     pub unreadable: Vec<Unreadable>,
 }
 
-/// An image whose document lacks a field, or has one of another kind.
+/// An image whose document lacks a field, or has one of the wrong type.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Unreadable {
     /// `ID`.
     pub id: u32,
     /// The leaves of `TEMPLATE`.
     pub attributes: BTreeMap<String, String>,
-    /// What was expected.
+    /// The error.
     pub error: ValueError,
 }
 
-/// The images of a pool. One that cannot be read does not hide the others; one without an id makes the whole unreadable,
-/// for it could be any.
+/// Parses the images of a pool. An unreadable image does not affect the others. An image without an id makes the whole
+/// pool unreadable, because it could be any image.
 pub fn read_images(text: &str) -> Result<ImagePool, ValueError> {
     let mut pool = ImagePool::default();
     let read = read_pool(text, "IMAGE_POOL", "IMAGE", |element| {
@@ -103,22 +103,22 @@ pub fn read_images(text: &str) -> Result<ImagePool, ValueError> {
     Ok(pool)
 }
 
-/// One image.
+/// Parses one image.
 pub fn read_image(text: &str) -> Result<Image, ValueError> {
     Image::from_element(&root(text, "IMAGE")?)
 }
 
-/// The users of a pool; their passwords, which the document holds hashed, are not kept.
+/// Parses the users of a pool. Their hashed passwords in the document are not kept.
 pub fn read_users(text: &str) -> Result<Vec<Named>, ValueError> {
     read_pool(text, "USER_POOL", "USER", named)
 }
 
-/// The groups of a pool.
+/// Parses the groups of a pool.
 pub fn read_groups(text: &str) -> Result<Vec<Named>, ValueError> {
     read_pool(text, "GROUP_POOL", "GROUP", named)
 }
 
-/// The datastores of a pool.
+/// Parses the datastores of a pool.
 pub fn read_datastores(text: &str) -> Result<Vec<Datastore>, ValueError> {
     read_pool(text, "DATASTORE_POOL", "DATASTORE", |element| {
         let template = element.child("TEMPLATE");
@@ -134,7 +134,7 @@ pub fn read_datastores(text: &str) -> Result<Vec<Datastore>, ValueError> {
     })
 }
 
-/// One user.
+/// Parses one user.
 pub fn read_user(text: &str) -> Result<User, ValueError> {
     let element = root(text, "USER")?;
     let groups = element.child("GROUPS").map(|groups| groups.children.as_slice()).unwrap_or_default();
@@ -193,7 +193,7 @@ fn number<T: std::str::FromStr>(element: &Element, name: &'static str) -> Result
     text.parse().map_err(|_| ValueError::unexpected(name, text))
 }
 
-/// Attributes of a template: leaves only, one value a name (the last, as OpenNebula keeps it).
+/// The attributes of a template: only leaves, and one value for each name (the last, as in OpenNebula).
 fn attributes(element: &Element) -> BTreeMap<String, String> {
     let leaves = element.child("TEMPLATE").map(|template| template.children.as_slice()).unwrap_or_default();
     let leaves = leaves.iter().filter(|leaf| leaf.children.is_empty());

@@ -1,4 +1,4 @@
-//! What can go wrong with a cloud, as things a person can act on.
+//! Errors of calls to a cloud.
 
 use std::time::Duration;
 
@@ -8,27 +8,27 @@ use crate::api::Class;
 /// Reasons of a `Published` condition that come from a cloud or from the plan for it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum Reason {
-    /// The wanted version is there under its name.
+    /// The wanted version exists under its name.
     Published,
-    /// Taken out of circulation, as asked.
+    /// Taken out of circulation, as requested.
     Retired,
-    /// Being registered, or about to take the name.
+    /// Being registered, or about to get the name.
     Importing,
-    /// The cloud could not make an image of it; tried again with growing pauses.
+    /// The cloud could not import the image; tried again with growing pauses.
     ImportFailed,
-    /// The name belongs to an image that is not ours, or cannot be a name there.
+    /// The name belongs to an image of somebody else, or is not valid in the cloud.
     NameConflict,
-    /// A user locked the present image.
+    /// A user locked the current image.
     ImageLocked,
-    /// The present image is persistent: it holds users' data.
+    /// The current image is persistent and contains users' data.
     ImagePersistent,
-    /// The cloud does not let us.
+    /// The operator's user lacks the necessary rights.
     NotAuthorized,
-    /// An image that was named for adoption is not ours to take.
+    /// An image that was named for adoption may not be adopted.
     AdoptionRefused,
-    /// An image that goes out of circulation lacks something of it yet.
+    /// The retirement of an image is not complete.
     RetirementIncomplete,
-    /// The cloud does not answer, or not as OpenNebula.
+    /// The cloud does not respond, or does not respond like OpenNebula.
     CloudUnreachable,
 }
 
@@ -51,70 +51,70 @@ impl Reason {
     }
 }
 
-/// A call that did not do what was asked. No variant holds the session.
+/// The error of a call. No variant contains the session.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum OneError {
-    /// The configuration of the connection cannot work.
+    /// The configuration of the connection is invalid.
     #[error("cannot connect to {endpoint} as configured: {message}")]
     Configuration {
         /// The endpoint, without user information.
         endpoint: String,
-        /// What is wrong with it.
+        /// The error.
         message: String,
     },
-    /// No connection, or it broke; in the latter case the call may have been carried out.
+    /// There is no connection, or it was interrupted. In the latter case the call may have been executed.
     #[error("{method}: no answer from {endpoint}: {message}")]
     Unreachable {
         /// The call.
         method: &'static str,
         /// The endpoint, without user information.
         endpoint: String,
-        /// What the network said.
+        /// The network error.
         message: String,
     },
-    /// No answer in time: the call may have been carried out.
+    /// No response in time. The call may have been executed.
     #[error("{method}: expected an answer from {endpoint} within {} ms, found none", after.as_millis())]
     TimedOut {
         /// The call.
         method: &'static str,
         /// The endpoint, without user information.
         endpoint: String,
-        /// How long was waited.
+        /// The timeout.
         after: Duration,
     },
-    /// Not sent: another program may lead by now, and only one may change a cloud.
+    /// The call was not sent, because another instance may be the leader now, and only the leader may change a cloud.
     #[error("{method}: not sent, for this program cannot be sure that it still leads")]
     NotLeading {
         /// The call.
         method: &'static str,
     },
-    /// An HTTP status other than 200, or a body that is no XML-RPC answer.
+    /// An HTTP status other than 200, or a body that is not an XML-RPC response.
     #[error("{method}: expected an XML-RPC answer from {endpoint}, found {found}")]
     NotOpenNebula {
         /// The call.
         method: &'static str,
         /// The endpoint, without user information.
         endpoint: String,
-        /// What came.
+        /// The response.
         found: String,
     },
-    /// An answer above its limit.
+    /// The response is larger than the limit.
     #[error("{method}: expected an answer of at most {limit} bytes, found more")]
     TooLarge {
         /// The call.
         method: &'static str,
-        /// The limit.
+        /// The limit in bytes.
         limit: usize,
     },
-    /// The answer's document lacks what is needed.
+    /// The document in the response lacks a required field.
     #[error("{method}: {source}")]
     Malformed {
         /// The call.
         method: &'static str,
-        /// What is missing.
+        /// The error.
         source: ValueError,
     },
-    /// The protocol failed: a method this server does not have, a parameter it does not take.
+    /// An XML-RPC fault: the server does not have the method, or does not accept a parameter.
     #[error("{method}: fault {code}: {text}")]
     Fault {
         /// The call.
@@ -124,32 +124,32 @@ pub enum OneError {
         /// `faultString`.
         text: String,
     },
-    /// User name and password are not taken (0x0100).
+    /// The user name or password is wrong (0x0100).
     #[error("the cloud does not accept the user name and password: {0}")]
     Authentication(String),
     /// The user may not do this (0x0200).
     #[error("the cloud does not allow it: {0}")]
     NotAuthorized(String),
-    /// A quota of the owner is used up (0x0200).
+    /// A quota of the owner is exceeded (0x0200).
     #[error("a quota is used up: {0}")]
     Quota(String),
-    /// A user's lock on the image (0x0200, seen by administrators as such).
+    /// A user locked the image (0x0200; the cloud reports this only to administrators).
     #[error("the image is locked by a user: {0}")]
     Locked(String),
     /// No such object (0x0400).
     #[error("{text}")]
     NotFound {
-        /// What the cloud says.
+        /// The message of the cloud.
         text: String,
-        /// What is missing.
+        /// The kind of the missing object.
         what: Object,
     },
-    /// The name is held by another image of that owner (0x4000, 0x0800 or 0x2000, by call).
+    /// Another image of that owner has the name (0x4000, 0x0800 or 0x2000, depending on the call).
     #[error("the name is taken: {text}")]
     NameTaken {
-        /// What the cloud says.
+        /// The message of the cloud.
         text: String,
-        /// The image that has it, where the cloud tells.
+        /// The image that has the name, if the cloud returns it.
         by: Option<u32>,
     },
     /// The datastore is full, or not yet measured (0x0800).
@@ -161,12 +161,12 @@ pub enum OneError {
     /// The image's state does not allow the call now (0x0800 or 0x2000).
     #[error("not in the image's present state: {0}")]
     WrongState(String),
-    /// The configuration names something the cloud does not have, or does not show us.
+    /// The configuration names an object that the cloud does not have, or does not show to the operator's user.
     #[error("expected the cloud to have, and to show us, a {what} named {name:?}, found none")]
     UnknownName {
-        /// Of what kind.
+        /// The kind of the object.
         what: &'static str,
-        /// As configured.
+        /// The configured name.
         name: String,
     },
     /// Anything else.
@@ -174,12 +174,12 @@ pub enum OneError {
     Refused {
         /// The code.
         code: i64,
-        /// What the cloud says.
+        /// The message of the cloud.
         text: String,
     },
 }
 
-/// What a "not found" speaks of.
+/// The kind of an object that was not found.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Object {
     /// An image.
@@ -195,8 +195,8 @@ pub enum Object {
 }
 
 impl OneError {
-    /// Sorts a refusal. The code alone does not tell (a taken name has three codes), so text is read too; where a text
-    /// is not known, the code decides.
+    /// Classifies a failure. The code alone is not sufficient (a taken name has three codes), so the text is checked
+    /// too. If the text is unknown, the code decides.
     pub fn from_failure(failure: Failure) -> Self {
         let Failure { text, code, object: _ } = failure;
         match code {
@@ -221,7 +221,7 @@ impl OneError {
         Self::NameTaken { by: digits.parse().ok(), text }
     }
 
-    /// How it is dealt with.
+    /// The class for the driver.
     pub fn class(&self) -> Class {
         match self {
             Self::Configuration { .. }
@@ -250,7 +250,7 @@ impl OneError {
             Self::Authentication(_) | Self::NotAuthorized(_) => Reason::NotAuthorized,
             Self::Locked(_) => Reason::ImageLocked,
             Self::NameTaken { .. } => Reason::NameConflict,
-            // Gone between reading and writing: the next pass makes it anew.
+            // The image was removed between reading and writing. The next pass makes it again.
             Self::WrongState(_) | Self::NotFound { what: Object::Image, .. } => Reason::Importing,
             Self::Configuration { .. }
             | Self::Unreachable { .. }
@@ -269,7 +269,7 @@ impl OneError {
         }
     }
 
-    /// Whether the call may have been carried out, or still be.
+    /// Whether the call may have been executed, or may still be.
     pub fn may_be_done(&self) -> bool {
         matches!(
             self,
@@ -281,7 +281,7 @@ impl OneError {
         )
     }
 
-    /// Whether the whole cloud is out of reach, so that the other images need not be tried.
+    /// Whether the whole cloud is unreachable, so that the other images need not be tried.
     pub fn ends_the_pass(&self) -> bool {
         matches!(
             self,
@@ -294,7 +294,7 @@ impl OneError {
     }
 }
 
-/// `Error getting image [12].`, `Error getting user [4711].` and the like.
+/// The object in a message such as `Error getting image [12].` or `Error getting user [4711].`.
 fn missing(text: &str) -> Object {
     let words = [
         ("getting image", Object::Image),

@@ -1,12 +1,12 @@
-//! OpenNebula: XML-RPC calls, and the carry-over that lets a new version take an old image's place.
+//! OpenNebula: XML-RPC calls, and the carry-over, which replaces an old image by a new version.
 //!
-//! * [`xmlrpc`]: calls and answers as XML-RPC has them, read by [`crate::xml`]
-//! * [`transport`]: one HTTP POST, bounded in time and size
-//! * [`client`]: the calls of OpenNebula 5.12 to 7.x that are used here, typed
-//! * [`document`]: images, datastores, users as OpenNebula describes them
-//! * [`permit`]: who may change a cloud
-//! * [`carry_over`]: how a new version takes the place of an old one
-//! * [`template`]: attributes, written so that no text can become another attribute
+//! * [`xmlrpc`]: XML-RPC calls and responses, parsed by [`crate::xml`]
+//! * [`transport`]: one HTTP POST, limited in time and size
+//! * [`client`]: the calls of OpenNebula 5.12 to 7.x that the operator uses, with types
+//! * [`document`]: images, datastores and users in OpenNebula's documents
+//! * [`permit`]: whether this instance may change a cloud
+//! * [`carry_over`]: how a new version replaces an old one
+//! * [`template`]: attributes, encoded so that a value cannot become another attribute
 //!
 //! Facts about the API are from the OpenNebula documentation ("XML-RPC API") and from traffic recorded with servers of
 //! 5.12.12 and 7.4.0, which the suites replay.

@@ -1,9 +1,10 @@
 //! Attributes of an image, in the XML form of a template.
 //!
-//! OpenNebula takes a template as lines `NAME="value"` or as XML. The lines have no safe escape (a value that ends in a
-//! backslash swallows the next line), so everything goes out as XML. There, `]]>` in a value makes the server drop the
-//! whole update without a word, characters outside the Basic Multilingual Plane make it refuse the call, and outer
-//! blanks are trimmed; [`clean`] takes care of all three, and is what present and wanted values are compared by.
+//! OpenNebula accepts a template as lines `NAME="value"` or as XML. The lines have no safe escape (a value that ends in
+//! a backslash also consumes the next line), so templates are sent as XML. In XML, the server silently ignores the
+//! whole update if a value contains `]]>`, refuses characters outside the Basic Multilingual Plane, and trims white
+//! space at both ends of a value. [`clean`] handles all three, and current and wanted values are compared after
+//! [`clean`].
 
 use std::collections::BTreeMap;
 use std::fmt::{self, Write as _};
@@ -11,11 +12,12 @@ use std::str::FromStr;
 
 use crate::xml::escape;
 
-/// The name of an attribute: a letter first, then letters, digits and `_`, up to 64, upper case as OpenNebula stores it.
+/// The name of an attribute: a letter, then letters, digits and `_`, at most 64 characters, in upper case as OpenNebula
+/// stores it.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct AttributeName(String);
 
-/// Why a text is no attribute name.
+/// The text is not an attribute name.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("expected an attribute name of 1 to 64 letters, digits and _ with a letter first, found {found:?}")]
 pub struct AttributeNameError {
@@ -49,24 +51,24 @@ impl fmt::Display for AttributeName {
     }
 }
 
-/// Attributes in the order of their names, values cleaned. An attribute without a value is left out, as the server
-/// would drop it.
+/// Attributes sorted by name, with cleaned values. An attribute without a value is left out, because the server would
+/// ignore it.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Template(BTreeMap<String, String>);
 
 impl Template {
-    /// No attributes.
+    /// An empty template.
     pub fn new() -> Self {
         Self::default()
     }
 
-    /// Sets one of the attributes that the program itself names.
+    /// Sets an attribute whose name is a constant of this program.
     pub fn set(&mut self, name: &'static str, value: &str) {
         debug_assert!(name.parse::<AttributeName>().is_ok(), "{name}");
         self.insert(name.to_owned(), value);
     }
 
-    /// Sets an attribute that a site names.
+    /// Sets an attribute whose name is configured by a site.
     pub fn set_checked(&mut self, name: &AttributeName, value: &str) {
         self.insert(name.as_str().to_owned(), value);
     }
@@ -80,27 +82,27 @@ impl Template {
         }
     }
 
-    /// Whether nothing would be sent.
+    /// Whether there are no attributes.
     pub fn is_empty(&self) -> bool {
         self.0.is_empty()
     }
 
-    /// Name and cleaned value of each.
+    /// The names and cleaned values.
     pub fn iter(&self) -> impl Iterator<Item = (&str, &str)> {
         self.0.iter().map(|(name, value)| (name.as_str(), value.as_str()))
     }
 
-    /// The value of one.
+    /// The value of an attribute.
     pub fn get(&self, name: &str) -> Option<&str> {
         self.0.get(name).map(String::as_str)
     }
 
-    /// Adds all of another, replacing what is there.
+    /// Adds all attributes of another template, and replaces existing ones.
     pub fn extend(&mut self, other: Self) {
         self.0.extend(other.0);
     }
 
-    /// Only those that differ from what is there.
+    /// Only the attributes that differ from `present`.
     #[must_use]
     pub fn changes(&self, present: &BTreeMap<String, String>) -> Self {
         let differs =
@@ -108,7 +110,7 @@ impl Template {
         Self(self.0.iter().filter(differs).map(|(name, value)| (name.clone(), value.clone())).collect())
     }
 
-    /// `<TEMPLATE><NAME>value</NAME>…</TEMPLATE>`: the one place where attributes become text for a server.
+    /// `<TEMPLATE><NAME>value</NAME>…</TEMPLATE>`. This is the only encoding of attribute values for a server.
     pub fn to_xml(&self) -> String {
         let mut text = String::from("<TEMPLATE>");
         for (name, value) in &self.0 {
@@ -120,19 +122,20 @@ impl Template {
     }
 }
 
-/// Attributes emptied: the line form, since the XML form drops an empty value. Only names of our own stand in it.
+/// Emptied attributes, in the line form, because the server ignores an empty value in XML. The names are only constants
+/// of this program.
 pub fn emptied(names: &[&'static str]) -> String {
     names.iter().flat_map(|name| [name, "=\"\"\n"]).collect()
 }
 
-/// The longest value, in characters.
+/// The maximum length of a value, in characters.
 const LONGEST: usize = 4096;
 
-/// What the server trims.
+/// The characters that the server trims.
 const BLANK: [char; 3] = [' ', '\t', '\n'];
 
-/// A value as the server will store and give it back: at most 4096 characters of the Basic Multilingual Plane, no
-/// control characters but tab and newline, no `]]>`, no outer blanks.
+/// A value as the server stores and returns it: at most 4096 characters of the Basic Multilingual Plane, no control
+/// characters except tab and newline, no `]]>`, and no white space at the ends.
 pub fn clean(value: &str) -> String {
     let kept: String = value.chars().filter_map(keep).collect();
     let kept: String = kept.replace("]]>", "]] >").trim_matches(BLANK).chars().take(LONGEST).collect();
@@ -144,7 +147,7 @@ fn keep(c: char) -> Option<char> {
         '\r' => Some('\n'),
         '\t' | '\n' => Some(c),
         c if c.is_control() => None,
-        // U+FFFE and U+FFFF are no XML; the rest of this range is not taken by the server.
+        // U+FFFE and U+FFFF are not allowed in XML; the server refuses the other characters of these ranges.
         '\u{fffe}' | '\u{ffff}' | '\u{10000}'..='\u{10ffff}' => Some('\u{fffd}'),
         c => Some(c),
     }

@@ -1,4 +1,4 @@
-//! One HTTP POST to `…/RPC2`, bounded in time and size.
+//! One HTTP POST to `…/RPC2`, limited in time and size.
 
 use std::fmt;
 use std::time::Duration;
@@ -10,40 +10,40 @@ use url::Url;
 
 use super::error::OneError;
 
-/// How to reach a cloud.
+/// The connection settings of a cloud.
 #[derive(Debug, Clone)]
 pub struct Connection {
     /// `https://one.example.org:2633/RPC2`; http or https, without user information.
     pub endpoint: Url,
     /// `user:password`, the line of a `one_auth` file.
     pub session: SecretString,
-    /// Whom to believe the server's certificate from.
+    /// The certificate authorities that are trusted for the server.
     pub trust: TlsTrust,
-    /// A client certificate and its key (PEM, PKCS #8), where a proxy in front asks for one.
+    /// A client certificate and its key (PEM, PKCS #8), if a proxy in front of the server requires one.
     pub identity: Option<(Vec<u8>, SecretString)>,
-    /// How long calls may take.
+    /// The timeouts of calls.
     pub timeouts: Timeouts,
-    /// The most bytes one answer may have: a pool of 1,000 images is about 2 MiB on the wire.
+    /// The maximum size of a response in bytes. A pool of 1,000 images has about 2 MiB.
     pub answer_limit: usize,
 }
 
-/// Whom to believe a server's certificate from.
+/// The certificate authorities that are trusted for a server.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum TlsTrust {
-    /// The system's authorities.
+    /// The system's certificate authorities.
     System,
-    /// These authorities alone (PEM, one or more).
+    /// Only these certificate authorities (PEM, one or more).
     Authorities(Vec<u8>),
 }
 
-/// Time-outs of calls.
+/// Timeouts of calls.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Timeouts {
-    /// To get a connection.
+    /// The timeout for a connection.
     pub connect: Duration,
-    /// Any call but allocate, from start to end.
+    /// The timeout of a whole call, except allocate.
     pub call: Duration,
-    /// `one.image.allocate`, which reads the head of the image before it answers.
+    /// The timeout of `one.image.allocate`, which reads the head of the image before it responds.
     pub allocate: Duration,
 }
 
@@ -54,7 +54,7 @@ impl Default for Timeouts {
 }
 
 impl Connection {
-    /// A connection with the usual limits: 64 MiB an answer, 10 s to connect, 60 s a call, 120 s for allocate.
+    /// Settings with the default limits: 64 MiB for a response, 10 s to connect, 60 s for a call, 120 s for allocate.
     pub fn new(endpoint: Url, session: SecretString) -> Self {
         Self {
             endpoint,
@@ -111,7 +111,8 @@ impl Transport {
         self.connection.timeouts
     }
 
-    /// Sends a body and gives the answer's. The server closes the connection after each answer (`Connection: close`).
+    /// Sends a body and returns that of the response. The server closes the connection after each response
+    /// (`Connection: close`).
     pub(super) async fn post(&self, method: &'static str, body: String, limit: Duration) -> Result<String, OneError> {
         let request = self.http.post(self.connection.endpoint.clone()).header(CONTENT_TYPE, "text/xml").body(body);
         let exchange = async {
@@ -160,7 +161,7 @@ fn build(connection: &Connection) -> reqwest::Result<reqwest::Client> {
     builder.build()
 }
 
-/// An error with its causes, without the URL (which is said once, redacted, by the variant that holds this text).
+/// The last cause of an error, without the URL, which the error variant contains redacted.
 fn chain(error: &reqwest::Error) -> String {
     let mut causes = Vec::new();
     let mut next = std::error::Error::source(error);
@@ -168,7 +169,7 @@ fn chain(error: &reqwest::Error) -> String {
         causes.push(cause.to_string());
         next = cause.source();
     }
-    // The outermost text of reqwest repeats the URL; its last cause is what a person needs.
+    // The outermost text of reqwest contains the URL; the last cause is the useful part.
     causes
         .pop()
         .unwrap_or_else(|| if error.is_connect() { "no connection".to_owned() } else { "it broke off".to_owned() })

@@ -1,4 +1,4 @@
-//! Steps against a cloud. Decides nothing: what fails ends its own sequence and is told.
+//! Applies the steps of a plan to a cloud. It makes no decisions: a step that fails ends its sequence and is reported.
 
 use futures::{StreamExt as _, stream};
 use jiff::Timestamp;
@@ -9,31 +9,31 @@ use crate::imagelist::{ImageId, Sha512Digest};
 use crate::opennebula::client::Client;
 use crate::opennebula::error::{OneError, Reason};
 
-/// What became of one image in a pass.
+/// The result of a pass for one image.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Outcome {
-    /// Which.
+    /// The identifier of the image.
     pub identifier: ImageId,
-    /// What holds now.
+    /// The state of the image now.
     pub verdict: Verdict,
-    /// Whether the cloud copies it: that ends by itself.
+    /// Whether the cloud is copying it. This needs no further action.
     pub copying: bool,
-    /// What to keep for the next pass; the [`Keeper`] has it already.
+    /// The record for the next pass. The [`Keeper`] has already stored it.
     pub record: Record,
-    /// How many images of it are out of circulation.
+    /// The number of its images that are out of circulation.
     pub retired: usize,
-    /// Images that say they are this one and are not believed.
+    /// Images that claim to be this one but are not trusted.
     pub strangers: Vec<u32>,
     /// The steps that were done, as text.
     pub done: Vec<String>,
-    /// Images that should be out of circulation and are not wholly: what is missing, and why.
+    /// Images that should be out of circulation but are not completely: the reason, and what is missing.
     pub unfinished: Vec<(Reason, String)>,
-    /// What else there is to know: deletions that failed and are tried again, an image that is not adopted.
+    /// Other messages: deletions that failed and are tried again, or an image that is not adopted.
     pub notes: Vec<String>,
 }
 
 impl Outcome {
-    /// All that is unfinished as one: the first reason, and what is missing of each.
+    /// Everything that is unfinished, as one: the first reason, and all messages.
     pub fn all_unfinished(&self) -> Option<(Reason, String)> {
         let (reason, _) = self.unfinished.first()?;
         let messages: Vec<_> = self.unfinished.iter().map(|(_, message)| message.as_str()).collect();
@@ -41,7 +41,7 @@ impl Outcome {
     }
 }
 
-/// Carries out a plan, `in_flight` images at a time, and tells what became of each, in the plan's order.
+/// Applies a plan, `in_flight` images at a time, and returns the outcomes in the order of the plan.
 pub async fn apply(
     plan: Plan,
     client: &Client,
@@ -82,8 +82,8 @@ impl Hands<'_> {
         outcome
     }
 
-    /// Images that have to give up the name. False when one did not: the steps cannot be done, and what is missing is
-    /// what holds them up.
+    /// Retires the images that have to give up the name. Returns `false` if one of them did not; then the other steps
+    /// cannot be done, and the verdict is what is missing.
     async fn free(&self, first: &[Retirement], outcome: &mut Outcome) -> bool {
         for retirement in first {
             if self.retire(retirement, outcome).await == NameIs::Taken {
@@ -96,7 +96,7 @@ impl Hands<'_> {
         true
     }
 
-    /// All steps; the first that fails ends them. False when one did.
+    /// Does all steps. The first failure ends them; then it returns `false`.
     async fn all(&self, steps: &[Step], registers: Option<Sha512Digest>, outcome: &mut Outcome) -> bool {
         for step in steps {
             if let Err(error) = self.step(step, registers, outcome).await {
@@ -113,7 +113,8 @@ impl Hands<'_> {
         }
     }
 
-    /// Nothing may be left in circulation where that is said. If so, nothing is on its way any more.
+    /// Checks the verdict `Retired`: nothing may be left in circulation. If so, a pending registration is removed from
+    /// the record.
     fn close(&self, outcome: &mut Outcome) {
         if outcome.verdict != Verdict::Retired {
             return;
@@ -131,11 +132,12 @@ impl Hands<'_> {
         let (mut reason, mut message) = (error.reason(), error.to_string());
         let mut changed = false;
         if let Step::Allocate { name, .. } = step {
-            // What the cloud refused will not appear; a taken name most likely is this very image.
+            // An image that the cloud refused will not appear. A name that is taken most likely belongs to this very
+            // image.
             let refused = !error.may_be_done() && !matches!(error, OneError::NameTaken { .. });
             changed = refused && outcome.record.registration.take().is_some();
             match error {
-                // An earlier try whose answer was lost, most likely: the next pass sees which.
+                // Most likely an earlier try whose response was lost. The next pass finds out.
                 OneError::NameTaken { .. } => {
                     reason = Reason::Importing;
                     message = format!("{name} appeared while it was being registered; looked at again");

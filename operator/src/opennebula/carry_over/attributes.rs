@@ -1,4 +1,4 @@
-//! The attributes that images of ours carry.
+//! The attributes of images of this operator.
 
 use std::collections::BTreeMap;
 use std::str::FromStr;
@@ -23,14 +23,15 @@ const REMEMBERED_PERMISSIONS: &str = "VMCATCHER_REMEMBERED_PERMISSIONS";
 const REMEMBERED_ENABLED: &str = "VMCATCHER_REMEMBERED_ENABLED";
 const REMEMBERED_LABELS: &str = "VMCATCHER_REMEMBERED_LABELS";
 
-/// What an image of ours is for, as written in `VMCATCHER_ROLE`.
+/// The role of an image of this operator, as in `VMCATCHER_ROLE`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub(super) enum Role {
-    /// The one that has the identifier as its name.
+    /// The current image, whose name is the identifier.
     Current,
-    /// Made under a staging name; complete with owner, group and permissions before it gets the identifier.
+    /// Registered under a staging name. It gets the identifier as its name only when its owner, group and permissions
+    /// are complete.
     Staged,
-    /// Made under the identifier itself (in place); what was remembered is not applied yet.
+    /// Registered under the identifier itself (in place). The remembered metadata is not applied yet.
     Registering,
     /// Out of circulation.
     Retired,
@@ -52,8 +53,9 @@ impl Role {
     }
 }
 
-/// The attributes that belong to us and are repaired when they differ: what the list says, whose it is, its role.
-/// With each the names of those that the list does not give, to be emptied where an older version left them.
+/// The attributes that the operator controls and repairs if they differ: those from the list, the operator's claim, and
+/// the role. The second value is the names of attributes that the list does not have; they are emptied if an older
+/// version left them.
 pub(super) fn described(
     request: &Request,
     wanted: &Wanted,
@@ -76,7 +78,7 @@ pub(super) fn described(
     (template, absent)
 }
 
-/// What the list says, by attribute.
+/// The attributes from the list.
 fn from_list<'a>(wanted: &'a Wanted, digest: &'a str) -> [(&'static str, Option<&'a str>); 17] {
     let event = &wanted.event;
     let description = event.description.as_ref().filter(|text| !text.trim().is_empty()).or(event.title.as_ref());
@@ -101,7 +103,8 @@ fn from_list<'a>(wanted: &'a Wanted, digest: &'a str) -> [(&'static str, Option<
     ]
 }
 
-/// The whole template of a registration. The site's own attributes come first, so that none can stand for one of ours.
+/// The complete template of a registration. The site's own attributes are set first, so that they cannot replace the
+/// operator's.
 pub(super) fn registration(
     (request, wanted, source): (&Request, &Wanted, &Source),
     (settings, version): (&Settings, &ServerVersion),
@@ -117,26 +120,27 @@ pub(super) fn registration(
     template.set("NAME", name);
     template.set("TYPE", "OS");
     template.set("PATH", &source.location);
-    // Servers before 7 take the hypervisor's format from here; newer ones look at the bytes and drop both.
+    // Servers before 7 read the hypervisor's format from this attribute. Newer ones detect it from the bytes and ignore
+    // both.
     template.set(if version.takes_driver() { "DRIVER" } else { "FORMAT" }, source.format.as_str());
     template.set("SHA1", source.sha1.as_deref().unwrap_or_default());
     template
 }
 
-/// What is remembered, to be written on the image it was read from.
+/// The remembered metadata, to be written to the image it was read from.
 pub(super) fn remembered(metadata: &Metadata) -> Template {
     let mut template = Template::new();
     template.set(REMEMBERED_UID, &metadata.uid.to_string());
     template.set(REMEMBERED_GID, &metadata.gid.to_string());
     template.set(REMEMBERED_PERMISSIONS, &metadata.permissions.to_string());
     template.set(REMEMBERED_ENABLED, if metadata.enabled { "YES" } else { "NO" });
-    // Always a value, since an attribute cannot be taken away again: `=` and the labels, or `-`.
+    // It always has a value, because an attribute cannot be removed: `=` and the labels, or `-` for none.
     let labels = metadata.labels.as_ref().map_or("-".to_owned(), |labels| format!("={labels}"));
     template.set(REMEMBERED_LABELS, &labels);
     template
 }
 
-/// What is remembered on a retired image; none where any part is missing or no value.
+/// The metadata that is remembered on a retired image; `None` if any part is missing or invalid.
 pub(super) fn read_remembered(image: &Image) -> Option<Metadata> {
     fn parsed<T: FromStr>(image: &Image, name: &str) -> Option<T> {
         image.attribute(name).trim().parse().ok()
@@ -154,11 +158,11 @@ pub(super) fn read_remembered(image: &Image) -> Option<Metadata> {
     })
 }
 
-/// What stands for a digest on an image whose bytes nobody verified here.
+/// The value of the digest attribute on an image whose bytes were not verified here.
 const UNVERIFIED: &str = "unverified";
 
-/// Which image and version it is, as it is known here: until it is retired its owner can write something else, which
-/// would be believed once nobody remembers.
+/// The identifier and the digest of an image, as known from the record. They are written before the image is retired,
+/// because until then its owner can change them, and they would be trusted if the record were lost.
 pub(super) fn identity(request: &Request, digest: Option<Sha512Digest>, image: &Image) -> Template {
     let mut template = Template::new();
     template.set(IDENTIFIER, request.identifier.as_str());
@@ -170,7 +174,7 @@ pub(super) fn identity(request: &Request, digest: Option<Sha512Digest>, image: &
     template
 }
 
-/// Role retired, since when, and whose.
+/// The role `retired`, its time, and the operator's claim.
 pub(super) fn retirement(settings: &Settings, now: Timestamp) -> Template {
     let mut template = Template::new();
     template.set(ROLE, Role::Retired.as_str());
@@ -179,17 +183,17 @@ pub(super) fn retirement(settings: &Settings, now: Timestamp) -> Template {
     template
 }
 
-/// Since when an image is retired, where we wrote it.
+/// The time of retirement, if the operator wrote it.
 pub(super) fn retired_since(image: &Image) -> Option<Timestamp> {
     image.attribute(RETIRED_TIME).parse().ok()
 }
 
-/// The version of an image by its attribute.
+/// The digest of an image, from its attribute.
 pub(super) fn digest(image: &Image) -> Option<Sha512Digest> {
     image.attribute(DIGEST).parse().ok()
 }
 
-/// The identifier an image says it has: the original handler's attribute, or cloudkeeper's.
+/// The identifier in the attributes of an image: the original handler's attribute, or cloudkeeper's.
 pub(super) fn identifier(attributes: &BTreeMap<String, String>) -> Option<ImageId> {
     let by = |name: &str| attributes.get(name)?.parse().ok();
     by(IDENTIFIER).or_else(|| by(CLOUDKEEPER_IDENTIFIER))

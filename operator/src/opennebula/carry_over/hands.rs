@@ -1,4 +1,4 @@
-//! The calls of steps, one after the other.
+//! Makes the calls of steps, one after the other.
 
 use std::collections::HashMap;
 use std::sync::OnceLock;
@@ -12,7 +12,7 @@ use crate::opennebula::client::Client;
 use crate::opennebula::document::Named;
 use crate::opennebula::error::{Object, OneError, Reason};
 
-/// What steps are done with.
+/// The client, and the state that steps share.
 pub(super) struct Hands<'a> {
     client: &'a Client,
     keeper: &'a dyn Keeper,
@@ -20,11 +20,11 @@ pub(super) struct Hands<'a> {
     pub(super) now: Timestamp,
     users: OnceCell<HashMap<String, u32>>,
     groups: OnceCell<HashMap<String, u32>>,
-    /// Why the cloud is out of reach, once it is: nothing more is begun.
+    /// The error after which the cloud is unreachable. No further calls are made then.
     lost: OnceLock<OneError>,
 }
 
-/// Whether an image that goes out of circulation gave up its name.
+/// Whether an image that is being retired has given up its name.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum NameIs {
     Free,
@@ -37,14 +37,14 @@ impl<'a> Hands<'a> {
         Self { client, keeper, datastore, now, users, groups, lost: OnceLock::new() }
     }
 
-    /// Puts an image out of circulation. Whether it is, is read from the image; what it lacks is reported with what the
-    /// cloud refused.
+    /// Takes an image out of circulation. The result is read from the image afterwards. What is missing is reported
+    /// together with what the cloud refused.
     pub(super) async fn retire(&self, retirement: &Retirement, outcome: &mut Outcome) -> NameIs {
         let (mut refused, mut given) = (Vec::new(), false);
         for step in &retirement.steps {
             match self.step(step, None, outcome).await {
                 Ok(()) => given |= matches!(step, Step::Chown { .. }),
-                // In use by now: it is disabled when it no longer is.
+                // It is in use now. It is disabled when it no longer is.
                 Err(OneError::WrongState(_)) => {}
                 Err(error) => refused.push((step, error)),
             }
@@ -56,7 +56,7 @@ impl<'a> Hands<'a> {
                 (end.lacks(&image), end.is_closed(&image), name)
             }
             Err(OneError::NotFound { what: Object::Image, .. }) => (Vec::new(), true, NameIs::Free),
-            // Nobody but its new owner sees it.
+            // Only its new owner can read it now.
             Err(OneError::NotAuthorized(_)) if given && refused.is_empty() => (Vec::new(), true, NameIs::Free),
             Err(error) => (vec![format!("what it is cannot be read: {error}")], false, NameIs::Taken),
         };
@@ -77,10 +77,10 @@ impl<'a> Hands<'a> {
         }
     }
 
-    /// A deletion that nothing else waits for.
+    /// Makes a deletion that nothing else depends on.
     pub(super) async fn chore(&self, step: &Step, outcome: &mut Outcome) {
         match self.step(step, None, outcome).await {
-            // In use by now: it is deleted when it no longer is.
+            // It is in use now. It is deleted when it no longer is.
             Ok(()) | Err(OneError::WrongState(_)) => {}
             Err(error) => outcome.notes.push(format!("{step}: {error}")),
         }
@@ -93,7 +93,8 @@ impl<'a> Hands<'a> {
         outcome: &mut Outcome,
     ) -> Result<(), OneError> {
         if let (Some(id), Some(sha512)) = (self.reachable(self.call(step)).await?, registers) {
-            // Kept before anything else is done with it: from here on this image is known to be ours.
+            // It is stored before anything else is done with the image. From now on the image is known to be the
+            // operator's.
             outcome.record.images.push(PublishedImage { id, registered: None, sha512, retired: false });
             outcome.record.registration.iter_mut().for_each(|registration| registration.seen = true);
             self.keep(outcome);
@@ -102,7 +103,7 @@ impl<'a> Hands<'a> {
         Ok(())
     }
 
-    /// A call, unless the cloud was lost before.
+    /// Makes a call, unless the cloud is already unreachable.
     async fn reachable<T>(&self, call: impl Future<Output = Result<T, OneError>>) -> Result<T, OneError> {
         if let Some(error) = self.lost.get() {
             return Err(error.clone());
@@ -111,13 +112,13 @@ impl<'a> Hands<'a> {
         if let Err(error) = &result
             && error.ends_the_pass()
         {
-            // The first of several says it.
+            // The first of several errors is kept.
             let _ = self.lost.set(error.clone());
         }
         result
     }
 
-    /// One call; gives the id of an image that was registered.
+    /// Makes the call of a step; returns the id of a registered image.
     async fn call(&self, step: &Step) -> Result<Option<u32>, OneError> {
         let client = self.client;
         match step {
@@ -140,7 +141,7 @@ impl<'a> Hands<'a> {
         .map(|()| None)
     }
 
-    /// Keeps the record. False where that failed, which is the verdict then.
+    /// Stores the record. Returns `false` if that failed, and sets the verdict.
     pub(super) fn keep(&self, outcome: &mut Outcome) -> bool {
         let kept = self.keeper.keep(&outcome.identifier, &outcome.record);
         if let Err(error) = &kept {
@@ -173,14 +174,15 @@ impl<'a> Hands<'a> {
     }
 }
 
-/// What an image lacks to be out of circulation, and what the cloud refused.
+/// The message about what an image lacks to be out of circulation, and what the cloud refused.
 fn told(id: u32, lacks: &[String], refused: &[(&Step, OneError)]) -> (Reason, String) {
     let reason = refused.first().map_or(Reason::RetirementIncomplete, |(_, error)| retirement_reason(error));
     let refused: Vec<_> = refused.iter().map(|(step, error)| format!("; {step}: {error}")).collect();
     (reason, format!("image {id} is not wholly out of circulation: {}{}", lacks.join(", "), refused.concat()))
 }
 
-/// The reason of a retirement that the cloud refused a part of. A name that is not shown is a right that is missing.
+/// The reason if the cloud refused a part of a retirement. A user or group that the cloud does not show means missing
+/// rights.
 fn retirement_reason(error: &OneError) -> Reason {
     match error {
         OneError::UnknownName { .. } => Reason::NotAuthorized,

@@ -1,7 +1,7 @@
-//! The plan for one image.
+//! Makes the plan for one image.
 //!
-//! Three questions, in this order: is the wanted version there? If so, has it the name? If not, what stands in the way
-//! of registering it?
+//! It checks three things in this order: whether the wanted version exists in the cloud; if so, whether it has the
+//! name; if not, what prevents its registration.
 
 mod chores;
 mod register;
@@ -18,7 +18,7 @@ use super::{Cloud, Metadata, PublishedImage, Record, Reference, Request, Setting
 use crate::opennebula::document::{Image, ImageState, Permissions};
 use crate::opennebula::error::Reason;
 
-/// Everything the plan of one image reads.
+/// The input of the plan for one image.
 struct Situation<'a> {
     index: &'a Index<'a>,
     request: &'a Request,
@@ -26,13 +26,13 @@ struct Situation<'a> {
     cloud: &'a Cloud,
     now: Timestamp,
     ours: Vec<Mine<'a>>,
-    /// An image that another operator says is its own.
+    /// An image that another operator claims.
     rival: Option<&'a Image>,
-    /// Why the image that a person named is not adopted.
+    /// The reason why the image that a user named is not adopted.
     refused: Option<String>,
 }
 
-/// What an image should become, of the things that belong to the site.
+/// The metadata that an image should get, of what belongs to the site.
 struct Wish {
     owner: Reference,
     group: Reference,
@@ -83,19 +83,19 @@ pub(super) fn plan_image(
 }
 
 impl<'a> Situation<'a> {
-    /// Why nothing may be published under this identifier at all.
+    /// The reason why nothing may be published under this identifier, if any.
     fn refusal(&self) -> Option<String> {
         refuse_name(&self.request.identifier).or_else(|| self.rival.map(claimed))
     }
 
-    /// An image that was published from here and now says that it is another operator's. Who owns it may have written
-    /// that, so it is neither touched nor forgotten.
+    /// An image that was published by this operator and now has another operator's claim. Its owner may have written
+    /// the claim, so it is neither changed nor forgotten.
     fn lost(&self) -> Option<&'a Image> {
         self.rival.filter(|image| self.request.record.of(image).is_some())
     }
 
-    /// What was published from here and is hidden from us by now, unless it was out of circulation before: nothing is put
-    /// in its place, and it is not said to be gone.
+    /// An image that was published by this operator and is now hidden from it, unless it was already out of
+    /// circulation. Then no other image replaces it, and it is not reported as gone.
     fn hidden(&self) -> Option<String> {
         let kept = |id: u32| self.request.record.images.iter().any(|entry| entry.id == id);
         let hidden = self.index.hidden().iter().find(|hidden| kept(hidden.id))?;
@@ -130,12 +130,12 @@ impl<'a> Situation<'a> {
         self.tidy(chosen.map(|mine| mine.image.id), current, plan);
     }
 
-    /// An image out of circulation is taken back only when nothing stands against it.
+    /// Whether an image can be used. A retired one can only if it is neither persistent nor locked.
     fn can_serve(mine: &Mine<'_>) -> bool {
         mine.role != Role::Retired || (!mine.image.persistent && mine.image.lock.is_none())
     }
 
-    /// The lowest serves first: the one with the name, then the least work.
+    /// The rank of an image; the lowest is used first: the one with the name, then the one with the least work.
     fn rank(&self, mine: &Mine<'_>) -> u8 {
         match mine.role {
             _ if mine.is_named(&self.request.identifier) => 0,
@@ -146,12 +146,12 @@ impl<'a> Situation<'a> {
         }
     }
 
-    /// It has the name, and had everything else before it got it.
+    /// Whether it has the name, and got it after everything else was complete.
     fn is_settled(&self, mine: &Mine<'_>) -> bool {
         mine.is_named(&self.request.identifier) && matches!(mine.role, Role::Current | Role::Staged)
     }
 
-    /// The wanted version has the name: what is ours is repaired, what is the site's is left.
+    /// The wanted version has the name. The operator's attributes are repaired; the site's metadata is not changed.
     fn keep(&self, wanted: &Wanted, new: &Mine<'_>, plan: &mut ImagePlan) {
         plan.verdict = Verdict::Published { id: new.image.id };
         plan.record.clear_failures();
@@ -165,7 +165,7 @@ impl<'a> Situation<'a> {
         }
     }
 
-    /// Attributes that differ from what the list and the role say.
+    /// Updates the attributes that differ from the list and the role.
     fn describe(&self, wanted: &Wanted, image: &Image, labels: Option<&str>, plan: &mut ImagePlan) {
         let (mut template, absent) = attributes::described(self.request, wanted, self.settings, Role::Current);
         if let Some(labels) = labels {
@@ -181,7 +181,7 @@ impl<'a> Situation<'a> {
         }
     }
 
-    /// What is known of this image's copies, for the next pass.
+    /// The record of this image's copies, for the next pass.
     fn record(&self) -> Record {
         let mut record = self.request.record.clone();
         let entry = |mine: &Mine<'_>| {
@@ -198,7 +198,8 @@ impl<'a> Situation<'a> {
         if let Some(registration) = &mut record.registration {
             registration.seen |= self.ours.iter().any(|mine| mine.digest == Some(registration.sha512));
         }
-        // Only of an image that has the name: under any other one its metadata may be ours and not the site's.
+        // Only the metadata of an image with the name is recorded. Under another name it may be the operator's, not the
+        // site's.
         let named = self.ours.iter().find(|mine| self.is_settled(mine));
         let metadata = named.map(|mine| Metadata::of(mine.image));
         if metadata.is_some() && metadata != record.metadata {
@@ -208,7 +209,7 @@ impl<'a> Situation<'a> {
         record
     }
 
-    /// All images of ours but this one.
+    /// All images of this operator, except this one, that are or were in circulation.
     fn others(&self, new: &Mine<'_>) -> impl Iterator<Item = &Mine<'a>> {
         let (id, identifier) = (new.image.id, &self.request.identifier);
         self.ours
@@ -217,7 +218,7 @@ impl<'a> Situation<'a> {
             .filter(move |mine| mine.is_live(identifier) || mine.role == Role::Retired)
     }
 
-    /// The image in circulation: the one with the name, else the newest that had it.
+    /// The image in circulation: the one with the name, or else the newest that had it.
     fn old(&self, new: Option<&Mine<'_>>) -> Option<&Mine<'a>> {
         let identifier = &self.request.identifier;
         let live = || {
@@ -227,7 +228,7 @@ impl<'a> Situation<'a> {
         live().find(|mine| mine.is_named(identifier)).or_else(|| live().next())
     }
 
-    /// What keeps us from touching an image that is in circulation.
+    /// The reason why an image in circulation must not be changed, if any.
     fn blocked(mine: &Mine<'_>) -> Option<(Reason, String)> {
         let Image { id, name, uname, .. } = mine.image;
         if let Some(lock) = mine.image.lock {
@@ -241,7 +242,7 @@ impl<'a> Situation<'a> {
         })
     }
 
-    /// Why this owner cannot have an image of this name: somebody else's holds it.
+    /// The conflict, if an image of somebody else already has this name and owner.
     fn conflict(&self, name: &str, owner: &Reference) -> Option<Verdict> {
         let ours = |image: &Image| self.ours.iter().any(|mine| mine.image.id == image.id);
         let holder = self.index.named(name).iter().find(|image| owner.is(image.uid, &image.uname) && !ours(image))?;
@@ -255,9 +256,9 @@ impl<'a> Situation<'a> {
         })
     }
 
-    /// A name for an image that goes out of circulation; no image of the pool has it, whoever owns it.
+    /// A name for an image that is being retired. No image in the pool has it, whoever its owner is.
     fn retired_name(&self, mine: &Mine<'_>) -> String {
-        // Two of one image in one pass must differ: their place among ours moves the second.
+        // Two names in one pass must differ, so the index of the image is added to the seconds.
         let place = self.ours.iter().position(|other| other.image.id == mine.image.id).unwrap_or_default();
         let moved = |seconds: usize| {
             let pause = jiff::SignedDuration::from_secs(i64::try_from(seconds).unwrap_or_default());
@@ -277,7 +278,7 @@ fn claimed(image: &Image) -> String {
     format!("image {} ({}) belongs to the operator {claim:?}", image.id, image.name)
 }
 
-/// An image that was registered and is no image yet, or never will be.
+/// Whether it was registered but is not usable yet, or never will be.
 fn is_upload(mine: &Mine<'_>) -> bool {
     matches!(mine.role, Role::Staged | Role::Registering) && !mine.image.is_usable()
 }

@@ -1,15 +1,15 @@
-//! Carry-over: how a new version takes an old image's place, so that nobody notices but for the content.
+//! Carry-over: replaces an old image by a new version, so that users notice only the new content.
 //!
-//! A site owns what it made of an image: owner, group, permissions, whether it is enabled, its labels. All of that is
-//! remembered (A), the old image is given to the retired owner with mode 700 (B), renamed and disabled (C), the new one
-//! takes the name (D) and what was remembered (E). [`UpdateMode`] says in which order; both end alike.
+//! The site controls the metadata of an image: owner, group, permissions, whether it is enabled, and labels. These are
+//! remembered (A), the old image is given to the retired owner with mode 700 (B), renamed and disabled (C), and the new
+//! one gets the name (D) and the remembered metadata (E). [`UpdateMode`] sets the order; the result is the same.
 //!
-//! * [`plan`]: pool, wanted images and records in, steps out. Pure: no clock, no network
-//! * [`apply`]: the steps against a cloud; images are independent of each other
-//! * `pass`: one pool read, the plan, its steps, and what became of each image
+//! * [`plan`]: makes steps from the pool, the wanted images and the records. Pure: no clock, no network
+//! * [`apply`]: applies the steps to a cloud; images are independent of each other
+//! * `pass`: reads the pool once, makes the plan, applies its steps, and returns an outcome for each image
 //!
-//! Nothing is remembered between passes but the [`Record`] of each image, and a pass may be cut off after any call: the
-//! next one reads the pool and goes on from there.
+//! Only the [`Record`] of each image is kept between passes. A pass may be interrupted after any call: the next one
+//! reads the pool and continues from there.
 
 mod apply;
 mod attributes;

@@ -1,17 +1,17 @@
-//! Names of images: of the current one, of one that is being made, of one that is out of circulation.
+//! Names of images: of the current one, of one that is being registered, and of a retired one.
 
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
 
 use crate::imagelist::{ImageId, Sha512Digest};
 
-/// The longest identifier, in bytes, that leaves room for the suffixes below in OpenNebula's 128 bytes.
+/// The maximum length of an identifier, in bytes, so that the suffixes below fit in OpenNebula's 128 bytes.
 pub const LONGEST_IDENTIFIER: usize = 96;
 
-/// What stands between the identifier and the digest in a staging name.
+/// The text between the identifier and the digest in a staging name.
 const STAGED: &str = "_STAGED_";
 
-/// `<identifier>_STAGED_<first 12 digits of the SHA-512>`: the same for every try, so that the cloud itself refuses a
+/// `<identifier>_STAGED_<first 12 digits of the SHA-512>`. It is the same for every try, so that the cloud refuses a
 /// second registration of one version.
 pub fn staged_name(identifier: &ImageId, digest: &Sha512Digest) -> String {
     format!("{identifier}{STAGED}{}", digest.short())
@@ -23,20 +23,20 @@ pub fn retired_name(identifier: &ImageId, now: Timestamp) -> String {
     format!("{identifier}_{}_+0000-UTC", time.strftime("%Y-%m-%d_%H-%M-%S"))
 }
 
-/// Whether a name is one that [`retired_name`] could have given.
+/// Whether [`retired_name`] could have made a name.
 pub(super) fn is_retired_name(identifier: &ImageId, name: &str) -> bool {
     let rest = name.strip_prefix(identifier.as_str()).and_then(|rest| rest.strip_prefix('_'));
     let time = rest.and_then(|rest| rest.strip_suffix("_+0000-UTC"));
     time.is_some_and(|time| jiff::civil::DateTime::strptime("%Y-%m-%d_%H-%M-%S", time).is_ok())
 }
 
-/// Whether the handler of old retired an image under this name: `<identifier>_EXPIRED_…`.
+/// Whether the original handler retired an image under this name: `<identifier>_EXPIRED_…`.
 pub(super) fn is_expired_name(identifier: &ImageId, name: &str) -> bool {
     name.strip_prefix(identifier.as_str()).is_some_and(|rest| rest.starts_with("_EXPIRED_"))
 }
 
-/// Why an identifier cannot be a name in OpenNebula, if it cannot. The characters of an [`ImageId`] are all allowed
-/// there; only the length may not fit.
+/// The reason why an identifier cannot be a name in OpenNebula, if any. All characters of an [`ImageId`] are allowed
+/// there; only the length may be too large.
 pub(super) fn refuse_name(identifier: &ImageId) -> Option<String> {
     let length = identifier.as_str().len();
     let too_long = length > LONGEST_IDENTIFIER;

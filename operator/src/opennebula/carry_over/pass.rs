@@ -1,4 +1,4 @@
-//! One pass over a target: one read of the pool, the plan, its steps.
+//! One pass over a target: reads the pool once, makes the plan, and applies its steps.
 
 use std::sync::Mutex;
 
@@ -10,40 +10,40 @@ use crate::opennebula::client::{Client, ServerVersion};
 use crate::opennebula::document::User;
 use crate::opennebula::error::OneError;
 
-/// How many images are worked on at the same time, unless said otherwise.
+/// The default number of images that are processed at the same time.
 const IN_FLIGHT: usize = 8;
 
-/// How long what a probe found is believed.
+/// How long the result of a probe is valid.
 const PROBED_FOR: SignedDuration = SignedDuration::from_hours(1);
 
-/// What a plan needs to know of a cloud besides its images.
+/// The properties of a cloud that a plan needs, besides the images.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Cloud {
     /// Its version.
     pub version: ServerVersion,
-    /// Who we are there.
+    /// The operator's user.
     pub user: User,
     /// The datastore of the settings.
     pub datastore: u32,
 }
 
-/// Keeps records where a crash cannot lose them. Called before the first change of an image, and again as soon as one
-/// was registered; an error keeps the image from being touched.
+/// Stores records persistently. Called before the first change of an image, and again when one was registered. If it
+/// fails, the image is not changed.
 pub trait Keeper: Send + Sync {
     /// Replaces the record of this identifier.
     fn keep(&self, identifier: &ImageId, record: &Record) -> Result<(), String>;
 }
 
-/// What a pass did.
+/// The result of a pass.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct PassReport {
-    /// One for each request, in their order.
+    /// One outcome for each request, in order.
     pub outcomes: Vec<Outcome>,
-    /// How many images the pool has in all.
+    /// The number of images in the pool.
     pub pool: usize,
 }
 
-/// One target: a session with its cloud, and how it is handled.
+/// One target: a session with its cloud, and its settings.
 #[derive(Debug)]
 pub struct Publisher {
     client: Client,
@@ -53,29 +53,29 @@ pub struct Publisher {
 }
 
 impl Publisher {
-    /// A target. Nothing is called yet.
+    /// Makes a target. No call is made yet.
     pub fn new(client: Client, settings: Settings) -> Self {
         Self { client, settings, in_flight: IN_FLIGHT, probed: Mutex::new(None) }
     }
 
-    /// How many images are worked on at the same time; 8 unless set.
+    /// Sets the number of images that are processed at the same time; the default is 8.
     #[must_use]
     pub fn with_in_flight(self, in_flight: usize) -> Self {
         Self { in_flight, ..self }
     }
 
-    /// How the target is handled.
+    /// The settings of the target.
     pub fn settings(&self) -> &Settings {
         &self.settings
     }
 
-    /// The session, for whoever wants to look closer.
+    /// The client, for other calls.
     pub fn client(&self) -> &Client {
         &self.client
     }
 
-    /// Looks whether the session is accepted and the datastore there: three calls. Its result serves the passes of the
-    /// next hour.
+    /// Checks that the session is accepted and that the datastore exists, with three calls. The passes of the next hour
+    /// use the result.
     pub async fn probe(&self, now: Timestamp) -> Result<Cloud, OneError> {
         let (version, user) = (self.client.version().await?, self.client.myself().await?);
         let datastores = self.client.datastores().await?;
@@ -87,17 +87,17 @@ impl Publisher {
         Ok(cloud)
     }
 
-    /// What a pass would do now; changes nothing.
+    /// The plan that a pass would apply now. Changes nothing.
     pub async fn plan(&self, requests: &[Request], now: Timestamp) -> Result<Plan, OneError> {
         let cloud = self.cloud(now).await?;
         let snapshot = Snapshot::read(&self.client, requests, self.in_flight).await?;
         Ok(plan(&snapshot, requests, &self.settings, &cloud, now))
     }
 
-    /// One pass: one read of the pool, whatever the number of images, then the changes that are due. Besides, images are
-    /// looked at one by one that are missing from the pool, and that were put out of circulation in this pass.
+    /// One pass: reads the pool once, whatever the number of images, and then makes the necessary changes. In addition,
+    /// it reads the images that are missing from the pool, and the images that were retired in this pass, one by one.
     ///
-    /// `Err` means that nothing was changed: the cloud could not be read at all.
+    /// `Err` means that nothing was changed, because the cloud could not be read.
     pub async fn pass(
         &self,
         requests: &[Request],
@@ -113,7 +113,7 @@ impl Publisher {
         Ok(PassReport { outcomes, pool: images })
     }
 
-    /// What the last probe found; probes where that is an hour ago or there was none.
+    /// The result of the last probe. Probes again if it is an hour old or there is none.
     pub async fn cloud(&self, now: Timestamp) -> Result<Cloud, OneError> {
         let known = self.cell().clone();
         match known {

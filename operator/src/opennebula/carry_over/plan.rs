@@ -1,4 +1,4 @@
-//! The plan: which calls bring a cloud to what is wanted.
+//! The plan: the calls that bring a cloud to the wanted state.
 
 use std::fmt;
 
@@ -10,49 +10,49 @@ use super::{Cloud, Record, Request, Retirement, Settings, Snapshot, Step};
 use crate::imagelist::{ImageId, Sha512Digest};
 use crate::opennebula::error::Reason;
 
-/// What to do about every image that was asked for, in the order they were asked for.
+/// The plan for all requested images, in the order of the requests.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Plan {
-    /// One for each request.
+    /// One plan for each request.
     pub images: Vec<ImagePlan>,
 }
 
-/// What to do about one image.
+/// The plan for one image.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ImagePlan {
-    /// Which.
+    /// The identifier of the image.
     pub identifier: ImageId,
-    /// The version that an `Allocate` among the steps registers.
+    /// The digest of the version that an `Allocate` in the steps registers.
     pub registers: Option<Sha512Digest>,
-    /// Images that give up the name before the steps: without it these are not begun.
+    /// Images that have to give up the name first. If one does not, the steps are not started.
     pub first: Vec<Retirement>,
-    /// In this order; the first that fails ends them.
+    /// The steps, in order. The first failure ends them.
     pub steps: Vec<Step>,
-    /// Images that the steps took the name from: put away only when all steps succeeded.
+    /// Images that the steps took the name from. They are retired only if all steps succeeded.
     pub afterwards: Vec<Retirement>,
-    /// Images that are to go out of circulation whatever becomes of the steps.
+    /// Images that have to be retired, even if the steps fail.
     pub overdue: Vec<Retirement>,
-    /// Deletions, each whatever becomes of the others.
+    /// Deletions. Each is independent of the others.
     pub chores: Vec<Step>,
-    /// Images that stay in circulation for now, and why.
+    /// Images that stay in circulation for now, with the reason.
     pub unfinished: Vec<(Reason, String)>,
-    /// What else there is to know.
+    /// Other messages.
     pub notes: Vec<String>,
-    /// What holds once the steps are done.
+    /// The state of the image when the steps are done.
     pub verdict: Verdict,
-    /// Whether the cloud copies it then: that ends by itself.
+    /// Whether the cloud copies it then. This needs no further action.
     pub copying: bool,
-    /// What to keep, before the first step.
+    /// The record to store before the first step.
     pub record: Record,
-    /// Whether that differs from what was kept.
+    /// Whether the record differs from the stored one.
     pub record_changed: bool,
-    /// How many images of it are out of circulation in the cloud.
+    /// The number of its images that are out of circulation in the cloud.
     pub retired: usize,
-    /// Images that say they are this one and are not believed.
+    /// Images that claim to be this one but are not trusted.
     pub strangers: Vec<u32>,
 }
 
-/// What holds of an image.
+/// The state of an image.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Verdict {
     /// The wanted version has the name.
@@ -60,15 +60,15 @@ pub enum Verdict {
         /// Its id in the cloud.
         id: u32,
     },
-    /// Nothing of it is in circulation, as asked.
+    /// No image of it is in circulation, as requested.
     Retired,
-    /// Not yet, or not as things are.
+    /// It is not published or retired yet, or cannot be for now.
     Waiting {
-        /// Why, in one word.
+        /// The reason.
         reason: Reason,
-        /// Why, for a person.
+        /// The message.
         message: String,
-        /// When it may go on, where that is known.
+        /// When it may continue, if known.
         until: Option<Timestamp>,
     },
 }
@@ -79,14 +79,14 @@ impl Verdict {
     }
 }
 
-/// Plans every image by one snapshot of the pool. Pure; the same input gives the same plan.
+/// Makes the plan for all images from one snapshot of the pool. Pure; the same input gives the same plan.
 pub fn plan(snapshot: &Snapshot, requests: &[Request], settings: &Settings, cloud: &Cloud, now: Timestamp) -> Plan {
     let index = Index::new(snapshot, requests);
     Plan { images: requests.iter().map(|request| plan_image(&index, request, settings, cloud, now)).collect() }
 }
 
 impl ImagePlan {
-    /// Whether nothing is to be called.
+    /// Whether no call is needed.
     pub fn is_idle(&self) -> bool {
         let retirements = [&self.first, &self.afterwards, &self.overdue];
         retirements.iter().all(|retirements| retirements.is_empty()) && self.steps.is_empty() && self.chores.is_empty()

@@ -1,9 +1,10 @@
-//! Which images of a pool are ours.
+//! Finds the images in a pool that belong to this operator.
 //!
-//! Attributes alone prove nothing: any tenant can write our identifier, role and digest on an image of its own. An
-//! image is ours when we kept its id, or when it says so and belongs to somebody who could not be a tenant: the
-//! operator's own user, the retired owner, user or group `oneadmin`. One that says so, that a person named, and that the
-//! target's administrator lets be adopted, becomes ours. Whatever another operator claims is left alone.
+//! Attributes alone prove nothing, because any tenant can write the identifier, role and digest on an image of its own.
+//! An image belongs to the operator if its id is in the record, or if its attributes claim it and its owner cannot be a
+//! tenant: the operator's own user, the retired owner, or user or group `oneadmin`. An image whose attributes claim it
+//! is adopted if a user named it and the target's administrator allows it. Images that another operator claims are not
+//! changed.
 
 use std::collections::HashMap;
 
@@ -13,37 +14,37 @@ use super::{Cloud, Hidden, Reference, Request, Settings, Snapshot};
 use crate::imagelist::{ImageId, Sha512Digest};
 use crate::opennebula::document::{Image, ImageState, Unreadable};
 
-/// A pool, found by what is asked of it.
+/// A pool, indexed by identifier, id and name.
 pub(super) struct Index<'a> {
     by_identifier: HashMap<ImageId, Vec<&'a Image>>,
     by_id: HashMap<u32, &'a Image>,
     by_name: HashMap<&'a str, Vec<&'a Image>>,
-    /// Which identifier an image was published for, by the records.
+    /// The identifier that each image was published for, from the records.
     known: HashMap<u32, &'a ImageId>,
     snapshot: &'a Snapshot,
 }
 
-/// An image of ours.
+/// An image of this operator.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Mine<'a> {
     pub(super) image: &'a Image,
     pub(super) role: Role,
     pub(super) digest: Option<Sha512Digest>,
-    /// Retired by the original handler, which left no role on it.
+    /// Whether the original handler retired it; it did not write a role.
     pub(super) legacy: bool,
-    /// No tenant could have written its attributes.
+    /// Whether no tenant can have written its attributes.
     pub(super) trusted: bool,
 }
 
-/// What a pool has for one identifier.
+/// The images of a pool for one identifier.
 #[derive(Debug, Default)]
 pub(super) struct Recognised<'a> {
     pub(super) ours: Vec<Mine<'a>>,
     /// An image of another operator.
     pub(super) rival: Option<&'a Image>,
-    /// Images that say they are this one, without proof.
+    /// Images that claim to be this one, without proof.
     pub(super) strangers: Vec<&'a Image>,
-    /// Why the image that a person named is not adopted.
+    /// The reason why the image that a user named is not adopted.
     pub(super) refused: Option<String>,
 }
 
@@ -52,7 +53,7 @@ impl Mine<'_> {
         self.image.name == identifier.as_str()
     }
 
-    /// In circulation, or as good as: it has, or lately had, the name.
+    /// Whether it is in circulation: it has, or recently had, the name.
     pub(super) fn is_live(&self, identifier: &ImageId) -> bool {
         match self.role {
             Role::Current => true,
@@ -87,17 +88,17 @@ impl<'a> Index<'a> {
         index
     }
 
-    /// All images of a name.
+    /// All images with a name.
     pub(super) fn named(&self, name: &str) -> &[&'a Image] {
         self.by_name.get(name).map(Vec::as_slice).unwrap_or_default()
     }
 
-    /// Images that were published from here and are hidden from us.
+    /// Images that were published by this operator and are hidden from it.
     pub(super) fn hidden(&self) -> &'a [Hidden] {
         &self.snapshot.hidden
     }
 
-    /// An image that cannot be read and that could be this one: it was published as it, or says so.
+    /// An unreadable image that could be this one: it was published as this one, or its attributes claim it.
     pub(super) fn unreadable(&self, request: &Request) -> Option<&'a Unreadable> {
         self.snapshot.unreadable.iter().find(|image| {
             let kept = request.record.images.iter().any(|entry| entry.id == image.id);
@@ -105,7 +106,7 @@ impl<'a> Index<'a> {
         })
     }
 
-    /// What is there for one identifier, newest first.
+    /// The images for one identifier, the newest first.
     pub(super) fn recognise(&self, request: &Request, settings: &Settings, cloud: &Cloud) -> Recognised<'a> {
         let claimed = self.by_identifier.get(&request.identifier).map(Vec::as_slice).unwrap_or_default();
         let kept = request.record.images.iter().map(|entry| entry.id).chain(request.adopt);
@@ -139,9 +140,10 @@ impl<'a> Index<'a> {
         }
     }
 
-    /// An image that a person named. Whoever may annotate a `CachedImage` could name any; so it must say that it is this
-    /// image, nobody else may claim it, and the target's administrator must have named it or its owner. What its owner
-    /// wrote of version and role is not believed: it is replaced by verified bytes.
+    /// Checks whether an image that a user named can be adopted. Anyone who may annotate a `CachedImage` could name any
+    /// image. So its attributes must claim to be this image, no other operator may claim it, and the target's
+    /// administrator must have allowed it or its owner. The version and the role in its attributes are not trusted: it
+    /// is replaced by verified bytes.
     fn adopt(&self, image: &'a Image, request: &Request, settings: &Settings) -> Standing<'a> {
         let refuse = |why: String| Standing::Refused(why);
         let claim = image.attribute(OPERATOR);
@@ -173,7 +175,7 @@ impl<'a> Index<'a> {
             return Standing::Other; // an id that was kept, of a cloud that was built anew since
         }
         if !claim.is_empty() && claim != settings.claim.to_string() {
-            // What another operator took out of circulation is in nobody's way.
+            // An image that another operator retired does not conflict.
             let retired = Role::read(image) == Some(Role::Retired);
             return match trusted || entry.is_some() {
                 true if retired => Standing::Other,
@@ -192,7 +194,8 @@ impl<'a> Index<'a> {
             None if image.name == request.identifier.as_str() => (Role::Current, false),
             None if is_expired_name(&request.identifier, &image.name) => (Role::Retired, true),
             None if is_retired_name(&request.identifier, &image.name) => (Role::Retired, false),
-            // It says it is this image, but neither its role nor its name does: somebody's copy. Left alone.
+            // The attributes claim to be this image, but neither the role nor the name does. It is somebody's copy and
+            // is not changed.
             None if entry.is_none() => return Standing::Other,
             None => (Role::Current, false),
         };
@@ -208,7 +211,7 @@ enum Standing<'a> {
     Other,
 }
 
-/// Which identifier an image says it has, for a message.
+/// The identifier in the attributes of an image, for a message.
 fn says(image: &Image) -> String {
     let said = attributes::identifier(&image.attributes);
     said.map_or_else(|| "no identifier".to_owned(), |identifier| identifier.to_string())
@@ -216,13 +219,14 @@ fn says(image: &Image) -> String {
 
 const ONEADMIN: u32 = 0;
 
-/// Whether no tenant made this image: only its owner's own session, or an administrator, makes an image somebody's.
+/// Whether no tenant made this image: only the owner's own session, or an administrator, can make an image belong to an
+/// owner.
 fn is_trusted(image: &Image, settings: &Settings, cloud: &Cloud) -> bool {
     is_owned(image, settings, cloud) || image.gid == ONEADMIN
 }
 
-/// Whether no tenant can have written on this image: neither as its owner nor by a right to manage it. Else what it says
-/// of its version counts only where we know better.
+/// Whether no tenant can have changed this image: neither as its owner nor with the right to manage it. Otherwise its
+/// digest attribute is used only if the record has none.
 fn is_proven(image: &Image, settings: &Settings, cloud: &Cloud) -> bool {
     const GROUP_MANAGES: u16 = 0o020;
     const OTHERS_MANAGE: u16 = 0o002;

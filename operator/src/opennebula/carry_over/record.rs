@@ -1,4 +1,4 @@
-//! What is kept of an image between passes: on the volume and in the status of the resource.
+//! The record of an image between passes, stored on the volume and in the status of the resource.
 
 use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
@@ -6,58 +6,61 @@ use serde::{Deserialize, Serialize};
 use crate::imagelist::Sha512Digest;
 use crate::opennebula::document::{Image, Permissions};
 
-/// What was published of one image at one target, and how it went. Attributes of an image can be forged by whoever may
-/// change it; this cannot.
+/// The record of what was published of one image at one target. Anyone who may change an image can forge its
+/// attributes, but not this record.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
 pub struct Record {
-    /// Images that were registered or adopted and are still in the cloud.
+    /// Images that were registered or adopted and still exist in the cloud.
     pub images: Vec<PublishedImage>,
-    /// What the site made of the current image, as last seen.
+    /// The site's metadata of the current image, as last seen.
     pub metadata: Option<Metadata>,
-    /// When that was, or when an import last failed.
+    /// When the metadata was last seen to change.
     pub seen: Option<Timestamp>,
-    /// The last registration that was begun, until its image is in circulation, or everything is out of it.
+    /// The last registration that was started. It is kept until its image is in circulation, or everything is out of
+    /// circulation.
     pub registration: Option<Registration>,
-    /// How many imports failed in a row.
+    /// The number of successive failed imports.
     pub failures: u32,
-    /// When the last one did.
+    /// The time of the last failure.
     pub last_failure: Option<Timestamp>,
-    /// Why.
+    /// The message of the last failure.
     pub failure: Option<String>,
 }
 
-/// A registration: kept before it is sent, for its answer may be lost.
+/// A registration. It is stored before it is sent, because its response may be lost.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Registration {
     /// When it was sent.
     pub at: Timestamp,
-    /// Of which version.
+    /// The digest of the version.
     pub sha512: Sha512Digest,
-    /// Whether it was answered, or its image was seen in the pool. One that was not may still come.
+    /// Whether there was a response, or its image was seen in the pool. If not, the image may still appear.
     pub seen: bool,
 }
 
-/// How long a server may work on a registration that nobody waits for any more.
+/// How long a server may continue with a registration after the client stopped waiting.
 const REGISTERING_FOR: SignedDuration = SignedDuration::from_mins(10);
 
-/// An image of ours in a cloud.
+/// An image of this operator in a cloud.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct PublishedImage {
     /// Its id.
     pub id: u32,
-    /// Its `REGTIME`; none until it was first seen in the pool. Id and time together tell a rebuilt cloud from this one.
+    /// Its `REGTIME`; `None` until it was first seen in the pool. The id and the time together distinguish this cloud
+    /// from a rebuilt one.
     pub registered: Option<i64>,
     /// The version's digest.
     pub sha512: Sha512Digest,
-    /// It was seen to be out of circulation, but perhaps for its owner. Whoever cannot see it any more need not.
+    /// Whether it was seen to be out of circulation, except perhaps for its owner. Then it does not matter if it is
+    /// hidden later.
     #[serde(default)]
     pub retired: bool,
 }
 
-/// What belongs to the site.
+/// The metadata that the site controls.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Metadata {
@@ -70,12 +73,12 @@ pub struct Metadata {
     pub permissions: Permissions,
     /// False when the site disabled it.
     pub enabled: bool,
-    /// The attribute LABELS, by which people sort images.
+    /// The attribute LABELS, which users sort images by.
     pub labels: Option<String>,
 }
 
 impl Metadata {
-    /// As the cloud shows it.
+    /// The metadata of an image in the cloud.
     pub fn of(image: &Image) -> Self {
         let labels = image.attribute("LABELS");
         Self {
@@ -89,7 +92,7 @@ impl Metadata {
 }
 
 impl Record {
-    /// The entry of this image, if it is the very one: an id alone could be of a cloud that was built anew.
+    /// The entry of this image. The id alone is not sufficient, because it could be of a rebuilt cloud.
     pub fn of(&self, image: &Image) -> Option<&PublishedImage> {
         let same = |entry: &&PublishedImage| {
             entry.id == image.id && entry.registered.is_none_or(|time| time == image.registered)
@@ -97,34 +100,35 @@ impl Record {
         self.images.iter().find(same)
     }
 
-    /// Whether images of it were there, or one was on its way, when it was last kept.
+    /// Whether the record has images, or a pending registration.
     pub fn may_be_there(&self) -> bool {
         !self.images.is_empty() || self.registration.is_some()
     }
 
-    /// Until when an image may still appear that was registered and not seen yet. A clock that was put back does not
-    /// make it longer.
+    /// The time until which the image of a pending registration may still appear. Setting the clock back does not
+    /// extend it.
     pub fn may_appear_until(&self, now: Timestamp) -> Option<Timestamp> {
         let unseen = self.registration.as_ref().filter(|registration| !registration.seen)?;
         let open = now.duration_since(unseen.at).abs() < REGISTERING_FOR;
         open.then(|| unseen.at.checked_add(REGISTERING_FOR).unwrap_or(Timestamp::MAX))
     }
 
-    /// When an import may be tried again: 1 minute after the first failure, twice as long after each, 6 hours at most.
+    /// When an import may be tried again: 1 minute after the first failure, doubled after each further one, at most 6
+    /// hours.
     pub fn retry_at(&self) -> Option<Timestamp> {
         let exponent = self.failures.checked_sub(1)?.min(9);
         let pause = SignedDuration::from_mins(1 << exponent).min(SignedDuration::from_hours(6));
         self.last_failure?.checked_add(pause).ok()
     }
 
-    /// Notes a failed import.
+    /// Records a failed import.
     pub fn fail(&mut self, message: String, now: Timestamp) {
         self.failures = self.failures.saturating_add(1);
         self.last_failure = Some(now);
         self.failure = Some(message);
     }
 
-    /// Forgets failures: it worked, or a person asks to try now.
+    /// Forgets failures, because it succeeded or a user asked to try now.
     pub fn clear_failures(&mut self) {
         self.failures = 0;
         self.last_failure = None;

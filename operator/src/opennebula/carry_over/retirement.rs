@@ -1,50 +1,50 @@
-//! What it is to be out of circulation, and the way there.
+//! The state of an image that is out of circulation, and the steps to it.
 
 use super::attributes::Role;
 use super::{Reference, Step};
 use crate::imagelist::ImageId;
 use crate::opennebula::document::{Image, ImageState, Permissions};
 
-/// An image that goes out of circulation.
+/// The retirement of an image.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Retirement {
     /// The image.
     pub id: u32,
-    /// Each is tried, whatever became of those before it: to disable an image must not wait for what only an
-    /// administrator may do.
+    /// The steps. Each is tried even if an earlier one failed, because disabling an image must not depend on what only
+    /// an administrator may do.
     pub steps: Vec<Step>,
-    /// What it must be then.
+    /// The required state of the image.
     pub end: End,
 }
 
-/// What an image is that is out of circulation.
+/// The state of an image that is out of circulation.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct End {
-    /// The name that it no longer has.
+    /// The name that it must no longer have.
     pub identifier: ImageId,
-    /// Its owner.
+    /// The required owner.
     pub owner: Reference,
-    /// Its group.
+    /// The required group.
     pub group: Reference,
-    /// Whether we may give the owner the right to administer it (mode 700). Without, what is asked for is 600: it lets
-    /// nobody in either.
+    /// Whether the operator may give the owner the right to administer it (mode 700). Otherwise mode 600 is required,
+    /// which excludes all others too.
     pub administers: bool,
 }
 
 impl End {
-    /// The permissions that an image must have.
+    /// The required permissions.
     pub fn permissions(&self, image: &Image) -> Permissions {
         let owner = Permissions::from_bits(image.permissions.bits() & Permissions::RETIRED.bits());
         if self.administers { Permissions::RETIRED } else { Permissions::PRIVATE.administered_as(owner) }
     }
 
-    /// Whether the name is free.
+    /// Whether it no longer has the name.
     pub fn is_nameless(&self, image: &Image) -> bool {
         image.name != self.identifier.as_str()
     }
 
-    /// Whether nobody can start a VM from it by what it was published for: marked, renamed, disabled or in use, and closed to
-    /// all but its owner. Who that is may be missing yet.
+    /// Whether no other user can start a VM from it: it is marked, renamed, disabled or in use, and closed to all but
+    /// its owner. The owner may not be the required one yet.
     pub fn is_closed(&self, image: &Image) -> bool {
         const USE_AND_MANAGE_OF_OTHERS: u16 = 0o066;
         let marked = Role::read(image) == Some(Role::Retired);
@@ -52,8 +52,8 @@ impl End {
         marked && self.is_nameless(image) && image.state != ImageState::Ready && !shared
     }
 
-    /// What an image lacks to be out of circulation; empty if it is. One in use cannot be disabled: then nobody but its
-    /// owner can have it for another VM.
+    /// What an image lacks to be out of circulation; empty if nothing. An image in use cannot be disabled, but only its
+    /// owner can use it for another VM.
     pub fn lacks(&self, image: &Image) -> Vec<String> {
         let mut lacks = Vec::new();
         if Role::read(image) != Some(Role::Retired) {
@@ -78,7 +78,8 @@ impl End {
         lacks
     }
 
-    /// The calls that close an image: what its manager may do first, then what takes an administrator.
+    /// The calls that close an image: first those that a user with the manage right may make, then those that need an
+    /// administrator.
     pub fn close(&self, image: &Image) -> Vec<Step> {
         let (id, from) = (image.id, image.permissions);
         let to = self.permissions(image);

@@ -1,8 +1,8 @@
-//! What one pass sees of a cloud: one read of the pool, and a look at each image that was published from here and is not
-//! in it.
+//! The state of a cloud in one pass: the pool, read once, and each published image that is missing from it, read
+//! separately.
 //!
-//! A pool has only what the session may use. An image that is missing is gone if the cloud says that there is no such
-//! image; if it says that we may not use it, it was given to somebody and is still there.
+//! A pool contains only images that the session may use. A missing image is gone if the cloud returns that it does not
+//! exist. If the cloud returns that the session may not use it, it was given to somebody and still exists.
 
 use std::collections::BTreeSet;
 
@@ -13,29 +13,29 @@ use crate::opennebula::client::Client;
 use crate::opennebula::document::{Image, Unreadable};
 use crate::opennebula::error::{Object, OneError};
 
-/// What a pass sees.
+/// The images of a cloud.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Snapshot {
-    /// Images.
+    /// The readable images.
     pub images: Vec<Image>,
     /// Images that cannot be read.
     pub unreadable: Vec<Unreadable>,
-    /// Images that were published from here and are hidden from us.
+    /// Images that were published by this operator and are hidden from it.
     pub hidden: Vec<Hidden>,
 }
 
-/// An image that is there and that we may not use.
+/// An image that exists and that the operator may not use.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Hidden {
     /// Its id.
     pub id: u32,
-    /// What the cloud says.
+    /// The message of the cloud.
     pub text: String,
 }
 
 impl Snapshot {
-    /// Reads the pool: one call, and one more for each image that was published, is not known to be out of circulation,
-    /// and is missing.
+    /// Reads the pool with one call, and makes one more call for each published image that is missing and not known to
+    /// be out of circulation.
     pub(super) async fn read(client: &Client, requests: &[Request], in_flight: usize) -> Result<Self, OneError> {
         let pool = client.images().await?;
         let mut snapshot = Self { images: pool.images, unreadable: pool.unreadable, hidden: Vec::new() };

@@ -1,4 +1,4 @@
-//! One call that changes something.
+//! One call that changes a cloud.
 
 use std::fmt;
 
@@ -6,12 +6,12 @@ use super::Reference;
 use crate::opennebula::document::{Image, Permissions};
 use crate::opennebula::template::Template;
 
-/// A change. Each is safe to repeat but `Allocate`, whose name the cloud keeps unique.
+/// A change. Each can be repeated safely, except `Allocate`; the cloud keeps its name unique.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Step {
     /// Register an image (`one.image.allocate`).
     Allocate {
-        /// Its name, which the template holds too.
+        /// Its name, which is also in the template.
         name: String,
         /// All attributes.
         template: Template,
@@ -20,28 +20,28 @@ pub enum Step {
     Update {
         /// The image.
         id: u32,
-        /// What is written.
+        /// The attributes to write.
         template: Template,
-        /// What for.
+        /// The purpose.
         why: &'static str,
     },
-    /// Empty attributes of ours that the list no longer has.
+    /// Empty attributes of the operator that the list no longer has.
     Empty {
         /// The image.
         id: u32,
-        /// Which.
+        /// Their names.
         names: Vec<&'static str>,
     },
     /// `one.image.chmod`.
     Chmod {
         /// The image.
         id: u32,
-        /// As they are.
+        /// The current permissions.
         from: Permissions,
-        /// As they are to be.
+        /// The wanted permissions.
         to: Permissions,
     },
-    /// `one.image.chown`; none stays as it is.
+    /// `one.image.chown`; `None` means no change.
     Chown {
         /// The image.
         id: u32,
@@ -71,15 +71,16 @@ pub enum Step {
     Delete {
         /// The image.
         id: u32,
-        /// Even while it is being copied.
+        /// Delete it even while it is being copied.
         force: bool,
-        /// What for.
+        /// The purpose.
         why: &'static str,
     },
 }
 
 impl Step {
-    /// A chown to whoever is not yet there; what is right is not said, since old servers refuse it.
+    /// The `Chown` to the wanted owner and group. An owner or group that is already right is left out, because old
+    /// servers refuse it.
     pub(super) fn chown(image: &Image, owner: &Reference, group: &Reference) -> Option<Self> {
         let owner = (!owner.is(image.uid, &image.uname)).then(|| owner.clone());
         let group = (!group.is(image.gid, &image.gname)).then(|| group.clone());

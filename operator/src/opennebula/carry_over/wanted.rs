@@ -1,4 +1,4 @@
-//! What is asked for: images, and how the site wants them handled.
+//! The input of carry-over: the wanted images, and the settings of the site.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
@@ -14,39 +14,39 @@ use crate::opennebula::template::AttributeName;
 /// One image of one target.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Request {
-    /// Which.
+    /// The identifier of the image.
     pub identifier: ImageId,
-    /// The version to publish, or none: take out of circulation what is there.
+    /// The version to publish; `None` means to take all images of it out of circulation.
     pub wanted: Option<Wanted>,
-    /// What was kept from earlier passes.
+    /// The record of earlier passes.
     pub record: Record,
-    /// An image id that a person named as this image. It is taken only where [`Settings::adopt`] allows it.
+    /// An image id that a user named as this image. It is used only if [`Settings::adopt`] allows it.
     pub adopt: Option<u32>,
 }
 
 /// A version of an image.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Wanted {
-    /// The digest in the list: what tells versions apart.
+    /// The digest in the list, which identifies the version.
     pub sha512: Sha512Digest,
-    /// What the list says, for the attributes.
+    /// The properties in the list, for the attributes.
     pub event: EventAttributes,
-    /// Where the cloud reads the bytes; none while they are not ready, so that nothing can be registered yet.
+    /// Where the cloud reads the bytes. `None` while they are not ready; then nothing can be registered.
     pub source: Option<Source>,
 }
 
-/// Verified bytes as the cloud can reach them.
+/// The location of verified bytes for the cloud.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Source {
-    /// A path as the cloud's front-end sees it, or a URL (`PATH` takes both).
+    /// A path on the cloud's front-end, or a URL (`PATH` accepts both).
     pub location: String,
-    /// How the bytes at `location` are laid out.
+    /// The format of the bytes at `location`.
     pub format: Form,
-    /// SHA-1 of the bytes at `location`, 40 lower-case hexadecimal digits; the cloud checks it while it copies.
+    /// SHA-1 of the bytes at `location`, 40 lower-case hexadecimal digits. The cloud checks it while it copies.
     pub sha1: Option<String>,
 }
 
-/// What becomes `VMCATCHER_EVENT_*`, by the names of the original handler; `None` and empty are left out.
+/// The values of `VMCATCHER_EVENT_*`, with the names of the original handler. `None` and empty values are left out.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct EventAttributes {
     /// `DC_TITLE`.
@@ -55,11 +55,11 @@ pub struct EventAttributes {
     pub description: Option<String>,
     /// `HV_HYPERVISOR`.
     pub hypervisor: Option<String>,
-    /// `HV_SIZE`, bytes as the list says.
+    /// `HV_SIZE`, in bytes, as in the list.
     pub size: Option<String>,
     /// `HV_URI`.
     pub uri: Option<String>,
-    /// `HV_FORMAT`, as the list says.
+    /// `HV_FORMAT`, as in the list.
     pub format: Option<String>,
     /// `HV_VERSION`.
     pub version: Option<String>,
@@ -81,7 +81,7 @@ pub struct EventAttributes {
     pub vo: Option<String>,
 }
 
-/// Whose image it is: written on each as `VMCATCHER_OPERATOR=<instance>/<namespace>`.
+/// The operator's claim on an image, written as `VMCATCHER_OPERATOR=<instance>/<namespace>`.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct Claim {
     /// The name of this installation in its configuration.
@@ -96,7 +96,7 @@ impl fmt::Display for Claim {
     }
 }
 
-/// A user, group or datastore, as a person names it.
+/// A reference to a user, group or datastore in the configuration.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum Reference {
     /// By id.
@@ -106,7 +106,7 @@ pub enum Reference {
 }
 
 impl Reference {
-    /// Whether an object of this id and name is meant.
+    /// Whether it refers to the object with this id and name.
     pub fn is(&self, id: u32, name: &str) -> bool {
         match self {
             Self::Id(number) => *number == id,
@@ -124,24 +124,24 @@ impl fmt::Display for Reference {
     }
 }
 
-/// In which order an update goes.
+/// The order of an update.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum UpdateMode {
-    /// The new image is complete under a name of its own before the old one is touched.
+    /// The new image is completed under another name before the old one is changed.
     #[default]
     Staged,
     /// The old image gives up its name first.
     InPlace,
 }
 
-/// What becomes of images that are out of circulation.
+/// Settings for images that are out of circulation.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Retired {
     /// Their owner.
     pub owner: Reference,
     /// Their group.
     pub group: Reference,
-    /// When they are deleted; none: never.
+    /// The time after which they are deleted; `None` means never.
     pub delete_after: Option<SignedDuration>,
 }
 
@@ -152,40 +152,40 @@ impl Default for Retired {
     }
 }
 
-/// Images that may be adopted when a person names one: by the administrator's word, not by that person's.
+/// Images that the administrator allows to be adopted when a user names one.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Adoptable {
-    /// By their ids.
+    /// Images by their ids.
     pub images: BTreeSet<u32>,
-    /// All of these owners.
+    /// All images of these owners.
     pub owners: Vec<Reference>,
 }
 
 impl Adoptable {
-    /// Whether an image is one of them.
+    /// Whether an image may be adopted.
     pub fn has(&self, image: &Image) -> bool {
         self.images.contains(&image.id) || self.owners.iter().any(|owner| owner.is(image.uid, &image.uname))
     }
 }
 
-/// How a target is handled.
+/// The settings of a target.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Settings {
-    /// Whose images these are.
+    /// The claim that is written on its images.
     pub claim: Claim,
-    /// In which order an update goes.
+    /// The order of an update.
     pub mode: UpdateMode,
-    /// Where images are registered.
+    /// The datastore in which images are registered.
     pub datastore: Reference,
-    /// What becomes of old ones.
+    /// Settings for retired images.
     pub retired: Retired,
-    /// What may be adopted.
+    /// The images that may be adopted.
     pub adopt: Adoptable,
-    /// The group of a first registration; none: the operator's user's.
+    /// The group of a first registration; `None` means that of the operator's user.
     pub initial_group: Option<Reference>,
     /// The permissions of a first registration.
     pub initial_permissions: Permissions,
-    /// The group of a first registration by the list's VO; goes before `initial_group`.
+    /// The group of a first registration by the list's VO. It takes precedence over `initial_group`.
     pub vo_groups: BTreeMap<String, Reference>,
     /// More attributes for a registration, checked by [`Settings::check_template`].
     pub template: Vec<(AttributeName, String)>,
@@ -193,14 +193,14 @@ pub struct Settings {
     pub patience: SignedDuration,
 }
 
-/// An attribute that a site may not set, since its value is decided here.
+/// An attribute that a site may not set, because the operator sets it.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("the attribute {name} is set by the operator itself and cannot be given in the template")]
 pub struct SettingsError {
     name: String,
 }
 
-/// Attributes that are ours or that change what the image is.
+/// Attributes that the operator sets, or that change the type of the image.
 const RESERVED: [&str; 16] = [
     "NAME",
     "PATH",
@@ -221,8 +221,8 @@ const RESERVED: [&str; 16] = [
 ];
 
 impl Settings {
-    /// The defaults of a target: staged, private, retired images to oneadmin and never deleted, nothing to adopt, 3 h for
-    /// a copy.
+    /// The defaults of a target: staged, private, retired images owned by oneadmin and never deleted, nothing to adopt,
+    /// 3 h for a copy.
     pub fn new(claim: Claim, datastore: Reference) -> Self {
         Self {
             claim,

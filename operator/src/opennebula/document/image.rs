@@ -1,4 +1,4 @@
-//! One image.
+//! Images in OpenNebula's documents.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -7,7 +7,7 @@ use super::{Permissions, attributes, number, required};
 use crate::opennebula::xmlrpc::ValueError;
 use crate::xml::Element;
 
-/// An image as the cloud shows it.
+/// An image in the cloud.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Image {
     /// `ID`: never used twice by one server.
@@ -30,15 +30,15 @@ pub struct Image {
     pub persistent: bool,
     /// `REGTIME`: when it was registered, in seconds since 1970.
     pub registered: i64,
-    /// `SOURCE`: where the datastore has it; empty until it is copied.
+    /// `SOURCE`: its location in the datastore; empty until it is copied.
     pub source: String,
     /// `SIZE` in MiB, virtual and rounded up.
     pub size_mb: u64,
     /// `DATASTORE_ID`.
     pub datastore: i64,
-    /// How many VMs use it (`RUNNING_VMS`, which counts those that wait too).
+    /// The number of VMs that use it (`RUNNING_VMS`, which includes waiting ones).
     pub running_vms: u32,
-    /// A user's lock, which has nothing to do with the state LOCKED.
+    /// A user's lock. It is independent of the state LOCKED.
     pub lock: Option<Lock>,
     /// The leaves of `TEMPLATE`.
     pub attributes: BTreeMap<String, String>,
@@ -60,25 +60,25 @@ pub enum ImageState {
     Init,
     /// 1.
     Ready,
-    /// 2: at least one VM, or being cloned.
+    /// 2: used by at least one VM, or being cloned.
     Used,
-    /// 3: no new VM can take it.
+    /// 3: no new VM can use it.
     Disabled,
     /// 4: being copied.
     Locked,
-    /// 5: the copy failed; the attribute ERROR says why.
+    /// 5: the copy failed; the attribute ERROR contains the reason.
     Error,
     /// 6: a persistent image being cloned.
     Clone,
     /// 7: being removed.
     Delete,
-    /// 8: persistent, with its VM.
+    /// 8: persistent, used by its VM.
     UsedPersistent,
     /// 9: being copied while VMs wait for it.
     LockedUsed,
-    /// 10: the same, persistent.
+    /// 10: the same for a persistent image.
     LockedUsedPersistent,
-    /// One that this program does not know.
+    /// An unknown state.
     Unknown(u32),
 }
 
@@ -106,7 +106,7 @@ impl ImageState {
         matches!(self, Self::Init | Self::Locked | Self::LockedUsed | Self::LockedUsedPersistent)
     }
 
-    /// Whether a copy was finished and VMs hold, can hold or could hold it once enabled.
+    /// Whether the copy is complete, and VMs use it, can use it, or could use it once it is enabled.
     pub fn is_settled(self) -> bool {
         matches!(self, Self::Ready | Self::Used | Self::Disabled | Self::Clone | Self::UsedPersistent)
     }
@@ -153,13 +153,13 @@ impl Image {
         })
     }
 
-    /// The value of an attribute; empty without one.
+    /// The value of an attribute; empty if there is none.
     pub fn attribute(&self, name: &str) -> &str {
         self.attributes.get(name).map_or("", String::as_str)
     }
 
-    /// Whether VMs can have it, now or once it is enabled. An image of state READY without a SOURCE is one whose copy
-    /// failed and that somebody enabled: nothing was ever copied.
+    /// Whether VMs can use it, now or once it is enabled. An image in state READY without a SOURCE is not usable: its
+    /// copy failed, and somebody enabled it.
     pub fn is_usable(&self) -> bool {
         self.state.is_settled() && !self.source.is_empty()
     }

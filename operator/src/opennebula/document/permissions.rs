@@ -1,4 +1,4 @@
-//! Nine permission bits: use, manage and administer for owner, group and others.
+//! Permissions: nine bits for use, manage and administer, for owner, group and others.
 
 use std::fmt;
 use std::str::FromStr;
@@ -7,32 +7,33 @@ use std::str::FromStr;
 #[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct Permissions(u16);
 
-/// Why a text is no permissions.
+/// The text is not valid permissions.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("expected permissions of three octal digits, such as 600, found {0:?}")]
 pub struct PermissionsError(String);
 
 impl Permissions {
-    /// The owner uses and manages: what a new image gets.
+    /// The owner may use and manage. A new image has these.
     pub const PRIVATE: Self = Self(0o600);
-    /// The owner alone, administering too: what a retired image gets.
+    /// The owner may use, manage and administer. A retired image has these.
     pub const RETIRED: Self = Self(0o700);
 
-    /// From nine bits; higher ones are dropped.
+    /// Makes permissions from nine bits; higher bits are ignored.
     pub const fn from_bits(bits: u16) -> Self {
         Self(bits & 0o777)
     }
 
-    /// Use and manage bits: whoever manages an object may change them, and the others take an administrator.
+    /// The use and manage bits. A user with the manage right may change these; the administer bits need an
+    /// administrator.
     const USE_AND_MANAGE: u16 = 0o666;
 
-    /// These, but for the administer bits, which are those of another.
+    /// These permissions, with the administer bits of `other`.
     #[must_use]
     pub const fn administered_as(self, other: Self) -> Self {
         Self(self.0 & Self::USE_AND_MANAGE | other.0 & !Self::USE_AND_MANAGE)
     }
 
-    /// Whether anybody but the owner may do anything.
+    /// Whether anyone except the owner has any right.
     pub const fn is_shared(self) -> bool {
         self.0 & 0o077 != 0
     }
@@ -42,12 +43,12 @@ impl Permissions {
         self.0
     }
 
-    /// Owner use, manage, administer, then group, then others: the order of `one.image.chmod`.
+    /// The flags in the order of `one.image.chmod`: owner use, manage, administer, then group, then others.
     pub fn flags(self) -> [bool; 9] {
         std::array::from_fn(|place| self.0 >> (8 - place) & 1 == 1)
     }
 
-    /// Those of the flags that are others before; none where one stays.
+    /// The flags that differ from `before`; `None` for those that do not.
     pub fn changes_from(self, before: Self) -> [Option<bool>; 9] {
         let (old, new) = (before.flags(), self.flags());
         std::array::from_fn(|place| (old[place] != new[place]).then_some(new[place]))

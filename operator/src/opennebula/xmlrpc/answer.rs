@@ -1,19 +1,19 @@
-//! The answer to a call.
+//! The response to a call.
 
 use super::value::{Value, ValueError, decode_value};
 use crate::xml::{Limits, parse};
 
-/// The answers of OpenNebula are an array of three to five scalars or a fault; whatever is larger is not one.
+/// The limits of a response. Responses of OpenNebula are an array of three to five scalars, or a fault.
 const LIMITS: Limits = Limits { depth: 16, elements: 2000 };
 
-/// What a server answered.
+/// A response of a server.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Answer {
     /// `[true, VALUE, …]`: an id, or a text (a document, a version).
     Success(Value),
     /// `[false, TEXT, CODE, …]`.
     Failure(Failure),
-    /// The protocol itself failed (`fault`): an unknown method, a wrong parameter.
+    /// An XML-RPC fault: an unknown method, a wrong parameter.
     Fault {
         /// `faultCode`, such as -506.
         code: i64,
@@ -25,15 +25,15 @@ pub enum Answer {
 /// A call that OpenNebula refused.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Failure {
-    /// What it says, starting with `[method] `.
+    /// The message, which starts with `[method] `.
     pub text: String,
     /// 0x0100 authentication … 0x10000 replication.
     pub code: i64,
-    /// The object it speaks of, where it says so (since 5.4).
+    /// The id of the affected object, if it is given (since 5.4).
     pub object: Option<i64>,
 }
 
-/// Reads an answer. Error arrays have 3 items up to 5.2, 4 up to 5.8, 5 since.
+/// Parses a response. Error arrays have 3 items up to 5.2, 4 up to 5.8, and 5 since then.
 pub fn decode_answer(body: &str) -> Result<Answer, ValueError> {
     let root = parse(body, LIMITS)?;
     if root.name != "methodResponse" {

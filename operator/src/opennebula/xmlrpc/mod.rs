@@ -1,4 +1,4 @@
-//! XML-RPC (xmlrpc.com/spec): calls written, answers read.
+//! XML-RPC (xmlrpc.com/spec): writes calls and parses responses.
 
 mod answer;
 mod value;

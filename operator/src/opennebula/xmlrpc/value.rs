@@ -1,10 +1,10 @@
-//! Values, and the call that carries them.
+//! XML-RPC values, and calls with values as parameters.
 
 use std::fmt::Write as _;
 
 use crate::xml::{Element, XmlError, escape};
 
-/// A value of the types that OpenNebula uses.
+/// A value of a type that OpenNebula uses.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Value {
     /// `i4`, `int` or `i8`.
@@ -19,18 +19,18 @@ pub enum Value {
     Struct(Vec<(String, Value)>),
 }
 
-/// Why an element is no value, or a document no answer.
+/// The document is not valid XML-RPC, or not what OpenNebula should return.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum ValueError {
-    /// Not readable as XML.
+    /// It is not valid XML.
     #[error(transparent)]
     Xml(#[from] XmlError),
-    /// XML, but not what XML-RPC or OpenNebula says.
+    /// It is XML, but not as specified by XML-RPC or OpenNebula.
     #[error("expected {expected}, found {found}")]
     Unexpected {
-        /// What should stand there.
+        /// What was expected.
         expected: &'static str,
-        /// What stood there, shortened.
+        /// What was found, shortened.
         found: String,
     },
 }
@@ -55,7 +55,7 @@ pub fn encode_call(method: &str, parameters: &[Value]) -> String {
     body
 }
 
-/// Adds `<value>…</value>`. Integers that do not fit 32 bits go as `i8`, as OpenNebula itself sends them.
+/// Appends `<value>…</value>`. Integers that do not fit 32 bits are written as `i8`, as in OpenNebula.
 pub fn encode_value(value: &Value, body: &mut String) {
     body.push_str("<value>");
     match value {
@@ -90,7 +90,7 @@ pub fn encode_value(value: &Value, body: &mut String) {
     body.push_str("</value>");
 }
 
-/// What a `<value>` element holds. Its depth is bounded by the reader that made the element.
+/// Parses a `<value>` element. Its depth was limited when the XML was parsed.
 pub fn decode_value(element: &Element) -> Result<Value, ValueError> {
     if element.name != "value" {
         return Err(ValueError::unexpected("a value", &element.name));

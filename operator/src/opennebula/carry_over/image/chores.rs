@@ -1,4 +1,4 @@
-//! What no longer concerns who sees what: putting old images away, and deleting them when their time has come.
+//! Retires old images, and deletes them after their retention time.
 
 use super::{Situation, is_upload};
 use crate::opennebula::carry_over::attributes::{self, Role};
@@ -9,7 +9,7 @@ use crate::opennebula::carry_over::{End, Retirement, Step};
 use crate::opennebula::document::ImageState;
 use crate::opennebula::template::Template;
 
-/// Whether an image keeps the name until its retirement takes it, or gave it up before.
+/// Whether an image keeps its name until its retirement renames it, or was renamed before.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(super) enum Name {
     Kept,
@@ -17,8 +17,8 @@ pub(super) enum Name {
 }
 
 impl Situation<'_> {
-    /// Puts an image out of circulation, or does what its retirement still lacks. None where nothing is to do; what
-    /// keeps us from it is told by the plan.
+    /// Takes an image out of circulation, or completes its retirement. `None` if nothing is to be done. If something
+    /// prevents it, the plan reports it.
     pub(super) fn put_out(&self, mine: &Mine<'_>, plan: &mut ImagePlan) -> Option<Retirement> {
         let retired = mine.role == Role::Retired;
         let retirement = if retired { self.finish(mine) } else { self.retire(mine) };
@@ -36,7 +36,8 @@ impl Situation<'_> {
         }
     }
 
-    /// A whole retirement: remember and mark; then disable it, take the name, close it, give it away.
+    /// A complete retirement: store the metadata and mark the image; then disable it, rename it, close it, and change
+    /// its owner.
     pub(super) fn retire(&self, old: &Mine<'_>) -> Retirement {
         let mut template = self.marks(old);
         if !is_retired_name(&self.request.identifier, &old.image.name) {
@@ -45,12 +46,12 @@ impl Situation<'_> {
         self.retirement(old, &template, "remember and retire", Name::Kept)
     }
 
-    /// The rest of a retirement whose image already left its name and remembers.
+    /// The rest of a retirement whose image was already renamed and has the metadata.
     pub(super) fn put_away(&self, old: &Mine<'_>) -> Retirement {
         self.retirement(old, &self.marks(old), "retire", Name::GivenUp)
     }
 
-    /// What a retirement still lacks. While a tenant can change the image, what it says is written anew from the record.
+    /// Completes a retirement. While a tenant can change the image, its attributes are written again from the record.
     fn finish(&self, mine: &Mine<'_>) -> Retirement {
         let mut template = Template::new();
         if !mine.trusted {
@@ -71,12 +72,13 @@ impl Situation<'_> {
         template
     }
 
-    /// The steps of a retirement, whoever owns the image last: from then on we may have no rights on it.
+    /// The steps of a retirement. The change of the owner is last, because the operator may have no rights on the image
+    /// afterwards.
     fn retirement(&self, old: &Mine<'_>, template: &Template, why: &'static str, name: Name) -> Retirement {
         let (image, id, end) = (old.image, old.image.id, self.end());
         let template = template.changes(&image.attributes);
         let update = (!template.is_empty()).then_some(Step::Update { id, template, why });
-        // An image in use cannot be disabled; it is tried again as long as it is retired.
+        // An image in use cannot be disabled. This is tried again in each pass.
         let disable = (image.state == ImageState::Ready).then_some(Step::Disable { id });
         let named = name == Name::Kept && !end.is_nameless(image);
         let rename = named.then(|| Step::Rename { id, name: self.retired_name(old) });
@@ -84,7 +86,7 @@ impl Situation<'_> {
         Retirement { id, steps, end }
     }
 
-    /// What an image is that is out of circulation here.
+    /// The state of a retired image at this target.
     pub(super) fn end(&self) -> End {
         End {
             identifier: self.request.identifier.clone(),
@@ -94,8 +96,8 @@ impl Situation<'_> {
         }
     }
 
-    /// What is left to do about images that are not in circulation. `serving` is left alone; `current` is the one that
-    /// has the name, if there is one.
+    /// Plans what is left to do for images that are not in circulation. `serving` is not changed. `current` is the
+    /// image that has the name, if any.
     pub(super) fn tidy(&self, serving: Option<u32>, current: Option<u32>, plan: &mut ImagePlan) {
         let renamed: Vec<u32> = plan.steps.iter().filter_map(renames).collect();
         let deleted: Vec<u32> = plan.steps.iter().filter_map(deletes).collect();
@@ -103,7 +105,7 @@ impl Situation<'_> {
         for mine in self.ours.iter().filter(|mine| Some(mine.image.id) != serving && !done.contains(&mine.image.id)) {
             let (id, unlocked) = (mine.image.id, mine.image.lock.is_none());
             match mine.role {
-                // The site may have given a retired image of the original handler's time to somebody: left alone.
+                // The site may have given an image that the original handler retired to somebody. It is not changed.
                 Role::Retired if mine.legacy => {}
                 Role::Retired if renamed.contains(&id) => {}
                 Role::Retired if unlocked && self.is_expired(mine, current) => {
@@ -117,7 +119,7 @@ impl Situation<'_> {
                 Role::Staged | Role::Registering if self.is_stale(mine) => {
                     plan.chores.extend(unlocked.then(|| Self::delete_upload(mine)));
                 }
-                // An old version that has a VM and calls itself an upload: its owner can write that.
+                // An old version that is used by a VM and has the role of an upload. Its owner can write that role.
                 Role::Staged | Role::Registering if self.is_old(mine) => {
                     let retirement = self.put_out(mine, plan);
                     plan.overdue.extend(retirement);
@@ -127,8 +129,8 @@ impl Situation<'_> {
         }
     }
 
-    /// Whether a retired image may go for good: its time is up, no VM has it, and a usable successor is in circulation
-    /// and enabled.
+    /// Whether a retired image can be deleted: its time is over, no VM uses it, and a usable and enabled successor is
+    /// in circulation.
     fn is_expired(&self, mine: &Mine<'_>, current: Option<u32>) -> bool {
         let Some(keep) = self.settings.retired.delete_after else { return false };
         let Some(since) = attributes::retired_since(mine.image) else { return false };
@@ -141,12 +143,12 @@ impl Situation<'_> {
         replaced && unused && idle && since.checked_add(keep).is_ok_and(|end| end <= self.now)
     }
 
-    /// An upload of a version that is no longer wanted.
+    /// Whether it is an unused upload of a version that is no longer wanted.
     pub(super) fn is_stale(&self, mine: &Mine<'_>) -> bool {
         self.is_unwanted(mine) && !mine.is_live(&self.request.identifier) && !is_in_use(mine)
     }
 
-    /// The same, once it was copied and VMs have it.
+    /// The same, but after it was copied, when VMs may use it.
     fn is_old(&self, mine: &Mine<'_>) -> bool {
         self.is_unwanted(mine) && !mine.is_live(&self.request.identifier) && mine.image.is_usable()
     }
@@ -155,7 +157,7 @@ impl Situation<'_> {
         mine.digest != self.request.wanted.as_ref().map(|wanted| wanted.sha512)
     }
 
-    /// Deletes what was registered by us and never got the name.
+    /// Deletes an image that was registered by the operator and never had the name.
     pub(super) fn delete_upload(mine: &Mine<'_>) -> Step {
         let why = if is_upload(mine) { "registration given up" } else { "no longer wanted" };
         Step::Delete { id: mine.image.id, force: mine.image.state.is_arriving(), why }

@@ -1,4 +1,4 @@
-//! The wanted version is not in the cloud, or on its way.
+//! The wanted version is not in the cloud, or is being copied.
 
 use super::{Situation, is_upload};
 use crate::opennebula::carry_over::attributes::{self, Role};
@@ -10,7 +10,7 @@ use crate::opennebula::document::{Image, ImageState};
 use crate::opennebula::error::Reason;
 
 impl Situation<'_> {
-    /// Registered, and being copied by the cloud; or the copy failed, or takes too long.
+    /// The image is registered. The cloud is copying it, or the copy failed or takes too long.
     pub(super) fn wait_for(&self, upload: &Mine<'_>, plan: &mut ImagePlan) {
         let Image { id, state, registered, .. } = upload.image;
         let since = jiff::Timestamp::from_second(*registered).unwrap_or(self.now);
@@ -47,7 +47,7 @@ impl Situation<'_> {
         }
     }
 
-    /// Registers the wanted version, unless something stands in the way.
+    /// Registers the wanted version, unless something prevents it.
     pub(super) fn register(&self, wanted: &Wanted, plan: &mut ImagePlan) {
         if let Some(verdict) = self.obstacle(wanted, plan) {
             plan.verdict = verdict;
@@ -75,7 +75,7 @@ impl Situation<'_> {
         plan.verdict = Verdict::waiting(Reason::Importing, "registering it; the cloud then copies it");
     }
 
-    /// In place: whatever of ours has the name, or had it last, is put out of circulation first.
+    /// In place: first retires every image of this operator that has the name, or had it last.
     fn free_the_name(&self, plan: &mut ImagePlan) {
         let identifier = &self.request.identifier;
         for mine in &self.ours {
@@ -86,7 +86,7 @@ impl Situation<'_> {
         }
     }
 
-    /// Somebody renamed the image in circulation and no other has the name: it gets it back, whatever else is due.
+    /// Renames the image in circulation back, if somebody renamed it and no other image has the name.
     pub(super) fn restore_name(&self, plan: &mut ImagePlan) {
         let identifier = &self.request.identifier;
         let Some(old) = self.old(None) else { return };
@@ -96,7 +96,7 @@ impl Situation<'_> {
         }
     }
 
-    /// What keeps the version from being registered now.
+    /// The reason why the version cannot be registered now, if any.
     fn obstacle(&self, wanted: &Wanted, plan: &ImagePlan) -> Option<Verdict> {
         let (identifier, me) = (&self.request.identifier, Reference::Id(self.cloud.user.id));
         let target = self.wish(wanted);
@@ -118,7 +118,7 @@ impl Situation<'_> {
         blocked.or(refused).or(conflict).or(pause).or(leaving)
     }
 
-    /// An upload that is given up and still holds the name that is needed.
+    /// Whether it is an abandoned upload that still has the needed name.
     fn is_in_the_way(&self, mine: &Mine<'_>, staged: &str) -> bool {
         let name = match self.settings.mode {
             UpdateMode::Staged => staged,
@@ -127,7 +127,7 @@ impl Situation<'_> {
         is_upload(mine) && mine.image.name == name && mine.image.uid == self.cloud.user.id
     }
 
-    /// The condition of an image whose import failed and is tried again later.
+    /// The verdict of an image whose import failed and is tried again later.
     fn failed(plan: &ImagePlan) -> Verdict {
         let record = &plan.record;
         let message = record.failure.clone().unwrap_or_default();
@@ -135,7 +135,7 @@ impl Situation<'_> {
     }
 }
 
-/// What the cloud says of a failed copy, and what to do about the cause that sites meet first.
+/// The cloud's message about a failed copy, with advice for the most common cause.
 fn explain(image: &Image) -> String {
     let said = image.attribute("ERROR");
     let said = if said.is_empty() { "nothing was copied, and the cloud does not say why" } else { said };

@@ -1,4 +1,4 @@
-//! The wanted version is in the cloud and takes the name.
+//! The wanted version is in the cloud and gets the name.
 
 use super::{Situation, Wish};
 use crate::opennebula::carry_over::attributes::{self, Role};
@@ -10,8 +10,8 @@ use crate::opennebula::document::ImageState;
 use crate::opennebula::error::Reason;
 
 impl Situation<'_> {
-    /// Everything is made ready under the other name; then the old one leaves the name and the new one takes it, with
-    /// nothing between these two calls.
+    /// Everything is prepared under the other name. Then the old image is renamed and the new one gets the name, with
+    /// no other call between these two.
     pub(super) fn take_over(&self, wanted: &Wanted, new: &Mine<'_>, plan: &mut ImagePlan) {
         let identifier = &self.request.identifier;
         let old = self.old(Some(new));
@@ -42,7 +42,7 @@ impl Situation<'_> {
         plan.record.clear_failures();
     }
 
-    /// Gives the new image what the site made of the old one. False when that cannot be done now.
+    /// Gives the new image the site's metadata of the old one. Returns `false` if that cannot be done now.
     fn prepare(new: &Mine<'_>, wish: &Wish, plan: &mut ImagePlan) -> bool {
         let image = new.image;
         match (wish.enabled, image.state) {
@@ -63,8 +63,8 @@ impl Situation<'_> {
         true
     }
 
-    /// Writes on an image in circulation what the site made of it. Once it has a retired name that is written already,
-    /// and its metadata may no longer be the site's.
+    /// Writes the site's metadata to the attributes of an image in circulation. An image with a retired name already
+    /// has it, and its current metadata may no longer be the site's.
     fn remember(&self, old: &Mine<'_>) -> Option<Step> {
         if is_retired_name(&self.request.identifier, &old.image.name) {
             return None;
@@ -73,8 +73,8 @@ impl Situation<'_> {
         (!template.is_empty()).then_some(Step::Update { id: old.image.id, template, why: "remember" })
     }
 
-    /// What the site made of an image. One that was registered in place has its own only after the last step; one that
-    /// left its name may have lost it since, though the call that marks it was refused.
+    /// The site's metadata of an image. An image that was registered in place has it only after the last step. An image
+    /// with a retired name may have lost it, even if the call that marks it was refused.
     pub(super) fn metadata(&self, mine: &Mine<'_>) -> Metadata {
         let own = || Metadata::of(mine.image);
         if is_retired_name(&self.request.identifier, &mine.image.name) {
@@ -84,13 +84,13 @@ impl Situation<'_> {
         if mine.role == Role::Registering { self.memory().unwrap_or_else(own) } else { own() }
     }
 
-    /// What the new image should get: of the one in circulation; else what is remembered; else what the site says of
-    /// a first registration. Never what a retired image has now.
+    /// The metadata that the new image should get: that of the image in circulation, or else the remembered metadata,
+    /// or else the settings for a first registration. It is never the current metadata of a retired image.
     pub(super) fn wish_for(&self, new: &Mine<'_>, old: Option<&Mine<'_>>, wanted: Option<&Wanted>) -> Wish {
         let named = old.filter(|old| old.is_named(&self.request.identifier));
         let metadata = match (named, new.role) {
             (Some(old), _) => Some(self.metadata(old)),
-            // Ours, renamed by somebody: only the name is wrong.
+            // The operator's image was renamed by somebody. Only its name is wrong.
             (None, Role::Current) => Some(Metadata::of(new.image)),
             (None, Role::Staged | Role::Registering | Role::Retired) => {
                 old.map(|old| self.metadata(old)).or_else(|| self.memory())
@@ -99,7 +99,7 @@ impl Situation<'_> {
         metadata.map_or_else(|| self.initial(wanted), |metadata| Wish::from(&metadata))
     }
 
-    /// What the next registration will get, as far as it is known before.
+    /// The metadata that the next registration will get, as far as it is known now.
     pub(super) fn wish(&self, wanted: &Wanted) -> Wish {
         let metadata = self.old(None).map(|old| self.metadata(old)).or_else(|| self.memory());
         metadata.map_or_else(|| self.initial(Some(wanted)), |metadata| Wish::from(&metadata))
@@ -117,8 +117,8 @@ impl Situation<'_> {
         }
     }
 
-    /// What was remembered when the image was last in circulation: on the retired images, unless the record is newer.
-    /// Values on an image that a tenant may still change count only when nothing better is there.
+    /// The metadata that was remembered when the image was last in circulation: from the retired images, unless the
+    /// record is newer. Values on an image that a tenant may still change are used only if there is nothing better.
     pub(super) fn memory(&self) -> Option<Metadata> {
         let retired = self.ours.iter().filter(|mine| mine.role == Role::Retired);
         let remembered = |mine: &Mine<'_>| {

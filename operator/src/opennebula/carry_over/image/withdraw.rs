@@ -1,4 +1,4 @@
-//! An image that nobody endorses any longer, or that the site no longer wants.
+//! An image that is no longer endorsed, or no longer wanted by the site.
 
 use super::{Situation, claimed};
 use crate::opennebula::carry_over::attributes::Role;
@@ -7,8 +7,8 @@ use crate::opennebula::carry_over::recognise::Mine;
 use crate::opennebula::error::Reason;
 
 impl Situation<'_> {
-    /// Everything that was ever in circulation is put out of it, uploads are given up. Nothing is deleted that ever had
-    /// the name.
+    /// Retires every image that was ever in circulation, and deletes uploads. An image that ever had the name is not
+    /// deleted.
     pub(super) fn withdraw(&self, plan: &mut ImagePlan) {
         plan.verdict = Verdict::Retired;
         plan.record.clear_failures();
@@ -35,8 +35,8 @@ impl Situation<'_> {
         }
     }
 
-    /// An upload that nobody uses and that never had the name. What has a VM is put out like any other: the role alone
-    /// says what it was, and its owner can write that.
+    /// Whether it is an unused upload that never had the name. An image that a VM uses is retired like any other,
+    /// because only its role shows that it was an upload, and its owner can write the role.
     fn is_only_an_upload(&self, mine: &Mine<'_>) -> bool {
         matches!(mine.role, Role::Staged | Role::Registering) && self.is_stale(mine)
     }
