@@ -64,7 +64,7 @@ pub enum CacheError {
         /// What was expected and found.
         message: String,
     },
-    /// A file or directory that the operator did not make has the name of one of its own files.
+    /// A file or directory that the operator did not make has the name of a file that the operator needs.
     #[error("{path} was not made by the operator and stays as it is; move it away to go on")]
     Foreign {
         /// The file.

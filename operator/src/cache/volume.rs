@@ -174,8 +174,8 @@ impl Volume {
         Err(CacheError::NoVolume { root: self.root.to_path_buf(), found })
     }
 
-    /// Fails if a directory on the path is a symbolic link. Anyone who may write to a directory of the volume could
-    /// have replaced a subdirectory by a link.
+    /// Fails if a directory on the path, below the volume's top-level directories, is a symbolic link. Anyone who may
+    /// write to a directory of the volume could have replaced a subdirectory by a link.
     fn without_links(&self, path: &Path) -> Result<(), CacheError> {
         let own = |directory: &&Path| directory.starts_with(&*self.root) && directory.parent() != Some(&self.root);
         for directory in parent(path).ancestors().take_while(own) {

@@ -70,7 +70,7 @@ impl Info {
 }
 
 impl<'a> QemuImage<'a> {
-    /// Finds the programs.
+    /// Finds `qemu-img`, and the programs of util-linux that limit it.
     pub(super) fn find(
         program: &Path,
         directory: &'a Path,
@@ -167,7 +167,7 @@ impl<'a> QemuImage<'a> {
     }
 }
 
-/// The last percentage in the output of `convert -p`: ` (42.00/100%)`.
+/// The last percentage in the output of `convert -p`: `    (42.00/100%)`.
 fn percent(said: &[u8]) -> Option<u64> {
     let text = String::from_utf8_lossy(said);
     let before = text.rsplit_once("/100%)")?.0;

@@ -33,7 +33,7 @@ const RULES: [(Rule, RuleFunction); 7] = [
     (Rule::Replay, is_not_replayed),
 ];
 
-/// Judges whether a verified list may replace the one in force.
+/// Checks whether a verified list may replace the one in force.
 pub fn accept(list: VerifiedList, request: &AcceptRequest<'_>) -> Acceptance {
     let mut checks = Vec::new();
     for (rule, holds) in RULES {

@@ -13,7 +13,7 @@ pub enum Rule {
     Digest,
     /// The signer's certificate has a valid path to a trust anchor at the time of the check.
     Chain,
-    /// Every key on the path is long enough.
+    /// Every key on the path is strong enough.
     Strength,
     /// No certificate on the path is revoked.
     Revocation,

@@ -243,8 +243,8 @@ fn closest(endorsers: &[EndorserRule], signer: &ProvenSigner) -> Option<String> 
     (!names.is_empty()).then(|| format!("{}{}", names.join(", "), nearest.unwrap_or_default()))
 }
 
-/// Whether an administrator revoked the signer: the endorser or the credential is revoked, or another endorser has this
-/// credential as revoked.
+/// The refusal if an administrator revoked the signer: the endorser or the credential is revoked, or another endorser
+/// marks this credential as revoked.
 fn revoked_by_a_person(
     signer: &ProvenSigner,
     candidate: Candidate<'_>,
@@ -267,7 +267,7 @@ fn revoked_by_a_person(
 }
 
 impl<'a> Judgement<'a> {
-    /// Whether an administrator revoked this signer, regardless of other failures.
+    /// The refusal if an administrator revoked this signer, regardless of other failures.
     pub(super) fn revoked_by_a_person(&self, request: &VerifyRequest<'a>) -> Option<Refusal> {
         revoked_by_a_person(self.signer, self.candidate, request)
     }

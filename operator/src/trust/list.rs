@@ -74,7 +74,7 @@ pub struct LastAccepted {
     pub created: Timestamp,
     /// SHA-256 of the payload; see [`VerifiedList::payload_digest`].
     pub payload: Sha256Digest,
-    /// When it was accepted. The signer's certificate dates are judged at this time.
+    /// When it was accepted. The dates of the signers' certificates are checked at this time.
     pub accepted: Timestamp,
     /// Its signers, each counted once. A later revocation of one of them may withdraw the list.
     #[serde(default)]

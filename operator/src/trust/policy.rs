@@ -127,7 +127,7 @@ impl VerifyRequest<'_> {
 }
 
 impl EndorserRule {
-    /// The credentials that this endorser has as revoked; all of them if the endorser itself is revoked. They are
+    /// The credentials that this endorser marks as revoked; all of them if the endorser itself is revoked. They are
     /// revoked for every endorser of the namespace; see [`VerifyRequest::revoked`].
     pub fn revoked_credentials(&self) -> impl Iterator<Item = &CredentialKind> {
         let revoked =
@@ -180,7 +180,7 @@ pub struct VerifyRequest<'a> {
     pub anchors: &'a Anchors,
     /// Who must have signed.
     pub policy: EndorserPolicy<'a>,
-    /// Credentials that any endorser of the namespace has as revoked. They are revoked for all endorsers.
+    /// Credentials that any endorser of the namespace marks as revoked. They are revoked for all endorsers.
     pub revoked: &'a [CredentialKind],
     /// The allowed digests and keys.
     pub algorithms: AlgorithmPolicy,

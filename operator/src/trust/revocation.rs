@@ -67,7 +67,7 @@ fn of_one(
     in_time(crl, issuer, at).map(|()| true)
 }
 
-/// The refusal for a CA without a CRL, if the policy refuses it. A file with the name of its CRL but another content
+/// The refusal for a CA without a CRL, if the policy refuses it. A file that has the name of its CRL but other content
 /// counts as an invalid CRL.
 fn missing(issuer: &Certificate, anchors: &Anchors, policy: CrlPolicy) -> Option<Refusal> {
     let message = || format!("expected a CRL of {}, found {}", issuer.subject, anchors.instead_of_crl(issuer));

@@ -105,8 +105,8 @@ fn signed_then(group: &Group<'_>, last: &LastAccepted) -> bool {
         || last.signers.iter().any(|then| then.subject == now.subject && then.issuer == now.issuer)
 }
 
-/// Whether an administrator revoked an OpenPGP key that is no longer available; the key may have been removed when it
-/// was revoked. The recorded signers show which credential it is.
+/// The refusal if an administrator revoked an OpenPGP key that is no longer available; the key may have been removed
+/// when it was revoked. The recorded signers show which credential it is.
 fn revoked_and_gone(group: &Group<'_>, last: &LastAccepted, request: &VerifyRequest<'_>) -> Option<Refusal> {
     let digest = group.best()?.signer.digest();
     let (then, _) = last.signers.iter().zip(&last.certificates).find(|(_, certificate)| **certificate == digest)?;

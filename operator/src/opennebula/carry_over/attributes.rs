@@ -161,8 +161,8 @@ pub(super) fn read_remembered(image: &Image) -> Option<Metadata> {
 /// The value of the digest attribute on an image whose bytes were not verified here.
 const UNVERIFIED: &str = "unverified";
 
-/// The identifier and the digest of an image, as known from the record. They are written before the image is retired,
-/// because until then its owner can change them, and they would be trusted if the record were lost.
+/// The identifier and the digest of an image, as known from the record. They are written when the image is retired.
+/// Until then its owner could change them, and changed values would be trusted later if the record were lost.
 pub(super) fn identity(request: &Request, digest: Option<Sha512Digest>, image: &Image) -> Template {
     let mut template = Template::new();
     template.set(IDENTIFIER, request.identifier.as_str());

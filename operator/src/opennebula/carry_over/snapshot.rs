@@ -1,8 +1,8 @@
 //! The state of a cloud in one pass: the pool, read once, and each published image that is missing from it, read
 //! separately.
 //!
-//! A pool contains only images that the session may use. A missing image is gone if the cloud returns that it does not
-//! exist. If the cloud returns that the session may not use it, it was given to somebody and still exists.
+//! A pool contains only images that the session may use. If the cloud reports that a missing image does not exist, it
+//! is gone. If the cloud reports that the session may not use it, it was given to somebody and still exists.
 
 use std::collections::BTreeSet;
 

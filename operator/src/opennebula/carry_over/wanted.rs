@@ -238,7 +238,7 @@ impl Settings {
         }
     }
 
-    /// Whether a site may give these attributes.
+    /// Checks that a site may set these attributes.
     pub fn check_template(template: &[(AttributeName, String)]) -> Result<(), SettingsError> {
         let ours =
             |name: &str| RESERVED.contains(&name) || name.starts_with("VMCATCHER_") || name.starts_with("CLOUDKEEPER_");

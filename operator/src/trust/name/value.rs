@@ -55,7 +55,7 @@ impl Value {
         // A broken string, which equals only itself. The replacement character in front is in no other name.
         let broken = || std::iter::once('\u{fffd}').chain(octets.iter().copied().map(char::from)).collect();
         let value = Self::of_text(decoded.unwrap_or_else(broken));
-        // If all octets were printable, they would be displayed as another name.
+        // Octets that are all printable are not displayed, because they would look like another name.
         let shown_as_octets = octets.iter().any(|octet| !matches!(octet, b' '..=b'~'));
         Self { octets: shown_as_octets.then(|| octets.to_vec()), ..value }
     }

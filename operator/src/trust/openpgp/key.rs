@@ -22,7 +22,7 @@ pub enum KeyError {
     /// The file is too large.
     #[error("expected at most {limit} bytes of public keys, found more")]
     TooLarge {
-        /// In bytes.
+        /// The limit in bytes.
         limit: usize,
     },
     /// A secret key. Its content is not repeated in the message.

@@ -191,7 +191,7 @@ impl DataSignature {
         }
     }
 
-    /// The key and its subkeys, as far as the signature names them. None if it names no key at all.
+    /// The key and its subkeys, as far as the signature names them. Empty if it names no key.
     fn components<'a>(&self, key: &'a PublicKey) -> Vec<Candidate<'a>> {
         if self.signature.issuer_fingerprint().is_empty() && self.signature.issuer_key_id().is_empty() {
             return Vec::new();
