@@ -1,24 +1,24 @@
 //! vmcatcher-operator keeps a site's virtual machine images equal to what trusted endorsers publish.
 //!
-//! The map, from the top down; a module may use those below it and never those above:
+//! The modules, from the top down. A module uses only modules below it in this list:
 //!
-//! * [`cli`]: the commands: one file each
-//! * [`run`]: the drivers: which object is looked at when
-//! * [`serve`]: what is served over HTTP: images, to clouds that pull them; health and metrics
-//! * [`reconcile`]: the reconcilers: one folder a kind, one file a call
-//! * [`store`]: where the resources are: an API server, or a folder of manifests
+//! * [`cli`]: the commands, one file each
+//! * [`run`]: the drivers, which decide when each object is reconciled
+//! * [`serve`]: the HTTP servers: images for clouds that pull them; health and metrics
+//! * [`reconcile`]: the reconcilers, one folder for each kind
+//! * [`store`]: the store of the resources: an API server, or a folder of manifests
 //! * [`anchors`]: the trust directory: load, watch, refresh CRLs (the I/O around `trust`)
-//! * [`trust`]: is this message signed by someone we believe, and may this list replace the last? (pure)
+//! * [`trust`]: verifies the signature of a message, and whether a list may replace the last one (pure)
 //! * [`opennebula`]: XML-RPC client; carry-over: plan (pure) and steps
-//! * [`cache`]: the volume: blobs by sha512, downloads, what is published and archived, accepted lists, state
-//! * [`fetch`]: bytes from elsewhere: HTTP(S) with conditional GET, resume, limits; file
-//! * [`convert`]: what an image file is, by its bytes, and how it becomes what a cloud takes
+//! * [`cache`]: the volume: blobs by sha512, downloads, published and archived images, accepted lists, state
+//! * [`fetch`]: downloads: HTTP(S) with conditional GET, resume, limits; file
+//! * [`convert`]: detects the format of an image file by its bytes, and converts it to the format that a cloud takes
 //! * [`imagelist`]: the `HEPiX` image list document: model, parse, validate, select (pure)
-//! * [`xml`]: one small, bounded XML reader: for what a cloud answers, and for OVFs (pure)
-//! * [`size`]: how sizes and numbers are shown to people
-//! * [`text`]: text from outside, escaped for terminals, logs and documents (pure)
-//! * [`turns`]: who is served next, of many who wait (pure)
-//! * [`metrics`]: what is counted while it happens
+//! * [`xml`]: one small, bounded XML reader, for responses of clouds and for OVF files (pure)
+//! * [`size`]: display of sizes and counts
+//! * [`text`]: escapes text from outside for terminals, logs and documents (pure)
+//! * [`turns`]: a fair queue: owners take turns (pure)
+//! * [`metrics`]: counters of events
 //! * [`api`]: the custom resources: types, conditions, columns
 
 #![cfg_attr(test, allow(clippy::disallowed_methods, reason = "unit tests prepare and spoil files as they like"))]

@@ -1,4 +1,4 @@
-//! Arguments, tracing, hand over to a command.
+//! Parses the arguments and runs the command.
 
 use std::process::ExitCode;
 

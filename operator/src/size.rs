@@ -1,12 +1,12 @@
-//! How sizes and numbers are shown to people: in binary units, such as `4.88 KiB`, and with the right plural. Programs are
-//! given bytes.
+//! Display of sizes and counts: sizes in binary units, such as `4.88 KiB`, and counts with the right plural. Output for
+//! programs has bytes instead.
 
 use std::fmt;
 
-/// The units above a byte, each 1024 of the one before (IEC 80000-13).
+/// The units above a byte, each 1024 times the one before (IEC 80000-13).
 const UNITS: [&str; 6] = ["KiB", "MiB", "GiB", "TiB", "PiB", "EiB"];
 
-/// A number of bytes, shown in the largest unit of which there is one: `20 B`, `4.88 KiB`, `2 GiB`.
+/// A number of bytes, displayed in the largest unit that is not greater than it: `20 B`, `4.88 KiB`, `2 GiB`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Size(pub u64);
 
@@ -25,7 +25,7 @@ impl fmt::Display for Size {
     }
 }
 
-/// So many of a thing, of which the plural ends in s: `1 image`, `2 images`.
+/// A count of things whose plural ends in s: `1 image`, `2 images`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Count(pub usize, pub &'static str);
 

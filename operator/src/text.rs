@@ -1,7 +1,8 @@
-//! Text from outside, on its way to people: what a terminal or a reader of logs would act on is escaped (pure).
+//! Escapes text from outside before it is displayed: control and format characters can change what a terminal or a
+//! reader of logs sees (pure).
 //!
-//! A title, a server's words or a file's name may hold escape sequences, line ends that forge a line, or characters
-//! that turn the writing direction, so that what is read is not what is there (CVE-2021-42574).
+//! A title, a server's message or a file's name can hold escape sequences, line ends that forge a log line, or
+//! bidirectional controls that change the order of the displayed characters (CVE-2021-42574).
 
 use std::borrow::Cow;
 use std::fmt::Write as _;
@@ -11,8 +12,8 @@ use icu_properties::props::GeneralCategory;
 use serde::Serialize;
 use serde_json::Value;
 
-/// Whether a character is shown as itself: no control (C0, C1, DEL), no line or paragraph separator, and no format
-/// character, which is not seen and changes how others are (Unicode Standard Annex 44, `Cc`, `Cf`, `Zl`, `Zp`).
+/// Whether a character is displayed as itself: it is not a control (C0, C1, DEL), a line or paragraph separator, or an
+/// invisible format character that changes the display of others (Unicode Standard Annex 44, `Cc`, `Cf`, `Zl`, `Zp`).
 pub fn is_printable(c: char) -> bool {
     let category = || CodePointMapData::<GeneralCategory>::new().get(c);
     matches!(c, ' '..='~')
@@ -25,19 +26,19 @@ pub fn is_printable(c: char) -> bool {
         )
 }
 
-/// A text on one line, with all that is not printable escaped as Rust writes it: `\n`, `\u{202e}`.
+/// A text on one line. Characters that are not printable are escaped as in Rust: `\n`, `\u{202e}`.
 pub fn printable(text: &str) -> Cow<'_, str> {
     escape(text, is_printable, |c, shown| shown.extend(c.escape_default()))
 }
 
-/// Lines of text: line ends stay, all else that is not printable is escaped.
+/// Lines of text: line ends stay, all other characters that are not printable are escaped.
 pub fn printable_lines(text: &str) -> Cow<'_, str> {
     escape(text, |c| c == '\n' || is_printable(c), |c, shown| shown.extend(c.escape_default()))
 }
 
-/// JSON (RFC 8259) with all in its texts that is not printable as `\u…`. It is the same document.
+/// JSON (RFC 8259) with all characters that are not printable as `\u…`. It is the same document.
 pub fn printable_json(json: &str) -> Cow<'_, str> {
-    // Controls below the space are escaped in every JSON text; outside of texts they are white space.
+    // Control characters in JSON strings are already escaped; outside of strings they are white space.
     let escaped = |c: char, shown: &mut String| {
         let mut units = [0; 2];
         for unit in c.encode_utf16(&mut units) {
@@ -47,19 +48,19 @@ pub fn printable_json(json: &str) -> Cow<'_, str> {
     escape(json, |c| c < ' ' || is_printable(c), escaped)
 }
 
-/// A value as JSON for people and programs: indented, one document, a line end behind it.
+/// A value as indented JSON, with a line end.
 pub fn json(value: &impl Serialize) -> serde_json::Result<String> {
     Ok(format!("{}\n", printable_json(&serde_json::to_string_pretty(value)?)))
 }
 
-/// A value as a YAML document, with all in its texts that is not printable escaped. It is the same document.
+/// A value as a YAML document, with characters that are not printable escaped. It is the same document.
 pub fn yaml(value: &impl Serialize) -> Result<String, serde_yaml::Error> {
     let text = serde_yaml::to_string(value)?;
     if text.chars().all(|c| c == '\n' || is_printable(c)) {
         return Ok(text);
     }
-    // YAML has escapes in double quotes alone, and its writer uses them for less: texts that need them are put in place
-    // of words that stand nowhere else.
+    // YAML has escapes only in double quotes, and the writer does not escape all these characters. So texts that need
+    // escapes are replaced by placeholders, which do not occur elsewhere, and put in after writing.
     let mut quoted = Quoted { word: unused_word(&text), texts: Vec::new() };
     let value = quoted.take(serde_json::to_value(value).map_err(<serde_yaml::Error as serde::ser::Error>::custom)?);
     let mut shown = serde_yaml::to_string(&value)?;
@@ -69,7 +70,7 @@ pub fn yaml(value: &impl Serialize) -> Result<String, serde_yaml::Error> {
     Ok(shown)
 }
 
-/// The texts of a YAML document that are written in double quotes, each with a word in its place.
+/// The texts of a YAML document that are written in double quotes. Each has a placeholder in the document.
 struct Quoted {
     word: String,
     texts: Vec<String>,
@@ -99,7 +100,7 @@ impl Quoted {
             &text,
             |c| is_printable(c) && c != '"' && c != '\\',
             |c, shown| {
-                // YAML 1.2, 5.7: the code point, of four digits or of eight.
+                // YAML 1.2, section 5.7: the code point with four or eight digits.
                 let _ = match u32::from(c) {
                     0x22 | 0x5c => write!(shown, "\\{c}"),
                     code @ ..0x1_0000 => write!(shown, "\\u{code:04x}"),
@@ -112,7 +113,7 @@ impl Quoted {
     }
 }
 
-/// A word that does not stand in a text.
+/// A word that does not occur in a text.
 fn unused_word(text: &str) -> String {
     let mut word = "quoted".to_owned();
     while text.contains(&word) {
@@ -121,7 +122,8 @@ fn unused_word(text: &str) -> String {
     word
 }
 
-/// The one of these words that is meant by another: in another case, or a letter in three off at most.
+/// The known word that is most similar to `word`, ignoring case; `None` if none is near. One edit is allowed for every
+/// three characters.
 pub fn nearest<'k>(word: &str, known: impl Iterator<Item = &'k str>) -> Option<&'k str> {
     if word.len() > 64 {
         return None;

@@ -1,14 +1,14 @@
-//! Who is served next: owners take turns, and an owner's own come in the order in which they came (pure).
+//! A fair queue: owners take turns, and the items of one owner keep their order (pure).
 
 use std::collections::{BTreeMap, VecDeque};
 use std::ops::Bound;
 
-/// What waits, by its owner.
+/// Waiting items by owner.
 #[derive(Debug)]
 pub struct Turns<T> {
-    /// None of them is empty.
+    /// No queue in it is empty.
     waiting: BTreeMap<String, VecDeque<T>>,
-    /// Whose turn was last.
+    /// The owner of the item that was taken last.
     last: String,
 }
 
@@ -19,12 +19,12 @@ impl<T> Default for Turns<T> {
 }
 
 impl<T> Turns<T> {
-    /// One more, behind the others of its owner.
+    /// Adds an item behind the others of its owner.
     pub fn push(&mut self, owner: &str, item: T) {
         self.waiting.entry(owner.to_owned()).or_default().push_back(item);
     }
 
-    /// Drops those for which this does not hold.
+    /// Drops the items for which `stays` returns false.
     pub fn retain(&mut self, mut stays: impl FnMut(&T) -> bool) {
         self.waiting.retain(|_, items| {
             items.retain(&mut stays);
@@ -32,7 +32,7 @@ impl<T> Turns<T> {
         });
     }
 
-    /// The first of the owner whose turn it is, where it may go.
+    /// Takes the first item of the next owner, if `may_go` allows it.
     pub fn take_if(&mut self, may_go: impl FnOnce(&T) -> bool) -> Option<T> {
         let behind = (Bound::Excluded(self.last.clone()), Bound::Unbounded);
         let owner = self.waiting.range(behind).chain(&self.waiting).next().map(|(owner, _)| owner.clone())?;
@@ -45,7 +45,7 @@ impl<T> Turns<T> {
         Some(item)
     }
 
-    /// The first of the owner whose turn it is.
+    /// Takes the first item of the next owner.
     pub fn take(&mut self) -> Option<T> {
         self.take_if(|_| true)
     }

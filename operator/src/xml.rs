@@ -1,59 +1,59 @@
-//! A small XML reader: bounded, without entities of its own, namespaces taken as plain text.
+//! A small XML reader with limits. It has only the predefined entities, and does not resolve namespaces.
 //!
-//! Namespaces are not resolved on purpose: a site may hold an attribute such as `AD:MPURI` whose prefix nobody bound,
-//! and one such image must not make the whole pool unreadable.
+//! Namespaces are deliberately not resolved: a site can have an attribute such as `AD:MPURI` with an undeclared prefix,
+//! and one such image must not make the whole image pool unreadable.
 
 use quick_xml::events::{BytesRef, BytesStart, Event};
 use quick_xml::{Reader, XmlVersion};
 
-/// So many attributes an element may have: each is compared with those before it.
+/// The most attributes of an element: each is compared with those before it.
 const MOST_ATTRIBUTES: usize = 64;
 
-/// One element: its name as written, its attributes, its own text (entities resolved), its children in order.
+/// One element: its name, attributes, text and children.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Element {
-    /// The name as written, prefix included.
+    /// The name as written, with its prefix.
     pub name: String,
-    /// Names as written and values (entities resolved), in order; each name once.
+    /// Names as written and values (entities resolved), in order; each name occurs once.
     pub attributes: Vec<(String, String)>,
-    /// All text and CDATA that stands directly in the element, joined.
+    /// The text and CDATA directly in the element (entities resolved), joined.
     pub text: String,
-    /// The elements that stand directly in it.
+    /// The direct child elements, in order.
     pub children: Vec<Element>,
 }
 
-/// How much one document may hold. Its bytes are bounded by whoever brings them.
+/// Limits for one document. The size in bytes is not limited here; the caller limits it.
 #[derive(Debug, Clone, Copy)]
 pub struct Limits {
-    /// How deep elements may nest.
+    /// The deepest nesting of elements.
     pub depth: usize,
-    /// How many elements one subtree may have.
+    /// The most elements in one subtree.
     pub elements: usize,
 }
 
-/// Why a text is no document that is read here.
+/// Why a document is refused.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum XmlError {
     /// Not well-formed.
     #[error("expected XML, found a syntax error at byte {position}: {message}")]
     Syntax {
-        /// Where.
+        /// Byte offset of the error.
         position: u64,
-        /// What the parser says.
+        /// The parser's message.
         message: String,
     },
-    /// A document type or an entity that XML 1.0 does not define by itself.
+    /// A document type declaration, or an entity that XML 1.0 does not predefine.
     #[error("expected no document type and only predefined entities, found {found}")]
     Forbidden {
-        /// What stood there.
+        /// The declaration or the entity.
         found: String,
     },
-    /// More than the limits.
+    /// A limit is exceeded.
     #[error("expected at most {limit} {what}, found more")]
     TooMuch {
         /// The limit.
         limit: usize,
-        /// Of what.
+        /// What is limited.
         what: &'static str,
     },
     /// The text ends too early, or has no root element, or something after it.
@@ -65,12 +65,12 @@ pub enum XmlError {
 }
 
 impl Element {
-    /// The first child of this name.
+    /// The first child with this name, prefix included.
     pub fn child(&self, name: &str) -> Option<&Element> {
         self.children.iter().find(|child| child.name == name)
     }
 
-    /// The value of an attribute, whatever its prefix.
+    /// The value of an attribute with this local name, with any prefix.
     pub fn attribute(&self, local_name: &str) -> Option<&str> {
         let found = self.attributes.iter().find(|(name, _)| local(name) == local_name);
         found.map(|(_, value)| value.as_str())
@@ -81,13 +81,13 @@ impl Element {
         local(&self.name)
     }
 
-    /// The text of the first child of this name; empty without one.
+    /// The text of the first child with this name; empty if there is none.
     pub fn child_text(&self, name: &str) -> &str {
         self.child(name).map_or("", |child| child.text.as_str())
     }
 }
 
-/// The root element of a document with all that is in it.
+/// Parses a document. Returns its root element.
 pub fn parse(text: &str, limits: Limits) -> Result<Element, XmlError> {
     let mut source = Source::new(text, limits);
     let root = source.root()?;
@@ -99,8 +99,8 @@ pub fn parse(text: &str, limits: Limits) -> Result<Element, XmlError> {
     Ok(element)
 }
 
-/// Hands over the children of the root one after the other, so that a large pool is never held as one tree.
-/// The limits hold for each child. Gives the root's name.
+/// Calls `visit` for each child of the root, in order. A large pool is never in memory as one tree. The limits apply to
+/// each child. Returns the name of the root.
 pub fn each_child(text: &str, limits: Limits, mut visit: impl FnMut(Element)) -> Result<String, XmlError> {
     let mut source = Source::new(text, limits);
     let name = match source.root()? {
@@ -118,9 +118,9 @@ pub fn each_child(text: &str, limits: Limits, mut visit: impl FnMut(Element)) ->
 
 /// An element whose start tag was read.
 enum Opened {
-    /// `<a/>`.
+    /// An empty element, `<a/>`.
     Whole(Element),
-    /// `<a>`: its content follows.
+    /// A start tag, `<a>`: its content follows.
     Started(Element),
 }
 
@@ -145,7 +145,8 @@ impl<'a> Source<'a> {
         }
     }
 
-    /// The root's start tag; only a declaration, comments and blanks may stand before it.
+    /// Reads the root's start tag. Only a declaration, comments, processing instructions and white space may be before
+    /// it.
     fn root(&mut self) -> Result<Opened, XmlError> {
         loop {
             match self.event()? {
@@ -159,7 +160,7 @@ impl<'a> Source<'a> {
         }
     }
 
-    /// Nothing but blanks and comments to the end.
+    /// Reads to the end. Only white space, comments and processing instructions may follow.
     fn end(&mut self) -> Result<(), XmlError> {
         loop {
             match self.event()? {
@@ -171,7 +172,7 @@ impl<'a> Source<'a> {
         }
     }
 
-    /// The next child of the root; none at the root's end tag. Text between is dropped.
+    /// The next child of the root; `None` at the root's end tag. Text between children is dropped.
     fn next_child(&mut self) -> Result<Option<Element>, XmlError> {
         loop {
             match self.event()? {
@@ -187,7 +188,7 @@ impl<'a> Source<'a> {
         }
     }
 
-    /// Everything up to the end tag of an element that was started.
+    /// Reads an element to its end tag, after its start tag was read.
     fn subtree(&mut self, root: Element) -> Result<Element, XmlError> {
         let mut open = vec![root];
         let mut elements = 1;
@@ -222,7 +223,7 @@ impl<'a> Source<'a> {
         }
     }
 
-    /// An element by its start tag.
+    /// Makes an element from its start tag.
     fn element(&self, tag: &BytesStart<'_>) -> Result<Element, XmlError> {
         let mut attributes = Vec::new();
         for attribute in tag.attributes() {
@@ -261,7 +262,7 @@ fn is_blank(text: &str) -> bool {
     text.chars().all(|c| matches!(c, ' ' | '\t' | '\r' | '\n' | '\u{feff}'))
 }
 
-/// A character reference or one of the five entities of XML 1.0 section 4.6.
+/// Resolves a character reference or one of the five predefined entities (XML 1.0, section 4.6).
 fn resolve(reference: &BytesRef<'_>) -> Result<char, XmlError> {
     let forbidden = || XmlError::Forbidden { found: format!("&{};", shorten(reference)) };
     if reference.is_char_ref() {
@@ -278,12 +279,13 @@ fn resolve(reference: &BytesRef<'_>) -> Result<char, XmlError> {
     }
 }
 
-/// What XML 1.0 section 2.2 allows in a document.
+/// Whether XML 1.0 section 2.2 allows the character in a document.
 pub fn is_xml_character(c: char) -> bool {
     matches!(c, '\t' | '\n' | '\r' | '\u{20}'..='\u{d7ff}' | '\u{e000}'..='\u{fffd}' | '\u{10000}'..='\u{10ffff}')
 }
 
-/// Text for element content: markup escaped, a carriage return kept by a reference, what XML cannot hold as U+FFFD.
+/// Escapes text for element content: markup, and a carriage return as a reference. Characters that XML does not allow
+/// become U+FFFD.
 pub fn escape(text: &str) -> String {
     let mut escaped = String::with_capacity(text.len() + 16);
     for c in text.chars() {

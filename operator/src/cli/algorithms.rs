@@ -1,13 +1,13 @@
-//! Which outdated digests and keys a signature may use: options of every command that believes one.
+//! Options for weak digests and keys, of every command that verifies signatures.
 
 use clap::ValueEnum;
 
 use crate::trust::{AlgorithmPolicy, KeyStrength};
 
-/// What old archives need.
+/// Exceptions for old archives.
 #[derive(Debug, clap::Args)]
 pub(super) struct Algorithms {
-    /// Take signatures with this outdated digest too: for old archives
+    /// Accept signatures with this outdated digest too: for old archives
     #[arg(long, value_enum, value_name = "DIGEST")]
     allow_digest: Vec<WeakDigest>,
     /// The weakest key that may sign, in bits of security: 112 is RSA of 2048 bits or a curve of 224, 80 is RSA of 1024
@@ -16,7 +16,7 @@ pub(super) struct Algorithms {
     min_key_strength: u16,
 }
 
-/// Digests that are too weak to be taken without asking.
+/// Digests that are refused unless `--allow-digest` names them.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 enum WeakDigest {
     Sha1,
@@ -24,7 +24,7 @@ enum WeakDigest {
 }
 
 impl Algorithms {
-    /// The policy that these options say.
+    /// The policy of these options.
     pub(super) fn policy(&self) -> AlgorithmPolicy {
         let allowed = |digest| self.allow_digest.contains(&digest);
         AlgorithmPolicy {

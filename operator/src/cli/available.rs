@@ -1,4 +1,4 @@
-//! Every image of the lists in force, whether the site selects it or not: what there is to choose from.
+//! All images of the lists in force, whether the site selects them or not.
 
 use std::path::Path;
 use std::sync::Arc;
@@ -16,28 +16,28 @@ use crate::store::Cluster as _;
 use crate::store::directory::Directory;
 use crate::text;
 
-/// Reasons of a subscription whose list counts no longer, though nothing has taken its place.
+/// Reasons for which a subscription's list is no longer in force, although no newer list replaced it.
 const OVER: [&str; 3] = ["ListExpired", "EndorserRevoked", "CertificateRevoked"];
 
-/// Which images are looked for.
+/// A filter for images.
 pub(super) struct Wanted<'a> {
-    /// Only of this namespace.
+    /// Only images of this namespace.
     pub namespace: Option<&'a str>,
-    /// Only this one.
+    /// Only the image with this identifier.
     pub identifier: Option<&'a str>,
 }
 
 /// One image of a list in force.
 pub(super) struct Available {
-    /// The subscription whose list has it.
+    /// The subscription of the list.
     pub subscription: ObjectKey,
-    /// What the list says of it.
+    /// The image's entry in the list.
     pub image: ListedImage,
     list_version: String,
     choice: Choice,
 }
 
-/// Whether the site wants it.
+/// Whether the site selects the image.
 #[derive(Debug, Clone, PartialEq, Eq)]
 enum Choice {
     Selected,
@@ -46,8 +46,8 @@ enum Choice {
     NotSelected,
 }
 
-/// The images of the lists in force, in the order of the subscriptions and of their lists; and whether every list could
-/// be read. One that could not is reported.
+/// The images of the lists in force, in the order of the subscriptions and of their lists; and whether all lists could
+/// be read. A list that cannot be read is logged.
 pub(super) fn available(
     directory: &Directory,
     volume: &Path,
@@ -73,7 +73,7 @@ pub(super) fn available(
     Ok((found, whole))
 }
 
-/// The list that a subscription's status names, where it still counts.
+/// The list that a subscription's status names; `None` if it has none or it is no longer in force.
 fn list_in_force(
     volume: &Volume,
     subscription: &Arc<ImageListSubscription>,
@@ -140,7 +140,7 @@ impl Choice {
     }
 }
 
-/// Them as text.
+/// The images as text.
 pub(super) fn show(images: &[Available], output: Output) -> anyhow::Result<String> {
     let documents = || images.iter().map(document).collect::<Vec<_>>();
     Ok(match output {

@@ -1,4 +1,4 @@
-//! `cache`: what is on a volume. All but `gc` only read, whoever owns the volume.
+//! `cache`: the content of a volume. All commands but `gc` only read, so they work while an operator owns the volume.
 
 use std::io::IsTerminal as _;
 use std::path::PathBuf;
@@ -22,21 +22,21 @@ use crate::text;
 pub(super) enum Args {
     /// List the versions of images: those in use, and those in the archive
     Ls(Ls),
-    /// Read images again and compare their sha512; exit code 1 names the damaged ones
+    /// Read images again and compare their sha512; exit code 1 if any is damaged
     Verify(Verify),
-    /// Tell what takes how much space
+    /// Show how much space each part of the volume takes
     Du(Common),
-    /// Remove images that nothing refers to, and what cut-off downloads left; a running operator does so by itself
+    /// Remove images that nothing refers to, and old partial downloads; a running operator does so by itself
     Gc(Gc),
 }
 
-/// What all of them take.
+/// Arguments of all commands.
 #[derive(Debug, clap::Args)]
 pub(super) struct Common {
     /// The volume that holds the images
     #[arg(long, value_name = "DIR", env = "VMCATCHER_VOLUME")]
     volume: PathBuf,
-    /// How it is shown
+    /// Format of the output
     #[arg(short, long, value_enum, default_value_t = Output::Table)]
     output: Output,
 }
@@ -56,7 +56,7 @@ pub(super) struct Ls {
 pub(super) struct Verify {
     #[command(flatten)]
     common: Common,
-    /// Only images whose sha512 begins so (at least 8 digits)
+    /// Only images whose sha512 begins with these digits (at least 8)
     #[arg(value_name = "SHA512")]
     digests: Vec<String>,
 }
@@ -66,21 +66,21 @@ pub(super) struct Verify {
 pub(super) struct Gc {
     #[command(flatten)]
     common: Common,
-    /// Only tell what would be removed
+    /// Only show what would be removed
     #[arg(long)]
     dry_run: bool,
 }
 
-/// How it is shown.
+/// Format of the output.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 enum Output {
-    /// Columns, for people.
+    /// A table.
     Table,
-    /// JSON, with exact figures.
+    /// JSON, with exact numbers.
     Json,
 }
 
-/// Runs one of them.
+/// Runs one of the commands.
 pub(super) fn run(args: &Args) -> anyhow::Result<ExitCode> {
     let (text, good) = match args {
         Args::Ls(args) => (ls(&open(&args.common)?, args)?, true),
@@ -104,7 +104,7 @@ fn ls(volume: &Volume, args: &Ls) -> anyhow::Result<String> {
     let mut found = Vec::new();
     for namespace in namespaces {
         for (identifier, entries) in volume.index(&namespace)? {
-            // What a run left in both folders that was cut off is in use.
+            // An interrupted run can leave a version in both folders. Such a version is in use.
             let in_use = |entry: &&Entry| entries.endorsed.iter().any(|other| other.is_version_of(entry));
             let archived = entries.expired.iter().filter(|entry| !in_use(entry));
             for entry in entries.endorsed.iter().chain(archived) {
@@ -120,7 +120,7 @@ fn ls(volume: &Volume, args: &Ls) -> anyhow::Result<String> {
     Ok(render(columns.into_iter(), rows))
 }
 
-/// One version of an image. Size and format are missing where its record is.
+/// One version of an image. Size and format are null if its blob is not on the volume.
 fn listed(volume: &Volume, namespace: &SafeName, identifier: &ImageId, entry: &Entry) -> Result<Value, CacheError> {
     let blob = volume.blob(&entry.digest)?;
     Ok(json!({
@@ -150,7 +150,7 @@ fn cell(value: &Value, column: &str) -> String {
     }
 }
 
-/// What was found, and whether all of it is as it should be.
+/// Verifies images. Returns the output, and whether all images are good.
 fn verify(volume: &Volume, args: &Verify) -> anyhow::Result<(String, bool)> {
     let digests = selected(volume, &args.digests)?;
     let bar = progress(digests.len());
@@ -175,7 +175,7 @@ fn verify(volume: &Volume, args: &Verify) -> anyhow::Result<(String, bool)> {
     Ok((text, bad == 0))
 }
 
-/// One image; nothing where it went away since it was listed.
+/// Verifies one image; `None` if it was removed after the listing.
 fn checked(volume: &Volume, digest: &Sha512Digest) -> Option<Value> {
     match volume.check_blob(digest, Timestamp::now()) {
         Ok(Some(BlobCheck::Good(blob))) => Some(json!({"sha512": digest, "good": true, "size": blob.size()})),
@@ -226,13 +226,13 @@ fn du(volume: &Volume, common: &Common) -> anyhow::Result<String> {
     Ok(render(["what", "files", "size"].into_iter(), rows))
 }
 
-/// What is new stays: an hour for images, seven days for partial downloads.
+/// Removes garbage, except what is new: images younger than an hour, and partial downloads younger than seven days.
 fn gc(args: &Gc) -> anyhow::Result<String> {
     let (keep, now) = (Keep::default(), Timestamp::now());
     let (collected, word) = if args.dry_run {
         (open(&args.common)?.find_garbage(&keep, now)?, "would be removed")
     } else {
-        // Read first: a volume that is not there is not made for this.
+        // Read first: [`Volume::open`] would create a volume that does not exist.
         open(&args.common)?;
         (Volume::open(&args.common.volume)?.collect_garbage(&keep, now)?, "removed")
     };

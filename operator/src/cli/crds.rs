@@ -13,12 +13,12 @@ use crate::cache::{remove_leftovers_in, write_atomic};
 /// Arguments of `crds`.
 #[derive(Debug, clap::Args)]
 pub(super) struct Args {
-    /// Write one file a kind into this folder instead of printing all
+    /// Write one file for each kind into this folder instead of printing all
     #[arg(short, long, value_name = "DIR")]
     output: Option<PathBuf>,
 }
 
-/// Prints the definitions, or writes them.
+/// Prints the definitions, or writes them to files.
 pub(super) fn run(args: &Args) -> anyhow::Result<ExitCode> {
     if let Some(folder) = &args.output {
         remove_leftovers_in(folder)?;

@@ -1,4 +1,5 @@
-//! `endorser from-list`: the manifest of whoever signed a list, for a person to look at before it is believed.
+//! `endorser from-list`: prints an Endorser manifest for the signer of a list. A person must check it before it is
+//! used.
 
 use std::fmt::Write as _;
 use std::path::Path;
@@ -17,7 +18,7 @@ use crate::trust::{AcceptedList, Anchors, CredentialKind, PublicKey, Purpose, Re
 /// The commands of `endorser`.
 #[derive(Debug, Subcommand)]
 pub(super) enum Args {
-    /// Verify a list, and print an Endorser for whoever signed it. Look at it before you believe it
+    /// Verify a list, and print an Endorser for its signer. Check it before you use it
     FromList(FromList),
 }
 
@@ -31,7 +32,7 @@ pub(super) struct FromList {
     name: Option<String>,
 }
 
-/// Runs it.
+/// Runs the command.
 pub(super) fn run(Args::FromList(args): &Args) -> anyhow::Result<ExitCode> {
     if let Some(name) = args.name.as_ref().filter(|name| object_name(name).as_ref() != Some(*name)) {
         tracing::error!("expected a name of lower-case letters, digits and -, found {name:?}");
@@ -57,7 +58,8 @@ pub(super) fn run(Args::FromList(args): &Args) -> anyhow::Result<ExitCode> {
     Ok(ExitCode::SUCCESS)
 }
 
-/// Verifies the list, by the keys that were given or whoever signed it: with a certificate for any purpose, too.
+/// Verifies the list, with the given keys or for any signer. A signer whose certificate is not for S/MIME signing is
+/// accepted too.
 fn judge(args: &FromList, message: &[u8], anchors: &Anchors) -> anyhow::Result<Result<AcceptedList, Refusal>> {
     let judged = args.of.judge(&args.of.keys()?, message, anchors).1;
     let other_purpose = |refusal: &&Refusal| refusal.reason == RefusalReason::PurposeMismatch;
@@ -68,7 +70,7 @@ fn judge(args: &FromList, message: &[u8], anchors: &Anchors) -> anyhow::Result<R
     Ok(args.of.judge(&[args.of.rule("from-list", name, kind)], message, anchors).1)
 }
 
-/// The Endorser of one signer.
+/// The Endorser manifest of one signer.
 fn manifest(
     args: &FromList,
     list: &AcceptedList,
@@ -102,7 +104,7 @@ fn manifest(
     Ok(text)
 }
 
-/// What the manifest does not say, and a person has to know.
+/// The comment above the manifest: what the user must check.
 fn comment(args: &FromList, list: &AcceptedList, signer: &Signer, at: Timestamp) -> String {
     let proof = if signer.issuer.is_empty() {
         "the OpenPGP key below".to_owned()
@@ -121,7 +123,8 @@ fn comment(args: &FromList, list: &AcceptedList, signer: &Signer, at: Timestamp)
     )
 }
 
-/// Whether an Endorser that asks for a certificate made for signing mail takes the list too. The operator asks the same.
+/// Whether the list is also accepted if the certificate must be for S/MIME signing. The operator applies the same
+/// check. Fails if the list is not accepted for its own signer.
 fn signs_mail(args: &FromList, signer: &Signer, message: &[u8], anchors: &Anchors) -> anyhow::Result<bool> {
     let judged = |purpose| -> anyhow::Result<Result<AcceptedList, Refusal>> {
         let (subject, issuer) = (signer.subject.parse()?, Some(signer.issuer.parse()?));
@@ -137,7 +140,7 @@ fn signs_mail(args: &FromList, signer: &Signer, message: &[u8], anchors: &Anchor
     judged(Purpose::Any)?.map(|_| false).map_err(|refusal| anyhow::anyhow!("not taken by its own signer: {refusal}"))
 }
 
-/// The fingerprint of an OpenPGP signer, and its key in armour from the files that were given.
+/// The fingerprint of an OpenPGP signer, and its armored key from the files of `--openpgp-key`.
 fn key(args: &FromList, subject: &str) -> anyhow::Result<(String, String)> {
     for path in &args.of.openpgp_key {
         let bytes = std::fs::read(path).with_context(|| format!("cannot read {}", path.display()))?;
@@ -156,14 +159,15 @@ fn armour(path: &Path, bytes: Vec<u8>) -> anyhow::Result<String> {
     })
 }
 
-/// The name that was given, or the last name of the subject in the form of an object's.
+/// The given name, or one made from the last part of the signer's name. Further signers get a number.
 fn name(args: &FromList, signer: &Signer, place: usize) -> String {
     let last = || signer.subject.rsplit(['=', ':']).next().and_then(object_name);
     let name = args.name.clone().or_else(last).unwrap_or_else(|| "endorser".to_owned());
     if place == 0 { name } else { format!("{name}-{}", place + 1) }
 }
 
-/// A text in the form of an object's name: `Erin Endorser` is `erin-endorser`. `None` where nothing of it can be.
+/// Makes the name of an object from a text: `Erin Endorser` becomes `erin-endorser`. `None` if no character can be
+/// used.
 fn object_name(text: &str) -> Option<String> {
     const LONGEST: usize = 60;
     let words = text.split(|c: char| !c.is_ascii_alphanumeric()).filter(|word| !word.is_empty());

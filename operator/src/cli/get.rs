@@ -1,4 +1,5 @@
-//! `get`: resources and their conditions, as they were kept on the volume. Reads only, whoever owns the volume.
+//! `get`: resources and their conditions, from the state on the volume. It only reads, so it works while an operator
+//! owns the volume.
 
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -25,17 +26,17 @@ pub(super) struct Args {
     /// Which kind
     #[arg(value_enum, default_value_t = KindName::All)]
     kind: KindName,
-    /// Only the object of this name; with --available the image of this identifier
+    /// Only the object with this name; with --available the image with this identifier
     name: Option<String>,
-    /// Only objects of this namespace
+    /// Only objects in this namespace
     #[arg(short, long)]
     namespace: Option<String>,
-    /// With `images`: every image of the lists in force, whether the site selects it or not
+    /// With `images`: all images of the lists in force, whether the site selects them or not
     #[arg(long)]
     available: bool,
     #[command(flatten)]
     kept: Kept,
-    /// How they are shown
+    /// Format of the output
     #[arg(short, long, value_enum, default_value_t = Output::Table)]
     output: Output,
 }
@@ -90,7 +91,7 @@ fn parts(directory: &Directory, args: &Args, shown: Shown) -> anyhow::Result<Vec
     Ok(parts)
 }
 
-/// The manifests that are not understood: a table, or each as a document.
+/// The manifests that are not valid: a table, or one document each.
 pub(super) fn problems(problems: &[ManifestProblem], output: Output) -> anyhow::Result<Vec<String>> {
     if problems.is_empty() {
         return Ok(Vec::new());
@@ -121,7 +122,7 @@ pub(super) fn problems(problems: &[ManifestProblem], output: Output) -> anyhow::
     }
 }
 
-/// What is shown of one kind: a table, or each object as a document.
+/// The objects of one kind: a table, or one document each.
 fn part<K: Resource + CustomResourceExt + HasStanding>(
     directory: &Directory,
     args: &Args,
@@ -159,7 +160,7 @@ pub(super) fn join(output: Output, parts: &[String]) -> anyhow::Result<String> {
     }
 }
 
-/// All resources, or those that are not well, for the end of a run.
+/// All resources, or those that are not well. `reconcile --once` prints them when it ends.
 pub(super) fn everything(directory: &Directory, output: Output, shown: Shown) -> anyhow::Result<String> {
     let kept = Kept { volume: PathBuf::new(), state: None };
     let args = Args { kind: KindName::All, name: None, namespace: None, available: false, kept, output };

@@ -1,4 +1,5 @@
-//! What the runs before have kept of the resources, for the commands that look at it. Nobody has to own the volume.
+//! The resources that earlier runs stored on a volume, for commands that only read them. They work while an operator
+//! owns the volume.
 
 use std::path::{Path, PathBuf};
 
@@ -6,13 +7,13 @@ use anyhow::bail;
 
 use crate::store::directory::Directory;
 
-/// Where it is kept.
+/// Where the resources are stored.
 #[derive(Debug, clap::Args)]
 pub(super) struct Kept {
-    /// The volume, below which the state is kept
+    /// The volume, which holds the state folder
     #[arg(long, value_name = "DIR", env = "VMCATCHER_VOLUME")]
     pub volume: PathBuf,
-    /// Where status and generated resources are kept, if not in the volume's state folder
+    /// The folder with the status and generated resources [default: state on the volume]
     #[arg(long, value_name = "DIR", env = "VMCATCHER_STATE")]
     pub state: Option<PathBuf>,
 }
@@ -22,7 +23,7 @@ impl Kept {
         self.state.clone().unwrap_or_else(|| self.volume.join("state"))
     }
 
-    /// The resources as they were kept, and whether all of them could be read. What could not be is reported.
+    /// Reads the stored resources, and returns whether all could be read. Those that could not are logged.
     pub(super) fn open(&self) -> anyhow::Result<(Directory, bool)> {
         let state = self.folder();
         look_into(&state)?;
@@ -34,7 +35,7 @@ impl Kept {
     }
 }
 
-/// Whether the folder is there and may be read.
+/// Fails if the folder does not exist or cannot be read.
 fn look_into(state: &Path) -> anyhow::Result<()> {
     if let Err(error) = std::fs::read_dir(state) {
         bail!("expected what `reconcile` has kept in {}: {error}", state.display());

@@ -1,11 +1,11 @@
-//! The kinds by the names that `kubectl` takes.
+//! Names of the kinds, as `kubectl` accepts them.
 
 use clap::ValueEnum;
 use kube::CustomResourceExt;
 
 use crate::api::{CachedImage, CloudTarget, Endorser, ImageListSubscription};
 
-/// Which kind a command is about.
+/// The kind that a command works on.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub(super) enum KindName {
     /// All kinds.
@@ -28,7 +28,7 @@ pub(super) enum KindName {
 }
 
 impl KindName {
-    /// As an API server calls it.
+    /// The name of the resource in the Kubernetes API.
     pub(super) fn resource(self) -> &'static str {
         match self {
             Self::All => "resource",
@@ -39,7 +39,7 @@ impl KindName {
         }
     }
 
-    /// Whether the command is about this kind too.
+    /// Whether the command works on this kind.
     pub(super) fn has(self, kind: Self) -> bool {
         self == Self::All || self == kind
     }

@@ -10,14 +10,14 @@ use anyhow::{Context, bail};
 use crate::imagelist::MAXIMUM_BYTES;
 use crate::trust::SignedMessage;
 
-/// The bytes of a list and where they are from.
+/// The bytes of a list, and where they were read from.
 pub(super) struct ListInput {
     name: String,
-    /// As they were found: signed or not.
+    /// The bytes as they were read, signed or not.
     pub(super) bytes: Vec<u8>,
 }
 
-/// Reads a file, or standard input for `-`, up to the largest list.
+/// Reads a file, or standard input for `-`. Fails if the list is larger than [`MAXIMUM_BYTES`].
 pub(super) fn read(path: &Path) -> anyhow::Result<ListInput> {
     let shown = || format!("cannot read {}", path.display());
     let source: Box<dyn Read> =
@@ -32,17 +32,17 @@ pub(super) fn read(path: &Path) -> anyhow::Result<ListInput> {
 }
 
 impl ListInput {
-    /// Bytes that are at hand, and what they are called in messages.
+    /// A list from bytes in memory; `name` is its name in messages.
     pub(super) fn of(name: impl Display, bytes: Vec<u8>) -> Self {
         Self { name: name.to_string(), bytes }
     }
 
-    /// Whether the bytes are a message that could carry a signature, and not the JSON itself.
+    /// Whether the bytes can be a signed message: they are not empty, and do not begin as a JSON object.
     pub(super) fn is_signed(&self) -> bool {
         !matches!(self.bytes.trim_ascii_start().first(), Some(b'{') | None)
     }
 
-    /// The JSON: the bytes as they are, or the text of a signed message. Nothing is said about who signed it.
+    /// The JSON: the bytes themselves, or the text of a signed message. The signature is not verified.
     pub(super) fn into_text(self) -> anyhow::Result<Vec<u8>> {
         if !self.is_signed() {
             return Ok(self.bytes);

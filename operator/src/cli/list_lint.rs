@@ -1,4 +1,4 @@
-//! `list lint`: what sites refuse or trip over, before a list is signed.
+//! `list lint`: checks a list before it is signed.
 
 use std::collections::HashMap;
 use std::fmt::Write as _;
@@ -14,30 +14,31 @@ use super::{print, print_json};
 use crate::imagelist::{Finding, ImageList, LintRequest, Severity, SourceUrl, lint};
 use crate::text::printable;
 
-/// Tells what sites refuse or trip over in a list, and what to do. Exits with 1 when there is an error.
+/// Shows what sites would refuse or have trouble with in a list, and how to fix it. Exits with 1 when there is an
+/// error.
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
-    /// The list: its JSON, or a signed message whose text is taken without asking who signed it; a file, - for standard
-    /// input, or an http(s) URL.
+    /// The list: its JSON, or a signed message whose signature is not verified. A file, - for standard input, or an
+    /// http(s) URL.
     #[arg(value_name = "FILE|URL")]
     list: String,
-    /// The list that this one is to replace: the version must be higher, identifiers must stay. A file or a URL.
+    /// The list that this one replaces: the new version must be higher, and identifiers must stay. A file or a URL.
     #[arg(long, value_name = "FILE|URL")]
     previous: Option<String>,
     #[command(flatten)]
     access: Access,
-    /// Judge the list at this time instead of now, such as 2026-11-22T01:34:05Z.
+    /// Check the list as of this time instead of now, such as 2026-11-22T01:34:05Z.
     #[arg(long, value_name = "TIME")]
     at: Option<Timestamp>,
-    /// How findings are shown.
+    /// Format of the findings.
     #[arg(short, long, value_enum, default_value_t = Output::Table)]
     output: Output,
 }
 
-/// How findings are shown.
+/// Format of the findings.
 #[derive(Debug, Clone, Copy, ValueEnum)]
 enum Output {
-    /// For people.
+    /// Text.
     Table,
     /// An array of `{severity, path, message, advice}`.
     Json,
@@ -57,7 +58,7 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<ExitCode> {
     Ok(if refused { ExitCode::FAILURE } else { ExitCode::SUCCESS })
 }
 
-/// The list. Where it is a file, who asks is meant for the server of the one before it.
+/// Reads the list. If it is a file and the previous list is a URL, the credentials are for the previous list's server.
 fn read(args: &Args) -> anyhow::Result<ListInput> {
     let previous_is_url = args.previous.as_deref().is_some_and(is_url);
     if previous_is_url && !is_url(&args.list) {
@@ -66,7 +67,7 @@ fn read(args: &Args) -> anyhow::Result<ListInput> {
     args.access.read(&args.list)
 }
 
-/// The list before it. The credentials are for one server: another one's is asked without.
+/// Reads the previous list. The credentials are for one server, so they are not sent to another one.
 fn read_previous(args: &Args, list: &str) -> anyhow::Result<ImageList> {
     let origin = |list: &str| list.parse::<SourceUrl>().map(|url| url.url().origin());
     let input = match is_url(list) {
@@ -77,7 +78,7 @@ fn read_previous(args: &Args, list: &str) -> anyhow::Result<ImageList> {
     ImageList::parse(&input.into_text()?).map_err(|error| anyhow::anyhow!("{list}: {error}"))
 }
 
-/// Findings that say the same of several images are shown once, with their number.
+/// Findings with the same advice for several images are shown once, with their number.
 fn table(findings: &[Finding]) -> String {
     let mut groups: Vec<(&Finding, usize)> = Vec::new();
     let mut places: HashMap<(Severity, String, &str), usize> = HashMap::new();
@@ -100,7 +101,7 @@ fn table(findings: &[Finding]) -> String {
     shown
 }
 
-/// The path without the places in arrays: the same for every image.
+/// The path without array indices. It is the same for every image.
 fn everywhere(path: &str) -> String {
     let mut parts = path.split('[');
     let first = parts.next().unwrap_or_default().to_owned();

@@ -1,4 +1,4 @@
-//! `list show`: what a list says, in the forms that people and scripts read.
+//! `list show`: prints a list in several formats.
 
 use std::fmt::Write as _;
 use std::path::PathBuf;
@@ -18,8 +18,8 @@ use crate::imagelist::{ImageList, ListedImage};
 use crate::size::Size;
 use crate::text::printable;
 
-/// Shows a list: a file's, a server's, or the last accepted one of a subscription. It says nothing about signatures: `list verify`
-/// does.
+/// Shows a list: from a file, from a server, or the last accepted list of a subscription. Signatures are not verified:
+/// see `list verify`.
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
     /// A file (- is standard input), an http(s) URL, or with --volume the name of a subscription.
@@ -27,7 +27,7 @@ pub(crate) struct Args {
     list: String,
     #[command(flatten)]
     access: Access,
-    /// In which form.
+    /// Format of the output.
     #[arg(short, long, value_enum, default_value_t = Format::Table)]
     format: Format,
     /// The volume that holds the accepted lists.
@@ -38,18 +38,19 @@ pub(crate) struct Args {
     namespace: String,
 }
 
-/// The forms of a list.
+/// Formats of a list.
 #[derive(Debug, Clone, Copy, ValueEnum)]
 enum Format {
-    /// For people: the list, its images, and those that were refused with their reasons.
+    /// A table of the images, and the refused images with their reasons.
     Table,
-    /// `key=value` lines as vmcatcher printed them, a blank line between images; what is not printable is escaped.
+    /// `key=value` lines as vmcatcher printed them, a blank line between images. Characters that are not printable are
+    /// escaped.
     Lines,
-    /// The list as it was understood, and `refused`: the images that were not.
+    /// The parsed list, and the refused images in `refused`.
     Json,
-    /// The text that was signed, byte for byte. Control characters are for files and pipes only.
+    /// The signed text, byte for byte. A text with control characters can only go to a file or a pipe.
     Message,
-    /// The signed message, byte for byte. Control characters are for files and pipes only.
+    /// The signed message, byte for byte. A message with control characters can only go to a file or a pipe.
     Smime,
 }
 
@@ -67,7 +68,7 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<ExitCode> {
     Ok(ExitCode::SUCCESS)
 }
 
-/// With a volume, a subscription's last accepted list; else a file, or what a server has.
+/// Reads the last accepted list of a subscription if a volume is given, otherwise a file or a URL.
 fn find(args: &Args) -> anyhow::Result<ListInput> {
     let Some(root) = &args.volume else { return args.access.read(&args.list) };
     let (namespace, name): (SafeName, SafeName) = (args.namespace.parse()?, args.list.parse()?);
@@ -95,7 +96,8 @@ fn document(list: &ImageList) -> serde_json::Value {
     document
 }
 
-/// One block for the list, one for each image, as `vmcatcher_subscribe -i` and `vmcatcher_image -i` name the keys.
+/// One block for the list and one for each image. The keys are those of `vmcatcher_subscribe -i` and `vmcatcher_image
+/// -i`.
 fn lines(list: &ImageList, now: Timestamp) -> String {
     let mut shown = String::new();
     let mut line = |key: &str, value: &str| writeln!(shown, "{key}={}", value_of_a_line(value));
@@ -125,7 +127,7 @@ fn lines(list: &ImageList, now: Timestamp) -> String {
     shown
 }
 
-/// A text as the value of a line. The backslash is escaped too, so that programs can undo it.
+/// A text as the value of a line. The backslash is escaped too, so that programs can reverse the escapes.
 fn value_of_a_line(text: &str) -> String {
     printable(&text.replace('\\', "\\\\")).into_owned()
 }

@@ -1,4 +1,4 @@
-//! `list sign`: signs a list, for small publishers and for trying things out.
+//! `list sign`: signs a list, for small publishers and for tests.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -13,11 +13,11 @@ use crate::cache::{remove_leftovers_in, write_atomic};
 use crate::imagelist::ImageList;
 use crate::trust::{DistinguishedName, Fingerprint, SecretKey, SignatureForm, SigningKey, sign, sign_openpgp};
 
-/// Where the password of a secret OpenPGP key is taken from.
+/// The environment variable with the password of the secret OpenPGP key.
 const PASSWORD: &str = "VMCATCHER_OPENPGP_PASSWORD";
 
-/// Signs a list as S/MIME (multipart/signed, SHA-256) or with OpenPGP (clear-signed). The list must be one that sites
-/// can read, and its hv:endorser must name the certificate: sites refuse everything else.
+/// Signs a list as S/MIME (multipart/signed, SHA-256) or with OpenPGP (clear-signed). The list must be valid, and its
+/// hv:endorser must name the certificate, because sites refuse all other lists.
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
     /// The list's JSON; - is standard input.
@@ -31,14 +31,14 @@ pub(crate) struct Args {
     /// The certificates between the signer and its root, in PEM.
     #[arg(long, value_name = "FILE", requires = "cert")]
     chain: Option<PathBuf>,
-    /// A secret OpenPGP key (gpg --export-secret-keys --armor); its newest subkey that may sign is taken, else the key
-    /// itself. Its password, where it has one, is taken from VMCATCHER_OPENPGP_PASSWORD.
+    /// A secret OpenPGP key (gpg --export-secret-keys --armor). The newest subkey that may sign is used, otherwise the
+    /// key itself. If the key has a password, it is read from VMCATCHER_OPENPGP_PASSWORD.
     #[arg(long, value_name = "FILE", conflicts_with = "cert")]
     openpgp_key: Option<PathBuf>,
     /// Write the OpenPGP signature alone, to be published beside the list as <list>.asc.
     #[arg(long, requires = "openpgp_key")]
     detached: bool,
-    /// Where to write the signed list; standard output where it is not given.
+    /// The file for the signed list [default: standard output].
     #[arg(short, long, alias = "out", value_name = "FILE")]
     output: Option<PathBuf>,
 }
@@ -85,7 +85,7 @@ fn by_openpgp_key(args: &Args, path: &Path, text: &[u8], list: &ImageList) -> an
     Ok(sign_openpgp(text, &key, form, now)?)
 }
 
-/// A fingerprint in hv:dn must be that of the key. The name of a certificate there says nothing about a key.
+/// A fingerprint in hv:dn must be one of the key's. An hv:dn with the name of a certificate is not checked.
 fn check_fingerprint(list: &ImageList, key: &SecretKey) -> anyhow::Result<()> {
     let mut named = list.endorsers.iter().filter_map(|named| named.subject.parse::<Fingerprint>().ok()).peekable();
     if named.peek().is_none() || named.any(|named| key.fingerprints().contains(&&named)) {
@@ -110,7 +110,7 @@ fn read(path: &Path) -> anyhow::Result<Vec<u8>> {
     fs::read(path).with_context(|| format!("cannot read {}", path.display()))
 }
 
-/// A signed list is replaced as a whole: a site that fetches it meanwhile gets the old one or the new one.
+/// Replaces the signed list atomically: a site that fetches it at the same time gets the old list or the new one.
 fn write(path: &Path, message: &[u8]) -> anyhow::Result<()> {
     let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
     if let Err(error) = remove_leftovers_in(folder) {

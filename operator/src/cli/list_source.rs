@@ -1,4 +1,5 @@
-//! Where a list is that was named on the command line: a file, standard input, or a server, which may want to know who asks.
+//! Reads a list that the command line names: from a file, from standard input, or from a server, with credentials if it
+//! needs them.
 
 use std::io::Read as _;
 use std::path::{Path, PathBuf};
@@ -18,7 +19,8 @@ use crate::trust::is_openpgp_signature;
 /// The largest file with a token or a password, in bytes.
 const LARGEST: u64 = 64 * 1024;
 
-/// Who asks a server for a list. What is secret is in files: a command line is seen by everyone on the machine.
+/// How a list is read from a server, with its credentials. Secrets are read from files, because every user of the
+/// machine can see a command line.
 #[derive(Debug, clap::Args)]
 pub(super) struct Access {
     /// With a URL: the file that holds the token, which is sent as the user name with the password x-oauth-basic
@@ -30,13 +32,13 @@ pub(super) struct Access {
     /// With --user: the file that holds the password
     #[arg(long, value_name = "FILE", requires = "user")]
     password_file: Option<PathBuf>,
-    /// With --token-file or --user: send them over http too, where everyone on the way can read them
+    /// With --token-file or --user: send the credentials over http too, where anyone on the network path can read them
     #[arg(long)]
     allow_plain_http: bool,
-    /// With a URL: the Secret of the folder of manifests that holds the credentials, and lets them go there
+    /// With a URL: the Secret in the folder of manifests that holds the credentials and allows them for this server
     #[arg(long, value_name = "[NAMESPACE/]NAME", requires = "manifests")]
     secret: Option<String>,
-    /// With a URL: bytes that the list may have
+    /// With a URL: the largest size of the list, in bytes
     #[arg(long, value_name = "BYTES", default_value_t = LIST_LIMIT, value_parser = list_size())]
     max_list_size: u64,
     /// With --secret: the folder of manifests
@@ -44,20 +46,20 @@ pub(super) struct Access {
     manifests: Option<PathBuf>,
 }
 
-/// Whether a list is on a server.
+/// Whether a list is given as an http(s) URL.
 pub(super) fn is_url(list: &str) -> bool {
     list.starts_with("http://") || list.starts_with("https://")
 }
 
 impl Access {
-    /// The same for a server that is not to know who asks.
+    /// The same options without credentials, for another server.
     pub(super) fn public(&self) -> Self {
         let (token_file, user, password_file, secret, manifests) = (None, None, None, None, None);
         let (max_list_size, allow_plain_http) = (self.max_list_size, false);
         Self { token_file, user, password_file, allow_plain_http, secret, max_list_size, manifests }
     }
 
-    /// The bytes of a file, of standard input (`-`), or from a server.
+    /// Reads the list from a file, from standard input (`-`), or from a server.
     pub(super) fn read(&self, list: &str) -> anyhow::Result<ListInput> {
         if is_url(list) {
             let url: SourceUrl = list.parse()?;
@@ -73,7 +75,8 @@ impl Access {
         list_input::read(Path::new(list))
     }
 
-    /// The signatures that lie beside a plain list: `.p7s` and `.asc` behind the file's name, or behind the URL's path.
+    /// The detached signatures of a plain list, if there are any: `.p7s` and `.asc` appended to the file's name, or to
+    /// the URL's path.
     pub(super) fn beside(&self, list: &str) -> anyhow::Result<Vec<Vec<u8>>> {
         let mut found = Vec::new();
         for ending in [".p7s", ".asc"] {
@@ -95,7 +98,7 @@ impl Access {
         Ok(found)
     }
 
-    /// What the server has at an address, or what it says instead.
+    /// Fetches a URL. The inner error is the failed answer of the server; the outer error is any other failure.
     fn fetch(&self, url: &SourceUrl, limit: u64) -> anyhow::Result<Result<Vec<u8>, FetchError>> {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
         let credentials = runtime.block_on(self.credentials(url))?;
@@ -128,7 +131,7 @@ impl Access {
     }
 }
 
-/// The credentials of a Secret in a folder of manifests, under the rules that a subscription's are sent by.
+/// The credentials of a Secret in a folder of manifests. The rules are the same as for the Secret of a subscription.
 async fn of_secret(manifests: &Path, secret: &str, url: &SourceUrl) -> anyhow::Result<Credentials> {
     let (namespace, name) = secret.split_once('/').unwrap_or(("default", secret));
     let directory = Directory::read(manifests, Timestamp::now())?;
@@ -138,7 +141,7 @@ async fn of_secret(manifests: &Path, secret: &str, url: &SourceUrl) -> anyhow::R
     Ok(credentials_for(&directory, namespace, name, url).await?)
 }
 
-/// The content of a small file, without the line end that editors leave.
+/// The content of a small file, without the line end that editors add.
 fn read_secret(path: &Path) -> anyhow::Result<String> {
     let shown = || format!("cannot read {}", path.display());
     let mut text = String::new();

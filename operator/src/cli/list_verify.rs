@@ -1,4 +1,4 @@
-//! `list verify`: every check of a signed list, one row each: what was checked, what was found, where the rule is from.
+//! `list verify`: prints every check of a signed list as a row: the check, what was found, and the source of the rule.
 
 use std::num::NonZeroUsize;
 use std::path::{Path, PathBuf};
@@ -26,22 +26,22 @@ use crate::trust::{
 pub(crate) struct Args {
     #[command(flatten)]
     of: Verification,
-    /// Who must have signed: the certificate's subject, as /DC=org/…/CN=Name or CN=Name,…,DC=org. May be given again:
-    /// any one of them.
+    /// Required signer: the certificate's subject, as /DC=org/…/CN=Name or CN=Name,…,DC=org. Can be given several
+    /// times: any one of them.
     #[arg(long, value_name = "SUBJECT")]
     endorser: Vec<DistinguishedName>,
-    /// What the signer's certificate must be made for.
+    /// Required purpose of the signer's certificate.
     #[arg(long, value_enum, default_value_t = CertificatePurpose::SmimeSign, requires = "endorser")]
     purpose: CertificatePurpose,
-    /// A list of which any image was refused is not good. (One of which no image can be used never is.)
+    /// Fail if any image of the list was refused. (A list without any usable image always fails.)
     #[arg(long)]
     strict: bool,
-    /// How the checks are shown.
+    /// Format of the checks.
     #[arg(short, long, value_enum, default_value_t = Output::Table)]
     output: Output,
 }
 
-/// What is verified, and by what.
+/// The list to verify, and the trust settings.
 #[derive(Debug, clap::Args)]
 pub(super) struct Verification {
     /// The signed list: a file, - for standard input, or an http(s) URL.
@@ -52,56 +52,56 @@ pub(super) struct Verification {
     /// Trust anchors and CRLs: a directory in IGTF layout, or a bundle of certificates.
     #[arg(long, value_name = "DIR", default_value = "/etc/grid-security/certificates")]
     pub trust: PathBuf,
-    /// What is asked of the CRLs of the CAs on the signer's path.
+    /// What is required of the CRLs of the CAs on the signer's certification path.
     #[arg(long, value_enum, default_value_t = Crls::Require)]
     pub crls: Crls,
     #[command(flatten)]
     algorithms: Algorithms,
-    /// Who must have signed: the OpenPGP public keys of a file (gpg --armor --export). May be given again, and with
+    /// Required signer: the OpenPGP public keys of a file (gpg --armor --export). Can be given several times, and with
     /// --endorser: any one of them.
     #[arg(long, value_name = "FILE")]
     pub openpgp_key: Vec<PathBuf>,
-    /// Open an encrypted list with this certificate and key, both in one PEM file.
+    /// Decrypt an encrypted list with this certificate and key, both in one PEM file.
     #[arg(long, value_name = "FILE")]
     decrypt_with: Option<PathBuf>,
-    /// A signature that lies beside the list (CMS in DER or PEM, OpenPGP); where none is given, what lies behind the
-    /// list's name or address with .p7s and .asc is taken.
+    /// A detached signature of the list (CMS in DER or PEM, OpenPGP) [default: the list's name or address with .p7s and
+    /// .asc appended].
     #[arg(long, value_name = "FILE")]
     signature: Vec<PathBuf>,
-    /// Judge the list at this time instead of now, such as 2026-11-22T01:34:05Z.
+    /// Verify the list as of this time instead of now, such as 2026-11-22T01:34:05Z.
     #[arg(long, value_name = "TIME")]
     at: Option<Timestamp>,
 }
 
-/// What is asked of CRLs; spelled as in an Endorser's `crlPolicy`.
+/// What is required of CRLs; spelled as in an Endorser's `crlPolicy`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 #[value(rename_all = "PascalCase")]
 pub(super) enum Crls {
-    /// Every CA must have a good one.
+    /// Every CA must have a valid CRL.
     Require,
-    /// None is fine, a bad or old one is not.
+    /// A CA may have no CRL, but not an invalid or expired one.
     IfPresent,
-    /// Not looked at.
+    /// CRLs are not checked.
     Ignore,
 }
 
-/// What a certificate must be made for; spelled as in an Endorser's `purpose`.
+/// The required purpose of a certificate; spelled as in an Endorser's `purpose`.
 #[derive(Debug, Clone, Copy, ValueEnum)]
 enum CertificatePurpose {
-    /// emailProtection, where there is an extended key usage.
+    /// emailProtection, if the certificate has an extended key usage.
     #[value(name = "SMIMESign")]
     SmimeSign,
-    /// Anything: host certificates too.
+    /// Any purpose, such as that of a host certificate.
     #[value(name = "Any")]
     Any,
 }
 
-/// How the checks are shown.
+/// Format of the checks.
 #[derive(Debug, Clone, Copy, ValueEnum)]
 enum Output {
-    /// For people.
+    /// A table.
     Table,
-    /// One object.
+    /// One JSON object.
     Json,
 }
 
@@ -119,13 +119,13 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<ExitCode> {
     Ok(if verdict == Verdict::Good { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
 
-/// What comes of it all.
+/// The result of all checks.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Verdict {
     Good,
-    /// Images were refused, and none is left.
+    /// Images were refused, and no usable image is left.
     NoUsableImage,
-    /// Images were refused, and nobody may be (`--strict`).
+    /// Images were refused, which `--strict` does not allow.
     ImagesRefused,
     Refused,
 }
@@ -142,11 +142,11 @@ impl Verdict {
     }
 }
 
-/// The checks in their order, and what comes of them.
+/// The checks in order, and their outcome.
 pub(super) type Judged = (Vec<Check>, Result<AcceptedList, Refusal>);
 
 impl Verification {
-    /// The signed message: with the signatures beside it, or decrypted.
+    /// Reads the signed message: decrypted, or joined with its detached signatures.
     pub(super) fn read(&self) -> anyhow::Result<Vec<u8>> {
         let bytes = self.access.read(&self.list)?.bytes;
         let file = |path: &Path| std::fs::read(path).with_context(|| format!("cannot read {}", path.display()));
@@ -164,7 +164,7 @@ impl Verification {
         Ok(decrypt(&bytes, Some(&key)).map(std::borrow::Cow::into_owned)?)
     }
 
-    /// All checks in their order, and what comes of them.
+    /// Runs all checks. Returns them in order, and their outcome.
     pub(super) fn judge(&self, endorsers: &[EndorserRule], message: &[u8], anchors: &Anchors) -> Judged {
         let at = self.time();
         let policy = if endorsers.is_empty() {
@@ -186,7 +186,7 @@ impl Verification {
         (checks, outcome)
     }
 
-    /// The keys that were given, as those who may have signed.
+    /// The keys of `--openpgp-key`, as allowed signers.
     pub(super) fn keys(&self) -> anyhow::Result<Vec<EndorserRule>> {
         let mut rules = Vec::new();
         for path in &self.openpgp_key {
@@ -212,13 +212,13 @@ impl Verification {
         }
     }
 
-    /// The time at which the list is judged.
+    /// The time as of which the list is verified.
     pub(super) fn time(&self) -> Timestamp {
         self.at.unwrap_or_else(super::now)
     }
 }
 
-/// Everyone who may have signed.
+/// All allowed signers.
 fn endorsers(args: &Args) -> anyhow::Result<Vec<EndorserRule>> {
     let purpose = match args.purpose {
         CertificatePurpose::SmimeSign => Purpose::SmimeSign,

@@ -1,7 +1,7 @@
-//! What happens is reported on standard error; standard output is the command's own.
+//! The log goes to standard error; standard output is for the output of the command.
 //!
-//! Fields hold words of servers, clouds and publishers. Here, where all of them become text, what is not printable is
-//! escaped, so that none of them forges a line or drives a terminal.
+//! Fields hold text from servers, clouds and publishers. All fields become text here, so characters that are not
+//! printable are escaped here. Without that a field could forge a log line or control a terminal.
 
 use std::fmt;
 use std::io::{self, IsTerminal as _};
@@ -14,19 +14,19 @@ use tracing_subscriber::fmt::format::{self, Writer};
 
 use crate::text::{printable, printable_json};
 
-/// How what happens is reported.
+/// Format of the log.
 #[derive(Debug, Clone, Copy, ValueEnum)]
 pub(super) enum LogFormat {
-    /// One line each, for people.
+    /// One line of text for each event.
     Text,
-    /// One JSON object each, for programs.
+    /// One JSON object for each event.
     Json,
 }
 
-/// Tells from now on what the filter lets through.
+/// Starts the log, with the events that the filter allows.
 pub(super) fn start(format: LogFormat, filter: EnvFilter) {
     let told = tracing_subscriber::fmt().with_env_filter(filter).with_target(false);
-    // A reader that went away (`2>&1 | head`) is no fault; to say so on standard error would be one.
+    // A reader that closed the pipe (`2>&1 | head`) is not an error, and a message about it cannot be written anyway.
     let told = told.log_internal_errors(false);
     match format {
         LogFormat::Text => told
@@ -38,7 +38,7 @@ pub(super) fn start(format: LogFormat, filter: EnvFilter) {
     }
 }
 
-/// A field on its line. The names are the program's, the values anybody's.
+/// Writes one field. Its name comes from the program, its value can come from outside.
 fn write_field(line: &mut Writer<'_>, field: &Field, value: &dyn fmt::Debug) -> fmt::Result {
     let value = format!("{value:?}");
     let value = printable(&value);
@@ -49,12 +49,12 @@ fn write_field(line: &mut Writer<'_>, field: &Field, value: &dyn fmt::Debug) -> 
     }
 }
 
-/// Standard error, for lines of JSON.
+/// Standard error, for JSON lines.
 struct JsonLines;
 
 impl io::Write for JsonLines {
     fn write(&mut self, lines: &[u8]) -> io::Result<usize> {
-        // Whole lines come, so no character is cut.
+        // Each call has whole lines, so no character is cut in two.
         io::stderr().lock().write_all(printable_json(&String::from_utf8_lossy(lines)).as_bytes())?;
         Ok(lines.len())
     }

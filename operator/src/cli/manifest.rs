@@ -1,6 +1,5 @@
-//! A manifest in which a person's words are changed: the lines that say so, and no others. Comments, other documents and
-//! the order of things are people's own. What was changed is read again, and an edit that says anything else than what
-//! was meant is no edit.
+//! Edits the fields of `spec` in a user's manifest. Only the lines of these fields change; comments, other documents
+//! and the order of fields are kept. The changed text is parsed again, and the edit fails if anything else changed.
 
 use std::fs;
 use std::ops::Range;
@@ -15,15 +14,15 @@ use crate::api::ObjectKey;
 use crate::cache::write_atomic;
 use crate::store::directory::manifest_files;
 
-/// The largest manifest that is looked at, in bytes.
+/// Larger manifests are skipped, in bytes.
 const LARGEST: u64 = 8 << 20;
 
-/// A document of a manifest file: one object.
+/// One document of a manifest file: one object.
 #[derive(Debug)]
 pub(super) struct Manifest {
     /// The file.
     pub path: PathBuf,
-    /// All of the file.
+    /// The whole file.
     pub text: String,
     document: Range<usize>,
     value: Value,
@@ -32,17 +31,17 @@ pub(super) struct Manifest {
 /// A manifest after a change.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct Edited {
-    /// The document, to be shown.
+    /// The changed document, for output.
     pub document: String,
-    /// All of the file.
+    /// The whole file.
     pub text: String,
 }
 
-/// A field of `spec` and what it becomes; `None` takes it away.
+/// A field of `spec` and its new value; `None` removes it.
 pub(super) type Field<'a> = (&'a str, Option<&'a str>);
 
 impl Manifest {
-    /// Looks for the image of this name in a folder of manifests.
+    /// Finds the manifest of a CachedImage in a folder of manifests.
     pub(super) fn of_image(folder: &Path, key: &ObjectKey) -> anyhow::Result<Option<Self>> {
         let files =
             manifest_files(folder).with_context(|| format!("cannot read the manifests in {}", folder.display()))?;
@@ -70,12 +69,12 @@ impl Manifest {
         spec.into_iter().flat_map(|spec| spec.keys().filter_map(Value::as_str)).collect()
     }
 
-    /// Whether nothing else is in the file.
+    /// Whether the file has no other document.
     pub(super) fn is_alone(&self) -> bool {
         read_all(&self.text).is_ok_and(|all| all.iter().filter(|value| !value.is_null()).count() == 1)
     }
 
-    /// The same with other fields. An error says why no line can be changed.
+    /// The manifest with changed fields. Fails if the fields cannot be changed line by line.
     pub(super) fn with(&self, fields: &[Field<'_>]) -> anyhow::Result<Edited> {
         let shown = || self.path.display().to_string();
         let mut lines: Vec<String> =
@@ -90,7 +89,7 @@ impl Manifest {
         Ok(Edited { document, text })
     }
 
-    /// Reads the changed text again: it says what was meant, and everything else as before.
+    /// Parses the changed text: the fields must have the new values, and everything else must be the same.
     fn prove(&self, fields: &[Field<'_>], text: &str) -> anyhow::Result<()> {
         let mut meant = self.value.clone();
         let spec = meant.get_mut("spec").and_then(Value::as_mapping_mut).context("expected a spec, found none")?;
@@ -109,7 +108,8 @@ impl Manifest {
         Ok(())
     }
 
-    /// Puts the changed text into the file's place: whole, with the mode and, where that is allowed, the owner of before.
+    /// Replaces the file atomically, with the same mode and, if that is permitted, the same owner. Fails if the file
+    /// has changed since it was read.
     pub(super) fn replace(&self, edited: &Edited) -> anyhow::Result<()> {
         let shown = || format!("cannot change {}", self.path.display());
         let about = fs::symlink_metadata(&self.path).with_context(shown)?;
@@ -157,7 +157,7 @@ fn is_image(value: &Value, key: &ObjectKey) -> bool {
     text(value, "kind") == "CachedImage" && text(metadata, "name") == key.name && namespace == key.namespace
 }
 
-/// Sets a field of `spec`, or takes it away, where `spec` is written with a field a line.
+/// Sets or removes a field of `spec`. Each field of `spec` must be on its own line.
 fn set(lines: &mut Vec<String>, (name, value): Field<'_>) -> anyhow::Result<()> {
     let spec = Spec::find(lines)?;
     let line = value.map(|value| -> anyhow::Result<String> {
@@ -184,7 +184,7 @@ fn set(lines: &mut Vec<String>, (name, value): Field<'_>) -> anyhow::Result<()> 
     Ok(())
 }
 
-/// Where the fields of `spec` stand.
+/// The lines of the fields of `spec`.
 struct Spec {
     place: Range<usize>,
     indent: usize,
@@ -204,7 +204,7 @@ impl Spec {
         Ok(Self { place: spec + 1..last + 1, indent: indent(&lines[spec + 1 + first]), line_end })
     }
 
-    /// The lines of a field, with what is indented below it.
+    /// The lines of a field, with the lines that are indented below it.
     fn field(&self, lines: &[String], name: &str) -> Option<Range<usize>> {
         let is_field = |line: &String| {
             let key = line.trim_start().split(':').next().unwrap_or_default().trim_end().trim_matches(['"', '\'']);
@@ -218,7 +218,7 @@ impl Spec {
     }
 }
 
-/// Whether a line, or the rest of one, says nothing: blank, or a comment.
+/// Whether a line, or the rest of one, is blank or a comment.
 fn is_empty(line: &str) -> bool {
     let text = line.trim();
     text.is_empty() || text.starts_with('#')
@@ -228,7 +228,7 @@ fn indent(line: &str) -> usize {
     line.len() - line.trim_start_matches(' ').len()
 }
 
-/// The comment at the end of a line with one value, with the blanks before it.
+/// The comment at the end of a line with a value, with the spaces before it.
 fn comment(line: &str) -> &str {
     let line = line.trim_end_matches(['\r', '\n']);
     let Some((_, value)) = line.split_once(':') else { return "" };
@@ -238,7 +238,7 @@ fn comment(line: &str) -> &str {
     &rest[blanks..]
 }
 
-/// What is behind a quoted value: a # within is no comment. `None` where it is not quoted.
+/// The text after a quoted value, in which a `#` is not a comment. `None` if the value is not quoted.
 fn after_quoted(value: &str) -> Option<&str> {
     let quote = value.chars().next().filter(|first| ['"', '\''].contains(first))?;
     let (mut escaped, mut place) = (false, 1);
@@ -248,7 +248,7 @@ fn after_quoted(value: &str) -> Option<&str> {
             '\\' if quote == '"' => escaped = true,
             c if c == quote => {
                 place = offset + 1;
-                // Two single quotes are one of the value.
+                // Two single quotes are one quote in the value.
                 if quote == '"' || !value[place..].starts_with('\'') {
                     break;
                 }

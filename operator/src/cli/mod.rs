@@ -1,7 +1,8 @@
-//! The commands: one file each.
+//! The commands, one file each.
 //!
-//! Exit codes, the same for all commands: 0 done and good; 1 done, and something is not as it should be (a list
-//! refused, an image not ready, a blob damaged); 2 the command line is wrong; 3 it could not be done at all.
+//! Exit codes, the same for all commands: 0: the work is done and everything is good; 1: the work is done, and
+//! something is not good (a list was refused, an image is not ready, a blob is damaged); 2: the command line is wrong;
+//! 3: the work could not be done.
 
 mod algorithms;
 mod available;
@@ -42,14 +43,14 @@ use self::log::LogFormat;
 use crate::store::directory::HAPPENINGS;
 use crate::text;
 
-/// Done, and something is not as it should be.
+/// The work is done, and something is not good.
 const NOT_GOOD: u8 = 1;
-/// The command line is wrong, in a way that its parser does not see.
+/// The command line is wrong in a way that clap does not detect.
 const WRONG_USE: u8 = 2;
-/// It could not be done at all.
+/// The work could not be done.
 const NOT_DONE: u8 = 3;
 
-/// The time, to the second: what people and programs are shown.
+/// The current time, rounded to the second, for output.
 fn now() -> Timestamp {
     let now = Timestamp::now();
     now.round(Unit::Second).unwrap_or(now)
@@ -57,20 +58,20 @@ fn now() -> Timestamp {
 
 /// Keeps a site's VM images equal to what trusted endorsers publish.
 ///
-/// Exit codes: 0 done and good; 1 done, and something is not as it should be; 2 the command line is wrong; 3 it could
-/// not be done at all.
+/// Exit codes: 0: done, and everything is good; 1: done, and something is not good; 2: the command line is wrong; 3: it
+/// could not be done.
 #[derive(Debug, Parser)]
 #[command(version, propagate_version = true)]
 pub struct Cli {
     #[command(subcommand)]
     command: Command,
-    /// Tell more (twice: everything)
+    /// Log more (twice: everything)
     #[arg(short, long, global = true, action = ArgAction::Count)]
     verbose: u8,
-    /// Tell only what changes and what fails (twice: only what cannot be done)
+    /// Log only changes and failures (twice: only errors)
     #[arg(short, long, global = true, action = ArgAction::Count, conflicts_with = "verbose")]
     quiet: u8,
-    /// How what happens is told on standard error
+    /// Format of the log on standard error
     #[arg(long, global = true, value_enum, default_value_t = LogFormat::Text)]
     log_format: LogFormat,
 }
@@ -83,13 +84,13 @@ enum Command {
     Run(run::Args),
     /// Show resources and their conditions, as kubectl would
     Get(get::Args),
-    /// Ask for objects to be looked at now: servers are asked, and what was given up after failures is tried again
+    /// Reconcile objects now: ask their servers, and try again what was given up after failures
     Refresh(refresh::Args),
-    /// Keep an image at a version: print the manifest that says so, or write it
+    /// Keep an image at a version: print the manifest that pins it, or write it
     Pin(pin::Pin),
     /// Let a pinned image follow its list again
     Unpin(pin::Unpin),
-    /// Write down whose signature is believed
+    /// Make Endorser manifests: whose signatures are trusted
     #[command(subcommand)]
     Endorser(endorser::Args),
     /// Look at signed image lists
@@ -104,11 +105,11 @@ enum Command {
 
 #[derive(Debug, Subcommand)]
 enum List {
-    /// Show a list, as it was signed or in other forms
+    /// Show a list, as it was signed or in other formats
     Show(list_show::Args),
-    /// Warn a publisher of what sites trip over
+    /// Check a list for what sites refuse or have trouble with
     Lint(list_lint::Args),
-    /// Verify a signed list, and explain every check
+    /// Verify a signed list and explain every check
     Verify(list_verify::Args),
     /// Sign a list
     Sign(list_sign::Args),
@@ -138,7 +139,7 @@ pub fn run(cli: &Cli) -> ExitCode {
     })
 }
 
-/// Tells what happens, as much as was asked for.
+/// Starts the log, at the level that `--verbose` and `--quiet` ask for.
 fn tell(cli: &Cli) {
     let level = match (cli.verbose, cli.quiet) {
         (0, 0) => "info",
@@ -147,15 +148,16 @@ fn tell(cli: &Cli) {
         (0, 1) => "warn",
         (0, 2..) => "error",
     };
-    // Libraries speak of requests, addresses and headers: only where someone asks for everything.
+    // Libraries log requests, addresses and headers. They are shown only with `-vv`.
     let others = if cli.verbose >= 2 { "debug" } else { "warn" };
-    // What happened to an object is a change, which --quiet is there for.
+    // Events of objects are changes, and `--quiet` still shows changes.
     let happenings = if level == "warn" { "info" } else { level };
     let filter = format!("{others},vmcatcher_operator={level},{HAPPENINGS}={happenings}");
     log::start(cli.log_format, EnvFilter::new(filter));
 }
 
-/// An error with its causes, each once: many repeat their cause in their own words.
+/// The text of an error and its causes. A cause whose text is already included is left out, because many errors repeat
+/// their cause.
 fn with_causes(error: &anyhow::Error) -> String {
     let mut text = error.to_string();
     for cause in error.chain().skip(1).map(ToString::to_string) {
@@ -166,8 +168,8 @@ fn with_causes(error: &anyhow::Error) -> String {
     text
 }
 
-/// Writes a command's output. What a terminal would act on is escaped, and a reader that went away (`| head`) is no
-/// fault.
+/// Writes the output of a command. Control and format characters are escaped. A reader that closed the pipe (`| head`)
+/// is not an error.
 fn print(text: &str) -> anyhow::Result<()> {
     write(text::printable_lines(text).as_bytes())
 }
@@ -177,7 +179,7 @@ fn print_json(value: &impl serde::Serialize) -> anyhow::Result<()> {
     print(&text::json(value)?)
 }
 
-/// Writes bytes as they are: to a file or a pipe all, to a terminal only what it does not act on.
+/// Writes bytes unchanged. Fails if the output is a terminal and the bytes have control or format characters.
 fn print_bytes(bytes: &[u8]) -> anyhow::Result<()> {
     let acted_on = |c: char| !c.is_ascii_whitespace() && !text::is_printable(c);
     if std::io::stdout().is_terminal() && String::from_utf8_lossy(bytes).contains(acted_on) {

@@ -1,4 +1,4 @@
-//! What the two ways of running have in common: a volume, a trust directory, limits.
+//! What `run` and `reconcile` have in common: a volume, a trust directory, limits.
 
 use std::net::SocketAddr;
 use std::num::NonZeroU64;
@@ -22,7 +22,7 @@ use crate::reconcile::{Context, ImagePaths, Settings, parse_duration};
 use crate::serve::{self, ImageServer, Listening, Monitor, Tickets};
 use crate::store::Cluster;
 
-/// The arguments of both.
+/// The arguments of both commands.
 #[derive(Debug, clap::Args)]
 pub(super) struct Operation {
     /// The volume that holds the images
@@ -31,69 +31,70 @@ pub(super) struct Operation {
     /// The trust directory: certificate authorities and CRLs in IGTF layout, or a bundle
     #[arg(long, value_name = "DIR", env = "VMCATCHER_TRUST", default_value = "/etc/grid-security/certificates")]
     pub trust: PathBuf,
-    /// Fetch CRLs into the trust directory every so many hours, from its *.crl_url files; for a run that ends by itself:
-    /// once, before anything else. Not needed where fetch-crl does it
+    /// Fetch CRLs into the trust directory every this many hours, from its *.crl_url files; with --once: once, before
+    /// anything else. Not needed if fetch-crl does it
     #[arg(long, value_name = "HOURS", value_parser = clap::value_parser!(u16).range(1..=168))]
     refresh_crls: Option<u16>,
-    /// Downloads at once
+    /// Number of simultaneous downloads
     #[arg(long, value_name = "N", default_value_t = 4, value_parser = clap::value_parser!(u16).range(1..))]
     max_downloads: u16,
-    /// Bytes that blobs and partial downloads may take on the volume [default: what it has]
+    /// Bytes that blobs and partial downloads may take on the volume [default: the size of the volume]
     #[arg(long, value_name = "BYTES")]
     quota: Option<u64>,
     /// Bytes that downloads and conversions leave free on the volume, for records and status [default: a twentieth of the
     /// volume, at most 64 MiB]
     #[arg(long, value_name = "BYTES")]
     min_free: Option<u64>,
-    /// Bytes a second that all downloads together may take [default: what they can]
+    /// Bytes per second for all downloads together [default: no limit]
     #[arg(long, value_name = "BYTES")]
     bandwidth: Option<NonZeroU64>,
-    /// Bytes that the disk in an image may have to be converted for a cloud that takes another form
+    /// Largest virtual disk size, in bytes, of an image that is converted for a cloud that takes another format
     #[arg(long, value_name = "BYTES", default_value_t = ConversionLimits::default().largest)]
     max_virtual_size: u64,
-    /// Bytes that a signed image list may have
+    /// Largest size of a signed image list, in bytes
     #[arg(long, value_name = "BYTES", default_value_t = LIST_LIMIT, value_parser = list_size())]
     max_list_size: u64,
-    /// Bytes of memory in which lists are judged, in turn: a list takes four times its size, and one that would take more
-    /// than there is is judged alone
+    /// Bytes of memory for lists that are verified at the same time: a list takes four times its size, and a list that
+    /// needs more than this is verified alone
     #[arg(long, value_name = "BYTES", default_value_t = ClientSettings::default().memory)]
     list_memory: u64,
-    /// Every blob is read and verified again after so long, such as 168h; not in a run that ends by itself
+    /// Time after which every blob is read and verified again, such as 168h; not with --once
     #[arg(long, value_name = "DURATION", default_value = "168h", value_parser = parse_duration)]
     scrub_interval: Duration,
-    /// The name of this installation: it is written on every image in a cloud, and no other's images are touched.
-    /// Keep it: under another name its images are another's
+    /// The name of this installation: it is written on every image in a cloud, and images of other installations are
+    /// not touched. Do not change it: images with the old name would belong to another installation
     #[arg(long, value_name = "NAME", env = "VMCATCHER_INSTANCE", default_value = "vmcatcher", value_parser = instance)]
     instance: String,
     /// Serve images at this address and port, such as [::]:8080, to clouds that pull them (CloudTarget, handOver type
-    /// URL). It speaks plain HTTP: put a proxy with TLS before it [default: no such server]
+    /// URL). The server uses plain HTTP: put a proxy with TLS in front of it [default: no such server]
     #[arg(long, value_name = "ADDRESS", env = "VMCATCHER_IMAGE_SERVER")]
     image_server: Option<SocketAddr>,
     /// Answer /healthz, /readyz and /metrics at this address and port, such as [::]:9090 [default: no such server]
     #[arg(long, value_name = "ADDRESS", env = "VMCATCHER_LISTEN")]
     listen: Option<SocketAddr>,
-    /// Connections that one address may have at once to each of these servers, of 256 in all. A reverse proxy has one
-    /// address for all its clients
+    /// Simultaneous connections of one address to each of these servers, of 256 in all. A reverse proxy has one address
+    /// for all its clients
     #[arg(long, value_name = "N", default_value_t = 128, value_parser = clap::value_parser!(u16).range(1..=256))]
     connections_per_address: u16,
     #[command(flatten)]
     algorithms: Algorithms,
-    /// Let subscriptions say verify.mode: AutoEndorse, which believes the first signer that leads to a trust anchor
+    /// Allow verify.mode: AutoEndorse in subscriptions, which trusts the first signer whose certificate leads to a
+    /// trust anchor
     #[arg(long, env = "VMCATCHER_ALLOW_AUTO_ENDORSE")]
     allow_auto_endorse: bool,
-    /// What is counted and told.
+    /// Metrics and health of the program.
     #[arg(skip)]
     pub monitor: Monitor,
 }
 
-/// What answers HTTP while the program runs.
+/// The HTTP servers of the program.
 pub(super) struct Servers {
     images: Option<Listening>,
     monitor: Option<Listening>,
 }
 
 impl Servers {
-    /// Lets answers that run go on for a while, and ends.
+    /// Stops the servers. Running responses get some time to finish.
     pub(super) async fn shutdown(self) {
         for listening in [self.images, self.monitor].into_iter().flatten() {
             listening.shutdown().await;
@@ -101,22 +102,22 @@ impl Servers {
     }
 }
 
-/// Whether `file:` addresses are fetched: not where people who may write resources are not those of this machine.
+/// Whether `file:` URLs are fetched. They are refused if people who do not control this machine may write resources.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Files {
-    /// They are.
+    /// `file:` URLs are fetched.
     Allowed,
-    /// They are not.
+    /// `file:` URLs are refused.
     Refused,
 }
 
 impl Operation {
-    /// The volume, once nobody else has it.
+    /// Opens the volume, and waits while another process owns it.
     pub(super) async fn volume(&self) -> anyhow::Result<Volume> {
         Ok(Volume::open_waiting(&self.volume, |locked| tracing::warn!("{locked}; waiting")).await?)
     }
 
-    /// What the reconcilers stand on.
+    /// Makes the context of the reconcilers.
     pub(super) fn context<C: Cluster>(&self, cluster: C, volume: Volume, files: Files) -> anyhow::Result<Context<C>> {
         allow_files();
         let (anchors, problems) = TrustDirectory::open(&self.trust);
@@ -150,7 +151,7 @@ impl Operation {
         })
     }
 
-    /// What the reconcilers go by.
+    /// The settings of the reconcilers.
     pub(super) fn settings(&self) -> Settings {
         Settings {
             instance: self.instance.clone(),
@@ -160,7 +161,7 @@ impl Operation {
         }
     }
 
-    /// Starts what answers HTTP, where that was asked for. It tells of a context once [`Monitor::watch`] has it.
+    /// Starts the HTTP servers that the arguments ask for. Metrics of resources are included after [`Monitor::watch`].
     pub(super) async fn serve(&self) -> anyhow::Result<Servers> {
         let mut servers = Servers { images: None, monitor: None };
         if let Some(address) = self.listen {
@@ -183,20 +184,20 @@ impl Operation {
         Ok(listening)
     }
 
-    /// Begins to verify the volume's blobs again and again.
+    /// Starts the periodic verification of the volume's blobs.
     pub(super) fn scrub(&self, volume: &Volume) -> anyhow::Result<Scrub> {
         let interval = SignedDuration::try_from(self.scrub_interval)?;
         Ok(Scrub::start(volume.clone(), ScrubSettings { interval, ..ScrubSettings::default() }))
     }
 
-    /// Fetches CRLs now, where that was asked for.
+    /// Fetches CRLs once, if `--refresh-crls` is given.
     pub(super) async fn refresh_crls_once(&self, client: &Client) {
         if self.refresh_crls.is_some() {
             refresh_crls(&mut CrlRefresher::new(&self.trust, client.clone())).await;
         }
     }
 
-    /// Fetches CRLs for as long as the task runs, where that was asked for.
+    /// Starts a task that fetches CRLs periodically, if `--refresh-crls` is given.
     pub(super) fn keep_crls_fresh(&self, client: &Client) -> Option<JoinHandle<()>> {
         let hours = u64::from(self.refresh_crls?);
         let refresher = CrlRefresher::new(&self.trust, client.clone());
@@ -204,18 +205,18 @@ impl Operation {
     }
 }
 
-/// Where the image server has images.
+/// Makes the paths of images on the image server.
 fn image_paths(tickets: Tickets) -> ImagePaths {
     Arc::new(move |digest, extension, now| {
         tickets.path(digest, extension, now).map_err(|error| format!("cannot sign an address: {error}"))
     })
 }
 
-/// Fetches CRLs again and again; the trust directory is watched, so that what came is in force at once.
+/// Fetches CRLs periodically. The trust directory is watched, so a new CRL is used at once.
 async fn fetch_crls_again_and_again(mut refresher: CrlRefresher, hours: u64) {
     loop {
         refresh_crls(&mut refresher).await;
-        // All sites at once would be a burden for the CAs' servers.
+        // The random part spreads the requests of all sites over time, to limit the load on the servers of the CAs.
         let seconds = hours * 3600;
         tokio::time::sleep(Duration::from_secs(seconds - fastrand::u64(0..seconds / 5))).await;
     }
@@ -235,7 +236,8 @@ async fn refresh_crls(refresher: &mut CrlRefresher) {
     }
 }
 
-/// Each connection takes a file descriptor, and each large list that waits to be judged: as many as the system allows.
+/// Raises the limit of open files to the maximum: each connection needs a file descriptor, and so does each large list
+/// that waits to be verified.
 fn allow_files() {
     let mut limit = getrlimit(Resource::Nofile);
     limit.current = limit.maximum;
@@ -244,12 +246,12 @@ fn allow_files() {
     }
 }
 
-/// As many bytes as any list may have.
+/// Parser for the size of a list: 1 to [`MAXIMUM_BYTES`].
 pub(super) fn list_size() -> RangedU64ValueParser {
     RangedU64ValueParser::new().range(1..=MAXIMUM_BYTES as u64)
 }
 
-/// One to 64 letters, digits and `.`, `_`, `-`.
+/// Parser for the name of an installation: 1 to 64 letters, digits and `.`, `_`, `-`.
 fn instance(text: &str) -> Result<String, String> {
     let allowed = |c: char| c.is_ascii_alphanumeric() || "._-".contains(c);
     if (1..=64).contains(&text.len()) && text.chars().all(allowed) {
@@ -258,7 +260,7 @@ fn instance(text: &str) -> Result<String, String> {
     Err(format!("expected 1 to 64 letters, digits and . _ -, found {text:?}"))
 }
 
-/// Done when the process is asked to stop.
+/// A future that completes at SIGTERM or SIGINT.
 pub(super) fn stop() -> anyhow::Result<impl Future<Output = ()>> {
     let mut terminate = signal(SignalKind::terminate())?;
     let mut interrupt = signal(SignalKind::interrupt())?;

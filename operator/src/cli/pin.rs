@@ -1,5 +1,5 @@
-//! `pin` and `unpin`: one image stays at a version. A pin is a manifest of its own, or a line in one: the folder is
-//! people's, so it is written to only where they say so, and else what to paste is printed.
+//! `pin` and `unpin`: keep one image at a version. A pin is a manifest of its own, or a line in an existing one. The
+//! folder of manifests belongs to the user, so it is changed only with `--write`; without it the change is printed.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -15,7 +15,7 @@ use crate::api::ObjectKey;
 use crate::cache::write_atomic;
 use crate::imagelist::ImageId;
 
-/// The first line of a file that `pin` made: `unpin` may remove such a file, and no other.
+/// The first line of a file that `pin` made. `unpin` removes only such files.
 const MADE: &str = "# Made by `vmcatcher-operator pin`; `unpin` removes it.";
 
 /// Arguments of `pin`.
@@ -42,15 +42,15 @@ pub(super) struct Unpin {
 /// Where images and manifests are.
 #[derive(Debug, clap::Args)]
 struct Place {
-    /// The namespace of the image, where several have it
+    /// The namespace of the image, if it is in several
     #[arg(short, long)]
     namespace: Option<String>,
     #[command(flatten)]
     kept: Kept,
-    /// The folder of manifests: what to change in it is shown
+    /// The folder of manifests; without --write it is not changed
     #[arg(long, value_name = "DIR", env = "VMCATCHER_MANIFESTS")]
     manifests: Option<PathBuf>,
-    /// Change the folder of manifests, instead of showing what to change: one line, or one new file
+    /// Write the change to the folder of manifests instead of showing it: a changed line, or a new file
     #[arg(long, requires = "manifests")]
     write: bool,
 }
@@ -84,7 +84,7 @@ pub(super) fn pin(args: &Pin) -> anyhow::Result<ExitCode> {
     Ok(ExitCode::SUCCESS)
 }
 
-/// Takes a pin away.
+/// Removes a pin.
 pub(super) fn unpin(args: &Unpin) -> anyhow::Result<ExitCode> {
     let place = &args.place;
     let (directory, _) = place.kept.open()?;
@@ -113,7 +113,7 @@ fn not_found(identifier: &ImageId) -> ExitCode {
     ExitCode::from(NOT_GOOD)
 }
 
-/// The versions that a person can choose from, the newest first.
+/// The newest versions, as text.
 fn shown(versions: &[Version]) -> String {
     const MOST: usize = 10;
     let each = versions.iter().take(MOST).map(|one| format!("{} ({})", one.version, one.sha512.short()));
@@ -121,7 +121,7 @@ fn shown(versions: &[Version]) -> String {
     format!("{}{more}", each.collect::<Vec<_>>().join(", "))
 }
 
-/// A file that `pin` made, and in which nobody has said more since.
+/// Whether `pin` made the file, and nothing was added since.
 fn is_a_pin_alone(manifest: &Manifest) -> bool {
     let ours = ["subscriptionRef", "identifier", "version", "sha512"];
     manifest.text.starts_with(MADE) && manifest.is_alone() && manifest.fields().iter().all(|name| ours.contains(name))
@@ -132,7 +132,7 @@ impl Place {
         self.manifests.as_ref().map_or(Ok(None), |folder| Manifest::of_image(folder, key))
     }
 
-    /// Changes the image's manifest, or shows it as it becomes.
+    /// Changes the image's manifest, or prints the changed document.
     fn edit(&self, manifest: &Manifest, fields: &[Field<'_>]) -> anyhow::Result<()> {
         let path = manifest.path.display();
         let edited = manifest.with(fields).with_context(|| format!("change spec by hand: {}", told(fields)))?;
@@ -144,7 +144,7 @@ impl Place {
         print_bytes(edited.document.as_bytes())
     }
 
-    /// Writes a manifest for an image that has none, or shows it.
+    /// Writes a manifest for an image that has none, or prints it.
     fn add(
         &self,
         key: &ObjectKey,
@@ -178,7 +178,7 @@ impl Place {
     }
 }
 
-/// What becomes of the fields, for people.
+/// The changes of the fields, as text.
 fn told(fields: &[Field<'_>]) -> String {
     let each = fields.iter().map(|(name, value)| match value {
         Some(value) => format!("{name}: {value}"),

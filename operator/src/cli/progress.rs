@@ -1,4 +1,4 @@
-//! Bars for the downloads that run, on a terminal.
+//! Progress bars for running downloads, on a terminal.
 
 use std::collections::HashMap;
 use std::fmt::Write;
@@ -14,14 +14,14 @@ use crate::reconcile::Context;
 use crate::size::Size;
 use crate::store::directory::Directory;
 
-/// How often the bars move.
+/// How often the bars are redrawn.
 const EVERY: Duration = Duration::from_millis(200);
 
-/// The bars of a run; none where nobody looks.
+/// The bars of a run; `None` if the output is not a terminal.
 pub(super) struct Bars(Option<(oneshot::Sender<()>, JoinHandle<()>)>);
 
 impl Bars {
-    /// Shows the downloads of a context for as long as it runs.
+    /// Shows the downloads of a context until [`Self::stop`] is called.
     pub(super) fn start(context: &Arc<Context<Directory>>, terminal: bool) -> Self {
         if !terminal {
             return Self(None);

@@ -1,4 +1,4 @@
-//! `reconcile`: the volume is made equal to a folder of manifests.
+//! `reconcile`: makes the volume equal to a folder of manifests.
 
 use std::io::IsTerminal;
 use std::path::PathBuf;
@@ -25,26 +25,27 @@ pub(super) struct Args {
     /// Where status and generated resources are kept [default: state on the volume]
     #[arg(long, value_name = "DIR", env = "VMCATCHER_STATE")]
     state: Option<PathBuf>,
-    /// Ask every server now, do what follows and stop when all is done
+    /// Ask every server now, do the work that follows, and stop when all is done
     #[arg(long)]
     once: bool,
-    /// Only tell whether the manifests are understood, whether what they name is there, and which servers would be
-    /// asked. No server is asked, nothing is written, and no volume is needed
+    /// Only check whether the manifests are valid and what they refer to exists, and show which servers would be asked.
+    /// No server is asked, nothing is written, and no volume is needed
     #[arg(long, conflicts_with = "once")]
     check: bool,
-    /// With --once and --check: how the resources are shown at the end [default: table; with --quiet the rows that are not well]
+    /// With --once and --check: format of the resources that are shown at the end [default: table; with --quiet only
+    /// the rows that are not well]
     #[arg(short, long, value_enum)]
     output: Option<Output>,
     #[command(flatten)]
     operation: Operation,
 }
 
-/// A volume is not asked for where none is opened.
+/// The volume is not required with `--check`, which opens none.
 fn not_needed_to_check(volume: clap::Arg) -> clap::Arg {
     volume.required(false).required_unless_present("check").default_value_if("check", ArgPredicate::IsPresent, "none")
 }
 
-/// Runs until everything is done, or until it is told to stop.
+/// Runs until everything is done (`--once`, `--check`), or until SIGTERM or SIGINT.
 pub(super) fn run(args: &Args, quiet: bool) -> anyhow::Result<ExitCode> {
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
     if args.check {
@@ -81,13 +82,13 @@ async fn reconcile(args: &Args, quiet: bool) -> anyhow::Result<ExitCode> {
         }
         kept
     };
-    // What has come of a download stays on the volume; the next run goes on from there.
+    // A partial download stays on the volume. The next run resumes it.
     context.jobs.shutdown().await;
     servers.shutdown().await;
     Ok(if ended? { ExitCode::SUCCESS } else { ExitCode::from(NOT_GOOD) })
 }
 
-/// How the resources are shown, and which of them.
+/// The output format, and which resources are shown.
 fn shown(args: &Args, quiet: bool) -> (Output, Shown) {
     let shown = if quiet && args.output.is_none() { Shown::NotWell } else { Shown::All };
     (args.output.unwrap_or(Output::Table), shown)

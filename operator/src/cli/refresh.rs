@@ -1,4 +1,4 @@
-//! `refresh`: asks for objects to be looked at now, without a word in their manifests.
+//! `refresh`: requests that objects are reconciled now, without a change of their manifests.
 
 use std::process::ExitCode;
 
@@ -17,16 +17,17 @@ pub(super) struct Args {
     /// Which kind
     #[arg(value_enum)]
     kind: KindName,
-    /// Only the object of this name [default: all of the kind]
+    /// Only the object with this name [default: all of the kind]
     name: Option<String>,
-    /// Only objects of this namespace
+    /// Only objects in this namespace
     #[arg(short, long)]
     namespace: Option<String>,
     #[command(flatten)]
     kept: Kept,
 }
 
-/// Writes one request an object into the state folder. The operator that runs acts on it at once, else the next run does.
+/// Writes one request for each object into the state folder. A running operator acts on it at once, otherwise the next
+/// run does.
 pub(super) fn run(args: &Args) -> anyhow::Result<ExitCode> {
     let (directory, whole) = args.kept.open()?;
     let mut asked = Vec::new();

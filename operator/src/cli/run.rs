@@ -1,4 +1,4 @@
-//! `run`: the volume is made equal to the resources of a Kubernetes cluster.
+//! `run`: keeps the volume equal to the resources of a Kubernetes cluster.
 
 use std::process::ExitCode;
 use std::sync::Arc;
@@ -15,10 +15,10 @@ use crate::store::kubernetes::{Election, Kubernetes, Leadership, LeadershipLost,
 /// Arguments of `run`.
 #[derive(Debug, clap::Args)]
 pub(super) struct Args {
-    /// Only the resources of this namespace (several times: of these). Without it: of all
+    /// Only the resources of this namespace (can be given several times) [default: all namespaces]
     #[arg(long, value_name = "NAME", env = "VMCATCHER_NAMESPACES", value_delimiter = ',')]
     namespace: Vec<String>,
-    /// Several programs share the volume: one leads, by a Lease, and the others wait until it goes
+    /// Several processes share the volume: the one that holds a Lease leads, and the others wait until it stops
     #[arg(long)]
     leader_election: bool,
     /// With --leader-election: the name of the Lease
@@ -31,11 +31,13 @@ pub(super) struct Args {
     operation: Operation,
 }
 
-/// Runs until it is told to stop. The API server is the one of $KUBECONFIG, or of the pod that it runs in.
+/// Runs until SIGTERM or SIGINT. The API server is the one of $KUBECONFIG, or that of the pod in which the program
+/// runs.
 pub(super) fn run(args: &Args) -> anyhow::Result<ExitCode> {
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
     runtime.block_on(async {
-        // Before its turn too: who waits for the volume can read it, and is as well as who leads.
+        // The servers start before the election: a process that waits for the volume can read it, and is as healthy as
+        // the leader.
         let servers = args.operation.serve().await?;
         let ended = lead_and_keep(args).await;
         servers.shutdown().await;
@@ -59,7 +61,7 @@ async fn lead_and_keep(args: &Args) -> anyhow::Result<ExitCode> {
         keep(args, client, &stopping, None).await?;
         return Ok(ExitCode::SUCCESS);
     }
-    // Who waits has opened nothing of the volume.
+    // A process that waits has not opened the volume.
     let election = Election::new(client.clone(), &namespace, &args.lease);
     let won = stopping.run_until_cancelled(Box::pin(election.won())).await;
     let Some(mut leadership) = won else { return Ok(ExitCode::SUCCESS) };
@@ -67,12 +69,12 @@ async fn lead_and_keep(args: &Args) -> anyhow::Result<ExitCode> {
     if let Some(lost) = lost {
         return Err(lost.into());
     }
-    // The volume is free by now: whoever leads next has it at once.
+    // The volume is already closed, so the next leader can open it at once.
     leadership.release().await;
     Ok(ExitCode::SUCCESS)
 }
 
-/// Keeps the volume equal to the resources until told to stop, or until another program leads.
+/// Keeps the volume equal to the resources until `stopping` is cancelled, or until leadership is lost.
 async fn keep(
     args: &Args,
     client: Client,
@@ -98,13 +100,13 @@ async fn keep(
     if let Some(task) = refreshing {
         task.abort();
     }
-    // What has come of a download stays on the volume; the next run goes on from there.
+    // A partial download stays on the volume. The next run resumes it.
     context.jobs.shutdown().await;
     kept?;
     Ok(lost)
 }
 
-/// Waits until told to stop, or until leadership is lost, which is told.
+/// Waits until `stopping` is cancelled or leadership is lost. Returns the loss of leadership.
 async fn ended(stopping: &CancellationToken, leadership: Option<&mut Leadership>) -> Option<LeadershipLost> {
     let Some(leadership) = leadership else {
         stopping.cancelled().await;

@@ -1,4 +1,4 @@
-//! Whether an object is as it should be, as the exit code of a run judges it.
+//! Whether an object is well. The exit code of a run depends on it.
 
 use crate::api::{CachedImage, CloudTarget, Endorser, HasConditions, ImageListSubscription};
 use crate::store::Cluster as _;
@@ -9,13 +9,13 @@ use crate::store::directory::Directory;
 pub(super) enum Shown {
     /// All of them.
     All,
-    /// Those that are not as they should be.
+    /// Those that are not well.
     NotWell,
 }
 
-/// An object that says how it is.
+/// An object with a status.
 pub(super) trait HasStanding {
-    /// Whether it says Ready, and nothing else of it failed.
+    /// Whether it is Ready, and none of its work failed.
     fn is_well(&self) -> bool;
 }
 
@@ -26,7 +26,8 @@ impl HasStanding for Endorser {
 }
 
 impl HasStanding for ImageListSubscription {
-    /// A list in force stays Ready while its server cannot be asked; the run could not do its work all the same.
+    /// A list in force stays Ready while its server cannot be reached. The fetch failed all the same, so the object is
+    /// not well.
     fn is_well(&self) -> bool {
         self.status.as_ref().is_some_and(|status| status.is_true("Ready") && !status.is_true("FetchFailed"))
     }

@@ -1,4 +1,5 @@
-//! `reconcile --check`: is a folder of manifests understood, is there what they name, and who would be asked.
+//! `reconcile --check`: are the manifests valid, do the objects that they refer to exist, and which servers would be
+//! asked.
 
 use std::fmt::Write as _;
 use std::path::Path;
@@ -14,7 +15,7 @@ use crate::reconcile::{Settings, Surveyed, survey};
 use crate::store::directory::Directory;
 use crate::text;
 
-/// Looks at a folder of manifests, and at nothing else.
+/// Checks a folder of manifests. It asks no server and writes nothing.
 pub(super) async fn check(
     manifests: &Path,
     settings: &Settings,
@@ -40,7 +41,7 @@ pub(super) async fn check(
     Ok(if bad == 0 { ExitCode::SUCCESS } else { ExitCode::from(NOT_GOOD) })
 }
 
-/// What was seen of the objects: a table with a row for each problem, or a document each.
+/// The result of the check: a table with a row for each problem, or one document for each object.
 fn objects(surveyed: &[Surveyed], output: Output) -> anyhow::Result<Vec<String>> {
     let document = |one: &Surveyed| -> Value {
         let Surveyed { kind, key, asks, problems } = one;

@@ -1,4 +1,4 @@
-//! Resources as tables, by the columns of their definitions: what kubectl shows.
+//! Resources as tables, with the printer columns of their definitions, as kubectl shows them.
 
 use std::fmt::Write as _;
 
@@ -13,10 +13,10 @@ use crate::api::Resource;
 use crate::size::Size;
 use crate::text::printable;
 
-/// The most characters of a status in a table; `wide` shows all of it.
+/// The most characters of a status in a table; `wide` shows the whole status.
 const LONGEST_STATUS: usize = 80;
 
-/// How resources are shown.
+/// Format of the output.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
 pub(super) enum Output {
     /// The columns that kubectl shows.
@@ -27,11 +27,11 @@ pub(super) enum Output {
     Json,
     /// YAML documents.
     Yaml,
-    /// Nothing: the exit code says it.
+    /// Nothing; only the exit code counts.
     None,
 }
 
-/// The objects of one kind as text; empty where there are none.
+/// The objects of one kind as a table.
 pub(super) fn show<K: Resource + CustomResourceExt>(
     objects: &[impl AsRef<K>],
     wide: bool,
@@ -53,7 +53,7 @@ pub(super) fn show<K: Resource + CustomResourceExt>(
     Ok(format!("{}\n{}", crd.spec.names.kind, render(head, rows)))
 }
 
-/// A table without lines, its columns two spaces apart. A cell is one line, whatever is in it.
+/// A table without borders, with two spaces between columns. A cell is always one line.
 pub(super) fn render<'a>(head: impl Iterator<Item = &'a str>, rows: Vec<Vec<String>>) -> String {
     let mut table = Table::new();
     let cells = |row: Vec<String>| row.into_iter().map(|cell| printable(&cell).into_owned()).collect::<Vec<_>>();
@@ -77,13 +77,13 @@ fn cell(object: &Value, column: &CustomResourceColumnDefinition, wide: bool, now
     }
 }
 
-/// Whether an image is published nowhere, which its condition calls `True` for the sake of those who wait for it.
+/// Whether the image has no cloud target. Its condition Published is `True` then, so that nobody waits for it.
 fn has_no_target(image: &Value) -> bool {
     let reason = find(image, r#".status.conditions[?(@.type=="Published")].reason"#);
     reason.and_then(Value::as_str) == Some("NoTargets")
 }
 
-/// The beginning of a text, on one line.
+/// The first line of a text, cut to [`LONGEST_STATUS`] characters.
 fn cut(text: &str) -> String {
     let line = text.lines().next().unwrap_or_default();
     let beginning: String = line.chars().take(LONGEST_STATUS - 1).collect();
@@ -91,7 +91,7 @@ fn cut(text: &str) -> String {
     if whole { line.to_owned() } else { format!("{}…", beginning.trim_end()) }
 }
 
-/// The paths that printer columns use: `.a.b`, and `.a[?(@.type=="T")].b` for conditions.
+/// The value at the path of a printer column: `.a.b`, or `.a[?(@.type=="T")].b` for conditions.
 fn find<'a>(object: &'a Value, path: &str) -> Option<&'a Value> {
     let (before, after) = match path.split_once("[?(@.type==\"") {
         Some((before, rest)) => (before, Some(rest.split_once("\")]")?)),
@@ -111,7 +111,7 @@ fn walk<'a>(value: &'a Value, path: &str) -> Option<&'a Value> {
     path.split('.').filter(|part| !part.is_empty()).try_fold(value, |value, part| value.get(part))
 }
 
-/// An age as kubectl writes it: the two largest units, fewer where they do not matter.
+/// An age in its largest fitting unit, similar to kubectl: `119s`, `3m`, `47h`, `2d`.
 fn age(age: SignedDuration) -> String {
     let seconds = age.as_secs();
     match seconds {

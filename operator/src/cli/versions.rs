@@ -1,4 +1,4 @@
-//! The versions of an image that accepted lists had, for those who want to go back to one.
+//! The versions of an image in the accepted lists, for `pin`.
 
 use std::fmt;
 use std::path::Path;
@@ -14,21 +14,21 @@ use crate::imagelist::{ImageId, ImageList, ListVersion, Sha512Digest};
 use crate::store::Cluster as _;
 use crate::store::directory::Directory;
 
-/// A version as a list had it.
+/// A version of an image in a list.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Version {
     /// `hv:version`.
     pub version: ListVersion,
-    /// Of its bytes.
+    /// The digest of the image's bytes.
     pub sha512: Sha512Digest,
 }
 
-/// Which version a person wants.
+/// The version to which an image is pinned.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Wished {
     /// By `hv:version`.
     Version(ListVersion),
-    /// By its content: the digest, or at least 8 digits that it begins with, in lower case.
+    /// By its content: the digest, or at least its first 8 digits, in lower case.
     Sha512(String),
 }
 
@@ -57,7 +57,8 @@ impl fmt::Display for Wished {
     }
 }
 
-/// The object of an image and the name of its subscription: one that is kept, or else one that a list in force has.
+/// The object key of an image and the name of its subscription, from a stored CachedImage, or else from the lists in
+/// force. Fails if several match.
 pub(super) fn image(
     directory: &Directory,
     volume: &Path,
@@ -85,7 +86,8 @@ pub(super) fn image(
     Ok(found.pop())
 }
 
-/// The versions of an image in the lists of a subscription that were accepted, the newest list's first.
+/// The versions of an image in the accepted lists of a subscription, those of the newest list first. A list that cannot
+/// be read is logged and skipped.
 pub(super) fn known(volume: &Path, subscription: &ObjectKey, identifier: &ImageId) -> anyhow::Result<Vec<Version>> {
     let volume = Volume::read_only(volume)?;
     let mut found: Vec<Version> = Vec::new();
@@ -108,8 +110,8 @@ pub(super) fn known(volume: &Path, subscription: &ObjectKey, identifier: &ImageI
     Ok(found)
 }
 
-/// The one that is wished for, the newest where a version had several contents. `None`: no list had it, or digits that
-/// several begin with.
+/// The version that `wished` selects. If a version had several contents, the newest is returned. `None` if no list had
+/// it, or if several digests begin with the given digits.
 pub(super) fn resolve<'a>(wished: &Wished, versions: &'a [Version]) -> Option<&'a Version> {
     match wished {
         Wished::Version(version) => versions.iter().find(|one| one.version == *version),
