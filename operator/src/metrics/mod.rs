@@ -1,7 +1,7 @@
-//! What is counted while it happens: one set of counters, handed to whoever has something to count.
+//! Counters of events. All parts of the program share one set of counters.
 //!
-//! A clone counts into the same set. How things stand (conditions, ages, space) is not counted here: whoever shows the
-//! figures looks at it then, so that what is gone is gone from the figures too. Every label is one of a few words.
+//! A clone counts into the same set. The current state (conditions, ages, space) is not counted here: `serve` computes
+//! it for each request, so that objects that no longer exist are not included. Every label has a small set of values.
 
 use std::borrow::Cow;
 use std::fmt;
@@ -13,7 +13,7 @@ use prometheus_client::metrics::family::{Family, MetricConstructor};
 use prometheus_client::metrics::histogram::{Histogram, exponential_buckets};
 use prometheus_client::registry::{Registry, Unit};
 
-/// The counters of one program. Cheap to clone.
+/// The counters of the program. Cheap to clone.
 #[derive(Clone, Default)]
 pub struct Metrics(Arc<Families>);
 
@@ -41,7 +41,7 @@ impl Default for Passes {
 type Labels<const N: usize> = [(&'static str, Cow<'static, str>); N];
 type Counted<const N: usize> = Family<Labels<N>, Counter>;
 
-/// From a millisecond to half a minute: a pass that asks a slow server or a slow cloud takes so long.
+/// Buckets from a millisecond to about half a minute, which a pass can take that waits for a slow server or cloud.
 #[derive(Clone)]
 struct Durations;
 
@@ -51,16 +51,16 @@ impl MetricConstructor<Histogram> for Durations {
     }
 }
 
-/// What bytes come in, and what is tried again.
+/// The kind of work: what bytes are fetched for, and what is retried.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Work {
-    /// Image lists, and CRLs.
+    /// Image lists and CRLs.
     List,
     /// Images.
     Image,
-    /// Reads of clouds.
+    /// Reads of the state of clouds.
     Cloud,
-    /// Passes over resources.
+    /// Reconcile passes over resources.
     Resource,
 }
 
@@ -75,7 +75,7 @@ impl Work {
     }
 }
 
-/// A pass over a resource that is being timed, until it is dropped.
+/// Measures the duration of a pass until it is dropped.
 #[must_use]
 pub struct Timed<'a> {
     metrics: &'a Metrics,
@@ -91,43 +91,43 @@ impl Drop for Timed<'_> {
 }
 
 impl Metrics {
-    /// Bytes that came from a server.
+    /// Counts bytes that were received from a server.
     pub fn fetched(&self, work: Work, bytes: u64) {
         self.0.fetched.get_or_create(&[("what", work.as_str().into())]).inc_by(bytes);
     }
 
-    /// Something failed that is tried again; with the reason that a condition would have.
+    /// Counts a failure that will be retried. The reason is the same as in conditions.
     pub fn retried(&self, work: Work, reason: &'static str) {
         self.0.retries.get_or_create(&[("what", work.as_str().into()), ("reason", reason.into())]).inc();
     }
 
-    /// A pass over an object of this kind begins.
+    /// Starts the measurement of a pass over an object of this kind.
     pub fn pass(&self, kind: &'static str) -> Timed<'_> {
         Timed { metrics: self, kind, began: Instant::now() }
     }
 
-    /// The API server answered a request, or did not (`None`).
+    /// Counts a request to the API server, with the status of its response (`None`: no response).
     pub fn request(&self, method: &http::Method, status: Option<u16>) {
         let code = status.map_or(Cow::Borrowed("none"), |status| status.to_string().into());
         self.0.requests.get_or_create(&[("method", known(method).into()), ("code", code)]).inc();
     }
 
-    /// A cloud answered a call, or did not; `outcome` is `Succeeded` or the reason of a failure.
+    /// Counts a call of a cloud; `outcome` is `Succeeded` or the reason of a failure.
     pub fn call(&self, method: &'static str, outcome: &'static str) {
         self.0.calls.get_or_create(&[("method", method.into()), ("outcome", outcome.into())]).inc();
     }
 
-    /// The image server answered with this status.
+    /// Counts a response of the image server.
     pub fn served(&self, status: u16) {
         self.0.served.get_or_create(&[("code", status.to_string().into())]).inc();
     }
 
-    /// So many bytes of an image were handed to whoever pulls it.
+    /// Counts bytes of an image that were sent to a client of the image server.
     pub fn served_bytes(&self, bytes: u64) {
         self.0.served_bytes.inc_by(bytes);
     }
 
-    /// Puts all counters into a registry.
+    /// Registers all counters.
     pub fn register(&self, registry: &mut Registry) {
         let Families { fetched, retries, passes, requests, calls, served, served_bytes } = &*self.0;
         registry.register_with_unit("fetched", "Bytes that came from servers", Unit::Bytes, fetched.clone());
@@ -142,7 +142,7 @@ impl Metrics {
     }
 }
 
-/// The methods that an API server knows (others would be labels without end).
+/// The method if the API server knows it, otherwise `other`, so that the number of labels is bounded.
 fn known(method: &http::Method) -> &'static str {
     let known = ["GET", "POST", "PUT", "PATCH", "DELETE"];
     known.into_iter().find(|name| *name == method.as_str()).unwrap_or("other")

@@ -1,9 +1,9 @@
-//! Blobs that were found damaged on the volume.
+//! Damaged blobs on the volume.
 
 use crate::cache::{Scrub, Spoiled};
 
-/// Waits until blobs are found damaged, and tells them. They are in quarantine then, and the next pass of their images
-/// fetches them again.
+/// Waits until damaged blobs are found, logs them and returns them. They are already in quarantine, and the next pass
+/// of their images downloads them again.
 pub(super) async fn damage(scrub: &Scrub) -> Vec<Spoiled> {
     let mut changed = scrub.changed();
     loop {

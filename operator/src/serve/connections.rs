@@ -1,8 +1,9 @@
-//! Who is connected to a socket, and who has to go when there is no room for one more.
+//! The connections of a socket, and which of them is closed to make room for a new one.
 //!
-//! A connection is worth what it does: one that is being answered stays, one whose next request has not come yet goes
-//! when another needs its place, the oldest first. So connections that say nothing shut nobody out, however many there
-//! are. An address has a share that is bounded. Where every place is taken by answers, a few more are taken for probes.
+//! A connection that waits for its next request can be closed to make room, the oldest first. A connection that is
+//! being answered is kept, unless its peer has accepted no data for a while. So idle connections can never block new
+//! clients, no matter how many there are. The number of connections of one address is limited. If all places are taken
+//! by responses, a few more connections are accepted, for probes only.
 
 use std::collections::BTreeMap;
 use std::net::{IpAddr, Ipv6Addr};
@@ -13,7 +14,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::Limits;
 
-/// A peer that takes nothing of an answer for so long may be let go when its place is needed.
+/// A connection whose peer has accepted no data of a response for this time can be closed to make room.
 const STANDS_STILL: Duration = Duration::from_secs(5);
 
 /// All connections of one socket. Cheap to clone.
@@ -37,39 +38,39 @@ struct Entry {
     gone: CancellationToken,
 }
 
-/// What a connection was let in for.
+/// What a connection was admitted for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Place {
     /// Anything.
     Any,
-    /// Probes alone: there is room for nothing else.
+    /// Only probes, because there is no other free place.
     Probes,
 }
 
-/// What a connection is at.
+/// The phase of a connection.
 #[derive(Debug, Clone, Copy)]
 enum Phase {
-    /// The head of the next request is awaited, since then.
+    /// Waiting for the head of the next request, since this time.
     Head(Instant),
-    /// An answer is on its way; its peer takes nothing of it since then.
+    /// Sending a response. If the peer accepts no data: since when.
     Answer(Option<Instant>),
-    /// The same, and all of it was handed over to be written.
+    /// The same, and the whole body was passed to the HTTP server for writing.
     End(Option<Instant>),
 }
 
-/// A connection that was let in, until it is dropped.
+/// An admitted connection. Dropping it frees its place.
 #[derive(Debug)]
 pub(super) struct Connection {
     number: u64,
     pub(super) place: Place,
-    /// What it is at.
+    /// The connection reports its phase here.
     pub(super) progress: Progress,
-    /// Done when it has to go.
+    /// Cancelled when the connection must close to make room.
     pub(super) gone: CancellationToken,
     known: Arc<Mutex<Known>>,
 }
 
-/// Where a connection notes what it is at. Cheap to clone.
+/// Records the phase of a connection. Cheap to clone.
 #[derive(Debug, Clone)]
 pub(super) struct Progress(Arc<Mutex<Phase>>);
 
@@ -78,7 +79,7 @@ impl Connections {
         Self { limits, known: Arc::default() }
     }
 
-    /// Lets a peer in, where there is room or somebody can go for it.
+    /// Admits a peer if there is a free place, or if another connection can be closed. Otherwise returns `None`.
     pub(super) fn admit(&self, peer: IpAddr) -> Option<Connection> {
         let address = share(peer);
         let mut known = lock(&self.known);
@@ -102,7 +103,8 @@ impl Connections {
 }
 
 impl Known {
-    /// Whether fewer than `most` of these are there, or become so: the one goes that is worth least.
+    /// Whether fewer than `most` of the entries that `counts` selects exist. If not, closes the one that matters least,
+    /// if that is allowed.
     fn make_room(&mut self, most: usize, counts: impl Fn(&Entry) -> bool) -> bool {
         let mine = || self.entries.iter().filter(|(_, entry)| counts(entry));
         if mine().count() < most {
@@ -120,7 +122,7 @@ impl Known {
 }
 
 impl Phase {
-    /// What is lost when it goes, the least first; `None` where it must not.
+    /// The order in which connections are closed: the lowest first. `None` if the connection must not be closed.
     fn worth(self, now: Instant) -> Option<(bool, Instant)> {
         match self {
             Self::Head(since) => Some((false, since)),
@@ -131,12 +133,12 @@ impl Phase {
 }
 
 impl Progress {
-    /// A request has come whole.
+    /// A request head has been received.
     pub(super) fn answering(&self) {
         *lock(&self.0) = Phase::Answer(None);
     }
 
-    /// All of the answer was handed over.
+    /// The whole body was passed to the HTTP server.
     pub(super) fn handed_over(&self) {
         let mut phase = lock(&self.0);
         if let Phase::Answer(since) = *phase {
@@ -144,7 +146,7 @@ impl Progress {
         }
     }
 
-    /// The peer takes nothing now.
+    /// The peer accepts no data now.
     pub(super) fn waits(&self) {
         match &mut *lock(&self.0) {
             Phase::Answer(since) | Phase::End(since) => {
@@ -154,7 +156,7 @@ impl Progress {
         }
     }
 
-    /// The peer took something; `drained` where nothing is left to write.
+    /// The peer accepted data. `drained`: nothing is left to write.
     pub(super) fn moves(&self, drained: bool) {
         let mut phase = lock(&self.0);
         *phase = match *phase {
@@ -172,7 +174,8 @@ impl Drop for Connection {
     }
 }
 
-/// What has one share: an IPv4 address; of IPv6 the network of 64 bits, for one host has all of it.
+/// The unit that has one share of the connections: an IPv4 address, or an IPv6 /64 network, because one host usually
+/// has the whole network.
 fn share(peer: IpAddr) -> IpAddr {
     match peer.to_canonical() {
         IpAddr::V4(address) => address.into(),

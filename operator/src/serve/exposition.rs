@@ -1,20 +1,20 @@
-//! The forms in which figures are shown, and which of them a reader asked for.
+//! The formats of metrics, and content negotiation.
 
 use std::fmt::Write as _;
 
 use axum::http::{HeaderMap, header};
 
-/// A form of the text.
+/// A format of metrics.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Exposition {
-    /// The text format of Prometheus, 0.0.4: what every reader takes.
+    /// The Prometheus text format 0.0.4, which every client accepts.
     Text,
-    /// OpenMetrics 1.0, for who asks for it.
+    /// OpenMetrics 1.0, if the client asks for it.
     OpenMetrics,
 }
 
 impl Exposition {
-    /// The `Content-Type` of an answer.
+    /// The `Content-Type` of the response.
     pub fn content_type(self) -> &'static str {
         match self {
             Self::Text => "text/plain; version=0.0.4; charset=utf-8",
@@ -22,7 +22,8 @@ impl Exposition {
         }
     }
 
-    /// What `Accept` asks for (RFC 9110 section 12.5.1): OpenMetrics where it is named, and plain text not preferred.
+    /// The format that `Accept` asks for (RFC 9110 section 12.5.1): OpenMetrics if it is listed with at least the
+    /// weight of plain text, otherwise text.
     pub(super) fn accepted(headers: &HeaderMap) -> Self {
         let values = headers.get_all(header::ACCEPT).iter().filter_map(|value| value.to_str().ok());
         let ranges: Vec<Range<'_>> = values.flat_map(|value| value.split(',')).map(Range::read).collect();
@@ -34,7 +35,7 @@ impl Exposition {
         if open_metrics > 0 && open_metrics >= text { Self::OpenMetrics } else { Self::Text }
     }
 
-    /// OpenMetrics in this form.
+    /// Converts OpenMetrics text to this format.
     pub(super) fn of_open_metrics(self, open_metrics: String) -> String {
         match self {
             Self::OpenMetrics => open_metrics,
@@ -43,11 +44,11 @@ impl Exposition {
     }
 }
 
-/// One media range of an `Accept`.
+/// One media range of an `Accept` header.
 struct Range<'a> {
     kind: &'a str,
     version: Option<&'a str>,
-    /// `q` in thousandths.
+    /// The weight `q` in thousandths.
     weight: u16,
 }
 
@@ -71,7 +72,7 @@ impl<'a> Range<'a> {
     }
 }
 
-/// A weight as the RFC writes it; what is none counts for nothing.
+/// A weight (RFC 9110 section 12.4.2) in thousandths; 0 if it is not valid.
 fn thousandths(text: &str) -> u16 {
     let (whole, part) = text.split_once('.').unwrap_or((text, ""));
     match (whole, part.len()) {
@@ -81,7 +82,8 @@ fn thousandths(text: &str) -> u16 {
     }
 }
 
-/// The text format of Prometheus: a family has the name of its samples, there are no units, and infos are gauges.
+/// Converts OpenMetrics to the Prometheus text format: families have the suffix of their samples, there are no units,
+/// and an info is a gauge.
 fn text(open_metrics: &str) -> String {
     let mut text = String::with_capacity(open_metrics.len());
     let mut help = "";

@@ -1,4 +1,5 @@
-//! How things stand, looked at when somebody asks: nothing is kept, so what is gone is gone from the figures.
+//! Gauges of the current state. They are computed for each request and not stored, so objects that no longer exist are
+//! not included.
 
 use std::borrow::Cow;
 use std::collections::BTreeMap;
@@ -19,17 +20,17 @@ use crate::cache::{JobState, Usage, Volume};
 use crate::reconcile::Context;
 use crate::store::Cluster;
 
-/// Looking through a volume takes a while: what was found is told again for so long.
+/// The usage of the volume is expensive to compute, so it is reused for this time.
 const USAGE_FOR: Duration = Duration::from_mins(1);
 
 /// One gauge for each set of labels.
 type Gauges = Family<Vec<(&'static str, Cow<'static, str>)>, Gauge>;
 
-/// What was last found on the volume, and when.
+/// The last known usage of the volume, and when it was computed.
 #[derive(Debug, Default)]
 pub(super) struct LastUsage(Mutex<Option<(Instant, Usage)>>);
 
-/// Puts everything into a registry.
+/// Registers all gauges.
 pub(super) fn register<C: Cluster>(context: &Context<C>, usage: &LastUsage, registry: &mut Registry, now: Timestamp) {
     let cluster = &*context.cluster;
     let endorsers = cluster.all::<Endorser>();
@@ -49,7 +50,7 @@ pub(super) fn register<C: Cluster>(context: &Context<C>, usage: &LastUsage, regi
     downloads(registry, context);
 }
 
-/// Labels of an object, and others.
+/// The labels of an object, followed by `more`.
 fn labels(object: &ObjectKey, more: &[(&'static str, &str)]) -> Vec<(&'static str, Cow<'static, str>)> {
     let own = [("namespace", object.namespace.clone()), ("name", object.name.clone())];
     let more = more.iter().map(|(name, value)| (*name, Cow::Owned((*value).to_owned())));
@@ -79,7 +80,7 @@ where
     }
 }
 
-/// The lists in force, how many of their images are where, and how far behind the images are.
+/// Dates and image counts of the lists in force, and how long images have been waiting.
 fn lists(
     registry: &mut Registry,
     subscriptions: &[Arc<ImageListSubscription>],
@@ -120,7 +121,7 @@ fn lists(
     registry.register_with_unit("sync_lag", help, unit(), lag);
 }
 
-/// Where images of a list stand, and how many there.
+/// The image counts of a list, by state.
 fn states(images: &ImageCounts) -> [(&'static str, u32); 8] {
     let ImageCounts { listed, selected, ready, late, failed, kept, refused, missing } = *images;
     [
@@ -135,7 +136,7 @@ fn states(images: &ImageCounts) -> [(&'static str, u32); 8] {
     ]
 }
 
-/// For each subscription, how long the image that waits longest was wanted.
+/// For each subscription: for how long the longest waiting image has been wanted, in seconds.
 fn behind(images: &[Arc<CachedImage>], now: Timestamp) -> BTreeMap<ObjectKey, i64> {
     let mut behind = BTreeMap::new();
     for object in images {
@@ -148,7 +149,7 @@ fn behind(images: &[Arc<CachedImage>], now: Timestamp) -> BTreeMap<ObjectKey, i6
     behind
 }
 
-/// Until when credentials and CRLs are good.
+/// Expiry of signer certificates and CRLs.
 fn certificates<C: Cluster>(
     registry: &mut Registry,
     context: &Context<C>,
@@ -174,7 +175,7 @@ fn certificates<C: Cluster>(
     registry.register_with_unit("crl_next_update_timestamp", help, Unit::Seconds, revocations);
 }
 
-/// What is at the clouds.
+/// Images at the cloud targets.
 fn published(registry: &mut Registry, targets: &[Arc<CloudTarget>]) {
     let [images, pending] = std::array::from_fn(|_| Gauges::default());
     for object in targets {
@@ -187,7 +188,7 @@ fn published(registry: &mut Registry, targets: &[Arc<CloudTarget>]) {
     registry.register("target_pending", "Images that a target does not have as they are wanted", pending);
 }
 
-/// What takes how much of the volume, and what is left. Nothing, where it cannot be read: `/readyz` says why.
+/// Used and free space of the volume. A value that cannot be read is left out; `/readyz` reports the reason.
 fn volume(registry: &mut Registry, volume: &Volume, usage: &LastUsage) {
     let used = Gauges::default();
     for part in usage.of(volume).iter().flat_map(|usage| &usage.parts) {
@@ -207,7 +208,7 @@ fn signed(count: u64) -> i64 {
 }
 
 impl LastUsage {
-    /// What was found within the last minute, or is found now.
+    /// The usage of the last minute, or else the current one.
     fn of(&self, volume: &Volume) -> Option<Usage> {
         let mut last = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         if last.as_ref().is_none_or(|(at, _)| at.elapsed() >= USAGE_FOR) {
@@ -217,7 +218,7 @@ impl LastUsage {
     }
 }
 
-/// Downloads that wait and that run.
+/// Queued and running downloads.
 fn downloads<C: Cluster>(registry: &mut Registry, context: &Context<C>) {
     let (mut queued, mut running) = (0, 0);
     for key in context.downloads.all() {

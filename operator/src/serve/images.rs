@@ -1,7 +1,7 @@
-//! Images by their digest: `GET` and `HEAD` of `/images/<ticket>/<sha512>.<format>`.
+//! Images by digest: `GET` and `HEAD` of `/images/<ticket>/<sha512>.<format>`.
 //!
-//! A cloud that pulls an image asks for its head several times, needs an exact `Content-Length`, and goes on with a
-//! range where it was cut off. Only bytes that were verified are served, and only to who has a ticket.
+//! A cloud that pulls an image sends several `HEAD` requests, needs an exact `Content-Length`, and resumes an
+//! interrupted transfer with a range request. Only verified bytes are served, and only with a valid ticket.
 
 use std::path::{Path as FilePath, PathBuf};
 use std::sync::{Arc, OnceLock};
@@ -22,21 +22,21 @@ use super::ticket::{Clock, TicketError, Tickets};
 use crate::cache::{VerifiedBlob, Volume};
 use crate::metrics::Metrics;
 
-/// How much is read from the volume at once.
+/// The size of the chunks that are read from the volume, in bytes.
 const CHUNK: usize = 256 * 1024;
 
-/// What images are served from. It only reads: it serves as well while another process owns the volume, which is what
-/// an operator does that waits for its turn.
+/// The image server. It only reads the volume, so it also works while another process owns the volume, for example
+/// while this operator waits for its turn.
 #[derive(Clone)]
 pub struct ImageServer {
     volume: Arc<FilePath>,
-    /// Read once it is there.
+    /// Read from the volume at the first request, once the key exists.
     tickets: Arc<OnceLock<Tickets>>,
     clock: Clock,
     metrics: Metrics,
 }
 
-/// Why there is no answer yet.
+/// Why an image cannot be served.
 enum Unserved {
     Ticket(TicketError),
     NoVolume(String),
@@ -44,12 +44,12 @@ enum Unserved {
 }
 
 impl ImageServer {
-    /// Serves what is below this folder; it need not be there yet. Answers are counted.
+    /// Serves the images of the volume in this folder, which need not exist yet. Responses are counted in `metrics`.
     pub fn new(volume: PathBuf, clock: Clock, metrics: Metrics) -> Self {
         Self { volume: volume.into(), tickets: Arc::default(), clock, metrics }
     }
 
-    /// The image that a ticket gives the right to; `None` where its bytes are not there.
+    /// The image that a ticket permits; `None` if it is not on the volume.
     fn blob(&self, ticket: &str, file: &str) -> Result<Option<VerifiedBlob>, Unserved> {
         let volume = Volume::read_only(&self.volume).map_err(|error| Unserved::NoVolume(error.to_string()))?;
         let tickets = match self.tickets.get() {
@@ -88,7 +88,7 @@ async fn respond(
     (method, headers): (&Method, &HeaderMap),
 ) -> Response<Body> {
     let (own, ticket, file) = (server.clone(), ticket.to_owned(), file.to_owned());
-    // A volume that hangs must not hold the other answers.
+    // In a thread of its own, so that a hanging volume does not block other responses.
     let found = tokio::task::spawn_blocking(move || own.blob(&ticket, &file)).await;
     let blob = match found.unwrap_or_else(|error| Err(Unserved::NoVolume(error.to_string()))) {
         Ok(Some(blob)) => blob,
@@ -121,7 +121,7 @@ async fn answer(
     let size = blob.size();
     let tag = format!("\"{}\"", blob.digest());
     let text = |name| headers.get(name).and_then(|value: &HeaderValue| value.to_str().ok());
-    // A range of another file than the asker began with is of no use to it (RFC 9110 section 13.1.5).
+    // A range is ignored if the client began with another file (`If-Range`, RFC 9110 section 13.1.5).
     let range = text(header::RANGE).filter(|_| text(header::IF_RANGE).is_none_or(|known| known == tag));
     let (status, first, length) = match wanted(range, size) {
         Wanted::Whole => (StatusCode::OK, 0, size),
@@ -154,7 +154,7 @@ async fn answer(
 }
 
 fn set(response: &mut Response<Body>, name: header::HeaderName, value: &str) {
-    // All values are made of digits, digests and constants; one that were none would be left out.
+    // The values consist of digits, digests and constants, so they are always valid header values.
     if let Ok(value) = HeaderValue::from_str(value) {
         response.headers_mut().insert(name, value);
     }

@@ -1,5 +1,5 @@
-//! A socket that answers HTTP: bounded in connections, in all and for each address, in the time that a request may take
-//! to arrive, and in the time that an answer may stand still.
+//! A socket that answers HTTP. The number of connections is limited, in all and for each address. So are the time for
+//! the head of a request and the time for which a response may stall.
 
 use std::io;
 use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr};
@@ -24,23 +24,23 @@ use super::connections::{Connection, Connections, Place};
 use super::peer::{Answer, Peer};
 use super::plain;
 
-/// After a failed accept, such as for want of file descriptors.
+/// The pause after a failed accept, for example when there are no free file descriptors.
 const PAUSE: Duration = Duration::from_millis(100);
 
-/// What one socket takes.
+/// The limits of one socket.
 #[derive(Debug, Clone, Copy)]
 pub struct Limits {
-    /// Connections at once. For one more, one goes whose next request has not come yet.
+    /// Simultaneous connections. For one more, a connection that waits for its next request is closed.
     pub connections: usize,
-    /// The same of one address, which a reverse proxy has for all its clients.
+    /// Simultaneous connections of one address. A reverse proxy has one address for all its clients.
     pub per_address: usize,
-    /// So many more where all are being answered: for probes.
+    /// Additional connections, for probes only, when all others are sending responses.
     pub reserve: usize,
-    /// How long a request's head may take to arrive, and a connection stand idle between two.
+    /// The longest time for the head of a request, and for a connection to be idle between requests.
     pub head: Duration,
-    /// How long an answer may stand still because the peer takes next to nothing of it.
+    /// The longest time for which a response may stall because the peer accepts almost no data.
     pub stall: Duration,
-    /// How long answers may go on after the server was asked to stop.
+    /// How long running responses may continue after the server was asked to stop.
     pub farewell: Duration,
 }
 
@@ -57,7 +57,7 @@ impl Default for Limits {
     }
 }
 
-/// What a socket answers with.
+/// The routes of a socket.
 #[derive(Debug, Clone)]
 pub struct App {
     everything: Router,
@@ -65,7 +65,8 @@ pub struct App {
 }
 
 impl App {
-    /// Everything; and the probes among it, which are answered where there is room for nothing else.
+    /// `everything` has all routes. `probes` has those that are also answered on connections that are reserved for
+    /// probes.
     pub fn new(everything: Router, probes: Router) -> Self {
         Self { everything, probes: probes.fallback(async || busy()) }
     }
@@ -78,7 +79,7 @@ impl From<Router> for App {
     }
 }
 
-/// A socket that answers until it is shut down or dropped.
+/// A socket that is served until it is shut down or dropped.
 #[derive(Debug)]
 pub struct Listening {
     address: SocketAddr,
@@ -87,7 +88,7 @@ pub struct Listening {
 }
 
 impl Listening {
-    /// Binds the address and answers from now on. Port 0 is a free one.
+    /// Binds the address and starts to serve. Port 0 picks a free port.
     pub async fn start(address: SocketAddr, app: impl Into<App>, limits: Limits) -> io::Result<Self> {
         let listener = bind(address).await?;
         let address = listener.local_addr()?;
@@ -95,17 +96,17 @@ impl Listening {
         Ok(Self { address, stop: Some(stop), task: tokio::spawn(answer(listener, app.into(), limits, stopped)) })
     }
 
-    /// Where it is.
+    /// The bound address.
     pub fn address(&self) -> SocketAddr {
         self.address
     }
 
-    /// Takes no more requests, lets answers that run go on for a while, and ends.
+    /// Accepts no more requests, gives running responses some time to finish, and ends.
     pub async fn shutdown(mut self) {
         if let Some(stop) = self.stop.take() {
             let _ = stop.send(());
         }
-        // It ends by itself; a panic in it was told when it happened.
+        // The task ends by itself. A panic in it has already been reported.
         let _ = (&mut self.task).await;
     }
 }
@@ -116,7 +117,7 @@ impl Drop for Listening {
     }
 }
 
-/// `[::]` is every address of this machine; one without IPv6 has those of IPv4.
+/// Binds an address. If `[::]` is not possible because the machine has no IPv6, binds `0.0.0.0`.
 async fn bind(address: SocketAddr) -> io::Result<TcpListener> {
     let without_ipv6 = [Errno::AFNOSUPPORT, Errno::ADDRNOTAVAIL].map(|error| Some(error.raw_os_error()));
     match TcpListener::bind(address).await {
@@ -130,7 +131,7 @@ async fn bind(address: SocketAddr) -> io::Result<TcpListener> {
 async fn answer(listener: TcpListener, app: App, limits: Limits, mut stopped: oneshot::Receiver<()>) {
     let connections = Connections::new(limits);
     let farewell = GracefulShutdown::new();
-    // Dropped with this task, so that none outlives it.
+    // Dropped with this task, which aborts all connections.
     let mut running = JoinSet::new();
     loop {
         while running.try_join_next().is_some() {}
@@ -139,7 +140,7 @@ async fn answer(listener: TcpListener, app: App, limits: Limits, mut stopped: on
             _ = &mut stopped => break,
         };
         match accepted {
-            // Where there is no room at all it is closed.
+            // If there is no free place, the connection is closed.
             Ok((stream, peer)) => {
                 if let Some(connection) = connections.admit(peer.ip()) {
                     running.spawn(serve(stream, connection, &app, limits, &farewell));
@@ -156,7 +157,7 @@ async fn answer(listener: TcpListener, app: App, limits: Limits, mut stopped: on
     }
 }
 
-/// Answers one connection until its end, or until it has to go.
+/// Serves one connection until it ends or must close to make room.
 fn serve(
     stream: TcpStream,
     connection: Connection,
@@ -188,7 +189,7 @@ fn serve(
     }
 }
 
-/// All places are taken by answers that go on.
+/// The response on connections for probes to all other requests.
 fn busy() -> Response<Body> {
     let mut response = plain(StatusCode::SERVICE_UNAVAILABLE, "all connections are in use");
     response.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from_static("5"));

@@ -1,4 +1,4 @@
-//! What the operator serves over HTTP: images, to clouds that pull them; health and metrics.
+//! The HTTP servers: images for clouds that pull them; health and metrics.
 
 mod connections;
 mod exposition;
@@ -20,7 +20,7 @@ pub use listening::{App, Limits, Listening};
 pub use monitor::{Monitor, monitor_app};
 pub use ticket::{Clock, KeyError, TicketError, Tickets};
 
-/// A line of text as an answer.
+/// A response with one line of text.
 fn plain(status: StatusCode, text: &str) -> Response<Body> {
     let mut response = Response::new(Body::from(format!("{text}\n")));
     *response.status_mut() = status;

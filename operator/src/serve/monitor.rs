@@ -1,7 +1,7 @@
 //! Health and metrics: `/healthz`, `/readyz`, `/metrics`.
 //!
-//! A program that waits for its turn (another one leads, or owns the volume) is alive and ready, and has no resources to
-//! tell of.
+//! A process that waits for its turn (another one leads, or owns the volume) is alive and ready, but has no metrics of
+//! resources.
 
 use std::fmt;
 use std::sync::{Arc, OnceLock, Weak};
@@ -26,23 +26,23 @@ use crate::metrics::Metrics;
 use crate::reconcile::Context;
 use crate::store::Cluster;
 
-/// Pages of figures that are made at once: each takes a thread, and a while where there are many objects.
+/// Simultaneous requests for metrics: each needs a thread, and takes a while if there are many objects.
 const PAGES: usize = 2;
-/// Whoever asks may wait so long for a page, or for the page before it.
+/// The longest wait for metrics, including the wait for earlier requests.
 const PATIENCE: Duration = Duration::from_secs(30);
-/// A volume that does not answer within this is not there: a probe waits for 5 s.
+/// The longest wait for the volume in a readiness check. A probe waits for 5 s.
 const PROMPT: Duration = Duration::from_secs(3);
-/// What every name begins with.
+/// Prefix of the metric names.
 const PREFIX: &str = "vmcatcher";
 
-/// What is told of one program. Cheap to clone.
+/// Health and metrics of one program. Cheap to clone.
 #[derive(Clone)]
 pub struct Monitor {
     metrics: Metrics,
     watched: Arc<OnceLock<Box<dyn Watched>>>,
-    /// Who may make a page of figures.
+    /// Limits simultaneous requests for metrics.
     pages: Arc<Semaphore>,
-    /// Who may look at the volume.
+    /// Limits simultaneous readiness checks.
     looks: Arc<Semaphore>,
 }
 
@@ -60,19 +60,19 @@ impl fmt::Debug for Monitor {
 }
 
 impl Monitor {
-    /// Where the program counts.
+    /// The counters of the program.
     pub fn metrics(&self) -> &Metrics {
         &self.metrics
     }
 
-    /// From now on the resources of this context are told of, for as long as somebody else holds it. The first one
-    /// counts.
+    /// From now on metrics and readiness include the resources of this context, while another owner keeps it alive.
+    /// Only the first call has an effect.
     pub fn watch<C: Cluster>(&self, context: &Arc<Context<C>>) {
         let watched = Watching { context: Arc::downgrade(context), usage: LastUsage::default() };
         self.watched.get_or_init(|| Box::new(watched));
     }
 
-    /// All figures.
+    /// All metrics as text.
     pub fn text(&self, form: Exposition, now: Timestamp) -> Result<String, fmt::Error> {
         let mut registry = Registry::with_prefix(PREFIX);
         let version = Info::new(vec![("version", env!("CARGO_PKG_VERSION"))]);
@@ -90,19 +90,19 @@ impl Monitor {
         Ok(form.of_open_metrics(text))
     }
 
-    /// What keeps the program from its work.
+    /// Why the program is not ready; `None` if it is.
     fn trouble(&self) -> Option<String> {
         self.watched.get().and_then(|watched| watched.trouble())
     }
 }
 
-/// A context, wherever its resources live.
+/// A context with any kind of cluster.
 trait Watched: Send + Sync {
     fn register(&self, registry: &mut Registry, now: Timestamp);
     fn trouble(&self) -> Option<String>;
 }
 
-/// The context is not held: who owns the volume lets go of it when the work ends.
+/// A weak reference to the context, so that the volume is released when the owner of the context drops it.
 struct Watching<C: Cluster> {
     context: Weak<Context<C>>,
     usage: LastUsage,
@@ -121,7 +121,7 @@ impl<C: Cluster> Watched for Watching<C> {
     }
 }
 
-/// `/healthz` and `/readyz`, which are probes, and `/metrics`.
+/// The routes `/healthz` and `/readyz`, which are probes, and `/metrics`.
 pub fn monitor_app(monitor: Monitor) -> App {
     let probes =
         Router::new().route("/healthz", get(async || plain(StatusCode::OK, "alive"))).route("/readyz", get(ready));
@@ -129,7 +129,8 @@ pub fn monitor_app(monitor: Monitor) -> App {
     App::new(everything.with_state(monitor.clone()), probes.with_state(monitor))
 }
 
-/// A volume that hangs must not hold the other answers, nor one thread for each who asks.
+/// The check runs in a thread of its own, one at a time, so that a hanging volume neither blocks other responses nor
+/// uses up threads.
 async fn ready(State(monitor): State<Monitor>) -> Response<Body> {
     let looks = monitor.looks.clone();
     let look = in_turn(looks, PROMPT, move || monitor.trouble()).await;
@@ -153,8 +154,8 @@ async fn metrics(State(monitor): State<Monitor>, headers: HeaderMap) -> Response
     }
 }
 
-/// Does something on a thread of its own when it may, or says that it did not end in time. It goes on then, and holds
-/// its turn.
+/// Runs `work` in a blocking thread when a permit is free. Returns an error if it is not done in time; then `work`
+/// continues in the background and keeps its permit.
 async fn in_turn<T: Send + 'static>(
     turns: Arc<Semaphore>,
     patience: Duration,

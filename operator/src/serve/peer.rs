@@ -1,5 +1,5 @@
-//! The stream of a connection, which notes how its peer takes what it is sent; and the body of an answer, which notes
-//! when it was handed over.
+//! The TCP stream of a connection, which records whether its peer accepts data; and the body of a response, which
+//! records when it was passed to the HTTP server.
 
 use std::io;
 use std::pin::Pin;
@@ -15,15 +15,15 @@ use tokio::time::{Instant, Sleep};
 
 use super::connections::Progress;
 
-/// A peer that takes less than this over the time in which it may stand still stands still.
+/// The least number of bytes that a peer must accept within the stall time.
 const LEAST: usize = 64 * 1024;
 
-/// A connection that fails when its peer takes next to nothing of an answer for too long.
+/// A stream that fails when its peer accepts almost no data of a response for too long.
 pub(super) struct Peer {
     stream: TcpStream,
     stall: Duration,
     progress: Progress,
-    /// Runs from when a write had to wait until enough was taken.
+    /// Set from the time when a write had to wait until the peer has accepted enough data.
     waiting: Option<Waiting>,
 }
 
@@ -37,7 +37,7 @@ impl Peer {
         Self { stream, stall, progress, waiting: None }
     }
 
-    /// Passes on what became of a write, and starts or stops the clock.
+    /// Passes on the result of a write. Starts or stops the timer for stalled peers.
     fn watch(&mut self, context: &mut Context<'_>, written: Poll<io::Result<usize>>) -> Poll<io::Result<usize>> {
         match &written {
             Poll::Ready(Ok(bytes)) => {
@@ -89,7 +89,7 @@ impl AsyncWrite for Peer {
         self.stream.is_write_vectored()
     }
 
-    /// The server flushes once the system has taken all that there was to write.
+    /// hyper flushes after the system has accepted all data.
     fn poll_flush(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
         let this = self.get_mut();
         ready!(Pin::new(&mut this.stream).poll_flush(context))?;
@@ -103,7 +103,7 @@ impl AsyncWrite for Peer {
     }
 }
 
-/// The body of an answer; dropped once it was handed over.
+/// The body of a response. It is dropped when it has been passed to the HTTP server.
 pub(super) struct Answer {
     body: Body,
     progress: Progress,

@@ -1,4 +1,4 @@
-//! Figures of the process itself, under the names that all clients of Prometheus give them; from `/proc` (proc(5)).
+//! Metrics of the process, with the usual names of Prometheus client libraries; from `/proc` (proc(5)).
 
 use std::fs;
 use std::sync::atomic::AtomicU64;
@@ -8,7 +8,7 @@ use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::registry::{Registry, Unit};
 use rustix::process::{Resource, getrlimit};
 
-/// Puts the figures into a registry, as many as the system gives.
+/// Registers the metrics that the system provides.
 pub(super) fn register(registry: &mut Registry) {
     if let Some(times) = Times::read() {
         let cpu: Counter<f64, AtomicU64> = Counter::default();
@@ -31,7 +31,7 @@ pub(super) fn register(registry: &mut Registry) {
         registry.register_with_unit("process_virtual_memory", "Addresses that are in use", Unit::Bytes, gauge(bytes));
     }
     if let Ok(open) = fs::read_dir("/proc/self/fd") {
-        // The one that reads them is gone by then.
+        // One of them is the file descriptor of this directory listing.
         let open = i64::try_from(open.count()).unwrap_or(i64::MAX) - 1;
         registry.register("process_open_fds", "File descriptors that are open", gauge(open));
     }
@@ -47,12 +47,12 @@ fn gauge(value: i64) -> Gauge {
     gauge
 }
 
-/// In seconds.
+/// Times in seconds.
 #[derive(Debug, PartialEq)]
 struct Times {
-    /// On processors.
+    /// Processor time.
     cpu: f64,
-    /// Since 1970.
+    /// Start of the process, since 1970.
     start: f64,
 }
 
@@ -62,7 +62,8 @@ impl Times {
         Self::of(&own, &system, rustix::param::clock_ticks_per_second())
     }
 
-    /// The name in parentheses may hold anything; the fields behind it are numbers, and the first of them is the third.
+    /// The command name in parentheses can contain any characters. The fields after it are numbers, beginning with the
+    /// third field.
     fn of(own: &str, system: &str, ticks: u64) -> Option<Self> {
         let (_, fields) = own.rsplit_once(')')?;
         let fields: Vec<&str> = fields.split_whitespace().collect();
@@ -75,7 +76,7 @@ impl Times {
     }
 }
 
-/// A size of `/proc/self/status`, which has it in KiB.
+/// A size from `/proc/self/status`, converted from KiB to bytes.
 fn size(status: &str, name: &str) -> Option<i64> {
     let value = status.lines().find_map(|line| line.strip_prefix(name))?;
     value.trim().strip_suffix("kB")?.trim().parse::<i64>().ok()?.checked_mul(1024)

@@ -1,23 +1,23 @@
 //! Byte ranges (RFC 9110 section 14).
 
-/// What of a file is asked for.
+/// The requested part of a file.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Wanted {
-    /// All of it.
+    /// The whole file.
     Whole,
-    /// From the first byte to the last, both counted from 0.
+    /// From the first to the last byte, both counted from 0 and included.
     Part {
-        /// The first.
+        /// The first byte.
         first: u64,
-        /// The last.
+        /// The last byte.
         last: u64,
     },
-    /// Nothing that is there.
+    /// No byte of the range exists in the file.
     Unsatisfiable,
 }
 
-/// Reads a `Range` header for a file of so many bytes. A header that is no single byte range counts as none, as the RFC
-/// allows: what follows is the whole file.
+/// Parses a `Range` header for a file of `size` bytes. A header that is not a single byte range is ignored, as the RFC
+/// allows: then the whole file is wanted.
 pub(super) fn wanted(header: Option<&str>, size: u64) -> Wanted {
     let range = header.and_then(|header| header.trim().strip_prefix("bytes=")).filter(|range| !range.contains(','));
     let Some((first, last)) = range.and_then(|range| range.trim().split_once('-')) else { return Wanted::Whole };

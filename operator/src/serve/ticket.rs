@@ -1,4 +1,4 @@
-//! Tickets: the right to fetch one image for some hours, as part of a path.
+//! Tickets: the right to download one image for some hours, as part of the URL path.
 
 use std::fmt;
 use std::sync::Arc;
@@ -14,35 +14,35 @@ use serde::{Deserialize, Serialize};
 use crate::cache::{CacheError, NameError, StatePath, Volume};
 use crate::imagelist::Sha512Digest;
 
-/// What time it is.
+/// A source of the current time.
 pub type Clock = Arc<dyn Fn() -> Timestamp + Send + Sync>;
 
-/// A ticket is good for at least so long, and at most for twice as long: within one window all tickets of an image are
-/// the same, so that a cloud is not told another address at every pass.
+/// A ticket is valid for at least this time, and for at most twice this time. All tickets of an image within one window
+/// are the same, so that a cloud does not get a new URL at every pass.
 const WINDOW: SignedDuration = SignedDuration::from_hours(6);
 
-/// Bytes of a key: as many as the digest has (RFC 2104 section 3).
+/// The size of the key in bytes, the same as that of the digest (RFC 2104 section 3).
 const KEY_BYTES: usize = 32;
 
-/// Makes tickets and checks them. The key is kept on the volume, so that a cloud which copies an image while the
-/// operator is restarted can go on: `state/serve/tickets.json`, for the operator's user alone to read.
+/// Makes and checks tickets. The key is stored on the volume, so that a cloud can continue to download an image after a
+/// restart of the operator. It is in `state/serve/tickets.json`, which only the operator's user can read.
 pub struct Tickets {
     key: PKey<Private>,
 }
 
-/// The key as it is kept.
+/// The stored form of the key.
 #[derive(Serialize, Deserialize)]
 struct Kept {
     key: String,
 }
 
-/// Why there is no key to make and check tickets with.
+/// Why there is no key.
 #[derive(Debug, thiserror::Error)]
 pub enum KeyError {
     /// The volume cannot be read or written.
     #[error(transparent)]
     Volume(#[from] CacheError),
-    /// Not a path on the volume.
+    /// A name is not valid as a path on the volume.
     #[error(transparent)]
     Name(#[from] NameError),
     /// OpenSSL cannot make a key.
@@ -50,16 +50,16 @@ pub enum KeyError {
     OpenSsl(#[from] ErrorStack),
 }
 
-/// Why a path gives no right to anything.
+/// Why a ticket is not accepted.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum TicketError {
-    /// Not of the form.
+    /// The path does not have the form of a ticket.
     #[error("expected images/<time>-<signature>/<sha512>.<format>, found something else")]
     Malformed,
-    /// Signed by somebody else, or changed.
+    /// The signature is not valid.
     #[error("expected a ticket of this server, found another signature")]
     Forged,
-    /// Its time is over.
+    /// The ticket has expired.
     #[error("expected a ticket that is still good, found that it ended at {0}")]
     Expired(Timestamp),
 }
@@ -71,7 +71,7 @@ impl fmt::Debug for Tickets {
 }
 
 impl Tickets {
-    /// With the key of this volume; where there is none, or none that can be read, a new random one is made and kept.
+    /// Reads the key of this volume. If there is none, or it is damaged, makes and stores a new random key.
     pub fn kept(volume: &Volume) -> Result<Self, KeyError> {
         match Self::read(volume) {
             Ok(Some(tickets)) => return Ok(tickets),
@@ -88,7 +88,7 @@ impl Tickets {
         Ok(Self { key: PKey::hmac(&key)? })
     }
 
-    /// With the key of this volume; none while whoever owns the volume has not made one.
+    /// Reads the key of this volume; `None` if the owner of the volume has not made one yet.
     pub fn read(volume: &Volume) -> Result<Option<Self>, KeyError> {
         let Some(kept) = volume.read_state::<Kept>(&path()?)? else { return Ok(None) };
         let mut key = [0; KEY_BYTES];
@@ -99,7 +99,7 @@ impl Tickets {
         Ok(Some(Self { key: PKey::hmac(&key)? }))
     }
 
-    /// `images/<time>-<signature>/<sha512>.<extension>`: the path of an image, good for 6 to 12 hours from now.
+    /// `images/<time>-<signature>/<sha512>.<extension>`: the path of an image, valid for 6 to 12 hours from now.
     pub fn path(&self, digest: &Sha512Digest, extension: &str, now: Timestamp) -> Result<String, ErrorStack> {
         let window = WINDOW.as_secs();
         let until = (now.as_second().div_euclid(window) + 2) * window;
@@ -108,13 +108,13 @@ impl Tickets {
         Ok(format!("images/{until}-{signature}/{file}"))
     }
 
-    /// The image that a ticket and a file name of a path give the right to.
+    /// Checks the ticket and the file name of a path. Returns the digest of the image.
     pub fn check(&self, ticket: &str, file: &str, now: Timestamp) -> Result<Sha512Digest, TicketError> {
         let (until, signature) = ticket.split_once('-').ok_or(TicketError::Malformed)?;
         let until: i64 = until.parse().map_err(|_| TicketError::Malformed)?;
         let signature = hex::decode(signature).map_err(|_| TicketError::Malformed)?;
         let expected = self.sign(until, file).map_err(|_| TicketError::Malformed)?;
-        // The comparison takes the same time wherever the first difference is.
+        // A comparison in constant time.
         if signature.len() != expected.len() || !memcmp::eq(&signature, &expected) {
             return Err(TicketError::Forged);
         }
@@ -125,7 +125,7 @@ impl Tickets {
         file.split('.').next().unwrap_or_default().parse().map_err(|_| TicketError::Malformed)
     }
 
-    /// HMAC-SHA-256 (RFC 2104) over time and file name.
+    /// HMAC-SHA-256 (RFC 2104) of the expiry time and the file name.
     fn sign(&self, until: i64, file: &str) -> Result<Vec<u8>, ErrorStack> {
         let mut signer = Signer::new(MessageDigest::sha256(), &self.key)?;
         signer.update(format!("{until}\n{file}").as_bytes())?;
@@ -133,7 +133,7 @@ impl Tickets {
     }
 }
 
-/// Below `state/`.
+/// The path of the key below `state/`.
 fn path() -> Result<StatePath, NameError> {
     StatePath::new(["serve", "tickets"])
 }

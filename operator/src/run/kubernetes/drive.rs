@@ -1,5 +1,5 @@
-//! Drives the reconcilers over an API server: an object is looked at when it or something that it stands on changes,
-//! when its download ends and when its time has come.
+//! Drives the reconcilers over an API server. An object is reconciled when it or an object that it depends on changes,
+//! when its download or conversion starts or ends, and when its next pass is due.
 
 use std::future::{Future, ready};
 use std::sync::Arc;
@@ -26,15 +26,15 @@ use crate::size::Size;
 use crate::store::Cluster;
 use crate::store::kubernetes::{Kubernetes, Scope, Watches, Writers};
 
-/// Passes that run when the program is told to stop may go on for so long.
+/// How long running passes may continue after the program was asked to stop.
 const GRACE: Duration = Duration::from_secs(20);
-/// A change of the trust directory is seen after so long.
+/// How often the trust directory is checked for changes.
 const ANCHORS_EVERY: Duration = Duration::from_secs(15);
-/// What nothing refers to any more is removed so often.
+/// How often garbage on the volume is collected.
 const COLLECT_EVERY: Duration = Duration::from_mins(10);
-/// Lists that are asked for at once: each waits for a server of its own.
+/// Simultaneous passes over subscriptions: each waits for a server of its own.
 const SUBSCRIPTIONS_AT_ONCE: usize = 32;
-/// Passes over images and endorsers at once.
+/// Simultaneous passes over the objects of each other kind.
 const OTHERS_AT_ONCE: usize = 8;
 
 /// Drives the reconcilers over an API server.
@@ -43,21 +43,21 @@ pub struct Driver {
     scopes: Vec<(Writers, Requests)>,
 }
 
-/// A part of the program has ended while the others run.
+/// A part of the program ended although the program was not asked to stop.
 #[derive(Debug, thiserror::Error)]
 #[error("expected that every part runs until the program is told to stop, found that one ended: {0}")]
 pub struct PartEnded(String);
 
 impl Driver {
-    /// A driver over a context whose cluster came with these watches.
+    /// A driver for a context, with the watches that were made with its cluster.
     pub fn new(context: Arc<Context<Kubernetes>>, watches: Watches) -> Self {
         let (wakes, requests): (Vec<_>, Vec<_>) = watches.0.iter().map(|_| Wakes::new()).unzip();
         let scopes = watches.0.into_iter().zip(requests).collect();
         Self { shared: Arc::new(Shared::new(context, wakes)), scopes }
     }
 
-    /// Keeps the volume equal to the resources until `stop` is done. Then no pass begins, and those that run may end.
-    /// What `scrub` finds damaged is fetched again.
+    /// Keeps the volume equal to the resources until `stop` completes. Then no new pass begins, and running passes may
+    /// finish. Blobs that `scrub` finds damaged are downloaded again.
     pub async fn keep(self, scrub: &Scrub, stop: impl Future<Output = ()>) -> Result<(), PartEnded> {
         let stopping = CancellationToken::new();
         if let Some(awaited) = self.shared.cluster().awaited.told() {
@@ -109,7 +109,7 @@ impl Parts {
         self.passes::<CloudTarget>(shared, requests.targets, OTHERS_AT_ONCE, pass_target);
     }
 
-    /// The watches of a scope.
+    /// Starts the watches of a scope.
     fn follow(&mut self, shared: &Arc<Shared>, scope: &Scope, writers: Writers) {
         let (client, namespace) = (&shared.cluster().client, &scope.namespace);
         let endorsers = (scope.endorsers.clone(), writers.endorsers);
@@ -128,7 +128,7 @@ impl Parts {
         }
     }
 
-    /// Passes over the objects of a kind, as they are woken. One that is gone by now needs none.
+    /// Runs passes over the objects of a kind when they are woken. Objects that no longer exist are skipped.
     fn passes<K: Resource>(
         &mut self,
         shared: &Arc<Shared>,
@@ -170,7 +170,7 @@ fn pass_subscription(shared: Arc<Shared>, key: ObjectKey) -> BoxFuture<'static, 
 
 fn pass_image(shared: Arc<Shared>, key: ObjectKey) -> BoxFuture<'static, Option<Duration>> {
     async move {
-        // After a start the subscription's pass comes first: it says which list is in force, and wakes its images.
+        // After a start, the subscription's pass comes first: it sets the list in force, and then wakes its images.
         if !shared.cluster().awaited.all_came().await || shared.subscription_is_silent(&key) {
             return None;
         }
@@ -203,7 +203,7 @@ fn pass_target(shared: Arc<Shared>, key: ObjectKey) -> BoxFuture<'static, Option
     .boxed()
 }
 
-/// Wakes the images whose bytes were found damaged.
+/// Wakes the images whose blobs were found damaged.
 async fn follow_damage(shared: &Shared, scrub: &Scrub) -> ! {
     loop {
         let spoiled: Vec<String> = damage(scrub).await.iter().map(|blob| blob.expected.to_string()).collect();
@@ -218,7 +218,8 @@ async fn follow_damage(shared: &Shared, scrub: &Scrub) -> ! {
     }
 }
 
-/// Loads the trust directory again when it changed: every signature is judged anew.
+/// Reloads the trust directory when it has changed, and wakes all endorsers and subscriptions, which verify their
+/// signatures again.
 async fn follow_anchors(shared: Arc<Shared>) {
     loop {
         tokio::time::sleep(ANCHORS_EVERY).await;
@@ -233,7 +234,7 @@ async fn follow_anchors(shared: Arc<Shared>) {
     }
 }
 
-/// Removes what nothing refers to any more.
+/// Collects garbage on the volume periodically.
 async fn collect_garbage(shared: Arc<Shared>) {
     loop {
         tokio::time::sleep(COLLECT_EVERY).await;

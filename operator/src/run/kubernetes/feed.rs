@@ -1,4 +1,5 @@
-//! What the watches bring, and who is looked at because of it. The stores know a change before anyone is woken by it.
+//! Handles the events of the watches: which objects are woken by a change. The store is updated before objects are
+//! woken.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -16,23 +17,23 @@ use crate::reconcile::image::gone_while_held;
 use crate::store::Cluster;
 use crate::store::kubernetes::words;
 
-/// A part of a list that has not come after so long is asked for again. kube's own limit is that of a watch, which may be
-/// silent for minutes.
+/// If a page of a list does not arrive within this time, the list is requested again. The time-out of kube is that of a
+/// watch, in which minutes can pass between events.
 const LONGEST_LIST: Duration = Duration::from_secs(30);
-/// What kube waits at most before it asks again after an error.
+/// The longest back-off of kube after an error.
 const LONGEST_BACK_OFF: Duration = Duration::from_mins(1);
 
-/// Whether an object is there.
+/// Whether an object exists.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Change {
-    /// It is, new or changed.
+    /// It was added or changed.
     There,
-    /// It was.
+    /// It was deleted.
     Gone,
 }
 
-/// Follows the objects of a kind for as long as the program runs. An API server that is away, or that has forgotten
-/// since when it was watched (410 Gone), is asked again, with back-off; what it said before stays in force until then.
+/// Watches the objects of a kind. If the API server cannot be reached, or no longer has the resource version (410
+/// Gone), the watch is restarted with back-off. Until then the known objects stay in the store.
 pub(super) async fn feed<K: Resource>(
     shared: Arc<Shared>,
     scope: Option<String>,
@@ -74,7 +75,7 @@ pub(super) async fn feed<K: Resource>(
     }
 }
 
-/// Tells why a watch ended. A kind that the API server does not know is reported once.
+/// Logs why a watch ended. An API server that does not have a kind is reported once.
 fn interrupted<K: Resource>(shared: &Shared, error: &watcher::Error) {
     if is_not_found(error) {
         shared.cluster().awaited.is_unknown::<K>();
@@ -96,7 +97,7 @@ fn is_not_found(error: &watcher::Error) -> bool {
     }
 }
 
-/// What a watch that ended says, for people.
+/// The error of a watch, as text.
 pub(super) fn told(error: &watcher::Error) -> String {
     match error {
         watcher::Error::InitialListFailed(error)
@@ -113,7 +114,7 @@ fn events<K: Resource>(shared: &Shared, scope: Option<&str>) -> BoxStream<'stati
     watch(api, watcher::Config::default()).default_backoff().boxed()
 }
 
-/// What comes within the time, or at any time.
+/// Waits for a future, with a time-out if there is a limit. `None` after the time-out.
 async fn within<T>(limit: Option<Duration>, coming: impl Future<Output = T>) -> Option<T> {
     match limit {
         Some(limit) => tokio::time::timeout(limit, coming).await.ok(),
@@ -121,8 +122,8 @@ async fn within<T>(limit: Option<Duration>, coming: impl Future<Output = T>) -> 
     }
 }
 
-/// An endorser: itself, and every subscription of its namespace, for a credential that one endorser calls revoked is
-/// revoked for all.
+/// Wakes an endorser and all subscriptions of its namespace, because a credential that one endorser revokes is revoked
+/// for all.
 pub(super) fn endorser(shared: &Shared, object: &Endorser, change: Change) {
     let key = ObjectKey::of(object);
     let Some(wakes) = shared.wakes(&key.namespace) else { return };
@@ -134,8 +135,8 @@ pub(super) fn endorser(shared: &Shared, object: &Endorser, change: Change) {
     }
 }
 
-/// A subscription: itself, the endorsers that it names, for they count it, and the targets that go, which may wait for an
-/// image that it makes again. Its images are woken by its pass.
+/// Wakes a subscription; the endorsers that it names, which count their subscriptions; and the targets that are being
+/// deleted, which may wait for an image that the subscription makes again. Its images are woken by its pass.
 pub(super) fn subscription(shared: &Shared, object: &ImageListSubscription, change: Change) {
     let key = ObjectKey::of(object);
     let Some(wakes) = shared.wakes(&key.namespace) else { return };
@@ -151,14 +152,15 @@ pub(super) fn subscription(shared: &Shared, object: &ImageListSubscription, chan
     going.for_each(|target| wakes.target_soon(&ObjectKey::of(&**target)));
 }
 
-/// An image: itself, and its subscription, which counts it and makes it again where it is still selected.
+/// Wakes an image, and its subscription, which counts its images and makes a deleted image again if it is still
+/// selected.
 pub(super) fn image(shared: &Shared, object: &CachedImage, change: Change) {
     let key = ObjectKey::of(object);
     let Some(wakes) = shared.wakes(&key.namespace) else { return };
     match change {
         Change::There => wakes.image(&key),
         Change::Gone => {
-            // A target may be held for it alone.
+            // A target that is being deleted may wait for this image only.
             let known = object.status.iter().flat_map(|status| &status.targets).map(|target| target.name.clone());
             let wanted =
                 shared.context.publications.desired(&key).into_iter().flat_map(|desired| desired.at.into_keys());
@@ -173,7 +175,7 @@ pub(super) fn image(shared: &Shared, object: &CachedImage, change: Change) {
     wakes.subscription_soon(&key.sibling(&object.spec.subscription_ref.name));
 }
 
-/// A target: itself and, where it is new, gone or says something else, the images of its namespace.
+/// Wakes a target. If the target is new or deleted, or its spec has changed, wakes the images of its namespace too.
 pub(super) fn target(shared: &Shared, object: &CloudTarget, change: Change) {
     let key = ObjectKey::of(object);
     let Some(wakes) = shared.wakes(&key.namespace) else { return };

@@ -1,6 +1,7 @@
-//! Secrets and ConfigMaps, where the program follows named namespaces: a change wakes the objects that name them. Only
-//! their metadata is watched; what is in one is read when it is needed, and not held. Where all namespaces are followed
-//! nobody should let a program watch every Secret of the cluster: there they are read at each interval.
+//! Watches Secrets and ConfigMaps if the program watches named namespaces: a change wakes the objects that refer to
+//! them. Only metadata is watched; the content is read when it is needed, and not kept in memory. If all namespaces are
+//! watched, Secrets are not watched, because that would need the right to read every Secret of the cluster. Then they
+//! are read at each pass.
 
 use std::collections::HashMap;
 use std::fmt::Debug;
@@ -20,11 +21,11 @@ use super::shared::Shared;
 use crate::api::{CloudTarget, Endorser, FilesSource, ImageListSubscription, ObjectKey, ObjectReference};
 use crate::store::Cluster;
 
-/// A kind that other objects name.
+/// A kind that other objects refer to by name.
 pub(super) trait Named:
     kube::Resource<DynamicType = ()> + Clone + Debug + DeserializeOwned + Send + 'static
 {
-    /// Wakes what names the object.
+    /// Wakes the objects that refer to the object.
     fn changed(shared: &Shared, key: &ObjectKey);
 }
 
@@ -33,7 +34,7 @@ impl Named for Secret {
         let Some(wakes) = shared.wakes(&key.namespace) else { return };
         for object in shared.cluster().list::<ImageListSubscription>(&key.namespace) {
             if subscription_secrets(&object).any(|name| name == key.name) {
-                // What was refused with the old one may not be with the new one.
+                // A server that refused the old credentials may accept the new ones.
                 shared.ask_now(ObjectKey::of(&*object));
                 wakes.subscription(&ObjectKey::of(&*object));
             }
@@ -53,8 +54,7 @@ impl Named for ConfigMap {
     }
 }
 
-/// Trust anchors or OpenPGP keys changed: the endorsers that bring them, and the subscriptions that may be signed by
-/// those.
+/// Wakes the endorsers whose trust anchors or OpenPGP keys changed, and the subscriptions of their namespace.
 fn endorsers_changed(shared: &Shared, key: &ObjectKey, reference: fn(&FilesSource) -> Option<&ObjectReference>) {
     for endorser in shared.cluster().list::<Endorser>(&key.namespace) {
         let keys = endorser.spec.credentials.iter().filter_map(|credential| credential.open_pgp.as_ref());
@@ -78,10 +78,10 @@ fn target_secrets(object: &CloudTarget) -> impl Iterator<Item = &str> {
     references.map(|reference| reference.name.as_str())
 }
 
-/// Follows the objects of a kind for as long as the program runs.
+/// Watches the objects of a kind.
 pub(super) async fn follow<K: Named>(shared: Arc<Shared>, api: Api<PartialObjectMeta<K>>) {
     let mut events = pin!(watcher(api, Config::default()).default_backoff());
-    // What is there at first has been read by nobody yet, or will be.
+    // No pass has read the objects of the first list yet, so they wake nothing.
     let (mut began, mut versions) = (false, HashMap::new());
     while let Some(event) = events.next().await {
         match event {

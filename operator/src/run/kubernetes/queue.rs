@@ -1,7 +1,8 @@
-//! Which object is looked at next: each once however often it is woken, and never twice at once.
+//! The queue of objects to reconcile. An object is in it once, however often it is woken, and has at most one running
+//! pass.
 //!
-//! Namespaces take turns, and in one the first that was woken comes first. kube-runtime's own queue takes any that is
-//! due: while there is more to do than it does at once, an object may wait for ever.
+//! Namespaces take turns; in a namespace, the object that was woken first comes first. The queue of kube-runtime takes
+//! any object that is due: under constant load an object could wait forever.
 
 use std::collections::{BTreeSet, HashMap};
 use std::future::Future;
@@ -16,8 +17,8 @@ use tokio_util::sync::CancellationToken;
 use crate::api::ObjectKey;
 use crate::turns::Turns;
 
-/// Passes over the objects as they are woken and as their time comes, so many at once. Returns once `stopping` is
-/// cancelled and the passes that run have ended. `pass` says after how long the object is looked at again.
+/// Runs passes over the objects when they are woken or due, at most `at_once` simultaneously. Returns after `stopping`
+/// is cancelled and running passes have ended. `pass` returns the time after which the object is due again.
 pub(super) async fn run<P: Future<Output = Option<Duration>>>(
     mut woken: UnboundedReceiver<ObjectKey>,
     at_once: usize,
@@ -41,7 +42,7 @@ pub(super) async fn run<P: Future<Output = Option<Duration>>>(
             Some((key, wait)) = passes.next() => queue.ended(key, wait.map(|wait| Instant::now() + wait)),
             () = sleep_until(due) => {}
         }
-        // All that is there is taken in before the next pass begins: the order is that of the wakes.
+        // All wakes that have arrived are queued before the next pass begins, to keep their order.
         while let Ok(key) = woken.try_recv() {
             queue.wake(key);
         }
@@ -56,7 +57,7 @@ async fn sleep_until(due: Option<Instant>) {
     }
 }
 
-/// Where the objects are that somebody may look at. Decides, and waits for nothing.
+/// The states of the objects in the queue. The methods never wait.
 #[derive(Debug, Default)]
 struct Queue {
     states: HashMap<ObjectKey, State>,
@@ -68,14 +69,14 @@ struct Queue {
 enum State {
     /// It waits for its turn.
     Ready,
-    /// It waits for its time.
+    /// It is due at this time.
     Later(Instant),
-    /// It is looked at; whether it was woken meanwhile.
+    /// Its pass is running; `woken`: it was woken in the meantime.
     Running { woken: bool },
 }
 
 impl Queue {
-    /// It is to be looked at as soon as its turn comes.
+    /// Queues an object for the next pass.
     fn wake(&mut self, key: ObjectKey) {
         let before = self.states.get(&key).copied();
         match before {
@@ -93,12 +94,12 @@ impl Queue {
         }
     }
 
-    /// When the next one's time comes.
+    /// When the next object is due.
     fn due(&self) -> Option<Instant> {
         self.later.first().map(|(due, _)| *due)
     }
 
-    /// Those whose time has come wait for their turn.
+    /// Queues the objects that are due.
     fn come_due(&mut self, now: Instant) {
         while self.due().is_some_and(|due| due <= now)
             && let Some((_, key)) = self.later.pop_first()
@@ -108,14 +109,14 @@ impl Queue {
         }
     }
 
-    /// The next one; it is being looked at from now on.
+    /// Takes the next object. Its pass is running from now on.
     fn take(&mut self) -> Option<ObjectKey> {
         let key = self.ready.take()?;
         self.states.insert(key.clone(), State::Running { woken: false });
         Some(key)
     }
 
-    /// It was looked at, and is looked at again at this time if nobody wakes it before.
+    /// The pass of an object has ended. It is due again at `again` if it is not woken before.
     fn ended(&mut self, key: ObjectKey, again: Option<Instant>) {
         let ran = self.states.remove(&key);
         match (ran, again) {

@@ -1,4 +1,4 @@
-//! What every pass and every watch has, and what they tell each other.
+//! State that passes and watches share.
 
 use std::collections::{BTreeSet, HashMap, HashSet};
 use std::hash::Hash;
@@ -16,28 +16,28 @@ use crate::store::kubernetes::{Kubernetes, Scope};
 use crate::store::{Cluster, ClusterError};
 use crate::trust::LastAccepted;
 
-/// Every object is looked at again after so long, even if a watch should have missed something.
+/// The longest time between two passes over an object, in case a watch has missed a change.
 const LONGEST_SLEEP: Duration = Duration::from_hours(1);
-/// Nothing is looked at again sooner than this without a reason.
+/// The shortest time between two passes over an object that was not woken.
 const SHORTEST_SLEEP: Duration = Duration::from_millis(300);
-/// The first wait after a pass that could not be finished; doubled for each one more.
+/// The wait after a failed pass. It doubles with each further failure.
 const FIRST_WAIT: Duration = Duration::from_secs(1);
-/// The longest such wait.
+/// The longest wait after a failed pass.
 const LONGEST_WAIT: Duration = Duration::from_mins(5);
 
-/// What every pass and every watch has.
+/// State that passes and watches share.
 pub(super) struct Shared {
     pub(super) context: Arc<Context<Kubernetes>>,
     pub(super) wakes: Vec<Wakes>,
     told: Mutex<HashMap<ObjectKey, Told>>,
     failures: Mutex<HashMap<(Kind, ObjectKey), u32>>,
-    /// The generation of each target that its images have heard of.
+    /// The generation of each target that its images were last woken for.
     targets: Mutex<HashMap<ObjectKey, i64>>,
-    /// Subscriptions whose list is fetched by the next pass, whenever it would be due.
+    /// Subscriptions whose next pass fetches the list, even if it is not due.
     asked: Mutex<HashSet<ObjectKey>>,
 }
 
-/// What a subscription's pass told its images; they are woken when it changes.
+/// The state of a subscription after its last pass. Its images are woken when it changes.
 #[derive(Debug, PartialEq)]
 struct Told {
     generation: Option<i64>,
@@ -48,7 +48,7 @@ struct Told {
 struct ToldList {
     last: LastAccepted,
     older: Vec<LastAccepted>,
-    /// Objects that are not selected: their entries were not kept before they were there.
+    /// Existing images that are not selected. Their list entries are only kept while they exist.
     unselected: BTreeSet<String>,
     expires: Timestamp,
     force: Force,
@@ -67,13 +67,13 @@ impl Shared {
         &self.context.cluster
     }
 
-    /// The ways to the queues of a namespace.
+    /// The senders to the queues of a namespace.
     pub(super) fn wakes(&self, namespace: &str) -> Option<&Wakes> {
         let covers = |scope: &Scope| scope.namespace.as_deref().is_none_or(|own| own == namespace);
         self.wakes.get(self.cluster().scopes.iter().position(covers)?)
     }
 
-    /// After how long to come back, after a pass or after one that could not be finished.
+    /// The time until the next pass, from the result of the last one. Counts failures.
     pub(super) fn settled(
         &self,
         kind: Kind,
@@ -101,18 +101,18 @@ impl Shared {
         }
     }
 
-    /// The next pass of a subscription fetches its list.
+    /// Makes the next pass of a subscription fetch its list.
     pub(super) fn ask_now(&self, key: ObjectKey) {
         self.asked.lock().unwrap_or_else(PoisonError::into_inner).insert(key);
     }
 
-    /// Whether the pass that begins is to fetch the list.
+    /// Whether the pass that begins must fetch the list.
     pub(super) fn ask(&self, key: &ObjectKey) -> Ask {
         let asked = self.asked.lock().unwrap_or_else(PoisonError::into_inner).remove(key);
         if asked { Ask::Now } else { Ask::WhenDue }
     }
 
-    /// Wakes a subscription's images where its pass has told them something new.
+    /// Wakes a subscription's images if its state has changed.
     pub(super) fn tell_images(&self, key: &ObjectKey) {
         let Some(object) = self.cluster().get::<ImageListSubscription>(key) else { return };
         let list = self.context.lists.get(key).map(|list| ToldList::of(&list));
@@ -129,7 +129,7 @@ impl Shared {
         }
     }
 
-    /// Whether a target is not as its images last heard; `None` is one that is gone.
+    /// Whether the images of a target must be woken: it is new, its generation has changed, or it was deleted (`None`).
     pub(super) fn target_changed(&self, key: &ObjectKey, generation: Option<i64>) -> bool {
         let mut targets = lock(&self.targets);
         if let Some(generation) = generation {
@@ -148,7 +148,7 @@ impl Shared {
             .retain(|key| cluster.get::<CachedImage>(key).is_some(), |key| cluster.get::<CloudTarget>(key).is_some());
     }
 
-    /// Whether the image's subscription is there and has had no pass yet.
+    /// Whether the image's subscription exists and has had no pass yet.
     pub(super) fn subscription_is_silent(&self, image: &ObjectKey) -> bool {
         let Some(object) = self.cluster().get::<CachedImage>(image) else { return false };
         let subscription = image.sibling(&object.spec.subscription_ref.name);
@@ -156,7 +156,7 @@ impl Shared {
         is_there && !lock(&self.told).contains_key(&subscription)
     }
 
-    /// After a watch began anew: what went in between has said no word.
+    /// Removes the state of objects that were deleted while a watch was interrupted.
     pub(super) fn forget_gone(&self) {
         let cluster = self.cluster();
         self.context.lists.retain(|key| cluster.get::<ImageListSubscription>(key).is_some());
@@ -177,7 +177,7 @@ impl Shared {
         lock(&self.failures).remove(&(Kind::Subscription, key.clone()));
     }
 
-    /// The download of an object that is gone ends, where nobody else wants it. What has come of it stays.
+    /// Cancels the download of a deleted image if no other object wants it. The partial download stays on the volume.
     pub(super) fn forget_image(&self, key: &ObjectKey) {
         lock(&self.failures).remove(&(Kind::Image, key.clone()));
         self.context.publications.want(key, None);
@@ -204,11 +204,11 @@ impl ToldList {
 }
 
 fn lock<K: Eq + Hash, V>(map: &Mutex<HashMap<K, V>>) -> MutexGuard<'_, HashMap<K, V>> {
-    // Entries are replaced whole, so another thread's panic has not spoiled them.
+    // Entries are replaced as a whole, so a panic in another thread cannot leave them half changed.
     map.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// The wait after so many passes in a row that could not be finished.
+/// The wait after this number of failed passes in a row.
 fn wait_after(failures: u32) -> Duration {
     FIRST_WAIT.saturating_mul(1 << failures.saturating_sub(1).min(16)).min(LONGEST_WAIT)
 }

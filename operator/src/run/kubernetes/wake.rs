@@ -1,4 +1,4 @@
-//! Which objects are to be looked at next.
+//! Wakes objects: puts them into the queues of their kinds.
 
 use std::collections::HashSet;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -8,11 +8,11 @@ use futures::channel::mpsc::{UnboundedReceiver, UnboundedSender, unbounded};
 
 use crate::api::{Kind, ObjectKey};
 
-/// Many images change together: who looks at all of them is woken so long after the first, and not for each. It never
-/// waits until they are quiet, which they may not be for hours.
+/// If many images change at the same time, their subscription or target is woken once, this long after the first
+/// change. It is not delayed until the changes stop, which could take hours.
 const TOGETHER: Duration = Duration::from_millis(500);
 
-/// The ways to the queues of one scope. A queue holds an object once, however often it is woken.
+/// The senders to the queues of one scope. A queue holds an object once, however often it is woken.
 pub(super) struct Wakes {
     endorsers: UnboundedSender<ObjectKey>,
     subscriptions: UnboundedSender<ObjectKey>,
@@ -21,11 +21,11 @@ pub(super) struct Wakes {
     soon: Soon,
 }
 
-/// What is woken once `TOGETHER` is over, by kind.
+/// Objects that will be woken after [`TOGETHER`], with their kinds.
 #[derive(Clone, Default)]
 struct Soon(Arc<Mutex<HashSet<(Kind, ObjectKey)>>>);
 
-/// The other ends.
+/// The receivers of the queues.
 pub(super) struct Requests {
     pub endorsers: UnboundedReceiver<ObjectKey>,
     pub subscriptions: UnboundedReceiver<ObjectKey>,
@@ -56,7 +56,7 @@ impl Wakes {
         send(&self.subscriptions, key);
     }
 
-    /// A subscription of which an image has changed.
+    /// Wakes a subscription of which an image has changed, after a short delay.
     pub(super) fn subscription_soon(&self, key: &ObjectKey) {
         self.soon.send(Kind::Subscription, &self.subscriptions, key);
     }
@@ -65,7 +65,7 @@ impl Wakes {
         send(&self.targets, key);
     }
 
-    /// A target of which an image wants something else.
+    /// Wakes a target for which an image has changed, after a short delay.
     pub(super) fn target_soon(&self, key: &ObjectKey) {
         self.soon.send(Kind::Target, &self.targets, key);
     }
@@ -76,7 +76,7 @@ impl Wakes {
 }
 
 impl Soon {
-    /// To be called within a tokio runtime.
+    /// Must be called within a tokio runtime.
     fn send(&self, kind: Kind, queue: &UnboundedSender<ObjectKey>, key: &ObjectKey) {
         let waiting = (kind, key.clone());
         if !self.0.lock().unwrap_or_else(PoisonError::into_inner).insert(waiting.clone()) {
@@ -85,7 +85,7 @@ impl Soon {
         let (soon, queue) = (self.clone(), queue.clone());
         tokio::spawn(async move {
             tokio::time::sleep(TOGETHER).await;
-            // Before it is woken: a change that comes now is seen by the pass, or wakes it once more.
+            // Removed before the object is woken: a later change is seen by the pass, or wakes the object again.
             soon.0.lock().unwrap_or_else(PoisonError::into_inner).remove(&waiting);
             send(&queue, &waiting.1);
         });
@@ -93,7 +93,7 @@ impl Soon {
 }
 
 fn send(queue: &UnboundedSender<ObjectKey>, key: &ObjectKey) {
-    // The queue is closed only while the program stops.
+    // The queue is closed only while the program is stopping.
     let _stopping = queue.unbounded_send(key.clone());
 }
 

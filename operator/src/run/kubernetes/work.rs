@@ -1,4 +1,4 @@
-//! Wakes whoever waits for a download or a conversion when it begins and when it ends.
+//! Wakes images when their downloads start or end, and targets when their conversions start or end.
 
 use std::collections::HashMap;
 use std::hash::Hash;
@@ -8,14 +8,14 @@ use super::shared::Shared;
 use crate::api::ObjectKey;
 use crate::cache::{ConversionKey, JobKey, JobState, Part};
 
-/// Wakes the images whose downloads, and the targets whose conversions, began or ended. Those that wait or run as
-/// before are left alone: with many images, each change of one download would be a pass over all that wait for theirs.
+/// Wakes the images and targets whose downloads or conversions started or ended. Others are not woken: with many
+/// images, each change of one download would otherwise cause a pass over all images that wait for a download.
 pub(super) async fn follow_work(shared: Arc<Shared>) {
     let mut jobs = shared.context.jobs.changed();
     let (mut downloads, mut conversions) = (Stages::default(), Stages::default());
     while jobs.changed().await.is_ok() {
         let now = download_stages(&shared);
-        // What has ended is told until its image has let go of it.
+        // Ended downloads wake their image until it no longer wants the download.
         let ended: Vec<ObjectKey> =
             now.iter().filter(|(_, runs)| runs.is_none()).map(|((key, _), _)| key.clone()).collect();
         for key in downloads.moved(now).into_iter().chain(ended) {
@@ -27,7 +27,8 @@ pub(super) async fn follow_work(shared: Arc<Shared>) {
     }
 }
 
-/// Each download that an image waits for, and whether it runs; `None` where it has ended.
+/// Each download that an image waits for: `Some(true)` while it runs, `Some(false)` while it is queued, `None` after it
+/// has ended.
 fn download_stages(shared: &Shared) -> Vec<((ObjectKey, JobKey), Option<bool>)> {
     let wanted = shared.context.downloads.objects().into_iter();
     let wanted = wanted.filter_map(|key| Some((shared.context.downloads.get(&key)?, key)));
@@ -39,10 +40,11 @@ fn download_stages(shared: &Shared) -> Vec<((ObjectKey, JobKey), Option<bool>)> 
     wanted.map(|(job, key)| (stage(&job), (key, job))).map(|(stage, work)| (work, stage)).collect()
 }
 
-/// A conversion that a target wants, and where it is.
+/// A conversion that a target wants, and its stage.
 type ConversionStage = ((ObjectKey, ConversionKey), (u64, Option<Option<Part>>));
 
-/// Each conversion that a target wants, how often it was started, and its part where it runs; `None` where it has ended.
+/// Each conversion that a target wants: how often it was started, and its running part; `None` if it neither waits nor
+/// runs.
 fn conversion_stages(shared: &Shared) -> Vec<ConversionStage> {
     let conversions = shared.context.jobs.conversions();
     let each = shared.context.publications.conversions().into_iter();
@@ -50,7 +52,7 @@ fn conversion_stages(shared: &Shared) -> Vec<ConversionStage> {
     each.map(|(target, key)| ((target, key), conversions.stage(&key))).collect()
 }
 
-/// How far work was when it was last looked at.
+/// The stages of work at the last check.
 struct Stages<W, S>(HashMap<(ObjectKey, W), S>);
 
 impl<W, S> Default for Stages<W, S> {
@@ -60,7 +62,7 @@ impl<W, S> Default for Stages<W, S> {
 }
 
 impl<W: Eq + Hash, S: PartialEq> Stages<W, S> {
-    /// Who waits for work that is not as it was.
+    /// The objects whose work has changed its stage since the last check.
     fn moved(&mut self, now: Vec<((ObjectKey, W), S)>) -> Vec<ObjectKey> {
         let now: HashMap<(ObjectKey, W), S> = now.into_iter().collect();
         let moved = now.iter().filter(|(work, stage)| self.0.get(*work) != Some(stage));

@@ -1,4 +1,4 @@
-//! The first lists: until each has come nothing may be judged, for it would be by a part of the endorsers.
+//! Waits for the first list of each kind. No pass begins before, because it would not know all endorsers.
 
 use std::collections::BTreeSet;
 
@@ -7,21 +7,21 @@ use tokio::sync::watch;
 
 use crate::api::{CachedImage, CloudTarget, Endorser, ImageListSubscription};
 
-/// Which of the first lists have not come yet. Any number may wait for them: a store of kube's own wakes only the last
-/// of those who wait for it.
+/// The first lists that have not arrived yet. Any number of tasks can wait for them; the store of kube wakes only the
+/// last of its waiting tasks.
 pub(crate) struct Awaited(watch::Sender<State>);
 
 struct State {
-    /// What each scope, a namespace or all, still waits for.
+    /// The kinds that each scope (a namespace, or all) still waits for.
     lists: Vec<(Option<String>, Vec<String>)>,
-    /// Kinds that the API server does not know.
+    /// Kinds that the API server does not have.
     unknown: BTreeSet<String>,
-    /// The program stops: they do not come any more.
+    /// The program is stopping, so no more lists are expected.
     over: bool,
 }
 
 impl Awaited {
-    /// The lists of all kinds in these scopes.
+    /// Waits for the lists of all kinds in these scopes.
     pub(crate) fn new(scopes: impl Iterator<Item = Option<String>>) -> Self {
         let kinds =
             [Endorser::kind(&()), ImageListSubscription::kind(&()), CachedImage::kind(&()), CloudTarget::kind(&())]
@@ -30,7 +30,7 @@ impl Awaited {
         Self(watch::Sender::new(State { lists, unknown: BTreeSet::new(), over: false }))
     }
 
-    /// A list has come; the first one of its kind and scope counts.
+    /// A list of this kind and scope has arrived. Later lists have no effect.
     pub(crate) fn came<K: Resource<DynamicType = ()>>(&self, scope: Option<&str>) {
         let mut found = false;
         self.0.send_if_modified(|state| {
@@ -51,7 +51,7 @@ impl Awaited {
         }
     }
 
-    /// The API server does not know a kind. Told in one line, however many there are: they are installed together.
+    /// The API server does not have this kind. Only the first such kind is logged, because all are installed together.
     pub(crate) fn is_unknown<K: Resource<DynamicType = ()>>(&self) {
         let mut first = false;
         self.0.send_if_modified(|state| {
@@ -64,19 +64,19 @@ impl Awaited {
         }
     }
 
-    /// None will come any more.
+    /// No more lists are expected.
     pub(crate) fn give_up(&self) {
         self.0.send_modify(|state| state.over = true);
     }
 
-    /// Waits until all have come. False: they will not.
+    /// Waits until all lists have arrived. Returns false if the program is stopping.
     pub(crate) async fn all_came(&self) -> bool {
         let mut states = self.0.subscribe();
         let ended = states.wait_for(|state| state.over || state.all_came()).await;
         ended.is_ok_and(|state| state.all_came())
     }
 
-    /// What is waited for, for people; `None` once all have come.
+    /// Which first lists have not arrived yet, or which kinds are missing, as text; `None` after all have arrived.
     pub(crate) fn told(&self) -> Option<String> {
         let state = self.0.borrow();
         if !state.unknown.is_empty() {
@@ -92,7 +92,7 @@ impl Awaited {
     }
 }
 
-/// What a person reads of kinds that are not installed.
+/// The message about kinds that are not installed.
 fn missing(kinds: &str) -> String {
     format!(
         "expected the definitions of this program's resources, found that the API server does not know {kinds}: install \

@@ -1,4 +1,4 @@
-//! One call of the API server: bounded in time, its failure told in the words of [`ClusterError`].
+//! Calls of the API server, with a time-out, and with failures as [`ClusterError`].
 
 use std::future::Future;
 
@@ -6,13 +6,13 @@ use super::LONGEST_CALL;
 use crate::api::{Kind, ObjectKey};
 use crate::store::ClusterError;
 
-/// What a call is about, for messages.
+/// Describes a call, for messages.
 pub(super) struct Call<'a> {
-    /// Such as `read`.
+    /// The action, such as `read`.
     pub action: &'static str,
-    /// Such as `Secret default/token`.
+    /// The object, such as `Secret default/token`.
     pub object: String,
-    /// What `404 Not Found` says is gone.
+    /// The object that no longer exists if the response is `404 Not Found`.
     pub gone: Option<(Kind, &'a ObjectKey)>,
 }
 
@@ -31,7 +31,7 @@ pub(super) async fn call<T>(
     }
 }
 
-/// The cause by which an API server refuses what is new in a namespace that is being deleted (core/v1:
+/// The cause in the status of an API server that refuses a new object in a namespace that is being deleted (core/v1:
 /// `NamespaceTerminatingCause`).
 const TERMINATING: &str = "NamespaceTerminating";
 
@@ -52,7 +52,7 @@ fn failed(about: Call<'_>, error: &kube::Error) -> ClusterError {
     }
 }
 
-/// What a failure says, for people: never the answer as it was sent.
+/// The text of a failure. It never contains the body of the response.
 pub(crate) fn words(error: &kube::Error) -> String {
     match error {
         kube::Error::Api(status) if status.message.trim().is_empty() => format!("HTTP {}", status.code),
@@ -61,7 +61,7 @@ pub(crate) fn words(error: &kube::Error) -> String {
     }
 }
 
-/// An error with what it stands on.
+/// An error with its causes.
 fn chain(error: &dyn std::error::Error) -> String {
     let mut told = error.to_string();
     let mut cause = error.source();

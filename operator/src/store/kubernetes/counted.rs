@@ -1,4 +1,4 @@
-//! Requests to the API server, counted.
+//! Counts requests to the API server.
 
 use std::pin::Pin;
 use std::task::{Context, Poll};
@@ -9,7 +9,7 @@ use tower::{Layer, Service};
 
 use crate::metrics::Metrics;
 
-/// A client whose requests are counted there; watches count once, when they begin.
+/// A client whose requests are counted in `metrics`. A watch counts once, when it starts.
 pub fn counted(configuration: Config, metrics: Metrics) -> kube::Result<Client> {
     Ok(ClientBuilder::try_from(configuration)?.with_layer(&Counting(metrics)).build())
 }
@@ -24,7 +24,7 @@ impl<S> Layer<S> for Counting {
     }
 }
 
-/// A service that counts.
+/// A service that counts its requests.
 #[derive(Clone)]
 pub(super) struct Counted<S> {
     inner: S,

@@ -1,8 +1,8 @@
-//! What happened, as an Event (core/v1). Pure.
+//! Events (core/v1). Pure.
 //!
-//! Things are told when they happen and not again, so each is an Event of its own with its own figures: none is counted
-//! into the one before it. They are of core/v1, for in events.k8s.io/v1 an Event may not say when it was last seen, which
-//! is what people and tools sort by.
+//! Each event is reported once, as an Event of its own with its own message; nothing is aggregated. core/v1 is used
+//! because an Event of events.k8s.io/v1 has no field for the time when it was last seen, and people and tools sort by
+//! that time.
 
 use jiff::Timestamp;
 use k8s_openapi::api::core::v1::{Event, EventSource, ObjectReference};
@@ -12,14 +12,14 @@ use kube::api::ObjectMeta;
 use super::MANAGER;
 use crate::store::Happening;
 
-/// What is reported at most, in bytes (the API server's limit for an Event with an `eventTime`).
+/// The longest message, in bytes (the API server's limit for an Event with an `eventTime`).
 const LONGEST_MESSAGE: usize = 1024;
 /// The longest name of an object, in bytes.
 const LONGEST_NAME: usize = 253;
-/// Where Events of objects without a namespace are.
+/// The namespace of Events for objects without a namespace.
 const NO_NAMESPACE: &str = "default";
 
-/// The event of what happened to an object.
+/// Makes the Event of an object.
 pub(super) fn event(happening: Happening, involved: ObjectReference, host: &str, now: Timestamp) -> Event {
     let Happening { kind: _, key, warning, reason, mut message } = happening;
     message.truncate(message.floor_char_boundary(LONGEST_MESSAGE));
@@ -49,7 +49,8 @@ pub(super) fn event(happening: Happening, involved: ObjectReference, host: &str,
     }
 }
 
-/// The same as an Event of the namespace: one that is being deleted takes no new Event.
+/// The same Event for the object's namespace, in the namespace `default`. A namespace that is being deleted accepts no
+/// new Events.
 pub(super) fn of_namespace(mut event: Event) -> Event {
     let namespace = event.metadata.namespace.replace(NO_NAMESPACE.to_owned());
     let (kind, name) = (event.involved_object.kind.take(), event.involved_object.name.take());
@@ -57,7 +58,8 @@ pub(super) fn of_namespace(mut event: Event) -> Event {
     let mut message = format!("{} {}: {message}", kind.unwrap_or_default(), name.unwrap_or_default());
     message.truncate(message.floor_char_boundary(LONGEST_MESSAGE));
     event.message = Some(message);
-    // With it, older servers take Events of what has no namespace in kube-system alone (ValidateEvent of 1.20).
+    // With an `eventTime`, older servers accept Events of cluster-scoped objects only in kube-system (ValidateEvent of
+    // 1.20).
     event.event_time = None;
     event.involved_object = ObjectReference {
         api_version: Some("v1".to_owned()),

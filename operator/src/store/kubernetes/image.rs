@@ -1,4 +1,4 @@
-//! What is sent to the API server. Pure.
+//! Request bodies and parameters for the API server. Pure.
 
 use kube::api::{DeleteParams, Preconditions};
 use kube::{Resource as _, ResourceExt};
@@ -8,8 +8,8 @@ use serde_json::{Value, json};
 use crate::api::{CachedImage, ImageListSubscription, ObjectKey, SUBSCRIPTION_LABEL};
 use crate::imagelist::ImageId;
 
-/// The image that a subscription makes: owned by it, with the two fields that are its own. What is not said here is
-/// people's, and server-side apply leaves it alone.
+/// The CachedImage that a subscription makes, with the subscription as owner and the two required fields. All other
+/// fields belong to users, and server-side apply does not change them.
 pub(super) fn generated(owner: &ImageListSubscription, key: &ObjectKey, identifier: &ImageId) -> Value {
     let subscription = owner.name_any();
     json!({
@@ -25,17 +25,17 @@ pub(super) fn generated(owner: &ImageListSubscription, key: &ObjectKey, identifi
     })
 }
 
-/// A name as the value of a label: these have at most 63 characters.
+/// A name as the value of a label, which can have at most 63 characters.
 fn label(name: &str) -> &str {
     name.get(..63).map_or(name, |cut| cut.trim_end_matches(['-', '.']))
 }
 
-/// Deletes this object, and no other one of its name.
+/// Deletes only this object, not a newer one with the same name.
 pub(super) fn only_this(image: &CachedImage) -> DeleteParams {
     DeleteParams::default().preconditions(Preconditions { uid: image.uid(), resource_version: None })
 }
 
-/// Replaces the whole status of the object with that uid (RFC 6902).
+/// A JSON Patch (RFC 6902) that replaces the whole status of the object with this uid.
 pub(super) fn whole_status<P: serde::de::DeserializeOwned>(
     uid: Option<&str>,
     status: &impl Serialize,

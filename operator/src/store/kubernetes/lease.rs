@@ -1,7 +1,8 @@
-//! Who leads: one of several programs, by a Lease (coordination.k8s.io/v1).
+//! Leader election by a Lease (coordination.k8s.io/v1), so that one of several processes leads.
 //!
-//! As client-go's leader election does it: a lease that has not changed for its duration, by the clock of whoever looks,
-//! is free, so that clocks need not agree; and every write names the version that it replaces, so that one of many wins.
+//! It works like the leader election of client-go. A lease that has not been renewed for its duration, measured by the
+//! clock of the observer, is free to take, so clocks need not agree. Every write has the resource version that it
+//! replaces, so only one of several writers succeeds.
 
 use std::time::Duration;
 
@@ -19,18 +20,19 @@ use super::{MANAGER, host};
 use crate::opennebula::Permit;
 use crate::store::ClusterError;
 
-/// A lease that did not change for so long is free.
+/// The duration of the lease. A lease that has not been renewed for its duration is free to take.
 const DURATION: Duration = Duration::from_secs(10);
-/// Who renewed it is sure to lead for so long, from before the server was asked.
+/// For this long after the request of a renewal, the leader can be sure that no other process leads.
 const SURE: Duration = Duration::from_secs(8);
-/// How often the leader renews it, and the others look.
+/// How often the leader renews the lease, and how often the others check it.
 const RENEW_EVERY: Duration = Duration::from_secs(2);
-/// The longest duration that is believed of a lease that another program wrote.
+/// The longest duration that is accepted from a lease of another process.
 const LONGEST: Duration = Duration::from_mins(1);
-/// A leader that could not renew for so long makes way: others may reach the server, and wait for the volume.
+/// A leader that cannot renew the lease for this long gives up: another process may be able to reach the server, and
+/// wait for the volume.
 const LONGEST_SILENCE: Duration = Duration::from_mins(1);
 
-/// One program that would lead.
+/// A process that wants to lead.
 pub struct Election {
     leases: Api<Lease>,
     name: String,
@@ -39,28 +41,28 @@ pub struct Election {
     seen: Option<Seen>,
 }
 
-/// The lease as it was last seen.
+/// The lease as it was last read or written.
 struct Seen {
     lease: Lease,
-    /// When it was first seen so.
+    /// Since when it has had this version.
     since: Instant,
 }
 
-/// Why a program leads no more.
+/// Why a process no longer leads.
 #[derive(Debug, thiserror::Error)]
 pub enum LeadershipLost {
-    /// Another one leads.
+    /// Another process leads.
     #[error("expected to lead on, found that {0} does")]
     Taken(String),
-    /// The server could not be asked.
+    /// The API server could not be reached for too long.
     #[error("expected to renew the lease within a minute, found that it cannot be: {0}")]
     Silence(ClusterError),
-    /// The task that renews has ended.
+    /// The task that renews the lease has failed.
     #[error("the lease is renewed no more: {0}")]
     Ended(tokio::task::JoinError),
 }
 
-/// This program leads, and renews the lease.
+/// The leadership of this process. A task renews the lease.
 pub struct Leadership {
     renewing: JoinHandle<Result<Election, LeadershipLost>>,
     stopping: CancellationToken,
@@ -68,7 +70,7 @@ pub struct Leadership {
 }
 
 impl Election {
-    /// An election by the lease of that name.
+    /// An election with the lease of this name.
     pub fn new(client: Client, namespace: &str, name: &str) -> Self {
         Self {
             leases: Api::namespaced(client, namespace),
@@ -79,7 +81,7 @@ impl Election {
         }
     }
 
-    /// Waits until this program leads.
+    /// Waits until this process leads.
     pub async fn won(mut self) -> Leadership {
         let mut told = String::new();
         loop {
@@ -100,7 +102,7 @@ impl Election {
         Leadership { renewing: tokio::spawn(self.renew(stopping.clone())), stopping, permit }
     }
 
-    /// Renews the lease until told to stop, or until it is lost.
+    /// Renews the lease until `stopping` is cancelled or the lease is lost.
     async fn renew(mut self, stopping: CancellationToken) -> Result<Self, LeadershipLost> {
         let mut renewed = Instant::now();
         while stopping.run_until_cancelled(sleep(RENEW_EVERY)).await.is_some() {
@@ -120,7 +122,7 @@ impl Election {
         Ok(self)
     }
 
-    /// Takes the lease where it is free, renews it where it is held. Says whether it is this program's then.
+    /// Takes the lease if it is free, or renews it if this process holds it. Returns whether this process holds it.
     async fn attempt(&mut self) -> Result<bool, ClusterError> {
         let asked = Instant::now();
         if self.holder() != self.identity {
@@ -139,7 +141,7 @@ impl Election {
         Ok(true)
     }
 
-    /// Reads the lease. Where it is as before, it is as long as before.
+    /// Reads the lease. If its version has not changed, its time of observation stays.
     async fn look(&mut self) -> Result<(), ClusterError> {
         let Some(lease) = bounded(call(self.about("read"), self.leases.get_opt(&self.name))).await? else {
             self.seen = None;
@@ -151,7 +153,7 @@ impl Election {
         Ok(())
     }
 
-    /// Writes the lease; refused where another write came before.
+    /// Writes the lease. Fails if it has been changed since it was read.
     async fn write(&mut self, lease: Lease) -> Result<(), ClusterError> {
         let parameters = PostParams { field_manager: Some(MANAGER.to_owned()), ..PostParams::default() };
         let written = if lease.resource_version().is_some() {
@@ -165,7 +167,8 @@ impl Election {
                 Ok(())
             }
             Err(error) => {
-                // It may be another one by now, gone, or written though no answer came: the next try looks.
+                // The lease may have been changed or deleted, or written although no response arrived. The next attempt
+                // reads it.
                 if !matches!(error, ClusterError::Denied { .. }) {
                     self.seen = None;
                 }
@@ -197,12 +200,12 @@ impl Seen {
 }
 
 impl Leadership {
-    /// Valid for as long as this program is sure to lead.
+    /// A permit that is valid while this process can be sure to lead.
     pub fn permit(&self) -> Permit {
         self.permit.clone()
     }
 
-    /// Waits until this program leads no more. Not to be asked again after that.
+    /// Waits until this process no longer leads. Must not be called again afterwards.
     pub async fn lost(&mut self) -> LeadershipLost {
         match (&mut self.renewing).await {
             Ok(Ok(_)) => std::future::pending().await,
@@ -211,7 +214,7 @@ impl Leadership {
         }
     }
 
-    /// Gives the lease back, so that another program need not wait until it is free.
+    /// Releases the lease, so that another process can take it at once.
     pub async fn release(self) {
         self.stopping.cancel();
         let Ok(Ok(mut election)) = self.renewing.await else { return };
@@ -230,7 +233,7 @@ fn holder(lease: &Lease) -> &str {
     lease.spec.as_ref().and_then(|spec| spec.holder_identity.as_deref()).unwrap_or_default()
 }
 
-/// The lease, held by `identity` from `now` on.
+/// The lease with `identity` as its holder, renewed at `now`.
 fn taken(lease: &Lease, identity: &str, now: Timestamp) -> Lease {
     let before = lease.spec.clone().unwrap_or_default();
     let is_new = holder(lease) != identity;
@@ -245,7 +248,7 @@ fn taken(lease: &Lease, identity: &str, now: Timestamp) -> Lease {
     Lease { metadata: lease.metadata.clone(), spec: Some(spec) }
 }
 
-/// The lease, held by nobody.
+/// The lease without a holder.
 fn given_back(mut lease: Lease, now: Timestamp) -> Lease {
     let spec = lease.spec.get_or_insert_default();
     spec.holder_identity = Some(String::new());
@@ -254,7 +257,7 @@ fn given_back(mut lease: Lease, now: Timestamp) -> Lease {
     lease
 }
 
-/// One try may not take so long that the lease is lost meanwhile.
+/// Limits one request, so that the lease does not expire during it.
 async fn bounded<T>(answer: impl Future<Output = Result<T, ClusterError>>) -> Result<T, ClusterError> {
     tokio::time::timeout(SURE / 2, answer).await.unwrap_or_else(|_| {
         let message = format!("no answer within {} s", (SURE / 2).as_secs());

@@ -1,7 +1,7 @@
-//! An API server as the place where resources live.
+//! The API server of a Kubernetes cluster as the store of the resources.
 //!
-//! Reads are answered from what watches brought; writes go to the server at once. Images are made by server-side apply
-//! of the two fields that a subscription owns; status is written whole, by its subresource.
+//! Reads use the stores of the watches; writes go to the server at once. Images are made with server-side apply of the
+//! two fields that a subscription owns. Status is replaced as a whole through its subresource.
 
 mod awaited;
 mod call;
@@ -34,13 +34,14 @@ use crate::api::{CachedImage, CloudTarget, Endorser, FINALIZER, ImageListSubscri
 use crate::imagelist::ImageId;
 use crate::opennebula::Permit;
 
-/// The name under which fields are owned and events are told.
+/// The field manager, and the component that reports Events.
 const MANAGER: &str = "vmcatcher-operator";
-/// A write that another one came before is tried so often, each time on what the server holds then.
+/// How often a write is tried if there are conflicts, each time with the current object.
 const TRIES: usize = 5;
-/// The namespace controller deletes one kind after another, in any order, some hundred objects a second.
+/// The time within which objects that are deleted together are marked. The namespace controller deletes the kinds one
+/// after another, in any order, a few hundred objects per second.
 const GOES_TOGETHER: SignedDuration = SignedDuration::from_secs(15);
-/// Kinds are watched each by itself: what one brings may be newer than what another does, most often by milliseconds.
+/// Each kind is watched separately, so one watch can be ahead of another, usually by milliseconds.
 const LAG: SignedDuration = SignedDuration::from_secs(3);
 
 /// The objects of all namespaces, or of some, on an API server.
@@ -53,7 +54,7 @@ pub struct Kubernetes {
     pub(crate) awaited: Awaited,
 }
 
-/// What is watched together: one namespace, or all.
+/// The unit of a watch: one namespace, or all.
 pub(crate) struct Scope {
     pub(crate) namespace: Option<String>,
     pub(crate) endorsers: Store<Endorser>,
@@ -62,7 +63,7 @@ pub(crate) struct Scope {
     pub(crate) targets: Store<CloudTarget>,
 }
 
-/// What fills a scope's stores.
+/// The writers of a scope's stores.
 pub(crate) struct Writers {
     pub(crate) endorsers: Writer<Endorser>,
     pub(crate) subscriptions: Writer<ImageListSubscription>,
@@ -70,11 +71,12 @@ pub(crate) struct Writers {
     pub(crate) targets: Writer<CloudTarget>,
 }
 
-/// What fills the stores of a [`Kubernetes`]; for its [`Driver`].
+/// The writers of the stores of a [`Kubernetes`], for its [`Driver`].
 pub struct Watches(pub(crate) Vec<Writers>);
 
 impl Kubernetes {
-    /// The objects of these namespaces; of all where none is named. Nothing is read until a [`Driver`] has the watches.
+    /// The objects of these namespaces, or of all if none is given. Nothing is read until a [`Driver`] runs the
+    /// watches.
     pub fn new(client: Client, namespaces: &[String]) -> (Self, Watches) {
         let mut namespaces: Vec<Option<String>> = namespaces.iter().cloned().map(Some).collect();
         namespaces.sort();
@@ -88,13 +90,13 @@ impl Kubernetes {
         (Self { client, scopes, written, host, permit, awaited }, Watches(writers))
     }
 
-    /// The same, with objects written only while the permit is valid: another program may lead by then.
+    /// The same cluster, which writes objects only while the permit is valid. Another process may lead afterwards.
     #[must_use]
     pub fn with_permit(self, permit: Permit) -> Self {
         Self { permit, ..self }
     }
 
-    /// Refused where another program may lead by now: it may have written what this one has not seen.
+    /// Fails if another process may lead: it may have written objects that this process has not seen.
     fn leads(&self, about: Call<'_>) -> Result<(), ClusterError> {
         if self.permit.is_valid() {
             return Ok(());
@@ -181,7 +183,7 @@ impl Cluster for Kubernetes {
         stores.flat_map(Store::state).map(|object| self.written.newer(object)).collect()
     }
 
-    /// By whether it takes something new: the right to read namespaces is not this program's.
+    /// Finds out with a dry run of creating an Event, because this program has no right to read namespaces.
     async fn is_ending(&self, namespace: &str) -> Result<bool, ClusterError> {
         let key = ObjectKey::new(namespace, MANAGER);
         let (reason, message) = ("Probe".to_owned(), String::new());
@@ -222,7 +224,7 @@ impl Cluster for Kubernetes {
         let images = self.api::<CachedImage>(&key.namespace);
         let about = || Call { action: "make", object: format!("CachedImage {key}"), gone: None };
         self.leads(about())?;
-        // Made by hand a moment ago: its maker's, and seen by the next pass.
+        // If a user has just made the object, it stays as it is. The next pass sees it.
         if call(about(), images.get_metadata_opt(&key.name)).await?.is_some() {
             return Ok(());
         }
@@ -237,7 +239,7 @@ impl Cluster for Kubernetes {
         self.leads(about())?;
         let images = self.api::<CachedImage>(&key.namespace);
         match call(about(), images.delete(&key.name, &image::only_this(&image))).await {
-            // Gone, or another one of its name.
+            // It no longer exists, or is a new object with the same name.
             Ok(_) | Err(ClusterError::Gone { .. } | ClusterError::Conflict { .. }) => Ok(()),
             Err(error) => Err(error),
         }
@@ -256,7 +258,8 @@ impl Cluster for Kubernetes {
             if finalizers == object.finalizers() {
                 return Ok(());
             }
-            // The version in it makes the server refuse a change of finalizers that were read before someone else's.
+            // With the resource version, the server refuses the change if the finalizers have been changed since they
+            // were read.
             let change = json!({"metadata": {"resourceVersion": object.resource_version(), "finalizers": finalizers}});
             let (manager, change) = (manager(), Patch::Merge(&change));
             match call(about("change the finalizers of"), api.patch(&key.name, &manager, &change)).await {
@@ -290,8 +293,8 @@ impl Cluster for Kubernetes {
                 self.written.put(object);
                 Ok(())
             }
-            // The patch fits the object that was looked at; one that was made anew under its name is another, which the
-            // watch may have brought by now. Where it has not, the pass is tried again.
+            // The test of the uid failed: the object was deleted and made again under the same name, which the watch
+            // has already delivered. If the watch has not delivered it yet, the pass is retried.
             Err(ClusterError::Refused { .. }) if self.get::<K>(key).is_none_or(|now| now.uid() != object.uid()) => {
                 Err(ClusterError::Gone { kind: K::KIND, key: key.clone() })
             }
@@ -309,7 +312,8 @@ impl Cluster for Kubernetes {
         let (key, warning) = (key.clone(), *warning);
         let event = event::event(happening.clone(), self.reference(*kind, &key), &self.host, Timestamp::now());
         let told = match self.tell(&event, false).await {
-            // Who looks for what is left behind finds it at the namespace, where this program may say so.
+            // A warning is reported at the namespace instead, if the permissions allow it, so that people who look for
+            // leftovers find it.
             Err(ending @ ClusterError::NamespaceEnds { .. }) if warning => {
                 match self.tell(&event::of_namespace(event), false).await {
                     Err(ClusterError::Denied { .. }) => Err(ending),
@@ -329,7 +333,7 @@ impl Cluster for Kubernetes {
 }
 
 impl Kubernetes {
-    /// Makes an Event; or only asks whether it would be taken.
+    /// Creates an Event, or with `dry_run` only checks whether it would be accepted.
     async fn tell(&self, event: &Event, dry_run: bool) -> Result<(), ClusterError> {
         let namespace = event.metadata.namespace.as_deref().unwrap_or_default();
         let object = format!("{} {namespace}", event.involved_object.kind.as_deref().unwrap_or_default());
@@ -341,15 +345,15 @@ impl Kubernetes {
     }
 }
 
-/// The name of this machine, or of the pod.
+/// The name of this machine or pod.
 fn host() -> String {
     rustix::system::uname().nodename().to_string_lossy().into_owned()
 }
 
-/// Writes are this program's.
+/// Patch parameters with the field manager of this program.
 fn manager() -> PatchParams {
     PatchParams { field_manager: Some(MANAGER.to_owned()), ..PatchParams::default() }
 }
 
-/// How long one call of the API server may take.
+/// The time-out of one call of the API server.
 const LONGEST_CALL: Duration = Duration::from_secs(30);

@@ -1,6 +1,6 @@
-//! What this program has written and the watches have not brought yet.
+//! Objects that this program has written and that the watches have not delivered yet.
 //!
-//! A pass that follows at once must see what the one before has written: else it would do it again.
+//! The next pass must see what the last one wrote. Otherwise it would write it again.
 
 use std::any::Any;
 use std::collections::HashMap;
@@ -8,23 +8,24 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use crate::api::{Kind, ObjectKey, Resource};
 
-/// Objects as the server answered to writes, until a watch brings them or something newer.
+/// The server's responses to writes. They are kept until a watch delivers the same or a newer version.
 #[derive(Default)]
 pub(crate) struct Written(Mutex<HashMap<(Kind, ObjectKey), Arc<dyn Any + Send + Sync>>>);
 
 impl Written {
-    /// Holds what the server answered to a write.
+    /// Keeps the response to a write.
     pub(crate) fn put<K: Resource>(&self, object: K) {
         let key = (K::KIND, ObjectKey::of(&object));
         self.0.lock().unwrap_or_else(PoisonError::into_inner).insert(key, Arc::new(object));
     }
 
-    /// Lets go of an object that is no more.
+    /// Removes an object that no longer exists.
     pub(crate) fn forget<K: Resource>(&self, key: &ObjectKey) {
         self.0.lock().unwrap_or_else(PoisonError::into_inner).remove(&(K::KIND, key.clone()));
     }
 
-    /// The newer of what a watch brought and what was written. Never an object that the watches do not know.
+    /// The newer of the watched and the written object. An object that is not in the store of the watch is never
+    /// returned.
     pub(crate) fn newer<K: Resource>(&self, stored: Arc<K>) -> Arc<K> {
         let key = (K::KIND, ObjectKey::of(&*stored));
         let mut written = self.0.lock().unwrap_or_else(PoisonError::into_inner);
@@ -39,7 +40,7 @@ impl Written {
     }
 }
 
-/// Versions of one object are numbers that grow (Kubernetes API concepts, "Resource versions").
+/// The resource version of an object is a number that increases (Kubernetes API concepts, "Resource versions").
 fn version(object: &impl Resource) -> Option<u64> {
     object.meta().resource_version.as_deref()?.parse().ok()
 }
