@@ -1,4 +1,4 @@
-//! Anchors out of files, wherever these come from: a directory, or the keys of a `ConfigMap` or a `Secret`.
+//! Builds anchors from files of a directory, or from the entries of a `ConfigMap` or a `Secret`.
 
 use std::collections::BTreeMap;
 use std::ffi::OsString;
@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 
 use crate::trust::{AnchorError, Anchors, AnchorsBuilder, DistinguishedName, holds_certificates};
 
-/// A file of the trust directory that could not be used; the others are.
+/// A file of the trust directory that could not be used. The other files are used.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{}: {message}", path.display())]
 pub struct AnchorProblem {
@@ -16,16 +16,16 @@ pub struct AnchorProblem {
     pub message: String,
 }
 
-/// What a file is, by the ending of its name. In the order in which they are read.
+/// The type of a file, by its extension, in the order in which files are read.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum Kind {
     Certificates,
     Crls,
     SigningPolicy,
     Namespaces,
-    /// A `.info` file: it says that the directory is in IGTF layout, and nothing that is needed here.
+    /// A `.info` file. It shows that the directory is in IGTF layout; its content is not needed.
     Information,
-    /// A file of another name. It is not used; what it looks like may have to be told.
+    /// A file with another extension. It is not used; it is reported if it contains a certificate.
     Other,
 }
 
@@ -42,8 +42,8 @@ impl Kind {
     }
 }
 
-/// The anchors of some files, by name and content: the data of a `ConfigMap` or a `Secret`. Names end as in a trust
-/// directory; a name without an ending that is known holds certificates.
+/// The anchors of files by name and content, such as the data of a `ConfigMap` or a `Secret`. Extensions have the same
+/// meaning as in a trust directory; a name with an unknown extension is a file of certificates.
 pub fn from_files<'a>(files: impl IntoIterator<Item = (&'a str, &'a [u8])>) -> (Anchors, Vec<AnchorProblem>) {
     let mut assembly = Assembly::default();
     let kind = |name: &str| match Kind::of(Path::new(name)) {
@@ -58,11 +58,11 @@ pub fn from_files<'a>(files: impl IntoIterator<Item = (&'a str, &'a [u8])>) -> (
     assembly.finish()
 }
 
-/// Anchors in the making. Certificates must come before the policies that belong to them.
+/// Builds anchors. Certificates must be added before the policies that belong to them.
 #[derive(Default)]
 pub(super) struct Assembly {
     builder: AnchorsBuilder,
-    /// The subjects of the certificates of each file name without its ending.
+    /// The subjects of the certificates, by file name without extension.
     subjects: BTreeMap<OsString, Vec<DistinguishedName>>,
     problems: Vec<AnchorProblem>,
 }
@@ -74,7 +74,7 @@ impl Assembly {
         if matches!(kind, Kind::SigningPolicy | Kind::Namespaces | Kind::Information) {
             self.builder.require_policies();
         }
-        // A policy that cannot be read says nothing that is understood, like one that is not a policy.
+        // A policy file that cannot be read is handled as an invalid policy.
         let content = bytes.unwrap_or_default();
         let added: Result<(), AnchorError> = match kind {
             Kind::Certificates => self.builder.add_certificates(content).map(|subjects| {

@@ -1,4 +1,4 @@
-//! The trust directory as it stands: loaded, and loaded again when it changed.
+//! The loaded trust directory, which is loaded again when it changes.
 
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, PoisonError, RwLock};
@@ -8,7 +8,7 @@ use jiff::Timestamp;
 use super::{AnchorProblem, Fingerprint, fingerprint, load};
 use crate::trust::{Anchors, DistinguishedName};
 
-/// A trust directory and what was last loaded from it.
+/// A trust directory and the anchors that were last loaded from it.
 #[derive(Debug)]
 pub struct TrustDirectory {
     path: PathBuf,
@@ -19,12 +19,12 @@ pub struct TrustDirectory {
 struct Loaded {
     seen: Fingerprint,
     anchors: Arc<Anchors>,
-    /// What was reported already.
+    /// The problems that were already reported.
     problems: Vec<AnchorProblem>,
 }
 
 impl TrustDirectory {
-    /// Loads a trust directory. Files that cannot be used are told; the others are in force.
+    /// Loads a trust directory. Returns the files that cannot be used; all others are in force.
     pub fn open(path: &Path) -> (Self, Vec<AnchorProblem>) {
         let seen = fingerprint(path);
         let (anchors, problems) = load(path);
@@ -32,20 +32,19 @@ impl TrustDirectory {
         (Self { path: path.to_owned(), loaded: RwLock::new(loaded) }, problems)
     }
 
-    /// What is in force.
+    /// The anchors in force.
     pub fn current(&self) -> Arc<Anchors> {
         self.loaded.read().unwrap_or_else(PoisonError::into_inner).anchors.clone()
     }
 
-    /// Until when each CA has a CRL of its own; see [`Anchors::crl_ends`].
+    /// When the CRL of each CA expires; see [`Anchors::crl_ends`].
     pub fn crl_ends(&self, at: Timestamp) -> Vec<(DistinguishedName, Timestamp)> {
         self.current().crl_ends(at)
     }
 
-    /// Loads the directory again if it looks different than before; `None` where it does not. Gives what cannot be used
-    /// and was not told before.
+    /// Loads the directory again if it has changed. Returns the new problems, or `None` if it has not changed.
     pub fn refresh(&self) -> Option<Vec<AnchorProblem>> {
-        // Looked at before it is read: a change in between is seen the next time.
+        // Taken before the files are read, so that a change during reading is detected at the next call.
         let seen = fingerprint(&self.path);
         if self.loaded.read().unwrap_or_else(PoisonError::into_inner).seen == seen {
             return None;

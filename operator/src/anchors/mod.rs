@@ -1,11 +1,11 @@
-//! The trust directory: the files around [`crate::trust`].
+//! The trust directory: reads the files for [`crate::trust`].
 //!
-//! IGTF layout: certificates as `<hash>.0` to `.9` or `<alias>.pem`, CRLs as `<hash>.r0` to `.r9`, signing policies as
-//! `.signing_policy` and `.namespaces`. Names do not matter beyond their endings, save that a policy file belongs to the
-//! certificates of its name; the same certificate under two names is one. Where there is a policy or an `.info` file,
-//! the directory is in IGTF layout and every CA needs a policy. A certificate in a file of another name is told, and not
-//! used. A plain bundle (one file of PEM certificates) works as
-//! well. One bad file costs only itself (a bad policy file, its CA) and is reported.
+//! IGTF layout: certificates are `<hash>.0` to `.9` or `<alias>.pem`, CRLs are `<hash>.r0` to `.r9`, signing policies
+//! are `.signing_policy` and `.namespaces`. Apart from the extension, the name of a file does not matter, except that a
+//! policy file belongs to the certificates of the same name. The same certificate under two names counts once. If there
+//! is a policy or an `.info` file, the directory is in IGTF layout and every CA needs a policy. A certificate in a file
+//! with another extension is reported, and not used. A plain bundle (one file of PEM certificates) is also accepted. A
+//! bad file is reported and does not affect other files; only a bad policy file makes its CA unusable.
 
 mod assembly;
 mod directory;
@@ -27,15 +27,16 @@ use crate::trust::Anchors;
 
 /// The largest file that is read, in bytes.
 const LARGEST_FILE: u64 = 128 << 20;
-/// The most files of other names that are looked at, and the largest of them, in bytes.
+/// The most files with other names that are checked for certificates, and their largest size in bytes.
 const MOST_OTHERS: usize = 1000;
 const LARGEST_OTHER: u64 = 256 << 10;
 
-/// What a trust directory looks like from outside: names, sizes, times, inodes. Equal as long as nothing changed.
+/// The state of a trust directory without its content: names, sizes, modification times, inodes. It is equal as long as
+/// nothing changes.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Fingerprint(BTreeMap<OsString, (u64, Option<SystemTime>, u64)>);
 
-/// Loads a trust directory or a plain bundle. One bad file costs only itself.
+/// Loads a trust directory or a plain bundle. Returns the anchors, and the files that cannot be used.
 pub fn load(path: &Path) -> (Anchors, Vec<AnchorProblem>) {
     let mut assembly = Assembly::default();
     match files(path) {
@@ -54,7 +55,8 @@ pub fn load(path: &Path) -> (Anchors, Vec<AnchorProblem>) {
     assembly.finish()
 }
 
-/// Looks at a trust directory without reading its files, so that it is loaded again only when it changed.
+/// The state of a trust directory, without reading the content of its files. It shows whether the directory must be
+/// loaded again.
 pub fn fingerprint(path: &Path) -> Fingerprint {
     let seen = |(_, file): (Kind, PathBuf)| {
         let metadata = fs::metadata(&file).ok()?;
@@ -63,8 +65,8 @@ pub fn fingerprint(path: &Path) -> Fingerprint {
     Fingerprint(files(path).unwrap_or_default().into_iter().filter_map(seen).collect())
 }
 
-/// The files that matter: certificates first, since policies belong to them, then by name. A bundle is one file,
-/// whatever its name.
+/// The files of a trust directory: certificates first, because policies belong to them, then by name. A bundle is a
+/// single file with any name.
 fn files(path: &Path) -> io::Result<Vec<(Kind, PathBuf)>> {
     if fs::metadata(path)?.is_file() {
         return Ok(vec![(Kind::Certificates, path.to_owned())]);
@@ -73,7 +75,7 @@ fn files(path: &Path) -> io::Result<Vec<(Kind, PathBuf)>> {
     for entry in fs::read_dir(path)? {
         let file = entry?.path();
         let kind = Kind::of(&file);
-        // Of those that are not used, as many are looked at as a person would put there by mistake.
+        // Files with other names are only checked for misplaced certificates, so their number is limited.
         others += usize::from(kind == Kind::Other);
         if !file.is_dir() && (kind != Kind::Other || others <= MOST_OTHERS) {
             files.push((kind, file));

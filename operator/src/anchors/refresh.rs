@@ -1,9 +1,9 @@
-//! Fetching CRLs into the trust directory, as fetch-crl does: from `*.crl_url`, to `<hash>.r0`.
+//! Downloads CRLs into the trust directory, as fetch-crl does: from the URLs in `*.crl_url`, to `<hash>.r0`.
 //!
-//! Each CA's addresses are tried in their order until one brings a CRL that can be used: signed by a certificate of the
-//! CA in this directory, in its time, and not going back behind the one that is there. It is written as PEM, whole or
-//! not at all, over the CA's own `<hash>.rN`; another CA's file of the same hash is left alone. So this works beside
-//! fetch-crl on a shared directory: whoever has the newer CRL wins.
+//! The URLs of each CA are tried in order until one returns a usable CRL: it is signed by a certificate of the CA in
+//! this directory, it is current, and it is not older than the present CRL. It is written as PEM, atomically, over the
+//! CA's own `<hash>.rN`. A file of another CA with the same hash is not changed. So this can run beside fetch-crl on a
+//! shared directory: the newer CRL is kept.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
@@ -20,48 +20,48 @@ use crate::fetch::{Client, FetchError, ListAnswer, Source, Validator};
 use crate::imagelist::SourceUrl;
 use crate::trust::{AnchorError, Anchors, DistinguishedName, RevocationList};
 
-/// The largest CRL that is fetched, in bytes.
+/// The largest CRL that is downloaded, in bytes.
 const LARGEST: u64 = 64 << 20;
-/// What a CRL takes in memory while it is read, for each byte of it.
+/// The memory that parsing a CRL needs, in bytes for each byte of it.
 const EXPANDS: u64 = 8;
-/// How long one address may take.
+/// The time-out for one URL.
 const PATIENCE: Duration = Duration::from_mins(2);
-/// The most addresses of one CA.
+/// The most URLs of one CA.
 const MOST_ADDRESSES: usize = 16;
 
-/// Why a CRL was not taken.
+/// Why a CRL was not accepted.
 #[derive(Debug, thiserror::Error)]
 pub enum RefreshError {
-    /// The address cannot be used.
+    /// The URL is not valid or not http(s).
     #[error("{0}: expected an http or https URL")]
     Address(String),
-    /// It could not be fetched.
+    /// The download failed.
     #[error(transparent)]
     Fetch(#[from] FetchError),
-    /// What came is no CRL.
+    /// The response is not a CRL.
     #[error("{url}: {error}")]
     NoCrl {
-        /// Where it came from.
+        /// The URL.
         url: SourceUrl,
-        /// What was found.
+        /// What was found instead.
         error: AnchorError,
     },
-    /// It is somebody else's, forged, or not in its time.
+    /// It is from another CA, has no valid signature, or is not current.
     #[error("{url}: expected a current CRL that a CA of this name signed, found one {found}")]
     NotUsable {
-        /// Where it came from.
+        /// The URL.
         url: SourceUrl,
         /// What is wrong with it.
         found: String,
     },
-    /// It is older than the one that is there: somebody may want to hide a revocation.
+    /// It is older than the present CRL, which could hide a revocation.
     #[error("{url}: expected a CRL of {present} or newer, found one of {found}")]
     GoesBack {
-        /// Where it came from.
+        /// The URL.
         url: SourceUrl,
-        /// The one that is there.
+        /// `thisUpdate` of the present CRL.
         present: Timestamp,
-        /// The one that came.
+        /// `thisUpdate` of the downloaded CRL.
         found: Timestamp,
     },
     /// It could not be written.
@@ -69,16 +69,16 @@ pub enum RefreshError {
     Write(#[from] CacheError),
 }
 
-/// What became of one CA's CRL.
+/// The result for the CRL of one CA.
 #[derive(Debug)]
 pub struct Refreshed {
     /// The `.crl_url` file.
     pub from: PathBuf,
-    /// The file that was written; `None` where the CRL is still the same. Or why each address failed.
+    /// The file that was written; `None` if the CRL has not changed. Otherwise the error of each URL.
     pub outcome: Result<Option<PathBuf>, Vec<RefreshError>>,
 }
 
-/// Fetches the CRLs of a trust directory, again and again; remembers what servers said to ask them conditionally.
+/// Downloads the CRLs of a trust directory, repeatedly. It stores the validators of responses for conditional requests.
 #[derive(Debug)]
 pub struct CrlRefresher {
     directory: PathBuf,
@@ -95,12 +95,12 @@ struct Task {
 }
 
 impl CrlRefresher {
-    /// For this directory, with this client.
+    /// A refresher for this directory.
     pub fn new(directory: &Path, client: Client) -> Self {
         Self { directory: directory.to_owned(), client, seen: BTreeMap::new() }
     }
 
-    /// Refreshes every CA once, one after the other. A CA that fails keeps the CRL that it has.
+    /// Refreshes the CRL of every CA once, one after another. If all URLs of a CA fail, its present CRL is kept.
     pub async fn refresh(&mut self, now: Timestamp) -> Vec<Refreshed> {
         if let Err(error) = remove_leftovers_in(&self.directory) {
             tracing::debug!(%error, "a temporary file of an earlier run stays");
@@ -142,11 +142,12 @@ impl CrlRefresher {
             return Err(RefreshError::Address(url.to_string()));
         }
         let (target, present) = self.place(task);
-        // Without a CRL of its own here, "not modified" would be no answer.
+        // Without a present CRL, the response `304 Not Modified` would be useless, so the request is unconditional
+        // then.
         let before = self.seen.get(&url).filter(|_| present.is_some()).cloned();
         let answer = self.client.fetch_list(&Source::public(url.clone()), before.as_ref(), PATIENCE, LARGEST).await?;
         let ListAnswer::Body { document, validator, .. } = answer else { return Ok(None) };
-        // For nobody's namespace. Held until the CRL is written.
+        // Memory for parsing, with no namespace as the owner. It is held until the CRL is written.
         let _memory = self.client.budget().take("", document.size().saturating_mul(EXPANDS)).await;
         let bytes =
             document.read().map_err(|error| FetchError::NotKept { url: url.clone(), message: error.to_string() })?;
@@ -162,14 +163,14 @@ impl CrlRefresher {
         Ok((!same).then_some(target))
     }
 
-    /// The CA's own CRL file, and what is in it; else the first name of its hash that is free.
+    /// The CRL file of the CA and its content, or else the first free name for its hash.
     fn place(&self, task: &Task) -> (PathBuf, Option<RevocationList>) {
         let mut free = None;
         for number in 0..10 {
             let path = self.directory.join(format!("{}.r{number}", task.hash));
             match fs::read(&path).ok().map(|bytes| RevocationList::read(&bytes)) {
                 Some(Ok(crl)) if task.issuers.contains(crl.issuer()) => return (path, Some(crl)),
-                // Another CA's is left alone; what nobody can read may be written over.
+                // The file of another CA is kept; a file that is not a CRL may be overwritten.
                 Some(Ok(_)) => {}
                 None | Some(Err(_)) => free = free.or(Some(path)),
             }
@@ -178,7 +179,7 @@ impl CrlRefresher {
     }
 }
 
-/// Whether a CRL may be put in its place.
+/// Whether the new CRL may replace the present one.
 fn judge(
     new: &RevocationList,
     present: Option<&RevocationList>,
@@ -198,7 +199,7 @@ fn judge(
         return unusable(format!("from {} to {}", new.this_update(), new.next_update()));
     }
     match present {
-        // What is there but was never signed by the CA proves nothing about what is newer.
+        // A present CRL without a valid signature is not compared.
         Some(present) if present.is_signed_by_any(anchors) && new.goes_back_behind(present) => {
             let url = url.clone();
             Err(RefreshError::GoesBack { url, present: present.this_update(), found: new.this_update() })
@@ -207,7 +208,7 @@ fn judge(
     }
 }
 
-/// The CAs that have an address, each once: a `.crl_url` file belongs to the certificate of its name.
+/// The CAs that have URLs, each once. A `.crl_url` file belongs to the certificate of the same name.
 fn tasks(directory: &Path) -> Vec<Task> {
     let Ok(entries) = fs::read_dir(directory) else { return Vec::new() };
     let mut found: Vec<PathBuf> = entries.filter_map(|entry| Some(entry.ok()?.path())).collect();
@@ -238,7 +239,7 @@ fn read_certificates(path: &Path) -> Vec<X509> {
     X509::from_der(&bytes).map(|one| vec![one]).or_else(|_| X509::stack_from_pem(&bytes)).unwrap_or_default()
 }
 
-/// One address a line, or several with `;` between them; `#` begins a comment.
+/// One URL for each line, or several separated by `;`. `#` begins a comment.
 fn addresses(text: &str) -> Vec<String> {
     let lines = text.lines().map(|line| line.split_once('#').map_or(line, |(before, _)| before));
     let found = lines.flat_map(|line| line.split(';')).map(str::trim).filter(|address| !address.is_empty());

@@ -4,11 +4,11 @@ use jiff::Timestamp;
 use jiff::civil::{Date, DateTime, Time};
 use jiff::tz::Offset;
 
-/// Reads an RFC 3339 `date-time` with all that its section 5.6 allows (fractions, offsets, lower case, a space for
-/// the `T`, a leap second), or a `full-date` alone, which is its midnight in UTC.
+/// Reads an RFC 3339 `date-time` with everything that section 5.6 allows (fractions, offsets, lower case, a space
+/// instead of the `T`, a leap second), or a `full-date` alone, which means midnight in UTC.
 ///
-/// Fractions are cut at nanoseconds, a leap second is the second before it, and what lies beyond the last moment that
-/// a [`Timestamp`] can hold (late on 9999-12-30) is that moment: publishers write `9999-12-31` for "never".
+/// Fractions are cut to nanoseconds, and a leap second becomes the second before it. A time in 9999 that is after the
+/// last [`Timestamp`] (late on 9999-12-30) becomes the last one, because publishers write `9999-12-31` for "never".
 pub(super) fn read(text: &str) -> Result<Timestamp, String> {
     parse(text).ok_or_else(|| {
         let shown: String = text.chars().take(48).collect();
@@ -52,7 +52,7 @@ fn parse_clock(text: &str) -> Option<Time> {
     Time::new(part(hour)?, part(minute)?, part(second)?, 0).ok()
 }
 
-/// `.` and digits, where there are some; the rest of the text is the zone.
+/// Reads `.` and digits, if there are any. Returns the nanoseconds, and the rest of the text, which is the zone.
 fn parse_fraction(text: &str) -> Option<(i32, &str)> {
     let Some(rest) = text.strip_prefix('.') else { return Some((0, text)) };
     let end = rest.find(|c: char| !c.is_ascii_digit()).filter(|&end| end > 0)?;
@@ -72,7 +72,7 @@ fn parse_zone(text: &str) -> Option<Offset> {
     in_range.then(|| Offset::from_seconds(sign * (i32::from(hours) * 3600 + i32::from(minutes) * 60)).ok())?
 }
 
-/// Numbers of exactly these widths with this separator.
+/// Parses numbers with exactly these widths and this separator.
 fn fields<const N: usize>(text: &str, separator: char, widths: [usize; N]) -> Option<[i16; N]> {
     let mut numbers = [0; N];
     let mut parts = text.split(separator);

@@ -1,4 +1,4 @@
-//! SHA-512 digests of images, the name under which the cache knows their bytes.
+//! SHA-512 digests of images. The cache stores images by their digest.
 
 use std::fmt;
 use std::str::FromStr;
@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 
 /// A SHA-512 digest (FIPS 180-4): 64 bytes, written as 128 lower-case hexadecimal digits.
 ///
-/// Read in either case, since publishers write both; shown in lower case always.
+/// Parsing accepts both cases, because publishers use both; the output is always in lower case.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
 pub struct Sha512Digest([u8; 64]);
@@ -20,7 +20,7 @@ pub struct DigestError {
 }
 
 impl Sha512Digest {
-    /// A digest that was just computed.
+    /// A digest from its 64 bytes.
     pub const fn from_bytes(bytes: [u8; 64]) -> Self {
         Self(bytes)
     }
@@ -30,7 +30,7 @@ impl Sha512Digest {
         &self.0
     }
 
-    /// The first 12 hexadecimal digits, for names that people read.
+    /// The first 12 hexadecimal digits, for display.
     pub fn short(&self) -> String {
         hex::encode(&self.0[..6])
     }
@@ -46,7 +46,7 @@ impl FromStr for Sha512Digest {
     }
 }
 
-/// What was found, short enough for a status message.
+/// What was found instead, cut for a message.
 fn describe(text: &str) -> String {
     let shown: String = text.chars().take(24).collect();
     if text.is_empty() { "nothing".to_owned() } else { format!("{shown:?} ({} characters)", text.chars().count()) }

@@ -2,9 +2,10 @@
 
 use crate::api::Class;
 
-/// Why bytes are no image list. One bad image is no error: it is refused alone, in [`super::ImageList::refused`].
+/// Why bytes are not an image list. A bad image is not an error: only that image is refused, in
+/// [`super::ImageList::refused`].
 ///
-/// `path` says where, from the top of the document: `hv:imagelist.hv:images[3].hv:image` (counted from 0).
+/// `path` is the place, from the top of the document: `hv:imagelist.hv:images[3].hv:image` (counted from 0).
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum ListError {
     /// More bytes than [`super::MAXIMUM_BYTES`].
@@ -18,21 +19,21 @@ pub enum ListError {
     /// Not JSON (RFC 8259), or bytes after its end.
     #[error("{path}: expected JSON, found an error: {message}")]
     NotJson {
-        /// Where reading stopped.
+        /// Where parsing stopped.
         path: String,
-        /// The parser's words, with line and column.
+        /// The parser's message, with line and column.
         message: String,
     },
-    /// JSON in another encoding than UTF-8, or with a byte order mark (RFC 8259 section 8.1).
+    /// JSON in an encoding other than UTF-8, or with a byte order mark (RFC 8259 section 8.1).
     #[error("top level: expected JSON in UTF-8 without a byte order mark, found {found}")]
     Encoding {
         /// What was found.
         found: &'static str,
     },
-    /// A key stands twice in one object: two readers could see two lists.
+    /// A key occurs twice in one object. Readers could differ in which one they use.
     #[error("{path}: expected each key once in its object, found this one again")]
     DuplicateKey {
-        /// The second one.
+        /// The second occurrence.
         path: String,
     },
     /// Objects and arrays nested more than [`super::MAXIMUM_DEPTH`] deep.
@@ -43,17 +44,17 @@ pub enum ListError {
         /// The limit.
         limit: usize,
     },
-    /// A text or key longer than [`super::MAXIMUM_TEXT`].
+    /// A string or key longer than [`super::MAXIMUM_TEXT`].
     #[error("{path}: expected texts of at most {limit} bytes, found one of {found}")]
     TextTooLong {
-        /// The text, or the object that holds the key.
+        /// The string, or the object with the key.
         path: String,
         /// The limit, in bytes.
         limit: usize,
         /// The length found, in bytes.
         found: usize,
     },
-    /// More values in all than [`super::MAXIMUM_VALUES`].
+    /// More values than [`super::MAXIMUM_VALUES`] in all, or more than [`super::MAXIMUM_HELD`] in memory.
     #[error("{path}: expected at most {limit} values in the list, found more")]
     TooManyValues {
         /// The first one too many.
@@ -78,10 +79,10 @@ pub enum ListError {
         /// The kind of value, or the first keys.
         found: String,
     },
-    /// A key of the list stands both in `hv:imagelist` and beside it.
+    /// A key of the list is both in `hv:imagelist` and beside it.
     #[error("{path}: expected this key inside hv:imagelist only, found it beside hv:imagelist too")]
     Ambiguous {
-        /// The key beside.
+        /// The key beside `hv:imagelist`.
         path: String,
     },
     /// A key that every list must have.
@@ -89,10 +90,10 @@ pub enum ListError {
     Missing {
         /// The key.
         path: String,
-        /// What its value would be.
+        /// The kind of value that was expected.
         expected: &'static str,
     },
-    /// A value of the list itself that cannot be read.
+    /// A value of the list that is not valid.
     #[error("{path}: {message}")]
     Field {
         /// The key.
@@ -103,7 +104,7 @@ pub enum ListError {
 }
 
 impl ListError {
-    /// Waits for the publisher: the next fetch may bring a list that holds.
+    /// The error class: the next fetch may return a valid list.
     pub const fn class(&self) -> Class {
         Class::Waiting
     }

@@ -1,4 +1,4 @@
-//! Members of an object, read into checked values.
+//! Reads members of a JSON object as checked values.
 
 use jiff::Timestamp;
 
@@ -10,21 +10,21 @@ use super::{ImageId, ListVersion, Sha512Digest, SourceUrl, date};
 pub(super) struct FieldError {
     /// The key.
     pub(super) key: &'static str,
-    /// What a missing one would have held, or why the one there was not taken.
+    /// What is wrong with it.
     pub(super) fault: Fault,
 }
 
 /// What is wrong with a member.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Fault {
-    /// The key is not there; what it would have held.
+    /// The key does not exist; the kind of value that was expected.
     Missing(&'static str),
-    /// `expected …, found …`.
+    /// The value is not valid: `expected …, found …`.
     Unreadable(String),
 }
 
 impl FieldError {
-    /// For an image's note: the key, what was expected and what was found.
+    /// The message for a refused image: the key, what was expected and what was found.
     pub(super) fn message(&self) -> String {
         match &self.fault {
             Fault::Missing(expected) => format!("{}: expected {expected}, found no such key", self.key),
@@ -33,7 +33,7 @@ impl FieldError {
     }
 }
 
-/// A kind of value: its name for messages, and how it is read.
+/// A kind of value: its name for messages, and its parser.
 pub(super) struct Kind<T> {
     name: &'static str,
     read: fn(&Node<'_>) -> Result<T, String>,
@@ -47,7 +47,7 @@ pub(super) const VERSION: Kind<ListVersion> = Kind { name: "a version", read: pa
 pub(super) const DIGEST: Kind<Sha512Digest> = Kind { name: "a sha512", read: parsed };
 pub(super) const IMAGE_URL: Kind<SourceUrl> = Kind { name: "an http or https URL", read: image_url };
 
-/// Takes a member that must be there.
+/// Takes a member, which must exist.
 pub(super) fn required<T>(object: &mut Object<'_>, key: &'static str, kind: &Kind<T>) -> Result<T, FieldError> {
     match object.take(key) {
         None => Err(FieldError { key, fault: Fault::Missing(kind.name) }),
@@ -65,7 +65,7 @@ pub(super) fn optional<T>(object: &mut Object<'_>, key: &'static str, kind: &Kin
     }
 }
 
-/// What is wrong with a member, which stays where it is.
+/// What is wrong with a member. The member is not taken.
 pub(super) fn fault<T>(object: &Object<'_>, key: &'static str, kind: &Kind<T>) -> Option<FieldError> {
     match object.get(key) {
         None => Some(FieldError { key, fault: Fault::Missing(kind.name) }),
@@ -73,12 +73,12 @@ pub(super) fn fault<T>(object: &Object<'_>, key: &'static str, kind: &Kind<T>) -
     }
 }
 
-/// The value of a member, where it can be read.
+/// The value of a member, if it is valid.
 pub(super) fn value<T>(object: &Object<'_>, key: &str, kind: &Kind<T>) -> Option<T> {
     (kind.read)(object.get(key)?).ok()
 }
 
-/// A text; a number is taken as its digits, since publishers write versions so.
+/// A text. A number is read as its digits, because some publishers write versions as numbers.
 pub(super) fn text(node: &Node<'_>) -> Result<String, String> {
     match node {
         Node::Text(text) => Ok(text.clone().into_owned()),
@@ -89,7 +89,7 @@ pub(super) fn text(node: &Node<'_>) -> Result<String, String> {
     }
 }
 
-/// A number or a text of digits; at least one byte, and no more than a file can have.
+/// A size as a number or a text of digits, from 1 to the largest size of a file.
 fn size(node: &Node<'_>) -> Result<u64, String> {
     let number = match node {
         Node::Number(number) => number.value.as_u64(),

@@ -6,15 +6,16 @@ use std::str::FromStr;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
-/// The `dc:identifier` of an image or a list: mostly a UUID, but any text that is safe as one component of a path.
+/// The `dc:identifier` of an image or a list: usually a UUID, but any text that is safe as a component of a path is
+/// allowed.
 ///
-/// 1 to 128 characters, a letter or digit first, then letters, digits and `. _ @ + = -`. A list may hold whatever its
-/// endorser wrote (`../../evil` was seen); what does not fit is refused and never becomes a path.
+/// 1 to 128 characters: a letter or digit first, then letters, digits and `. _ @ + = -`. A list can contain any text
+/// (`../../evil` has been seen). Other texts are refused and never become a path.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
 pub struct ImageId(String);
 
-/// Why a text is no identifier that a path could hold.
+/// Why a text is not a valid identifier.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error(
     "expected an identifier of 1 to 128 letters, digits and . _ @ + = - with a letter or digit first, found {found:?}"
@@ -24,7 +25,7 @@ pub struct IdentifierError {
 }
 
 impl ImageId {
-    /// The longest identifier, in characters (all of one byte).
+    /// The longest identifier, in characters (each is one byte).
     pub const MAXIMUM_LENGTH: usize = 128;
 
     /// The text, for output and for attributes that hold text.
@@ -32,8 +33,8 @@ impl ImageId {
         &self.0
     }
 
-    /// The name of the `CachedImage` of this identifier: the identifier itself where it is a valid object name
-    /// (RFC 1123 subdomain), else `sha256-` and the first 40 hexadecimal digits of its SHA-256.
+    /// The name of the `CachedImage` of this identifier: the identifier itself if it is a valid object name (RFC 1123
+    /// subdomain), otherwise `sha256-` and the first 40 hexadecimal digits of its SHA-256.
     pub fn object_name(&self) -> String {
         if is_object_name(&self.0) {
             return self.0.clone();
@@ -43,7 +44,8 @@ impl ImageId {
     }
 }
 
-/// An RFC 1123 subdomain as Kubernetes checks names: dot-separated labels of lower-case letters, digits and `-`.
+/// Whether a text is an RFC 1123 subdomain as in Kubernetes: labels of lower-case letters, digits and `-`, separated by
+/// dots.
 pub(crate) fn is_object_name(text: &str) -> bool {
     let label = |label: &str| {
         let inner = |c: u8| c.is_ascii_lowercase() || c.is_ascii_digit() || c == b'-';

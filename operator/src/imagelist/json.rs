@@ -1,7 +1,7 @@
-//! JSON, read with bounds: a tree that borrows from the payload, or images handed over one at a time.
+//! Reads JSON with limits: as a tree that borrows from the payload, or with images passed on one at a time.
 //!
-//! Depth, text lengths, the number of values and of images are checked while reading, so that a hostile document is
-//! left at its first excess; a key that stands twice in one object is an error at any level.
+//! Depth, string lengths, the number of values and the number of images are checked during parsing, so that parsing
+//! stops at the first excess. A duplicate key in an object is an error at any level.
 
 use std::borrow::Cow;
 use std::cell::{Cell, RefCell};
@@ -14,7 +14,7 @@ use serde_json::{Map, Number, Value};
 use super::written::{Numbers, WrittenNumber};
 use super::{ListError, MAXIMUM_BYTES, MAXIMUM_DEPTH, MAXIMUM_HELD, MAXIMUM_IMAGES, MAXIMUM_TEXT, MAXIMUM_VALUES};
 
-/// A JSON value whose texts borrow from the payload where they hold no escapes.
+/// A JSON value. Strings without escapes borrow from the payload.
 #[derive(Debug, Clone, PartialEq)]
 pub(super) enum Node<'a> {
     Null,
@@ -23,11 +23,11 @@ pub(super) enum Node<'a> {
     Text(Cow<'a, str>),
     Array(Vec<Node<'a>>),
     Object(Object<'a>),
-    /// The array of images, whose elements went to the sink.
+    /// The array of images, whose elements were passed to the sink.
     Images,
 }
 
-/// An object: its members in order; taken ones leave a hole.
+/// An object: its members in order. A taken member becomes `None`.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub(super) struct Object<'a> {
     members: Vec<(Cow<'a, str>, Option<Node<'a>>)>,
@@ -44,18 +44,18 @@ impl<'a> Object<'a> {
         self.members.iter().filter_map(|(name, node)| Some((name.as_ref(), node.as_ref()?)))
     }
 
-    /// The value of a key that was not taken.
+    /// The value of a member that was not taken.
     pub(super) fn get(&self, key: &str) -> Option<&Node<'a>> {
         self.members().find(|(name, _)| *name == key).map(|(_, node)| node)
     }
 
-    /// This object, and after its own members those of another one that shares no key with it.
+    /// This object followed by the members of another one, which must have no common keys.
     pub(super) fn joined_by(mut self, other: Self) -> Self {
         self.members.extend(other.members);
         self
     }
 
-    /// What was not taken, as owned JSON.
+    /// The members that were not taken, as owned JSON.
     pub(super) fn into_map(self) -> Map<String, Value> {
         let mut map = Map::with_capacity(self.members().count());
         map.extend(self.members.into_iter().filter_map(|(name, node)| Some((name.into_owned(), node?.into_value()))));
@@ -64,7 +64,7 @@ impl<'a> Object<'a> {
 }
 
 impl Node<'_> {
-    /// The value for a message: its kind, and what it holds where that is short.
+    /// The value as text for a message: its kind, and its content if that is short.
     pub(super) fn describe(&self) -> String {
         match self {
             Self::Null => "null".to_owned(),
@@ -89,7 +89,7 @@ impl Node<'_> {
     }
 }
 
-/// A text for a message: quoted, control characters escaped, cut at 48 characters.
+/// A text for a message: quoted, with control characters escaped, cut to 48 characters.
 pub(super) fn describe_text(text: &str) -> String {
     let shown: String = text.chars().take(48).collect();
     if shown.len() < text.len() { format!("{shown:?}…") } else { format!("{shown:?}") }
@@ -100,16 +100,16 @@ fn describe_object(object: &Object<'_>) -> String {
     if keys.is_empty() { "an empty object".to_owned() } else { format!("an object with {}", keys.join(", ")) }
 }
 
-/// A key as one step of a path: escaped and cut, since the publisher wrote it.
+/// A key as a step of a path: escaped and cut, because the publisher chose it.
 fn step(key: &str) -> String {
     key.chars().take(48).collect::<String>().escape_debug().to_string()
 }
 
-/// Takes an image: its place in the array, counted from 0, and what stands there.
+/// Receives an image: its index in the array, counted from 0, and its value.
 pub(super) type ImageSink<'s> = &'s dyn Fn(usize, Node<'_>);
 
-/// Reads a whole document. With a sink, the elements of `hv:images` (at the top, or in `hv:imagelist`) go there
-/// as they are read, and [`Node::Images`] stands in their place.
+/// Reads a whole document. With a sink, the elements of `hv:images` (at the top level, or in `hv:imagelist`) are passed
+/// to it as they are read, and [`Node::Images`] replaces the array.
 pub(super) fn read<'a>(payload: &'a [u8], sink: Option<ImageSink<'_>>) -> Result<Node<'a>, ListError> {
     if payload.len() > MAXIMUM_BYTES {
         return Err(ListError::TooLarge { limit: MAXIMUM_BYTES, found: payload.len() });
@@ -126,8 +126,8 @@ pub(super) fn read<'a>(payload: &'a [u8], sink: Option<ImageSink<'_>>) -> Result
     outcome.map_err(|error| walk.error(&error))
 }
 
-/// How a text that is no JSON in plain UTF-8 is written (RFC 8259 section 8.1). JSON begins with an ASCII character, so
-/// a zero octet beside it is half of a UTF-16 unit.
+/// The encoding of a text that is not JSON in UTF-8 without a byte order mark (RFC 8259 section 8.1). JSON begins with
+/// an ASCII character, so a zero byte beside it is half of a UTF-16 unit.
 fn other_encoding(payload: &[u8]) -> Option<&'static str> {
     match payload {
         [0xef, 0xbb, 0xbf, ..] => Some("a byte order mark before it"),
@@ -139,18 +139,19 @@ fn other_encoding(payload: &[u8]) -> Option<&'static str> {
     }
 }
 
-/// An error that still lacks its path.
+/// An error without its path.
 type Refusal = Box<dyn FnOnce(String) -> ListError>;
 
-/// What one reading shares: where images go, how many values there were, and what went wrong where.
+/// The shared state of a parse: the sink, the number of values, and the error.
 struct Walk<'s> {
     sink: Option<ImageSink<'s>>,
     numbers: Numbers<'s>,
     refusal: RefCell<Option<Refusal>>,
-    /// The way to the error, innermost first: written only while unwinding, so that it costs nothing before.
+    /// The path of the error, the innermost step first. It is only written when an error is returned, so it costs
+    /// nothing before.
     steps: RefCell<Vec<String>>,
     values: Cell<usize>,
-    /// Of these, how many were not handed over: those of the image that is read, and of what is no image.
+    /// The number of values in memory: those of the current image, and those outside of the images.
     held: Cell<usize>,
 }
 
@@ -172,7 +173,7 @@ impl Walk<'_> {
         }
     }
 
-    /// Leaves the document with this error.
+    /// Stops parsing with this error.
     fn refuse<E: serde::de::Error>(&self, refusal: impl FnOnce(String) -> ListError + 'static) -> E {
         *self.refusal.borrow_mut() = Some(Box::new(refusal));
         E::custom("refused")
@@ -202,7 +203,7 @@ impl Walk<'_> {
     }
 }
 
-/// Where a value stands, as far as images are looked for.
+/// The position of a value, as far as it is needed to find the images.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Place {
     Top,
@@ -229,7 +230,7 @@ struct NodeSeed<'w> {
 }
 
 impl NodeSeed<'_> {
-    /// The seed of what stands inside this value, if it may still hold something.
+    /// The seed of the values inside this value. Fails at the largest depth.
     fn inner<E: serde::de::Error>(self) -> Result<Self, E> {
         if self.depth == MAXIMUM_DEPTH {
             return Err(self.walk.refuse(|path| ListError::TooDeep { path, limit: MAXIMUM_DEPTH }));
@@ -237,7 +238,7 @@ impl NodeSeed<'_> {
         Ok(Self { depth: self.depth + 1, place: Place::Elsewhere, ..self })
     }
 
-    /// Reads the images one by one and hands each over before the next one is read.
+    /// Reads the images one by one, and passes each to the sink before the next is read.
     fn hand_over<'de, A: SeqAccess<'de>>(self, sink: ImageSink<'_>, mut array: A) -> Result<Node<'de>, A::Error> {
         let inner = self.inner()?;
         let held = self.walk.held.get();
@@ -332,7 +333,7 @@ impl<'de> Visitor<'de> for NodeSeed<'_> {
     }
 }
 
-/// The keys seen in one object: looked through while they are few, a set when they are many.
+/// The keys of one object: a linear search while they are few, a set when they are many.
 #[derive(Default)]
 struct Keys<'a> {
     many: HashSet<Cow<'a, str>>,
@@ -341,7 +342,7 @@ struct Keys<'a> {
 impl<'a> Keys<'a> {
     const FEW: usize = 32;
 
-    /// False where the key was there before.
+    /// Returns false if the key was there before.
     fn insert(&mut self, object: &Object<'a>, key: Cow<'a, str>) -> bool {
         if object.members.len() < Self::FEW {
             return object.members.iter().all(|(seen, _)| *seen != key);

@@ -1,4 +1,4 @@
-//! What a publisher should know before signing: what sites refuse, and what some of them trip over.
+//! Checks a list before it is signed: what sites refuse, and what some of them have trouble with.
 
 mod compare;
 mod image;
@@ -13,36 +13,36 @@ use super::field::{Fault, FieldError};
 use super::json::{self, Object};
 use super::{ImageList, ListError, parse};
 
-/// What [`lint`] is told beside the list.
+/// The parameters of [`lint`].
 #[derive(Debug, Clone, Copy)]
 pub struct LintRequest<'a> {
-    /// The time at which the list is judged.
+    /// The time of the check.
     pub now: Timestamp,
-    /// The list that this one is to replace.
+    /// The list that this one replaces.
     pub previous: Option<&'a ImageList>,
 }
 
-/// One thing to know about a list.
+/// One finding about a list.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Finding {
-    /// How bad it is.
+    /// How serious it is.
     pub severity: Severity,
-    /// Where: `hv:imagelist.hv:images[3].hv:image.hv:size`, counted from 0.
+    /// The place: `hv:imagelist.hv:images[3].hv:image.hv:size`, counted from 0.
     pub path: String,
     /// What was expected and what was found.
     pub message: String,
-    /// What to do about it.
+    /// How to fix it.
     pub advice: String,
 }
 
-/// How bad a finding is, worst first.
+/// How serious a finding is, the worst first.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Severity {
     /// Sites refuse the list, or this image of it.
     Error,
-    /// Some sites' software trips over it, or it is hardly meant.
+    /// The software of some sites has trouble with it, or it is probably a mistake.
     Warning,
-    /// Good to know.
+    /// For information.
     Notice,
 }
 
@@ -63,9 +63,9 @@ impl fmt::Display for Severity {
     }
 }
 
-/// Looks through the text of a list, errors first.
+/// Checks the text of a list. Returns the findings, errors first.
 ///
-/// Without an error, [`ImageList::parse`] takes the list and every image of it, and the list is in its time.
+/// If there is no error, [`ImageList::parse`] accepts the list and all its images, and the list is current.
 pub fn lint(payload: &[u8], request: &LintRequest<'_>) -> Vec<Finding> {
     let mut report = Report::default();
     let found = json::read(payload, None).and_then(parse::find_list);
@@ -103,7 +103,7 @@ impl Report {
         self.add(Severity::Notice, path, message, advice);
     }
 
-    /// A member that is missing or cannot be read.
+    /// Adds an error for a member that is missing or not valid, if there is one.
     fn member(&mut self, place: &str, error: Option<FieldError>) {
         let Some(FieldError { key, fault }) = error else { return };
         let message = match fault {
@@ -113,7 +113,7 @@ impl Report {
         self.error(format!("{place}{key}"), message, keys::advice(key));
     }
 
-    /// What refuses the whole list before its members can be looked at.
+    /// Adds the error for which the whole list is refused before its members can be checked.
     fn refused(&mut self, error: &ListError) {
         let (path, advice) = match error {
             ListError::Encoding { .. } => {
@@ -141,7 +141,7 @@ impl Report {
     }
 }
 
-/// A list or an image while it is looked at: where it stands, and its members.
+/// A list or an image: its path, and its members.
 #[derive(Clone, Copy)]
 struct Member<'o, 'a> {
     place: &'o str,

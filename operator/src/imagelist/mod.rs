@@ -1,7 +1,7 @@
 //! The `HEPiX` image list document: model, parse, validate, select. Pure: bytes in, values out.
 //!
-//! Nothing here knows who signed a list; that is `trust`. The newtypes are the only way a name, digest, version or
-//! address out of a list travels through the program: each is checked once, when it is made, and has no `Deref<str>`.
+//! Nothing here depends on who signed a list; that is `trust`. Names, digests, versions and addresses from a list are
+//! always newtypes: each is checked once, when it is made, and has no `Deref<str>`.
 
 mod date;
 mod digest;
@@ -36,16 +36,16 @@ pub const MAXIMUM_BYTES: usize = 64 << 20;
 /// The most images that a list may have.
 pub const MAXIMUM_IMAGES: usize = 50_000;
 
-/// How deep objects and arrays may stand in each other; an ordinary list needs 5.
+/// The deepest nesting of objects and arrays; a usual list has 5 levels.
 pub const MAXIMUM_DEPTH: usize = 16;
 
-/// The most bytes of one text or key.
+/// The most bytes of one string or key.
 pub const MAXIMUM_TEXT: usize = 64 << 10;
 
-/// The most JSON values in all: 32 for each of the most images; an image of today's largest publisher has 24.
-/// Without it, a list of the largest size could hold 32 million numbers in a key that nobody reads.
+/// The most JSON values in a list: 32 for each of the most images; an image of the largest publisher today has 24.
+/// Without this limit, a list of the largest size could hold 32 million numbers in a key that is not used.
 pub const MAXIMUM_VALUES: usize = 32 * MAXIMUM_IMAGES;
 
-/// The most JSON values that are held at once: those of one image, and of all of the list that is no image. An ordinary
-/// list holds some dozens.
+/// The most JSON values in memory at the same time: those of one image, and those of the list outside of its images. A
+/// usual list has some dozens.
 pub const MAXIMUM_HELD: usize = 64 << 10;

@@ -1,4 +1,4 @@
-//! What an image list says, once it has been read.
+//! The content of an image list.
 
 use jiff::Timestamp;
 use serde_json::{Map, Value};
@@ -7,7 +7,7 @@ use super::{ImageId, LeftOut, ListVersion, Sha512Digest, SourceUrl};
 
 /// The payload of a signed list: `hv:imagelist`.
 ///
-/// Made only by the parser, so every field was checked. It says nothing about trust.
+/// Only the parser makes it, so every field is checked. It does not mean that the list is trusted.
 #[derive(Debug, Clone, PartialEq)]
 pub struct ImageList {
     /// `dc:identifier` of the list.
@@ -24,23 +24,23 @@ pub struct ImageList {
     pub description: String,
     /// `dc:source`.
     pub source: String,
-    /// `hv:uri`: where the list says that it lives; as text, since it never moves a subscription.
+    /// `hv:uri`: the address of the list as text. It never changes the address of a subscription.
     pub uri: String,
     /// `hv:endorser`: one or, from newer publishers, several.
     pub endorsers: Vec<NamedEndorser>,
-    /// `ad:vo`: the virtual organisation, where the list is one's.
+    /// `ad:vo`: the virtual organisation, if the list belongs to one.
     pub vo: Option<String>,
-    /// The images that can be used, in the order of the list.
+    /// The usable images, in the order of the list.
     pub images: Vec<ListedImage>,
-    /// The images that were refused alone, each with its reason, in the order of the list.
+    /// The images that were refused, each with its reason, in the order of the list.
     pub refused: Vec<RefusedImage>,
-    /// What was read and left out, where somebody said what is [wanted](super::Wanted).
+    /// The numbers of images that were left out because they are not [wanted](super::Wanted).
     pub left_out: LeftOut,
-    /// All other keys of the list, as they are; none where somebody said what is wanted.
+    /// All other keys of the list, unchanged; empty if the list was read for some images only.
     pub extra: Map<String, Value>,
 }
 
-/// Who a list says endorses it: `hv:endorser` / `hv:x509`.
+/// An endorser that the list names: `hv:endorser` / `hv:x509`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct NamedEndorser {
     /// `hv:dn`: the subject, as a one-line name.
@@ -56,7 +56,7 @@ pub struct NamedEndorser {
 /// One usable image of a list: `hv:image`.
 #[derive(Debug, Clone, PartialEq)]
 pub struct ListedImage {
-    /// `dc:identifier` of the image: the same over all its versions.
+    /// `dc:identifier` of the image: the same for all its versions.
     pub identifier: ImageId,
     /// `hv:version`.
     pub version: ListVersion,
@@ -80,23 +80,23 @@ pub struct ListedImage {
     pub hypervisor: String,
     /// `sl:comments`.
     pub comments: String,
-    /// `hv:format`, as it stands; what the file is, is found by looking into it.
+    /// `hv:format` as in the list. The actual format is detected from the file.
     pub format: Option<String>,
-    /// `ad:mpuri`: the marketplace's address of the image, which information systems match by.
+    /// `ad:mpuri`: the address of the image in the marketplace, which information systems use as a key.
     pub mpuri: Option<String>,
     /// `dc:date:expires` of the image alone.
     pub expires: Option<Timestamp>,
-    /// All other keys of the image, as they are; none where somebody said what is wanted of the list.
+    /// All other keys of the image, unchanged; empty if the list was read for some images only.
     pub extra: Map<String, Value>,
 }
 
-/// An image of a list that was refused while the rest of the list holds.
+/// An image that was refused although the list is valid.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct RefusedImage {
-    /// `dc:identifier` as it stands, or `image 3` (counted from 1) where it is missing; at most 128 characters, with
-    /// those that are not printable replaced.
+    /// `dc:identifier` as in the list, or `image 3` (counted from 1) if it is missing. At most 128 characters, with
+    /// characters that are not printable replaced.
     pub identifier: String,
-    /// Why, in one word.
+    /// The reason.
     pub reason: ImageRefusal,
     /// What was expected and what was found.
     pub message: String,
@@ -105,16 +105,16 @@ pub struct RefusedImage {
 /// The reasons for which one image is refused. The texts are the `reason` in a subscription's `status.notes`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum ImageRefusal {
-    /// A required field is missing or not of its type.
+    /// A required field is missing or has the wrong type.
     ImageMalformed,
     /// The identifier is not a safe file name.
     IdentifierUnsafe,
-    /// The identifier stands more than once in the list; all its entries are refused.
+    /// The identifier occurs more than once in the list; all its entries are refused.
     IdentifierDuplicate,
 }
 
 impl ImageRefusal {
-    /// The reason as it stands in status and metrics.
+    /// The reason as it is written in status and metrics.
     pub const fn as_str(self) -> &'static str {
         match self {
             Self::ImageMalformed => "ImageMalformed",

@@ -1,7 +1,7 @@
-//! From the signed bytes to an [`ImageList`].
+//! Parses the signed bytes into an [`ImageList`].
 //!
-//! The format: a JSON object `{"hv:imagelist": {…}}`, or the older form in which the list's keys stand at the top.
-//! What the whole list needs and lacks refuses the list; what one image lacks refuses that image.
+//! The format is a JSON object `{"hv:imagelist": {…}}`, or the older form with the list's keys at the top level. An
+//! error in the list refuses the list; an error in one image refuses only that image.
 
 use std::cell::RefCell;
 use std::collections::HashMap;
@@ -12,7 +12,7 @@ use super::model::{ImageList, ImageRefusal, ListedImage, NamedEndorser, RefusedI
 use super::{LeftOut, ListError, Sha512Digest, Wanted};
 use crate::text::is_printable;
 
-/// The keys of a list that the model has a place for.
+/// The keys of a list that have a field in the model.
 pub(super) const LIST_KEYS: [&str; 11] = [
     "dc:date:created",
     "dc:date:expires",
@@ -28,17 +28,17 @@ pub(super) const LIST_KEYS: [&str; 11] = [
 ];
 
 impl ImageList {
-    /// Reads the payload of a list: the very bytes that were signed.
+    /// Parses the payload of a list: exactly the signed bytes.
     ///
-    /// Tolerant where publishers differ (sizes as text, versions as numbers, one endorser or several, any RFC 3339
-    /// date, unknown keys), strict where two readers could see two lists (a key twice, keys beside `hv:imagelist`).
-    /// An image that cannot be read, whose identifier is no safe file name, or whose identifier stands twice is in
-    /// [`ImageList::refused`] with its reason; all else that is wrong refuses the list.
+    /// It is tolerant where publishers differ (sizes as text, versions as numbers, one endorser or several, any RFC
+    /// 3339 date, unknown keys), and strict where readers could differ (duplicate keys, keys beside `hv:imagelist`). An
+    /// image is in [`ImageList::refused`] with its reason if it is not valid, if its identifier is not a safe file
+    /// name, or if its identifier occurs twice. All other errors refuse the list.
     pub fn parse(payload: &[u8]) -> Result<Self, ListError> {
         Self::parse_for(payload, None)
     }
 
-    /// The same, without the images that nobody wants, and without what the model has no place for.
+    /// The same. If `wanted` is given, other images and unknown keys are left out.
     pub fn parse_for(payload: &[u8], wanted: Option<Wanted<'_>>) -> Result<Self, ListError> {
         let entries = RefCell::new(Vec::new());
         let take = |index, node: Node<'_>| {
@@ -55,7 +55,7 @@ impl ImageList {
     }
 }
 
-/// A refusal of the list, before it is known where the list's object stands.
+/// Why a list is refused, before the path of the list's object is known.
 pub(super) enum ListFault {
     Field(FieldError),
     Endorser { path: String, error: FieldError },
@@ -82,7 +82,7 @@ impl ListFault {
     }
 }
 
-/// The object that holds the list, and the path before its keys. Unknown keys beside `hv:imagelist` join its own.
+/// The object of the list, and the path before its keys. Unknown keys beside `hv:imagelist` are added to it.
 pub(super) fn find_list(document: Node<'_>) -> Result<(&'static str, Object<'_>), ListError> {
     let Node::Object(mut top) = document else {
         return Err(ListError::NotAList { found: document.describe() });
@@ -177,24 +177,24 @@ fn read_endorser(path: &str, node: Node<'_>) -> Result<NamedEndorser, ListFault>
     read(&mut names).map_err(at(inside))
 }
 
-/// What stands at one place of `hv:images`.
+/// One element of `hv:images`.
 struct Entry {
-    /// `dc:identifier` as it stands: what duplicates are told by, in refused entries too.
+    /// `dc:identifier` as in the list, also of a refused entry. It is used to find duplicates.
     identifier: Option<String>,
-    /// Its place, counted from 1.
+    /// Its number, counted from 1.
     number: usize,
     outcome: Result<Option<Box<ListedImage>>, (ImageRefusal, String)>,
 }
 
 impl Entry {
-    /// The same without an image that nobody wants.
+    /// The entry without its image if that is not wanted.
     fn kept_for(self, wanted: Option<Wanted<'_>>) -> Self {
         let Some(wanted) = wanted else { return self };
         Self { outcome: self.outcome.map(|image| image.filter(|image| wanted.has(image))), ..self }
     }
 }
 
-/// One entry; `whole` keeps what the model has no place for as well.
+/// Reads one entry. `whole`: unknown keys are kept.
 fn read_entry(index: usize, node: Node<'_>, whole: bool) -> Entry {
     let malformed = |message: String| Err((ImageRefusal::ImageMalformed, message));
     let number = index + 1;
@@ -226,7 +226,7 @@ fn read_entry(index: usize, node: Node<'_>, whole: bool) -> Entry {
     }
 }
 
-/// The identifier first, since an unsafe one has a reason of its own.
+/// Reads the identifier first, because an unsafe one has its own reason.
 fn read_image(mut image: Object<'_>, whole: bool) -> Result<ListedImage, (ImageRefusal, String)> {
     let identifier = required(&mut image, "dc:identifier", &field::IDENTIFIER).map_err(|error| {
         let reason = match error.fault {
@@ -262,7 +262,7 @@ fn read_members(identifier: super::ImageId, image: &mut Object<'_>) -> Result<Li
     })
 }
 
-/// Parts the usable from the refused; an identifier that stands more than once refuses all its entries.
+/// Sorts entries into usable and refused images. If an identifier occurs more than once, all its entries are refused.
 fn sort_entries(entries: Vec<Entry>, wanted: Option<Wanted<'_>>, list: &mut ImageList) {
     let mut times: HashMap<String, usize> = HashMap::new();
     for identifier in entries.iter().filter_map(|entry| entry.identifier.clone()) {
@@ -296,7 +296,7 @@ fn sort_entries(entries: Vec<Entry>, wanted: Option<Wanted<'_>>, list: &mut Imag
     }
 }
 
-/// An identifier that may be anything, for people: at most 128 characters, all of them printable.
+/// An identifier for display: at most 128 characters, with characters that are not printable replaced.
 fn shown(text: &str) -> String {
     text.chars().take(128).map(|c| if is_printable(c) { c } else { char::REPLACEMENT_CHARACTER }).collect()
 }

@@ -1,13 +1,13 @@
-//! From an [`ImageList`] back to the document.
+//! Converts an [`ImageList`] back to its document.
 
 use serde_json::{Map, Value, json};
 
 use super::model::{ImageList, ListedImage, NamedEndorser};
 
 impl ImageList {
-    /// The document in today's form, with all keys that were kept; refused images are not in it.
+    /// The document in the current form, with all kept keys and without the refused images.
     ///
-    /// Reading it again gives the same list. Dates are in UTC, sizes are numbers, one endorser is an object.
+    /// Parsing it gives the same list. Dates are in UTC, sizes are numbers, and a single endorser is an object.
     pub fn to_json(&self) -> Value {
         let endorsers: Vec<Value> = self.endorsers.iter().map(endorser).collect();
         let endorser = if let [only] = endorsers.as_slice() { only.clone() } else { Value::Array(endorsers) };

@@ -1,4 +1,4 @@
-//! Which images of a list a site wants: (identifiers or match) and not exclude.
+//! Selects the images of a list that a site wants: (identifiers or match) and not exclude.
 
 use std::collections::BTreeSet;
 use std::str::FromStr;
@@ -8,7 +8,7 @@ use globset::{GlobBuilder, GlobSet, GlobSetBuilder};
 use super::{ImageId, ImageList, ListedImage, Sha512Digest};
 use crate::api::{self, Class};
 
-/// A checked `spec.images` of a subscription. Unset, it takes nothing.
+/// A checked `spec.images` of a subscription. The default selects nothing.
 #[derive(Debug, Clone, Default)]
 pub struct Selection {
     include_identifiers: BTreeSet<ImageId>,
@@ -18,9 +18,9 @@ pub struct Selection {
     exclude_sha512: BTreeSet<Sha512Digest>,
 }
 
-/// Globs over what a list says of an image. All that are set must match; none set matches every image.
+/// Globs for fields of an image. All globs that are set must match; if none is set, every image matches.
 ///
-/// `*`, `?`, `[a-z]` and `{a,b}` as in a shell, case does not matter, `*` goes over slashes too.
+/// `*`, `?`, `[a-z]` and `{a,b}` work as in a shell, without regard to case, but `*` also matches slashes.
 #[derive(Debug, Clone)]
 pub struct ImageMatch {
     name: String,
@@ -31,25 +31,25 @@ pub struct ImageMatch {
     title: Option<GlobSet>,
 }
 
-/// What a selection makes of a list.
+/// The result of a selection on a list.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct Selected<'a> {
-    /// The images wanted, in the order of the list.
+    /// The selected images, in the order of the list.
     pub selected: Vec<&'a ListedImage>,
-    /// The images that `exclude` keeps out, whether or not `include` would have taken them.
+    /// The images that `exclude` refuses, even if `include` does not select them.
     pub excluded: Vec<(&'a ListedImage, ExcludedBy)>,
-    /// The identifiers asked for that the list does not hold at all: neither usable nor refused.
+    /// The wanted identifiers that are not in the list, neither as usable nor as refused images.
     pub missing: Vec<ImageId>,
 }
 
-/// What keeps an image out.
+/// What excludes an image.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub enum ExcludedBy {
     /// `exclude.identifiers` names it.
     Identifier,
-    /// The match of this name in `exclude.match`.
+    /// The match with this name in `exclude.match`.
     Match(String),
-    /// `exclude.sha512` names its content.
+    /// `exclude.sha512` names its digest.
     Sha512,
 }
 
@@ -66,7 +66,7 @@ impl std::fmt::Display for ExcludedBy {
 /// Why a selection cannot be used. `path` is the field in the spec.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum SelectionError {
-    /// An entry that is no identifier, digest or name.
+    /// An entry that is not a valid identifier, digest or name.
     #[error("{path}: {message}")]
     Entry {
         /// The field.
@@ -74,7 +74,7 @@ pub enum SelectionError {
         /// `expected …, found …`.
         message: String,
     },
-    /// A glob that cannot be read.
+    /// A glob that is not valid.
     #[error("{path}: expected a glob (* ? [a-z] {{a,b}}), found {pattern:?}: {message}")]
     Glob {
         /// The field.
@@ -94,7 +94,7 @@ pub enum SelectionError {
         /// The number found.
         found: usize,
     },
-    /// The same entry twice.
+    /// The same entry occurs twice.
     #[error("{path}: expected each entry once, found {entry:?} again")]
     Duplicate {
         /// The field.
@@ -105,7 +105,7 @@ pub enum SelectionError {
 }
 
 impl SelectionError {
-    /// Cannot work until a person changes the spec.
+    /// The error class: the spec must be changed.
     pub const fn class(&self) -> Class {
         Class::Stalled
     }
@@ -124,7 +124,7 @@ const MAXIMUM_MATCHES: usize = 32;
 const MAXIMUM_GLOB: usize = 128;
 
 impl Selection {
-    /// Checks a subscription's `spec.images`; the first fault is the error.
+    /// Checks a subscription's `spec.images`. Fails at the first error.
     pub fn new(spec: &api::ImageSelection) -> Result<Self, SelectionError> {
         let api::ImageSelection { include, exclude } = spec;
         Ok(Self {
@@ -136,7 +136,7 @@ impl Selection {
         })
     }
 
-    /// Whether `include` takes this image. `exclude` is not asked.
+    /// Whether `include` selects this image. `exclude` is not applied.
     pub fn includes(&self, image: &ListedImage) -> bool {
         self.include_identifiers.contains(&image.identifier)
             || self.include_match.iter().any(|wanted| wanted.matches(image))
@@ -147,12 +147,13 @@ impl Selection {
         identifier.parse().is_ok_and(|identifier: ImageId| self.include_identifiers.contains(&identifier))
     }
 
-    /// Whether `exclude` names this identifier: all that can be told of an image that the list does not have.
+    /// Whether `exclude` names this identifier. This is all that can be checked for an image that is not in the list.
     pub fn excludes_identifier(&self, identifier: &ImageId) -> bool {
         self.exclude_identifiers.contains(identifier)
     }
 
-    /// What keeps this image out, if something does. It wins over `include` and over images asked for by hand.
+    /// What excludes this image, if anything. It has priority over `include` and over images that users ask for in a
+    /// manifest.
     pub fn excludes(&self, image: &ListedImage) -> Option<ExcludedBy> {
         if self.exclude_identifiers.contains(&image.identifier) {
             return Some(ExcludedBy::Identifier);
@@ -206,7 +207,7 @@ impl ImageMatch {
         })
     }
 
-    /// Whether all globs match. Of a hypervisor such as `QEMU,KVM`, one member or the whole must.
+    /// Whether all globs match. For a hypervisor such as `QEMU,KVM`, one member or the whole text must match.
     pub fn matches(&self, image: &ListedImage) -> bool {
         let Self { name: _, os, os_version, arch, hypervisor, title } = self;
         let matches =
@@ -220,7 +221,7 @@ impl ImageMatch {
     }
 }
 
-/// As the API server checks it: `^[a-z0-9]([-a-z0-9.]*[a-z0-9])?$`.
+/// The pattern of the API server: `^[a-z0-9]([-a-z0-9.]*[a-z0-9])?$`.
 fn is_match_name(name: &str) -> bool {
     let alphanumeric = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit();
     (1..=253).contains(&name.len())

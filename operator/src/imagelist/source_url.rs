@@ -1,4 +1,4 @@
-//! Addresses that bytes come from.
+//! Addresses of downloads.
 
 use std::fmt;
 use std::str::FromStr;
@@ -8,58 +8,58 @@ use url::Url;
 
 /// An `http`, `https` or `file` URL without user information.
 ///
-/// It is only ever handed to an HTTP client, never to a shell. Shown without its query, since signed URLs carry
-/// their secret there; [`SourceUrl::url`] gives the whole to the one who fetches.
+/// It is only passed to an HTTP client, never to a shell. It is displayed without its query, because the query of a
+/// signed URL contains a secret; [`SourceUrl::url`] returns the whole URL for the client.
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
 pub struct SourceUrl(Url);
 
-/// Why a text is no address to fetch from. The text itself is not repeated: it may hold a password.
+/// Why a text is not an address. The text itself is not repeated, because it may contain a password.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum SourceUrlError {
     /// Not a URL at all (WHATWG URL).
     #[error("expected an absolute URL: {0}")]
     Malformed(#[from] url::ParseError),
-    /// Another scheme.
+    /// The scheme is not http, https or file.
     #[error("expected http, https or file, found the scheme {0:?}")]
     Scheme(String),
-    /// `user:password@` stands in it.
+    /// It contains `user:password@`.
     #[error("expected no user:password@ in the URL (use secretRef), found one for host {0:?}")]
     UserInformation(String),
-    /// No host where one is needed, or a `file` URL with one.
+    /// A required host is missing, or a `file` URL has a host.
     #[error("expected {expected}, found {found}")]
     Host {
-        /// What the scheme asks for.
+        /// What the scheme requires.
         expected: &'static str,
-        /// What stood there.
+        /// What was found instead.
         found: String,
     },
-    /// Another form than `scheme://host/path`, which a lenient reader turns into an address that is not written there.
+    /// A form other than `scheme://host/path`, which lenient parsers turn into a different address.
     #[error("expected {expected}, found {found}")]
     Form {
-        /// The form that is taken.
+        /// The expected form.
         expected: &'static str,
-        /// What stood there instead, without any part of the text.
+        /// What was found instead, without any part of the text.
         found: &'static str,
     },
-    /// Over 2048 characters.
+    /// It has more than 2048 bytes.
     #[error("expected at most 2048 characters, found {0}")]
     TooLong(usize),
 }
 
 impl SourceUrl {
-    /// The whole URL, query included. For the client that fetches; never for output.
+    /// The whole URL with its query, for the HTTP client. Never for output.
     pub fn url(&self) -> &Url {
         &self.0
     }
 
-    /// The address that a reference leads to from here, as in the `Location` of a redirect (RFC 3986 section 5).
+    /// Resolves a reference against this address, as in the `Location` of a redirect (RFC 3986 section 5).
     pub fn join(&self, reference: &str) -> Result<Self, SourceUrlError> {
         check_form(reference)?;
         self.0.join(reference)?.as_str().parse()
     }
 
-    /// Whether bytes come over the network (`http`, `https`) and not from a file.
+    /// Whether it is a network address (`http`, `https`) and not a file.
     pub fn is_remote(&self) -> bool {
         self.0.scheme() != "file"
     }
@@ -89,9 +89,9 @@ impl FromStr for SourceUrl {
     }
 }
 
-/// Refuses what the WHATWG parser takes and means otherwise than it is written, where RFC 3986 knows no such thing:
-/// `http:///a.img` and `http:a.img` would have the host `a.img`, a backslash would be a slash, a line end inside would
-/// be no character at all.
+/// Refuses texts that the WHATWG parser accepts with another meaning, and that are not valid in RFC 3986:
+/// `http:///a.img` and `http:a.img` would have the host `a.img`, a backslash would be a slash, and line ends inside the
+/// text would be ignored.
 fn check_form(text: &str) -> Result<(), SourceUrlError> {
     let form = |expected, found| Err(SourceUrlError::Form { expected, found });
     if text.chars().any(char::is_control) {
@@ -119,7 +119,7 @@ fn check_form(text: &str) -> Result<(), SourceUrlError> {
     }
 }
 
-/// RFC 3986 section 3.1.
+/// Whether a text is a scheme (RFC 3986 section 3.1).
 fn is_scheme(text: &str) -> bool {
     let inner = |c: char| c.is_ascii_alphanumeric() || ['+', '-', '.'].contains(&c);
     text.starts_with(|c: char| c.is_ascii_alphabetic()) && text.chars().all(inner)

@@ -10,12 +10,12 @@ use crate::text::is_printable;
 
 /// An `hv:version`: 1 to 128 printable characters, ordered as vmcatcher ordered them.
 ///
-/// There is no `Ord`: `1.0` and `1-0` are different texts of one version, so the order is not the text's equality.
+/// There is no `Ord`: `1.0` and `1-0` are equal as versions but not as texts, so an order would not agree with `Eq`.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
 pub struct ListVersion(String);
 
-/// Why a text is no version.
+/// Why a text is not a version.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("expected a version of 1 to 128 printable characters, without controls and format characters, found {found:?}")]
 pub struct VersionError {
@@ -28,8 +28,9 @@ impl ListVersion {
         &self.0
     }
 
-    /// The order of versions: split on `- , . /`; two numbers compare by value, a number is newer than text, two
-    /// texts compare by their runs of digits and letters; where all parts are equal, more parts are newer.
+    /// Compares two versions. They are split at `- , . /`. Two numbers are compared by value, a number is newer than
+    /// text, and two texts are compared by their runs of digits and other characters. If all common parts are equal,
+    /// the version with more parts is newer.
     pub fn compare(&self, other: &Self) -> Ordering {
         compare_parts(parts(&self.0), parts(&other.0), compare_part)
     }
@@ -39,7 +40,7 @@ fn parts(text: &str) -> impl Iterator<Item = &str> {
     text.split(['-', ',', '.', '/'])
 }
 
-/// Compares part by part; where one runs out first, the longer one is newer.
+/// Compares part by part. If one version has no more parts, the longer one is newer.
 fn compare_parts<'a>(
     mut left: impl Iterator<Item = &'a str>,
     mut right: impl Iterator<Item = &'a str>,
@@ -80,13 +81,13 @@ fn is_number(text: &str) -> bool {
     !text.is_empty() && text.bytes().all(|c| c.is_ascii_digit())
 }
 
-/// By value, of any length: leading zeros do not count, then more digits are more.
+/// Compares numbers of any length: leading zeros are ignored, and more digits are more.
 fn compare_numbers(a: &str, b: &str) -> Ordering {
     let (a, b) = (a.trim_start_matches('0'), b.trim_start_matches('0'));
     a.len().cmp(&b.len()).then_with(|| a.cmp(b))
 }
 
-/// The runs of digits and of everything else, in order.
+/// The runs of digits and of other characters, in order.
 fn runs(text: &str) -> impl Iterator<Item = &str> {
     let mut rest = text;
     std::iter::from_fn(move || {

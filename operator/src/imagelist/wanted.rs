@@ -1,30 +1,30 @@
-//! Which images of a list somebody will ask for, so that the others are left out while it is read.
+//! Which images of a list are wanted. All others are left out while the list is read.
 
 use std::collections::BTreeSet;
 
 use super::{ListedImage, Selection};
 
-/// What is kept of a list that is read for a subscription: what it selects, and what it has. The list may be of a
-/// size that nobody wants to hold in memory for as long as it is in force.
+/// A filter for the images of a list: those that a subscription selects, and those that already exist. A list can be
+/// too large to keep all of it in memory while it is in force.
 #[derive(Debug, Clone, Copy)]
 pub struct Wanted<'a> {
     /// What the subscription selects.
     pub selection: &'a Selection,
-    /// Identifiers of images that are there, selected or not.
+    /// Identifiers of existing images, selected or not.
     pub known: &'a BTreeSet<String>,
 }
 
-/// How many entries of a list were read and left out.
+/// The number of entries that were left out.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct LeftOut {
-    /// Of the images that can be used.
+    /// Usable images.
     pub images: usize,
-    /// Of those that were refused.
+    /// Refused images.
     pub refused: usize,
 }
 
 impl Wanted<'_> {
-    /// So many refused entries are kept for people to see, whoever asks for them.
+    /// The number of refused entries that are always kept, for display.
     pub(super) const REFUSED: usize = 20;
 
     pub(super) fn has(self, image: &ListedImage) -> bool {

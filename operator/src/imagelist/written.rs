@@ -1,11 +1,11 @@
-//! Numbers as a document writes them: the JSON reader turns `1e3` into 1000.0 and `1.10` into 1.1.
+//! Numbers with their original text: the JSON parser reads `1e3` as 1000.0 and `1.10` as 1.1.
 
 use std::cell::Cell;
 use std::fmt;
 
 use serde_json::Number;
 
-/// A number and, where that is another text than its value's, how it is written.
+/// A number, and its original text if that differs from the text of the value.
 #[derive(Debug, Clone, PartialEq)]
 pub(super) struct WrittenNumber {
     pub(super) value: Number,
@@ -27,11 +27,11 @@ impl fmt::Display for WrittenNumber {
     }
 }
 
-/// Walks a document beside its reader, from one number that is no plain integer to the next.
+/// Scans the document in step with the parser, from one number that is not a plain integer to the next.
 #[derive(Debug)]
 pub(super) struct Numbers<'p> {
     payload: &'p [u8],
-    /// Where the next one is looked for: outside of any text.
+    /// Where the next search begins. It is always outside of strings.
     position: Cell<usize>,
 }
 
@@ -40,13 +40,13 @@ impl<'p> Numbers<'p> {
         Self { payload, position: Cell::new(0) }
     }
 
-    /// The number that the reader has just read as this value.
+    /// The number with its original text. `value` is the value that the parser has just read.
     pub(super) fn written(&self, value: Number) -> WrittenNumber {
         let text = self.next().filter(|text| *text != value.to_string());
         WrittenNumber { value, text: text.map(Into::into) }
     }
 
-    /// The next number that does not fit an integer of 64 bits: those that the reader hands over as `f64`.
+    /// The next number that does not fit a 64-bit integer: the parser returns these as `f64`.
     fn next(&self) -> Option<&'p str> {
         let mut position = self.position.get();
         let found = loop {
@@ -71,7 +71,7 @@ impl<'p> Numbers<'p> {
     }
 }
 
-/// The length of a text with its quotation marks; of one that is not closed, what is left.
+/// The length of a string with its quotation marks; the length of the rest if the string is not closed.
 fn text_length(bytes: &[u8]) -> usize {
     let mut escaped = false;
     for (index, byte) in bytes.iter().enumerate().skip(1) {

@@ -1,4 +1,4 @@
-//! Drives the reconcilers over a folder of manifests: until nothing changes any more, or for as long as it is left to.
+//! Drives the reconcilers over a folder of manifests: once until nothing changes any more, or until stopped.
 
 use std::future::Future;
 use std::path::Path;
@@ -20,13 +20,14 @@ use crate::size::Size;
 use crate::store::directory::{Directory, DirectoryError, ManifestProblem, requests};
 use crate::store::{Cluster, ClusterError};
 
-/// An editor and `git pull` write several files: the folder is read once it was quiet for so long.
+/// An editor or `git pull` writes several files, so the folder is read only after it has not changed for this time.
 const QUIET: Duration = Duration::from_millis(300);
-/// A pass that could not finish its work is followed by another no later than this.
+/// The longest time between two passes.
 const LONGEST_SLEEP: Duration = Duration::from_mins(10);
-/// Lists that are asked for at once: each waits for a server of its own, and what comes takes some memory on its way.
+/// Simultaneous passes over subscriptions: each waits for a server of its own, and each list needs memory while it is
+/// downloaded.
 const SUBSCRIPTIONS_AT_ONCE: usize = 32;
-/// Passes in a row that change something without waiting for anything; more than this is a fault of this program.
+/// The most passes in a row that change something. More than this is a bug in this program.
 const MOST_ROUNDS: usize = 64;
 
 /// Drives the reconcilers over a folder of manifests.
@@ -35,25 +36,25 @@ pub struct Driver {
     clock: Clock,
 }
 
-/// What time it is.
+/// A source of the current time.
 pub type Clock = Arc<dyn Fn() -> Timestamp + Send + Sync>;
 
-/// What a run left behind.
+/// The result of a run.
 #[derive(Debug, Default)]
 pub struct Settled {
-    /// Manifests that could not be taken.
+    /// Manifests that were refused.
     pub problems: Vec<ManifestProblem>,
-    /// What could not be written.
+    /// Passes that failed, and state that could not be written or removed.
     pub errors: Vec<String>,
 }
 
 impl Driver {
-    /// A driver over a context.
+    /// A driver for a context.
     pub fn new(context: Arc<Context<Directory>>) -> Self {
         Self { context, clock: Arc::new(Timestamp::now) }
     }
 
-    /// A driver that goes by another clock.
+    /// The driver with another clock.
     #[must_use]
     pub fn with_clock(self, clock: Clock) -> Self {
         Self { clock, ..self }
@@ -63,7 +64,8 @@ impl Driver {
         (self.clock)()
     }
 
-    /// Asks every server, does what follows, waits for downloads and imports, and stops when nothing changes any more.
+    /// Asks every server, does the work that follows, waits for downloads and imports, and returns when nothing changes
+    /// any more.
     pub async fn once(&self) -> Result<Settled, DirectoryError> {
         self.remove_leftovers();
         self.context.tried_anew.begin();
@@ -78,13 +80,13 @@ impl Driver {
             let mut pass = self.settle(ask).await;
             ask = Ask::WhenDue;
             let imports = self.context.publications.importing_until();
-            // A download may end between the pass that saw it run and this look; then there is one pass more.
+            // A download can end between the pass that saw it running and this check. Then another pass is needed.
             let all_was_seen = !self.downloads_run() && !jobs.has_changed().unwrap_or(false);
             if all_was_seen && imports.is_none() {
                 pass.errors.extend(self.tidy());
                 return Ok(Settled { problems, errors: pass.errors });
             }
-            // The sender lives in the context, so the wait for jobs ends only by a change.
+            // The sender is part of the context, so this wait ends only when a job changes.
             tokio::select! {
                 _ = jobs.changed() => {}
                 () = tokio::time::sleep(sleep_until(imports, self.now())) => {}
@@ -92,8 +94,8 @@ impl Driver {
         }
     }
 
-    /// Keeps the volume equal to the folder until `stop` is done: looks again when a manifest or the trust directory
-    /// changes, when a download ends, when a blob is found damaged, and when something's time has come.
+    /// Keeps the volume equal to the folder until `stop` completes. A pass begins when a manifest or the trust
+    /// directory changes, when the state of a job changes, when a blob is found damaged, and when an object is due.
     pub async fn keep(
         &self,
         trust: &Path,
@@ -154,7 +156,7 @@ impl Driver {
         }
     }
 
-    /// Reads the folder again; a problem is told when it is new.
+    /// Reads the folder again, and logs new problems.
     fn reload_and_tell(&self, before: &mut Vec<ManifestProblem>) {
         match self.context.cluster.reload(self.now()) {
             Ok(problems) => {
@@ -168,7 +170,7 @@ impl Driver {
         }
     }
 
-    /// Passes over everything until one of them changes nothing.
+    /// Runs passes over all objects until a pass changes nothing.
     async fn settle(&self, first: Ask) -> Pass {
         self.refresh_anchors();
         let mut pass = self.pass(first).await;
@@ -182,7 +184,7 @@ impl Driver {
         pass
     }
 
-    /// One pass over everything: endorsers, subscriptions side by side, then their images.
+    /// One pass over all objects: endorsers, then subscriptions concurrently, then images, then targets concurrently.
     async fn pass(&self, ask: Ask) -> Pass {
         let (context, cluster) = (&*self.context, &*self.context.cluster);
         let mut pass = Pass { changes_before: self.changes(), metrics: context.metrics.clone(), ..Pass::default() };
@@ -194,7 +196,8 @@ impl Driver {
             let key = ObjectKey::of(&*object);
             pass.take(Kind::Endorser, &key, endorser::reconcile(context, &key, self.now()).await);
         }
-        // A dead server holds its own subscription only, as long as not all of them are dead.
+        // A server that does not respond delays only its own subscription, unless [`SUBSCRIPTIONS_AT_ONCE`] servers do
+        // not respond.
         let subscriptions = cluster.all::<ImageListSubscription>();
         let keys: Vec<ObjectKey> = subscriptions.iter().map(|object| ObjectKey::of(&**object)).collect();
         let mut subscriptions = futures::stream::iter(keys)
@@ -211,7 +214,7 @@ impl Driver {
             let key = ObjectKey::of(&*object);
             pass.take(Kind::Image, &key, image::reconcile(context, &key, self.now()).await);
         }
-        // A cloud that does not answer holds its own target only.
+        // A cloud that does not respond delays only its own target.
         let targets = cluster.all::<CloudTarget>();
         let passes = targets.iter().map(|object| ObjectKey::of(&**object)).map(|key| async {
             let ended = cloud_target::reconcile(context, &key, self.now()).await;
@@ -223,7 +226,7 @@ impl Driver {
         pass
     }
 
-    /// Counts what changed: of the objects, and of how images stand at targets.
+    /// The number of changes: of objects, and of the state of images at targets.
     fn changes(&self) -> u64 {
         self.context.cluster.changes() + self.context.publications.changes()
     }
@@ -242,7 +245,7 @@ impl Driver {
             .any(|key| matches!(self.context.jobs.look(key), Some(JobState::Queued | JobState::Running { .. })))
     }
 
-    /// Removes what nothing refers to any more; says what could not be.
+    /// Removes files of deleted objects and garbage on the volume. Returns what failed.
     fn tidy(&self) -> Vec<String> {
         let swept = self.context.cluster.sweep().map_err(|error| error.to_string());
         let collected = self.collect().map_err(|error| error.to_string());
@@ -263,7 +266,7 @@ impl Driver {
     }
 }
 
-/// What one pass over everything found.
+/// The result of one pass over all objects.
 #[derive(Default)]
 struct Pass {
     changes_before: u64,
@@ -291,11 +294,11 @@ fn sleep_until(wake: Option<Timestamp>, now: Timestamp) -> Duration {
     until.unwrap_or(LONGEST_SLEEP).clamp(QUIET, LONGEST_SLEEP)
 }
 
-/// Watches the folders. Where the system cannot, the folders are still read at every pass' time.
+/// Watches the folders. If that is not possible, they are read only when a pass begins for another reason.
 fn watch(folders: [&Path; 3]) -> (Option<notify::RecommendedWatcher>, mpsc::Receiver<()>) {
     let (sender, receiver) = mpsc::channel(1);
     let told = move |event: notify::Result<notify::Event>| {
-        // Reading a file is no change. A full channel has its message already.
+        // Reading a file is not a change. If the channel is full, a message is already waiting.
         if event.is_ok_and(|event| !event.kind.is_access()) {
             let _ = sender.try_send(());
         }
@@ -315,7 +318,7 @@ fn watch(folders: [&Path; 3]) -> (Option<notify::RecommendedWatcher>, mpsc::Rece
     (Some(watcher), receiver)
 }
 
-/// Waits until no change came for a while.
+/// Waits until there has been no change for [`QUIET`].
 async fn quiet(changes: &mut mpsc::Receiver<()>) {
     while let Ok(Some(())) = tokio::time::timeout(QUIET, changes.recv()).await {}
 }

@@ -1,4 +1,4 @@
-//! A list against the one that it is to replace.
+//! Compares a list with the one that it replaces.
 
 use std::cmp::Ordering;
 use std::collections::HashMap;

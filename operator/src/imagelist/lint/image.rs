@@ -1,4 +1,4 @@
-//! One image, and the forms that it shares with the list.
+//! Checks one image. Some checks are also used for the list.
 
 use jiff::Timestamp;
 
@@ -7,10 +7,10 @@ use super::super::json::{Node, describe_text};
 use super::{Member, Report, keys};
 use crate::text::is_printable;
 
-/// SHA-512 of no bytes at all (FIPS 180-4).
+/// SHA-512 of an empty file (FIPS 180-4).
 const EMPTY_SHA512: &str = "cf83e1357eefb8bdf1542850d66d8007d620e4050b5715dc83f4a921d36ce9ce\
                             47d0d13c5d85f2b0ff8318d2877eec2f63b931bd47417a81a538327af927da3e";
-/// OpenNebula names have 128 bytes, of which a replaced version's suffix takes 32.
+/// OpenNebula names have up to 128 bytes; the suffix of a replaced version needs 32 of them.
 const OPENNEBULA_NAME: usize = 96;
 
 pub(super) fn check(report: &mut Report, path: &str, node: &Node<'_>, now: Timestamp) {
@@ -67,7 +67,7 @@ fn check_members(report: &mut Report, image: Member<'_, '_>) {
     }
 }
 
-/// Of the list too: an identifier should be a UUID in lower case, and short enough for a name in a cloud.
+/// Also for the list: an identifier should be a UUID in lower case, and short enough for a name in a cloud.
 pub(super) fn check_identifier_form(report: &mut Report, member: Member<'_, '_>) {
     let Some(identifier) = value(member.object, "dc:identifier", &IDENTIFIER) else { return };
     let (path, text) = (member.path("dc:identifier"), identifier.as_str());
@@ -82,7 +82,7 @@ pub(super) fn check_identifier_form(report: &mut Report, member: Member<'_, '_>)
     }
 }
 
-/// Of the list too: a version is text.
+/// Also for the list: a version should be text.
 pub(super) fn check_version_form(report: &mut Report, member: Member<'_, '_>) {
     if let Some(Node::Number(number)) = member.object.get("hv:version") {
         let message = format!("expected text, found the number {number}");
@@ -91,7 +91,7 @@ pub(super) fn check_version_form(report: &mut Report, member: Member<'_, '_>) {
     }
 }
 
-/// Of the list too: the one form of date that vmcatcher reads.
+/// Also for the list: a date should have the only form that vmcatcher reads.
 pub(super) fn check_date_form(report: &mut Report, member: Member<'_, '_>, key: &str) {
     let (Some(date), Some(text)) = (value(member.object, key, &DATE), value(member.object, key, &TEXT)) else { return };
     let plain = text.len() == 20 && text.as_bytes()[10] == b'T' && text.ends_with('Z');
@@ -151,7 +151,7 @@ fn check_url(report: &mut Report, image: Member<'_, '_>) {
     }
 }
 
-/// What sites select by: a spelling of its own is never selected.
+/// Fields by which sites select images: unusual spellings are not matched.
 fn check_selectors(report: &mut Report, image: Member<'_, '_>) {
     let text = |key| value(image.object, key, &TEXT);
     let usual = [("amd64", "x86_64"), ("x86-64", "x86_64"), ("x64", "x86_64"), ("arm64", "aarch64")];
@@ -176,7 +176,7 @@ fn check_expiry(report: &mut Report, image: Member<'_, '_>, now: Timestamp) {
     }
 }
 
-/// Texts of a list or an image that people cannot see as they are.
+/// Finds texts of a list or an image with invisible characters.
 pub(super) fn check_printable(report: &mut Report, member: Member<'_, '_>) {
     for (key, node) in member.object.members() {
         if field::text(node).is_ok_and(|text| has_unseen(&text)) {

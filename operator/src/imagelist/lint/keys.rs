@@ -1,17 +1,17 @@
-//! The keys of the format, those seen in the wild, and near misses of them.
+//! The keys of the format, keys that publishers use in practice, and similar misspelt keys.
 
 use super::{Member, Report};
 use crate::imagelist::parse::LIST_KEYS;
 
-/// Keys of a list that have a meaning somewhere, besides those that the model has a place for.
+/// Known keys of a list that have no field in the model.
 const MORE_OF_LIST: [&str; 3] = ["ad:swid", "ad:num_of_images", "ad:appid"];
 
-/// Keys of a list that have a meaning somewhere.
+/// All known keys of a list.
 pub(super) fn of_list() -> Vec<&'static str> {
     [&LIST_KEYS[..], &MORE_OF_LIST].concat()
 }
 
-/// Keys of an image that have a meaning somewhere.
+/// All known keys of an image.
 pub(super) const OF_IMAGE: [&str; 23] = [
     "dc:identifier",
     "hv:version",
@@ -38,7 +38,7 @@ pub(super) const OF_IMAGE: [&str; 23] = [
     "ad:appid",
 ];
 
-/// Warns of an unknown key that is nearly one of these: it is kept, and read by nobody.
+/// Warns of an unknown key that is similar to a known one. Such a key is kept, but not used.
 pub(super) fn check(report: &mut Report, member: Member<'_, '_>, known: &[&str]) {
     for (key, _) in member.object.members().filter(|(key, _)| key.len() <= 64 && !known.contains(key)) {
         if let Some(meant) = known.iter().find(|meant| is_near(key, meant)) {
@@ -52,14 +52,14 @@ pub(super) fn check(report: &mut Report, member: Member<'_, '_>, known: &[&str])
     }
 }
 
-/// Another case, up to two letters off, or the same name without its prefix.
+/// Whether a key differs only in case, by up to two letters, or by the missing prefix.
 fn is_near(key: &str, meant: &str) -> bool {
     let name = meant.split_once(':').map_or(meant, |(_, name)| name);
     let nearly = || key.len().abs_diff(meant.len()) <= 2 && strsim::osa_distance(key, meant) <= 2;
     key.eq_ignore_ascii_case(meant) || key.eq_ignore_ascii_case(name) || nearly()
 }
 
-/// What to write at a key that is missing or cannot be read.
+/// The advice for a key that is missing or not valid.
 pub(super) fn advice(key: &str) -> &'static str {
     match key {
         "dc:identifier" => "make one with `uuidgen` and keep it over all versions",

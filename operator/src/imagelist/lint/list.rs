@@ -1,4 +1,4 @@
-//! The list itself.
+//! Checks the list itself.
 
 use jiff::{SignedDuration, Timestamp};
 
@@ -9,7 +9,7 @@ use super::{LintRequest, ListError, Member, Report, image, keys};
 
 /// How far a publisher's clock may be ahead of a site's.
 const SKEW: SignedDuration = SignedDuration::from_mins(5);
-/// A list that lives longer than this is as good as without an expiry.
+/// A longer lifetime than this is as good as none.
 const LONG_LIFE: SignedDuration = SignedDuration::from_hours(24 * 366 * 2);
 
 pub(super) fn check(report: &mut Report, place: &str, object: &Object<'_>, request: &LintRequest<'_>) {
@@ -85,7 +85,7 @@ fn check_endorsers(report: &mut Report, list: Member<'_, '_>) {
     }
 }
 
-/// The name must be the signing certificate's; an empty one or a bare word cannot be any.
+/// The name must be that of the signing certificate; a text without `=` cannot be one.
 fn check_name(report: &mut Report, list: Member<'_, '_>, key: &str, name: &str) {
     if !name.contains('=') {
         let message = format!("expected a name such as /DC=org/DC=example/CN=Signer, found {}", describe_text(name));

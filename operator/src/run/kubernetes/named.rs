@@ -1,7 +1,7 @@
 //! Watches Secrets and ConfigMaps if the program watches named namespaces: a change wakes the objects that refer to
-//! them. Only metadata is watched; the content is read when it is needed, and not kept in memory. If all namespaces are
-//! watched, Secrets are not watched, because that would need the right to read every Secret of the cluster. Then they
-//! are read at each pass.
+//! them. Only metadata is watched; the content is read when it is needed, and not kept in memory. If the program
+//! watches all namespaces, neither kind is watched, because that would need the right to read every Secret of the
+//! cluster. Then they are read at each pass.
 
 use std::collections::HashMap;
 use std::fmt::Debug;

@@ -1,4 +1,4 @@
-//! Objects as files: what the next run, and a person, finds of them.
+//! Stores objects as files, for the next run and for people.
 
 use std::fs;
 use std::io::{self, Read as _};
@@ -11,20 +11,20 @@ use crate::cache::{CacheError, remove_leftovers_below, write_atomic};
 use crate::store::ClusterError;
 use crate::text;
 
-/// No object is larger.
+/// The largest size of a stored object, in bytes.
 const LARGEST: u64 = 16 * 1024 * 1024;
 
-/// A kept file that could not be read. The object is made anew from its manifest and the volume.
+/// A stored file that could not be read. The object is made again from its manifest and the volume.
 #[derive(Debug, thiserror::Error)]
 #[error("cannot read {}, where it is kept how objects stand: {message}", path.display())]
 pub struct KeptProblem {
     /// The file.
     pub path: PathBuf,
-    /// Why.
+    /// What is wrong with it.
     pub message: String,
 }
 
-/// Everything that was kept.
+/// Reads all stored objects, and returns the files that could not be read.
 pub(super) fn read_all(resources: &Path) -> (Objects, Vec<KeptProblem>) {
     let mut objects = Objects::default();
     let mut problems = Vec::new();
@@ -53,8 +53,8 @@ fn read_kept(path: &Path) -> io::Result<String> {
     Ok(text)
 }
 
-/// The visible entries of a folder that are files or folders themselves, in order; none where it is not there yet. What
-/// a link leads to is not ours.
+/// The entries of a folder, sorted, without hidden ones. Empty if the folder does not exist. Links are skipped, because
+/// their targets do not belong to this program.
 fn entries(folder: &Path) -> Result<Vec<PathBuf>, KeptProblem> {
     if folder.is_symlink() {
         return Ok(Vec::new());
@@ -74,7 +74,7 @@ fn entries(folder: &Path) -> Result<Vec<PathBuf>, KeptProblem> {
     Ok(found)
 }
 
-/// What was found; a folder that cannot be read counts as empty, and is reported.
+/// The entries; a folder that could not be read counts as empty, and is added to the problems.
 fn told(found: Result<Vec<PathBuf>, KeptProblem>, problems: &mut Vec<KeptProblem>) -> Vec<PathBuf> {
     found.unwrap_or_else(|problem| {
         problems.push(problem);
@@ -86,7 +86,7 @@ fn path_of<K: Resource>(resources: &Path, key: &ObjectKey) -> PathBuf {
     resources.join(&key.namespace).join(&*K::plural(&())).join(format!("{}.yaml", key.name))
 }
 
-/// Keeps an object as it stands.
+/// Stores an object.
 pub(super) fn write<K: Resource>(resources: &Path, object: &K) -> Result<(), ClusterError> {
     let key = ObjectKey::of(object);
     let text = text::yaml(object).map_err(|source| ClusterError::Encode { key: key.clone(), source })?;
@@ -100,13 +100,13 @@ pub(super) fn write<K: Resource>(resources: &Path, object: &K) -> Result<(), Clu
     })
 }
 
-/// Removes what a run that was cut off has left half written.
+/// Removes temporary files of an interrupted run.
 pub(super) fn remove_leftovers(resources: &Path) -> Result<(), CacheError> {
     if resources.is_symlink() { Ok(()) } else { remove_leftovers_below(resources) }
 }
 
-/// Makes a folder in one that is there. A volume that is gone is not made anew: what were written into its place would
-/// lie in the way when it comes back.
+/// Makes a folder in an existing folder. If the volume is not mounted, nothing is made in its place: such files would
+/// be hidden when it is mounted again.
 fn make(folder: &Path) -> io::Result<()> {
     match fs::create_dir(folder) {
         Err(error) if error.kind() == io::ErrorKind::AlreadyExists && !folder.is_symlink() => Ok(()),
@@ -114,18 +114,18 @@ fn make(folder: &Path) -> io::Result<()> {
     }
 }
 
-/// Where the problems of the folder are kept, beside the objects: for `get`, which reads no manifests.
+/// The file of the problems, beside the objects. `get` needs it because it does not read manifests.
 fn problems_path(resources: &Path) -> PathBuf {
     resources.with_file_name("manifest-problems.yaml")
 }
 
-/// The problems that the last pass found in the folder.
+/// The problems of the manifests at the last pass.
 pub(super) fn read_problems(resources: &Path) -> Vec<ManifestProblem> {
     let text = fs::read_to_string(problems_path(resources)).unwrap_or_default();
     serde_yaml::from_str(&text).unwrap_or_default()
 }
 
-/// Keeps the problems of the folder; no file where there is none. A volume that is gone is not made anew.
+/// Stores the problems of the manifests; removes the file if there are none. The folder is not made if it is missing.
 pub(super) fn write_problems(resources: &Path, problems: &[ManifestProblem]) -> Result<(), CacheError> {
     let path = problems_path(resources);
     if problems.is_empty() {
@@ -138,10 +138,10 @@ pub(super) fn write_problems(resources: &Path, problems: &[ManifestProblem]) -> 
     encoded.and_then(|text| write_atomic(&path, text.as_bytes(), 0o644))
 }
 
-/// Forgets an object that is gone.
+/// Removes the file of an object.
 pub(super) fn forget<K: Resource>(resources: &Path, key: &ObjectKey) -> Result<(), ClusterError> {
     let path = path_of::<K>(resources, key);
-    // A link among its folders leads to files that are not ours.
+    // Files below a link do not belong to this program.
     if path.ancestors().skip(1).take(3).any(Path::is_symlink) {
         return Ok(());
     }
@@ -154,7 +154,7 @@ pub(super) fn forget<K: Resource>(resources: &Path, key: &ObjectKey) -> Result<(
     }
 }
 
-/// Forgets the kept objects of a kind that are no longer held.
+/// Removes the files of a kind whose objects no longer exist.
 pub(super) fn sweep<K: Resource>(resources: &Path, objects: &Objects) -> Result<(), ClusterError> {
     for namespace in entries(resources).unwrap_or_default() {
         for path in entries(&namespace.join(&*K::plural(&()))).unwrap_or_default() {

@@ -1,9 +1,9 @@
-//! A folder of manifests as the place where resources live: no API server, no database.
+//! A folder of manifests as the store of the resources, without an API server or a database.
 //!
-//! The folder is only read. Status, and the images that subscriptions made, are kept as YAML files under
-//! `resources/<namespace>/<plural>/<name>.yaml` of the state folder, so that a cron job can go on where the last one
-//! stopped and a person can look. Objects behave as an API server's would: a generation that counts changes of the
-//! spec, finalizers, owner references.
+//! The folder is only read. Status, and the images that subscriptions made, are stored as YAML files
+//! `resources/<namespace>/<plural>/<name>.yaml` in the state folder, so that the next run of a cron job can continue,
+//! and people can read them. Objects work as on an API server: with a generation that counts changes of the spec,
+//! finalizers and owner references.
 
 mod kept;
 mod manifests;
@@ -34,15 +34,15 @@ use crate::api::{
 use crate::cache::CacheError;
 use crate::imagelist::ImageId;
 
-/// The target of the log lines that say what happened to an object: on an API server they are Events.
+/// The log target of events of objects. On an API server they are Events.
 pub const HAPPENINGS: &str = "vmcatcher_operator::happenings";
 
-/// The files of a folder that are read as manifests, in their order.
+/// The manifest files of a folder, sorted.
 pub fn manifest_files(folder: &Path) -> std::io::Result<Vec<PathBuf>> {
     manifests::files(folder)
 }
 
-/// A folder of manifests, and the state folder beside the volume.
+/// A folder of manifests, and the state folder.
 pub struct Directory {
     pub(crate) manifests: PathBuf,
     resources: PathBuf,
@@ -51,7 +51,7 @@ pub struct Directory {
     changes: AtomicU64,
 }
 
-/// What is held in memory between reads of the folder.
+/// The objects in memory.
 #[derive(Default)]
 struct Held {
     objects: Objects,
@@ -64,7 +64,7 @@ struct Held {
 /// Why a folder of manifests cannot be used.
 #[derive(Debug, thiserror::Error)]
 pub enum DirectoryError {
-    /// The folder is not there or cannot be read. What it said before stays in force.
+    /// The folder does not exist or cannot be read. The known objects stay in force.
     #[error("cannot read the manifests in {}", path.display())]
     Manifests {
         /// The folder.
@@ -75,8 +75,8 @@ pub enum DirectoryError {
 }
 
 impl Directory {
-    /// Opens a folder of manifests with its state folder, and reads what the passes before have kept. What could not
-    /// be read of that is told and left where it is: it is made anew from the manifests and the volume.
+    /// Opens a folder of manifests with its state folder, and reads the stored objects. Returns the files that could
+    /// not be read. They are left in place; their objects are made again from the manifests and the volume.
     pub fn open(manifests: &Path, state: &Path) -> (Self, Vec<KeptProblem>) {
         let resources = state.join("resources");
         let (objects, problems) = kept::read_all(&resources);
@@ -93,7 +93,7 @@ impl Directory {
         )
     }
 
-    /// Reads a folder of manifests alone, as if nothing had been kept: nothing is written anywhere.
+    /// Reads a folder of manifests without stored state. Nothing is written.
     pub fn read(manifests: &Path, now: Timestamp) -> Result<Self, DirectoryError> {
         let held = Mutex::default();
         let (manifests, resources, requests) = (manifests.to_owned(), PathBuf::new(), PathBuf::new());
@@ -102,7 +102,7 @@ impl Directory {
         Ok(directory)
     }
 
-    /// Reads the folder again. Returns what in it could not be taken; what that said before stays in force.
+    /// Reads the folder again. Returns the manifests that were refused; their earlier objects stay in force.
     pub fn reload(&self, now: Timestamp) -> Result<Vec<ManifestProblem>, DirectoryError> {
         let before = self.problems();
         self.read_manifests(now)?;
@@ -118,12 +118,12 @@ impl Directory {
         Ok(problems)
     }
 
-    /// What in the folder could not be taken when it was last read.
+    /// The manifests that were refused when the folder was last read.
     pub fn problems(&self) -> Vec<ManifestProblem> {
         self.held().problems.clone()
     }
 
-    /// What in the folder is other people's, with its number, for people.
+    /// The manifests of other programs, with their numbers, and files that are not manifests, as text.
     pub fn passed_over(&self) -> Vec<String> {
         self.held().passed_over.clone()
     }
@@ -135,7 +135,7 @@ impl Directory {
         let secrets = data(&mut manifests.secrets);
         let config_maps = data(&mut manifests.config_maps);
         let problems = objects::settle(&mut held.objects, &manifests, now);
-        // A broken file may have held a Secret or a ConfigMap: one that is still named by nobody does no harm.
+        // A broken file may have contained a Secret or ConfigMap, so the known ones are kept.
         if problems.is_empty() {
             held.secrets = secrets;
             held.config_maps = config_maps;
@@ -148,12 +148,12 @@ impl Directory {
         Ok(())
     }
 
-    /// Removes what a run that was cut off has left half written. For the one that owns the volume.
+    /// Removes temporary files of an interrupted run. Only for the owner of the volume.
     pub fn remove_leftovers(&self) -> Result<(), CacheError> {
         kept::remove_leftovers(&self.resources)
     }
 
-    /// Removes the kept files of objects that are gone.
+    /// Removes the stored files of objects that no longer exist.
     pub fn sweep(&self) -> Result<(), ClusterError> {
         let objects = self.held().objects.clone();
         kept::sweep::<CloudTarget>(&self.resources, &objects)?;
@@ -163,23 +163,23 @@ impl Directory {
         requests::sweep(&self.requests, &objects)
     }
 
-    /// Asks for an object to be looked at now: by the operator that runs over this state folder, or else by the next
-    /// run. Retry limits are cleared, as by the annotation `vmcatcher.io/requestedAt`. Returns the file that says so.
+    /// Requests that an object is reconciled now, by the operator that uses this state folder or else by the next run.
+    /// Retry limits are reset, as by the annotation `vmcatcher.io/requestedAt`. Returns the path of the request.
     pub fn request<K: Resource>(&self, key: &ObjectKey, now: Timestamp) -> Result<PathBuf, ClusterError> {
         requests::write::<K>(&self.requests, key, now)
     }
 
-    /// A counter that goes up with every change of an object.
+    /// A counter that increases with every change of an object.
     pub fn changes(&self) -> u64 {
         self.changes.load(Ordering::Relaxed)
     }
 
     fn held(&self) -> MutexGuard<'_, Held> {
-        // The data is replaced whole, never left half changed, so another thread's panic has not spoiled it.
+        // Objects are replaced as a whole, so a panic in another thread cannot leave them half changed.
         self.held.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Changes an object and keeps it. An object that is gone is [`ClusterError::Gone`].
+    /// Changes an object and stores it. Fails with [`ClusterError::Gone`] if it does not exist.
     fn change<K: Resource>(&self, key: &ObjectKey, change: impl FnOnce(&mut K)) -> Result<(), ClusterError> {
         let changed = {
             let mut held = self.held();
@@ -269,7 +269,7 @@ impl Cluster for Directory {
 }
 
 impl Directory {
-    /// An object that was marked for deletion goes once nothing holds it, and what it owned with it.
+    /// Removes an object that is marked for deletion and has no finalizer, and the images that it owned.
     fn finish_deletion<K: Resource>(&self, key: &ObjectKey) -> Result<(), ClusterError> {
         {
             let mut held = self.held();
@@ -291,12 +291,12 @@ impl Directory {
     }
 }
 
-/// The entries of Secrets or ConfigMaps, without their files.
+/// The entries of Secrets or ConfigMaps, without their file names.
 fn data<T>(read: &mut BTreeMap<ObjectKey, (T, PathBuf)>) -> BTreeMap<ObjectKey, T> {
     std::mem::take(read).into_iter().map(|(key, (data, _))| (key, data)).collect()
 }
 
-/// The image that a subscription makes: owned by it, and with nothing else said.
+/// The image that a subscription makes: with an owner reference, and only the required fields.
 fn generated_image(owner: &ImageListSubscription, key: &ObjectKey, identifier: &ImageId) -> CachedImage {
     let name = owner.name_any();
     let reference = OwnerReference {

@@ -1,4 +1,4 @@
-//! The objects that a folder of manifests and the passes before make together.
+//! The objects from a folder of manifests and from earlier passes.
 
 use std::any::Any;
 use std::collections::BTreeMap;
@@ -22,7 +22,7 @@ impl Objects {
         self.0.get(&(K::KIND, key.clone())).and_then(|object| object.clone().downcast().ok())
     }
 
-    /// All objects of a kind, by key.
+    /// All objects of a kind, ordered by key.
     pub(super) fn all<K: Resource>(&self) -> impl Iterator<Item = Arc<K>> {
         self.0
             .iter()
@@ -41,7 +41,7 @@ impl Objects {
     }
 }
 
-/// Brings the objects up to what the folder says now. Returns what could not be taken.
+/// Updates the objects from the manifests. Returns the manifests that were refused.
 pub(super) fn settle(objects: &mut Objects, manifests: &Manifests, now: Timestamp) -> Vec<ManifestProblem> {
     let mut problems = manifests.problems.clone();
     if manifests.is_empty() && objects.has_manifests() {
@@ -93,7 +93,7 @@ fn settle_kind<K: Resource>(
     }
 }
 
-/// A manifest's object with what the passes before know of it: status, generation, identity.
+/// The object of a manifest with what earlier passes stored: status, generation, uid.
 fn with_history<K: Resource>(before: Option<&K>, mut object: K, file: &Path, now: Timestamp) -> Result<K, String> {
     let file = file.display().to_string();
     object.meta_mut().managed_fields = None;
@@ -114,7 +114,7 @@ fn with_history<K: Resource>(before: Option<&K>, mut object: K, file: &Path, now
     Ok(object)
 }
 
-/// An object that is seen for the first time.
+/// Sets the metadata of a new object.
 pub(super) fn newborn<K: Resource>(mut object: K, now: Timestamp) -> K {
     let meta = object.meta_mut();
     meta.uid = Some(Uuid::new_v4().to_string());
@@ -123,7 +123,7 @@ pub(super) fn newborn<K: Resource>(mut object: K, now: Timestamp) -> K {
     object
 }
 
-/// Deletes an object as an API server would: at once, or marked while a finalizer holds it.
+/// Deletes an object as an API server does: at once, or with a deletion timestamp while it has finalizers.
 pub(super) fn delete<K: Resource>(objects: &mut Objects, object: &K, now: Timestamp) {
     if object.finalizers().is_empty() {
         objects.remove::<K>(&ObjectKey::of(object));
@@ -134,7 +134,7 @@ pub(super) fn delete<K: Resource>(objects: &mut Objects, object: &K, now: Timest
     }
 }
 
-/// Deletes the images whose subscription is gone, as an API server's garbage collection would.
+/// Deletes the images whose subscription no longer exists, as the garbage collection of an API server does.
 pub(super) fn collect_orphans(objects: &mut Objects, now: Timestamp) {
     let orphans: Vec<Arc<CachedImage>> = objects
         .all::<CachedImage>()

@@ -1,5 +1,5 @@
-//! What people asked for: that an object is looked at now. The folder of manifests is only ever read, so a request is a
-//! file of its own, in `requests/` of the state folder, and acts as the annotation on an API server does.
+//! Requests of users to reconcile an object now. The folder of manifests is never written, so a request is a file in
+//! `requests/` of the state folder. It has the effect of the annotation on an API server.
 
 use std::collections::BTreeMap;
 use std::fs::{self, File};
@@ -19,10 +19,10 @@ use crate::api::{
 use crate::cache::{CacheError, write_atomic};
 use crate::store::ClusterError;
 
-/// A request is no larger, in bytes.
+/// The largest request, in bytes.
 const LARGEST: u64 = 4096;
 
-/// One request, as it lies on the volume. The newest of an object is the one that counts.
+/// One request, as it is stored. An object has at most one; a newer request replaces it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 struct Request {
@@ -33,12 +33,13 @@ struct Request {
     requested_at: Timestamp,
 }
 
-/// Where the requests lie, below the state folder.
+/// The folder of the requests, below the state folder.
 pub(super) fn folder(state: &Path) -> PathBuf {
     state.join("requests")
 }
 
-/// Asks for an object to be looked at now: by the operator that runs, or else by the next run. Returns the file.
+/// Requests that an object is reconciled now, by the running operator or else by the next run. Returns the path of the
+/// request.
 pub(super) fn write<K: Resource>(folder: &Path, key: &ObjectKey, now: Timestamp) -> Result<PathBuf, ClusterError> {
     let request = Request {
         resource: K::plural(&()).into_owned(),
@@ -52,7 +53,7 @@ pub(super) fn write<K: Resource>(folder: &Path, key: &ObjectKey, now: Timestamp)
     made.map(|()| path).map_err(|source| ClusterError::Keep { kind: K::KIND, key: key.clone(), source })
 }
 
-/// The folder is made in a state folder that is there: the one of a volume that is gone is not made anew.
+/// Makes the folder in an existing state folder. If the volume is not mounted, nothing is made in its place.
 pub(crate) fn make(folder: &Path) -> Result<(), CacheError> {
     match fs::create_dir(folder) {
         Err(error) if error.kind() != ErrorKind::AlreadyExists => {
@@ -62,13 +63,13 @@ pub(crate) fn make(folder: &Path) -> Result<(), CacheError> {
     }
 }
 
-/// One file an object, whatever it is called.
+/// One file name for each object, safe for any name.
 fn file_name(request: &Request) -> String {
     let Request { resource, namespace, name, requested_at: _ } = request;
     format!("{}.json", hex::encode(Sha256::digest(format!("{resource}/{namespace}/{name}"))))
 }
 
-/// Puts each request on its object. Returns what could not be read: it is passed over.
+/// Adds each request to its object as an annotation. Returns the files that could not be read, which are skipped.
 pub(super) fn apply(folder: &Path, objects: &mut Objects) -> Vec<KeptProblem> {
     let (requests, problems) = read_all(folder);
     apply_to::<CloudTarget>(objects, &requests);
@@ -78,7 +79,7 @@ pub(super) fn apply(folder: &Path, objects: &mut Objects) -> Vec<KeptProblem> {
     problems
 }
 
-/// Removes the requests of objects that are gone.
+/// Removes the requests of objects that no longer exist.
 pub(super) fn sweep(folder: &Path, objects: &Objects) -> Result<(), ClusterError> {
     let (requests, _) = read_all(folder);
     sweep_of::<CloudTarget>(objects, &requests)?;

@@ -1,4 +1,4 @@
-//! Secrets and ConfigMaps of a folder. Nothing of their content is in a message.
+//! Secrets and ConfigMaps of a folder. Error messages never include their values.
 
 use k8s_openapi::api::core::v1::{ConfigMap, Secret};
 use serde_json::Value;
@@ -7,10 +7,10 @@ use super::place::Step;
 use crate::store::{ConfigMapData, SecretData};
 use crate::text::nearest;
 
-/// The fields of both, besides those that all objects have.
+/// The fields of both kinds, besides those of all objects.
 const FIELDS: [&str; 5] = ["type", "immutable", "data", "stringData", "binaryData"];
 
-/// What keeps one from being taken: where, and why.
+/// Why one is refused: the path of the error and the message.
 pub(super) type Fault = (Vec<Step>, String);
 
 /// The entries of a Secret.
@@ -22,7 +22,8 @@ pub(super) fn secret(value: Value) -> Result<SecretData, Fault> {
     check(&value)?;
     let secret: Secret = serde_json::from_value(value).map_err(|_| not_encoded("data"))?;
     let mut secret = SecretData::from(secret);
-    // Whoever writes this folder writes the Secret beside what names it: there is nobody else to ask.
+    // The author of this folder writes both the Secret and the objects that refer to it, so no other permission is
+    // needed.
     secret.allowed_hosts.get_or_insert_with(|| "*".to_owned());
     Ok(secret)
 }
@@ -41,7 +42,7 @@ fn not_encoded(field: &str) -> Fault {
     (vec![Step::Field(field.to_owned())], message.to_owned())
 }
 
-/// Their fields hold texts, and there are no others.
+/// Checks that there are no other fields and that all values are text.
 fn check(value: &Value) -> Result<(), Fault> {
     let field = |name: &str| Step::Field(name.to_owned());
     let others = ["apiVersion", "kind", "metadata"];

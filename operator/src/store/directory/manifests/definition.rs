@@ -1,5 +1,4 @@
-//! What in a manifest does not fit the definition of its kind, for people: every fault, with its place and what was
-//! meant.
+//! Validates a manifest against the definition of its kind. Finds all errors, with their positions and suggestions.
 
 use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::{
     CustomResourceDefinition, JSONSchemaProps, JSONSchemaPropsOrArray, JSONSchemaPropsOrBool,
@@ -10,7 +9,7 @@ use super::origin::Refusal;
 use super::place::{Step, shown};
 use crate::text::nearest;
 
-/// The fields of `metadata` that people write, and those that an API server adds.
+/// The fields of `metadata`, including those that an API server adds.
 const METADATA: [&str; 15] = [
     "annotations",
     "creationTimestamp",
@@ -29,7 +28,7 @@ const METADATA: [&str; 15] = [
     "uid",
 ];
 
-/// All that does not fit.
+/// All errors of a manifest.
 pub(super) fn faults(definition: &CustomResourceDefinition, manifest: &Value) -> Vec<Refusal> {
     let version = definition.spec.versions.first().and_then(|version| version.schema.as_ref());
     let Some(mut schema) = version.and_then(|schema| schema.open_api_v3_schema.clone()) else { return Vec::new() };
@@ -140,7 +139,7 @@ impl Judge<'_> {
                 Some(JSONSchemaPropsOrBool::Bool(_)) | None => None,
             };
             match known.or(others) {
-                // A field that is null is one that is not there.
+                // A field that is null counts as absent.
                 Some(_) if value.is_null() && known.is_some() => {}
                 Some(field) => self.at(Step::Field(name.clone()), |judge| judge.value(field, value)),
                 None if schema.x_kubernetes_preserve_unknown_fields == Some(true) => {}
@@ -155,7 +154,7 @@ impl Judge<'_> {
         }
     }
 
-    /// A field that is none of this version. Returns the one that was meant.
+    /// Adds the error of an unknown field. Returns the field that was probably meant.
     fn unknown(
         &mut self,
         schema: &JSONSchemaProps,
@@ -179,7 +178,7 @@ impl Judge<'_> {
     }
 }
 
-/// The object that has a field of that name, somewhere in the spec.
+/// The path of an object in the spec that has a field of this name.
 fn place_of(schema: &JSONSchemaProps, name: &str, path: &mut Vec<Step>) -> Option<String> {
     let properties = schema.properties.iter().flatten().filter(|(field, _)| *field != "status" && *field != "metadata");
     for (field, inner) in properties.clone() {
@@ -203,7 +202,7 @@ fn one_of(words: &[&str]) -> String {
     }
 }
 
-/// A value for a message.
+/// A value as text for a message.
 pub(super) fn describe(value: &Value) -> String {
     match value {
         Value::Null => "nothing".to_owned(),

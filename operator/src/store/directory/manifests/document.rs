@@ -1,4 +1,4 @@
-//! The documents of a file.
+//! Splits a file into YAML documents.
 
 use std::fmt;
 
@@ -13,17 +13,17 @@ pub(super) struct Document<'a> {
     pub number: usize,
     /// The line of the file that it begins on, counted from 1.
     pub line: usize,
-    /// Its text, with the `---` before it.
+    /// The text, with the `---` before it.
     pub text: &'a str,
 }
 
-/// The documents of a file: each begins with `---` at the beginning of a line, which can stand nowhere inside of one
-/// (YAML 1.2, 9.1.2). So one that is no YAML costs none of the others.
+/// The documents of a file. Each begins with `---` at the start of a line, which cannot occur inside a document (YAML
+/// 1.2, 9.1.2). So a document with a syntax error does not affect the others.
 pub(super) fn documents(text: &str) -> impl Iterator<Item = Document<'_>> {
     let mut starts = vec![(0, 1)];
     let (mut offset, mut marked) = (0, false);
     for (index, line) in text.split_inclusive('\n').enumerate() {
-        // Comments and directives before the first mark belong to its document.
+        // Comments and directives before the first `---` belong to the first document.
         if begins_document(line) && (marked || !is_blank(&text[..offset])) {
             starts.push((offset, index + 1));
         }
@@ -39,7 +39,7 @@ fn begins_document(line: &str) -> bool {
     line.strip_prefix("---").is_some_and(|rest| rest.is_empty() || rest.starts_with(char::is_whitespace))
 }
 
-/// Nothing but comments, directives and marks of documents.
+/// Whether a text has only comments, directives and document markers.
 fn is_blank(text: &str) -> bool {
     text.lines().all(|line| {
         let line = if begins_document(line) { &line[3..] } else { line };
@@ -49,7 +49,8 @@ fn is_blank(text: &str) -> bool {
 }
 
 impl Document<'_> {
-    /// What it says. Each key stands once in its object: two readers could see two manifests.
+    /// Parses the document. A key that occurs twice in an object is an error, because readers could differ in which one
+    /// they use.
     pub(super) fn value(&self) -> Result<Value, serde_yaml::Error> {
         let mut documents = serde_yaml::Deserializer::from_str(self.text);
         let Some(first) = documents.next() else { return Ok(Value::Null) };
@@ -62,7 +63,7 @@ impl Document<'_> {
         }
     }
 
-    /// Why it is no YAML: the line of the file, and the parser's words.
+    /// The line in the file of a syntax error, and its message.
     pub(super) fn malformed(&self, error: &serde_yaml::Error) -> (usize, String) {
         let line = error.location().map_or(1, |location| location.line());
         let beginning = self.text.lines().nth(line.saturating_sub(1)).unwrap_or_default();
@@ -72,7 +73,7 @@ impl Document<'_> {
             _ if self.text.contains("{{") => "; a template is rendered first, such as by `helm template`",
             _ => "",
         };
-        // The parser counts lines from where it begins.
+        // Parsed again with blank lines before it, so that the message has the line of the file.
         let placed = format!("{}{}", "\n".repeat(self.line - 1), self.text);
         let again = serde_yaml::Deserializer::from_str(&placed).next().map(|document| Unique.deserialize(document));
         let message = again.and_then(Result::err).map_or_else(|| error.to_string(), |error| error.to_string());
@@ -80,7 +81,7 @@ impl Document<'_> {
     }
 }
 
-/// Reads a value whose objects have each key once.
+/// Parses a value whose objects have no duplicate keys.
 struct Unique;
 
 impl<'de> DeserializeSeed<'de> for Unique {
@@ -152,7 +153,7 @@ impl<'de> Visitor<'de> for Unique {
     }
 }
 
-/// Reads a key that its object has not yet.
+/// Parses a key that is not in the object yet.
 struct NewKey<'o>(&'o Map<String, Value>);
 
 impl<'de> DeserializeSeed<'de> for NewKey<'_> {

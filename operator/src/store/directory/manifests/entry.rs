@@ -1,4 +1,4 @@
-//! Objects, read into their types and entered by their keys.
+//! Parses objects and adds them to the tables by their keys.
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
@@ -11,17 +11,17 @@ use super::{data, definition};
 use crate::api::{ObjectKey, Resource};
 use crate::cache::SafeName;
 
-/// The namespace of an object that names none.
+/// The namespace of an object without one.
 const DEFAULT_NAMESPACE: &str = "default";
 
-/// Enters an object of ours, or says all that keeps it from being read.
+/// Adds an object of this API group, or returns everything that is wrong with it.
 pub(super) fn insert<K: Resource + CustomResourceExt>(
     table: &mut BTreeMap<ObjectKey, (K, PathBuf)>,
     value: &Value,
     origin: Origin<'_>,
 ) -> Result<(), Vec<Refusal>> {
     let mut unknown = Vec::new();
-    // `status` is the program's own.
+    // `status` is ignored, because only the program writes it.
     let note = |path: serde_ignored::Path<'_>| {
         let path = path.to_string();
         unknown.extend(
@@ -43,7 +43,7 @@ pub(super) fn insert<K: Resource + CustomResourceExt>(
     Ok(())
 }
 
-/// All that keeps an object from being read; what the reader says, where its definition finds nothing.
+/// Everything in an object that does not fit the definition of its kind; the parser's message if nothing is found.
 fn refusals<K: Resource + CustomResourceExt>(value: &Value, message: &str) -> Vec<Refusal> {
     let mut found = definition::faults(&K::crd(), value);
     if found.is_empty() {
@@ -52,7 +52,7 @@ fn refusals<K: Resource + CustomResourceExt>(value: &Value, message: &str) -> Ve
     found
 }
 
-/// What the reader says, with the path that it was at.
+/// The parser's message, with the path of the error.
 fn by_path<K: Resource>(value: &Value, message: &str) -> Refusal {
     let error = serde_yaml::to_string(value).ok().and_then(|text| serde_yaml::from_str::<K>(&text).err());
     let Some(error) = error else { return Refusal::at("", message) };
@@ -61,7 +61,7 @@ fn by_path<K: Resource>(value: &Value, message: &str) -> Refusal {
     Refusal::at("", words.strip_suffix(place.as_deref().unwrap_or_default()).unwrap_or(&words))
 }
 
-/// Enters a Secret or a `ConfigMap`.
+/// Adds a Secret or a `ConfigMap`.
 pub(super) fn insert_data<T>(
     table: &mut BTreeMap<ObjectKey, (T, PathBuf)>,
     value: Value,
@@ -81,7 +81,7 @@ pub(super) fn insert_data<T>(
     Ok(())
 }
 
-/// The key of an object, of which there is no other.
+/// The key of an object. Fails if another object has it.
 fn key_of<T>(
     object: &impl ResourceExt,
     table: &BTreeMap<ObjectKey, (T, PathBuf)>,

@@ -1,4 +1,4 @@
-//! Which files of a folder are manifests.
+//! Finds the manifest files of a folder.
 
 use std::collections::BTreeSet;
 use std::fs;
@@ -6,20 +6,20 @@ use std::path::{Path, PathBuf};
 
 use super::problem::ManifestProblem;
 
-/// What lies below a folder.
+/// The files below a folder.
 #[derive(Default)]
 pub(super) struct Files {
-    /// `*.yaml`, `*.yml` and `*.json`, each with how it is called from the folder's root, in order.
+    /// `*.yaml`, `*.yml` and `*.json`, sorted: each path, and the path relative to the folder.
     pub manifests: Vec<(PathBuf, PathBuf)>,
-    /// Files of other names, which are not read.
+    /// Files with other names, which are not read.
     pub others: Vec<PathBuf>,
-    /// What cannot be read.
+    /// Files and folders that cannot be read.
     pub problems: Vec<ManifestProblem>,
     charts: BTreeSet<PathBuf>,
 }
 
 impl Files {
-    /// Finds them. What begins with a dot is passed over. The folder itself being unreadable is the error.
+    /// Finds the files. Hidden files and folders are skipped. Fails only if the folder itself cannot be read.
     pub(super) fn below(folder: &Path) -> std::io::Result<Self> {
         let mut files = Self::default();
         files.collect(folder, folder)?;
@@ -28,7 +28,7 @@ impl Files {
         Ok(files)
     }
 
-    /// Whether a file belongs to a Helm chart: a folder with a `Chart.yaml`.
+    /// Whether a file belongs to a Helm chart: one of its folders contains a `Chart.yaml`.
     pub(super) fn is_of_chart(&self, file: &Path) -> bool {
         file.ancestors().skip(1).any(|folder| self.charts.contains(folder))
     }
@@ -40,7 +40,7 @@ impl Files {
                 continue;
             }
             let (path, kind) = (entry.path(), entry.file_type()?);
-            // As annotations and messages name it.
+            // The name in annotations and messages.
             let shown = PathBuf::from(path.strip_prefix(root).unwrap_or(&path).to_string_lossy().into_owned());
             if kind.is_dir() {
                 if let Err(error) = self.collect(root, &path) {
@@ -53,8 +53,8 @@ impl Files {
         Ok(())
     }
 
-    /// Adds what is no folder. Links to files are followed, as a mounted ConfigMap needs it; links to folders are not,
-    /// so that there is no circle.
+    /// Adds a file. Links to files are followed, because the files of a mounted ConfigMap are links. Links to folders
+    /// are not followed, to avoid cycles.
     fn add(&mut self, path: PathBuf, shown: PathBuf) {
         let ending = path.extension().map(|ending| ending.to_string_lossy().to_ascii_lowercase());
         let is_manifest = matches!(ending.as_deref(), Some("yaml" | "yml" | "json"));

@@ -1,4 +1,4 @@
-//! `apiVersion` and `kind`: what an object is, and whose.
+//! `apiVersion` and `kind` of an object.
 
 use serde_json::Value;
 
@@ -10,7 +10,7 @@ use crate::text::nearest;
 /// The kinds of this group.
 const KINDS: [&str; 4] = ["CachedImage", "CloudTarget", "Endorser", "ImageListSubscription"];
 
-/// `apiVersion` and `kind` of an object; none of what belongs to a chart or a kustomization and has neither.
+/// `apiVersion` and `kind` of an object; `None` if it has neither and belongs to a chart or a kustomization.
 pub(super) fn head(value: &Value, origin: Origin<'_>) -> Result<Option<(String, String)>, Refusal> {
     let Value::Object(object) = value else {
         let expected = "expected an object with apiVersion, kind, metadata and spec";
@@ -38,14 +38,14 @@ pub(super) fn head(value: &Value, origin: Origin<'_>) -> Result<Option<(String, 
     Ok(Some((version, field("kind", "ImageListSubscription")?)))
 }
 
-/// Whether an object is other people's, and does not look like one of ours that is misspelt.
+/// Whether an object is of another API group, and is not one of ours with a misspelt group.
 pub(super) fn is_others(version: &str, kind: &str) -> bool {
     let group = version.split_once('/').map_or("", |(group, _)| group);
     let near = |text: &str| nearest(text, std::iter::once(GROUP)).is_some() || text.contains("vmcatcher");
     group != GROUP && !near(group) && !near(version) && !KINDS.contains(&kind)
 }
 
-/// Whether an object is of this version and of a kind that there is.
+/// Checks that an object has this API version and an existing kind.
 pub(super) fn check_head(version: &str, kind: &str) -> Result<(), Refusal> {
     let ours = format!("{GROUP}/{VERSION}");
     if version != ours {

@@ -1,4 +1,4 @@
-//! Reads a folder of manifests. It may be a Git checkout: nothing is ever written to it.
+//! Reads a folder of manifests. The folder is never written, because it can be a Git checkout.
 
 mod data;
 mod definition;
@@ -28,12 +28,13 @@ use crate::store::{ConfigMapData, SecretData};
 
 /// The largest manifest that is read, in bytes.
 const LARGEST: u64 = 8 << 20;
-/// The most problems of one file that are told: with more, it is something else than manifests, and each takes its time.
+/// The most problems that are reported for one file. A file with more is probably not a manifest, and finding the
+/// position of each problem takes time.
 const MOST_PROBLEMS: usize = 20;
-/// What a folder of manifests says.
+/// The content of a folder of manifests.
 #[derive(Default)]
 pub(super) struct Manifests {
-    /// The targets, by key, each with its file.
+    /// Cloud targets by key, each with its file.
     pub targets: BTreeMap<ObjectKey, (CloudTarget, PathBuf)>,
     /// The endorsers.
     pub endorsers: BTreeMap<ObjectKey, (Endorser, PathBuf)>,
@@ -45,18 +46,18 @@ pub(super) struct Manifests {
     pub secrets: BTreeMap<ObjectKey, (SecretData, PathBuf)>,
     /// The `ConfigMap`s.
     pub config_maps: BTreeMap<ObjectKey, (ConfigMapData, PathBuf)>,
-    /// What could not be taken, each with its file.
+    /// The manifests that were refused, each with its file.
     pub problems: Vec<ManifestProblem>,
-    /// Other people's objects, by version and kind: how many there are.
+    /// Objects of other programs: their numbers by version and kind.
     pub others: BTreeMap<String, usize>,
-    /// Files that are not read for their names.
+    /// Files that are not read because of their names.
     pub other_files: Vec<PathBuf>,
-    /// How many problems the file that is read has.
+    /// The number of problems of the current file.
     found: usize,
 }
 
 impl Manifests {
-    /// Whether the folder held nothing at all that is ours.
+    /// Whether the folder has no object of this API group and no problem.
     pub(super) fn is_empty(&self) -> bool {
         self.targets.is_empty()
             && self.endorsers.is_empty()
@@ -65,19 +66,19 @@ impl Manifests {
             && self.problems.is_empty()
     }
 
-    /// Other people's objects and files that are not read, with their numbers, for people.
+    /// The objects of other programs with their numbers, and the files that are not read, as text.
     pub(super) fn passed_over(&self) -> Vec<String> {
         let files = self.other_files.iter().map(|file| format!("{} (not .yaml, .yml or .json)", file.display()));
         self.others.iter().map(|(what, count)| format!("{count} {what}")).chain(files).collect()
     }
 
-    /// Whether a file, or a folder that it lies in, had something that could not be taken.
+    /// Whether a file, or a folder that contains it, has a problem.
     pub(super) fn is_broken(&self, file: &Path) -> bool {
         self.problems.iter().any(|problem| file.starts_with(&problem.path))
     }
 
-    /// Reads every `*.yaml`, `*.yml` and `*.json` below a folder, in the order of their paths; what begins with a dot
-    /// is passed over. A bad file costs only what it holds. The folder itself being unreadable is the error.
+    /// Reads every `*.yaml`, `*.yml` and `*.json` below a folder, in the order of their paths. Hidden files are
+    /// skipped. A file with errors does not affect other files. Fails only if the folder itself cannot be read.
     pub(super) fn read(folder: &Path) -> std::io::Result<Self> {
         let mut files = Files::below(folder)?;
         let mut manifests = Self::default();
@@ -113,7 +114,7 @@ impl Manifests {
                 }),
             }
         }
-        // An empty document at the end is an end; a file with nothing else may have been cut.
+        // An empty document at the end is ignored. A file with nothing else may have been truncated, so it is an error.
         if blank.first().is_some_and(|first| first.document.number == 1) {
             return Err("expected manifests, found an empty file; remove the file to remove what it held".to_owned());
         }
@@ -130,7 +131,7 @@ impl Manifests {
         }
     }
 
-    /// Notes what is wrong, unless it is too much.
+    /// Adds a problem, up to [`MOST_PROBLEMS`] for each file.
     fn refuse(&mut self, origin: Origin<'_>, object: Option<&str>, refusal: impl FnOnce() -> Refusal) {
         self.found += 1;
         if self.found <= MOST_PROBLEMS {
@@ -142,7 +143,7 @@ impl Manifests {
         *self.others.entry(what).or_default() += 1;
     }
 
-    /// Takes an object, or all of a List.
+    /// Adds an object, or all objects of a List.
     fn take(&mut self, value: Value, origin: Origin<'_>) {
         let (version, kind) = match head(&value, origin) {
             Ok(Some(head)) => head,
@@ -187,12 +188,12 @@ impl Manifests {
     }
 }
 
-/// Every manifest file below a folder, in the order of their paths.
+/// Every manifest file below a folder, sorted by path.
 pub(super) fn files(folder: &Path) -> std::io::Result<Vec<PathBuf>> {
     Ok(Files::below(folder)?.manifests.into_iter().map(|(path, _)| path).collect())
 }
 
-/// The text of a file, without the mark that some editors begin it with.
+/// The text of a file, without a byte order mark.
 fn read_text(path: &Path) -> Result<String, String> {
     let unreadable = |error: std::io::Error| format!("cannot read it: {error}");
     let size = fs::metadata(path).map_err(unreadable)?.len();

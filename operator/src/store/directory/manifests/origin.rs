@@ -1,4 +1,4 @@
-//! Where an object is, and what is wrong with it there.
+//! The location of an object, and errors in it.
 
 use std::path::Path;
 
@@ -6,49 +6,49 @@ use super::document::Document;
 use super::place::{self, Step};
 use super::problem::{ManifestProblem, bounded};
 
-/// Where an object is.
+/// The location of an object.
 #[derive(Clone, Copy)]
 pub(super) struct Origin<'a> {
-    /// The file, from the folder's root.
+    /// The file, relative to the folder.
     pub file: &'a Path,
-    /// The document of it.
+    /// The document in the file.
     pub document: Document<'a>,
-    /// The way into a List.
+    /// The path of the object in a List.
     pub path: &'a [Step],
-    /// The file belongs to a Helm chart.
+    /// Whether the file belongs to a Helm chart.
     pub in_chart: bool,
 }
 
-/// What is wrong with an object: where in it, and why.
+/// An error in an object: its path and the message.
 #[derive(Debug, Default)]
 pub(super) struct Refusal {
-    /// Where.
+    /// The path of the error in the object.
     pub path: Vec<Step>,
-    /// The key itself is at fault, not its value.
+    /// Whether the key itself is wrong, not its value.
     pub key: bool,
-    /// The value would be right between quotes.
+    /// Whether the value would be correct as quoted text.
     pub quote: bool,
-    /// The line of the file, where no path leads to it.
+    /// The line in the file, if the error has no path.
     pub line: Option<usize>,
-    /// Why.
+    /// The message.
     pub message: String,
 }
 
 impl Refusal {
-    /// Of a field, by its path; of the whole, where that is empty.
+    /// An error of a field, by its path; an empty path is the whole object.
     pub(super) fn at(field: &str, message: impl Into<String>) -> Self {
         let names = field.split('.').filter(|name| !name.is_empty());
         Self { path: names.map(|name| Step::Field(name.into())).collect(), message: message.into(), ..Self::default() }
     }
 
-    /// Of a line of the file.
+    /// An error in a line of the file.
     pub(super) fn in_line(line: usize, message: impl Into<String>) -> Self {
         Self { line: Some(line), message: message.into(), ..Self::default() }
     }
 }
 
 impl Origin<'_> {
-    /// What is reported of it. The place is looked for in the text, so this takes as long as reading it.
+    /// Makes the problem of a refusal. It searches the text for the position, which takes as long as parsing it.
     pub(super) fn problem(&self, object: Option<&str>, refusal: Refusal) -> ManifestProblem {
         let Refusal { path, key, quote, line, mut message } = refusal;
         let place = match line {

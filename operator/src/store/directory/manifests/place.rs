@@ -1,4 +1,4 @@
-//! Where in a document something is.
+//! Finds values in the text of a document.
 
 use std::cell::RefCell;
 use std::fmt::{self, Write as _};
@@ -15,7 +15,7 @@ pub(super) enum Step {
     Item(usize),
 }
 
-/// A path as people write it: `spec.credentials[0].name`.
+/// A path as text: `spec.credentials[0].name`.
 pub(super) fn shown(path: &[Step]) -> String {
     let mut shown = String::new();
     for step in path {
@@ -28,12 +28,12 @@ pub(super) fn shown(path: &[Step]) -> String {
     shown
 }
 
-/// Where something is, and how it is written.
+/// The position of a value, and its text.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct Place {
     /// The line of the text, counted from 1.
     pub line: usize,
-    /// A scalar value as it is written: `1.0`, not the number that it is read as.
+    /// The text of a scalar value: `1.0`, not the number after parsing.
     pub scalar: Option<String>,
 }
 
@@ -41,7 +41,7 @@ pub(super) struct Place {
 pub(super) fn find(text: &str, path: &[Step], key: bool) -> Option<Place> {
     let scalar = RefCell::new(None);
     let seek = Seek { path, key, scalar: &scalar };
-    // It ends with an error at the place that is looked for: the reader tells places of errors alone.
+    // The visitor returns an error at the wanted value, because serde_yaml gives positions only for errors.
     let error = seek.deserialize(serde_yaml::Deserializer::from_str(text)).err()?;
     let line = error.location()?.line();
     Some(Place { line, scalar: scalar.into_inner() })
@@ -99,7 +99,7 @@ impl<'de> Visitor<'de> for Seek<'_> {
     }
 }
 
-/// Tells whether a key is the one of a name; ends there, where that is the place.
+/// Compares a key with a name. With `at_key`, returns an error at the matching key, which gives its position.
 struct Key<'p> {
     name: &'p str,
     at_key: bool,

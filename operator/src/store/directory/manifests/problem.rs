@@ -1,4 +1,4 @@
-//! A manifest that could not be taken.
+//! Problems of manifests.
 
 use std::fmt;
 use std::path::{Path, PathBuf};
@@ -6,18 +6,18 @@ use std::path::{Path, PathBuf};
 use serde::{Deserialize, Serialize};
 use serde_with::skip_serializing_none;
 
-/// A file, or something in it, that could not be taken. What the file said before stays in force.
+/// A file, or an object in it, that was refused. Its earlier content stays in force.
 #[skip_serializing_none]
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, thiserror::Error)]
 pub struct ManifestProblem {
-    /// The file, from the folder's root; empty for the folder itself.
+    /// The file, relative to the folder; empty for the folder itself.
     #[serde(rename = "file")]
     pub path: PathBuf,
-    /// Which document of it, counted from 1.
+    /// The document in the file, counted from 1.
     pub document: Option<usize>,
     /// The line of the file, counted from 1.
     pub line: Option<usize>,
-    /// Kind and name of the object, as far as they are known.
+    /// The kind and name of the object, if known.
     pub object: Option<String>,
     /// What was expected and what was found.
     pub message: String,
@@ -29,14 +29,14 @@ impl ManifestProblem {
         Self { path: path.to_owned(), document: None, line: None, object: None, message: bounded(message) }
     }
 
-    /// Tells it in the log.
+    /// Logs the problem.
     pub(crate) fn warn(&self) {
         let Self { path, document, line, object, message } = self;
         tracing::warn!(file = %path.display(), document, line, object, "{message}");
     }
 }
 
-/// A text that may repeat anything of a file: of so many bytes at most.
+/// A text that may repeat parts of a file, cut to 600 bytes.
 pub(super) fn bounded(text: &str) -> String {
     const MOST: usize = 600;
     let end = text.floor_char_boundary(MOST);
