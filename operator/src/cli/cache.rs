@@ -232,7 +232,7 @@ fn gc(args: &Gc) -> anyhow::Result<String> {
     let (collected, word) = if args.dry_run {
         (open(&args.common)?.find_garbage(&keep, now)?, "would be removed")
     } else {
-        // Read first: [`Volume::open`] would create a volume that does not exist.
+        // Read first: `Volume::open` would create a volume that does not exist.
         open(&args.common)?;
         (Volume::open(&args.common.volume)?.collect_garbage(&keep, now)?, "removed")
     };

@@ -96,8 +96,7 @@ fn document(list: &ImageList) -> serde_json::Value {
     document
 }
 
-/// One block for the list and one for each image. The keys are those of `vmcatcher_subscribe -i` and `vmcatcher_image
-/// -i`.
+/// One block for the list and one for each image, with the keys of `vmcatcher_subscribe -i` and `vmcatcher_image -i`.
 fn lines(list: &ImageList, now: Timestamp) -> String {
     let mut shown = String::new();
     let mut line = |key: &str, value: &str| writeln!(shown, "{key}={}", value_of_a_line(value));

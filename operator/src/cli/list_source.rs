@@ -98,7 +98,7 @@ impl Access {
         Ok(found)
     }
 
-    /// Fetches a URL. The inner error is the failed answer of the server; the outer error is any other failure.
+    /// Fetches a URL. The inner error is a failed request; the outer error is any other failure.
     fn fetch(&self, url: &SourceUrl, limit: u64) -> anyhow::Result<Result<Vec<u8>, FetchError>> {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
         let credentials = runtime.block_on(self.credentials(url))?;

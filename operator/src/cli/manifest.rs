@@ -14,7 +14,7 @@ use crate::api::ObjectKey;
 use crate::cache::write_atomic;
 use crate::store::directory::manifest_files;
 
-/// Larger manifests are skipped, in bytes.
+/// The largest manifest that is read, in bytes. Larger ones are skipped.
 const LARGEST: u64 = 8 << 20;
 
 /// One document of a manifest file: one object.

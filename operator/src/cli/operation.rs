@@ -31,8 +31,8 @@ pub(super) struct Operation {
     /// The trust directory: certificate authorities and CRLs in IGTF layout, or a bundle
     #[arg(long, value_name = "DIR", env = "VMCATCHER_TRUST", default_value = "/etc/grid-security/certificates")]
     pub trust: PathBuf,
-    /// Fetch CRLs into the trust directory every this many hours, from its *.crl_url files; with --once: once, before
-    /// anything else. Not needed if fetch-crl does it
+    /// Fetch CRLs into the trust directory every this many hours, from its *.crl_url files; with `reconcile --once`:
+    /// once, before anything else. Not needed if fetch-crl does it
     #[arg(long, value_name = "HOURS", value_parser = clap::value_parser!(u16).range(1..=168))]
     refresh_crls: Option<u16>,
     /// Number of simultaneous downloads
@@ -58,7 +58,7 @@ pub(super) struct Operation {
     /// needs more than this is verified alone
     #[arg(long, value_name = "BYTES", default_value_t = ClientSettings::default().memory)]
     list_memory: u64,
-    /// Time after which every blob is read and verified again, such as 168h; not with --once
+    /// Time after which every blob is read and verified again, such as 168h; not with `reconcile --once`
     #[arg(long, value_name = "DURATION", default_value = "168h", value_parser = parse_duration)]
     scrub_interval: Duration,
     /// The name of this installation: it is written on every image in a cloud, and images of other installations are

@@ -196,7 +196,7 @@ impl Driver {
             let key = ObjectKey::of(&*object);
             pass.take(Kind::Endorser, &key, endorser::reconcile(context, &key, self.now()).await);
         }
-        // A server that does not respond delays only its own subscription, unless [`SUBSCRIPTIONS_AT_ONCE`] servers do
+        // A server that does not respond delays only its own subscription, unless `SUBSCRIPTIONS_AT_ONCE` servers do
         // not respond.
         let subscriptions = cluster.all::<ImageListSubscription>();
         let keys: Vec<ObjectKey> = subscriptions.iter().map(|object| ObjectKey::of(&**object)).collect();

@@ -38,7 +38,7 @@ pub(super) fn head(value: &Value, origin: Origin<'_>) -> Result<Option<(String, 
     Ok(Some((version, field("kind", "ImageListSubscription")?)))
 }
 
-/// Whether an object is of another API group, and is not one of ours with a misspelt group.
+/// Whether an object belongs to another program: its API group is not similar to ours, and its kind is not one of ours.
 pub(super) fn is_others(version: &str, kind: &str) -> bool {
     let group = version.split_once('/').map_or("", |(group, _)| group);
     let near = |text: &str| nearest(text, std::iter::once(GROUP)).is_some() || text.contains("vmcatcher");
