@@ -71,12 +71,11 @@ pub(crate) struct Writers {
     pub(crate) targets: Writer<CloudTarget>,
 }
 
-/// The writers of the stores of a [`Kubernetes`], for its [`Driver`].
+/// The writers of the stores of a [`Kubernetes`], for its driver.
 pub struct Watches(pub(crate) Vec<Writers>);
 
 impl Kubernetes {
-    /// The objects of these namespaces, or of all if none is given. Nothing is read until a [`Driver`] runs the
-    /// watches.
+    /// The objects of these namespaces, or of all if none is given. Nothing is read until a driver runs the watches.
     pub fn new(client: Client, namespaces: &[String]) -> (Self, Watches) {
         let mut namespaces: Vec<Option<String>> = namespaces.iter().cloned().map(Some).collect();
         namespaces.sort();
