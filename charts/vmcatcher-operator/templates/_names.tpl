@@ -21,7 +21,7 @@ app.kubernetes.io/version: {{ .Chart.AppVersion | quote }}
 app.kubernetes.io/managed-by: {{ .Release.Service }}
 {{- end }}
 
-{{/* What the program asks of the API server, and nothing more. */}}
+{{/* The rights that the program uses, and no others. */}}
 {{- define "vmcatcher.rules" -}}
 - apiGroups: [vmcatcher.io]
   resources: [endorsers]
@@ -35,15 +35,15 @@ app.kubernetes.io/managed-by: {{ .Release.Service }}
 - apiGroups: [vmcatcher.io]
   resources: [endorsers/status, cloudtargets/status, imagelistsubscriptions/status, cachedimages/status]
   verbs: [patch]
-# Some clusters ask for this of whoever makes an object that holds up its owner's deletion.
+# Some clusters require this right to create an object that blocks its owner's deletion.
 - apiGroups: [vmcatcher.io]
   resources: [imagelistsubscriptions/finalizers]
   verbs: [update]
 - apiGroups: [""]
   resources: [events]
   verbs: [create]
-# What resources name: credentials, certificates, trust anchors. Where namespaces are named a change of one is seen at once;
-# nobody should let a program list the Secrets of a whole cluster.
+# Credentials, certificates and trust anchors that resources name. With named namespaces a change is seen at once.
+# For all namespaces the program may not list Secrets.
 - apiGroups: [""]
   resources: [secrets, configmaps]
   verbs: {{ if .Values.namespaces }}[get, list, watch]{{ else }}[get]{{ end }}
