@@ -1,18 +1,18 @@
 //! Blobs: verified bytes, named by their SHA-512. The bytes of an image are stored only here.
 
 use std::fs;
-use std::io::ErrorKind;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
+use super::directory::{file_size, read_directory};
+use super::directory::{open_no_link, parent, sync_directory};
 use super::error::CacheError;
 use super::look::{Look, Seen};
 use super::record;
-use super::volume::{Volume, open_no_link};
-use super::write::{parent, sync_directory};
+use super::volume::Volume;
 use crate::convert::header::{FileBytes, look};
 use crate::convert::{Format, Sniffed, sniff};
 use crate::imagelist::Sha512Digest;
@@ -261,36 +261,7 @@ pub(super) fn unused(path: impl Fn(u64) -> PathBuf) -> PathBuf {
     path(n)
 }
 
-/// The length of a regular file; `None` if there is none. Anything else with that name is an error.
-pub(super) fn file_size(path: &Path) -> Result<Option<u64>, CacheError> {
-    match fs::symlink_metadata(path) {
-        Ok(about) if about.is_file() => Ok(Some(about.len())),
-        Ok(_) => Err(CacheError::Foreign { path: path.to_owned() }),
-        Err(error) if error.kind() == ErrorKind::NotFound => Ok(None),
-        Err(error) => Err(CacheError::io("look at", path)(error)),
-    }
-}
-
 /// `<digest>.json` next to the blob.
 pub(super) fn record_path(blob: &Path) -> PathBuf {
     blob.with_extension("json")
-}
-
-/// The sorted paths in a directory below one of the volume's own directories. Empty if the directory does not exist, or
-/// if it is a symbolic link, which could lead out of the volume.
-pub(super) fn read_directory(directory: &Path) -> Result<Vec<PathBuf>, CacheError> {
-    if directory.is_symlink() { Ok(Vec::new()) } else { read_own_directory(directory) }
-}
-
-/// The same for the volume's own directories, which may be symbolic links to other disks.
-pub(super) fn read_own_directory(directory: &Path) -> Result<Vec<PathBuf>, CacheError> {
-    let entries = match fs::read_dir(directory) {
-        Ok(entries) => entries,
-        Err(error) if matches!(error.kind(), ErrorKind::NotFound | ErrorKind::NotADirectory) => return Ok(Vec::new()),
-        Err(error) => return Err(CacheError::io("read", directory)(error)),
-    };
-    let paths: Result<Vec<PathBuf>, std::io::Error> = entries.map(|entry| Ok(entry?.path())).collect();
-    let mut paths = paths.map_err(CacheError::io("read", directory))?;
-    paths.sort();
-    Ok(paths)
 }

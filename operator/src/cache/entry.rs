@@ -11,11 +11,11 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use serde_with::skip_serializing_none;
 
-use super::blob::{VerifiedBlob, read_directory, read_own_directory};
+use super::blob::VerifiedBlob;
+use super::directory::{parent, read_directory, read_own_directory, sync_directory};
 use super::error::CacheError;
 use super::name::{ImageKey, SafeName, encode_version};
 use super::volume::Volume;
-use super::write::{parent, sync_directory};
 use super::{record, temporary};
 use crate::imagelist::{ImageId, ListVersion, Sha512Digest};
 

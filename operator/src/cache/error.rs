@@ -4,8 +4,8 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use super::free::Free;
 use super::name::NameError;
+use super::space::Free;
 use crate::api::Class;
 use crate::fetch::{Came, FetchError};
 use crate::imagelist::{Sha512Digest, SourceUrl};

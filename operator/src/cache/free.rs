@@ -1,37 +1,13 @@
 //! The free space of a volume, and how much of it is kept free.
 
-use std::fmt;
-
 use super::error::CacheError;
+use super::space::Free;
 use super::volume::Volume;
-use crate::size::Size;
 
 /// The default of the space that is kept free: this fraction of the volume (as a divisor), but at most this number of
 /// bytes. It is for records, status and other small files that must still be written when images have filled the
 /// volume.
 const KEPT: (u64, u64) = (20, 64 * 1024 * 1024);
-
-/// The bytes that the user of this process can still write, and how many of them are kept free.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Free {
-    /// All free bytes.
-    pub bytes: u64,
-    /// The bytes that downloads and conversions must not use.
-    pub kept: u64,
-}
-
-impl Free {
-    /// The bytes that downloads and conversions may use.
-    pub const fn usable(self) -> u64 {
-        self.bytes.saturating_sub(self.kept)
-    }
-}
-
-impl fmt::Display for Free {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{} free, {} kept free by --min-free", Size(self.bytes), Size(self.kept))
-    }
-}
 
 impl Volume {
     /// The bytes that the user of this process can still write.

@@ -8,12 +8,12 @@ use std::path::PathBuf;
 use jiff::{SignedDuration, Timestamp};
 use serde::Serialize;
 
-use super::blob::{read_own_directory, record_path};
+use super::blob::record_path;
+use super::directory::{parent, read_own_directory, sync_directory};
 use super::entry::Shelf;
 use super::error::CacheError;
 use super::partial;
 use super::volume::Volume;
-use super::write::{parent, sync_directory};
 use crate::imagelist::Sha512Digest;
 
 /// A record without a link that is this old was left by an interrupted run.

@@ -5,10 +5,9 @@ use std::io::{ErrorKind, Read, Seek, SeekFrom};
 use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 
-use super::blob::file_size;
 use super::digest::{Digests, ImageHasher};
+use super::directory::{file_size, open_no_link};
 use super::error::CacheError;
-use super::volume::open_no_link;
 use crate::convert::{Sniffed, sniff};
 
 /// The bytes per read.

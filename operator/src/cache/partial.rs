@@ -13,16 +13,16 @@ use serde_with::skip_serializing_none;
 use sha2::{Digest, Sha256};
 use tokio_util::sync::CancellationToken;
 
-use super::blob::{VerifiedBlob, file_size};
+use super::blob::VerifiedBlob;
 use super::digest::ImageHasher;
+use super::directory::{NO_LINK, file_size, open_no_link, parent, sync_directory};
 use super::error::CacheError;
-use super::job::JobKey;
+use super::job_request::JobKey;
 use super::look::{Seen, read_tail};
 use super::name::SafeName;
 use super::record;
 use super::usage::allocated;
-use super::volume::{NO_LINK, Volume, open_no_link};
-use super::write::{parent, sync_directory};
+use super::volume::Volume;
 use crate::convert::sniff;
 use crate::fetch::Validator;
 

@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use super::blob::read_own_directory;
+use super::directory::read_own_directory;
 use super::error::CacheError;
 use super::usage::allocated;
 use super::volume::Volume;

@@ -5,7 +5,8 @@
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
-use super::blob::{VerifiedBlob, read_directory};
+use super::blob::VerifiedBlob;
+use super::directory::read_directory;
 use super::error::CacheError;
 use super::name::{SafeName, StatePath};
 use super::volume::Volume;

@@ -6,9 +6,8 @@ use std::path::Path;
 
 use tempfile::NamedTempFile;
 
-use super::blob::read_own_directory;
+use super::directory::{read_own_directory, remove};
 use super::error::CacheError;
-use super::write::remove;
 
 /// The prefix and suffix of their names. Every file with these belongs to the operator.
 const NAME: (&str, &str) = (".vmcatcher-", ".tmp");

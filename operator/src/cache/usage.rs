@@ -7,7 +7,7 @@ use std::path::Path;
 
 use serde::Serialize;
 
-use super::blob::read_directory;
+use super::directory::read_directory;
 use super::entry::Shelf;
 use super::error::CacheError;
 use super::volume::Volume;

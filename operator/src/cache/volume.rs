@@ -7,22 +7,16 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
+use super::directory::NO_LINK;
+use super::directory::{ensure_directory, make_directory, parent, remove};
 use super::error::CacheError;
 use super::step::{StepHook, Steps};
 use super::temporary::remove_leftovers_below;
-use super::write::{ensure_directory, make_directory, parent, remove, write_over};
+use super::write::write_over;
 use crate::imagelist::Sha512Digest;
 
 /// How often a waiting operator checks whether the volume is free.
 const LOCK_POLL: Duration = Duration::from_millis(250);
-
-/// Does not follow a symbolic link at the end of a path.
-pub(super) const NO_LINK: i32 = rustix::fs::OFlags::NOFOLLOW.bits().cast_signed();
-
-/// Opens a file for reading, without following a symbolic link.
-pub(super) fn open_no_link(path: &Path) -> std::io::Result<File> {
-    File::options().read(true).custom_flags(NO_LINK).open(path)
-}
 
 /// The directories of a volume.
 const DIRECTORIES: [&str; 8] =

@@ -1,10 +1,11 @@
 //! Writes small files atomically, even if the program or the machine stops in between.
 
-use std::fs::{self, File};
-use std::io::{ErrorKind, Write};
+use std::fs::{self};
+use std::io::Write;
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 
+use super::directory::{parent, sync_directory};
 use super::error::CacheError;
 use super::step::StepHook;
 use super::temporary;
@@ -39,42 +40,4 @@ pub(super) fn write_over(
     file.persist(path).map_err(|error| CacheError::io("rename to", path)(error.error))?;
     steps.before("write: sync directory");
     sync_directory(parent(path))
-}
-
-/// Syncs a directory, so that renames, links and removals in it survive a power failure.
-pub(super) fn sync_directory(directory: &Path) -> Result<(), CacheError> {
-    File::open(directory).and_then(|file| file.sync_all()).map_err(CacheError::io("sync", directory))
-}
-
-/// Makes a directory and its missing parents. Each is synced into its parent.
-pub(super) fn ensure_directory(directory: &Path) -> Result<(), CacheError> {
-    if directory.is_dir() {
-        return Ok(());
-    }
-    let above = parent(directory);
-    ensure_directory(above)?;
-    match make_directory(directory) {
-        Err(error) if error.kind() == ErrorKind::AlreadyExists && directory.is_dir() => Ok(()),
-        made => made.map_err(CacheError::io("make the directory", directory)).and_then(|()| sync_directory(above)),
-    }
-}
-
-/// Makes a directory that users and clouds can read, whatever the umask is.
-pub(super) fn make_directory(directory: &Path) -> std::io::Result<()> {
-    fs::create_dir(directory)?;
-    fs::set_permissions(directory, fs::Permissions::from_mode(0o755))
-}
-
-/// The parent directory of a path.
-pub(super) fn parent(path: &Path) -> &Path {
-    path.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."))
-}
-
-/// Removes a file. It is not an error if it does not exist.
-pub(super) fn remove(path: &Path) -> Result<(), CacheError> {
-    match fs::remove_file(path) {
-        Ok(()) => Ok(()),
-        Err(error) if error.kind() == ErrorKind::NotFound => Ok(()),
-        Err(error) => Err(CacheError::io("remove", path)(error)),
-    }
 }

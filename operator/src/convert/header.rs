@@ -14,7 +14,8 @@ use std::io;
 use std::os::unix::fs::FileExt;
 
 use super::error::ConvertError;
-use super::sniff::{self, Format, Sniffed, sniff};
+use super::sniff::Format;
+use super::sniff::{self, Sniffed, sniff};
 
 /// Random access to bytes.
 pub trait Bytes {

@@ -3,14 +3,15 @@
 
 mod claim;
 mod disk;
-
-use std::fmt;
+mod format;
 
 use serde::{Deserialize, Serialize};
 use serde_with::skip_serializing_none;
 
 use self::claim::{Claim, claims};
 pub(super) use self::disk::vmdk_outside;
+pub use self::format::Format;
+use self::format::starts;
 
 /// Incremented when the result for the same bytes changes. Results of an older revision are computed again.
 pub const REVISION: u8 = 2;
@@ -20,65 +21,6 @@ pub const HEAD: usize = 64 * 1024;
 
 /// The number of trailing bytes that [`sniff`] uses. A fixed VHD can be recognised only by its last sector.
 pub const TAIL: usize = 512;
-
-/// A format of image files.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum Format {
-    /// The raw bytes of a disk; also everything that is not another format.
-    Raw,
-    /// QEMU copy on write, version 2 or 3.
-    Qcow2,
-    /// VMware: monolithic sparse, stream-optimised, or a text descriptor.
-    Vmdk,
-    /// VirtualBox.
-    Vdi,
-    /// Virtual PC, dynamic or fixed.
-    Vhd,
-    /// Hyper-V.
-    Vhdx,
-    /// A tar archive with an OVF in it.
-    Ova,
-    /// Another tar archive.
-    Tar,
-    /// Compressed by gzip.
-    Gz,
-    /// Compressed by bzip2.
-    Bz2,
-    /// Compressed by xz.
-    Xz,
-    /// Compressed by zstd.
-    Zst,
-    /// An ISO 9660 file system.
-    Iso,
-}
-
-impl Format {
-    /// The file name extension under which images of the format are published.
-    pub const fn extension(self) -> &'static str {
-        match self {
-            Self::Raw => "raw",
-            Self::Qcow2 => "qcow2",
-            Self::Vmdk => "vmdk",
-            Self::Vdi => "vdi",
-            Self::Vhd => "vhd",
-            Self::Vhdx => "vhdx",
-            Self::Ova => "ova",
-            Self::Tar => "tar",
-            Self::Gz => "gz",
-            Self::Bz2 => "bz2",
-            Self::Xz => "xz",
-            Self::Zst => "zst",
-            Self::Iso => "iso",
-        }
-    }
-}
-
-impl fmt::Display for Format {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.pad(self.extension())
-    }
-}
 
 /// The result of [`sniff`].
 #[skip_serializing_none]
@@ -133,10 +75,6 @@ fn plain(format: Format) -> Sniffed {
 
 fn other_format(format: Format) -> Sniffed {
     Sniffed { outside: Some(Outside::OtherFormat), ..plain(format) }
-}
-
-fn starts(bytes: &[u8], offset: usize, magic: &[u8]) -> bool {
-    bytes.get(offset..).is_some_and(|rest| rest.starts_with(magic))
 }
 
 fn compressed(head: &[u8]) -> Option<Format> {

@@ -6,16 +6,22 @@
 
 mod archive;
 mod ovf;
+mod package;
 mod stream;
 
 use std::fs::File;
-use std::io::{ErrorKind, Read, Seek, SeekFrom, Write};
+use std::io::{Read, Seek, SeekFrom, Write};
 use std::path::Path;
 
-use self::archive::{Archive, Choice};
+use self::archive::Archive;
+use self::ovf::Choice;
+pub(super) use self::package::Package;
+pub use self::package::{Meter, Part};
+use self::package::{fill, is_compressed};
 use self::stream::Stream;
 use super::error::ConvertError;
-use super::sniff::{self, Format, sniff};
+use super::sniff::Format;
+use super::sniff::{self, sniff};
 
 /// Blocks of zeros of this size become holes.
 const BLOCK: usize = 64 * 1024;
@@ -23,43 +29,9 @@ static ZEROS: [u8; BLOCK] = [0; BLOCK];
 /// The bytes that are read before they are written.
 const BUFFER: usize = 16 * BLOCK;
 
-/// Called regularly while data is written.
-pub trait Meter {
-    /// Checks whether to continue, with the number of bytes on the disk. The error is the reason to stop.
-    fn check(&self, written: u64) -> Result<(), ConvertError>;
-
-    /// Reports the progress: `bytes` of the `total` bytes of a part are done.
-    fn tell(&self, part: Part, bytes: u64, total: u64);
-}
-
-/// A part of a conversion.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Part {
-    /// Unpacking. The progress is in bytes of the input file.
-    Unpack,
-    /// Conversion to another format. The progress is in bytes of the disk.
-    Convert,
-}
-
-/// The input and the limits of unpacking.
-pub(super) struct Package<'a> {
-    /// The file.
-    pub path: &'a Path,
-    /// Its format: compressed, or an archive.
-    pub format: Format,
-    /// The maximum number of bytes in the output.
-    pub limit: u64,
-    /// Called regularly.
-    pub meter: &'a dyn Meter,
-}
-
 /// Whether this format has to be unpacked first.
 pub(super) const fn is_packed(format: Format) -> bool {
     is_compressed(format) || is_archive(format)
-}
-
-const fn is_compressed(format: Format) -> bool {
-    matches!(format, Format::Gz | Format::Bz2 | Format::Xz | Format::Zst)
 }
 
 const fn is_archive(format: Format) -> bool {
@@ -155,20 +127,6 @@ fn copy(from: &mut dyn Read, package: &Package<'_>, to: &Path) -> Result<(), Con
         package.meter.check(written)?;
     }
     file.set_len(length).map_err(&failed)
-}
-
-/// Fills a buffer, or reads to the end.
-fn fill(from: &mut dyn Read, buffer: &mut [u8]) -> std::io::Result<usize> {
-    let mut filled = 0;
-    while filled < buffer.len() {
-        match from.read(&mut buffer[filled..]) {
-            Ok(0) => break,
-            Ok(count) => filled += count,
-            Err(error) if error.kind() == ErrorKind::Interrupted => {}
-            Err(error) => return Err(error),
-        }
-    }
-    Ok(filled)
 }
 
 #[cfg(test)]

@@ -10,7 +10,7 @@ use tokio::time::timeout;
 use super::came::Came;
 use super::encoding::{Decoded, Decoder, Encoding};
 use super::error::FetchError;
-use super::request::failure;
+use super::failure::failure;
 use crate::imagelist::SourceUrl;
 
 /// The maximum wait for the first bytes of a refused response, which are shown in the message.

@@ -7,10 +7,10 @@ use std::time::{Duration, Instant};
 
 use super::address::AddressPolicy;
 use super::budget::Budget;
-use super::error::FetchError;
-use super::list::LIST_LIMIT;
+use super::error::{FetchError, chain};
 use super::proxy::Proxies;
-use super::source::{Source, TlsTrust};
+use super::source::Source;
+use super::source::TlsTrust;
 use super::tls;
 use crate::metrics::Metrics;
 
@@ -147,16 +147,6 @@ fn base(settings: &ClientSettings, policy: &AddressPolicy) -> reqwest::ClientBui
         .dns_resolver(policy.clone())
 }
 
-/// An error with its causes in one line, without the URL (the caller adds it, redacted).
-pub(super) fn chain(error: &(dyn std::error::Error + 'static)) -> String {
-    let mut text = error.to_string();
-    let mut next = error.source();
-    while let Some(cause) = next {
-        let more = cause.to_string();
-        if !text.contains(&more) {
-            text = format!("{text}: {more}");
-        }
-        next = cause.source();
-    }
-    text
-}
+/// The default of the maximum size of a list, in bytes. The largest published lists have some MB, for some thousand
+/// images.
+pub const LIST_LIMIT: u64 = 16 << 20;

@@ -7,7 +7,7 @@ use bytes::{Buf, Bytes};
 use flate2::bufread::{MultiGzDecoder, ZlibDecoder};
 use reqwest::header::{CONTENT_ENCODING, HeaderMap};
 
-use super::came::visible;
+use super::visible::visible;
 
 /// The maximum number of decoded bytes that are returned at once, so that a small response cannot become a large one in
 /// memory.

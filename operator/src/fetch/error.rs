@@ -232,3 +232,17 @@ impl FetchError {
         }
     }
 }
+
+/// An error with its causes in one line, without the URL (the caller adds it, redacted).
+pub(super) fn chain(error: &(dyn std::error::Error + 'static)) -> String {
+    let mut text = error.to_string();
+    let mut next = error.source();
+    while let Some(cause) = next {
+        let more = cause.to_string();
+        if !text.contains(&more) {
+            text = format!("{text}: {more}");
+        }
+        next = cause.source();
+    }
+    text
+}

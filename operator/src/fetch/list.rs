@@ -19,10 +19,6 @@ use super::validator::{self, Validator};
 use crate::imagelist::SourceUrl;
 use crate::metrics::Work;
 
-/// The default of the maximum size of a list, in bytes. The largest published lists have some MB, for some thousand
-/// images.
-pub const LIST_LIMIT: u64 = 16 << 20;
-
 /// The result of a fetch.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum ListAnswer {

@@ -6,11 +6,11 @@ use reqwest::header::{
 use reqwest::{Response, StatusCode};
 use secrecy::ExposeSecret;
 
-use super::address::AddressRefused;
 use super::answer::Answer;
 use super::challenge::Challenges;
-use super::client::{Client, chain};
-use super::error::{FetchError, ProxyChallenge, ProxyRefusal, reason_phrase};
+use super::client::Client;
+use super::error::{FetchError, ProxyChallenge, ProxyRefusal, chain, reason_phrase};
+use super::failure::failure;
 use super::proxy::{Proxy, TunnelAnswer};
 use super::source::{Credentials, Source};
 use crate::imagelist::SourceUrl;
@@ -171,38 +171,4 @@ fn retry_after(headers: &HeaderMap, now: jiff::Timestamp) -> Option<u32> {
         Err(_) => super::validator::http_date(text)?.as_second() - now.as_second(),
     };
     Some(u32::try_from(seconds.max(0)).unwrap_or(u32::MAX))
-}
-
-/// Converts an error of the HTTP client.
-pub(super) fn failure(url: &SourceUrl, error: reqwest::Error) -> FetchError {
-    let error = error.without_url();
-    let url = url.clone();
-    if let Some(refused) = cause::<AddressRefused>(&error) {
-        return FetchError::UrlInvalid { url, message: refused.to_string() };
-    }
-    let tls = cause::<openssl::ssl::Error>(&error).is_some_and(|error| error.ssl_error().is_some())
-        || cause::<openssl::error::ErrorStack>(&error).is_some();
-    let message = chain(&error);
-    if tls {
-        FetchError::Tls { url, message }
-    } else if error.is_timeout() {
-        FetchError::Timeout { url, message }
-    } else {
-        FetchError::Connection { url, message }
-    }
-}
-
-fn cause<'a, E: std::error::Error + 'static>(error: &'a (dyn std::error::Error + 'static)) -> Option<&'a E> {
-    let mut next = Some(error);
-    while let Some(error) = next {
-        if let Some(found) = error.downcast_ref() {
-            return Some(found);
-        }
-        // The `source` of an `io::Error` is the source of its inner error, not the inner error itself.
-        if let Some(found) = error.downcast_ref::<std::io::Error>().and_then(|error| error.get_ref()?.downcast_ref()) {
-            return Some(found);
-        }
-        next = error.source();
-    }
-    None
 }

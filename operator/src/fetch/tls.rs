@@ -9,7 +9,7 @@ use reqwest::{Certificate, ClientBuilder, Identity};
 use secrecy::ExposeSecret;
 use sha2::{Digest, Sha256};
 
-use super::client::chain;
+use super::error::chain;
 use super::source::{ClientIdentity, TlsTrust};
 
 /// The maximum size of a certificate file, in bytes. Larger files are ignored.

@@ -2,14 +2,14 @@
 
 use std::collections::BTreeMap;
 
+pub use image::{Image, ImageState, Lock};
+pub use permissions::Permissions;
+
 use super::xmlrpc::ValueError;
 use crate::xml::{Element, Limits, XmlError, each_child, parse};
 
 mod image;
 mod permissions;
-
-pub use image::{Image, ImageState, Lock};
-pub use permissions::Permissions;
 
 /// The limits of one object. An image contains the ids of its VMs, so it may have many elements, but it is never deep.
 const OBJECT: Limits = Limits { depth: 12, elements: 200_000 };

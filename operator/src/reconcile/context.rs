@@ -5,8 +5,7 @@ use std::sync::Arc;
 
 use jiff::{SignedDuration, Timestamp};
 
-use super::exchange::{Downloads, PendingMessages, TriedAnew};
-use super::exchange::{ListsInForce, Publications, Told, Untold};
+use super::exchange::{Downloads, ListsInForce, PendingMessages, Publications, Told, TriedAnew, Untold};
 use crate::anchors::TrustDirectory;
 use crate::cache::{JobLimits, Jobs, Volume};
 use crate::fetch::Client;

@@ -5,9 +5,8 @@ use der::Decode;
 use openssl::asn1::Asn1Object;
 use openssl::nid::Nid;
 
-use super::chain::Path;
 use super::tlv::{self, Reader, Tlv};
-use super::{AlgorithmPolicy, Refusal, RefusalReason, strength};
+use super::{AlgorithmPolicy, Refusal, RefusalReason};
 
 /// An algorithm that is not known to be SHA-2 or better. This is an allow list, because several object identifiers mean
 /// a signature over MD5, and OpenSSL accepts them all.
@@ -130,25 +129,6 @@ pub(super) fn weak_reason(name: &str) -> RefusalReason {
 
 pub(super) fn describe_digests(weak: &[&'static str]) -> String {
     if weak.is_empty() { "SHA-2 or better".to_owned() } else { format!("{}, which is allowed here", weak.join(", ")) }
-}
-
-impl Path {
-    /// Checks the digests of the CAs' signatures. The anchor's own signature is not checked, because it proves nothing.
-    pub(super) fn digests_are_allowed(&self, policy: AlgorithmPolicy) -> Result<(), Refusal> {
-        let certificates = self.certificates();
-        let issued = &certificates[..certificates.len().saturating_sub(1)];
-        (0_u32..).zip(issued).try_for_each(|(depth, certificate)| {
-            let weak: Vec<_> = certificate.weak_digest.into_iter().collect();
-            allowed(&weak, policy, &certificate.shown(), depth)
-        })
-    }
-
-    /// Checks the strength of all keys of the path. The anchor's key is one of them, because it signs the next
-    /// certificate and the anchor's CRLs.
-    pub(super) fn keys_are_strong(&self, policy: AlgorithmPolicy) -> Result<(), Refusal> {
-        let mut all = (0_u32..).zip(self.certificates());
-        all.try_for_each(|(depth, certificate)| strength::strong(certificate, depth, policy.weakest_key))
-    }
 }
 
 #[cfg(test)]

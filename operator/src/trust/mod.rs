@@ -25,6 +25,7 @@ mod mime;
 mod name;
 mod namespace;
 mod openpgp;
+mod path_rules;
 mod pem;
 mod policy;
 mod refusal;

@@ -7,13 +7,13 @@
 
 mod part;
 mod record;
+mod request;
 mod space;
 mod work;
 
 use std::collections::HashMap;
-use std::path::PathBuf;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use jiff::{SignedDuration, Timestamp};
 use tokio::runtime::Handle;
@@ -24,6 +24,7 @@ use tokio_util::sync::CancellationToken;
 pub use self::part::Part;
 use self::part::PartProgress;
 use self::record::{ConversionRecord, Failure};
+pub use self::request::{ConversionKey, ConversionLimits};
 use self::work::{Clock, Work, WorkError};
 use super::blob::VerifiedBlob;
 use super::error::CacheError;
@@ -31,44 +32,9 @@ use super::progress::Figures;
 use super::quota::Quota;
 use super::volume::Volume;
 use crate::convert::{ConvertError, Form};
-use crate::imagelist::Sha512Digest;
 
 /// The wait after an error of the volume itself, when no record of the failure could be written.
 const AFTER_TROUBLE: SignedDuration = SignedDuration::from_mins(1);
-
-/// The key of a conversion.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct ConversionKey {
-    /// SHA-512 of the source image.
-    pub source: Sha512Digest,
-    /// The target form.
-    pub form: Form,
-}
-
-impl std::fmt::Display for ConversionKey {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "{}… to {}", self.source.short(), self.form)
-    }
-}
-
-/// Limits of conversions.
-#[derive(Debug, Clone)]
-pub struct ConversionLimits {
-    /// The maximum number of conversions at the same time.
-    pub at_once: usize,
-    /// The maximum size of a disk in bytes.
-    pub largest: u64,
-    /// The maximum duration of one conversion.
-    pub timeout: Duration,
-    /// The `qemu-img` program: a path, or a name that is searched in `PATH`.
-    pub program: PathBuf,
-}
-
-impl Default for ConversionLimits {
-    fn default() -> Self {
-        Self { at_once: 1, largest: 1 << 40, timeout: Duration::from_hours(2), program: PathBuf::from("qemu-img") }
-    }
-}
 
 /// The state of a conversion.
 #[derive(Debug, Clone)]

@@ -5,9 +5,8 @@ use std::time::Instant;
 
 use tokio::sync::watch;
 
-pub use crate::convert::Part;
-
 use crate::cache::progress::{Figures, Progress};
+pub use crate::convert::Part;
 
 /// The progress of a conversion.
 pub(super) struct PartProgress {

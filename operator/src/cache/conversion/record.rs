@@ -7,8 +7,9 @@ use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
 use serde_with::skip_serializing_none;
 
-use super::ConversionKey;
-use crate::cache::blob::{VerifiedBlob, read_directory};
+use super::request::ConversionKey;
+use crate::cache::blob::VerifiedBlob;
+use crate::cache::directory::read_directory;
 use crate::cache::error::CacheError;
 use crate::cache::name::StatePath;
 use crate::cache::record;

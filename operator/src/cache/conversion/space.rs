@@ -8,8 +8,8 @@ use tokio_util::sync::CancellationToken;
 
 use super::part::PartProgress;
 use crate::cache::error::CacheError;
-use crate::cache::free::Free;
 use crate::cache::quota::{Claim, Quota};
+use crate::cache::space::Free;
 use crate::cache::volume::Volume;
 use crate::convert::{ConvertError, Meter, Part, Room};
 use crate::size::Size;

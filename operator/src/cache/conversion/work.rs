@@ -11,9 +11,10 @@ use tokio_util::sync::CancellationToken;
 
 use super::part::PartProgress;
 use super::record::ConversionRecord;
+use super::request::{ConversionKey, ConversionLimits};
 use super::space::{Claimed, Space};
-use super::{ConversionKey, ConversionLimits};
-use crate::cache::blob::{VerifiedBlob, read_own_directory};
+use crate::cache::blob::VerifiedBlob;
+use crate::cache::directory::read_own_directory;
 use crate::cache::error::CacheError;
 use crate::cache::look::{Look, Seen};
 use crate::cache::quota::Quota;

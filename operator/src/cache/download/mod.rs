@@ -16,7 +16,7 @@ use tokio_util::sync::CancellationToken;
 use super::bandwidth::Bandwidth;
 use super::blob::VerifiedBlob;
 use super::error::{CacheError, DownloadError};
-use super::job::{DownloadRequest, JobLimits};
+use super::job_request::{DownloadRequest, JobLimits};
 use super::partial::{Partial, partial_path, remove_partial};
 use super::progress::Progress;
 use super::quota::{Claim, Exceeded, Quota};

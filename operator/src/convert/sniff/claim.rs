@@ -5,7 +5,7 @@
 //! The exception is QEMU's probe for dmg, which checks the file name (`.dmg`); no file on the volume or in a cloud's
 //! `PATH` has such a name.
 
-use super::{Format, starts};
+use super::format::{Format, starts};
 
 /// A format that a magic number in a file indicates.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

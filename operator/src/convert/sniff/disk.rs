@@ -1,6 +1,7 @@
 //! Parses the header of a disk image, as far as it is in the first bytes.
 
-use super::{Format, Outside, Sniffed, other_format, plain, starts};
+use super::format::{Format, starts};
+use super::{Outside, Sniffed, other_format, plain};
 
 /// Parses a file with the magic number of a format. If its header is not understood, it counts as another format.
 pub(super) fn look(format: Format, head: &[u8], tail: &[u8]) -> Sniffed {

@@ -5,8 +5,10 @@
 
 use std::io::{self, Read};
 
+use super::ovf;
+use super::ovf::Choice;
+use super::package::fill;
 use super::stream::{Stream, unpack_error};
-use super::{fill, ovf};
 use crate::convert::error::ConvertError;
 use crate::convert::sniff::Format;
 
@@ -18,15 +20,6 @@ const LONGEST_OVF: u64 = 4 * 1024 * 1024;
 const MOST_MEMBERS: usize = 10_000;
 /// The maximum number of names in a message.
 const MOST_TOLD: usize = 8;
-
-/// The member of an archive that is the disk.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Choice {
-    /// Its name in the archive.
-    pub member: String,
-    /// The names of other disks.
-    pub left_out: Vec<String>,
-}
 
 /// An archive that is read once. Reads return the bytes of the current member.
 pub(super) struct Archive<'a> {

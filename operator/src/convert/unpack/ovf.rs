@@ -1,6 +1,5 @@
 //! Finds the file of an appliance that is its disk: the Open Virtualization Format, DMTF DSP0243 1.1 and 2.1.
 
-use super::archive::Choice;
 use crate::xml::{Element, Limits, parse};
 
 const LIMITS: Limits = Limits { depth: 32, elements: 20_000 };
@@ -134,4 +133,13 @@ fn find<'a>(element: &'a Element, name: &str, found: &mut Vec<&'a Element>) {
             find(child, name, found);
         }
     }
+}
+
+/// The member of an archive that is the disk.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Choice {
+    /// Its name in the archive.
+    pub member: String,
+    /// The names of other disks.
+    pub left_out: Vec<String>,
 }

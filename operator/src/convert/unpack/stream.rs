@@ -3,7 +3,7 @@
 use std::fs::File;
 use std::io::{self, BufReader, ErrorKind, Read, Seek, SeekFrom};
 
-use super::{Meter, Package, Part, is_compressed};
+use super::package::{Meter, Package, Part, is_compressed};
 use crate::convert::error::ConvertError;
 use crate::convert::sniff::Format;
 

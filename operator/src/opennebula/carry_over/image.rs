@@ -11,8 +11,8 @@ mod withdraw;
 use jiff::Timestamp;
 
 use super::attributes::{self, Role};
+use super::image_plan::{ImagePlan, Verdict};
 use super::names::{refuse_name, retired_name};
-use super::plan::{ImagePlan, Verdict};
 use super::recognise::{Index, Mine, Recognised};
 use super::{Cloud, Metadata, PublishedImage, Record, Reference, Request, Settings, Step, Wanted};
 use crate::opennebula::document::{Image, ImageState, Permissions};

@@ -19,8 +19,7 @@ use crate::opennebula::carry_over::{Keeper, Outcome, Publisher, Record, Request,
 use crate::opennebula::transport::{Connection, TlsTrust};
 use crate::opennebula::{Client, OneError, Reason};
 use crate::reconcile::context::Context;
-use crate::reconcile::exchange::state_path;
-use crate::reconcile::exchange::{Answer, Fingerprint, Last, Session};
+use crate::reconcile::exchange::{Answer, Fingerprint, Last, Session, state_path};
 use crate::store::Cluster;
 
 /// How often a cloud is looked at though nothing is asked of it: to repair what changed there.

@@ -12,9 +12,7 @@ use crate::api::{CachedImage, CloudTarget, CloudTargetStatus, ObjectKey};
 use crate::cache::ConversionKey;
 use crate::opennebula::carry_over::Record;
 use crate::reconcile::context::{Context, ImagePaths};
-use crate::reconcile::exchange::Credentials;
-use crate::reconcile::exchange::state_path;
-use crate::reconcile::exchange::{Desire, Desired};
+use crate::reconcile::exchange::{Credentials, Desire, Desired, state_path};
 use crate::reconcile::source::cloud_connection;
 use crate::store::Cluster;
 

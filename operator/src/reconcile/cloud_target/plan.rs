@@ -5,8 +5,7 @@ use jiff::Timestamp;
 use super::check::Checked;
 use super::credentials::Access;
 use super::observe::Observed;
-use super::request::Asked;
-use super::request::request;
+use super::request::{Asked, request};
 use crate::api::Class;
 
 /// What a pass makes of a target.

@@ -3,15 +3,13 @@
 use jiff::Timestamp;
 
 use super::check::Checked;
-use super::conversions::Handed;
-use super::conversions::Start;
+use super::conversions::{Handed, Start};
 use super::observe::Wanted;
 use super::refusal::Refusal;
 use crate::cache::VerifiedBlob;
 use crate::convert::Form;
 use crate::convert::sniff::Outside;
-use crate::opennebula::carry_over::Request;
-use crate::opennebula::carry_over::{self, EventAttributes, Source};
+use crate::opennebula::carry_over::{self, EventAttributes, Request, Source};
 use crate::reconcile::context::ImagePaths;
 use crate::reconcile::exchange::{Desire, Offer};
 

@@ -1,8 +1,8 @@
 //! Calls of the API server, with a time-out, and with failures as [`ClusterError`].
 
 use std::future::Future;
+use std::time::Duration;
 
-use super::LONGEST_CALL;
 use crate::api::{Kind, ObjectKey};
 use crate::store::ClusterError;
 
@@ -75,6 +75,9 @@ fn chain(error: &dyn std::error::Error) -> String {
     }
     told
 }
+
+/// The time-out of one call of the API server.
+const LONGEST_CALL: Duration = Duration::from_secs(30);
 
 #[cfg(test)]
 mod tests {

@@ -13,7 +13,6 @@ mod written;
 
 use std::any::Any;
 use std::sync::Arc;
-use std::time::Duration;
 
 use jiff::{SignedDuration, Timestamp};
 use k8s_openapi::api::core::v1::{ConfigMap, Event, ObjectReference, Secret};
@@ -353,6 +352,3 @@ fn host() -> String {
 fn manager() -> PatchParams {
     PatchParams { field_manager: Some(MANAGER.to_owned()), ..PatchParams::default() }
 }
-
-/// The time-out of one call of the API server.
-const LONGEST_CALL: Duration = Duration::from_secs(30);

@@ -3,7 +3,7 @@
 use const_oid::ObjectIdentifier;
 
 use super::attribute::{Keyword, keyword};
-use super::text::{Names, hex_pair};
+use super::octets::{Names, hex_pair};
 use super::value::Value;
 use crate::trust::tlv::Reader;
 

@@ -2,6 +2,7 @@
 
 mod attribute;
 mod listed;
+mod octets;
 mod text;
 mod value;
 
@@ -10,8 +11,9 @@ use std::str::FromStr;
 
 use const_oid::ObjectIdentifier;
 
-use super::tlv::{self, Reader, Tlv};
 use value::Value;
+
+use super::tlv::{self, Reader, Tlv};
 
 /// A distinguished name (X.501): RDNs, most significant first, each a set of attributes with their values.
 ///

@@ -5,10 +5,8 @@ use std::fmt;
 use const_oid::ObjectIdentifier;
 
 use super::attribute::{Keyword, keyword};
+use super::octets::{Names, hex_pair};
 use super::{DistinguishedName, listed};
-
-/// RDNs, most significant first, with the octets of their values.
-pub(super) type Names = Vec<Vec<(ObjectIdentifier, Vec<u8>)>>;
 
 pub(super) fn parse(text: &str) -> Result<DistinguishedName, String> {
     if text.len() > DistinguishedName::MAXIMUM_LENGTH {
@@ -104,11 +102,6 @@ fn unescape(value: &str) -> Result<Vec<u8>, String> {
         rest = after;
     }
     Ok(bytes)
-}
-
-pub(super) fn hex_pair(high: u8, low: u8) -> u8 {
-    let digit = |c: u8| char::from(c).to_digit(16).map_or(0, |n| u8::try_from(n).unwrap_or(0));
-    digit(high) << 4 | digit(low)
 }
 
 /// Writes a value in OpenSSL's one-line form.

@@ -17,10 +17,9 @@ mod packets;
 mod sign;
 mod statement;
 
-pub use fingerprint::{Fingerprint, FingerprintError};
-pub use key::{KeyError, PublicKey};
-pub use sign::{OpenPgpSignError, SecretKey, SignatureForm, sign};
-
 pub(super) use cleartext::is_cleartext;
+pub use fingerprint::{Fingerprint, FingerprintError};
 pub(super) use judge::judge;
+pub use key::{KeyError, PublicKey};
 pub(super) use message::{DataSignature, Message, Signer, detached, is_detached, is_openpgp, read};
+pub use sign::{OpenPgpSignError, SecretKey, SignatureForm, sign};

@@ -2,8 +2,8 @@
 
 use super::{Situation, is_upload};
 use crate::opennebula::carry_over::attributes::{self, Role};
+use crate::opennebula::carry_over::image_plan::ImagePlan;
 use crate::opennebula::carry_over::names::is_retired_name;
-use crate::opennebula::carry_over::plan::ImagePlan;
 use crate::opennebula::carry_over::recognise::Mine;
 use crate::opennebula::carry_over::{End, Retirement, Step};
 use crate::opennebula::document::ImageState;

@@ -2,8 +2,8 @@
 
 use super::{Situation, is_upload};
 use crate::opennebula::carry_over::attributes::{self, Role};
+use crate::opennebula::carry_over::image_plan::{ImagePlan, Verdict};
 use crate::opennebula::carry_over::names::staged_name;
-use crate::opennebula::carry_over::plan::{ImagePlan, Verdict};
 use crate::opennebula::carry_over::recognise::Mine;
 use crate::opennebula::carry_over::{Reference, Registration, Step, UpdateMode, Wanted};
 use crate::opennebula::document::{Image, ImageState};

@@ -2,8 +2,8 @@
 
 use super::{Situation, Wish};
 use crate::opennebula::carry_over::attributes::{self, Role};
+use crate::opennebula::carry_over::image_plan::{ImagePlan, Verdict};
 use crate::opennebula::carry_over::names::is_retired_name;
-use crate::opennebula::carry_over::plan::{ImagePlan, Verdict};
 use crate::opennebula::carry_over::recognise::Mine;
 use crate::opennebula::carry_over::{Metadata, Reference, Step, Wanted};
 use crate::opennebula::document::ImageState;

@@ -2,7 +2,7 @@
 
 use super::{Situation, claimed};
 use crate::opennebula::carry_over::attributes::Role;
-use crate::opennebula::carry_over::plan::{ImagePlan, Verdict};
+use crate::opennebula::carry_over::image_plan::{ImagePlan, Verdict};
 use crate::opennebula::carry_over::recognise::Mine;
 use crate::opennebula::error::Reason;
 
