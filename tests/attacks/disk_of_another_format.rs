@@ -9,8 +9,7 @@ use std::process::{Command, Stdio};
 
 use harness::disk_headers::{DiskFile, mutated, originals};
 use vmcatcher_operator::convert::header::{FileBytes, inspect, look};
-use vmcatcher_operator::convert::sniff::Format;
-use vmcatcher_operator::convert::sniff::Sniffed;
+use vmcatcher_operator::convert::sniff::{Format, Sniffed};
 
 /// Headers in all.
 const HEADERS: usize = 12_000;

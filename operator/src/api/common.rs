@@ -1,6 +1,7 @@
 //! Types that several kinds share.
 
-use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
+use jiff::Timestamp;
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::{Condition, Time};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
@@ -136,3 +137,8 @@ macro_rules! has_conditions {
     };
 }
 pub(crate) use has_conditions;
+
+/// A time as the API keeps it: whole seconds.
+pub fn time(at: Timestamp) -> Time {
+    Time(Timestamp::from_second(at.as_second()).unwrap_or(at))
+}

@@ -27,6 +27,7 @@ pub use cloud_target::{
 pub use common::{
     ADOPT, ALLOW_PLAIN_HTTP, ALLOWED_HOSTS, CrlPolicy, DeletionPolicy, FINALIZER, FLUX_REQUESTED_AT, GROUP,
     HasConditions, MANIFEST, ObjectReference, REFRESH_REQUESTED_AT, REQUESTED_AT, SUBSCRIPTION_LABEL, Trust, VERSION,
+    time,
 };
 pub use crds::crds;
 pub use endorser::{

@@ -7,8 +7,7 @@ use std::path::{Path, PathBuf};
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
-use super::directory::{file_size, read_directory};
-use super::directory::{open_no_link, parent, sync_directory};
+use super::directory::{file_size, open_no_link, parent, read_directory, sync_directory};
 use super::error::CacheError;
 use super::look::{Look, Seen};
 use super::record;

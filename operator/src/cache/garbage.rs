@@ -1,4 +1,4 @@
-//! Garbage collection: pure functions select what nothing refers to any more, and then it is removed.
+//! Garbage collection: what nothing refers to any more is selected, and then removed.
 
 use std::collections::BTreeSet;
 use std::fs;

@@ -7,8 +7,7 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use super::directory::NO_LINK;
-use super::directory::{ensure_directory, make_directory, parent, remove};
+use super::directory::{NO_LINK, ensure_directory, make_directory, parent, remove};
 use super::error::CacheError;
 use super::step::{StepHook, Steps};
 use super::temporary::remove_leftovers_below;

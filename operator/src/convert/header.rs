@@ -3,7 +3,7 @@
 //!
 //! qemu-img opens the files that a header names: a backing file, a data file, the extents of a descriptor. An image
 //! that names `/etc/passwd` would be converted into one that contains it. So every field of a format that can name a
-//! file is checked here, and unknown features are refused. Pure, except for the reads of [`Bytes`].
+//! file is checked here, and unknown features are refused. It reads only through [`Bytes`].
 
 mod qcow2;
 mod virtual_pc;
@@ -14,8 +14,7 @@ use std::io;
 use std::os::unix::fs::FileExt;
 
 use super::error::ConvertError;
-use super::sniff::Format;
-use super::sniff::{self, Sniffed, sniff};
+use super::sniff::{self, Format, Sniffed, sniff};
 
 /// Random access to bytes.
 pub trait Bytes {

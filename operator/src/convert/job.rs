@@ -12,8 +12,7 @@ use super::error::ConvertError;
 use super::header::{Disk, FileBytes, inspect};
 use super::qemu::{QemuImage, name};
 use super::sniff::Format;
-use super::unpack::{Meter, Package};
-use super::unpack::{is_packed, unpack};
+use super::unpack::{Meter, Package, is_packed, unpack};
 
 /// Unpacked data may be larger than the limit of a disk by this fraction (as a divisor) plus this number of bytes: a
 /// qcow2 has tables, an archive has other files.

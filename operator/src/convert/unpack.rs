@@ -20,8 +20,7 @@ pub use self::package::{Meter, Part};
 use self::package::{fill, is_compressed};
 use self::stream::Stream;
 use super::error::ConvertError;
-use super::sniff::Format;
-use super::sniff::{self, sniff};
+use super::sniff::{self, Format, sniff};
 
 /// Blocks of zeros of this size become holes.
 const BLOCK: usize = 64 * 1024;

@@ -9,8 +9,7 @@ use super::address::AddressPolicy;
 use super::budget::Budget;
 use super::error::{FetchError, chain};
 use super::proxy::Proxies;
-use super::source::Source;
-use super::source::TlsTrust;
+use super::source::{Source, TlsTrust};
 use super::tls;
 use crate::metrics::Metrics;
 

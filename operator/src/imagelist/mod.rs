@@ -24,11 +24,11 @@ pub use error::ListError;
 pub(crate) use identifier::is_object_name;
 pub use identifier::{IdentifierError, ImageId};
 pub use lint::{Finding, LintRequest, Severity, lint};
-pub use model::{ImageList, ImageRefusal, ListedImage, NamedEndorser, RefusedImage};
+pub use model::{ImageList, ImageRefusal, LeftOut, ListedImage, NamedEndorser, RefusedImage};
 pub use select::{ExcludedBy, ImageMatch, Selected, Selection, SelectionError};
 pub use source_url::{SourceUrl, SourceUrlError};
 pub use version::{ListVersion, VersionError};
-pub use wanted::{LeftOut, Wanted};
+pub use wanted::Wanted;
 
 /// The most bytes that a list may have.
 pub const MAXIMUM_BYTES: usize = 64 << 20;

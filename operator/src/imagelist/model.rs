@@ -3,7 +3,7 @@
 use jiff::Timestamp;
 use serde_json::{Map, Value};
 
-use super::{ImageId, LeftOut, ListVersion, Sha512Digest, SourceUrl};
+use super::{ImageId, ListVersion, Sha512Digest, SourceUrl};
 
 /// The payload of a signed list: `hv:imagelist`.
 ///
@@ -122,4 +122,13 @@ impl ImageRefusal {
             Self::IdentifierDuplicate => "IdentifierDuplicate",
         }
     }
+}
+
+/// The number of entries that were left out.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct LeftOut {
+    /// Usable images.
+    pub images: usize,
+    /// Refused images.
+    pub refused: usize,
 }

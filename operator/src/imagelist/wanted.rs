@@ -14,15 +14,6 @@ pub struct Wanted<'a> {
     pub known: &'a BTreeSet<String>,
 }
 
-/// The number of entries that were left out.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub struct LeftOut {
-    /// Usable images.
-    pub images: usize,
-    /// Refused images.
-    pub refused: usize,
-}
-
 impl Wanted<'_> {
     /// The number of refused entries that are always kept, for display.
     pub(super) const REFUSED: usize = 20;

@@ -1,8 +1,9 @@
 //! Conditions: made from a pass's findings, merged with the ones before. Pure.
 
 use jiff::Timestamp;
-use k8s_openapi::apimachinery::pkg::apis::meta::v1::{Condition, Time};
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
 
+use crate::api::time;
 use crate::text::printable;
 
 /// The longest message of a condition, in bytes.
@@ -88,11 +89,6 @@ fn condition(before: &[Condition], finding: Finding, generation: Option<i64>, no
     }
 }
 
-/// A time as the API keeps it: whole seconds.
-pub fn time(at: Timestamp) -> Time {
-    Time(Timestamp::from_second(at.as_second()).unwrap_or(at))
-}
-
 /// A message for people, who read it on terminals: on one line, printable, of at most so many bytes.
 pub(super) fn message(text: &str, most: usize) -> String {
     shorten(&printable(text), most)
@@ -106,6 +102,9 @@ pub(super) fn shorten(text: &str, most: usize) -> String {
     let end = text.floor_char_boundary(most.saturating_sub('…'.len_utf8()));
     format!("{}…", &text[..end])
 }
+
+/// The condition that is there while the clock is in doubt.
+pub(in crate::reconcile) const DOUBTED: &str = "ClockDoubted";
 
 #[cfg(test)]
 mod tests {

@@ -31,7 +31,6 @@ mod tls;
 mod transition;
 
 pub use check::SpecError;
-pub use conditions::time;
 pub use context::{Context, ImagePaths, Settings};
 pub use duration::{DurationError, parse_duration};
 pub use exchange::{

@@ -4,6 +4,7 @@ mod connections;
 mod exposition;
 mod figures;
 mod images;
+mod limits;
 mod listening;
 mod monitor;
 mod peer;
@@ -16,7 +17,8 @@ use axum::http::{HeaderValue, Response, StatusCode, header};
 
 pub use exposition::Exposition;
 pub use images::{ImageServer, router};
-pub use listening::{App, Limits, Listening};
+pub use limits::Limits;
+pub use listening::{App, Listening};
 pub use monitor::{Monitor, monitor_app};
 pub use ticket::{Clock, KeyError, TicketError, Tickets};
 

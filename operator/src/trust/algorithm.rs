@@ -6,7 +6,6 @@ use openssl::asn1::Asn1Object;
 use openssl::nid::Nid;
 
 use super::tlv::{self, Reader, Tlv};
-use super::{AlgorithmPolicy, Refusal, RefusalReason};
 
 /// An algorithm that is not known to be SHA-2 or better. This is an allow list, because several object identifiers mean
 /// a signature over MD5, and OpenSSL accepts them all.
@@ -104,27 +103,6 @@ pub(super) fn parts(algorithm: Tlv<'_>) -> (Option<String>, Reader<'_>) {
     let mut inner = Reader::new(algorithm.content);
     let kind = inner.expect(tlv::OBJECT_IDENTIFIER).and_then(|kind| ObjectIdentifier::from_der(kind.whole).ok());
     (kind.map(|kind| kind.to_string()), inner)
-}
-
-/// Allows SHA-2 and better. SHA-1 and MD5 are allowed only if the policy allows them.
-pub(super) fn allowed(weak: &[&'static str], policy: AlgorithmPolicy, shown: &str, depth: u32) -> Result<(), Refusal> {
-    let forbidden = |name: &&&str| match **name {
-        "SHA-1" => !policy.allow_sha1,
-        "MD5" => !policy.allow_md5,
-        _ => true,
-    };
-    match weak.iter().find(forbidden) {
-        None => Ok(()),
-        Some(name) => {
-            let reason = weak_reason(name);
-            Err(Refusal::new(reason, format!("expected SHA-2 or better, found {name}")).about(shown, depth))
-        }
-    }
-}
-
-/// The refusal reason for a weak digest. SHA-1 is costly to forge; MD5 and older digests are not.
-pub(super) fn weak_reason(name: &str) -> RefusalReason {
-    if name.starts_with("MD") { RefusalReason::DigestBroken } else { RefusalReason::DigestNotAllowed }
 }
 
 pub(super) fn describe_digests(weak: &[&'static str]) -> String {

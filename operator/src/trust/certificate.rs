@@ -186,3 +186,10 @@ pub(super) fn timestamp(time: Time) -> Timestamp {
     let seconds = i64::try_from(time.to_unix_duration().as_secs()).unwrap_or(i64::MAX);
     Timestamp::from_second(seconds).unwrap_or(Timestamp::MAX)
 }
+
+impl DistinguishedName {
+    /// The subject of a certificate in DER.
+    pub fn of_subject(certificate: &[u8]) -> Option<Self> {
+        Self::from_der(subject(certificate)?)
+    }
+}

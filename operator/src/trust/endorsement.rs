@@ -2,9 +2,10 @@
 
 use jiff::Timestamp;
 
-use super::algorithm::{allowed, describe_digests};
+use super::algorithm::describe_digests;
 use super::certificate::Certificate;
 use super::chain::Path;
+use super::path_rules::allowed;
 use super::signer::{ProvenSigner, SignerNames};
 use super::{
     AlgorithmPolicy, Anchors, Check, Credential, CredentialKind, CrlPolicy, EndorserPolicy, EndorserRule, Purpose,
@@ -151,7 +152,7 @@ fn certificate_steps(
         CrlPolicy::Ignore => Check::not_asked(Rule::Revocation, found),
         CrlPolicy::Require | CrlPolicy::IfPresent => Check::passed(Rule::Revocation, found),
     });
-    let found = namespace::check(&path, candidate.anchors).map_err(|refusal| (Rule::Namespace, refusal))?;
+    let found = namespace::path::check(&path, candidate.anchors).map_err(|refusal| (Rule::Namespace, refusal))?;
     checks.push(match found {
         Some(found) => Check::passed(Rule::Namespace, found),
         None => Check::not_asked(Rule::Namespace, "no signing policies beside these anchors"),

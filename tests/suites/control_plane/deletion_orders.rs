@@ -79,9 +79,8 @@ impl<'a> Scene<'a> {
             let image = self.api::<CachedImage>().get_opt(&self.image).await.unwrap();
             image.and_then(|image| image.status).filter(|status| status.is_true("Published")).map(|_| ())
         };
-        if harness::patience::found(published).await.is_none() {
-            panic!("{} is not published: {}", self.namespace, self.all());
-        }
+        let found = harness::patience::found(published).await;
+        assert!(found.is_some(), "{} is not published: {}", self.namespace, self.all());
     }
 
     /// What there is in the namespace, for people.

@@ -124,7 +124,7 @@ async fn every_value_of_a_label_is_explained() {
     assert!(watched.running.terminate().success());
     let kinds = [Endorser::kind(&()), ImageListSubscription::kind(&()), CachedImage::kind(&()), CloudTarget::kind(&())];
     let of_clouds = code(|path| path.ends_with("/opennebula/error.rs"));
-    let errors = ["/fetch/error.rs", "/cache/error.rs", "/opennebula/error.rs", "/reconcile/cluster.rs"];
+    let errors = ["/fetch/error.rs", "/cache/error.rs", "/opennebula/error.rs", "/store/error.rs"];
     let mut reasons = arms(&code(|path| errors.iter().any(|error| path.ends_with(error))));
     reasons.retain(|word| !kinds.iter().any(|kind| kind == word));
     let gauge = |name: &str, label| values(&shown[name], label);

@@ -5,11 +5,11 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use harness::site::Site;
-use vmcatcher_operator::api::{CachedImage, FINALIZER, ImageListSubscription, Kind, ObjectKey, Resource};
+use vmcatcher_operator::api::{CachedImage, FINALIZER, ImageListSubscription, Kind, ObjectKey, Resource, time};
 use vmcatcher_operator::cache::Volume;
 use vmcatcher_operator::imagelist::ImageId;
 use vmcatcher_operator::reconcile::subscription::Ask;
-use vmcatcher_operator::reconcile::{image, subscription, time};
+use vmcatcher_operator::reconcile::{image, subscription};
 use vmcatcher_operator::store::directory::Directory;
 use vmcatcher_operator::store::{Cluster, ClusterError, ConfigMapData, Happening, SecretData};
 

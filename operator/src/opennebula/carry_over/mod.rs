@@ -13,10 +13,12 @@
 
 mod apply;
 mod attributes;
+mod cloud;
 mod hands;
 mod image;
 mod image_plan;
 mod names;
+mod outcome;
 mod pass;
 mod plan;
 mod recognise;
@@ -26,12 +28,14 @@ mod snapshot;
 mod step;
 mod wanted;
 
-pub use apply::{Outcome, apply};
+pub use apply::apply;
+pub use cloud::Cloud;
 pub use image_plan::{ImagePlan, Verdict};
 pub use names::{LONGEST_IDENTIFIER, retired_name, staged_name};
-pub use pass::{Cloud, Keeper, PassReport, Publisher};
+pub use outcome::Outcome;
+pub use pass::{PassReport, Publisher};
 pub use plan::{Plan, plan};
-pub use record::{Metadata, PublishedImage, Record, Registration};
+pub use record::{Keeper, Metadata, PublishedImage, Record, Registration};
 pub use retirement::{End, Retirement};
 pub use snapshot::{Hidden, Snapshot};
 pub use step::Step;

@@ -4,10 +4,10 @@ use std::sync::Mutex;
 
 use jiff::{SignedDuration, Timestamp};
 
-use super::{Outcome, Plan, Record, Reference, Request, Settings, Snapshot, apply, plan};
-use crate::imagelist::ImageId;
-use crate::opennebula::client::{Client, ServerVersion};
-use crate::opennebula::document::User;
+use super::cloud::Cloud;
+use super::record::Keeper;
+use super::{Outcome, Plan, Reference, Request, Settings, Snapshot, apply, plan};
+use crate::opennebula::client::Client;
 use crate::opennebula::error::OneError;
 
 /// The default number of images that are processed at the same time.
@@ -15,24 +15,6 @@ const IN_FLIGHT: usize = 8;
 
 /// How long the result of a probe is valid.
 const PROBED_FOR: SignedDuration = SignedDuration::from_hours(1);
-
-/// The properties of a cloud that a plan needs, besides the images.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Cloud {
-    /// Its version.
-    pub version: ServerVersion,
-    /// The operator's user.
-    pub user: User,
-    /// The datastore of the settings.
-    pub datastore: u32,
-}
-
-/// Stores records persistently. Called before the first change of an image, and again when one was registered. If it
-/// fails, the image is not changed.
-pub trait Keeper: Send + Sync {
-    /// Replaces the record of this identifier.
-    fn keep(&self, identifier: &ImageId, record: &Record) -> Result<(), String>;
-}
 
 /// The result of a pass.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -3,6 +3,7 @@
 use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
 
+use crate::imagelist::ImageId;
 use crate::imagelist::Sha512Digest;
 use crate::opennebula::document::{Image, Permissions};
 
@@ -149,6 +150,13 @@ mod octal {
     pub(super) fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Permissions, D::Error> {
         String::deserialize(deserializer)?.parse().map_err(de::Error::custom)
     }
+}
+
+/// Stores records persistently. Called before the first change of an image, and again when one was registered. If it
+/// fails, the image is not changed.
+pub trait Keeper: Send + Sync {
+    /// Replaces the record of this identifier.
+    fn keep(&self, identifier: &ImageId, record: &Record) -> Result<(), String>;
 }
 
 #[cfg(test)]

@@ -3,7 +3,7 @@
 use jiff::{SignedDuration, Timestamp};
 
 use crate::api::{HasConditions, ImageListSubscription};
-use crate::reconcile::subscription::DOUBTED;
+use crate::reconcile::conditions::DOUBTED;
 
 /// A list that should have been asked for so long ago may mean a clock that went forward.
 const LATE: SignedDuration = SignedDuration::from_hours(24);

@@ -1,6 +1,6 @@
 //! The reconcile of a `CloudTarget`: one pass over its cloud for all images that want something of it.
 //!
-//! What to do there is decided by [`crate::opennebula::carry_over`]: one read of the image pool, a pure plan, its steps.
+//! What to do there is decided by [`crate::opennebula::carry_over`]: one read of the image pool, a plan, its steps.
 
 mod apply;
 mod check;

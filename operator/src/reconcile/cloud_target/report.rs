@@ -13,10 +13,10 @@ use super::observe::{Observed, Wanted};
 use super::plan::{Lost, Plan};
 use super::refusal::Refusal;
 use super::request::Asked;
-use crate::api::{Class, CloudTargetStatus, ObjectKey};
+use crate::api::{Class, CloudTargetStatus, ObjectKey, time};
 use crate::opennebula::carry_over::{Outcome, Verdict};
 use crate::opennebula::{OneError, Reason};
-use crate::reconcile::conditions::{Finding, Status, merge, time};
+use crate::reconcile::conditions::{Finding, Status, merge};
 use crate::reconcile::exchange::{Answer, Desire, Published, Standing};
 use crate::reconcile::report::Report;
 

@@ -5,8 +5,8 @@ use std::sync::Arc;
 use jiff::{SignedDuration, Timestamp};
 
 use super::crls::crls_fresh;
-use crate::api::{CredentialStatus, Endorser, EndorserStatus, ImageListSubscription, SignerStatus};
-use crate::reconcile::conditions::{Finding, merge, shorten, time};
+use crate::api::{CredentialStatus, Endorser, EndorserStatus, ImageListSubscription, SignerStatus, time};
+use crate::reconcile::conditions::{Finding, merge, shorten};
 use crate::reconcile::report::Report;
 use crate::size::Count;
 use crate::trust::{Anchors, Credential, CredentialKind, EndorserRule, OpenPgpCredential, TrustLevel};

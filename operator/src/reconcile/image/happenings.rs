@@ -6,11 +6,10 @@ use super::observed::Observed;
 use super::plan::{Phase, Plan, Step};
 use super::target_status::RETIRED;
 use super::targets::at;
-use crate::api::{CachedImage, HasConditions as _, Kind, ObjectKey, TargetStatus};
-use crate::reconcile::context::Context;
+use crate::api::{HasConditions as _, Kind, TargetStatus};
 use crate::reconcile::exchange::{Desire, Desired};
 use crate::size::Size;
-use crate::store::{Cluster, Happening};
+use crate::store::Happening;
 
 /// Reasons of a target that end by themselves, or that a person gave.
 const QUIET: &[&str] = &["Progressing", "Importing", "Retiring", "Retired", "Suspended"];
@@ -157,24 +156,7 @@ fn is_taken_off(checked: &Checked, observed: &Observed) -> bool {
     checked.deleting && !checked.finalizer && observed.desired.as_ref().is_some_and(|before| before.held)
 }
 
-/// What there is to tell of an image whose object is gone though it was held: somebody has taken its finalizer off.
-pub fn gone_while_held<C: Cluster>(context: &Context<C>, object: &CachedImage) -> Option<Happening> {
-    let key = ObjectKey::of(object);
-    let desired = context.publications.desired(&key).filter(|desired| desired.held)?;
-    let targets = object.status.iter().flat_map(|status| &status.targets);
-    let stays = targets.filter_map(|target| {
-        let standing = context.publications.standing(&key.sibling(&target.name), &key);
-        let withdrawn = standing.is_some_and(|standing| standing.withdrawn);
-        let owed = !withdrawn && matches!(desired.at.get(&target.name), Some(Desire::Withdraw));
-        target.id.as_ref().filter(|_| owed).map(|id| format!("image {id} at {}", target.name))
-    });
-    let stays: Vec<String> = stays.collect();
-    let message = format!("{} stays in circulation: {TAKEN_OFF}", stays.join(", "));
-    let reason = "RetireAbandoned".to_owned();
-    (!stays.is_empty()).then_some(Happening { kind: Kind::Image, key, warning: true, reason, message })
-}
-
-const TAKEN_OFF: &str = "somebody took the finalizer off";
+pub(super) const TAKEN_OFF: &str = "somebody took the finalizer off";
 
 /// Whether this pass counted a failure.
 fn counted(plan: &Plan) -> bool {

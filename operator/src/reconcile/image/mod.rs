@@ -2,6 +2,7 @@
 
 mod apply;
 mod check;
+mod gone;
 mod happenings;
 mod observe;
 mod observed;
@@ -16,7 +17,7 @@ use jiff::Timestamp;
 
 pub(super) use self::check::can_work;
 use self::check::check;
-pub use self::happenings::gone_while_held;
+pub use self::gone::gone_while_held;
 use super::context::Context;
 use super::finish::{finish, stalled};
 use crate::api::{CachedImage, Kind, ObjectKey};

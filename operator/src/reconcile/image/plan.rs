@@ -9,10 +9,10 @@ use super::check::Checked;
 use super::observed::Observed;
 use super::policy::{Hold, hold, is_leaving, is_retired, request};
 use super::want::{Want, Wanted};
+use crate::api::time;
 use crate::cache::{Entries, Entry, JobKey, JobState, VerifiedBlob, retention};
 use crate::imagelist::{ListVersion, Sha512Digest, SourceUrl};
 use crate::reconcile::backoff::{next_try, spread};
-use crate::reconcile::conditions::time;
 
 /// So many downloads of one (digest, address) may bring wrong bytes; then a person, or a new list, has to say more.
 const MISMATCH_LIMIT: u32 = 3;

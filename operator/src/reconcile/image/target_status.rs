@@ -11,9 +11,9 @@ use super::plan::{Phase, Plan};
 use super::policy::{is_leaving, is_retired, is_suspended, request};
 use super::targets::at;
 use super::want::Want;
-use crate::api::{HasConditions, TargetStatus};
+use crate::api::{HasConditions, TargetStatus, time};
 use crate::imagelist::Sha512Digest;
-use crate::reconcile::conditions::{Finding, Status, merge, time};
+use crate::reconcile::conditions::{Finding, Status, merge};
 use crate::reconcile::exchange::{Desire, Desired, Offer, Standing};
 
 /// The condition that says what older versions of an image lack to be out of circulation.

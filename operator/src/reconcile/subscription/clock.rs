@@ -8,9 +8,8 @@ use super::check::Checked;
 use super::observe::Observed;
 use crate::api::HasConditions;
 use crate::reconcile::backoff::after;
+use crate::reconcile::conditions::DOUBTED;
 
-/// The condition that is there while the clock is in doubt.
-pub(in crate::reconcile) const DOUBTED: &str = "ClockDoubted";
 /// So far may the clocks of servers be off.
 const TOLERATED: SignedDuration = SignedDuration::from_hours(1);
 /// So far may this clock go back between two passes, as time daemons put it right.

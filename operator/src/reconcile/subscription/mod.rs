@@ -21,7 +21,6 @@ mod verification;
 use jiff::Timestamp;
 
 pub(super) use self::check::check;
-pub(super) use self::clock::DOUBTED;
 pub use self::observe::ListMemory;
 use self::plan::Newest;
 pub use self::schedule::Ask;

@@ -6,14 +6,13 @@ use url::Url;
 
 use super::apply::Outcomes;
 use super::check::Checked;
-use super::clock::DOUBTED;
 use super::happenings::{failed_before, fetch_problem, happenings, signed_by};
 use super::observe::{Fetched, Observed};
 use super::plan::{Newest, Plan};
 use super::removal::REMOVAL_BLOCKED;
 use super::schedule::next_fetch;
-use crate::api::{CandidateStatus, Class, ImageListSubscriptionStatus, ListStatus, SignerStatus};
-use crate::reconcile::conditions::{Finding, merge, message, request_ignored, shorten, time};
+use crate::api::{CandidateStatus, Class, ImageListSubscriptionStatus, ListStatus, SignerStatus, time};
+use crate::reconcile::conditions::{DOUBTED, Finding, merge, message, request_ignored, shorten};
 use crate::reconcile::exchange::{Force, ListInForce};
 use crate::reconcile::report::Report;
 use crate::reconcile::step::StepError;

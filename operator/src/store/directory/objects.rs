@@ -10,8 +10,9 @@ use kube::ResourceExt;
 use uuid::Uuid;
 
 use super::manifests::{ManifestProblem, Manifests};
-use crate::api::{CachedImage, CloudTarget, Endorser, ImageListSubscription, Kind, MANIFEST, ObjectKey, Resource};
-use crate::reconcile::time;
+use crate::api::{
+    CachedImage, CloudTarget, Endorser, ImageListSubscription, Kind, MANIFEST, ObjectKey, Resource, time,
+};
 
 /// Objects of all kinds, by kind and key.
 #[derive(Clone, Default)]

@@ -56,11 +56,6 @@ impl DistinguishedName {
         names.into_iter().map(relative).collect::<Option<_>>().map(Self::from_list)
     }
 
-    /// The subject of a certificate in DER.
-    pub fn of_subject(certificate: &[u8]) -> Option<Self> {
-        Self::from_der(super::certificate::subject(certificate)?)
-    }
-
     fn from_list(names: Vec<RelativeName>) -> Self {
         Self(names.into_iter().map(sorted).collect())
     }

@@ -7,6 +7,7 @@
 //! look like several RDNs.
 
 mod eacl;
+pub(super) mod path;
 mod pattern;
 mod statements;
 mod words;
@@ -15,9 +16,7 @@ pub(super) use eacl::parse as parse_signing_policy;
 use pattern::Pattern;
 pub(super) use statements::parse as parse_namespaces;
 
-use super::certificate::Certificate;
-use super::chain::Path;
-use super::{Anchors, DistinguishedName, Refusal, RefusalReason};
+use super::DistinguishedName;
 
 /// The maximum size of a policy file, in bytes. The largest files in use have 4 KiB.
 const LARGEST: usize = 1 << 20;
@@ -86,23 +85,6 @@ impl Policies {
         let found = format!("expected a signing policy of {issuer} in the trust directory, found none");
         Some(found)
     }
-}
-
-/// Checks each certificate against the policy of its issuer, from the signer up. The anchor itself is not checked,
-/// because an administrator installed it. The result is a description, or `None` if there are no policies.
-pub(super) fn check(path: &Path, anchors: &Anchors) -> Result<Option<String>, Refusal> {
-    let policies = anchors.policies();
-    if !policies.asked() {
-        return Ok(None);
-    }
-    let below_anchor = path.certificates().len().saturating_sub(1);
-    for (depth, certificate, issuer) in path.issued().take(below_anchor) {
-        if let Some(why) = policies.objection(&issuer.subject, &certificate.subject) {
-            return Err(Refusal::new(RefusalReason::NamespaceViolation, why).about(certificate.shown(), depth));
-        }
-    }
-    let issuers = path.certificates().iter().skip(1).map(Certificate::shown).collect::<Vec<_>>();
-    Ok(Some(if issuers.is_empty() { "the signer is an anchor itself".to_owned() } else { issuers.join(", ") }))
 }
 
 #[cfg(test)]

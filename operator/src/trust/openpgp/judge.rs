@@ -6,8 +6,9 @@ use jiff::{SignedDuration, Timestamp};
 use super::key::{Component, PublicKey};
 use super::message::{Proven, Signer};
 use super::statement::{Binding, Revocation};
-use crate::trust::algorithm::{allowed, describe_digests};
+use crate::trust::algorithm::describe_digests;
 use crate::trust::endorsement::Times;
+use crate::trust::path_rules::allowed;
 use crate::trust::strength::Judged;
 use crate::trust::{
     AlgorithmPolicy, Check, CredentialKind, Fingerprint, KeyStrength, OpenPgpCredential, Refusal, RefusalReason, Rule,

@@ -8,7 +8,7 @@ use pgp::packet::{PublicKey as PrimaryKey, PublicSubkey, Signature, SignatureTyp
 use super::key::Component;
 use super::statement::is_by;
 use super::{Fingerprint, PublicKey, armor, cleartext, facts, packets};
-use crate::trust::algorithm::weak_reason;
+use crate::trust::path_rules::weak_reason;
 use crate::trust::signed_text::SignedText;
 use crate::trust::{Refusal, RefusalReason, Sha256Digest};
 
