@@ -32,7 +32,7 @@ fn only_what_was_signed_is_read() {
                 assert_eq!(list.list().identifier.as_str(), IDENTIFIER, "message {index}");
             }
             Err(refusal) => {
-                let reasons = ["SignatureInvalid", "TextChanged", "Unsigned"];
+                let reasons = ["SignatureInvalid", "MessageDigestMismatch", "Unsigned"];
                 assert!(reasons.contains(&refusal.reason.as_str()), "{index}: {refusal}");
             }
         }

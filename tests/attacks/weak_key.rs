@@ -7,11 +7,11 @@ use openssl::ec::{EcGroup, EcKey};
 use openssl::nid::Nid;
 use openssl::pkey::{PKey, Private};
 use openssl::rsa::Rsa;
+use vmcatcher_operator::trust::{
+    Anchors, CrlPolicy, EndorserRule, KeyStrength, Refusal, Reverification, VerifyRequest, accept, standing, verify,
+};
 
 use crate::trust::{PKI, anchors, ask_nothing, endorser, list_of, now, request, told, verdict};
-use vmcatcher_operator::trust::{
-    Anchors, CrlPolicy, EndorserRule, KeyStrength, Refusal, Standing, VerifyRequest, accept, standing, verify,
-};
 
 fn rsa(bits: u32) -> PKey<Private> {
     PKey::from_rsa(Rsa::generate(bits).unwrap()).unwrap()
@@ -85,10 +85,10 @@ fn a_list_that_was_taken_over_a_weak_key_is_frozen_and_still_goes_when_its_ca_sa
     ask.algorithms.weakest_key = KeyStrength::of_bits(80);
     let taken = accept(verify(&message, &ask).outcome.unwrap(), &ask_nothing()).outcome.unwrap();
     let last = taken.last_accepted();
-    assert!(matches!(standing(&message, &last, &ask), Standing::InForce(_)));
+    assert!(matches!(standing(&message, &last, &ask), Reverification::InForce(_)));
     ask.algorithms.weakest_key = KeyStrength::FLOOR;
     let now = standing(&message, &last, &ask);
-    assert!(matches!(&now, Standing::Frozen(_, refusal) if refusal.reason.as_str() == "KeyTooWeak"), "{now:?}");
+    assert!(matches!(&now, Reverification::Frozen(_, refusal) if refusal.reason.as_str() == "KeyTooWeak"), "{now:?}");
 
     let mut builder = Anchors::builder();
     builder.add_certificates(&PKI.root.certificate.to_pem().unwrap()).unwrap();
@@ -98,7 +98,7 @@ fn a_list_that_was_taken_over_a_weak_key_is_frozen_and_still_goes_when_its_ca_sa
     let revoking = builder.build();
     let now = standing(&message, &last, &VerifyRequest { anchors: &revoking, ..ask });
     assert!(
-        matches!(&now, Standing::Withdrawn(_, refusal) if refusal.reason.as_str() == "CertificateRevoked"),
+        matches!(&now, Reverification::Withdrawn(_, refusal) if refusal.reason.as_str() == "CertificateRevoked"),
         "{now:?}"
     );
 }

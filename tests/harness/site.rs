@@ -26,7 +26,7 @@ use vmcatcher_operator::cache::{ConversionLimits, JobLimits, Steps, Volume};
 use vmcatcher_operator::fetch::{Client, ClientSettings, LIST_LIMIT};
 use vmcatcher_operator::reconcile::{Context, Settings};
 use vmcatcher_operator::run::directory::{Driver, Settled};
-use vmcatcher_operator::store::Cluster;
+use vmcatcher_operator::store::ResourceStore;
 use vmcatcher_operator::store::directory::Directory;
 use vmcatcher_operator::trust::AlgorithmPolicy;
 
@@ -234,7 +234,7 @@ impl Site {
         let clock = move || Timestamp::now() + SignedDuration::from_secs(offset.load(Ordering::Relaxed));
         let settled = Driver::new(context.clone()).with_clock(Arc::new(clock)).once().await.unwrap();
         context.jobs.shutdown().await;
-        Run { settled, directory: context.cluster.clone() }
+        Run { settled, directory: context.store.clone() }
     }
 
     fn context(&self, volume: Volume) -> Context<Directory> {
@@ -242,9 +242,9 @@ impl Site {
     }
 
     /// What reconciles stand on, over the site's resources as a test wants them seen.
-    pub fn context_over<C: Cluster>(&self, volume: Volume, seen: impl FnOnce(Directory) -> C) -> Context<C> {
+    pub fn context_over<S: ResourceStore>(&self, volume: Volume, seen: impl FnOnce(Directory) -> S) -> Context<S> {
         let state = volume.root().join("state");
-        let (cluster, problems) = Directory::open(&self.path("manifests"), &state);
+        let (store, problems) = Directory::open(&self.path("manifests"), &state);
         for problem in problems {
             tracing::warn!("{problem}");
         }
@@ -265,7 +265,7 @@ impl Site {
             algorithms: AlgorithmPolicy::default(),
             allow_auto_endorse: self.allow_auto_endorse,
         };
-        Context::new(seen(cluster), volume, client, limits, anchors, settings)
+        Context::new(seen(store), volume, client, limits, anchors, settings)
     }
 
     /// The images that people and clouds see: `<shelf>/<identifier>/<version>` with the first 12 digits of the digest.

@@ -7,7 +7,7 @@ use kube::CustomResourceExt;
 use kube_cel::Validator;
 use serde_json::{Value, json};
 use vmcatcher_operator::api::{CachedImage, CloudTarget, Endorser, ImageListSubscription, ObjectKey, Resource};
-use vmcatcher_operator::store::Cluster;
+use vmcatcher_operator::store::ResourceStore;
 
 fn schema(kind: &str) -> Value {
     let crd = match kind {

@@ -90,7 +90,7 @@ fn a_signed_list_is_shown_in_every_form() {
     let damaged = text(&message).replacen("63175437", "63175438", 1);
     let refused = run(&["list", "show", "-"], damaged.as_bytes());
     assert_eq!(refused.status.code(), Some(3), "{refused:?}");
-    assert!(text(&refused.stderr).contains("TextChanged"), "{refused:?}");
+    assert!(text(&refused.stderr).contains("MessageDigestMismatch"), "{refused:?}");
 }
 
 #[test]

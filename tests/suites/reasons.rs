@@ -11,7 +11,7 @@ const OTHERS: &[&str] = &[
     // Types of conditions.
     "CRLsFresh",
     "Cached",
-    "ClockDoubted",
+    "ClockSkewDetected",
     "CredentialExpiring",
     "Endorsed",
     "FetchFailed",

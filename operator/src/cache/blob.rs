@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 
 use super::directory::{file_size, open_no_link, parent, read_directory, sync_directory};
 use super::error::CacheError;
-use super::look::{Look, Seen};
+use super::file_scan::{FileScan, ScanResult};
 use super::record;
 use super::volume::Volume;
 use crate::convert::header::{FileBytes, look};
@@ -39,7 +39,7 @@ struct BlobRecord {
 }
 
 impl BlobRecord {
-    fn of(seen: &Seen, now: Timestamp) -> Self {
+    fn of(seen: &ScanResult, now: Timestamp) -> Self {
         let (sha1, sniffed) = (hex::encode(seen.digests.sha1), seen.sniffed.clone());
         Self { size: seen.size, sha1, sniffed, revision: sniff::REVISION, last_verified_time: now }
     }
@@ -131,8 +131,8 @@ impl Volume {
 
     /// Reads a blob's bytes and compares their digest. Changes nothing. `None` if there is no blob.
     pub fn check_blob(&self, digest: &Sha512Digest, now: Timestamp) -> Result<Option<BlobCheck>, CacheError> {
-        let Some(mut look) = Look::begin(&self.blob_path(digest))? else { return Ok(None) };
-        while look.go_on()? > 0 {}
+        let Some(mut look) = FileScan::begin(&self.blob_path(digest))? else { return Ok(None) };
+        while look.next_chunk()? > 0 {}
         Ok(Some(self.judge(digest, &look.finish()?, now)))
     }
 
@@ -140,8 +140,8 @@ impl Volume {
     /// `quarantine/` and is no longer used. `None` if there is no blob.
     pub fn verify_blob(&self, digest: &Sha512Digest, now: Timestamp) -> Result<Option<BlobCheck>, CacheError> {
         self.writable(&self.blob_path(digest))?;
-        let Some(mut look) = Look::begin(&self.blob_path(digest))? else { return Ok(None) };
-        while look.go_on()? > 0 {}
+        let Some(mut look) = FileScan::begin(&self.blob_path(digest))? else { return Ok(None) };
+        while look.next_chunk()? > 0 {}
         self.settle_check(digest, &mut look, now)
     }
 
@@ -149,7 +149,7 @@ impl Volume {
     pub(super) fn settle_check(
         &self,
         digest: &Sha512Digest,
-        look: &mut Look,
+        look: &mut FileScan,
         now: Timestamp,
     ) -> Result<Option<BlobCheck>, CacheError> {
         let path = self.blob_path(digest);
@@ -169,7 +169,7 @@ impl Volume {
         Ok(Some(check))
     }
 
-    fn judge(&self, digest: &Sha512Digest, seen: &Seen, now: Timestamp) -> BlobCheck {
+    fn judge(&self, digest: &Sha512Digest, seen: &ScanResult, now: Timestamp) -> BlobCheck {
         if seen.digests.sha512 == *digest {
             let path = self.blob_path(digest);
             return BlobCheck::Good(VerifiedBlob { digest: *digest, record: BlobRecord::of(seen, now), path });
@@ -205,7 +205,7 @@ impl Volume {
     /// Adds verified bytes as a blob. The record is written before the file is renamed, so that a blob always has a
     /// record. `from` is a complete file on the volume whose digests were computed while it was written. If the blob
     /// already exists, `from` stays, and the caller removes it.
-    pub(super) fn add_blob(&self, from: &Path, seen: &Seen, now: Timestamp) -> Result<VerifiedBlob, CacheError> {
+    pub(super) fn add_blob(&self, from: &Path, seen: &ScanResult, now: Timestamp) -> Result<VerifiedBlob, CacheError> {
         let digest = seen.digests.sha512;
         let path = self.blob_path(&digest);
         self.prepare(&path)?;

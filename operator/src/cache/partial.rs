@@ -17,8 +17,8 @@ use super::blob::VerifiedBlob;
 use super::digest::ImageHasher;
 use super::directory::{NO_LINK, file_size, open_no_link, parent, sync_directory};
 use super::error::CacheError;
+use super::file_scan::{ScanResult, read_tail};
 use super::job_request::JobKey;
-use super::look::{Seen, read_tail};
 use super::name::SafeName;
 use super::record;
 use super::usage::allocated;
@@ -153,19 +153,19 @@ impl Partial {
     }
 
     /// Returns the digests and the detected format. Must be called after all bytes were appended.
-    pub(super) fn finish(&mut self) -> Result<Seen, CacheError> {
+    pub(super) fn finish(&mut self) -> Result<ScanResult, CacheError> {
         let failed = CacheError::io("read the end of", &self.path);
         let digests = self.hasher.finish().map_err(&failed)?;
         let tail = read_tail(&mut self.file, self.length).map_err(&failed)?;
         let sniffed = sniff::sniff(&self.head, &tail, self.length);
-        Ok(Seen { digests, size: self.length, sniffed })
+        Ok(ScanResult { digests, size: self.length, sniffed })
     }
 
     /// Adds it to the cache as a blob, and grants the namespace whose request fetched it a right to it.
     pub(super) fn into_blob(
         self,
         namespace: &SafeName,
-        seen: &Seen,
+        seen: &ScanResult,
         now: Timestamp,
     ) -> Result<VerifiedBlob, CacheError> {
         let blob = self.volume.add_blob(&self.path, seen, now)?;

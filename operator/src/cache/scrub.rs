@@ -12,7 +12,7 @@ use tokio_util::sync::CancellationToken;
 use super::bandwidth::Bandwidth;
 use super::blob::BlobCheck;
 use super::error::CacheError;
-use super::look::Look;
+use super::file_scan::FileScan;
 use super::volume::Volume;
 use crate::imagelist::Sha512Digest;
 
@@ -158,10 +158,10 @@ impl Scrubber {
 
     async fn look_at(&self, digest: Sha512Digest) -> Result<Option<BlobCheck>, CacheError> {
         let path = self.volume.blob_path(&digest);
-        let Some(mut look) = blocking(&self.volume, move || Look::begin(&path)).await? else { return Ok(None) };
+        let Some(mut look) = blocking(&self.volume, move || FileScan::begin(&path)).await? else { return Ok(None) };
         loop {
             let (read, count) = blocking(&self.volume, move || {
-                let count = look.go_on()?;
+                let count = look.next_chunk()?;
                 Ok((look, count))
             })
             .await?;

@@ -12,7 +12,7 @@ use crate::api::{CachedImage, HasConditions, ImageListSubscription, ObjectKey};
 use crate::cache::Volume;
 use crate::imagelist::{ImageId, ImageList, ListedImage, Selection};
 use crate::size::Size;
-use crate::store::Cluster as _;
+use crate::store::ResourceStore as _;
 use crate::store::directory::Directory;
 use crate::text;
 

@@ -16,7 +16,7 @@ use super::standing::{HasStanding, Shown};
 use super::table::{Output, render, show};
 use super::{NOT_GOOD, WRONG_USE, print};
 use crate::api::{CachedImage, CloudTarget, Endorser, GROUP, ImageListSubscription, ObjectKey, Resource, VERSION};
-use crate::store::Cluster as _;
+use crate::store::ResourceStore as _;
 use crate::store::directory::{Directory, ManifestProblem};
 use crate::text;
 

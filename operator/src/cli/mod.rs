@@ -40,7 +40,7 @@ use jiff::{Timestamp, Unit};
 use tracing_subscriber::EnvFilter;
 
 use self::log::LogFormat;
-use crate::store::directory::HAPPENINGS;
+use crate::store::directory::EVENTS;
 use crate::text;
 
 /// The work is done, and something is not good.
@@ -151,8 +151,8 @@ fn tell(cli: &Cli) {
     // Libraries log requests, addresses and headers. They are shown only with `-vv`.
     let others = if cli.verbose >= 2 { "debug" } else { "warn" };
     // Events of objects are changes, and `--quiet` still shows changes.
-    let happenings = if level == "warn" { "info" } else { level };
-    let filter = format!("{others},vmcatcher_operator={level},{HAPPENINGS}={happenings}");
+    let events = if level == "warn" { "info" } else { level };
+    let filter = format!("{others},vmcatcher_operator={level},{EVENTS}={events}");
     log::start(cli.log_format, EnvFilter::new(filter));
 }
 

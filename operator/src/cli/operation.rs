@@ -20,7 +20,7 @@ use crate::fetch::{Client, ClientSettings, LIST_LIMIT};
 use crate::imagelist::MAXIMUM_BYTES;
 use crate::reconcile::{Context, ImagePaths, Settings, parse_duration};
 use crate::serve::{self, ImageServer, Listening, Monitor, Tickets};
-use crate::store::Cluster;
+use crate::store::ResourceStore;
 
 /// The arguments of both commands.
 #[derive(Debug, clap::Args)]
@@ -118,7 +118,12 @@ impl Operation {
     }
 
     /// Makes the context of the reconcilers.
-    pub(super) fn context<C: Cluster>(&self, cluster: C, volume: Volume, files: Files) -> anyhow::Result<Context<C>> {
+    pub(super) fn context<S: ResourceStore>(
+        &self,
+        store: S,
+        volume: Volume,
+        files: Files,
+    ) -> anyhow::Result<Context<S>> {
         allow_files();
         let (anchors, problems) = TrustDirectory::open(&self.trust);
         for problem in problems {
@@ -144,7 +149,7 @@ impl Operation {
             ..JobLimits::default()
         };
         let tickets = self.image_server.map(|_| Tickets::kept(&volume)).transpose()?;
-        let context = Context::new(cluster, volume, client, limits, anchors, self.settings());
+        let context = Context::new(store, volume, client, limits, anchors, self.settings());
         Ok(match tickets {
             Some(tickets) => context.with_image_server(image_paths(tickets)),
             None => context,

@@ -57,7 +57,7 @@ pub(super) fn run(args: &Args, quiet: bool) -> anyhow::Result<ExitCode> {
 
 async fn reconcile(args: &Args, quiet: bool) -> anyhow::Result<ExitCode> {
     let volume = args.operation.volume().await?;
-    let context = Arc::new(args.operation.context(cluster(args)?, volume, Files::Allowed)?);
+    let context = Arc::new(args.operation.context(store(args)?, volume, Files::Allowed)?);
     let servers = args.operation.serve().await?;
     args.operation.monitor.watch(&context);
     let driver = Driver::new(context.clone());
@@ -68,8 +68,8 @@ async fn reconcile(args: &Args, quiet: bool) -> anyhow::Result<ExitCode> {
         bars.stop().await;
         settled.context("cannot reconcile").and_then(|settled| {
             let (output, shown) = shown(args, quiet);
-            print(&get::everything(&context.cluster, output, shown)?)?;
-            Ok(settled.problems.is_empty() && settled.errors.is_empty() && all_are_well(&context.cluster))
+            print(&get::everything(&context.store, output, shown)?)?;
+            Ok(settled.problems.is_empty() && settled.errors.is_empty() && all_are_well(&context.store))
         })
     } else {
         let refreshing = args.operation.keep_crls_fresh(&context.client);
@@ -94,14 +94,14 @@ fn shown(args: &Args, quiet: bool) -> (Output, Shown) {
     (args.output.unwrap_or(Output::Table), shown)
 }
 
-fn cluster(args: &Args) -> anyhow::Result<Directory> {
+fn store(args: &Args) -> anyhow::Result<Directory> {
     if let Some(state) = &args.state {
         std::fs::create_dir_all(state).with_context(|| format!("cannot make {}", state.display()))?;
     }
     let state = args.state.clone().unwrap_or_else(|| args.operation.volume.join("state"));
-    let (cluster, problems) = Directory::open(&args.manifests, &state);
+    let (store, problems) = Directory::open(&args.manifests, &state);
     for problem in problems {
         tracing::warn!("{problem}");
     }
-    Ok(cluster)
+    Ok(store)
 }

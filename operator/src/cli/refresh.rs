@@ -8,7 +8,7 @@ use super::kept::Kept;
 use super::kind::KindName;
 use super::{NOT_GOOD, print};
 use crate::api::{CachedImage, CloudTarget, Endorser, ImageListSubscription, ObjectKey, Resource};
-use crate::store::Cluster as _;
+use crate::store::ResourceStore as _;
 use crate::store::directory::Directory;
 
 /// Arguments of `refresh`.

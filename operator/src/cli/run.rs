@@ -88,8 +88,8 @@ async fn keep(
         ended = ended(stopping, leadership.as_deref_mut()) => { lost = ended; None }
     };
     let Some(volume): Option<Volume> = opened else { return Ok(lost) };
-    let (cluster, watches) = Kubernetes::new(client, &args.namespace);
-    let context = args.operation.context(cluster.with_permit(permit.clone()), volume, Files::Refused)?;
+    let (store, watches) = Kubernetes::new(client, &args.namespace);
+    let context = args.operation.context(store.with_permit(permit.clone()), volume, Files::Refused)?;
     let context = Arc::new(context.with_permit(permit));
     args.operation.monitor.watch(&context);
     let refreshing = args.operation.keep_crls_fresh(&context.client);

@@ -1,7 +1,7 @@
 //! Whether an object is well. The exit code of a run depends on it.
 
 use crate::api::{CachedImage, CloudTarget, Endorser, HasConditions, ImageListSubscription};
-use crate::store::Cluster as _;
+use crate::store::ResourceStore as _;
 use crate::store::directory::Directory;
 
 /// Which objects are shown.

@@ -11,7 +11,7 @@ use super::list_input::{self, ListInput};
 use crate::api::{CachedImage, ObjectKey};
 use crate::cache::Volume;
 use crate::imagelist::{ImageId, ImageList, ListVersion, Sha512Digest};
-use crate::store::Cluster as _;
+use crate::store::ResourceStore as _;
 use crate::store::directory::Directory;
 
 /// A version of an image in a list.

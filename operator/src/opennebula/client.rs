@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use super::document::{self, Datastore, Image, ImagePool, Named, Permissions, User};
 use super::error::OneError;
-use super::permit::Permit;
+use super::leadership_guard::LeadershipGuard;
 use super::template::Template;
 use super::transport::{Connection, Transport};
 use super::xmlrpc::{Answer, Value, ValueError, decode_answer, encode_call};
@@ -14,7 +14,7 @@ use crate::metrics::{Metrics, Work};
 #[derive(Debug, Clone)]
 pub struct Client {
     transport: Transport,
-    permit: Permit,
+    permit: LeadershipGuard,
     metrics: Metrics,
 }
 
@@ -50,12 +50,16 @@ const READS: u32 = 2;
 impl Client {
     /// A client for one endpoint; nothing is sent yet.
     pub fn new(connection: Connection) -> Result<Self, OneError> {
-        Ok(Self { transport: Transport::new(connection)?, permit: Permit::default(), metrics: Metrics::default() })
+        Ok(Self {
+            transport: Transport::new(connection)?,
+            permit: LeadershipGuard::default(),
+            metrics: Metrics::default(),
+        })
     }
 
     /// Sets the permit for calls that change something. Without a valid permit they fail with [`OneError::NotLeading`].
     #[must_use]
-    pub fn with_permit(self, permit: Permit) -> Self {
+    pub fn with_permit(self, permit: LeadershipGuard) -> Self {
         Self { permit, ..self }
     }
 
@@ -235,7 +239,7 @@ mod tests {
         let nobody = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
         let endpoint = format!("http://{}/RPC2", nobody.local_addr().unwrap()).parse().unwrap();
         drop(nobody);
-        let permit = Permit::to_extend();
+        let permit = LeadershipGuard::to_extend();
         let connection = Connection::new(endpoint, "user:password".to_owned().into());
         let client = Client::new(connection).unwrap().with_permit(permit.clone());
         let template = Template::default();

@@ -15,11 +15,11 @@ pub mod carry_over;
 pub mod client;
 pub mod document;
 pub mod error;
-pub mod permit;
+pub mod leadership_guard;
 pub mod template;
 pub mod transport;
 pub mod xmlrpc;
 
 pub use client::Client;
 pub use error::{OneError, Reason};
-pub use permit::Permit;
+pub use leadership_guard::LeadershipGuard;

@@ -104,7 +104,7 @@ pub(super) fn shorten(text: &str, most: usize) -> String {
 }
 
 /// The condition that is there while the clock is in doubt.
-pub(in crate::reconcile) const DOUBTED: &str = "ClockDoubted";
+pub(in crate::reconcile) const DOUBTED: &str = "ClockSkewDetected";
 
 #[cfg(test)]
 mod tests {

@@ -5,20 +5,20 @@ use std::sync::Arc;
 
 use jiff::{SignedDuration, Timestamp};
 
-use super::exchange::{Downloads, ListsInForce, PendingMessages, Publications, Told, TriedAnew, Untold};
+use super::exchange::{Downloads, ListsInForce, PendingEvents, PendingMessages, Publications, Told, TriedAnew};
 use crate::anchors::TrustDirectory;
 use crate::cache::{JobLimits, Jobs, Volume};
 use crate::fetch::Client;
 use crate::imagelist::Sha512Digest;
 use crate::metrics::Metrics;
-use crate::opennebula::Permit;
-use crate::store::Cluster;
+use crate::opennebula::LeadershipGuard;
+use crate::store::ResourceStore;
 use crate::trust::AlgorithmPolicy;
 
 /// What every reconcile stands on: shared, and safe to use from several at once.
-pub struct Context<C: Cluster> {
+pub struct Context<S: ResourceStore> {
     /// Where the resources live.
-    pub cluster: Arc<C>,
+    pub store: Arc<S>,
     /// Where the bytes live.
     pub volume: Volume,
     /// How bytes are fetched.
@@ -32,7 +32,7 @@ pub struct Context<C: Cluster> {
     /// The newest messages, where they are not in force.
     pub pending: PendingMessages,
     /// What happened, where the status that says so could not be written.
-    pub untold: Untold,
+    pub pending_events: PendingEvents,
     /// What the log has said of specs that cannot work.
     pub told: Told,
     /// Which object wants which download.
@@ -46,7 +46,7 @@ pub struct Context<C: Cluster> {
     /// What the operator was started with.
     pub settings: Settings,
     /// Whether clouds may be changed.
-    pub permit: Permit,
+    pub permit: LeadershipGuard,
     /// So long after its deletion an image that cannot be taken out of circulation any more is let go, where all of its
     /// namespace goes.
     pub abandon_after: SignedDuration,
@@ -58,10 +58,10 @@ pub struct Context<C: Cluster> {
 /// Good for some hours from that time on, and the same for hours, so that a cloud is not told another at every pass.
 pub type ImagePaths = Arc<dyn Fn(&Sha512Digest, &str, Timestamp) -> Result<String, String> + Send + Sync>;
 
-impl<C: Cluster> Context<C> {
+impl<S: ResourceStore> Context<S> {
     /// A context in which nothing has happened yet.
     pub fn new(
-        cluster: C,
+        store: S,
         volume: Volume,
         client: Client,
         limits: JobLimits,
@@ -69,7 +69,7 @@ impl<C: Cluster> Context<C> {
         settings: Settings,
     ) -> Self {
         Self {
-            cluster: Arc::new(cluster),
+            store: Arc::new(store),
             jobs: Jobs::new(volume.clone(), client.clone(), limits),
             metrics: client.settings().metrics.clone(),
             volume,
@@ -77,21 +77,21 @@ impl<C: Cluster> Context<C> {
             anchors,
             lists: ListsInForce::default(),
             pending: PendingMessages::default(),
-            untold: Untold::default(),
+            pending_events: PendingEvents::default(),
             told: Told::default(),
             downloads: Downloads::default(),
             tried_anew: TriedAnew::default(),
             publications: Publications::default(),
             image_paths: None,
             settings,
-            permit: Permit::default(),
+            permit: LeadershipGuard::default(),
             abandon_after: SignedDuration::from_mins(10),
         }
     }
 
     /// The same, with clouds changed only while the permit is valid.
     #[must_use]
-    pub fn with_permit(self, permit: Permit) -> Self {
+    pub fn with_permit(self, permit: LeadershipGuard) -> Self {
         Self { permit, ..self }
     }
 

@@ -14,7 +14,7 @@ use crate::api::{
     CachedImageStatus, Class, CloudTargetStatus, EndorserStatus, HasConditions, ImageListSubscriptionStatus, MANIFEST,
     ObjectKey, Resource,
 };
-use crate::store::{Cluster, ClusterError, Happening};
+use crate::store::{ObjectEvent, ResourceStore, StoreError};
 use crate::text::printable;
 
 /// A status that a pass can say "this spec cannot work" in.
@@ -37,52 +37,52 @@ stallable!(CachedImageStatus, CloudTargetStatus, EndorserStatus, ImageListSubscr
 
 /// Writes a report where it says something new, and tells what happened: once, after the status that says so was written.
 /// A status that cannot be written keeps it waiting, unless that does not pass.
-pub(super) async fn finish<C: Cluster, K: Resource>(
-    context: &Context<C>,
+pub(super) async fn finish<S: ResourceStore, K: Resource>(
+    context: &Context<S>,
     object: &K,
     report: Report<<K as HasStatus>::Status>,
-) -> Result<Option<Timestamp>, ClusterError> {
+) -> Result<Option<Timestamp>, StoreError> {
     context.told.forget(K::KIND, &ObjectKey::of(object));
     write(context, object, report).await
 }
 
-async fn write<C: Cluster, K: Resource>(
-    context: &Context<C>,
+async fn write<S: ResourceStore, K: Resource>(
+    context: &Context<S>,
     object: &K,
     report: Report<<K as HasStatus>::Status>,
-) -> Result<Option<Timestamp>, ClusterError> {
+) -> Result<Option<Timestamp>, StoreError> {
     let key = ObjectKey::of(object);
-    let mut happenings = report.happenings;
-    happenings.extend(transition(object, &report.status));
-    let mut happened = context.untold.take(K::KIND, &key, happenings);
+    let mut events = report.events;
+    events.extend(transition(object, &report.status));
+    let mut happened = context.pending_events.take(K::KIND, &key, events);
     let written = if object.status() == Some(&report.status) {
-        Ok(report.wake)
+        Ok(report.requeue_at)
     } else {
-        match context.cluster.write_status::<K>(&key, report.status).await {
+        match context.store.write_status::<K>(&key, report.status).await {
             // Deleted while the pass ran, perhaps by the pass itself.
-            Err(ClusterError::Gone { .. }) => Ok(None),
-            other => other.map(|()| report.wake),
+            Err(StoreError::Gone { .. }) => Ok(None),
+            other => other.map(|()| report.requeue_at),
         }
     };
     let passes = written.as_ref().is_err_and(|error| error.class() == Class::Transient);
     for waiting in happened.iter_mut().filter(|waiting| !waiting.told && !passes) {
-        let message = printable(&waiting.happening.message).into_owned();
-        context.cluster.record(Happening { message, ..waiting.happening.clone() }).await;
+        let message = printable(&waiting.event.message).into_owned();
+        context.store.publish_event(ObjectEvent { message, ..waiting.event.clone() }).await;
         waiting.told = true;
     }
     if written.is_err() {
-        context.untold.keep(K::KIND, &key, happened);
+        context.pending_events.keep(K::KIND, &key, happened);
     }
     written
 }
 
 /// Tells that a spec cannot work. What was there stays.
-pub(super) async fn stalled<C: Cluster, K: Resource>(
-    context: &Context<C>,
+pub(super) async fn stalled<S: ResourceStore, K: Resource>(
+    context: &Context<S>,
     object: &K,
     error: &SpecError,
     now: Timestamp,
-) -> Result<Option<Timestamp>, ClusterError>
+) -> Result<Option<Timestamp>, StoreError>
 where
     <K as HasStatus>::Status: Stallable,
 {
@@ -101,5 +101,5 @@ where
         let file = object.annotations().get(MANIFEST).map(tracing::field::display);
         tracing::warn!(file, kind = %K::KIND, object = %key, %error, "the spec cannot work");
     }
-    write(context, object, Report { status, happenings: Vec::new(), wake: None }).await
+    write(context, object, Report { status, events: Vec::new(), requeue_at: None }).await
 }

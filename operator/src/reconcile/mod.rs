@@ -34,8 +34,9 @@ pub use check::SpecError;
 pub use context::{Context, ImagePaths, Settings};
 pub use duration::{DurationError, parse_duration};
 pub use exchange::{
-    Desire, Desired, Downloads, Force, ListInForce, ListOrigin, ListsInForce, Message, Offer, PendingMessages,
-    Publications, Published, Session, SignatureBeside, Standing, Told, TriedAnew, Untold, WithdrawnList,
+    Desired, DesiredState, DetachedSignature, Downloads, Force, ListInForce, ListOrigin, ListsInForce, Message, Offer,
+    PendingEvents, PendingMessages, PublicationStatus, Publications, Published, Session, Told, TriedAnew,
+    WithdrawnList,
 };
 pub use finish::Stallable;
 pub use report::Report;

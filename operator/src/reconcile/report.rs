@@ -2,7 +2,7 @@
 
 use jiff::Timestamp;
 
-use crate::store::Happening;
+use crate::store::ObjectEvent;
 
 /// What a pass tells: written once, at its end.
 #[derive(Debug, Clone, PartialEq)]
@@ -10,7 +10,7 @@ pub struct Report<S> {
     /// The whole status of the object.
     pub status: S,
     /// What happened, for people and programs that listen.
-    pub happenings: Vec<Happening>,
+    pub events: Vec<ObjectEvent>,
     /// When to look at the object again though nothing changed; `None`: only then.
-    pub wake: Option<Timestamp>,
+    pub requeue_at: Option<Timestamp>,
 }

@@ -9,7 +9,7 @@ use crate::api::{Class, ObjectKey};
 use crate::fetch::{ClientIdentity, Credentials, Source, TlsTrust};
 use crate::imagelist::SourceUrl;
 use crate::opennebula::transport::{self, Connection};
-use crate::store::{Cluster, ClusterError, SecretData};
+use crate::store::{ResourceStore, SecretData, StoreError};
 use crate::trust::DecryptionKey;
 
 /// Why a source's credentials or certificates cannot be had.
@@ -41,7 +41,7 @@ pub enum SourceError {
     },
     /// Secrets cannot be read.
     #[error(transparent)]
-    Cluster(#[from] ClusterError),
+    Cluster(#[from] StoreError),
 }
 
 impl SourceError {
@@ -67,8 +67,8 @@ impl SourceError {
 
 /// The source of one address. Credentials and certificates are the list's; where the address is on another server
 /// than the list's, none are sent and the system's authorities count. They are only sent where their Secret allows it.
-pub(super) async fn source<C: Cluster>(
-    cluster: &C,
+pub(super) async fn source<S: ResourceStore>(
+    store: &S,
     namespace: &str,
     origin: &ListOrigin,
     url: &SourceUrl,
@@ -78,62 +78,62 @@ pub(super) async fn source<C: Cluster>(
         return Ok(Source::public(url.clone()));
     }
     let credentials = match &origin.secret {
-        Some(name) => Some(credentials_for(cluster, namespace, name, url).await?),
+        Some(name) => Some(credentials_for(store, namespace, name, url).await?),
         None => None,
     };
     let tls = match &origin.tls {
         CheckedTls::System(None) => TlsTrust::System,
         CheckedTls::System(Some(name)) => {
-            let secret = read(cluster, namespace, name).await?;
+            let secret = read(store, namespace, name).await?;
             TlsTrust::Own { ca_pem: None, identity: Some(identity_for(&secret, url.url())?) }
         }
         CheckedTls::Grid => TlsTrust::Grid(trust_directory.to_owned()),
-        CheckedTls::Secret(name) => own_authority(&read(cluster, namespace, name).await?, url.url())?,
+        CheckedTls::Secret(name) => own_authority(&read(store, namespace, name).await?, url.url())?,
     };
     Ok(Source { url: url.clone(), credentials, tls })
 }
 
 /// The credentials of a Secret, for an address that it lets them go to.
-pub async fn credentials_for<C: Cluster>(
-    cluster: &C,
+pub async fn credentials_for<S: ResourceStore>(
+    store: &S,
     namespace: &str,
     name: &str,
     url: &SourceUrl,
 ) -> Result<Credentials, SourceError> {
-    let secret = read(cluster, namespace, name).await?;
+    let secret = read(store, namespace, name).await?;
     let credentials = credentials(&secret)?;
     secret.data.allows(url.url()).map_err(|message| secret.not_allowed(message))?;
     Ok(credentials)
 }
 
 /// The site's key for lists that are encrypted to it: a Secret with `tls.crt` and `tls.key`.
-pub(super) async fn decryption_key<C: Cluster>(
-    cluster: &C,
+pub(super) async fn decryption_key<S: ResourceStore>(
+    store: &S,
     namespace: &str,
     name: &str,
 ) -> Result<DecryptionKey, SourceError> {
-    let secret = read(cluster, namespace, name).await?;
+    let secret = read(store, namespace, name).await?;
     let ClientIdentity { certificate_pem, key_pem } = identity(&secret)?;
     DecryptionKey::from_pem(&certificate_pem, key_pem.expose_secret().as_bytes())
         .map_err(|_| secret.invalid("tls.crt and tls.key in PEM, without a pass phrase"))
 }
 
 /// How to reach a cloud: its session and certificates out of Secrets.
-pub(super) async fn cloud_connection<C: Cluster>(
-    cluster: &C,
+pub(super) async fn cloud_connection<S: ResourceStore>(
+    store: &S,
     namespace: &str,
     endpoint: &Url,
     secret: &str,
     tls: &CheckedTls,
 ) -> Result<Connection, SourceError> {
-    let secret = read(cluster, namespace, secret).await?;
+    let secret = read(store, namespace, secret).await?;
     let session = session(&secret)?;
     secret.data.does_not_refuse(endpoint).map_err(|message| secret.not_allowed(message))?;
     let mut connection = Connection::new(endpoint.clone(), session);
     let certificates = match tls {
         CheckedTls::System(None) | CheckedTls::Grid => None,
-        CheckedTls::System(Some(name)) => Some((read(cluster, namespace, name).await?, false)),
-        CheckedTls::Secret(name) => Some((read(cluster, namespace, name).await?, true)),
+        CheckedTls::System(Some(name)) => Some((read(store, namespace, name).await?, false)),
+        CheckedTls::Secret(name) => Some((read(store, namespace, name).await?, true)),
     };
     let Some((secret, own)) = certificates else { return Ok(connection) };
     if own {
@@ -165,9 +165,9 @@ struct Named {
     data: SecretData,
 }
 
-async fn read<C: Cluster>(cluster: &C, namespace: &str, name: &str) -> Result<Named, SourceError> {
+async fn read<S: ResourceStore>(store: &S, namespace: &str, name: &str) -> Result<Named, SourceError> {
     let key = ObjectKey::new(namespace, name);
-    match cluster.secret(&key).await? {
+    match store.secret(&key).await? {
         Some(data) => Ok(Named { key, data }),
         None => Err(SourceError::SecretNotFound { key }),
     }

@@ -3,7 +3,7 @@
 use super::source::SourceError;
 use crate::api::Class;
 use crate::cache::CacheError;
-use crate::store::ClusterError;
+use crate::store::StoreError;
 
 /// A step that failed.
 #[derive(Debug, thiserror::Error)]
@@ -23,7 +23,7 @@ pub(super) enum StepProblem {
     Volume(#[from] CacheError),
     /// Where the resources live.
     #[error(transparent)]
-    Cluster(#[from] ClusterError),
+    Cluster(#[from] StoreError),
     /// The credentials of a download.
     #[error(transparent)]
     Source(#[from] SourceError),

@@ -6,7 +6,7 @@ use super::{cloud_target, endorser, image, subscription};
 use crate::api::{
     CachedImage, CloudTarget, Endorser, FilesSource, ImageListSubscription, Kind, ObjectKey, ObjectReference, Resource,
 };
-use crate::store::{Cluster, ClusterError};
+use crate::store::{ResourceStore, StoreError};
 
 /// What was seen of one object.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -22,41 +22,41 @@ pub struct Surveyed {
 }
 
 /// Looks at all objects.
-pub async fn survey<C: Cluster>(cluster: &C, settings: &Settings) -> Result<Vec<Surveyed>, ClusterError> {
+pub async fn survey<S: ResourceStore>(store: &S, settings: &Settings) -> Result<Vec<Surveyed>, StoreError> {
     let mut found = Vec::new();
-    for object in cluster.all::<Endorser>() {
-        let look = Look::new(cluster, &*object, endorser::check(&object));
+    for object in store.all::<Endorser>() {
+        let look = Look::new(store, &*object, endorser::check(&object));
         found.push(look.endorser(&object).await?);
     }
-    for object in cluster.all::<CloudTarget>() {
+    for object in store.all::<CloudTarget>() {
         let endpoint = cloud_target::checked_endpoint(&object, &settings.instance);
-        let look = Look::new(cluster, &*object, endpoint.as_ref().map_err(Clone::clone));
+        let look = Look::new(store, &*object, endpoint.as_ref().map_err(Clone::clone));
         found.push(look.target(&object, endpoint.ok().as_ref()).await?);
     }
-    for object in cluster.all::<ImageListSubscription>() {
-        let look = Look::new(cluster, &*object, subscription::check(&object, settings));
+    for object in store.all::<ImageListSubscription>() {
+        let look = Look::new(store, &*object, subscription::check(&object, settings));
         found.push(look.subscription(&object).await?);
     }
-    for object in cluster.all::<CachedImage>() {
-        let look = Look::new(cluster, &*object, image::can_work(&object));
+    for object in store.all::<CachedImage>() {
+        let look = Look::new(store, &*object, image::can_work(&object));
         found.push(look.image(&object));
     }
     Ok(found)
 }
 
-struct Look<'c, C> {
-    cluster: &'c C,
+struct Look<'c, S> {
+    store: &'c S,
     surveyed: Surveyed,
 }
 
-impl<'c, C: Cluster> Look<'c, C> {
-    fn new<K: Resource, T>(cluster: &'c C, object: &K, checked: Result<T, SpecError>) -> Self {
+impl<'c, S: ResourceStore> Look<'c, S> {
+    fn new<K: Resource, T>(store: &'c S, object: &K, checked: Result<T, SpecError>) -> Self {
         let problems = checked.err().map(|error| error.to_string()).into_iter().collect();
         let surveyed = Surveyed { kind: K::KIND, key: ObjectKey::of(object), asks: String::new(), problems };
-        Self { cluster, surveyed }
+        Self { store, surveyed }
     }
 
-    async fn endorser(mut self, object: &Endorser) -> Result<Surveyed, ClusterError> {
+    async fn endorser(mut self, object: &Endorser) -> Result<Surveyed, StoreError> {
         self.files("trustAnchors", object.spec.trust_anchors.as_ref()).await?;
         for credential in &object.spec.credentials {
             let keys = credential.open_pgp.as_ref().and_then(|key| key.public_key_from.as_ref());
@@ -65,7 +65,7 @@ impl<'c, C: Cluster> Look<'c, C> {
         Ok(self.surveyed)
     }
 
-    async fn target(mut self, object: &CloudTarget, endpoint: Option<&url::Url>) -> Result<Surveyed, ClusterError> {
+    async fn target(mut self, object: &CloudTarget, endpoint: Option<&url::Url>) -> Result<Surveyed, StoreError> {
         if let Some(cloud) = &object.spec.open_nebula {
             self.secret("openNebula.secretRef", Some(&cloud.secret_ref)).await?;
             self.secret("openNebula.tls.certSecretRef", cloud.tls.cert_secret_ref.as_ref()).await?;
@@ -76,7 +76,7 @@ impl<'c, C: Cluster> Look<'c, C> {
         Ok(self.surveyed)
     }
 
-    async fn subscription(mut self, object: &ImageListSubscription) -> Result<Surveyed, ClusterError> {
+    async fn subscription(mut self, object: &ImageListSubscription) -> Result<Surveyed, StoreError> {
         let spec = &object.spec;
         self.secret("source.secretRef", spec.source.secret_ref.as_ref()).await?;
         self.secret("source.tls.certSecretRef", spec.source.tls.cert_secret_ref.as_ref()).await?;
@@ -99,25 +99,25 @@ impl<'c, C: Cluster> Look<'c, C> {
     fn objects<K: Resource>(&mut self, field: &str, references: &[ObjectReference]) {
         for reference in references {
             let key = self.surveyed.key.sibling(&reference.name);
-            let there = self.cluster.get::<K>(&key).is_some();
+            let there = self.store.get::<K>(&key).is_some();
             self.expect(there, field, &format!("{} {key}", K::KIND));
         }
     }
 
-    async fn files(&mut self, field: &str, source: Option<&FilesSource>) -> Result<(), ClusterError> {
+    async fn files(&mut self, field: &str, source: Option<&FilesSource>) -> Result<(), StoreError> {
         let Some(FilesSource { config_map_ref, secret_ref }) = source else { return Ok(()) };
         self.secret(&format!("{field}.secretRef"), secret_ref.as_ref()).await?;
         let Some(reference) = config_map_ref else { return Ok(()) };
         let key = self.surveyed.key.sibling(&reference.name);
-        let there = self.cluster.config_map(&key).await?.is_some();
+        let there = self.store.config_map(&key).await?.is_some();
         self.expect(there, &format!("{field}.configMapRef"), &format!("ConfigMap {key}"));
         Ok(())
     }
 
-    async fn secret(&mut self, field: &str, reference: Option<&ObjectReference>) -> Result<(), ClusterError> {
+    async fn secret(&mut self, field: &str, reference: Option<&ObjectReference>) -> Result<(), StoreError> {
         let Some(reference) = reference else { return Ok(()) };
         let key = self.surveyed.key.sibling(&reference.name);
-        let there = self.cluster.secret(&key).await?.is_some();
+        let there = self.store.secret(&key).await?.is_some();
         self.expect(there, field, &format!("Secret {key}"));
         Ok(())
     }

@@ -6,7 +6,7 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
 use kube::core::object::HasStatus;
 
 use crate::api::{HasConditions, Kind, ObjectKey, Resource};
-use crate::store::Happening;
+use crate::store::ObjectEvent;
 
 /// What passes by itself, or a person said.
 const QUIET: &[&str] = &["Deleting", "Hold", "Progressing", "Revoked", "Suspended"];
@@ -14,7 +14,7 @@ const QUIET: &[&str] = &["Deleting", "Hold", "Progressing", "Revoked", "Suspende
 const OF_SPECS: &[&str] = &["EndorserNotFound", "InvalidSpec", "UnsupportedValue"];
 
 /// What is reported of an object whose status becomes this one.
-pub(super) fn transition<K: Resource>(object: &K, status: &<K as HasStatus>::Status) -> Option<Happening> {
+pub(super) fn transition<K: Resource>(object: &K, status: &<K as HasStatus>::Status) -> Option<ObjectEvent> {
     let (before, after) = (object.status().and_then(ready), ready(status)?);
     let failed_before = before.filter(|before| is_told(K::KIND, before));
     let (warning, reason) = if is_told(K::KIND, after) {
@@ -27,7 +27,7 @@ pub(super) fn transition<K: Resource>(object: &K, status: &<K as HasStatus>::Sta
     } else {
         return None;
     };
-    Some(Happening { kind: K::KIND, key: ObjectKey::of(object), warning, reason, message: after.message.clone() })
+    Some(ObjectEvent { kind: K::KIND, key: ObjectKey::of(object), warning, reason, message: after.message.clone() })
 }
 
 fn ready(status: &impl HasConditions) -> Option<&Condition> {

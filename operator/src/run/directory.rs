@@ -14,11 +14,11 @@ use super::damage::damage;
 use crate::api::{CachedImage, CloudTarget, Endorser, ImageListSubscription, Kind, ObjectKey};
 use crate::cache::{CacheError, JobState, Keep, Scrub};
 use crate::metrics::{Metrics, Work};
-use crate::reconcile::subscription::Ask;
+use crate::reconcile::subscription::FetchTrigger;
 use crate::reconcile::{Context, cloud_target, endorser, image, subscription};
 use crate::size::Size;
 use crate::store::directory::{Directory, DirectoryError, ManifestProblem, requests};
-use crate::store::{Cluster, ClusterError};
+use crate::store::{ResourceStore, StoreError};
 
 /// An editor or `git pull` writes several files, so the folder is read only after it has not changed for this time.
 const QUIET: Duration = Duration::from_millis(300);
@@ -73,12 +73,12 @@ impl Driver {
             tracing::warn!(%error, "conversions that failed for want of space wait for their time");
         }
         let problems = self.reload()?;
-        let mut ask = Ask::Now;
+        let mut ask = FetchTrigger::Now;
         loop {
             let mut jobs = self.context.jobs.changed();
             jobs.mark_unchanged();
             let mut pass = self.settle(ask).await;
-            ask = Ask::WhenDue;
+            ask = FetchTrigger::WhenDue;
             let imports = self.context.publications.importing_until();
             // A download can end between the pass that saw it running and this check. Then another pass is needed.
             let all_was_seen = !self.downloads_run() && !jobs.has_changed().unwrap_or(false);
@@ -102,11 +102,11 @@ impl Driver {
         scrub: &Scrub,
         stop: impl Future<Output = ()>,
     ) -> Result<(), DirectoryError> {
-        let cluster = &self.context.cluster;
-        if let Err(error) = requests::make(&cluster.requests) {
+        let store = &self.context.store;
+        if let Err(error) = requests::make(&store.requests) {
             tracing::warn!("{error}");
         }
-        let (_watcher, mut changes) = watch([&cluster.manifests, &cluster.requests, trust]);
+        let (_watcher, mut changes) = watch([&store.manifests, &store.requests, trust]);
         let work = async {
             self.remove_leftovers();
             let mut problems = Vec::new();
@@ -114,9 +114,9 @@ impl Driver {
             loop {
                 let mut jobs = self.context.jobs.changed();
                 jobs.mark_unchanged();
-                let pass = self.settle(Ask::WhenDue).await;
+                let pass = self.settle(FetchTrigger::WhenDue).await;
                 self.tidy();
-                let sleep = sleep_until(pass.wake, self.now());
+                let sleep = sleep_until(pass.requeue_at, self.now());
                 tokio::select! {
                     () = tokio::time::sleep(sleep) => {}
                     _ = jobs.changed() => {}
@@ -135,13 +135,13 @@ impl Driver {
     }
 
     fn remove_leftovers(&self) {
-        if let Err(error) = self.context.cluster.remove_leftovers() {
+        if let Err(error) = self.context.store.remove_leftovers() {
             tracing::warn!(%error, "a temporary file of an earlier run stays");
         }
     }
 
     fn reload(&self) -> Result<Vec<ManifestProblem>, DirectoryError> {
-        let problems = self.context.cluster.reload(self.now())?;
+        let problems = self.context.store.reload(self.now())?;
         for problem in &problems {
             problem.warn();
         }
@@ -150,7 +150,7 @@ impl Driver {
     }
 
     fn tell_passed_over(&self) {
-        let passed_over = self.context.cluster.passed_over();
+        let passed_over = self.context.store.passed_over();
         if !passed_over.is_empty() {
             tracing::debug!("passed over in the folder of manifests: {}", passed_over.join(", "));
         }
@@ -158,7 +158,7 @@ impl Driver {
 
     /// Reads the folder again, and logs new problems.
     fn reload_and_tell(&self, before: &mut Vec<ManifestProblem>) {
-        match self.context.cluster.reload(self.now()) {
+        match self.context.store.reload(self.now()) {
             Ok(problems) => {
                 for problem in problems.iter().filter(|problem| !before.contains(problem)) {
                     problem.warn();
@@ -171,34 +171,34 @@ impl Driver {
     }
 
     /// Runs passes over all objects until a pass changes nothing.
-    async fn settle(&self, first: Ask) -> Pass {
+    async fn settle(&self, first: FetchTrigger) -> Pass {
         self.refresh_anchors();
         let mut pass = self.pass(first).await;
         for _ in 1..MOST_ROUNDS {
             if self.changes() == pass.changes_before {
                 return pass;
             }
-            pass = self.pass(Ask::WhenDue).await;
+            pass = self.pass(FetchTrigger::WhenDue).await;
         }
         tracing::error!("{MOST_ROUNDS} passes in a row have changed something; going on when something happens");
         pass
     }
 
     /// One pass over all objects: endorsers, then subscriptions concurrently, then images, then targets concurrently.
-    async fn pass(&self, ask: Ask) -> Pass {
-        let (context, cluster) = (&*self.context, &*self.context.cluster);
+    async fn pass(&self, ask: FetchTrigger) -> Pass {
+        let (context, store) = (&*self.context, &*self.context.store);
         let mut pass = Pass { changes_before: self.changes(), metrics: context.metrics.clone(), ..Pass::default() };
-        context.lists.retain(|key| cluster.get::<ImageListSubscription>(key).is_some());
+        context.lists.retain(|key| store.get::<ImageListSubscription>(key).is_some());
         context
             .publications
-            .retain(|key| cluster.get::<CachedImage>(key).is_some(), |key| cluster.get::<CloudTarget>(key).is_some());
-        for object in cluster.all::<Endorser>() {
+            .retain(|key| store.get::<CachedImage>(key).is_some(), |key| store.get::<CloudTarget>(key).is_some());
+        for object in store.all::<Endorser>() {
             let key = ObjectKey::of(&*object);
             pass.take(Kind::Endorser, &key, endorser::reconcile(context, &key, self.now()).await);
         }
         // A server that does not respond delays only its own subscription, unless `SUBSCRIPTIONS_AT_ONCE` servers do
         // not respond.
-        let subscriptions = cluster.all::<ImageListSubscription>();
+        let subscriptions = store.all::<ImageListSubscription>();
         let keys: Vec<ObjectKey> = subscriptions.iter().map(|object| ObjectKey::of(&**object)).collect();
         let mut subscriptions = futures::stream::iter(keys)
             .map(|key| async {
@@ -210,12 +210,12 @@ impl Driver {
             pass.take(Kind::Subscription, &key, ended);
         }
         drop(subscriptions);
-        for object in cluster.all::<CachedImage>() {
+        for object in store.all::<CachedImage>() {
             let key = ObjectKey::of(&*object);
             pass.take(Kind::Image, &key, image::reconcile(context, &key, self.now()).await);
         }
         // A cloud that does not respond delays only its own target.
-        let targets = cluster.all::<CloudTarget>();
+        let targets = store.all::<CloudTarget>();
         let passes = targets.iter().map(|object| ObjectKey::of(&**object)).map(|key| async {
             let ended = cloud_target::reconcile(context, &key, self.now()).await;
             (key, ended)
@@ -228,7 +228,7 @@ impl Driver {
 
     /// The number of changes: of objects, and of the state of images at targets.
     fn changes(&self) -> u64 {
-        self.context.cluster.changes() + self.context.publications.changes()
+        self.context.store.changes() + self.context.publications.changes()
     }
 
     fn refresh_anchors(&self) {
@@ -247,7 +247,7 @@ impl Driver {
 
     /// Removes files of deleted objects and garbage on the volume. Returns what failed.
     fn tidy(&self) -> Vec<String> {
-        let swept = self.context.cluster.sweep().map_err(|error| error.to_string());
+        let swept = self.context.store.sweep().map_err(|error| error.to_string());
         let collected = self.collect().map_err(|error| error.to_string());
         let errors: Vec<String> = [swept.err(), collected.err()].into_iter().flatten().collect();
         for error in &errors {
@@ -270,15 +270,17 @@ impl Driver {
 #[derive(Default)]
 struct Pass {
     changes_before: u64,
-    wake: Option<Timestamp>,
+    requeue_at: Option<Timestamp>,
     errors: Vec<String>,
     metrics: Metrics,
 }
 
 impl Pass {
-    fn take(&mut self, kind: Kind, key: &ObjectKey, ended: Result<Option<Timestamp>, ClusterError>) {
+    fn take(&mut self, kind: Kind, key: &ObjectKey, ended: Result<Option<Timestamp>, StoreError>) {
         match ended {
-            Ok(Some(wake)) => self.wake = Some(self.wake.map_or(wake, |before| before.min(wake))),
+            Ok(Some(requeue_at)) => {
+                self.requeue_at = Some(self.requeue_at.map_or(requeue_at, |before| before.min(requeue_at)));
+            }
             Ok(None) => {}
             Err(error) => {
                 self.metrics.retried(Work::Resource, error.reason());
@@ -289,8 +291,9 @@ impl Pass {
     }
 }
 
-fn sleep_until(wake: Option<Timestamp>, now: Timestamp) -> Duration {
-    let until = wake.map(|wake| Duration::try_from(wake.duration_since(now)).unwrap_or(Duration::ZERO));
+fn sleep_until(requeue_at: Option<Timestamp>, now: Timestamp) -> Duration {
+    let until =
+        requeue_at.map(|requeue_at| Duration::try_from(requeue_at.duration_since(now)).unwrap_or(Duration::ZERO));
     until.unwrap_or(LONGEST_SLEEP).clamp(QUIET, LONGEST_SLEEP)
 }
 

@@ -18,7 +18,7 @@ use crate::api::{
 };
 use crate::cache::{JobState, Usage, Volume};
 use crate::reconcile::Context;
-use crate::store::Cluster;
+use crate::store::ResourceStore;
 
 /// The usage of the volume is expensive to compute, so it is reused for this time.
 const USAGE_FOR: Duration = Duration::from_mins(1);
@@ -31,12 +31,17 @@ type Gauges = Family<Vec<(&'static str, Cow<'static, str>)>, Gauge>;
 pub(super) struct LastUsage(Mutex<Option<(Instant, Usage)>>);
 
 /// Registers all gauges.
-pub(super) fn register<C: Cluster>(context: &Context<C>, usage: &LastUsage, registry: &mut Registry, now: Timestamp) {
-    let cluster = &*context.cluster;
-    let endorsers = cluster.all::<Endorser>();
-    let subscriptions = cluster.all::<ImageListSubscription>();
-    let images = cluster.all::<CachedImage>();
-    let targets = cluster.all::<CloudTarget>();
+pub(super) fn register<S: ResourceStore>(
+    context: &Context<S>,
+    usage: &LastUsage,
+    registry: &mut Registry,
+    now: Timestamp,
+) {
+    let store = &*context.store;
+    let endorsers = store.all::<Endorser>();
+    let subscriptions = store.all::<ImageListSubscription>();
+    let images = store.all::<CachedImage>();
+    let targets = store.all::<CloudTarget>();
     let conditions = Gauges::default();
     stand(&conditions, &endorsers);
     stand(&conditions, &subscriptions);
@@ -150,9 +155,9 @@ fn behind(images: &[Arc<CachedImage>], now: Timestamp) -> BTreeMap<ObjectKey, i6
 }
 
 /// Expiry of signer certificates and CRLs.
-fn certificates<C: Cluster>(
+fn certificates<S: ResourceStore>(
     registry: &mut Registry,
-    context: &Context<C>,
+    context: &Context<S>,
     endorsers: &[Arc<Endorser>],
     now: Timestamp,
 ) {
@@ -219,7 +224,7 @@ impl LastUsage {
 }
 
 /// Queued and running downloads.
-fn downloads<C: Cluster>(registry: &mut Registry, context: &Context<C>) {
+fn downloads<S: ResourceStore>(registry: &mut Registry, context: &Context<S>) {
     let (mut queued, mut running) = (0, 0);
     for key in context.downloads.all() {
         match context.jobs.look(&key) {

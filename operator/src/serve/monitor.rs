@@ -24,7 +24,7 @@ use super::listening::App;
 use super::{plain, process};
 use crate::metrics::Metrics;
 use crate::reconcile::Context;
-use crate::store::Cluster;
+use crate::store::ResourceStore;
 
 /// Simultaneous requests for metrics: each needs a thread, and takes a while if there are many objects.
 const PAGES: usize = 2;
@@ -67,7 +67,7 @@ impl Monitor {
 
     /// From now on metrics and readiness include the resources of this context, while another owner keeps it alive.
     /// Only the first call has an effect.
-    pub fn watch<C: Cluster>(&self, context: &Arc<Context<C>>) {
+    pub fn watch<S: ResourceStore>(&self, context: &Arc<Context<S>>) {
         let watched = Watching { context: Arc::downgrade(context), usage: LastUsage::default() };
         self.watched.get_or_init(|| Box::new(watched));
     }
@@ -103,12 +103,12 @@ trait Watched: Send + Sync {
 }
 
 /// A weak reference to the context, so that the volume is released when the owner of the context drops it.
-struct Watching<C: Cluster> {
-    context: Weak<Context<C>>,
+struct Watching<S: ResourceStore> {
+    context: Weak<Context<S>>,
     usage: LastUsage,
 }
 
-impl<C: Cluster> Watched for Watching<C> {
+impl<S: ResourceStore> Watched for Watching<S> {
     fn register(&self, registry: &mut Registry, now: Timestamp) {
         if let Some(context) = self.context.upgrade() {
             register(&context, &self.usage, registry, now);
@@ -117,7 +117,7 @@ impl<C: Cluster> Watched for Watching<C> {
 
     fn trouble(&self) -> Option<String> {
         let context = self.context.upgrade()?;
-        context.cluster.awaits().or_else(|| context.volume.available().err().map(|error| error.to_string()))
+        context.store.awaits().or_else(|| context.volume.available().err().map(|error| error.to_string()))
     }
 }
 

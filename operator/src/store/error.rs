@@ -5,7 +5,7 @@ use crate::cache::CacheError;
 
 /// What went wrong between a reconcile and the place where its resources live.
 #[derive(Debug, thiserror::Error)]
-pub enum ClusterError {
+pub enum StoreError {
     /// The object is gone.
     #[error("expected {kind} {key}, found that it is gone")]
     Gone {
@@ -82,7 +82,7 @@ pub enum ClusterError {
     },
 }
 
-impl ClusterError {
+impl StoreError {
     /// The condition reason.
     pub fn reason(&self) -> &'static str {
         match self {

@@ -12,7 +12,7 @@ use std::sync::Arc;
 
 use jiff::SignedDuration;
 
-pub use error::ClusterError;
+pub use error::StoreError;
 pub(crate) use secret::OPAQUE;
 pub use secret::SecretData;
 
@@ -24,7 +24,7 @@ pub type ConfigMapData = BTreeMap<String, Vec<u8>>;
 
 /// Something that happened to an object, told once, when it happened.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Happening {
+pub struct ObjectEvent {
     /// What it is about.
     pub kind: Kind,
     /// Which one.
@@ -40,7 +40,7 @@ pub struct Happening {
 /// The small set of things that a reconcile needs from wherever the resources live.
 ///
 /// Reads are answered from what the implementation holds in memory; writes go through to where the resources are kept.
-pub trait Cluster: Send + Sync + 'static {
+pub trait ResourceStore: Send + Sync + 'static {
     /// What has to come from there before the work can begin, for people; `None` once it has.
     fn awaits(&self) -> Option<String> {
         None
@@ -56,26 +56,26 @@ pub trait Cluster: Send + Sync + 'static {
     fn all<K: Resource>(&self) -> Vec<Arc<K>>;
 
     /// How long after a change another, made before it to an object of another kind, may still not be seen here.
-    fn lag(&self) -> SignedDuration {
+    fn watch_lag(&self) -> SignedDuration {
         SignedDuration::ZERO
     }
 
     /// How long after an object was marked for deletion others may be that go with it: a namespace's objects, or all
     /// that a person named, are marked one after another.
-    fn goes_together(&self) -> SignedDuration {
+    fn cascade_grace(&self) -> SignedDuration {
         SignedDuration::ZERO
     }
 
     /// Whether a namespace is being deleted, with everything in it, though nothing in it may say so yet.
-    fn is_ending(&self, _namespace: &str) -> impl Future<Output = Result<bool, ClusterError>> + Send {
+    fn is_ending(&self, _namespace: &str) -> impl Future<Output = Result<bool, StoreError>> + Send {
         std::future::ready(Ok(false))
     }
 
     /// A Secret's entries, if it is there.
-    fn secret(&self, key: &ObjectKey) -> impl Future<Output = Result<Option<SecretData>, ClusterError>> + Send;
+    fn secret(&self, key: &ObjectKey) -> impl Future<Output = Result<Option<SecretData>, StoreError>> + Send;
 
     /// A `ConfigMap`'s entries, if it is there.
-    fn config_map(&self, key: &ObjectKey) -> impl Future<Output = Result<Option<ConfigMapData>, ClusterError>> + Send;
+    fn config_map(&self, key: &ObjectKey) -> impl Future<Output = Result<Option<ConfigMapData>, StoreError>> + Send;
 
     /// Makes the image of a subscription, or claims `subscriptionRef` and `identifier` of the one that is there.
     /// All its other fields are people's.
@@ -83,25 +83,25 @@ pub trait Cluster: Send + Sync + 'static {
         &self,
         owner: &ImageListSubscription,
         identifier: &ImageId,
-    ) -> impl Future<Output = Result<(), ClusterError>> + Send;
+    ) -> impl Future<Output = Result<(), StoreError>> + Send;
 
     /// Deletes an image that a subscription made.
-    fn delete_image(&self, key: &ObjectKey) -> impl Future<Output = Result<(), ClusterError>> + Send;
+    fn delete_image(&self, key: &ObjectKey) -> impl Future<Output = Result<(), StoreError>> + Send;
 
     /// Puts the finalizer on an object or takes it off.
-    fn finalize<K: Resource>(
+    fn set_finalizer<K: Resource>(
         &self,
         key: &ObjectKey,
         held: bool,
-    ) -> impl Future<Output = Result<(), ClusterError>> + Send;
+    ) -> impl Future<Output = Result<(), StoreError>> + Send;
 
     /// Writes the whole status of an object.
     fn write_status<K: Resource>(
         &self,
         key: &ObjectKey,
         status: K::Status,
-    ) -> impl Future<Output = Result<(), ClusterError>> + Send;
+    ) -> impl Future<Output = Result<(), StoreError>> + Send;
 
     /// Tells what happened.
-    fn record(&self, happening: Happening) -> impl Future<Output = ()> + Send;
+    fn publish_event(&self, event: ObjectEvent) -> impl Future<Output = ()> + Send;
 }

@@ -67,7 +67,7 @@ impl SignedData {
     }
 
     /// The certificate whose key made this signature over this text. An error if there is none.
-    pub(super) fn prove(&self, signer: &SignerInfo, text: TextForm<'_>) -> Result<&Certificate, Refusal> {
+    pub(super) fn verify_signature(&self, signer: &SignerInfo, text: TextForm<'_>) -> Result<&Certificate, Refusal> {
         let named: Vec<_> = self.certificates.iter().filter(|certificate| signer.names(certificate)).collect();
         let Some(first) = named.first() else {
             let why = format!("expected the certificate of {} in the message, found none", signer.shown());

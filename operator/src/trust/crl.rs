@@ -64,7 +64,7 @@ impl Revocation {
 
     /// Whether the certificate is only out of use and its key is not reported as misused. Such a reason freezes the
     /// list; the other reasons withdraw it.
-    pub(super) fn only_out_of_use(self) -> bool {
+    pub(super) fn is_benign_revocation(self) -> bool {
         matches!(self.reason, Some(3..=5))
     }
 }

@@ -6,7 +6,7 @@ use super::algorithm::describe_digests;
 use super::certificate::Certificate;
 use super::chain::Path;
 use super::path_rules::allowed;
-use super::signer::{ProvenSigner, SignerNames};
+use super::signer::{AuthenticatedSigner, SignerNames};
 use super::{
     AlgorithmPolicy, Anchors, Check, Credential, CredentialKind, CrlPolicy, EndorserPolicy, EndorserRule, Purpose,
     Refusal, RefusalReason, Rule, Signer, SignerName, TrustLevel, VerifyRequest, namespace, openpgp, revocation,
@@ -32,7 +32,7 @@ struct Candidate<'a> {
 /// The result of checking a signer against one candidate.
 #[derive(Debug)]
 pub(super) struct Judgement<'a> {
-    pub(super) signer: &'a ProvenSigner,
+    pub(super) signer: &'a AuthenticatedSigner,
     candidate: Candidate<'a>,
     checks: Vec<Check>,
     /// Whether the signature counts.
@@ -48,7 +48,11 @@ pub(super) struct Group<'a> {
 }
 
 /// Checks every signer against each credential that it matches.
-pub(super) fn judge<'a>(signers: &'a [ProvenSigner], request: &VerifyRequest<'a>, times: Times) -> Vec<Group<'a>> {
+pub(super) fn judge<'a>(
+    signers: &'a [AuthenticatedSigner],
+    request: &VerifyRequest<'a>,
+    times: Times,
+) -> Vec<Group<'a>> {
     let mut groups: Vec<Group<'a>> = Vec::new();
     for signer in signers {
         let judged =
@@ -64,7 +68,7 @@ pub(super) fn judge<'a>(signers: &'a [ProvenSigner], request: &VerifyRequest<'a>
 
 /// The credentials that match the signer's names. If there is none, the signer is checked without one, so that the
 /// first broken rule is reported.
-fn candidates<'a>(signer: &ProvenSigner, request: &VerifyRequest<'a>) -> Vec<Candidate<'a>> {
+fn candidates<'a>(signer: &AuthenticatedSigner, request: &VerifyRequest<'a>) -> Vec<Candidate<'a>> {
     let anyone =
         |crl_policy| Candidate { endorser: None, anchors: request.anchors, crl_policy, purpose: Purpose::default() };
     match request.policy {
@@ -91,7 +95,7 @@ fn candidates<'a>(signer: &ProvenSigner, request: &VerifyRequest<'a>) -> Vec<Can
 
 /// Checks the rules for one signer, in order.
 fn judge_one<'a>(
-    signer: &'a ProvenSigner,
+    signer: &'a AuthenticatedSigner,
     candidate: Candidate<'a>,
     request: &VerifyRequest<'a>,
     times: Times,
@@ -106,19 +110,19 @@ fn judge_one<'a>(
 }
 
 fn judge_steps(
-    signer: &ProvenSigner,
+    signer: &AuthenticatedSigner,
     candidate: Candidate<'_>,
     request: &VerifyRequest<'_>,
     times: Times,
     checks: &mut Vec<Check>,
 ) -> Result<Option<Timestamp>, (Rule, Refusal)> {
     let ends = match signer {
-        ProvenSigner::X509 { certificate, carried, weak_digests } => {
+        AuthenticatedSigner::X509 { certificate, carried, weak_digests } => {
             let algorithms = (weak_digests.as_slice(), request.algorithms);
             certificate_steps(certificate, carried, algorithms, candidate, times, checks)?;
             None
         }
-        ProvenSigner::OpenPgp(signer) => {
+        AuthenticatedSigner::OpenPgp(signer) => {
             let credential = candidate.endorser.map(|(_, _, credential)| &credential.kind);
             openpgp::judge(signer, credential, request.algorithms, times, checks)?
         }
@@ -198,7 +202,11 @@ fn describe_path(path: &Path, at: Timestamp) -> String {
 }
 
 /// Whether the subscription trusts the signer.
-fn trusted(signer: &ProvenSigner, candidate: Candidate<'_>, request: &VerifyRequest<'_>) -> Result<Check, Refusal> {
+fn trusted(
+    signer: &AuthenticatedSigner,
+    candidate: Candidate<'_>,
+    request: &VerifyRequest<'_>,
+) -> Result<Check, Refusal> {
     if let Some(refusal) = revoked_by_a_person(signer, candidate, request) {
         return Err(refusal);
     }
@@ -233,7 +241,7 @@ fn trusted(signer: &ProvenSigner, candidate: Candidate<'_>, request: &VerifyRequ
 
 /// The names of the endorsers, and the credential whose name has the longest common prefix with the signer's name. If a
 /// name is misspelt, it is the credential that was meant.
-fn closest(endorsers: &[EndorserRule], signer: &ProvenSigner) -> Option<String> {
+fn closest(endorsers: &[EndorserRule], signer: &AuthenticatedSigner) -> Option<String> {
     let found = signer.described();
     let alike = |text: &str| text.bytes().zip(found.bytes()).take_while(|(one, other)| one == other).count();
     let credentials = endorsers.iter().flat_map(|rule| &rule.credentials);
@@ -247,7 +255,7 @@ fn closest(endorsers: &[EndorserRule], signer: &ProvenSigner) -> Option<String> 
 /// The refusal if an administrator revoked the signer: the endorser or the credential is revoked, or another endorser
 /// marks this credential as revoked.
 fn revoked_by_a_person(
-    signer: &ProvenSigner,
+    signer: &AuthenticatedSigner,
     candidate: Candidate<'_>,
     request: &VerifyRequest<'_>,
 ) -> Option<Refusal> {

@@ -124,7 +124,7 @@ pub struct Acceptance {
 
 /// The result of verifying an accepted list again.
 #[derive(Debug, Clone)]
-pub enum Standing {
+pub enum Reverification {
     /// It still verifies.
     InForce(AcceptedList),
     /// Verification failed, but no signer was revoked (for example, a CRL is missing or too old). No new list is

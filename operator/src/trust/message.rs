@@ -6,7 +6,7 @@ use std::sync::Arc;
 use super::cms::SignedData;
 use super::mime::{self, ContentType, Entity};
 use super::signed_text::{SignedText, TextForm};
-use super::signer::ProvenSigner;
+use super::signer::AuthenticatedSigner;
 use super::{PublicKey, Refusal, RefusalReason, appearance, is_encrypted, openpgp, pem};
 
 /// The maximum size of a message, in bytes.
@@ -30,10 +30,10 @@ pub struct SignedMessage<'m> {
 
 /// A message whose signatures are all valid.
 #[derive(Debug, Clone)]
-pub(super) struct ProvenMessage<'m> {
+pub(super) struct AuthenticatedMessage<'m> {
     /// The text that was signed.
     text: SignedText<'m>,
-    pub(super) signers: Vec<ProvenSigner>,
+    pub(super) signers: Vec<AuthenticatedSigner>,
 }
 
 impl<'m> SignedMessage<'m> {
@@ -67,7 +67,7 @@ impl<'m> SignedMessage<'m> {
     /// checked, and OpenPGP signatures are not verified. So this is not a verification, and its result must never be
     /// published.
     pub fn into_payload(self) -> Result<Vec<u8>, Refusal> {
-        self.prove(&[])?.payload().map(Cow::into_owned)
+        self.verify_signature(&[])?.payload().map(Cow::into_owned)
     }
 
     /// A short description of the message, for the checks.
@@ -147,13 +147,13 @@ impl<'m> SignedMessage<'m> {
 
     /// Verifies every signature. All CMS signatures must be valid for the same form of the text; an OpenPGP signature
     /// may be valid for any form.
-    pub(super) fn prove(self, keys: &[Arc<PublicKey>]) -> Result<ProvenMessage<'m>, Refusal> {
+    pub(super) fn verify_signature(self, keys: &[Arc<PublicKey>]) -> Result<AuthenticatedMessage<'m>, Refusal> {
         let Self { form: _, text, signatures, openpgp } = self;
         let mut signers = if signatures.is_empty() { Vec::new() } else { prove_over_any(&signatures, &text)? };
         for signature in openpgp {
-            signers.push(ProvenSigner::OpenPgp(signature.prove(&text, keys)?));
+            signers.push(AuthenticatedSigner::OpenPgp(signature.verify_signature(&text, keys)?));
         }
-        Ok(ProvenMessage { text, signers })
+        Ok(AuthenticatedMessage { text, signers })
     }
 }
 
@@ -185,13 +185,13 @@ fn detached_signature(part: &[u8]) -> Result<Detached, Refusal> {
 
 /// Verifies the signatures over each form of the text, until all are valid for one form. If there is none, a refusal
 /// about a form that a signature covers is preferred.
-fn prove_over_any(signatures: &[SignedData], text: &SignedText<'_>) -> Result<Vec<ProvenSigner>, Refusal> {
+fn prove_over_any(signatures: &[SignedData], text: &SignedText<'_>) -> Result<Vec<AuthenticatedSigner>, Refusal> {
     let mut refused = None;
     for form in text.forms() {
         match prove_over(signatures, form) {
             Ok(signers) => return Ok(signers),
             Err(refusal) => {
-                let other_form = |first: &Refusal| first.reason == RefusalReason::TextChanged;
+                let other_form = |first: &Refusal| first.reason == RefusalReason::MessageDigestMismatch;
                 refused = refused.filter(|first| !other_form(first) || other_form(&refusal)).or(Some(refusal));
             }
         }
@@ -199,19 +199,19 @@ fn prove_over_any(signatures: &[SignedData], text: &SignedText<'_>) -> Result<Ve
     Err(refused.unwrap_or_else(|| invalid("found no text")))
 }
 
-fn prove_over(signatures: &[SignedData], text: TextForm<'_>) -> Result<Vec<ProvenSigner>, Refusal> {
+fn prove_over(signatures: &[SignedData], text: TextForm<'_>) -> Result<Vec<AuthenticatedSigner>, Refusal> {
     let mut signers = Vec::new();
     for signed in signatures {
         for signer in &signed.signers {
-            let certificate = signed.prove(signer, text)?.clone();
+            let certificate = signed.verify_signature(signer, text)?.clone();
             let weak_digests = signer.weak_digests.clone();
-            signers.push(ProvenSigner::X509 { certificate, carried: signed.certificates.clone(), weak_digests });
+            signers.push(AuthenticatedSigner::X509 { certificate, carried: signed.certificates.clone(), weak_digests });
         }
     }
     Ok(signers)
 }
 
-impl ProvenMessage<'_> {
+impl AuthenticatedMessage<'_> {
     /// The JSON in the signed text: the whole text, or the body of the signed MIME entity with its transfer encoding
     /// decoded. (The signature is over the encoded text, RFC 8551 section 3.1.)
     pub(super) fn payload(&self) -> Result<Cow<'_, [u8]>, Refusal> {

@@ -47,7 +47,8 @@ pub use check::{Check, CheckResult, Rule};
 pub use digest::{Sha256Digest, Sha256DigestError};
 pub use envelope::{DecryptionKey, decrypt, expands, is_encrypted, is_openpgp_signature, is_plain_list, join_detached};
 pub use list::{
-    AcceptRequest, Acceptance, AcceptedList, LastAccepted, RevokedSigner, Signer, Standing, Verification, VerifiedList,
+    AcceptRequest, Acceptance, AcceptedList, LastAccepted, Reverification, RevokedSigner, Signer, Verification,
+    VerifiedList,
 };
 pub use message::SignedMessage;
 pub use name::{DistinguishedName, NameError};

@@ -14,7 +14,7 @@ pub enum RefusalReason {
     /// A signature is malformed, or it is not valid for its signer's key.
     SignatureInvalid,
     /// The text differs from the text that was signed; or a stored list differs from the list that was accepted.
-    TextChanged,
+    MessageDigestMismatch,
     /// An encrypted message could not be opened with the site's key.
     DecryptionFailed,
     /// A digest that is too weak (SHA-1) or not known was used.
@@ -74,7 +74,7 @@ impl RefusalReason {
     pub const ALL: [Self; 29] = [
         Self::Unsigned,
         Self::SignatureInvalid,
-        Self::TextChanged,
+        Self::MessageDigestMismatch,
         Self::DecryptionFailed,
         Self::DigestNotAllowed,
         Self::DigestBroken,
@@ -108,7 +108,7 @@ impl RefusalReason {
         match self {
             Self::Unsigned => "Unsigned",
             Self::SignatureInvalid => "SignatureInvalid",
-            Self::TextChanged => "TextChanged",
+            Self::MessageDigestMismatch => "MessageDigestMismatch",
             Self::DecryptionFailed => "DecryptionFailed",
             Self::DigestNotAllowed => "DigestNotAllowed",
             Self::DigestBroken => "DigestBroken",

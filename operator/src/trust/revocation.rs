@@ -62,7 +62,7 @@ fn of_one(
         let reason = entry.reason_name();
         let message = format!("on the CRL of {} since before {}, reason {reason}", issuer.subject, crl.this_update);
         let refusal = Refusal::new(RefusalReason::CertificateRevoked, message);
-        return Err(if entry.only_out_of_use() { refusal } else { refusal.stated() });
+        return Err(if entry.is_benign_revocation() { refusal } else { refusal.stated() });
     }
     in_time(crl, issuer, at).map(|()| true)
 }

@@ -9,7 +9,7 @@ use super::{CredentialKind, Fingerprint, OpenPgpCredential, Sha256Digest, Signer
 
 /// One signature of a message, and its signer.
 #[derive(Debug, Clone)]
-pub(super) enum ProvenSigner {
+pub(super) enum AuthenticatedSigner {
     /// A verified signature, and the certificate whose key made it.
     X509 {
         certificate: Certificate,
@@ -30,7 +30,7 @@ pub(super) enum SignerNames {
     OpenPgp(Vec<Fingerprint>),
 }
 
-impl ProvenSigner {
+impl AuthenticatedSigner {
     /// The certificate's subject, or the key's fingerprint as a name.
     pub(super) fn shown(&self) -> String {
         match self {
@@ -123,15 +123,16 @@ impl fmt::Display for CredentialKind {
 impl CredentialKind {
     /// Whether it is a credential of this signer. Names are compared as lists of RDNs, not as strings. A fingerprint
     /// may be that of the key that signed or of its primary key.
-    pub(super) fn names(&self, signer: &ProvenSigner) -> bool {
+    pub(super) fn names(&self, signer: &AuthenticatedSigner) -> bool {
         match (self, signer) {
-            (Self::X509 { subject, issuer, purpose: _ }, ProvenSigner::X509 { certificate, .. }) => {
+            (Self::X509 { subject, issuer, purpose: _ }, AuthenticatedSigner::X509 { certificate, .. }) => {
                 !certificate.subject.is_empty()
                     && *subject == certificate.subject
                     && issuer.as_ref().is_none_or(|issuer| *issuer == certificate.issuer)
             }
-            (Self::OpenPgp(credential), ProvenSigner::OpenPgp(signer)) => signer.is(&credential.fingerprint),
-            (Self::X509 { .. }, ProvenSigner::OpenPgp(_)) | (Self::OpenPgp(_), ProvenSigner::X509 { .. }) => false,
+            (Self::OpenPgp(credential), AuthenticatedSigner::OpenPgp(signer)) => signer.is(&credential.fingerprint),
+            (Self::X509 { .. }, AuthenticatedSigner::OpenPgp(_))
+            | (Self::OpenPgp(_), AuthenticatedSigner::X509 { .. }) => false,
         }
     }
 }

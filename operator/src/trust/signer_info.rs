@@ -44,7 +44,7 @@ enum Over {
         /// The signed attributes as they are signed: encoded as a `SET`.
         set: Vec<u8>,
         /// The digest of the text in them; `None` if there is not exactly one.
-        text_digest: Option<Vec<u8>>,
+        message_digest: Option<Vec<u8>>,
     },
 }
 
@@ -81,8 +81,8 @@ impl SignerInfo {
     fn is_over(&self, text: TextForm<'_>) -> bool {
         match &self.over {
             Over::Text => true,
-            Over::Attributes { text_digest: None, set: _ } => false,
-            Over::Attributes { text_digest: Some(signed), set: _ } => {
+            Over::Attributes { message_digest: None, set: _ } => false,
+            Over::Attributes { message_digest: Some(signed), set: _ } => {
                 self.digest_of(text).is_some_and(|found| found == *signed)
             }
         }
@@ -95,7 +95,7 @@ impl SignerInfo {
         let Some(mut verifier) = scheme.verifier(digest, &key)? else { return Ok(false) };
         match &self.over {
             Over::Text => text.pieces(|piece| verifier.update(piece))?,
-            Over::Attributes { set, text_digest: _ } => verifier.update(set)?,
+            Over::Attributes { set, message_digest: _ } => verifier.update(set)?,
         }
         verifier.verify(&self.value)
     }
@@ -104,14 +104,14 @@ impl SignerInfo {
     pub(super) fn unproved(&self, certificate: &Certificate, text: TextForm<'_>) -> Refusal {
         let signed = match &self.over {
             Over::Text => self.recovered_digest(certificate),
-            Over::Attributes { text_digest, set: _ } => text_digest.clone(),
+            Over::Attributes { message_digest, set: _ } => message_digest.clone(),
         };
         match (signed, self.digest_of(text)) {
             (Some(signed), Some(found)) if signed != found => {
                 let (signed, found) = (hex::encode(signed), hex::encode(found));
                 let message =
                     format!("expected the text of the digest {signed:.32}…, which was signed, found {found:.32}…");
-                Refusal::new(RefusalReason::TextChanged, message)
+                Refusal::new(RefusalReason::MessageDigestMismatch, message)
             }
             (Some(_) | None, Some(_) | None) => {
                 let why = format!("the signature of {} does not fit the text", self.shown());
@@ -179,13 +179,13 @@ impl SignerIdentifier {
 
 impl Over {
     fn attributes(found: Tlv<'_>) -> Self {
-        Self::Attributes { set: tlv::write(tlv::SET, &[found.content]), text_digest: text_digest(found) }
+        Self::Attributes { set: tlv::write(tlv::SET, &[found.content]), message_digest: message_digest(found) }
     }
 }
 
 /// The `messageDigest` of the signed attributes. There must be exactly one, with exactly one value (RFC 5652 section
 /// 11.2).
-fn text_digest(attributes: Tlv<'_>) -> Option<Vec<u8>> {
+fn message_digest(attributes: Tlv<'_>) -> Option<Vec<u8>> {
     let mut found = None;
     for attribute in Reader::new(attributes.content).all()? {
         let mut inner = Reader::new(tlv::only(attribute.whole, tlv::SEQUENCE)?.content);

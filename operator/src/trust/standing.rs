@@ -7,7 +7,7 @@ use super::message::SignedMessage;
 use super::verify::{Payload, read_payload};
 use super::{
     AcceptedList, CredentialKind, EndorserPolicy, EndorserRule, Fingerprint, LastAccepted, Refusal, RefusalReason,
-    RevokedSigner, Sha256Digest, Standing, VerifiedList, VerifyRequest,
+    Reverification, RevokedSigner, Sha256Digest, VerifiedList, VerifyRequest,
 };
 
 /// Verifies a stored message again. The certificates' dates are checked at the time of its acceptance, everything else
@@ -17,15 +17,15 @@ use super::{
 /// that revoked a certificate on a signer's path, or an administrator who revoked an endorser or a credential. Anything
 /// missing or expired only freezes the list. The list's own expiry is not checked here. A revocation by a CA is
 /// permanent, so the caller must store [`AcceptedList::revoked`].
-pub fn standing(message: &[u8], last: &LastAccepted, request: &VerifyRequest<'_>) -> Standing {
-    let proven = match SignedMessage::read(message).and_then(|read| read.prove(&request.public_keys())) {
+pub fn standing(message: &[u8], last: &LastAccepted, request: &VerifyRequest<'_>) -> Reverification {
+    let proven = match SignedMessage::read(message).and_then(|read| read.verify_signature(&request.public_keys())) {
         Ok(proven) => proven,
-        Err(refusal) => return Standing::Broken(refusal),
+        Err(refusal) => return Reverification::Broken(refusal),
     };
     let payload = match read_payload(&proven, request.wanted) {
         Ok(payload) if payload.digest == last.payload => payload,
-        Ok(payload) => return Standing::Broken(other_bytes(payload.digest, last)),
-        Err(refusal) => return Standing::Broken(refusal),
+        Ok(payload) => return Reverification::Broken(other_bytes(payload.digest, last)),
+        Err(refusal) => return Reverification::Broken(refusal),
     };
     let times = Times { path: last.accepted, crls: request.at };
     let mut groups = endorsement::judge(&proven.signers, request, times);
@@ -35,15 +35,15 @@ pub fn standing(message: &[u8], last: &LastAccepted, request: &VerifyRequest<'_>
     let required = request.policy.required();
     if counted.len() >= required {
         let verified = payload.verified(&counted, required, message);
-        return Standing::InForce(AcceptedList { verified, accepted: last.accepted, revoked });
+        return Reverification::InForce(AcceptedList { verified, accepted: last.accepted, revoked });
     }
     let stands = AcceptedList { revoked, ..remembered(payload, last, &groups, required, message) };
     let signed: Vec<&Group<'_>> = groups.iter().filter(|group| signed_then(group, last)).collect();
     let statements: Vec<Refusal> = signed.iter().filter_map(|group| statement(group, last, request)).collect();
     let left = signed.len() - statements.len();
     match statements.into_iter().next() {
-        Some(refusal) if left < required => Standing::Withdrawn(stands, refusal),
-        Some(_) | None => Standing::Frozen(stands, endorsement::missing(&groups, &counted, required)),
+        Some(refusal) if left < required => Reverification::Withdrawn(stands, refusal),
+        Some(_) | None => Reverification::Frozen(stands, endorsement::missing(&groups, &counted, required)),
     }
 }
 
@@ -92,7 +92,7 @@ impl RevokedSigner {
 
 fn other_bytes(found: Sha256Digest, last: &LastAccepted) -> Refusal {
     let message = format!("expected the stored list with the payload {}, found {found}", last.payload);
-    Refusal::new(RefusalReason::TextChanged, message)
+    Refusal::new(RefusalReason::MessageDigestMismatch, message)
 }
 
 /// Whether this signer is one of those that the list was accepted for.

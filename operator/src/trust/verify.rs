@@ -1,7 +1,7 @@
 //! Verifies that a message is signed by a trusted signer.
 
 use super::endorsement::{self, Judgement, Times};
-use super::message::{ProvenMessage, SignedMessage};
+use super::message::{AuthenticatedMessage, SignedMessage};
 use super::{
     Check, EndorserPolicy, Refusal, RefusalReason, Rule, Sha256Digest, Verification, VerifiedList, VerifyRequest,
 };
@@ -18,7 +18,7 @@ pub fn verify(message: &[u8], request: &VerifyRequest<'_>) -> Verification {
 }
 
 fn steps(message: &[u8], request: &VerifyRequest<'_>, checks: &mut Vec<Check>) -> Result<VerifiedList, Refusal> {
-    let proven = prove(message, request, checks)?;
+    let proven = verify_signature(message, request, checks)?;
     let groups = endorsement::judge(&proven.signers, request, Times { path: request.at, crls: request.at });
     endorsement::tell(&groups, checks);
     let required = request.policy.required();
@@ -67,18 +67,19 @@ impl EndorserPolicy<'_> {
     }
 }
 
-fn prove<'m>(
+fn verify_signature<'m>(
     message: &'m [u8],
     request: &VerifyRequest<'_>,
     checks: &mut Vec<Check>,
-) -> Result<ProvenMessage<'m>, Refusal> {
+) -> Result<AuthenticatedMessage<'m>, Refusal> {
     let told = |rule, refusal: Refusal, checks: &mut Vec<Check>| {
         checks.push(Check::failed(rule, format!("{}: {}", refusal.reason, refusal.message)));
         refusal
     };
     let read = SignedMessage::read(message).map_err(|refusal| told(Rule::Message, refusal, checks))?;
     checks.push(Check::passed(Rule::Message, read.described()));
-    let proven = read.prove(&request.public_keys()).map_err(|refusal| told(Rule::Signature, refusal, checks))?;
+    let proven =
+        read.verify_signature(&request.public_keys()).map_err(|refusal| told(Rule::Signature, refusal, checks))?;
     for signer in &proven.signers {
         let by = format!("by {}", signer.shown());
         checks.push(if signer.is_proven() {
@@ -91,7 +92,11 @@ fn prove<'m>(
 }
 
 /// Parses the list in the signed text.
-fn shape(proven: &ProvenMessage<'_>, wanted: Option<Wanted<'_>>, checks: &mut Vec<Check>) -> Result<Payload, Refusal> {
+fn shape(
+    proven: &AuthenticatedMessage<'_>,
+    wanted: Option<Wanted<'_>>,
+    checks: &mut Vec<Check>,
+) -> Result<Payload, Refusal> {
     read_payload(proven, wanted)
         .inspect_err(|refusal| checks.push(Check::failed(Rule::Shape, refusal.to_string())))
         .inspect(|payload| {
@@ -108,7 +113,7 @@ fn shape(proven: &ProvenMessage<'_>, wanted: Option<Wanted<'_>>, checks: &mut Ve
 }
 
 /// The list in the signed text, and the digest of its JSON.
-pub(super) fn read_payload(proven: &ProvenMessage<'_>, wanted: Option<Wanted<'_>>) -> Result<Payload, Refusal> {
+pub(super) fn read_payload(proven: &AuthenticatedMessage<'_>, wanted: Option<Wanted<'_>>) -> Result<Payload, Refusal> {
     let json = proven.payload()?;
     let list = ImageList::parse_for(&json, wanted)
         .map_err(|error| Refusal::new(RefusalReason::ListMalformed, error.to_string()))?;

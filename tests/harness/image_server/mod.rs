@@ -164,7 +164,7 @@ impl Drop for ImageServer {
         for connection in self.shared.state().connections.values() {
             let _gone = connection.shutdown(Shutdown::Both);
         }
-        // Wakes the accepting thread, which then sees that it is over.
+        // WorkQueues the accepting thread, which then sees that it is over.
         let _woken = TcpStream::connect(self.address);
     }
 }

@@ -174,7 +174,7 @@ impl Drop for Cloud {
     fn drop(&mut self) {
         self.stopping.store(true, Ordering::SeqCst);
         self.shared().hanging.clear();
-        // Wakes the accepting thread, so that it sees the flag.
+        // WorkQueues the accepting thread, so that it sees the flag.
         let _ = TcpStream::connect(self.address);
         if let Some(thread) = self.thread.take() {
             let _ = thread.join();

@@ -12,7 +12,7 @@ use vmcatcher_operator::api::{
     CachedImage, CloudTarget, Endorser, HasConditions as _, ImageListSubscription, ObjectKey, Resource,
 };
 use vmcatcher_operator::reconcile::Context;
-use vmcatcher_operator::store::Cluster as _;
+use vmcatcher_operator::store::ResourceStore as _;
 use vmcatcher_operator::store::kubernetes::Kubernetes;
 
 use super::operator::Tenant;
@@ -70,7 +70,7 @@ async fn an_image_that_is_marked_before_its_subscription_is_retired_with_it() {
     let key = ObjectKey::new(&tenant.namespace, ONE);
     let context = &reconcilers.context;
     tenant.kubectl(&["delete", &format!("cimg/{ONE}"), "ils/vo", "--wait=false"]);
-    until("both go", async || context.cluster.get::<CachedImage>(&key).is_none()).await;
+    until("both go", async || context.store.get::<CachedImage>(&key).is_none()).await;
     until("its subscription goes", async || tenant.subscriptions().get_opt("vo").await.unwrap().is_none()).await;
     assert_eq!((tenant.shelf("endorsed").len(), tenant.shelf("expired").len()), (0, 1));
     reconcilers.stop().await;
@@ -146,7 +146,7 @@ async fn events(tenant: &Tenant<'_>, namespace: &str, reason: &str) -> Vec<Event
 /// Whether the reconcilers see no object that stays.
 fn all_marked(context: &Context<Kubernetes>, namespace: &str) -> bool {
     fn go<K: Resource>(context: &Context<Kubernetes>, namespace: &str) -> bool {
-        context.cluster.list::<K>(namespace).iter().all(|object| object.meta().deletion_timestamp.is_some())
+        context.store.list::<K>(namespace).iter().all(|object| object.meta().deletion_timestamp.is_some())
     }
     go::<CachedImage>(context, namespace)
         && go::<ImageListSubscription>(context, namespace)

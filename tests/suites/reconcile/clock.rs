@@ -21,12 +21,12 @@ async fn a_clock_that_disagrees_with_the_server_expires_nothing() {
     let (site, image) = settled().await;
     site.disturb_clock(HOUR * 24 * 60);
     let run = site.run().await;
-    assert_eq!(run.list_condition("ClockDoubted"), "True ClockDoubted");
+    assert_eq!(run.list_condition("ClockSkewDetected"), "True ClockSkewDetected");
     assert_eq!(site.shelf("endorsed"), [image.entry()]);
     // The server's clock comes to agree: what has expired expires.
     site.server.pass_time((HOUR * 24 * 60).as_secs());
     let run = site.run().await;
-    assert_eq!(run.list_condition("ClockDoubted"), "absent");
+    assert_eq!(run.list_condition("ClockSkewDetected"), "absent");
     assert_eq!(run.image_condition(A, "Endorsed"), "False ListExpired");
     assert_eq!(site.shelf("expired"), [image.entry()]);
 }
@@ -39,13 +39,13 @@ async fn a_clock_that_jumps_while_the_server_is_gone_expires_nothing_until_it_is
     site.disturb_clock(HOUR * 24 * 60);
     for _ in 0..2 {
         let run = site.run().await;
-        assert_eq!(run.list_condition("ClockDoubted"), "True ClockDoubted");
+        assert_eq!(run.list_condition("ClockSkewDetected"), "True ClockSkewDetected");
         assert_eq!(site.shelf("endorsed"), [image.entry()]);
     }
     site.disturb_clock(-(HOUR * 24 * 60));
     site.publish(&message);
     let run = site.run().await;
-    assert_eq!(run.list_condition("ClockDoubted"), "absent");
+    assert_eq!(run.list_condition("ClockSkewDetected"), "absent");
     assert_eq!(site.shelf("endorsed"), [image.entry()]);
 }
 
@@ -54,7 +54,7 @@ async fn a_clock_that_goes_back_is_noticed() {
     let (site, _) = settled().await;
     site.server.put("/image.list", Resource::status(500));
     site.disturb_clock(-HOUR);
-    assert_eq!(site.run().await.list_condition("ClockDoubted"), "True ClockDoubted");
+    assert_eq!(site.run().await.list_condition("ClockSkewDetected"), "True ClockSkewDetected");
 }
 
 #[tokio::test]

@@ -2,7 +2,7 @@
 
 use harness::site::Site;
 use vmcatcher_operator::api::{CachedImage, ImageListSubscription};
-use vmcatcher_operator::store::Cluster as _;
+use vmcatcher_operator::store::ResourceStore as _;
 
 const A: &str = "aaaaaaaa-0000-4000-8000-000000000001";
 

@@ -12,10 +12,10 @@ use vmcatcher_operator::api::{
 };
 use vmcatcher_operator::cache::Volume;
 use vmcatcher_operator::imagelist::ImageId;
-use vmcatcher_operator::reconcile::subscription::Ask;
+use vmcatcher_operator::reconcile::subscription::FetchTrigger;
 use vmcatcher_operator::reconcile::{Context, cloud_target as targets, endorser, image, subscription};
 use vmcatcher_operator::store::directory::Directory;
-use vmcatcher_operator::store::{Cluster, ClusterError, ConfigMapData, Happening, SecretData};
+use vmcatcher_operator::store::{ConfigMapData, ObjectEvent, ResourceStore, SecretData, StoreError};
 
 use super::departures::in_circulation;
 use super::over_directory::{as_in_directory, objects_of_directory};
@@ -24,19 +24,19 @@ use super::targets::{A, SECRET, qcow2, site, target};
 /// The site's resources, and what is reported of them.
 pub(super) struct Told {
     pub(super) directory: Directory,
-    pub(super) told: Mutex<Vec<Happening>>,
+    pub(super) told: Mutex<Vec<ObjectEvent>>,
 }
 
-impl Cluster for Told {
+impl ResourceStore for Told {
     objects_of_directory!();
     as_in_directory!();
 
-    async fn write_status<K: Resource>(&self, key: &ObjectKey, status: K::Status) -> Result<(), ClusterError> {
+    async fn write_status<K: Resource>(&self, key: &ObjectKey, status: K::Status) -> Result<(), StoreError> {
         self.directory.write_status::<K>(key, status).await
     }
 
-    async fn record(&self, happening: Happening) {
-        self.told.lock().unwrap().push(happening);
+    async fn publish_event(&self, event: ObjectEvent) {
+        self.told.lock().unwrap().push(event);
     }
 }
 
@@ -93,12 +93,12 @@ impl Scene {
         self.site.manifest("secret", SECRET);
         self.site.trust("endorser", &self.site.pki.endorser, "");
         self.site.subscribe("targetRefs: [{name: one}]\n  deletionPolicy: Retire");
-        self.context.cluster.directory.reload(self.site.now()).unwrap();
+        self.context.store.directory.reload(self.site.now()).unwrap();
         self.settle().await;
-        let object = self.context.cluster.get::<CachedImage>(&ObjectKey::new("default", A)).expect("it is selected");
+        let object = self.context.store.get::<CachedImage>(&ObjectKey::new("default", A)).expect("it is selected");
         let status = object.status.clone().unwrap_or_default();
         assert!(status.is_true("Published") && in_circulation(&self.cloud) == 1, "{status:?}");
-        self.context.cluster.told.lock().unwrap().clear();
+        self.context.store.told.lock().unwrap().clear();
         self.context.abandon_after = SignedDuration::from_mins(10);
         self.number += 1;
         self
@@ -107,10 +107,10 @@ impl Scene {
     /// The program is killed and starts again.
     pub(super) async fn restart(self) -> Self {
         let Self { site, cloud, context, number } = self;
-        let told = std::mem::take(&mut *context.cluster.told.lock().unwrap());
+        let told = std::mem::take(&mut *context.store.told.lock().unwrap());
         drop(context);
         let context = self::context(&site).await;
-        *context.cluster.told.lock().unwrap() = told;
+        *context.store.told.lock().unwrap() = told;
         Self { site, cloud, context, number }
     }
 
@@ -119,7 +119,7 @@ impl Scene {
             Deleted::Secret => self.site.forget("secret"),
             Deleted::Target => self.site.forget("target-one"),
             Deleted::Subscription => self.site.forget("subscription-vo"),
-            Deleted::Image => self.context.cluster.delete_image(&ObjectKey::new("default", A)).await.unwrap(),
+            Deleted::Image => self.context.store.delete_image(&ObjectKey::new("default", A)).await.unwrap(),
             Deleted::Endorser => self.site.forget("endorser-endorser"),
             Deleted::Namespace => {
                 for file in ["secret", "target-one", "subscription-vo", "endorser-endorser"] {
@@ -129,12 +129,12 @@ impl Scene {
                 }
             }
         }
-        assert_eq!(self.context.cluster.directory.reload(self.site.now()).unwrap(), []);
+        assert_eq!(self.context.store.directory.reload(self.site.now()).unwrap(), []);
     }
 
     /// Passes until nothing changes any more; which kind comes first differs from scene to scene.
     pub(super) async fn settle(&self) {
-        let changes = || self.context.cluster.directory.changes() + self.context.publications.changes();
+        let changes = || self.context.store.directory.changes() + self.context.publications.changes();
         for round in 0..64 {
             let before = changes();
             for place in 0..4 {
@@ -149,11 +149,11 @@ impl Scene {
 
     pub(super) async fn pass(&self, kind: usize) {
         let (context, now) = (&self.context, self.site.now());
-        let has_subscription = |key: &ObjectKey| context.cluster.get::<ImageListSubscription>(key).is_some();
+        let has_subscription = |key: &ObjectKey| context.store.get::<ImageListSubscription>(key).is_some();
         context.lists.retain(has_subscription);
         context.publications.retain(
-            |key| context.cluster.get::<CachedImage>(key).is_some(),
-            |key| context.cluster.get::<CloudTarget>(key).is_some(),
+            |key| context.store.get::<CachedImage>(key).is_some(),
+            |key| context.store.get::<CloudTarget>(key).is_some(),
         );
         match kind {
             0 => {
@@ -163,7 +163,7 @@ impl Scene {
             }
             1 => {
                 for key in keys::<ImageListSubscription>(context) {
-                    subscription::reconcile(context, &key, Ask::WhenDue, now).await.unwrap();
+                    subscription::reconcile(context, &key, FetchTrigger::WhenDue, now).await.unwrap();
                 }
             }
             2 => {
@@ -186,7 +186,7 @@ impl Scene {
 
     /// What is still there of the namespace.
     pub(super) fn left(&self) -> Vec<String> {
-        let cluster = &self.context.cluster;
+        let cluster = &self.context.store;
         let images = cluster.list::<CachedImage>("default").len();
         let targets = cluster.list::<CloudTarget>("default").len();
         let subscriptions = cluster.list::<ImageListSubscription>("default").len();
@@ -195,19 +195,19 @@ impl Scene {
     }
 
     pub(super) fn told(&self, reason: &str) -> Vec<String> {
-        let told = self.context.cluster.told.lock().unwrap();
-        told.iter().filter(|happening| happening.reason == reason).map(|happening| happening.message.clone()).collect()
+        let told = self.context.store.told.lock().unwrap();
+        told.iter().filter(|event| event.reason == reason).map(|event| event.message.clone()).collect()
     }
 }
 
 fn keys<K: Resource>(context: &Context<Told>) -> Vec<ObjectKey> {
-    context.cluster.all::<K>().iter().map(|object| ObjectKey::of(&**object)).collect()
+    context.store.all::<K>().iter().map(|object| ObjectKey::of(&**object)).collect()
 }
 
 async fn context(site: &Site) -> Context<Told> {
     let volume = Volume::open_waiting(&site.path("volume"), |_| {}).await.unwrap();
     let context = site.context_over(volume, |directory| Told { directory, told: Mutex::default() });
-    context.cluster.directory.reload(site.now()).unwrap();
+    context.store.directory.reload(site.now()).unwrap();
     context
 }
 
@@ -293,16 +293,16 @@ async fn ended(scene: &mut Scene, order: &[Deleted], at: usize) -> Result<(), St
     if secret_went.is_none_or(|went| went > at) {
         return Err(format!("{:?} are left though the Secret was read", scene.left()));
     }
-    let object = scene.context.cluster.get::<CachedImage>(&ObjectKey::new("default", A));
+    let object = scene.context.store.get::<CachedImage>(&ObjectKey::new("default", A));
     let status = object.and_then(|object| object.status.clone()).unwrap_or_default();
     let ready = status.condition("Ready").cloned();
     let named = |text: &str| text.contains("image 0 at one") && text.contains("one-auth");
     if !ready.as_ref().is_some_and(|ready| ready.reason == "Deleting" && named(&ready.message)) {
-        let told = scene.context.cluster.told.lock().unwrap();
+        let told = scene.context.store.told.lock().unwrap();
         return Err(format!("the condition does not name what is enabled: {ready:?}, {:?} {told:#?}", scene.left()));
     }
     if !scene.told("RetireBlocked").iter().any(|text| named(text)) {
-        return Err(format!("no Event names what is enabled: {:?}", scene.context.cluster.told.lock().unwrap()));
+        return Err(format!("no Event names what is enabled: {:?}", scene.context.store.told.lock().unwrap()));
     }
     scene.context.abandon_after = SignedDuration::ZERO;
     scene.settle().await;

@@ -3,7 +3,7 @@
 use harness::opennebula::{Cloud, Dialect, Fault, State};
 use harness::site::{Run, Site};
 use vmcatcher_operator::api::{CloudTarget, HasConditions, ObjectKey};
-use vmcatcher_operator::store::Cluster as _;
+use vmcatcher_operator::store::ResourceStore as _;
 
 use super::cuts::{cut_everywhere, run_cut};
 use super::targets::{A, at, qcow2, site, target, writes};

@@ -6,7 +6,7 @@ use harness::signer::{Form, detached, encrypted, sign, sign_as};
 use harness::site::{Run, Site, told};
 use jiff::SignedDuration;
 use vmcatcher_operator::api::{Endorser, HasConditions, ObjectKey};
-use vmcatcher_operator::store::Cluster;
+use vmcatcher_operator::store::ResourceStore;
 use vmcatcher_operator::trust::Sha256Digest;
 
 const A: &str = "aaaaaaaa-0000-4000-8000-000000000001";

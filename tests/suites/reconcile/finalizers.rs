@@ -3,7 +3,7 @@
 use harness::opennebula::Cloud;
 use vmcatcher_operator::api::{CachedImage, CloudTarget, HasConditions as _, ImageListSubscription, ObjectKey};
 use vmcatcher_operator::reconcile::image::gone_while_held;
-use vmcatcher_operator::store::Cluster as _;
+use vmcatcher_operator::store::ResourceStore as _;
 
 use super::deletion_orders::{Deleted, Scene};
 use super::departures::in_circulation;
@@ -14,8 +14,8 @@ fn key(name: &str) -> ObjectKey {
 }
 
 fn events(scene: &Scene) -> Vec<String> {
-    let told = std::mem::take(&mut *scene.context.cluster.told.lock().unwrap());
-    told.iter().map(|happening| format!("{} {}: {}", happening.kind, happening.reason, happening.message)).collect()
+    let told = std::mem::take(&mut *scene.context.store.told.lock().unwrap());
+    told.iter().map(|event| format!("{} {}: {}", event.kind, event.reason, event.message)).collect()
 }
 
 fn has(events: &[String], first: &str, parts: &[&str]) -> bool {
@@ -39,7 +39,7 @@ async fn a_target_whose_finalizer_was_taken_off_is_told_and_so_is_what_is_done_w
     let scene = Box::pin(held()).await;
     let told = events(&scene);
     assert!(has(&told, "CachedImage RetireBlocked: image 0 at one", &["CloudUnreachable"]), "{told:#?}");
-    scene.context.cluster.finalize::<CloudTarget>(&key("one"), false).await.unwrap();
+    scene.context.store.set_finalizer::<CloudTarget>(&key("one"), false).await.unwrap();
     scene.settle().await;
     let told = events(&scene);
     assert!(
@@ -50,7 +50,7 @@ async fn a_target_whose_finalizer_was_taken_off_is_told_and_so_is_what_is_done_w
     assert_eq!(events(&scene), [""; 0], "told once");
     target(&scene.site, &scene.cloud, "one", "");
     scene.cloud.recover();
-    scene.context.cluster.directory.reload(scene.site.now()).unwrap();
+    scene.context.store.directory.reload(scene.site.now()).unwrap();
     scene.settle().await;
     let told = events(&scene);
     assert!(has(&told, "CachedImage ImageRetired: image 0 at one is out of circulation", &[]), "{told:#?}");
@@ -61,7 +61,7 @@ async fn a_target_whose_finalizer_was_taken_off_is_told_and_so_is_what_is_done_w
 async fn a_target_that_is_taken_away_under_an_image_is_told_by_it() {
     let scene = Scene::new(0).await;
     scene.delete(Deleted::Target).await;
-    scene.context.cluster.finalize::<CloudTarget>(&key("one"), false).await.unwrap();
+    scene.context.store.set_finalizer::<CloudTarget>(&key("one"), false).await.unwrap();
     scene.settle().await;
     let told = events(&scene);
     assert!(has(&told, "CachedImage TargetNotFound: ", &["CloudTarget one is gone", "image 0 at one"]), "{told:#?}");
@@ -70,7 +70,7 @@ async fn a_target_that_is_taken_away_under_an_image_is_told_by_it() {
 #[tokio::test]
 async fn an_image_whose_finalizer_was_taken_off_is_told() {
     let scene = Box::pin(held()).await;
-    let object = scene.context.cluster.get::<CachedImage>(&key(A)).unwrap();
+    let object = scene.context.store.get::<CachedImage>(&key(A)).unwrap();
     let told = gone_while_held(&scene.context, &object).expect("it was held");
     assert_eq!(
         (told.reason.as_str(), told.message.as_str()),
@@ -86,7 +86,7 @@ async fn an_image_whose_finalizer_was_taken_off_is_told() {
 async fn a_subscription_whose_finalizer_was_taken_off_has_its_images_retired_all_the_same() {
     let scene = Scene::new(0).await;
     scene.delete(Deleted::Subscription).await;
-    scene.context.cluster.finalize::<ImageListSubscription>(&key("vo"), false).await.unwrap();
+    scene.context.store.set_finalizer::<ImageListSubscription>(&key("vo"), false).await.unwrap();
     scene.settle().await;
     assert_eq!((in_circulation(&scene.cloud), scene.left()), (0, vec!["target".to_owned()]));
 }
@@ -96,7 +96,7 @@ async fn a_subscription_whose_finalizer_was_taken_off_has_its_images_retired_all
 async fn the_last_word_on_a_policy_counts() {
     let scene = Scene::new(0).await;
     scene.site.subscribe("targetRefs: [{name: one}]\n  deletionPolicy: Orphan");
-    scene.context.cluster.directory.reload(scene.site.now()).unwrap();
+    scene.context.store.directory.reload(scene.site.now()).unwrap();
     scene.pass(1).await;
     scene.delete(Deleted::Subscription).await;
     scene.settle().await;
@@ -104,7 +104,7 @@ async fn the_last_word_on_a_policy_counts() {
 }
 
 fn ready(scene: &Scene) -> (String, String, u32) {
-    let object = scene.context.cluster.get::<CloudTarget>(&key("one")).unwrap();
+    let object = scene.context.store.get::<CloudTarget>(&key("one")).unwrap();
     let status = object.status.clone().unwrap();
     let ready = status.condition("Ready").unwrap();
     (ready.reason.clone(), ready.message.clone(), status.images)
@@ -161,7 +161,7 @@ async fn targets_and_endorsers_tell_when_something_changes_and_only_then() {
     assert!(told.len() == 1 && has(&told, "CloudTarget Recovered: OpenNebula", &[]), "{told:#?}");
     target(&scene.site, &scene.cloud, "one", "formats: []");
     scene.site.trust("endorser", &scene.site.pki.endorser, "trustAnchors: {configMapRef: {name: none}}");
-    scene.context.cluster.directory.reload(scene.site.now()).unwrap();
+    scene.context.store.directory.reload(scene.site.now()).unwrap();
     scene.settle().await;
     let told = events(&scene);
     assert!(has(&told, "CloudTarget InvalidSpec: spec.formats", &[]), "{told:#?}");
@@ -174,7 +174,7 @@ async fn targets_and_endorsers_tell_when_something_changes_and_only_then() {
     target(&scene.site, &scene.cloud, "one", "");
     scene.site.manifest("secret", SECRET);
     scene.site.trust("endorser", &scene.site.pki.endorser, "");
-    scene.context.cluster.directory.reload(scene.site.now()).unwrap();
+    scene.context.store.directory.reload(scene.site.now()).unwrap();
     scene.settle().await;
     let told = events(&scene);
     for kind in ["CloudTarget", "ImageListSubscription"] {

@@ -8,10 +8,10 @@ use harness::site::Site;
 use vmcatcher_operator::api::{CachedImage, FINALIZER, ImageListSubscription, Kind, ObjectKey, Resource, time};
 use vmcatcher_operator::cache::Volume;
 use vmcatcher_operator::imagelist::ImageId;
-use vmcatcher_operator::reconcile::subscription::Ask;
+use vmcatcher_operator::reconcile::subscription::FetchTrigger;
 use vmcatcher_operator::reconcile::{image, subscription};
 use vmcatcher_operator::store::directory::Directory;
-use vmcatcher_operator::store::{Cluster, ClusterError, ConfigMapData, Happening, SecretData};
+use vmcatcher_operator::store::{ConfigMapData, ObjectEvent, ResourceStore, SecretData, StoreError};
 
 use super::over_directory::as_in_directory;
 
@@ -35,7 +35,7 @@ impl Marked {
     }
 }
 
-impl Cluster for Marked {
+impl ResourceStore for Marked {
     fn get<K: Resource>(&self, key: &ObjectKey) -> Option<Arc<K>> {
         self.directory.get(key).map(|object| self.mark(object))
     }
@@ -50,12 +50,12 @@ impl Cluster for Marked {
 
     as_in_directory!();
 
-    async fn write_status<K: Resource>(&self, key: &ObjectKey, status: K::Status) -> Result<(), ClusterError> {
+    async fn write_status<K: Resource>(&self, key: &ObjectKey, status: K::Status) -> Result<(), StoreError> {
         self.directory.write_status::<K>(key, status).await
     }
 
-    async fn record(&self, happening: Happening) {
-        self.directory.record(happening).await;
+    async fn publish_event(&self, event: ObjectEvent) {
+        self.directory.publish_event(event).await;
     }
 }
 
@@ -77,14 +77,14 @@ async fn an_image_that_is_marked_with_its_subscription_is_archived() {
         });
         let (vo, key) = (ObjectKey::new("default", "vo"), ObjectKey::new("default", A));
         if known {
-            subscription::reconcile(&context, &vo, Ask::WhenDue, site.now()).await.unwrap();
+            subscription::reconcile(&context, &vo, FetchTrigger::WhenDue, site.now()).await.unwrap();
         }
-        context.cluster.deletion.store(true, Ordering::Relaxed);
+        context.store.deletion.store(true, Ordering::Relaxed);
         image::reconcile(&context, &key, site.now()).await.unwrap();
         let archived = usize::from(policy == "Retire");
         let shelves = (site.shelf("endorsed").len(), site.shelf("expired").len());
         assert_eq!(shelves, (1 - archived, archived), "{policy}, known {known}");
-        let object = context.cluster.directory.get::<CachedImage>(&key).unwrap();
+        let object = context.store.directory.get::<CachedImage>(&key).unwrap();
         assert!(object.metadata.finalizers.iter().flatten().all(|name| name != FINALIZER), "nothing holds it");
     }
 }

@@ -7,7 +7,7 @@ use harness::image_server::Resource;
 use harness::opennebula::{Cloud, Dialect, State};
 use harness::site::{Run, Site, told};
 use vmcatcher_operator::api::{CloudTarget, HasConditions, ObjectKey};
-use vmcatcher_operator::store::Cluster;
+use vmcatcher_operator::store::ResourceStore;
 
 use super::process::{self, Running};
 

@@ -1,26 +1,26 @@
-//! Clusters of tests that are a site's directory, but for what a test is about.
+//! Stores of tests that are a site's directory, but for what a test is about.
 
-/// The methods of a `Cluster` that hand on to its field `directory`, as far as no test has its own.
+/// The methods of a `ResourceStore` that hand on to its field `directory`, as far as no test has its own.
 macro_rules! as_in_directory {
     () => {
-        async fn secret(&self, key: &ObjectKey) -> Result<Option<SecretData>, ClusterError> {
+        async fn secret(&self, key: &ObjectKey) -> Result<Option<SecretData>, StoreError> {
             self.directory.secret(key).await
         }
 
-        async fn config_map(&self, key: &ObjectKey) -> Result<Option<ConfigMapData>, ClusterError> {
+        async fn config_map(&self, key: &ObjectKey) -> Result<Option<ConfigMapData>, StoreError> {
             self.directory.config_map(key).await
         }
 
-        async fn apply_image(&self, owner: &ImageListSubscription, identifier: &ImageId) -> Result<(), ClusterError> {
+        async fn apply_image(&self, owner: &ImageListSubscription, identifier: &ImageId) -> Result<(), StoreError> {
             self.directory.apply_image(owner, identifier).await
         }
 
-        async fn delete_image(&self, key: &ObjectKey) -> Result<(), ClusterError> {
+        async fn delete_image(&self, key: &ObjectKey) -> Result<(), StoreError> {
             self.directory.delete_image(key).await
         }
 
-        async fn finalize<K: Resource>(&self, key: &ObjectKey, held: bool) -> Result<(), ClusterError> {
-            self.directory.finalize::<K>(key, held).await
+        async fn set_finalizer<K: Resource>(&self, key: &ObjectKey, held: bool) -> Result<(), StoreError> {
+            self.directory.set_finalizer::<K>(key, held).await
         }
     };
 }

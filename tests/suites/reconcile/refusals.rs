@@ -24,7 +24,7 @@ fn forgeries(site: &Site, evil: &Served) -> Vec<(&'static str, Vec<u8>)> {
     let second = list("2.0").endorser_names(&site.pki.second.subject(), &site.pki.second.issuer());
     vec![
         ("IssuerUnknown", by(&list("2.0"), &site.pki.stranger)),
-        ("TextChanged", tampered.into_bytes()),
+        ("MessageDigestMismatch", tampered.into_bytes()),
         ("Unsigned", list("2.0").json()),
         ("Unsigned", b"<html>maintenance</html>".to_vec()),
         ("CertificateExpired", by(&list("2.0"), &site.pki.expired)),

@@ -6,7 +6,7 @@ use harness::site::Site;
 use jiff::SignedDuration;
 use vmcatcher_operator::api::ObjectKey;
 use vmcatcher_operator::cache::Volume;
-use vmcatcher_operator::reconcile::subscription::Ask;
+use vmcatcher_operator::reconcile::subscription::FetchTrigger;
 use vmcatcher_operator::reconcile::{image, subscription};
 
 const IMAGES: u64 = 200;
@@ -82,8 +82,8 @@ async fn that_there_is_room_is_noticed_before_the_next_try() {
         site.min_free = min_free;
         let volume = Volume::open_waiting(&site.path("volume"), |_| {}).await.unwrap();
         let context = site.context_over(volume, |directory| directory);
-        context.cluster.reload(site.now()).unwrap();
-        subscription::reconcile(&context, &vo, Ask::WhenDue, site.now()).await.unwrap();
+        context.store.reload(site.now()).unwrap();
+        subscription::reconcile(&context, &vo, FetchTrigger::WhenDue, site.now()).await.unwrap();
         let wake = image::reconcile(&context, &key, site.now()).await.unwrap();
         assert_eq!(!context.downloads.all().is_empty(), begun, "after {minutes} minutes more");
         assert!(wake.is_some_and(|wake| wake <= site.now() + SignedDuration::from_mins(1)), "{wake:?}");

@@ -5,7 +5,7 @@ use harness::opennebula::{Call, Cloud, Dialect, State};
 use harness::site::{Run, Served, Site};
 use jiff::SignedDuration;
 use vmcatcher_operator::api::{CloudTarget, CloudTargetStatus, HasConditions, ObjectKey, TargetStatus};
-use vmcatcher_operator::store::Cluster;
+use vmcatcher_operator::store::ResourceStore;
 
 pub(crate) const A: &str = "aaaaaaaa-0000-4000-8000-000000000001";
 pub(crate) const B: &str = "aaaaaaaa-0000-4000-8000-000000000002";

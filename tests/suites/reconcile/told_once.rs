@@ -9,10 +9,10 @@ use jiff::SignedDuration;
 use vmcatcher_operator::api::{ImageListSubscription, ObjectKey, Resource};
 use vmcatcher_operator::cache::Volume;
 use vmcatcher_operator::imagelist::ImageId;
-use vmcatcher_operator::reconcile::subscription::Ask;
+use vmcatcher_operator::reconcile::subscription::FetchTrigger;
 use vmcatcher_operator::reconcile::{Context, subscription};
 use vmcatcher_operator::store::directory::Directory;
-use vmcatcher_operator::store::{Cluster, ClusterError, ConfigMapData, Happening, SecretData};
+use vmcatcher_operator::store::{ConfigMapData, ObjectEvent, ResourceStore, SecretData, StoreError};
 
 use super::over_directory::{as_in_directory, objects_of_directory};
 
@@ -22,15 +22,15 @@ const A: &str = "aaaaaaaa-0000-4000-8000-000000000001";
 struct Refusing {
     directory: Directory,
     refuses: AtomicBool,
-    error: fn() -> ClusterError,
+    error: fn() -> StoreError,
     told: Mutex<Vec<String>>,
 }
 
-impl Cluster for Refusing {
+impl ResourceStore for Refusing {
     objects_of_directory!();
     as_in_directory!();
 
-    async fn write_status<K: Resource>(&self, key: &ObjectKey, status: K::Status) -> Result<(), ClusterError> {
+    async fn write_status<K: Resource>(&self, key: &ObjectKey, status: K::Status) -> Result<(), StoreError> {
         if self.refuses.load(Ordering::Relaxed) {
             Err((self.error)())
         } else {
@@ -38,24 +38,24 @@ impl Cluster for Refusing {
         }
     }
 
-    async fn record(&self, happening: Happening) {
-        self.told.lock().unwrap().push(happening.reason.clone());
+    async fn publish_event(&self, event: ObjectEvent) {
+        self.told.lock().unwrap().push(event.reason.clone());
     }
 }
 
-fn conflict() -> ClusterError {
+fn conflict() -> StoreError {
     let (object, message) = ("ImageListSubscription default/vo".to_owned(), "changed meanwhile".to_owned());
-    ClusterError::Conflict { action: "write the status of", object, message }
+    StoreError::Conflict { action: "write the status of", object, message }
 }
 
-fn unavailable() -> ClusterError {
+fn unavailable() -> StoreError {
     let (object, message) = ("ImageListSubscription default/vo".to_owned(), "503".to_owned());
-    ClusterError::Unavailable { action: "write the status of", object, message }
+    StoreError::Unavailable { action: "write the status of", object, message }
 }
 
-fn denied() -> ClusterError {
+fn denied() -> StoreError {
     let (object, message) = ("ImageListSubscription default/vo".to_owned(), "may not patch status".to_owned());
-    ClusterError::Denied { action: "write the status of", object, message }
+    StoreError::Denied { action: "write the status of", object, message }
 }
 
 impl Refusing {
@@ -64,7 +64,7 @@ impl Refusing {
     }
 }
 
-async fn scene(site: &Site, error: fn() -> ClusterError) -> Context<Refusing> {
+async fn scene(site: &Site, error: fn() -> StoreError) -> Context<Refusing> {
     let volume = Volume::open_waiting(&site.path("volume"), |_| {}).await.unwrap();
     let (refuses, told) = (AtomicBool::new(true), Mutex::default());
     site.context_over(volume, |directory| Refusing { directory, refuses, error, told })
@@ -73,19 +73,19 @@ async fn scene(site: &Site, error: fn() -> ClusterError) -> Context<Refusing> {
 /// Passes while no status can be written, and then two with everything in its place; what was told meanwhile and then.
 async fn passes(site: &Site, context: &Context<Refusing>) -> (Vec<String>, Vec<String>) {
     let vo = ObjectKey::new("default", "vo");
-    context.cluster.refuses.store(true, Ordering::Relaxed);
+    context.store.refuses.store(true, Ordering::Relaxed);
     for _ in 0..3 {
-        let ended = subscription::reconcile(context, &vo, Ask::Now, site.now()).await;
-        assert!(ended.is_err(), "{ended:?}, told {:?}", context.cluster.told());
+        let ended = subscription::reconcile(context, &vo, FetchTrigger::Now, site.now()).await;
+        assert!(ended.is_err(), "{ended:?}, told {:?}", context.store.told());
         site.pass_time(SignedDuration::from_secs(1));
     }
-    let meanwhile = context.cluster.told();
-    context.cluster.refuses.store(false, Ordering::Relaxed);
+    let meanwhile = context.store.told();
+    context.store.refuses.store(false, Ordering::Relaxed);
     for _ in 0..2 {
-        subscription::reconcile(context, &vo, Ask::Now, site.now()).await.unwrap();
+        subscription::reconcile(context, &vo, FetchTrigger::Now, site.now()).await.unwrap();
         site.pass_time(SignedDuration::from_secs(1));
     }
-    (meanwhile, context.cluster.told())
+    (meanwhile, context.store.told())
 }
 
 #[tokio::test]
@@ -93,7 +93,7 @@ async fn an_event_whose_status_could_not_be_written_is_told_once() {
     let none: Vec<String> = Vec::new();
     let one = |reason: &str| vec![reason.to_owned()];
     // What may pass is told with the status that says it; a status that is forbidden keeps nobody from hearing of it.
-    for (error, at_once) in [(conflict as fn() -> ClusterError, false), (unavailable, false), (denied, true)] {
+    for (error, at_once) in [(conflict as fn() -> StoreError, false), (unavailable, false), (denied, true)] {
         let expected = |reason: &str| if at_once { (one(reason), none.clone()) } else { (none.clone(), one(reason)) };
         let site = Site::new();
         site.run().await;

@@ -75,7 +75,7 @@ fn each_defect_tells_itself_from_the_others_in_every_form() {
         assert!(verdict(&good, &endorsers).is_ok(), "{form:?}");
         let changed = |of: &[u8]| change(&good, of).unwrap_or_else(|| panic!("{form:?}"));
         let table = [
-            ("TextChanged", "Rasmus Rsa", changed(b"Images for tests")),
+            ("MessageDigestMismatch", "Rasmus Rsa", changed(b"Images for tests")),
             ("SignatureInvalid", "Rasmus Rsa", changed(&signature_value(&good))),
             ("DigestNotAllowed", "Rasmus Rsa", over("sha1")),
             ("DigestBroken", "Rasmus Rsa", over("md5")),

@@ -29,7 +29,7 @@ fn signatures_beside_the_list_count_like_those_inside() {
     let twice = [first.clone(), first.clone()];
     assert_eq!(told(&ask(&join_detached(&text, &twice)).unwrap_err()).0, "EndorsementsMissing");
     let other = detached(b"another text", &PKI.second, binary);
-    assert_eq!(told(&ask(&join_detached(&text, &[first, other])).unwrap_err()).0, "TextChanged");
+    assert_eq!(told(&ask(&join_detached(&text, &[first, other])).unwrap_err()).0, "MessageDigestMismatch");
     assert_eq!(told(&ask(&join_detached(&text, &[b"garbage".to_vec()])).unwrap_err()).0, "SignatureInvalid");
     assert_eq!(told(&ask(&text).unwrap_err()).0, "Unsigned");
 }

@@ -42,8 +42,8 @@ fn the_verdict_of_each_real_list() {
         ("gridka-2011-06-02.smime", signed, Require, old, "IssuerUnknown"),
         ("gridka-2011-06-02.smime", signed, Ignore, old, "IssuerUnknown"),
         ("gridka-2011-06-02.smime", now, IfPresent, old, "IssuerUnknown"),
-        ("cloudkeeper-2016-invalid.smime", then, Require, strict, "TextChanged"),
-        ("cloudkeeper-2016-invalid.smime", now, Ignore, strict, "TextChanged"),
+        ("cloudkeeper-2016-invalid.smime", then, Require, strict, "MessageDigestMismatch"),
+        ("cloudkeeper-2016-invalid.smime", now, Ignore, strict, "MessageDigestMismatch"),
     ];
     for (name, at, crls, algorithms, expected) in table {
         assert_eq!(verdict(name, at, crls, algorithms, true), expected, "{name} at {at}, CRLs {crls:?}");

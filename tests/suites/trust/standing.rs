@@ -5,7 +5,7 @@ use harness::pki::{CertificateSpec, Reason};
 use harness::signer::{Form, sign, sign_as};
 use jiff::SignedDuration;
 use vmcatcher_operator::trust::{
-    AcceptRequest, Anchors, EndorserRule, LastAccepted, RefusalReason, Sha256Digest, Standing, TrustLevel,
+    AcceptRequest, Anchors, EndorserRule, LastAccepted, RefusalReason, Reverification, Sha256Digest, TrustLevel,
     VerifyRequest, accept, standing, verify,
 };
 
@@ -34,12 +34,12 @@ fn with_crls(crls: &[Vec<u8>], with_root: bool) -> Anchors {
     builder.build()
 }
 
-fn shown(standing: &Standing) -> String {
+fn shown(standing: &Reverification) -> String {
     match standing {
-        Standing::InForce(_) => "InForce".to_owned(),
-        Standing::Frozen(_, refusal) => format!("Frozen {}", refusal.reason),
-        Standing::Withdrawn(_, refusal) => format!("Withdrawn {}", refusal.reason),
-        Standing::Broken(refusal) => format!("Broken {}", refusal.reason),
+        Reverification::InForce(_) => "InForce".to_owned(),
+        Reverification::Frozen(_, refusal) => format!("Frozen {}", refusal.reason),
+        Reverification::Withdrawn(_, refusal) => format!("Withdrawn {}", refusal.reason),
+        Reverification::Broken(refusal) => format!("Broken {}", refusal.reason),
     }
 }
 
@@ -66,7 +66,9 @@ fn what_a_ca_says_later() {
         let (anchors, endorsers) = (with_crls(&crls, with_root), [endorser("erin", &PKI.endorser)]);
         let stands = standing(&message, &last, &request(&anchors, &endorsers, 1));
         assert_eq!(shown(&stands), expected, "{case}");
-        if let Standing::Frozen(list, _) | Standing::Withdrawn(list, _) | Standing::InForce(list) = stands {
+        if let Reverification::Frozen(list, _) | Reverification::Withdrawn(list, _) | Reverification::InForce(list) =
+            stands
+        {
             let LastAccepted { revoked, .. } = list.last_accepted();
             assert_eq!(revoked.len(), usize::from(expected.starts_with("Withdrawn")), "{case}");
             assert_eq!(LastAccepted { revoked: Vec::new(), ..list.last_accepted() }, last, "{case}");
@@ -80,10 +82,10 @@ fn judged(message: &[u8], last: &LastAccepted, crls: &[Vec<u8>]) -> (String, Las
     let stands = standing(message, last, &request(&anchors, &endorsers, 1));
     let told = shown(&stands);
     match stands {
-        Standing::InForce(stored) | Standing::Frozen(stored, _) | Standing::Withdrawn(stored, _) => {
+        Reverification::InForce(stored) | Reverification::Frozen(stored, _) | Reverification::Withdrawn(stored, _) => {
             (told, stored.last_accepted())
         }
-        Standing::Broken(refusal) => panic!("{refusal}"),
+        Reverification::Broken(refusal) => panic!("{refusal}"),
     }
 }
 
@@ -130,7 +132,7 @@ fn who_was_revoked_does_not_count_again() {
         let crl = PKI.intermediate.crl(now()).revoke(identity, Some(Reason::KeyCompromise)).der();
         standing(&message, last, &request(&with_crls(&[PKI.root_crl(), crl], true), &endorsers, 1))
     };
-    let Standing::InForce(stored) = ask(&last, &PKI.endorser) else { panic!("one is left") };
+    let Reverification::InForce(stored) = ask(&last, &PKI.endorser) else { panic!("one is left") };
     let remembered = LastAccepted { revoked: stored.revoked().to_vec(), ..last.clone() };
     assert_eq!(shown(&ask(&last, &PKI.second)), "InForce");
     assert_eq!(shown(&ask(&remembered, &PKI.second)), "Withdrawn CertificateRevoked");
@@ -228,7 +230,7 @@ fn other_bytes_than_those_accepted_are_broken() {
     let request = request(&anchors, &endorsers, 1);
     let other = ListBuilder::new("other", now()).endorser(&PKI.endorser).json();
     let other = sign(&other, &PKI.endorser, Form::Detached);
-    assert_eq!(shown(&standing(&other, &last, &request)), "Broken TextChanged");
+    assert_eq!(shown(&standing(&other, &last, &request)), "Broken MessageDigestMismatch");
     assert_eq!(shown(&standing(&message[..message.len() / 2], &last, &request)), "Broken SignatureInvalid");
     assert_eq!(shown(&standing(b"", &last, &request)), "Broken Unsigned");
     let again = sign(&list_of(&PKI.endorser), &PKI.endorser, Form::Opaque);

@@ -16,7 +16,7 @@ use super::space::{Claimed, Space};
 use crate::cache::blob::VerifiedBlob;
 use crate::cache::directory::read_own_directory;
 use crate::cache::error::CacheError;
-use crate::cache::look::{Look, Seen};
+use crate::cache::file_scan::{FileScan, ScanResult};
 use crate::cache::quota::Quota;
 use crate::cache::volume::Volume;
 use crate::convert::{Conversion, ConvertError, Form, Meter};
@@ -117,10 +117,10 @@ impl Work {
 }
 
 /// Reads the result, to compute its digests and detect its format.
-fn look_through(path: &Path, meter: &dyn Meter) -> Result<Seen, WorkError> {
+fn look_through(path: &Path, meter: &dyn Meter) -> Result<ScanResult, WorkError> {
     let gone = || CacheError::Gone { path: path.to_owned() };
-    let mut look = Look::begin(path)?.ok_or_else(gone)?;
-    while look.go_on()? > 0 {
+    let mut look = FileScan::begin(path)?.ok_or_else(gone)?;
+    while look.next_chunk()? > 0 {
         meter.check(0)?;
     }
     Ok(look.finish()?)

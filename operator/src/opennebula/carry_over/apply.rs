@@ -25,7 +25,7 @@ pub async fn apply(
 
 impl Hands<'_> {
     async fn image(&self, plan: ImagePlan) -> Outcome {
-        let ImagePlan { first, steps, afterwards, overdue, chores, .. } = plan;
+        let ImagePlan { first, steps, afterwards, overdue, cleanup, .. } = plan;
         let mut outcome = Outcome {
             identifier: plan.identifier,
             verdict: plan.verdict,
@@ -44,7 +44,7 @@ impl Hands<'_> {
             self.put_out(&afterwards, &mut outcome).await;
         }
         self.put_out(&overdue, &mut outcome).await;
-        for chore in &chores {
+        for chore in &cleanup {
             self.chore(chore, &mut outcome).await;
         }
         self.close(&mut outcome);

@@ -3,7 +3,7 @@
 //! It checks three things in this order: whether the wanted version exists in the cloud; if so, whether it has the
 //! name; if not, what prevents its registration.
 
-mod chores;
+mod cleanup;
 mod register;
 mod take_over;
 mod withdraw;
@@ -57,7 +57,7 @@ pub(super) fn plan_image(
         steps: Vec::new(),
         afterwards: Vec::new(),
         overdue: Vec::new(),
-        chores: Vec::new(),
+        cleanup: Vec::new(),
         unfinished: Vec::new(),
         notes: situation.refused.iter().cloned().collect(),
         verdict: Verdict::Retired,
@@ -127,7 +127,7 @@ impl<'a> Situation<'a> {
             Verdict::Published { id } => Some(id),
             Verdict::Retired | Verdict::Waiting { .. } => None,
         };
-        self.tidy(chosen.map(|mine| mine.image.id), current, plan);
+        self.clean_up(chosen.map(|mine| mine.image.id), current, plan);
     }
 
     /// Whether an image can be used. A retired one can only if it is neither persistent nor locked.

@@ -24,7 +24,7 @@ pub struct ImagePlan {
     /// Images that have to be retired, even if the steps fail.
     pub overdue: Vec<Retirement>,
     /// Deletions. Each is independent of the others.
-    pub chores: Vec<Step>,
+    pub cleanup: Vec<Step>,
     /// Images that stay in circulation for now, with the reason.
     pub unfinished: Vec<(Reason, String)>,
     /// Other messages.
@@ -74,7 +74,7 @@ impl ImagePlan {
     /// Whether no call is needed.
     pub fn is_idle(&self) -> bool {
         let retirements = [&self.first, &self.afterwards, &self.overdue];
-        retirements.iter().all(|retirements| retirements.is_empty()) && self.steps.is_empty() && self.chores.is_empty()
+        retirements.iter().all(|retirements| retirements.is_empty()) && self.steps.is_empty() && self.cleanup.is_empty()
     }
 }
 
@@ -90,7 +90,7 @@ impl fmt::Display for ImagePlan {
         for step in each(&self.afterwards) {
             writeln!(f, "  then {step}")?;
         }
-        for step in each(&self.overdue).into_iter().chain(self.chores.iter().map(ToString::to_string)) {
+        for step in each(&self.overdue).into_iter().chain(self.cleanup.iter().map(ToString::to_string)) {
             writeln!(f, "  also {step}")?;
         }
         for (reason, message) in &self.unfinished {

@@ -20,7 +20,7 @@ use crate::opennebula::transport::{Connection, TlsTrust};
 use crate::opennebula::{Client, OneError, Reason};
 use crate::reconcile::context::Context;
 use crate::reconcile::exchange::{Answer, Fingerprint, Last, Session, state_path};
-use crate::store::Cluster;
+use crate::store::ResourceStore;
 
 /// How often a cloud is looked at though nothing is asked of it: to repair what changed there.
 const LOOK_AGAIN: SignedDuration = SignedDuration::from_mins(10);
@@ -42,8 +42,8 @@ pub(super) struct Outcomes {
 }
 
 /// Makes one pass over the cloud, if anything is asked that was not before or its time has come.
-pub(super) async fn apply<C: Cluster>(
-    context: &Context<C>,
+pub(super) async fn apply<S: ResourceStore>(
+    context: &Context<S>,
     checked: &Checked,
     observed: &Observed,
     plan: &Plan,
@@ -83,8 +83,8 @@ pub(super) async fn apply<C: Cluster>(
 }
 
 /// Starts the conversions that are asked for, and ends those that nobody wants any more.
-fn convert<C: Cluster>(
-    context: &Context<C>,
+fn convert<S: ResourceStore>(
+    context: &Context<S>,
     checked: &Checked,
     observed: &Observed,
     requests: &[Asked],
@@ -105,7 +105,11 @@ fn convert<C: Cluster>(
 }
 
 /// Notes which conversions a target wants, and ends those that no target does.
-pub(super) fn want_conversions<C: Cluster>(context: &Context<C>, target: &ObjectKey, keys: BTreeSet<ConversionKey>) {
+pub(super) fn want_conversions<S: ResourceStore>(
+    context: &Context<S>,
+    target: &ObjectKey,
+    keys: BTreeSet<ConversionKey>,
+) {
     for key in context.publications.want_conversions(target, keys) {
         context.jobs.conversions().cancel(&key);
     }
@@ -119,8 +123,8 @@ fn is_same(before: &[Option<Request>], now: &[Option<Request>]) -> bool {
     before.len() == now.len() && before.iter().zip(now).all(|(before, now)| question(before) == question(now))
 }
 
-async fn ask<C: Cluster>(
-    context: &Context<C>,
+async fn ask<S: ResourceStore>(
+    context: &Context<S>,
     session: &mut Session,
     fingerprint: Fingerprint,
     connection: &Connection,
@@ -156,7 +160,7 @@ async fn ask<C: Cluster>(
 }
 
 /// A client that changes something only while it may, and whose calls are counted.
-fn counted<C: Cluster>(context: &Context<C>, client: Client) -> Client {
+fn counted<S: ResourceStore>(context: &Context<S>, client: Client) -> Client {
     client.with_permit(context.permit.clone()).with_metrics(context.metrics.clone())
 }
 

@@ -7,7 +7,7 @@ use super::check::Checked;
 use crate::opennebula::transport::Connection;
 use crate::reconcile::exchange::{Credentials, Known};
 use crate::reconcile::source::SourceError;
-use crate::store::ClusterError;
+use crate::store::StoreError;
 
 /// How a cloud can be reached.
 #[derive(Debug)]
@@ -51,7 +51,7 @@ impl Credentials {
 /// Whether a Secret is gone, or with it the right to read it, which may go with the namespace as well.
 fn is_lost(error: &SourceError) -> bool {
     match error {
-        SourceError::SecretNotFound { .. } | SourceError::Cluster(ClusterError::Denied { .. }) => true,
+        SourceError::SecretNotFound { .. } | SourceError::Cluster(StoreError::Denied { .. }) => true,
         SourceError::SecretInvalid { .. } | SourceError::NotAllowed { .. } | SourceError::Cluster(_) => false,
     }
 }

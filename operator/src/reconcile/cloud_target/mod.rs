@@ -7,7 +7,7 @@ mod check;
 mod clock;
 mod conversions;
 mod credentials;
-mod departure;
+mod deletion;
 mod hand_over;
 mod observe;
 mod plan;
@@ -21,33 +21,33 @@ use jiff::Timestamp;
 
 use self::check::check;
 pub(super) use self::check::checked_endpoint;
-use self::departure::Departure;
+use self::deletion::Deletion;
 use super::context::Context;
 use super::finish::{finish, stalled};
 use crate::api::{CloudTarget, ImageListSubscription, ObjectKey};
-use crate::store::{Cluster, ClusterError};
+use crate::store::{ResourceStore, StoreError};
 
 /// One pass over a target. Returns when to come back though nothing changes.
-pub async fn reconcile<C: Cluster>(
-    context: &Context<C>,
+pub async fn reconcile<S: ResourceStore>(
+    context: &Context<S>,
     key: &ObjectKey,
     now: Timestamp,
-) -> Result<Option<Timestamp>, ClusterError> {
+) -> Result<Option<Timestamp>, StoreError> {
     let _timed = context.metrics.pass("CloudTarget");
-    let Some(object) = context.cluster.get::<CloudTarget>(key) else {
+    let Some(object) = context.store.get::<CloudTarget>(key) else {
         context.publications.forget(key);
         apply::want_conversions(context, key, BTreeSet::new());
         return Ok(None);
     };
-    let departure = departure::look(context, &object, now);
-    match &departure {
-        Departure::Free => {
+    let deletion = deletion::look(context, &object, now);
+    match &deletion {
+        Deletion::Free => {
             apply::want_conversions(context, key, BTreeSet::new());
-            departure::let_go(context, &object).await?;
+            deletion::let_go(context, &object).await?;
             return Ok(None);
         }
-        Departure::Stays { unheld: true, .. } => context.cluster.finalize::<CloudTarget>(key, true).await?,
-        Departure::Stays { unheld: false, .. } | Departure::Owes { .. } => {}
+        Deletion::Stays { unheld: true, .. } => context.store.set_finalizer::<CloudTarget>(key, true).await?,
+        Deletion::Stays { unheld: false, .. } | Deletion::Blocked { .. } => {}
     }
     let checked = match check(&object, &context.settings.instance) {
         Ok(checked) => checked.by_clock(is_clock_doubted(context, key, now)),
@@ -55,7 +55,7 @@ pub async fn reconcile<C: Cluster>(
     };
     let session = context.publications.session(key);
     let mut session = session.lock().await;
-    let observed = observe::observe(context, &object, &checked, departure, &mut session.credentials, now).await;
+    let observed = observe::observe(context, &object, &checked, deletion, &mut session.credentials, now).await;
     let plan = plan::plan(&checked, &observed, now);
     let outcomes = apply::apply(context, &checked, &observed, &plan, &mut session, now).await;
     let report = report::report(&checked, &observed, &plan, &outcomes, now);
@@ -63,7 +63,7 @@ pub async fn reconcile<C: Cluster>(
     finish(context, &*object, report.report).await
 }
 
-fn is_clock_doubted<C: Cluster>(context: &Context<C>, key: &ObjectKey, now: Timestamp) -> bool {
-    let subscriptions = context.cluster.list::<ImageListSubscription>(&key.namespace);
+fn is_clock_doubted<S: ResourceStore>(context: &Context<S>, key: &ObjectKey, now: Timestamp) -> bool {
+    let subscriptions = context.store.list::<ImageListSubscription>(&key.namespace);
     clock::is_doubted(subscriptions.iter().map(|subscription| &**subscription), now)
 }

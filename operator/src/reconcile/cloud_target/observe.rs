@@ -7,14 +7,14 @@ use jiff::Timestamp;
 use super::check::Checked;
 use super::conversions::{Needed, needed};
 use super::credentials::Access;
-use super::departure::Departure;
+use super::deletion::Deletion;
 use crate::api::{CachedImage, CloudTarget, CloudTargetStatus, ObjectKey};
 use crate::cache::ConversionKey;
 use crate::opennebula::carry_over::Record;
 use crate::reconcile::context::{Context, ImagePaths};
-use crate::reconcile::exchange::{Credentials, Desire, Desired, state_path};
+use crate::reconcile::exchange::{Credentials, Desired, DesiredState, state_path};
 use crate::reconcile::source::cloud_connection;
-use crate::store::Cluster;
+use crate::store::ResourceStore;
 
 /// Everything that a plan is made from.
 pub(super) struct Observed {
@@ -29,7 +29,7 @@ pub(super) struct Observed {
     /// The first target of the same cloud, where that is another one.
     pub other: Option<String>,
     /// How it stands to its end.
-    pub departure: Departure,
+    pub deletion: Deletion,
     /// Where the image server has images, where one runs.
     pub image_paths: Option<ImagePaths>,
 }
@@ -47,11 +47,11 @@ pub(super) struct Wanted {
 }
 
 /// Looks at everything that a plan is made from.
-pub(super) async fn observe<C: Cluster>(
-    context: &Context<C>,
+pub(super) async fn observe<S: ResourceStore>(
+    context: &Context<S>,
     object: &CloudTarget,
     checked: &Checked,
-    departure: Departure,
+    deletion: Deletion,
     credentials: &mut Credentials,
     now: Timestamp,
 ) -> Observed {
@@ -67,41 +67,40 @@ pub(super) async fn observe<C: Cluster>(
         Wanted { image, desired, record, needed }
     });
     let wanted = wanted.collect();
-    let cluster = &*context.cluster;
-    let read =
-        cloud_connection(cluster, &checked.key.namespace, &checked.endpoint, &checked.secret, &checked.tls).await;
+    let store = &*context.store;
+    let read = cloud_connection(store, &checked.key.namespace, &checked.endpoint, &checked.secret, &checked.tls).await;
     Observed {
         status: object.status.clone().unwrap_or_default(),
         wanted,
-        access: credentials.take(checked, departure.is_held(), read),
+        access: credentials.take(checked, deletion.is_held(), read),
         there: there(context, &checked.key),
         other: other(context, checked),
-        departure,
+        deletion,
         image_paths: context.image_paths.clone(),
     }
 }
 
 /// The images that are in circulation at a target, as their status says.
-fn there<C: Cluster>(context: &Context<C>, target: &ObjectKey) -> BTreeSet<ObjectKey> {
+fn there<S: ResourceStore>(context: &Context<S>, target: &ObjectKey) -> BTreeSet<ObjectKey> {
     let is_there = |image: &CachedImage| {
         let mut targets = image.status.iter().flat_map(|status| &status.targets);
         targets.any(|known| known.name == target.name && known.id.is_some())
     };
-    let images = context.cluster.list::<CachedImage>(&target.namespace);
+    let images = context.store.list::<CachedImage>(&target.namespace);
     images.iter().filter(|image| is_there(image)).map(|image| ObjectKey::of(&**image)).collect()
 }
 
 /// The conversion that an image needs before this target can have it.
 fn conversion(checked: &Checked, desired: &Desired) -> Option<ConversionKey> {
     match desired.at.get(&checked.key.name)? {
-        Desire::Publish(offer) => needed(checked, offer.blob.as_ref()?),
-        Desire::Withdraw | Desire::Leave | Desire::LetGo => None,
+        DesiredState::Publish(offer) => needed(checked, offer.blob.as_ref()?),
+        DesiredState::Withdraw | DesiredState::Leave | DesiredState::Release => None,
     }
 }
 
 /// The first target of this namespace, by name, that has the same address, if it is not this one. One that is being
 /// deleted stands in nobody's way, and nobody in its.
-fn other<C: Cluster>(context: &Context<C>, checked: &Checked) -> Option<String> {
+fn other<S: ResourceStore>(context: &Context<S>, checked: &Checked) -> Option<String> {
     let same = |target: &&std::sync::Arc<CloudTarget>| {
         let cloud = target.spec.open_nebula.as_ref();
         cloud.and_then(|cloud| cloud.endpoint.parse().ok()).is_some_and(|url: url::Url| url == checked.endpoint)
@@ -109,14 +108,14 @@ fn other<C: Cluster>(context: &Context<C>, checked: &Checked) -> Option<String> 
     if checked.deleting.is_some() {
         return None;
     }
-    let all = context.cluster.list::<CloudTarget>(&checked.key.namespace);
+    let all = context.store.list::<CloudTarget>(&checked.key.namespace);
     let stay = all.iter().filter(|target| target.metadata.deletion_timestamp.is_none());
     let first = stay.filter(same).filter_map(|target| target.metadata.name.clone()).min()?;
     (first < checked.key.name).then_some(first)
 }
 
 /// What was kept of an image at this target. What cannot be read is set aside: the images in the cloud tell enough.
-fn record<C: Cluster>(context: &Context<C>, checked: &Checked, desired: &Desired) -> Record {
+fn record<S: ResourceStore>(context: &Context<S>, checked: &Checked, desired: &Desired) -> Record {
     let Ok(path) = state_path(&checked.key, &desired.identifier) else { return Record::default() };
     match context.volume.read_state(&path) {
         Ok(record) => record.unwrap_or_default(),

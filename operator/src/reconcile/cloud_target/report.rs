@@ -8,7 +8,7 @@ use url::{Host, Url};
 use super::apply::Outcomes;
 use super::check::Checked;
 use super::conversions::Needed;
-use super::departure::{self, Departure};
+use super::deletion::{self, Deletion};
 use super::observe::{Observed, Wanted};
 use super::plan::{Lost, Plan};
 use super::refusal::Refusal;
@@ -17,7 +17,7 @@ use crate::api::{Class, CloudTargetStatus, ObjectKey, time};
 use crate::opennebula::carry_over::{Outcome, Verdict};
 use crate::opennebula::{OneError, Reason};
 use crate::reconcile::conditions::{Finding, Status, merge};
-use crate::reconcile::exchange::{Answer, Desire, Published, Standing};
+use crate::reconcile::exchange::{Answer, DesiredState, PublicationStatus, Published};
 use crate::reconcile::report::Report;
 
 /// How soon it is looked whether a Secret came.
@@ -28,7 +28,7 @@ pub(super) struct TargetReport {
     /// The target's own.
     pub report: Report<CloudTargetStatus>,
     /// How each image stands there.
-    pub standings: BTreeMap<ObjectKey, Standing>,
+    pub standings: BTreeMap<ObjectKey, PublicationStatus>,
     /// When an import that runs is looked at again.
     pub importing: Option<Timestamp>,
 }
@@ -58,31 +58,31 @@ pub(super) fn report(
             (_, before) => before.clone(),
         },
     };
-    let ready = departing(ready(checked, observed, plan, outcomes), &observed.departure);
+    let ready = departing(ready(checked, observed, plan, outcomes), &observed.deletion);
     let moving = moving(plan, outcomes).filter(|_| ready.status != Status::True);
     let moving = moving.map(|name| Finding::holds(name, ready.reason.clone(), ready.message.clone()));
     let findings = std::iter::once(ready).chain(moving).collect();
     status.conditions = merge(&before.conditions, findings, checked.generation, now);
     let importing = outcomes.next.filter(|_| outcomes.copying);
     TargetReport {
-        report: Report { status, happenings: Vec::new(), wake: wake(plan, outcomes, &observed.departure, now) },
+        report: Report { status, events: Vec::new(), requeue_at: requeue_at(plan, outcomes, &observed.deletion, now) },
         standings,
         importing,
     }
 }
 
 /// A target that is being deleted says so, and what it is held for.
-fn departing(found: Finding, departure: &Departure) -> Finding {
-    let Departure::Owes { images, named, .. } = departure else { return found };
+fn departing(found: Finding, deletion: &Deletion) -> Finding {
+    let Deletion::Blocked { images, named, .. } = deletion else { return found };
     match found.status {
-        Status::True | Status::Unknown => Finding::fails(found.name, "Deleting", departure::told(images, *named, "")),
-        Status::False => Finding { message: departure::told(images, *named, &found.message), ..found },
+        Status::True | Status::Unknown => Finding::fails(found.name, "Deleting", deletion::told(images, *named, "")),
+        Status::False => Finding { message: deletion::told(images, *named, &found.message), ..found },
     }
 }
 
 /// When to come back: what others bring, such as a Secret, may not tell that it came.
-fn wake(plan: &Plan, outcomes: &Outcomes, departure: &Departure, now: Timestamp) -> Option<Timestamp> {
-    let again = if let Departure::Owes { again, .. } = departure { *again } else { None };
+fn requeue_at(plan: &Plan, outcomes: &Outcomes, deletion: &Deletion, now: Timestamp) -> Option<Timestamp> {
+    let again = if let Deletion::Blocked { again, .. } = deletion { *again } else { None };
     let waits = match plan {
         Plan::Nothing { reason: "Suspended" | "Deleting", .. } => false,
         Plan::Nothing { class, .. } => matches!(class, Class::Waiting | Class::Transient),
@@ -93,9 +93,9 @@ fn wake(plan: &Plan, outcomes: &Outcomes, departure: &Departure, now: Timestamp)
 }
 
 /// Images in circulation: as the cloud said now, and, of those that it was not asked for, as their status says.
-fn images(observed: &Observed, standings: &BTreeMap<ObjectKey, Standing>) -> usize {
+fn images(observed: &Observed, standings: &BTreeMap<ObjectKey, PublicationStatus>) -> usize {
     let known = |image: &&ObjectKey| standings.get(*image).is_none_or(|standing| !standing.asked);
-    let published = |standing: &&Standing| standing.asked && standing.reason == Reason::Published.as_str();
+    let published = |standing: &&PublicationStatus| standing.asked && standing.reason == Reason::Published.as_str();
     observed.there.iter().filter(known).count() + standings.values().filter(published).count()
 }
 
@@ -103,12 +103,12 @@ fn number(count: usize) -> u32 {
     u32::try_from(count).unwrap_or(u32::MAX)
 }
 
-fn is_pending(checked: &Checked, wanted: &Wanted, standings: &BTreeMap<ObjectKey, Standing>) -> bool {
+fn is_pending(checked: &Checked, wanted: &Wanted, standings: &BTreeMap<ObjectKey, PublicationStatus>) -> bool {
     let standing = standings.get(&wanted.image);
     match wanted.desired.at.get(&checked.key.name) {
-        None | Some(Desire::Leave | Desire::LetGo) => false,
-        Some(Desire::Withdraw) => !standing.is_some_and(|standing| standing.withdrawn),
-        Some(Desire::Publish(_)) => standing.is_none_or(|standing| standing.reason != Reason::Published.as_str()),
+        None | Some(DesiredState::Leave | DesiredState::Release) => false,
+        Some(DesiredState::Withdraw) => !standing.is_some_and(|standing| standing.withdrawn),
+        Some(DesiredState::Publish(_)) => standing.is_none_or(|standing| standing.reason != Reason::Published.as_str()),
     }
 }
 
@@ -179,11 +179,11 @@ fn standings(
     observed: &Observed,
     plan: &Plan,
     outcomes: &Outcomes,
-) -> BTreeMap<ObjectKey, Standing> {
+) -> BTreeMap<ObjectKey, PublicationStatus> {
     let wanted = observed.wanted.iter().enumerate();
     let each = wanted.filter_map(|(place, wanted)| {
         let standing = match plan {
-            Plan::Nothing { reason, message, .. } => Standing::nothing(wanted, reason, message),
+            Plan::Nothing { reason, message, .. } => PublicationStatus::nothing(wanted, reason, message),
             Plan::Ask { requests, lost } => {
                 let (asked, answer) = (requests.get(place)?, outcomes.answer.as_ref()?);
                 lost.as_ref()
@@ -197,50 +197,73 @@ fn standings(
 }
 
 /// How an image stands that nothing can be done about with what was read of a Secret before.
-fn without_secret(wanted: &Wanted, asked: &Asked, lost: &Lost, answer: &Answer) -> Option<Standing> {
+fn without_secret(wanted: &Wanted, asked: &Asked, lost: &Lost, answer: &Answer) -> Option<PublicationStatus> {
     if asked.request.is_none() {
-        return Some(Standing::nothing(wanted, lost.reason, &lost.message));
+        return Some(PublicationStatus::nothing(wanted, lost.reason, &lost.message));
     }
     let refused = answer.cloud.as_ref().err().filter(|error| error.reason() == Reason::NotAuthorized)?;
     let message = format!("{}; what was read of it before is refused: {refused}", lost.message);
-    Some(Standing::nothing(wanted, lost.reason, &message))
+    Some(PublicationStatus::nothing(wanted, lost.reason, &message))
 }
 
-fn standing(checked: &Checked, wanted: &Wanted, asked: &Asked, answer: &Answer, place: usize) -> Option<Standing> {
+fn standing(
+    checked: &Checked,
+    wanted: &Wanted,
+    asked: &Asked,
+    answer: &Answer,
+    place: usize,
+) -> Option<PublicationStatus> {
     let outcome = match (&answer.cloud, answer.outcomes.get(place)) {
-        (Err(error), _) => return Some(Standing::nothing(wanted, error.reason().as_str(), &error.to_string())),
+        (Err(error), _) => {
+            return Some(PublicationStatus::nothing(wanted, error.reason().as_str(), &error.to_string()));
+        }
         (Ok(_), outcome) => outcome?.as_ref()?,
     };
+    let (published, reason, message) = verdict(checked, wanted, asked, outcome)?;
+    let waits = asked.refusal.as_ref().is_some_and(Refusal::ends_by_itself);
+    let progress = wanted.needed.as_ref().filter(|_| waits).and_then(Needed::progress);
+    let unfinished = outcome.all_unfinished().map(|(reason, message)| (reason.as_str(), message));
+    Some(PublicationStatus {
+        published,
+        image_name: outcome.identifier.to_string(),
+        asked: true,
+        withdrawn: outcome.verdict == Verdict::Retired,
+        reason,
+        message,
+        retired: number(outcome.retired),
+        unfinished,
+        progress,
+    })
+}
+
+/// What is in circulation after a pass, with the reason and the message of the `Published` condition.
+fn verdict(
+    checked: &Checked,
+    wanted: &Wanted,
+    asked: &Asked,
+    outcome: &Outcome,
+) -> Option<(Option<Published>, &'static str, String)> {
     let told = told(outcome);
-    let (retired, image_name) = (number(outcome.retired), outcome.identifier.to_string());
-    let (published, withdrawn, reason, message) = match &outcome.verdict {
+    Some(match &outcome.verdict {
         Verdict::Published { id } => {
             let version = match wanted.desired.at.get(&checked.key.name)? {
-                Desire::Publish(offer) => offer,
-                Desire::Withdraw | Desire::Leave | Desire::LetGo => return None,
+                DesiredState::Publish(offer) => offer,
+                DesiredState::Withdraw | DesiredState::Leave | DesiredState::Release => return None,
             };
             let (sha512, version) = (version.image.sha512, version.image.version.to_string());
-            let published = Some(Published { id: *id, sha512, version });
             let note = asked.note.as_ref().map(|note| format!("; {note}")).unwrap_or_default();
             let message = format!("image {id}{told}{note}");
-            (published, false, Reason::Published.as_str(), message)
+            (Some(Published { id: *id, sha512, version }), Reason::Published.as_str(), message)
         }
-        Verdict::Retired => {
-            let message = format!("nothing of it is in circulation{told}");
-            (None, true, Reason::Retired.as_str(), message)
-        }
+        Verdict::Retired => (None, Reason::Retired.as_str(), format!("nothing of it is in circulation{told}")),
         Verdict::Waiting { reason, message, .. } => {
             let (reason, message) = match &asked.refusal {
                 Some(refusal) => (refusal.reason, refusal.message.clone()),
                 None => (reason.as_str(), checked.hand_over.without_tickets(&format!("{message}{told}"))),
             };
-            (None, false, reason, message)
+            (None, reason, message)
         }
-    };
-    let waits = asked.refusal.as_ref().is_some_and(Refusal::ends_by_itself);
-    let progress = wanted.needed.as_ref().filter(|_| waits).and_then(Needed::progress);
-    let unfinished = outcome.all_unfinished().map(|(reason, message)| (reason.as_str(), message));
-    Some(Standing { published, image_name, asked: true, withdrawn, reason, message, retired, unfinished, progress })
+    })
 }
 
 /// What else there is to know.
@@ -258,7 +281,7 @@ fn told(outcome: &Outcome) -> String {
     told
 }
 
-impl Standing {
+impl PublicationStatus {
     /// The cloud was not asked, or did not answer.
     fn nothing(wanted: &Wanted, reason: &'static str, message: &str) -> Self {
         let image_name = wanted.desired.identifier.to_string();

@@ -11,18 +11,18 @@ use crate::convert::Form;
 use crate::convert::sniff::Outside;
 use crate::opennebula::carry_over::{self, EventAttributes, Request, Source};
 use crate::reconcile::context::ImagePaths;
-use crate::reconcile::exchange::{Desire, Offer};
+use crate::reconcile::exchange::{DesiredState, Offer};
 
 /// The request for one image.
 pub(super) fn request(checked: &Checked, wanted: &Wanted, paths: Option<&ImagePaths>, now: Timestamp) -> Asked {
     let desired = &wanted.desired;
     let mut asked = Asked::default();
     let version = match desired.at.get(&checked.key.name) {
-        None | Some(Desire::Leave | Desire::LetGo) => return asked,
+        None | Some(DesiredState::Leave | DesiredState::Release) => return asked,
         // Nothing new where nothing stays.
-        Some(Desire::Publish(_)) if checked.deleting.is_some() => return asked,
-        Some(Desire::Withdraw) => None,
-        Some(Desire::Publish(offer)) => {
+        Some(DesiredState::Publish(_)) if checked.deleting.is_some() => return asked,
+        Some(DesiredState::Withdraw) => None,
+        Some(DesiredState::Publish(offer)) => {
             let source = offer.blob.as_ref().and_then(|blob| source(checked, wanted, blob, paths, &mut asked, now));
             let sha512 = offer.image.sha512;
             Some(carry_over::Wanted { sha512, event: event(offer), source })

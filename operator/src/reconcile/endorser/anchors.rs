@@ -7,7 +7,7 @@ use secrecy::ExposeSecret;
 
 use crate::anchors::from_files;
 use crate::api::{Endorser, FilesSource, ObjectKey};
-use crate::store::{Cluster, ClusterError};
+use crate::store::{ResourceStore, StoreError};
 use crate::trust::Anchors;
 
 /// Why an endorser's own anchors cannot be had. What was signed under them stays as it is meanwhile.
@@ -33,16 +33,16 @@ pub enum OwnAnchorsError {
     },
     /// It cannot be read.
     #[error(transparent)]
-    Cluster(#[from] ClusterError),
+    Cluster(#[from] StoreError),
 }
 
 /// The endorser's own anchors, where its spec names some.
-pub(super) async fn own_anchors<C: Cluster>(
-    cluster: &C,
+pub(super) async fn own_anchors<S: ResourceStore>(
+    store: &S,
     endorser: &Endorser,
 ) -> Result<Option<Arc<Anchors>>, OwnAnchorsError> {
     let Some(source) = &endorser.spec.trust_anchors else { return Ok(None) };
-    let (kind, key, files) = files(cluster, &ObjectKey::of(endorser), source).await?;
+    let (kind, key, files) = files(store, &ObjectKey::of(endorser), source).await?;
     let Some(files) = files else { return Err(OwnAnchorsError::NotFound { kind, key }) };
     let (anchors, problems) = from_files(files.iter().map(|(name, bytes)| (name.as_str(), bytes.as_slice())));
     if anchors.count() > 0 {
@@ -57,18 +57,18 @@ pub(super) async fn own_anchors<C: Cluster>(
 pub(super) type Kept = (&'static str, ObjectKey, Option<BTreeMap<String, Vec<u8>>>);
 
 /// The entries of the `ConfigMap`, or else of the Secret, that an endorser names.
-pub(super) async fn files<C: Cluster>(
-    cluster: &C,
+pub(super) async fn files<S: ResourceStore>(
+    store: &S,
     endorser: &ObjectKey,
     source: &FilesSource,
-) -> Result<Kept, ClusterError> {
+) -> Result<Kept, StoreError> {
     if let Some(reference) = &source.config_map_ref {
         let key = endorser.sibling(&reference.name);
-        let files = cluster.config_map(&key).await?;
+        let files = store.config_map(&key).await?;
         return Ok(("ConfigMap", key, files));
     }
     let key = endorser.sibling(source.secret_ref.as_ref().map_or("", |reference| reference.name.as_str()));
-    let secret = cluster.secret(&key).await?;
+    let secret = store.secret(&key).await?;
     let files = secret
         .map(|secret| secret.entries.into_iter().map(|(name, bytes)| (name, bytes.expose_secret().to_vec())).collect());
     Ok(("Secret", key, files))

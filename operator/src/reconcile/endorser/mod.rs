@@ -15,23 +15,23 @@ pub use self::keys::complete;
 use super::context::Context;
 use super::finish::{finish, stalled};
 use crate::api::{Endorser, ImageListSubscription, ObjectKey};
-use crate::store::{Cluster, ClusterError};
+use crate::store::{ResourceStore, StoreError};
 
 /// One pass over an endorser. Returns when to come back though nothing changes.
-pub async fn reconcile<C: Cluster>(
-    context: &Context<C>,
+pub async fn reconcile<S: ResourceStore>(
+    context: &Context<S>,
     key: &ObjectKey,
     now: Timestamp,
-) -> Result<Option<Timestamp>, ClusterError> {
+) -> Result<Option<Timestamp>, StoreError> {
     let _timed = context.metrics.pass("Endorser");
-    let Some(object) = context.cluster.get::<Endorser>(key) else { return Ok(None) };
+    let Some(object) = context.store.get::<Endorser>(key) else { return Ok(None) };
     let mut rule = match check(&object) {
         Ok(rule) => rule,
         Err(error) => return stalled(context, &*object, &error, now).await,
     };
-    let subscriptions = context.cluster.list::<ImageListSubscription>(&key.namespace);
-    keys::read_keys(&*context.cluster, &object, &mut rule).await;
-    let anchors = match own_anchors(&*context.cluster, &object).await {
+    let subscriptions = context.store.list::<ImageListSubscription>(&key.namespace);
+    keys::read_keys(&*context.store, &object, &mut rule).await;
+    let anchors = match own_anchors(&*context.store, &object).await {
         Ok(own) => Ok(own.unwrap_or_else(|| context.anchors.current())),
         Err(error) => Err(error.to_string()),
     };

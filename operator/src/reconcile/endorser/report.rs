@@ -44,7 +44,7 @@ pub(super) fn report(
     let mut findings = vec![ready(rule, anchors, now), crls];
     findings.extend(expiring(&status, now));
     status.conditions = merge(&before.conditions, findings, generation, now);
-    Report { wake: wake(&status, now).into_iter().chain(next).min(), status, happenings: Vec::new() }
+    Report { requeue_at: requeue_at(&status, now).into_iter().chain(next).min(), status, events: Vec::new() }
 }
 
 fn ready(rule: &EndorserRule, anchors: Result<&Anchors, &String>, now: Timestamp) -> Finding {
@@ -146,7 +146,7 @@ fn expiring(status: &EndorserStatus, now: Timestamp) -> Option<Finding> {
 }
 
 /// When the next credential comes to its last 30 days.
-fn wake(status: &EndorserStatus, now: Timestamp) -> Option<Timestamp> {
+fn requeue_at(status: &EndorserStatus, now: Timestamp) -> Option<Timestamp> {
     let ends = status.credentials.iter().filter_map(|credential| credential.not_after.as_ref());
     ends.filter_map(|end| end.0.checked_sub(EXPIRES_SOON).ok()).filter(|at| *at > now).min()
 }

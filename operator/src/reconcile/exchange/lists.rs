@@ -97,7 +97,7 @@ pub struct ListOrigin {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Force {
     /// It does.
-    Standing,
+    InForce,
     /// A signer was revoked: its images go out, whatever else is said.
     Withdrawn {
         /// `CertificateRevoked` or `EndorserRevoked`.

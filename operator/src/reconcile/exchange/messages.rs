@@ -17,7 +17,7 @@ pub struct Message {
     /// How the server names them.
     pub validator: Option<Validator>,
     /// The signatures beside the list that are part of it.
-    pub beside: Vec<SignatureBeside>,
+    pub beside: Vec<DetachedSignature>,
     /// What the answer says of itself: the end of a message that says that this is no signed list.
     pub came: String,
 }
@@ -46,7 +46,7 @@ impl PendingMessages {
 /// A signature beside a list, as it was fetched: what tells whether it is still the same.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
-pub struct SignatureBeside {
+pub struct DetachedSignature {
     /// What is put behind the list's path.
     pub ending: String,
     /// SHA-256 of the signature: not every server names what it sends.

@@ -4,18 +4,18 @@
 mod downloads;
 mod lists;
 mod messages;
+mod pending_events;
 mod publications;
 mod records;
 mod session;
 mod told;
-mod untold;
 
 pub use downloads::{Downloads, TriedAnew};
 pub use lists::{Force, ListInForce, ListOrigin, ListsInForce, WithdrawnList};
-pub use messages::{Message, PendingMessages, SignatureBeside};
-pub use publications::{Desire, Desired, Offer, Publications, Published, Standing};
+pub use messages::{DetachedSignature, Message, PendingMessages};
+pub use pending_events::PendingEvents;
+pub use publications::{Desired, DesiredState, Offer, PublicationStatus, Publications, Published};
 pub(in crate::reconcile) use records::state_path;
 pub use session::Session;
 pub(in crate::reconcile) use session::{Answer, Credentials, Fingerprint, Known, Last};
 pub use told::Told;
-pub use untold::Untold;

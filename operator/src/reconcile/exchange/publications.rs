@@ -16,7 +16,7 @@ pub struct Desired {
     /// Which image.
     pub identifier: ImageId,
     /// What it wants of each target, by the target's name.
-    pub at: BTreeMap<String, Desire>,
+    pub at: BTreeMap<String, DesiredState>,
     /// An image of a cloud that a person named as this one: the target's name, and the id there.
     pub adopt: Option<(String, u32)>,
     /// A person asked for a try now.
@@ -27,7 +27,7 @@ pub struct Desired {
 
 /// What an image wants of one target.
 #[derive(Debug, Clone, PartialEq)]
-pub enum Desire {
+pub enum DesiredState {
     /// This version in circulation.
     Publish(Arc<Offer>),
     /// Nothing of it in circulation.
@@ -35,7 +35,7 @@ pub enum Desire {
     /// Whatever is there stays.
     Leave,
     /// Whatever is there stays, and the target, which is being deleted, may go.
-    LetGo,
+    Release,
 }
 
 /// A version that is wanted, with its bytes where they are there.
@@ -53,7 +53,7 @@ pub struct Offer {
 
 /// How an image stands at one target.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Standing {
+pub struct PublicationStatus {
     /// What is in circulation there; none where that is not known better than before.
     pub published: Option<Published>,
     /// Its name there.
@@ -96,7 +96,7 @@ struct Held {
     /// image's own next pass may come before that.
     asked: BTreeMap<ObjectKey, BTreeSet<ObjectKey>>,
     /// By target, then by image.
-    standings: BTreeMap<ObjectKey, BTreeMap<ObjectKey, Standing>>,
+    standings: BTreeMap<ObjectKey, BTreeMap<ObjectKey, PublicationStatus>>,
     sessions: BTreeMap<ObjectKey, Arc<tokio::sync::Mutex<Session>>>,
     /// Which other forms of images a target wants.
     conversions: BTreeMap<ObjectKey, BTreeSet<ConversionKey>>,
@@ -114,7 +114,7 @@ impl Publications {
     pub fn want(&self, image: &ObjectKey, desired: Option<Desired>) {
         let mut held = self.held();
         for (name, desire) in desired.iter().filter(|desired| desired.asked).flat_map(|desired| &desired.at) {
-            if matches!(desire, Desire::Publish(_) | Desire::Withdraw) {
+            if matches!(desire, DesiredState::Publish(_) | DesiredState::Withdraw) {
                 held.asked.entry(image.sibling(name)).or_default().insert(image.clone());
             }
         }
@@ -130,7 +130,7 @@ impl Publications {
     }
 
     /// How images stand at a target.
-    pub fn standings(&self, target: &ObjectKey) -> BTreeMap<ObjectKey, Standing> {
+    pub fn standings(&self, target: &ObjectKey) -> BTreeMap<ObjectKey, PublicationStatus> {
         self.held().standings.get(target).cloned().unwrap_or_default()
     }
 
@@ -153,7 +153,7 @@ impl Publications {
     }
 
     /// How an image stands at a target; `None` while no pass of the target has said.
-    pub fn standing(&self, target: &ObjectKey, image: &ObjectKey) -> Option<Standing> {
+    pub fn standing(&self, target: &ObjectKey, image: &ObjectKey) -> Option<PublicationStatus> {
         self.held().standings.get(target)?.get(image).cloned()
     }
 
@@ -161,7 +161,7 @@ impl Publications {
     pub(in crate::reconcile) fn tell(
         &self,
         target: &ObjectKey,
-        standings: BTreeMap<ObjectKey, Standing>,
+        standings: BTreeMap<ObjectKey, PublicationStatus>,
         again: Option<Timestamp>,
     ) {
         let mut held = self.held();
@@ -251,7 +251,7 @@ mod tests {
         let (one, two, other) = (image.sibling("one"), image.sibling("two"), image.sibling("other"));
         let desired = |asked| Desired {
             identifier: image.name.parse().unwrap(),
-            at: [("one", Desire::Withdraw), ("two", Desire::Withdraw), ("other", Desire::Leave)]
+            at: [("one", DesiredState::Withdraw), ("two", DesiredState::Withdraw), ("other", DesiredState::Leave)]
                 .map(|(name, desire)| (name.to_owned(), desire))
                 .into(),
             adopt: None,

@@ -13,7 +13,7 @@ use crate::imagelist::SourceUrl;
 use crate::reconcile::context::Context;
 use crate::reconcile::source::{SourceError, source};
 use crate::reconcile::step::{StepError, StepProblem};
-use crate::store::Cluster;
+use crate::store::ResourceStore;
 
 /// What became of the steps.
 #[derive(Debug, Default)]
@@ -28,8 +28,8 @@ pub(super) struct Outcomes {
 
 /// Does the steps in their order: the old version is not archived unless the new one is published. After a step that
 /// failed nothing else is done; the next pass sees what is there and plans again.
-pub(super) async fn apply<C: Cluster>(
-    context: &Context<C>,
+pub(super) async fn apply<S: ResourceStore>(
+    context: &Context<S>,
     checked: &Checked,
     observed: &Observed,
     plan: &Plan,
@@ -49,15 +49,15 @@ pub(super) async fn apply<C: Cluster>(
     outcomes
 }
 
-async fn apply_step<C: Cluster>(
-    context: &Context<C>,
+async fn apply_step<S: ResourceStore>(
+    context: &Context<S>,
     checked: &Checked,
     observed: &Observed,
     step: &Step,
     now: Timestamp,
 ) -> Result<Option<PathBuf>, StepProblem> {
     match step {
-        Step::Finalize(held) => context.cluster.finalize::<CachedImage>(&checked.key, *held).await?,
+        Step::Finalize(held) => context.store.set_finalizer::<CachedImage>(&checked.key, *held).await?,
         Step::ForgetJob(key) => {
             context.downloads.let_go(&checked.key);
             context.jobs.forget(key);
@@ -87,15 +87,15 @@ async fn apply_step<C: Cluster>(
     Ok(None)
 }
 
-async fn download_source<C: Cluster>(
-    context: &Context<C>,
+async fn download_source<S: ResourceStore>(
+    context: &Context<S>,
     checked: &Checked,
     observed: &Observed,
     url: &SourceUrl,
 ) -> Result<crate::fetch::Source, SourceError> {
     let trust = &context.settings.trust_directory;
     match observed.list.as_deref() {
-        Some(list) => source(&*context.cluster, &checked.key.namespace, &list.source, url, trust).await,
+        Some(list) => source(&*context.store, &checked.key.namespace, &list.source, url, trust).await,
         None => Ok(crate::fetch::Source::public(url.clone())),
     }
 }

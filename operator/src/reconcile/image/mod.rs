@@ -2,8 +2,8 @@
 
 mod apply;
 mod check;
+mod events;
 mod gone;
-mod happenings;
 mod observe;
 mod observed;
 mod plan;
@@ -21,16 +21,16 @@ pub use self::gone::gone_while_held;
 use super::context::Context;
 use super::finish::{finish, stalled};
 use crate::api::{CachedImage, Kind, ObjectKey};
-use crate::store::{Cluster, ClusterError};
+use crate::store::{ResourceStore, StoreError};
 
 /// One pass over an image. Returns when to come back though nothing changes.
-pub async fn reconcile<C: Cluster>(
-    context: &Context<C>,
+pub async fn reconcile<S: ResourceStore>(
+    context: &Context<S>,
     key: &ObjectKey,
     now: Timestamp,
-) -> Result<Option<Timestamp>, ClusterError> {
+) -> Result<Option<Timestamp>, StoreError> {
     let _timed = context.metrics.pass("CachedImage");
-    let Some(object) = context.cluster.get::<CachedImage>(key) else {
+    let Some(object) = context.store.get::<CachedImage>(key) else {
         context.publications.want(key, None);
         return Ok(None);
     };
@@ -40,7 +40,7 @@ pub async fn reconcile<C: Cluster>(
     };
     let mut observed = observe::observe(context, &object, &checked, now);
     if policy::would_be_made_again(&checked, &observed) {
-        observed.namespace_ends = context.cluster.is_ending(&key.namespace).await?;
+        observed.namespace_ends = context.store.is_ending(&key.namespace).await?;
     }
     let plan = plan::plan(&checked, &observed, now);
     tracing::debug!(kind = %Kind::Image, object = %key, "the plan: {plan}");

@@ -17,14 +17,14 @@ use crate::opennebula::carry_over::Record;
 use crate::reconcile::check::{retire, targets as target_names};
 use crate::reconcile::context::Context;
 use crate::reconcile::exchange::state_path;
-use crate::store::Cluster;
+use crate::store::ResourceStore;
 
 /// What did not fit is tried before its time no more often than this: the figures of a file system may deceive.
 const ROOM_AFTER: SignedDuration = SignedDuration::from_mins(5);
 
 /// Looks at everything that a plan is made from.
-pub(super) fn observe<C: Cluster>(
-    context: &Context<C>,
+pub(super) fn observe<S: ResourceStore>(
+    context: &Context<S>,
     object: &CachedImage,
     checked: &Checked,
     now: Timestamp,
@@ -63,8 +63,8 @@ pub(super) fn observe<C: Cluster>(
     observed
 }
 
-fn subscription<C: Cluster>(context: &Context<C>, checked: &Checked) -> Subscription {
-    match context.cluster.get::<ImageListSubscription>(&checked.subscription) {
+fn subscription<S: ResourceStore>(context: &Context<S>, checked: &Checked) -> Subscription {
+    match context.store.get::<ImageListSubscription>(&checked.subscription) {
         Some(object) => Subscription {
             deleting: object.metadata.deletion_timestamp.is_some(),
             retire: retire("deletionPolicy", object.spec.deletion_policy).ok(),
@@ -75,30 +75,30 @@ fn subscription<C: Cluster>(context: &Context<C>, checked: &Checked) -> Subscrip
 }
 
 /// A deletion in the future is one by another clock: nothing more is known of it later.
-fn alone_from<C: Cluster>(context: &Context<C>, checked: &Checked, now: Timestamp) -> Option<Timestamp> {
+fn alone_from<S: ResourceStore>(context: &Context<S>, checked: &Checked, now: Timestamp) -> Option<Timestamp> {
     let since = checked.deleting_since.filter(|since| *since <= now)?;
-    since.checked_add(context.cluster.goes_together()).ok().filter(|end| *end > now)
+    since.checked_add(context.store.cascade_grace()).ok().filter(|end| *end > now)
 }
 
-fn abandoned_from<C: Cluster>(context: &Context<C>, checked: &Checked, observed: &Observed) -> Option<Timestamp> {
+fn abandoned_from<S: ResourceStore>(context: &Context<S>, checked: &Checked, observed: &Observed) -> Option<Timestamp> {
     let lost = checked.finalizer && observed.targets.are_lost(&observed.status.targets);
-    let since = checked.deleting_since.filter(|_| lost && is_ending(&*context.cluster, &checked.key.namespace))?;
+    let since = checked.deleting_since.filter(|_| lost && is_ending(&*context.store, &checked.key.namespace))?;
     Some(since.checked_add(context.abandon_after).unwrap_or(Timestamp::MAX))
 }
 
 /// Whether everything goes that is in the namespace: with the namespace itself, most likely.
-fn is_ending<C: Cluster>(cluster: &C, namespace: &str) -> bool {
-    fn go<C: Cluster, K: Resource>(cluster: &C, namespace: &str) -> bool {
-        cluster.list::<K>(namespace).iter().all(|object| object.meta().deletion_timestamp.is_some())
+fn is_ending<S: ResourceStore>(store: &S, namespace: &str) -> bool {
+    fn go<S: ResourceStore, K: Resource>(store: &S, namespace: &str) -> bool {
+        store.list::<K>(namespace).iter().all(|object| object.meta().deletion_timestamp.is_some())
     }
-    go::<C, CachedImage>(cluster, namespace)
-        && go::<C, ImageListSubscription>(cluster, namespace)
-        && go::<C, Endorser>(cluster, namespace)
-        && go::<C, CloudTarget>(cluster, namespace)
+    go::<S, CachedImage>(store, namespace)
+        && go::<S, ImageListSubscription>(store, namespace)
+        && go::<S, Endorser>(store, namespace)
+        && go::<S, CloudTarget>(store, namespace)
 }
 
 /// The targets that are named, and those where it was published.
-fn targets<C: Cluster>(context: &Context<C>, checked: &Checked, observed: &Observed) -> Targets {
+fn targets<S: ResourceStore>(context: &Context<S>, checked: &Checked, observed: &Observed) -> Targets {
     // Its object is asked first: its own pass may wait for a server.
     let of_list = || observed.list.as_deref().map(|list| list.targets.clone());
     let subscription = observed.subscription.targets.clone().or_else(of_list);
@@ -112,7 +112,7 @@ fn targets<C: Cluster>(context: &Context<C>, checked: &Checked, observed: &Obser
         if let Some(ids) = recorded(context, checked, observed, &target) {
             targets.recorded.insert(name.clone(), ids);
         }
-        let Some(object) = context.cluster.get::<CloudTarget>(&target) else {
+        let Some(object) = context.store.get::<CloudTarget>(&target) else {
             targets.missing.push(name);
             continue;
         };
@@ -127,8 +127,8 @@ fn targets<C: Cluster>(context: &Context<C>, checked: &Checked, observed: &Obser
 }
 
 /// The ids of what may be there though the status does not tell of it. What cannot be read may say so.
-fn recorded<C: Cluster>(
-    context: &Context<C>,
+fn recorded<S: ResourceStore>(
+    context: &Context<S>,
     checked: &Checked,
     observed: &Observed,
     target: &ObjectKey,
@@ -140,8 +140,8 @@ fn recorded<C: Cluster>(
     };
     let told = at(&observed.status.targets, &target.name);
     let is_told = told.is_some_and(|told| {
-        let put_away = told.condition("Published").is_some_and(|condition| condition.reason == "Retired");
-        told.id.is_some() || put_away
+        let is_retired = told.condition("Published").is_some_and(|condition| condition.reason == "Retired");
+        told.id.is_some() || is_retired
     });
     let may_be_there = record.registration.is_some() || !is_told && record.may_be_there();
     may_be_there.then(|| record.images.iter().map(|image| image.id).collect())
@@ -166,13 +166,18 @@ fn failed_for_space(status: &CachedImageStatus) -> bool {
 }
 
 /// Whether an image that did not fit would now: the volume has grown, or something went.
-fn has_come_to_room<C: Cluster>(context: &Context<C>, status: &CachedImageStatus, size: u64, now: Timestamp) -> bool {
+fn has_come_to_room<S: ResourceStore>(
+    context: &Context<S>,
+    status: &CachedImageStatus,
+    size: u64,
+    now: Timestamp,
+) -> bool {
     let last = status.last_failure_time.as_ref().map(|time| time.0);
     last.is_none_or(|last| now.duration_since(last) >= ROOM_AFTER) && context.jobs.has_room(size)
 }
 
-fn look<C: Cluster>(
-    context: &Context<C>,
+fn look<S: ResourceStore>(
+    context: &Context<S>,
     checked: &Checked,
     observed: &mut Observed,
     now: Timestamp,

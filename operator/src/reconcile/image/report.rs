@@ -6,7 +6,7 @@ use jiff::{SignedDuration, Timestamp};
 
 use super::apply::Outcomes;
 use super::check::Checked;
-use super::happenings::happenings;
+use super::events::events;
 use super::observed::Observed;
 use super::plan::{Phase, Plan, Step};
 use super::policy::{Hold, is_suspended, request};
@@ -56,9 +56,9 @@ pub(super) fn report(
     let mut findings = findings(observed, plan, outcomes, &after, &status.targets);
     findings.extend(ignored(checked, observed));
     status.conditions = merge(&before.conditions, findings, checked.generation, now);
-    let wake = wake(checked, observed, plan, outcomes, now);
-    let happenings = happenings(checked, observed, plan, outcomes, desired, &status.targets);
-    Report { status, happenings, wake }
+    let requeue_at = requeue_at(checked, observed, plan, outcomes, now);
+    let events = events(checked, observed, plan, outcomes, desired, &status.targets);
+    Report { status, events, requeue_at }
 }
 
 /// A suspended object acts on no request, so that it is still open when it is resumed.
@@ -348,7 +348,13 @@ fn moving(observed: &Observed, plan: &Plan, outcomes: &Outcomes, findings: &[Fin
 }
 
 /// When to come back: for the next try, for progress, or when something ends.
-fn wake(checked: &Checked, observed: &Observed, plan: &Plan, outcomes: &Outcomes, now: Timestamp) -> Option<Timestamp> {
+fn requeue_at(
+    checked: &Checked,
+    observed: &Observed,
+    plan: &Plan,
+    outcomes: &Outcomes,
+    now: Timestamp,
+) -> Option<Timestamp> {
     let ends = match &observed.want {
         Want::Image(wanted) => Some(wanted.expires),
         Want::Kept { until, .. } => Some(*until),

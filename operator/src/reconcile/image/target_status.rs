@@ -14,7 +14,7 @@ use super::want::Want;
 use crate::api::{HasConditions, TargetStatus, time};
 use crate::imagelist::Sha512Digest;
 use crate::reconcile::conditions::{Finding, Status, merge};
-use crate::reconcile::exchange::{Desire, Desired, Offer, Standing};
+use crate::reconcile::exchange::{Desired, DesiredState, Offer, PublicationStatus};
 
 /// The condition that says what older versions of an image lack to be out of circulation.
 pub(super) const RETIRED: &str = "Retired";
@@ -24,18 +24,18 @@ pub(super) fn desired(checked: &Checked, observed: &Observed, plan: &Plan) -> De
     let desire = desire(checked, observed, plan);
     let (before, retired) = (&observed.status.targets, is_retired(checked, observed));
     let desired = |name: &String| {
-        let goes = observed.targets.leaving.contains(name) && desire != Desire::Withdraw;
+        let goes = observed.targets.leaving.contains(name) && desire != DesiredState::Withdraw;
         let desire = match (goes, retired && observed.targets.may_have(before, name)) {
             (false, _) => desire.clone(),
-            (true, false) => Desire::LetGo,
+            (true, false) => DesiredState::Release,
             // Else nobody could take it out of circulation with its object.
-            (true, true) => Desire::Leave,
+            (true, true) => DesiredState::Leave,
         };
         (name.clone(), desire)
     };
-    let mut at: BTreeMap<String, Desire> = observed.targets.named.iter().map(desired).collect();
+    let mut at: BTreeMap<String, DesiredState> = observed.targets.named.iter().map(desired).collect();
     for target in before.iter().filter(|target| observed.targets.may_have(before, &target.name)) {
-        at.entry(target.name.clone()).or_insert(Desire::Withdraw);
+        at.entry(target.name.clone()).or_insert(DesiredState::Withdraw);
     }
     let request = request(checked, observed);
     let asked = request.is_some() && request != observed.status.last_handled_reconcile_at;
@@ -43,19 +43,21 @@ pub(super) fn desired(checked: &Checked, observed: &Observed, plan: &Plan) -> De
     Desired { identifier: checked.image.identifier.clone(), at, adopt: checked.adopt.clone(), asked, held }
 }
 
-fn desire(checked: &Checked, observed: &Observed, plan: &Plan) -> Desire {
+fn desire(checked: &Checked, observed: &Observed, plan: &Plan) -> DesiredState {
     if checked.deleting {
-        return if is_leaving(checked, observed) { Desire::Withdraw } else { Desire::Leave };
+        return if is_leaving(checked, observed) { DesiredState::Withdraw } else { DesiredState::Leave };
     }
     match (&observed.want, observed.list.as_deref()) {
-        (Want::Out { .. }, _) => Desire::Withdraw,
-        (Want::Image(wanted), Some(list)) if !is_suspended(checked, observed) => Desire::Publish(Arc::new(Offer {
-            image: wanted.image.clone(),
-            list: list.accepted.list().identifier.clone(),
-            vo: wanted.vo.clone(),
-            blob: observed.blob.clone().filter(|_| plan.phase == Phase::Current),
-        })),
-        (Want::Image(_) | Want::Kept { .. } | Want::Unclear { .. }, _) => Desire::Leave,
+        (Want::Out { .. }, _) => DesiredState::Withdraw,
+        (Want::Image(wanted), Some(list)) if !is_suspended(checked, observed) => {
+            DesiredState::Publish(Arc::new(Offer {
+                image: wanted.image.clone(),
+                list: list.accepted.list().identifier.clone(),
+                vo: wanted.vo.clone(),
+                blob: observed.blob.clone().filter(|_| plan.phase == Phase::Current),
+            }))
+        }
+        (Want::Image(_) | Want::Kept { .. } | Want::Unclear { .. }, _) => DesiredState::Leave,
     }
 }
 
@@ -84,7 +86,12 @@ pub(super) fn statuses(checked: &Checked, observed: &Observed, desired: &Desired
 }
 
 /// What is in circulation there, as far as it is known.
-fn circulation(name: &str, before: Option<&TargetStatus>, standing: Option<&Standing>, now: Timestamp) -> TargetStatus {
+fn circulation(
+    name: &str,
+    before: Option<&TargetStatus>,
+    standing: Option<&PublicationStatus>,
+    now: Timestamp,
+) -> TargetStatus {
     let empty = TargetStatus {
         name: name.to_owned(),
         id: None,
@@ -116,10 +123,10 @@ fn circulation(name: &str, before: Option<&TargetStatus>, standing: Option<&Stan
 
 fn finding(
     observed: &Observed,
-    desire: &Desire,
+    desire: &DesiredState,
     status: &TargetStatus,
     before: Option<&TargetStatus>,
-    standing: Option<&Standing>,
+    standing: Option<&PublicationStatus>,
 ) -> Finding {
     const NAME: &str = "Published";
     if observed.targets.missing.contains(&status.name) {
@@ -127,9 +134,11 @@ fn finding(
         return Finding::fails(NAME, "TargetNotFound", message);
     }
     let wanted = match desire {
-        Desire::Publish(offer) => Some(offer.image.sha512),
-        Desire::Withdraw => None,
-        Desire::Leave | Desire::LetGo => return overdue(observed, status).unwrap_or_else(|| as_before(before)),
+        DesiredState::Publish(offer) => Some(offer.image.sha512),
+        DesiredState::Withdraw => None,
+        DesiredState::Leave | DesiredState::Release => {
+            return overdue(observed, status).unwrap_or_else(|| as_before(before));
+        }
     };
     let Some(standing) = standing else { return Finding::unknown(NAME, "Progressing", "the target was not asked yet") };
     match wanted {
@@ -152,7 +161,7 @@ fn finding(
 
 /// The condition of a target where older versions are not wholly out of circulation; none where all are. While the cloud
 /// does not answer it stays as it was.
-fn unfinished(before: Option<&TargetStatus>, standing: Option<&Standing>) -> Option<Finding> {
+fn unfinished(before: Option<&TargetStatus>, standing: Option<&PublicationStatus>) -> Option<Finding> {
     if let Some(standing) = standing.filter(|standing| standing.asked) {
         let (reason, message) = standing.unfinished.as_ref()?;
         return Some(Finding::fails(RETIRED, *reason, message));

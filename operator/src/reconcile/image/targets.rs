@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use crate::api::{Progress, TargetStatus};
-use crate::reconcile::exchange::Standing;
+use crate::reconcile::exchange::PublicationStatus;
 
 /// How an image stands at the targets that it names, or was published at.
 #[derive(Debug, Clone, Default)]
@@ -11,7 +11,7 @@ pub(super) struct Targets {
     /// The targets that the image, or its subscription, names.
     pub named: Vec<String>,
     /// Of those and of the ones before: how it stands there, where a pass of the target has said.
-    pub standings: BTreeMap<String, Standing>,
+    pub standings: BTreeMap<String, PublicationStatus>,
     /// Targets that are no objects.
     pub missing: Vec<String>,
     /// Targets that are being deleted.
@@ -58,7 +58,7 @@ impl Targets {
 
     /// Whether what is in circulation cannot be taken out of it any more: each of those targets, or its Secret, is gone.
     pub(super) fn are_lost(&self, before: &[TargetStatus]) -> bool {
-        let no_secret = |standing: &Standing| standing.reason == "SecretNotFound";
+        let no_secret = |standing: &PublicationStatus| standing.reason == "SecretNotFound";
         self.hold(before)
             && self.holding(before).into_iter().all(|name| {
                 self.missing.iter().any(|missing| missing == name) || self.standings.get(name).is_some_and(no_secret)

@@ -10,7 +10,7 @@ use crate::fetch::Document;
 use crate::imagelist::ListVersion;
 use crate::reconcile::context::Context;
 use crate::reconcile::step::{StepError, StepProblem};
-use crate::store::Cluster;
+use crate::store::ResourceStore;
 use crate::trust::Sha256Digest;
 
 /// What became of the steps.
@@ -24,8 +24,8 @@ pub(super) struct Outcomes {
 
 /// Does the steps that make the new list the one in force. When one fails the list before stays, and nothing else is
 /// done.
-pub(super) async fn import<C: Cluster>(
-    context: &Context<C>,
+pub(super) async fn import<S: ResourceStore>(
+    context: &Context<S>,
     object: &ImageListSubscription,
     checked: &Checked,
     plan: &Plan,
@@ -40,8 +40,8 @@ pub(super) async fn import<C: Cluster>(
 
 /// Does all other steps, which do not need each other. To be done once the images' passes know the list in force: an
 /// image that is deleted is looked at at once, and must know why.
-pub(super) async fn follow<C: Cluster>(
-    context: &Context<C>,
+pub(super) async fn follow<S: ResourceStore>(
+    context: &Context<S>,
     object: &ImageListSubscription,
     checked: &Checked,
     plan: &Plan,
@@ -55,8 +55,8 @@ pub(super) async fn follow<C: Cluster>(
     failed
 }
 
-async fn apply_step<C: Cluster>(
-    context: &Context<C>,
+async fn apply_step<S: ResourceStore>(
+    context: &Context<S>,
     object: &ImageListSubscription,
     checked: &Checked,
     step: &Step,
@@ -69,16 +69,16 @@ async fn apply_step<C: Cluster>(
         Step::Remember(memory) | Step::RememberLearned(memory) => {
             context.volume.write_state(&ListMemory::path(checked)?, memory)?;
         }
-        Step::Finalize(held) => context.cluster.finalize::<ImageListSubscription>(&checked.key, *held).await?,
-        Step::ApplyImage(identifier) => context.cluster.apply_image(object, identifier).await?,
-        Step::DeleteImage(key) => context.cluster.delete_image(key).await?,
+        Step::Finalize(held) => context.store.set_finalizer::<ImageListSubscription>(&checked.key, *held).await?,
+        Step::ApplyImage(identifier) => context.store.apply_image(object, identifier).await?,
+        Step::DeleteImage(key) => context.store.delete_image(key).await?,
     }
     Ok(())
 }
 
 /// Keeps a list as it was signed.
-async fn store<C: Cluster>(
-    context: &Context<C>,
+async fn store<S: ResourceStore>(
+    context: &Context<S>,
     checked: &Checked,
     (version, digest): (&ListVersion, &Sha256Digest),
     message: &Document,

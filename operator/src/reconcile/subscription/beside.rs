@@ -4,7 +4,7 @@
 use super::check::Checked;
 use super::problem::FetchProblem;
 use crate::fetch::{Client, ListAnswer, Source, Validator};
-use crate::reconcile::exchange::SignatureBeside;
+use crate::reconcile::exchange::DetachedSignature;
 use crate::trust::{Sha256Digest, is_openpgp_signature};
 
 /// Where signatures lie: what is put behind the list's path.
@@ -19,12 +19,12 @@ pub(super) async fn fetch(
     client: &Client,
     checked: &Checked,
     source: &Source,
-) -> Result<Vec<(SignatureBeside, Vec<u8>)>, FetchProblem> {
+) -> Result<Vec<(DetachedSignature, Vec<u8>)>, FetchProblem> {
     let mut found = Vec::new();
     for ending in ENDINGS {
         if let Answer::Body { bytes, validator } = ask(client, checked, source, ending, None).await? {
             let digest = Sha256Digest::of(&bytes);
-            found.push((SignatureBeside { ending: ending.to_owned(), digest, validator }, bytes));
+            found.push((DetachedSignature { ending: ending.to_owned(), digest, validator }, bytes));
         }
     }
     Ok(found)
@@ -36,7 +36,7 @@ pub(super) async fn are_unchanged(
     client: &Client,
     checked: &Checked,
     source: &Source,
-    before: &[SignatureBeside],
+    before: &[DetachedSignature],
 ) -> Result<bool, FetchProblem> {
     for ending in ENDINGS {
         let before = before.iter().find(|one| one.ending == ending);

@@ -5,9 +5,9 @@ use super::beside;
 use super::check::Checked;
 use super::problem::FetchProblem;
 use crate::fetch::{Client, Document, Source};
-use crate::reconcile::exchange::SignatureBeside;
+use crate::reconcile::exchange::DetachedSignature;
 use crate::reconcile::source::decryption_key;
-use crate::store::Cluster;
+use crate::store::ResourceStore;
 use crate::trust::{decrypt, is_encrypted, is_plain_list, join_detached};
 
 /// What a message takes in memory while it is put together or opened, for each byte of it.
@@ -17,13 +17,13 @@ const BEGINNING: u64 = 4096;
 
 /// The signed message in what was fetched, and which signatures beside it are part of it. What is neither signed nor
 /// encrypted stays as it is, and is refused later.
-pub(super) async fn open<C: Cluster>(
-    cluster: &C,
+pub(super) async fn open<S: ResourceStore>(
+    store: &S,
     client: &Client,
     checked: &Checked,
     source: &Source,
     document: Document,
-) -> Result<(Document, Vec<SignatureBeside>), FetchProblem> {
+) -> Result<(Document, Vec<DetachedSignature>), FetchProblem> {
     let failed = |error: std::io::Error| FetchProblem::not_kept(&source.url, &error);
     if is_plain_list(&document.begin(BEGINNING).map_err(failed)?) {
         // Before memory is taken: a server may take its time.
@@ -35,7 +35,7 @@ pub(super) async fn open<C: Cluster>(
         return Ok((joined.await.map_err(failed)??, beside));
     }
     let Some(secret) = &checked.decryption else { return Ok((document, Vec::new())) };
-    let key = decryption_key(cluster, &checked.key.namespace, secret).await;
+    let key = decryption_key(store, &checked.key.namespace, secret).await;
     let key = key.map_err(|error| FetchProblem::from(&error));
     let opened = rewritten(client, checked, document, move |bytes| match (is_encrypted(&bytes), key) {
         (false, _) => Ok(bytes),

@@ -13,7 +13,7 @@ use crate::fetch::Document;
 use crate::imagelist::{MAXIMUM_BYTES, Wanted};
 use crate::reconcile::context::Context;
 use crate::reconcile::exchange::Message;
-use crate::store::Cluster;
+use crate::store::ResourceStore;
 use crate::trust::{AcceptedList, Refusal, Sha256Digest, VerifiedList, VerifyRequest, accept, expands, verify};
 
 /// What a message takes in memory while it is judged, for each byte of it: itself, the text that was signed out of it or
@@ -55,8 +55,8 @@ pub(super) enum Verdict {
 }
 
 /// Judges all messages of a pass.
-pub(super) async fn judge<C: Cluster>(
-    context: &Context<C>,
+pub(super) async fn judge<S: ResourceStore>(
+    context: &Context<S>,
     checked: &Checked,
     observed: Observed,
     now: Timestamp,

@@ -6,7 +6,7 @@ mod check;
 mod children;
 mod clock;
 mod envelope;
-mod happenings;
+mod events;
 mod judge;
 mod observe;
 mod plan;
@@ -23,21 +23,21 @@ use jiff::Timestamp;
 pub(super) use self::check::check;
 pub use self::observe::ListMemory;
 use self::plan::Newest;
-pub use self::schedule::Ask;
+pub use self::schedule::FetchTrigger;
 use super::context::Context;
 use super::finish::{finish, stalled};
 use crate::api::{ImageListSubscription, Kind, ObjectKey};
-use crate::store::{Cluster, ClusterError};
+use crate::store::{ResourceStore, StoreError};
 
 /// One pass over a subscription. Returns when to come back though nothing changes.
-pub async fn reconcile<C: Cluster>(
-    context: &Context<C>,
+pub async fn reconcile<S: ResourceStore>(
+    context: &Context<S>,
     key: &ObjectKey,
-    ask: Ask,
+    ask: FetchTrigger,
     now: Timestamp,
-) -> Result<Option<Timestamp>, ClusterError> {
+) -> Result<Option<Timestamp>, StoreError> {
     let _timed = context.metrics.pass("ImageListSubscription");
-    let Some(object) = context.cluster.get::<ImageListSubscription>(key) else {
+    let Some(object) = context.store.get::<ImageListSubscription>(key) else {
         context.lists.set(key.clone(), None);
         context.pending.set(key, None);
         return Ok(None);
@@ -62,7 +62,7 @@ pub async fn reconcile<C: Cluster>(
 }
 
 /// Hands the list in force to the passes of its images, and a message that is not in force to the next pass.
-fn hand_over<C: Cluster>(context: &Context<C>, key: &ObjectKey, plan: &plan::Plan, imported: bool) {
+fn hand_over<S: ResourceStore>(context: &Context<S>, key: &ObjectKey, plan: &plan::Plan, imported: bool) {
     if imported {
         context.lists.set(key.clone(), plan.list.clone());
     }

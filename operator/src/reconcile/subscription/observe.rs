@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use super::check::Checked;
 use super::problem::FetchProblem;
-use super::schedule::Ask;
+use super::schedule::FetchTrigger;
 use super::{beside, envelope, schedule};
 use crate::api::{CachedImage, Endorser, HasConditions, ImageListSubscription, ImageListSubscriptionStatus};
 use crate::cache::{CacheError, StatePath, Volume};
@@ -15,9 +15,9 @@ use crate::fetch::{Document, FetchError, ListAnswer, Source, Validator};
 use crate::imagelist::SourceUrl;
 use crate::reconcile::context::Context;
 use crate::reconcile::endorser;
-use crate::reconcile::exchange::{ListOrigin, Message, SignatureBeside};
+use crate::reconcile::exchange::{DetachedSignature, ListOrigin, Message};
 use crate::reconcile::source::{SourceError, source};
-use crate::store::Cluster;
+use crate::store::ResourceStore;
 use crate::trust::{AlgorithmPolicy, Anchors, CredentialKind, EndorserRule, LastAccepted, Sha256Digest, SignerName};
 
 /// Everything that a plan is made from.
@@ -71,7 +71,7 @@ pub struct ListMemory {
     pub validator: Option<Validator>,
     /// The signatures that lay beside the list and are part of the message.
     #[serde(default)]
-    pub beside: Vec<SignatureBeside>,
+    pub beside: Vec<DetachedSignature>,
     /// SHA-256 of the address that the message came from. Not the address: it may hold a secret.
     pub address: Sha256Digest,
     /// The value of `verify.acceptList` by which a list came into force. A person's word counts once: while it stands
@@ -122,22 +122,22 @@ fn first_signer(memory: Option<&ListMemory>, status: &ImageListSubscriptionStatu
 }
 
 /// Looks at everything that a plan is made from; asks the server if it is time to.
-pub(super) async fn observe<C: Cluster>(
-    context: &Context<C>,
+pub(super) async fn observe<S: ResourceStore>(
+    context: &Context<S>,
     object: &ImageListSubscription,
     checked: &Checked,
-    ask: Ask,
+    ask: FetchTrigger,
     now: Timestamp,
 ) -> Observed {
     let status = object.status.clone().unwrap_or_default();
-    let (rules, unusable, revoked) = endorsers(&*context.cluster, checked).await;
+    let (rules, unusable, revoked) = endorsers(&*context.store, checked).await;
     let Remembered { memory, stored, rebuild_from, trouble } = remembered(&context.volume, checked);
     let first_signer = first_signer(memory.as_ref(), &status);
-    let images = context.cluster.list::<CachedImage>(&checked.key.namespace);
+    let images = context.store.list::<CachedImage>(&checked.key.namespace);
     let look_back = images.iter().any(|image| may_be_older(checked, image));
     let older = memory.as_ref().map(|memory| older(&context.volume, checked, memory, look_back)).unwrap_or_default();
     let pending = context.pending.get(&checked.key);
-    let ask = ask == Ask::Now || schedule::fetch_due(checked, &status, now);
+    let ask = ask == FetchTrigger::Now || schedule::fetch_due(checked, &status, now);
     let (fetched, server_time) = match (checked.suspend || checked.deleting, ask) {
         (false, true) => fetch(context, checked, memory.as_ref().filter(|_| stored.is_some())).await,
         (true, _) | (false, false) => (Fetched::NotAsked, None),
@@ -199,14 +199,14 @@ fn older(volume: &Volume, checked: &Checked, memory: &ListMemory, all: bool) -> 
 
 type Endorsers = (Vec<EndorserRule>, Vec<String>, Vec<CredentialKind>);
 
-async fn endorsers<C: Cluster>(cluster: &C, checked: &Checked) -> Endorsers {
-    let all = cluster.list::<Endorser>(&checked.key.namespace);
+async fn endorsers<S: ResourceStore>(store: &S, checked: &Checked) -> Endorsers {
+    let all = store.list::<Endorser>(&checked.key.namespace);
     let judged: Vec<(String, Result<EndorserRule, _>)> =
         all.iter().map(|object| (object.metadata.name.clone().unwrap_or_default(), endorser::check(object))).collect();
     let (mut rules, mut unusable) = (Vec::new(), Vec::new());
     for name in &checked.endorsers {
         match judged.iter().find(|(other, _)| other == name) {
-            Some((_, Ok(rule))) => match complete(cluster, &all, rule).await {
+            Some((_, Ok(rule))) => match complete(store, &all, rule).await {
                 Ok(rule) => rules.push(rule),
                 Err(error) => unusable.push(format!("Endorser {name}: {error}")),
             },
@@ -218,13 +218,13 @@ async fn endorsers<C: Cluster>(cluster: &C, checked: &Checked) -> Endorsers {
 }
 
 /// The rule with what its endorser keeps elsewhere: trust anchors, keys.
-async fn complete<C: Cluster>(
-    cluster: &C,
+async fn complete<S: ResourceStore>(
+    store: &S,
     endorsers: &[Arc<Endorser>],
     rule: &EndorserRule,
 ) -> Result<EndorserRule, endorser::OwnAnchorsError> {
     match endorsers.iter().find(|object| object.metadata.name.as_deref() == Some(&rule.name)) {
-        Some(object) => endorser::complete(cluster, object, rule.clone()).await,
+        Some(object) => endorser::complete(store, object, rule.clone()).await,
         None => Ok(rule.clone()),
     }
 }
@@ -264,10 +264,10 @@ fn stored_last(volume: &Volume, checked: &Checked) -> Option<Document> {
 type FetchedAt = (Fetched, Option<Timestamp>);
 
 /// Asks the server, conditionally where what it sent last is in force.
-async fn fetch<C: Cluster>(context: &Context<C>, checked: &Checked, memory: Option<&ListMemory>) -> FetchedAt {
+async fn fetch<S: ResourceStore>(context: &Context<S>, checked: &Checked, memory: Option<&ListMemory>) -> FetchedAt {
     let origin = ListOrigin { url: checked.url.clone(), secret: checked.secret.clone(), tls: checked.tls.clone() };
     let trust = &context.settings.trust_directory;
-    let source = match source(&*context.cluster, &checked.key.namespace, &origin, &checked.url, trust).await {
+    let source = match source(&*context.store, &checked.key.namespace, &origin, &checked.url, trust).await {
         Ok(source) => source,
         Err(error) => return (Fetched::Failed(FetchProblem::from(&error)), None),
     };
@@ -276,7 +276,7 @@ async fn fetch<C: Cluster>(context: &Context<C>, checked: &Checked, memory: Opti
     match ask(context, checked, &source, memory).await {
         Ok(ListAnswer::NotModified { date }) => (Fetched::NotModified, date),
         Ok(ListAnswer::Body { document, validator, date, came }) => {
-            match envelope::open(&*context.cluster, &context.client, checked, &source, document).await {
+            match envelope::open(&*context.store, &context.client, checked, &source, document).await {
                 Ok((document, beside)) => {
                     let message = Message { document, validator, beside, came: came.to_string() };
                     (Fetched::Message(message), date)
@@ -289,8 +289,8 @@ async fn fetch<C: Cluster>(context: &Context<C>, checked: &Checked, memory: Opti
 }
 
 /// Asks for the list, and, while that is the same, whether the signatures beside it are too: if not, for all of it.
-async fn ask<C: Cluster>(
-    context: &Context<C>,
+async fn ask<S: ResourceStore>(
+    context: &Context<S>,
     checked: &Checked,
     source: &Source,
     memory: Option<&ListMemory>,

@@ -107,7 +107,7 @@ pub(super) fn plan(checked: &Checked, observed: &Observed, judged: Judged, now: 
             (Some((import.list, None)), None)
         }
         (None, Before::None) => (None, None),
-        (None, Before::Standing(list)) => (Some((list, None)), None),
+        (None, Before::InForce(list)) => (Some((list, None)), None),
         (None, Before::Frozen(list, refusal)) => (Some((list, None)), Some(refusal)),
         (None, Before::Withdrawn(list, refusal)) => (Some((list, Some(refusal))), None),
     };
@@ -260,7 +260,7 @@ fn in_force(
     let force = match &state.withdrawn {
         Some(refusal) => Force::Withdrawn { reason: withdrawal_reason(refusal), message: refusal.message.clone() },
         None if state.expiring && expires <= now && tried_since => Force::Expired,
-        None => Force::Standing,
+        None => Force::InForce,
     };
     ListInForce {
         accepted: Arc::new(accepted),

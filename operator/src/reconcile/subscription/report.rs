@@ -6,7 +6,7 @@ use url::Url;
 
 use super::apply::Outcomes;
 use super::check::Checked;
-use super::happenings::{failed_before, fetch_problem, happenings, signed_by};
+use super::events::{events, failed_before, fetch_problem, signed_by};
 use super::observe::{Fetched, Observed};
 use super::plan::{Newest, Plan};
 use super::removal::REMOVAL_BLOCKED;
@@ -43,8 +43,8 @@ pub(super) fn report(
     fetch_times(&mut status, checked, observed, now);
     let findings = findings(checked, observed, plan, outcomes, list);
     status.conditions = merge(&before.conditions, findings, checked.generation, now);
-    let wake = wake(checked, &status, list, now);
-    Report { happenings: happenings(checked, observed, plan, outcomes), status, wake }
+    let requeue_at = requeue_at(checked, &status, list, now);
+    Report { events: events(checked, observed, plan, outcomes), status, requeue_at }
 }
 
 /// A suspended object acts on no request, so that it is still open when it is resumed.
@@ -217,7 +217,7 @@ fn ready(
         return Finding::fails(NAME, trouble.reason(), trouble.to_string());
     }
     let Some(list) = list else { return without_a_list(observed, verified) };
-    if let (Some(blocked), Force::Standing) = (blocked, &list.force) {
+    if let (Some(blocked), Force::InForce) = (blocked, &list.force) {
         return Finding { name: NAME, status: crate::reconcile::conditions::Status::False, ..blocked.clone() };
     }
     match (&list.force, verified.status) {
@@ -226,10 +226,10 @@ fn ready(
             let message = format!("list {} expired at {}", list.accepted.list().version, list.expires);
             Finding::fails(NAME, "ListExpired", message)
         }
-        (Force::Standing, crate::reconcile::conditions::Status::True) => {
+        (Force::InForce, crate::reconcile::conditions::Status::True) => {
             Finding::holds(NAME, "Succeeded", format!("{}, in force until {}", signed_by(list), list.expires))
         }
-        (Force::Standing, _) => Finding { name: NAME, ..verified.clone() },
+        (Force::InForce, _) => Finding { name: NAME, ..verified.clone() },
     }
 }
 
@@ -277,7 +277,7 @@ fn progress(checked: &Checked, observed: &Observed, outcomes: &Outcomes, finding
 }
 
 /// When to come back: for the next fetch, or when the list expires if that is sooner.
-fn wake(
+fn requeue_at(
     checked: &Checked,
     status: &ImageListSubscriptionStatus,
     list: Option<&ListInForce>,

@@ -40,7 +40,7 @@ pub(super) fn expiry(expires: Timestamp, created: Timestamp, max_list_age: Optio
 
 /// When a pass asks the list's server.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Ask {
+pub enum FetchTrigger {
     /// When its time has come, the spec changed or a person asked for it.
     WhenDue,
     /// Now: a person, or cron, started the run.

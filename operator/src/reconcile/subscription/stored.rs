@@ -3,7 +3,7 @@
 use super::check::Checked;
 use super::observe::{ListMemory, Observed};
 use crate::fetch::Document;
-use crate::trust::{AcceptedList, LastAccepted, Refusal, RevokedSigner, Standing, VerifyRequest, standing};
+use crate::trust::{AcceptedList, LastAccepted, Refusal, Reverification, RevokedSigner, VerifyRequest, standing};
 
 /// What became of the stored lists.
 pub(super) struct Stored {
@@ -20,7 +20,7 @@ pub(super) struct Stored {
 /// How the list that was in force stands.
 pub(super) enum Before {
     None,
-    Standing(AcceptedList),
+    InForce(AcceptedList),
     Frozen(AcceptedList, Refusal),
     Withdrawn(AcceptedList, Refusal),
 }
@@ -35,9 +35,9 @@ impl Before {
         withdrawn: &mut Vec<(AcceptedList, Refusal)>,
     ) {
         match self {
-            Self::Standing(list) | Self::Frozen(list, _) if look_back => older.insert(0, list),
+            Self::InForce(list) | Self::Frozen(list, _) if look_back => older.insert(0, list),
             Self::Withdrawn(list, refusal) => withdrawn.push((list, refusal)),
-            Self::None | Self::Standing(_) | Self::Frozen(..) => {}
+            Self::None | Self::InForce(_) | Self::Frozen(..) => {}
         }
     }
 }
@@ -59,7 +59,7 @@ pub(super) fn judge(
         Some(stored) => in_force(&stored, &memory.last, request),
         None => Before::None,
     };
-    if let Before::Standing(list) | Before::Frozen(list, _) | Before::Withdrawn(list, _) = &before {
+    if let Before::InForce(list) | Before::Frozen(list, _) | Before::Withdrawn(list, _) = &before {
         memory.last.revoked = list.revoked().to_vec();
         spread(list.revoked(), &mut memory);
     }
@@ -68,9 +68,9 @@ pub(super) fn judge(
         let Some(index) = memory.older.iter().position(|one| one.message == *message) else { continue };
         let Some(bytes) = read(document) else { continue };
         let (list, refusal) = match standing(&bytes, &memory.older[index].last, request) {
-            Standing::InForce(list) | Standing::Frozen(list, _) => (list, None),
-            Standing::Withdrawn(list, refusal) => (list, Some(refusal)),
-            Standing::Broken(_) => continue,
+            Reverification::InForce(list) | Reverification::Frozen(list, _) => (list, None),
+            Reverification::Withdrawn(list, refusal) => (list, Some(refusal)),
+            Reverification::Broken(_) => continue,
         };
         memory.older[index].last.revoked = list.revoked().to_vec();
         spread(list.revoked(), &mut memory);
@@ -84,11 +84,11 @@ pub(super) fn judge(
 
 fn in_force(stored: &[u8], accepted: &LastAccepted, request: &VerifyRequest<'_>) -> Before {
     match standing(stored, accepted, request) {
-        Standing::InForce(list) => Before::Standing(list),
-        Standing::Frozen(list, refusal) => Before::Frozen(list, refusal),
-        Standing::Withdrawn(list, refusal) => Before::Withdrawn(list, refusal),
+        Reverification::InForce(list) => Before::InForce(list),
+        Reverification::Frozen(list, refusal) => Before::Frozen(list, refusal),
+        Reverification::Withdrawn(list, refusal) => Before::Withdrawn(list, refusal),
         // What was stored is not what was accepted: it counts as lost, and the next fetch brings it again.
-        Standing::Broken(_) => Before::None,
+        Reverification::Broken(_) => Before::None,
     }
 }
 

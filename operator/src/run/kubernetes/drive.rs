@@ -13,17 +13,17 @@ use k8s_openapi::api::core::v1::{ConfigMap, Secret};
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
-use super::feed::{self, feed};
 use super::shared::Shared;
-use super::wake::{Requests, Wakes};
+use super::watch::{self, feed};
 use super::work::follow_work;
-use super::{named, queue};
+use super::work_queues::{Requests, WorkQueues};
+use super::{queue, referenced};
 use crate::api::{CachedImage, CloudTarget, Endorser, ImageListSubscription, Kind, ObjectKey, Resource};
 use crate::cache::{Keep, Scrub};
 use crate::reconcile::{Context, cloud_target, endorser, image, subscription};
 use crate::run::damage::damage;
 use crate::size::Size;
-use crate::store::Cluster;
+use crate::store::ResourceStore;
 use crate::store::kubernetes::{Kubernetes, Scope, Watches, Writers};
 
 /// How long running passes may continue after the program was asked to stop.
@@ -51,21 +51,21 @@ pub struct PartEnded(String);
 impl Driver {
     /// A driver for a context, with the watches that were made with its cluster.
     pub fn new(context: Arc<Context<Kubernetes>>, watches: Watches) -> Self {
-        let (wakes, requests): (Vec<_>, Vec<_>) = watches.0.iter().map(|_| Wakes::new()).unzip();
+        let (queues, requests): (Vec<_>, Vec<_>) = watches.0.iter().map(|_| WorkQueues::new()).unzip();
         let scopes = watches.0.into_iter().zip(requests).collect();
-        Self { shared: Arc::new(Shared::new(context, wakes)), scopes }
+        Self { shared: Arc::new(Shared::new(context, queues)), scopes }
     }
 
     /// Keeps the volume equal to the resources until `stop` completes. Then no new pass begins, and running passes may
     /// finish. Blobs that `scrub` finds damaged are downloaded again.
     pub async fn keep(self, scrub: &Scrub, stop: impl Future<Output = ()>) -> Result<(), PartEnded> {
         let stopping = CancellationToken::new();
-        if let Some(awaited) = self.shared.cluster().awaited.told() {
-            tracing::info!("started; {awaited}");
+        if let Some(cache_sync) = self.shared.store().cache_sync.told() {
+            tracing::info!("started; {cache_sync}");
         }
         let mut parts = Parts { tasks: JoinSet::new(), stopping: stopping.clone() };
         for (index, (writers, requests)) in self.scopes.into_iter().enumerate() {
-            parts.add_scope(&self.shared, &self.shared.cluster().scopes[index], writers, requests);
+            parts.add_scope(&self.shared, &self.shared.store().scopes[index], writers, requests);
         }
         parts.until_stopped(follow_work(self.shared.clone()));
         parts.until_stopped(follow_anchors(self.shared.clone()));
@@ -78,7 +78,7 @@ impl Driver {
             }
         };
         stopping.cancel();
-        self.shared.cluster().awaited.give_up();
+        self.shared.store().cache_sync.give_up();
         let all = async { while parts.tasks.join_next().await.is_some() {} };
         if tokio::time::timeout(GRACE, all).await.is_err() {
             tracing::warn!("passes did not end within {} s and are cut off", GRACE.as_secs());
@@ -111,20 +111,20 @@ impl Parts {
 
     /// Starts the watches of a scope.
     fn follow(&mut self, shared: &Arc<Shared>, scope: &Scope, writers: Writers) {
-        let (client, namespace) = (&shared.cluster().client, &scope.namespace);
+        let (client, namespace) = (&shared.store().client, &scope.namespace);
         let endorsers = (scope.endorsers.clone(), writers.endorsers);
-        self.until_stopped(feed(shared.clone(), namespace.clone(), endorsers, feed::endorser));
+        self.until_stopped(feed(shared.clone(), namespace.clone(), endorsers, watch::endorser));
         let subscriptions = (scope.subscriptions.clone(), writers.subscriptions);
-        self.until_stopped(feed(shared.clone(), namespace.clone(), subscriptions, feed::subscription));
+        self.until_stopped(feed(shared.clone(), namespace.clone(), subscriptions, watch::subscription));
         let images = (scope.images.clone(), writers.images);
-        self.until_stopped(feed(shared.clone(), namespace.clone(), images, feed::image));
+        self.until_stopped(feed(shared.clone(), namespace.clone(), images, watch::image));
         let targets = (scope.targets.clone(), writers.targets);
-        self.until_stopped(feed(shared.clone(), namespace.clone(), targets, feed::target));
+        self.until_stopped(feed(shared.clone(), namespace.clone(), targets, watch::target));
         if let Some(namespace) = namespace {
             let secrets = kube::Api::namespaced(client.clone(), namespace);
-            self.until_stopped(named::follow::<Secret>(shared.clone(), secrets));
+            self.until_stopped(referenced::follow::<Secret>(shared.clone(), secrets));
             let maps = kube::Api::namespaced(client.clone(), namespace);
-            self.until_stopped(named::follow::<ConfigMap>(shared.clone(), maps));
+            self.until_stopped(referenced::follow::<ConfigMap>(shared.clone(), maps));
         }
     }
 
@@ -137,7 +137,7 @@ impl Parts {
         pass: fn(Arc<Shared>, ObjectKey) -> BoxFuture<'static, Option<Duration>>,
     ) {
         let shared = shared.clone();
-        let pass = move |key: ObjectKey| match shared.cluster().get::<K>(&key) {
+        let pass = move |key: ObjectKey| match shared.store().get::<K>(&key) {
             Some(_) => pass(shared.clone(), key),
             None => ready(None).boxed(),
         };
@@ -147,7 +147,7 @@ impl Parts {
 
 fn pass_endorser(shared: Arc<Shared>, key: ObjectKey) -> BoxFuture<'static, Option<Duration>> {
     async move {
-        if !shared.cluster().awaited.all_came().await {
+        if !shared.store().cache_sync.all_came().await {
             return None;
         }
         let ended = endorser::reconcile(&shared.context, &key, Timestamp::now()).await;
@@ -158,7 +158,7 @@ fn pass_endorser(shared: Arc<Shared>, key: ObjectKey) -> BoxFuture<'static, Opti
 
 fn pass_subscription(shared: Arc<Shared>, key: ObjectKey) -> BoxFuture<'static, Option<Duration>> {
     async move {
-        if !shared.cluster().awaited.all_came().await {
+        if !shared.store().cache_sync.all_came().await {
             return None;
         }
         let ended = subscription::reconcile(&shared.context, &key, shared.ask(&key), Timestamp::now()).await;
@@ -171,15 +171,15 @@ fn pass_subscription(shared: Arc<Shared>, key: ObjectKey) -> BoxFuture<'static, 
 fn pass_image(shared: Arc<Shared>, key: ObjectKey) -> BoxFuture<'static, Option<Duration>> {
     async move {
         // After a start, the subscription's pass comes first: it sets the list in force, and then wakes its images.
-        if !shared.cluster().awaited.all_came().await || shared.subscription_is_silent(&key) {
+        if !shared.store().cache_sync.all_came().await || shared.subscription_is_silent(&key) {
             return None;
         }
         let before = shared.context.publications.desired(&key);
         let ended = image::reconcile(&shared.context, &key, Timestamp::now()).await;
         let after = shared.context.publications.desired(&key);
-        if let Some(wakes) = shared.wakes(&key.namespace).filter(|_| before != after) {
+        if let Some(queues) = shared.queues(&key.namespace).filter(|_| before != after) {
             let names = before.iter().chain(&after).flat_map(|desired| desired.at.keys());
-            names.for_each(|name| wakes.target_soon(&key.sibling(name)));
+            names.for_each(|name| queues.target_soon(&key.sibling(name)));
         }
         Some(shared.settled(Kind::Image, &key, ended))
     }
@@ -188,30 +188,30 @@ fn pass_image(shared: Arc<Shared>, key: ObjectKey) -> BoxFuture<'static, Option<
 
 fn pass_target(shared: Arc<Shared>, key: ObjectKey) -> BoxFuture<'static, Option<Duration>> {
     async move {
-        if !shared.cluster().awaited.all_came().await {
+        if !shared.store().cache_sync.all_came().await {
             return None;
         }
         let before = shared.context.publications.standings(&key);
         let ended = cloud_target::reconcile(&shared.context, &key, Timestamp::now()).await;
         let after = shared.context.publications.standings(&key);
-        if let Some(wakes) = shared.wakes(&key.namespace) {
+        if let Some(queues) = shared.queues(&key.namespace) {
             let known = before.keys().chain(after.keys().filter(|image| !before.contains_key(image)));
-            known.filter(|image| before.get(image) != after.get(image)).for_each(|image| wakes.image(image));
+            known.filter(|image| before.get(image) != after.get(image)).for_each(|image| queues.image(image));
         }
         Some(shared.settled(Kind::Target, &key, ended))
     }
     .boxed()
 }
 
-/// Wakes the images whose blobs were found damaged.
+/// WorkQueues the images whose blobs were found damaged.
 async fn follow_damage(shared: &Shared, scrub: &Scrub) -> ! {
     loop {
         let spoiled: Vec<String> = damage(scrub).await.iter().map(|blob| blob.expected.to_string()).collect();
-        for (scope, wakes) in shared.cluster().scopes.iter().zip(&shared.wakes) {
+        for (scope, queues) in shared.store().scopes.iter().zip(&shared.queues) {
             for image in scope.images.state() {
                 let artifact = image.status.as_ref().and_then(|status| status.artifact.as_ref());
                 if artifact.is_some_and(|artifact| spoiled.contains(&artifact.sha512)) {
-                    wakes.image(&ObjectKey::of(&*image));
+                    queues.image(&ObjectKey::of(&*image));
                 }
             }
         }
@@ -227,9 +227,9 @@ async fn follow_anchors(shared: Arc<Shared>) {
         for problem in problems {
             tracing::warn!(file = %problem.path.display(), "{}", problem.message);
         }
-        for (scope, wakes) in shared.cluster().scopes.iter().zip(&shared.wakes) {
-            scope.endorsers.state().iter().for_each(|object| wakes.endorser(&ObjectKey::of(&**object)));
-            scope.subscriptions.state().iter().for_each(|object| wakes.subscription(&ObjectKey::of(&**object)));
+        for (scope, queues) in shared.store().scopes.iter().zip(&shared.queues) {
+            scope.endorsers.state().iter().for_each(|object| queues.endorser(&ObjectKey::of(&**object)));
+            scope.subscriptions.state().iter().for_each(|object| queues.subscription(&ObjectKey::of(&**object)));
         }
     }
 }

@@ -1,11 +1,11 @@
 //! Drives the reconcilers over an API server.
 
 mod drive;
-mod feed;
-mod named;
 mod queue;
+mod referenced;
 mod shared;
-mod wake;
+mod watch;
 mod work;
+mod work_queues;
 
 pub use drive::{Driver, PartEnded};

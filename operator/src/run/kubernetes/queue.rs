@@ -225,14 +225,14 @@ mod tests {
     /// Two that wake themselves whenever they are looked at leave room for the others, where two are looked at at once.
     #[tokio::test(start_paused = true)]
     async fn those_that_are_always_busy_starve_nobody() {
-        let (wakes, woken) = unbounded();
+        let (queues, woken) = unbounded();
         let (stopping, passes) = (CancellationToken::new(), RefCell::new(Vec::new()));
-        (0..40).for_each(|name| wakes.unbounded_send(key(name)).unwrap());
+        (0..40).for_each(|name| queues.unbounded_send(key(name)).unwrap());
         let pass = async |key: ObjectKey| {
             tokio::time::sleep(Duration::from_millis(100)).await;
             passes.borrow_mut().push(key.name.clone());
             if ["0", "1"].contains(&key.name.as_str()) {
-                wakes.unbounded_send(key).unwrap();
+                queues.unbounded_send(key).unwrap();
             }
             if passes.borrow().len() >= 60 {
                 stopping.cancel();
@@ -248,9 +248,9 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn a_stop_waits_for_the_passes_that_run_and_begins_none() {
-        let (wakes, woken) = unbounded();
+        let (queues, woken) = unbounded();
         let (stopping, ended) = (CancellationToken::new(), RefCell::new(0));
-        (0..5).for_each(|name| wakes.unbounded_send(key(name)).unwrap());
+        (0..5).for_each(|name| queues.unbounded_send(key(name)).unwrap());
         let pass = async |_| {
             tokio::time::sleep(Duration::from_secs(1)).await;
             stopping.cancel();

@@ -7,13 +7,13 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 
-use super::wake::Wakes;
+use super::work_queues::WorkQueues;
 use crate::api::{CachedImage, CloudTarget, ImageListSubscription, Kind, ObjectKey};
 use crate::metrics::Work;
-use crate::reconcile::subscription::Ask;
+use crate::reconcile::subscription::FetchTrigger;
 use crate::reconcile::{Context, Force, ListInForce};
 use crate::store::kubernetes::{Kubernetes, Scope};
-use crate::store::{Cluster, ClusterError};
+use crate::store::{ResourceStore, StoreError};
 use crate::trust::LastAccepted;
 
 /// The longest time between two passes over an object, in case a watch has missed a change.
@@ -28,7 +28,7 @@ const LONGEST_WAIT: Duration = Duration::from_mins(5);
 /// State that passes and watches share.
 pub(super) struct Shared {
     pub(super) context: Arc<Context<Kubernetes>>,
-    pub(super) wakes: Vec<Wakes>,
+    pub(super) queues: Vec<WorkQueues>,
     told: Mutex<HashMap<ObjectKey, Told>>,
     failures: Mutex<HashMap<(Kind, ObjectKey), u32>>,
     /// The generation of each target that its images were last woken for.
@@ -58,19 +58,19 @@ struct ToldList {
 }
 
 impl Shared {
-    pub(super) fn new(context: Arc<Context<Kubernetes>>, wakes: Vec<Wakes>) -> Self {
+    pub(super) fn new(context: Arc<Context<Kubernetes>>, queues: Vec<WorkQueues>) -> Self {
         let (told, failures, targets) = (Mutex::default(), Mutex::default(), Mutex::default());
-        Self { context, wakes, told, failures, targets, asked: Mutex::default() }
+        Self { context, queues, told, failures, targets, asked: Mutex::default() }
     }
 
-    pub(super) fn cluster(&self) -> &Kubernetes {
-        &self.context.cluster
+    pub(super) fn store(&self) -> &Kubernetes {
+        &self.context.store
     }
 
     /// The senders to the queues of a namespace.
-    pub(super) fn wakes(&self, namespace: &str) -> Option<&Wakes> {
+    pub(super) fn queues(&self, namespace: &str) -> Option<&WorkQueues> {
         let covers = |scope: &Scope| scope.namespace.as_deref().is_none_or(|own| own == namespace);
-        self.wakes.get(self.cluster().scopes.iter().position(covers)?)
+        self.queues.get(self.store().scopes.iter().position(covers)?)
     }
 
     /// The time until the next pass, from the result of the last one. Counts failures.
@@ -78,7 +78,7 @@ impl Shared {
         &self,
         kind: Kind,
         key: &ObjectKey,
-        ended: Result<Option<Timestamp>, ClusterError>,
+        ended: Result<Option<Timestamp>, StoreError>,
     ) -> Duration {
         let mut failures = lock(&self.failures);
         let counted = (kind, key.clone());
@@ -102,29 +102,29 @@ impl Shared {
     }
 
     /// Makes the next pass of a subscription fetch its list.
-    pub(super) fn ask_now(&self, key: ObjectKey) {
+    pub(super) fn request_fetch(&self, key: ObjectKey) {
         self.asked.lock().unwrap_or_else(PoisonError::into_inner).insert(key);
     }
 
     /// Whether the pass that begins must fetch the list.
-    pub(super) fn ask(&self, key: &ObjectKey) -> Ask {
+    pub(super) fn ask(&self, key: &ObjectKey) -> FetchTrigger {
         let asked = self.asked.lock().unwrap_or_else(PoisonError::into_inner).remove(key);
-        if asked { Ask::Now } else { Ask::WhenDue }
+        if asked { FetchTrigger::Now } else { FetchTrigger::WhenDue }
     }
 
-    /// Wakes a subscription's images if its state has changed.
+    /// WorkQueues a subscription's images if its state has changed.
     pub(super) fn tell_images(&self, key: &ObjectKey) {
-        let Some(object) = self.cluster().get::<ImageListSubscription>(key) else { return };
+        let Some(object) = self.store().get::<ImageListSubscription>(key) else { return };
         let list = self.context.lists.get(key).map(|list| ToldList::of(&list));
         let told = Told { generation: object.metadata.generation, list };
         if lock(&self.told).get(key) == Some(&told) {
             return;
         }
         lock(&self.told).insert(key.clone(), told);
-        let Some(wakes) = self.wakes(&key.namespace) else { return };
-        for image in self.cluster().list::<CachedImage>(&key.namespace) {
+        let Some(queues) = self.queues(&key.namespace) else { return };
+        for image in self.store().list::<CachedImage>(&key.namespace) {
             if image.spec.subscription_ref.name == key.name {
-                wakes.image(&ObjectKey::of(&*image));
+                queues.image(&ObjectKey::of(&*image));
             }
         }
     }
@@ -142,31 +142,31 @@ impl Shared {
     }
 
     fn forget_publications(&self) {
-        let cluster = self.cluster();
+        let store = self.store();
         self.context
             .publications
-            .retain(|key| cluster.get::<CachedImage>(key).is_some(), |key| cluster.get::<CloudTarget>(key).is_some());
+            .retain(|key| store.get::<CachedImage>(key).is_some(), |key| store.get::<CloudTarget>(key).is_some());
     }
 
     /// Whether the image's subscription exists and has had no pass yet.
     pub(super) fn subscription_is_silent(&self, image: &ObjectKey) -> bool {
-        let Some(object) = self.cluster().get::<CachedImage>(image) else { return false };
+        let Some(object) = self.store().get::<CachedImage>(image) else { return false };
         let subscription = image.sibling(&object.spec.subscription_ref.name);
-        let is_there = self.cluster().get::<ImageListSubscription>(&subscription).is_some();
+        let is_there = self.store().get::<ImageListSubscription>(&subscription).is_some();
         is_there && !lock(&self.told).contains_key(&subscription)
     }
 
     /// Removes the state of objects that were deleted while a watch was interrupted.
     pub(super) fn forget_gone(&self) {
-        let cluster = self.cluster();
-        self.context.lists.retain(|key| cluster.get::<ImageListSubscription>(key).is_some());
-        let gone = |key: &ObjectKey| cluster.get::<ImageListSubscription>(key).is_none();
+        let store = self.store();
+        self.context.lists.retain(|key| store.get::<ImageListSubscription>(key).is_some());
+        let gone = |key: &ObjectKey| store.get::<ImageListSubscription>(key).is_none();
         let subscriptions: Vec<ObjectKey> = lock(&self.told).keys().filter(|key| gone(key)).cloned().collect();
         for key in &subscriptions {
             self.forget_subscription(key);
         }
         let images = self.context.downloads.objects().into_iter();
-        images.filter(|key| cluster.get::<CachedImage>(key).is_none()).for_each(|key| self.forget_image(&key));
+        images.filter(|key| store.get::<CachedImage>(key).is_none()).for_each(|key| self.forget_image(&key));
         self.forget_publications();
     }
 

@@ -1,4 +1,4 @@
-//! Wakes images when their downloads start or end, and targets when their conversions start or end.
+//! WorkQueues images when their downloads start or end, and targets when their conversions start or end.
 
 use std::collections::HashMap;
 use std::hash::Hash;
@@ -8,7 +8,7 @@ use super::shared::Shared;
 use crate::api::ObjectKey;
 use crate::cache::{ConversionKey, JobKey, JobState, Part};
 
-/// Wakes the images and targets whose downloads or conversions started or ended. Others are not woken: with many
+/// WorkQueues the images and targets whose downloads or conversions started or ended. Others are not woken: with many
 /// images, each change of one download would otherwise cause a pass over all images that wait for a download.
 pub(super) async fn follow_work(shared: Arc<Shared>) {
     let mut jobs = shared.context.jobs.changed();
@@ -19,10 +19,10 @@ pub(super) async fn follow_work(shared: Arc<Shared>) {
         let ended: Vec<ObjectKey> =
             now.iter().filter(|(_, runs)| runs.is_none()).map(|((key, _), _)| key.clone()).collect();
         for key in downloads.moved(now).into_iter().chain(ended) {
-            shared.wakes(&key.namespace).iter().for_each(|wakes| wakes.image(&key));
+            shared.queues(&key.namespace).iter().for_each(|queues| queues.image(&key));
         }
         for key in conversions.moved(conversion_stages(&shared)) {
-            shared.wakes(&key.namespace).iter().for_each(|wakes| wakes.target(&key));
+            shared.queues(&key.namespace).iter().for_each(|queues| queues.target(&key));
         }
     }
 }

@@ -8,7 +8,7 @@ use super::manifests::ManifestProblem;
 use super::objects::Objects;
 use crate::api::{CachedImage, CloudTarget, Endorser, ImageListSubscription, ObjectKey, Resource};
 use crate::cache::{CacheError, remove_leftovers_below, write_atomic};
-use crate::store::ClusterError;
+use crate::store::StoreError;
 use crate::text;
 
 /// The largest size of a stored object, in bytes.
@@ -87,13 +87,13 @@ fn path_of<K: Resource>(resources: &Path, key: &ObjectKey) -> PathBuf {
 }
 
 /// Stores an object.
-pub(super) fn write<K: Resource>(resources: &Path, object: &K) -> Result<(), ClusterError> {
+pub(super) fn write<K: Resource>(resources: &Path, object: &K) -> Result<(), StoreError> {
     let key = ObjectKey::of(object);
-    let text = text::yaml(object).map_err(|source| ClusterError::Encode { key: key.clone(), source })?;
+    let text = text::yaml(object).map_err(|source| StoreError::Encode { key: key.clone(), source })?;
     let path = path_of::<K>(resources, &key);
     let folders = [resources.to_owned(), resources.join(&key.namespace), path.parent().unwrap_or(resources).to_owned()];
     let made = folders.iter().try_for_each(|folder| make(folder).map_err(CacheError::io("make the directory", folder)));
-    made.and_then(|()| write_atomic(&path, text.as_bytes(), 0o644)).map_err(|source| ClusterError::Keep {
+    made.and_then(|()| write_atomic(&path, text.as_bytes(), 0o644)).map_err(|source| StoreError::Keep {
         kind: K::KIND,
         key,
         source,
@@ -139,7 +139,7 @@ pub(super) fn write_problems(resources: &Path, problems: &[ManifestProblem]) -> 
 }
 
 /// Removes the file of an object.
-pub(super) fn forget<K: Resource>(resources: &Path, key: &ObjectKey) -> Result<(), ClusterError> {
+pub(super) fn forget<K: Resource>(resources: &Path, key: &ObjectKey) -> Result<(), StoreError> {
     let path = path_of::<K>(resources, key);
     // Files below a link do not belong to this program.
     if path.ancestors().skip(1).take(3).any(Path::is_symlink) {
@@ -148,14 +148,14 @@ pub(super) fn forget<K: Resource>(resources: &Path, key: &ObjectKey) -> Result<(
     match fs::remove_file(&path) {
         Err(error) if error.kind() != io::ErrorKind::NotFound => {
             let source = CacheError::io("remove", &path)(error);
-            Err(ClusterError::Keep { kind: K::KIND, key: key.clone(), source })
+            Err(StoreError::Keep { kind: K::KIND, key: key.clone(), source })
         }
         _ => Ok(()),
     }
 }
 
 /// Removes the files of a kind whose objects no longer exist.
-pub(super) fn sweep<K: Resource>(resources: &Path, objects: &Objects) -> Result<(), ClusterError> {
+pub(super) fn sweep<K: Resource>(resources: &Path, objects: &Objects) -> Result<(), StoreError> {
     for namespace in entries(resources).unwrap_or_default() {
         for path in entries(&namespace.join(&*K::plural(&()))).unwrap_or_default() {
             let part = |text: Option<&std::ffi::OsStr>| text.unwrap_or_default().to_string_lossy().into_owned();

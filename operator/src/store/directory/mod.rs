@@ -26,7 +26,7 @@ pub use manifests::ManifestProblem;
 
 use self::manifests::Manifests;
 use self::objects::Objects;
-use super::{Cluster, ClusterError, ConfigMapData, Happening, SecretData};
+use super::{ConfigMapData, ObjectEvent, ResourceStore, SecretData, StoreError};
 use crate::api::{
     CachedImage, CachedImageSpec, CloudTarget, Endorser, FINALIZER, ImageListSubscription, ObjectKey, ObjectReference,
     Resource, SUBSCRIPTION_LABEL,
@@ -35,7 +35,7 @@ use crate::cache::CacheError;
 use crate::imagelist::ImageId;
 
 /// The log target of events of objects. On an API server they are Events.
-pub const HAPPENINGS: &str = "vmcatcher_operator::happenings";
+pub const EVENTS: &str = "vmcatcher_operator::happenings";
 
 /// The manifest files of a folder, sorted.
 pub fn manifest_files(folder: &Path) -> std::io::Result<Vec<PathBuf>> {
@@ -154,7 +154,7 @@ impl Directory {
     }
 
     /// Removes the stored files of objects that no longer exist.
-    pub fn sweep(&self) -> Result<(), ClusterError> {
+    pub fn sweep(&self) -> Result<(), StoreError> {
         let objects = self.held().objects.clone();
         kept::sweep::<CloudTarget>(&self.resources, &objects)?;
         kept::sweep::<Endorser>(&self.resources, &objects)?;
@@ -165,7 +165,7 @@ impl Directory {
 
     /// Requests that an object is reconciled now, by the operator that uses this state folder or else by the next run.
     /// Retry limits are reset, as by the annotation `vmcatcher.io/requestedAt`. Returns the path of the request.
-    pub fn request<K: Resource>(&self, key: &ObjectKey, now: Timestamp) -> Result<PathBuf, ClusterError> {
+    pub fn request<K: Resource>(&self, key: &ObjectKey, now: Timestamp) -> Result<PathBuf, StoreError> {
         requests::write::<K>(&self.requests, key, now)
     }
 
@@ -179,12 +179,12 @@ impl Directory {
         self.held.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Changes an object and stores it. Fails with [`ClusterError::Gone`] if it does not exist.
-    fn change<K: Resource>(&self, key: &ObjectKey, change: impl FnOnce(&mut K)) -> Result<(), ClusterError> {
+    /// Changes an object and stores it. Fails with [`StoreError::Gone`] if it does not exist.
+    fn change<K: Resource>(&self, key: &ObjectKey, change: impl FnOnce(&mut K)) -> Result<(), StoreError> {
         let changed = {
             let mut held = self.held();
             let before = held.objects.get::<K>(key);
-            let before = before.ok_or_else(|| ClusterError::Gone { kind: K::KIND, key: key.clone() })?;
+            let before = before.ok_or_else(|| StoreError::Gone { kind: K::KIND, key: key.clone() })?;
             let mut object = (*before).clone();
             change(&mut object);
             held.objects.put(object)
@@ -198,7 +198,7 @@ impl Directory {
     }
 }
 
-impl Cluster for Directory {
+impl ResourceStore for Directory {
     fn get<K: Resource>(&self, key: &ObjectKey) -> Option<Arc<K>> {
         self.held().objects.get(key)
     }
@@ -212,15 +212,15 @@ impl Cluster for Directory {
         self.held().objects.all().collect()
     }
 
-    async fn secret(&self, key: &ObjectKey) -> Result<Option<SecretData>, ClusterError> {
+    async fn secret(&self, key: &ObjectKey) -> Result<Option<SecretData>, StoreError> {
         Ok(self.held().secrets.get(key).cloned())
     }
 
-    async fn config_map(&self, key: &ObjectKey) -> Result<Option<ConfigMapData>, ClusterError> {
+    async fn config_map(&self, key: &ObjectKey) -> Result<Option<ConfigMapData>, StoreError> {
         Ok(self.held().config_maps.get(key).cloned())
     }
 
-    async fn apply_image(&self, owner: &ImageListSubscription, identifier: &ImageId) -> Result<(), ClusterError> {
+    async fn apply_image(&self, owner: &ImageListSubscription, identifier: &ImageId) -> Result<(), StoreError> {
         let made = {
             let mut held = self.held();
             let key = ObjectKey::of(owner).sibling(&identifier.object_name());
@@ -233,7 +233,7 @@ impl Cluster for Directory {
         kept::write(&self.resources, &*made)
     }
 
-    async fn delete_image(&self, key: &ObjectKey) -> Result<(), ClusterError> {
+    async fn delete_image(&self, key: &ObjectKey) -> Result<(), StoreError> {
         {
             let mut held = self.held();
             let Some(image) = held.objects.get::<CachedImage>(key) else { return Ok(()) };
@@ -243,7 +243,7 @@ impl Cluster for Directory {
         self.keep_or_forget::<CachedImage>(key)
     }
 
-    async fn finalize<K: Resource>(&self, key: &ObjectKey, held: bool) -> Result<(), ClusterError> {
+    async fn set_finalizer<K: Resource>(&self, key: &ObjectKey, held: bool) -> Result<(), StoreError> {
         self.change::<K>(key, |object| {
             let finalizers = object.finalizers_mut();
             finalizers.retain(|name| name != FINALIZER);
@@ -254,23 +254,23 @@ impl Cluster for Directory {
         self.finish_deletion::<K>(key)
     }
 
-    async fn write_status<K: Resource>(&self, key: &ObjectKey, status: K::Status) -> Result<(), ClusterError> {
+    async fn write_status<K: Resource>(&self, key: &ObjectKey, status: K::Status) -> Result<(), StoreError> {
         self.change::<K>(key, |object| *object.status_mut() = Some(status))
     }
 
-    async fn record(&self, happening: Happening) {
-        let Happening { kind, key, warning, reason, message } = happening;
+    async fn publish_event(&self, event: ObjectEvent) {
+        let ObjectEvent { kind, key, warning, reason, message } = event;
         if warning {
-            tracing::warn!(target: HAPPENINGS, %kind, object = %key, reason, "{message}");
+            tracing::warn!(target: EVENTS, %kind, object = %key, reason, "{message}");
         } else {
-            tracing::info!(target: HAPPENINGS, %kind, object = %key, reason, "{message}");
+            tracing::info!(target: EVENTS, %kind, object = %key, reason, "{message}");
         }
     }
 }
 
 impl Directory {
     /// Removes an object that is marked for deletion and has no finalizer, and the images that it owned.
-    fn finish_deletion<K: Resource>(&self, key: &ObjectKey) -> Result<(), ClusterError> {
+    fn finish_deletion<K: Resource>(&self, key: &ObjectKey) -> Result<(), StoreError> {
         {
             let mut held = self.held();
             let Some(object) = held.objects.get::<K>(key) else { return Ok(()) };
@@ -283,7 +283,7 @@ impl Directory {
         self.sweep()
     }
 
-    fn keep_or_forget<K: Resource>(&self, key: &ObjectKey) -> Result<(), ClusterError> {
+    fn keep_or_forget<K: Resource>(&self, key: &ObjectKey) -> Result<(), StoreError> {
         match self.get::<K>(key) {
             Some(object) => kept::write(&self.resources, &*object),
             None => kept::forget::<K>(&self.resources, key),

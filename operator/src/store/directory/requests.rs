@@ -17,7 +17,7 @@ use crate::api::{
     CachedImage, CloudTarget, Endorser, ImageListSubscription, ObjectKey, REFRESH_REQUESTED_AT, Resource,
 };
 use crate::cache::{CacheError, write_atomic};
-use crate::store::ClusterError;
+use crate::store::StoreError;
 
 /// The largest request, in bytes.
 const LARGEST: u64 = 4096;
@@ -40,7 +40,7 @@ pub(super) fn folder(state: &Path) -> PathBuf {
 
 /// Requests that an object is reconciled now, by the running operator or else by the next run. Returns the path of the
 /// request.
-pub(super) fn write<K: Resource>(folder: &Path, key: &ObjectKey, now: Timestamp) -> Result<PathBuf, ClusterError> {
+pub(super) fn write<K: Resource>(folder: &Path, key: &ObjectKey, now: Timestamp) -> Result<PathBuf, StoreError> {
     let request = Request {
         resource: K::plural(&()).into_owned(),
         namespace: key.namespace.clone(),
@@ -50,7 +50,7 @@ pub(super) fn write<K: Resource>(folder: &Path, key: &ObjectKey, now: Timestamp)
     let path = folder.join(file_name(&request));
     let text = serde_json::to_vec(&request).unwrap_or_default();
     let made = make(folder).and_then(|()| write_atomic(&path, &text, 0o644));
-    made.map(|()| path).map_err(|source| ClusterError::Keep { kind: K::KIND, key: key.clone(), source })
+    made.map(|()| path).map_err(|source| StoreError::Keep { kind: K::KIND, key: key.clone(), source })
 }
 
 /// Makes the folder in an existing state folder. If the volume is not mounted, nothing is made in its place.
@@ -80,7 +80,7 @@ pub(super) fn apply(folder: &Path, objects: &mut Objects) -> Vec<KeptProblem> {
 }
 
 /// Removes the requests of objects that no longer exist.
-pub(super) fn sweep(folder: &Path, objects: &Objects) -> Result<(), ClusterError> {
+pub(super) fn sweep(folder: &Path, objects: &Objects) -> Result<(), StoreError> {
     let (requests, _) = read_all(folder);
     sweep_of::<CloudTarget>(objects, &requests)?;
     sweep_of::<Endorser>(objects, &requests)?;
@@ -100,7 +100,7 @@ fn apply_to<K: Resource>(objects: &mut Objects, requests: &BTreeMap<PathBuf, Req
     }
 }
 
-fn sweep_of<K: Resource>(objects: &Objects, requests: &BTreeMap<PathBuf, Request>) -> Result<(), ClusterError> {
+fn sweep_of<K: Resource>(objects: &Objects, requests: &BTreeMap<PathBuf, Request>) -> Result<(), StoreError> {
     for (path, request) in requests.iter().filter(|(_, request)| request.resource == *K::plural(&())) {
         let key = request.key();
         if objects.get::<K>(&key).is_some() {
@@ -109,7 +109,7 @@ fn sweep_of<K: Resource>(objects: &Objects, requests: &BTreeMap<PathBuf, Request
         match fs::remove_file(path) {
             Err(error) if error.kind() != ErrorKind::NotFound => {
                 let source = CacheError::io("remove", path)(error);
-                return Err(ClusterError::Keep { kind: K::KIND, key, source });
+                return Err(StoreError::Keep { kind: K::KIND, key, source });
             }
             _ => {}
         }

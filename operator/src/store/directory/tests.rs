@@ -164,12 +164,12 @@ async fn a_finalizer_holds_an_object_until_it_is_taken_off() {
     site.write("a.yaml", SUBSCRIPTION);
     site.write("b.yaml", &SUBSCRIPTION.replace("vo}", "other}"));
     site.reload();
-    site.directory.finalize::<ImageListSubscription>(&key("vo"), true).await.unwrap();
+    site.directory.set_finalizer::<ImageListSubscription>(&key("vo"), true).await.unwrap();
     site.remove("a.yaml");
     site.reload();
     let held = site.subscription().unwrap();
     assert!(held.metadata.deletion_timestamp.is_some());
-    site.directory.finalize::<ImageListSubscription>(&key("vo"), false).await.unwrap();
+    site.directory.set_finalizer::<ImageListSubscription>(&key("vo"), false).await.unwrap();
     assert!(site.subscription().is_none());
     assert_eq!(site.kept(), Vec::<String>::new());
 }
@@ -218,7 +218,7 @@ async fn nothing_is_made_in_the_place_of_a_volume_that_is_gone() {
     let status =
         || ImageListSubscriptionStatus { last_handled_reconcile_at: Some("a".to_owned()), ..Default::default() };
     let written = site.directory.write_status::<ImageListSubscription>(&key("vo"), status()).await;
-    assert!(matches!(written, Err(ClusterError::Keep { .. })), "{written:?}");
+    assert!(matches!(written, Err(StoreError::Keep { .. })), "{written:?}");
     assert!(!state.exists());
     fs::rename(&elsewhere, &state).unwrap();
     site.directory.write_status::<ImageListSubscription>(&key("vo"), status()).await.unwrap();

@@ -1,10 +1,10 @@
-//! Calls of the API server, with a time-out, and with failures as [`ClusterError`].
+//! Calls of the API server, with a time-out, and with failures as [`StoreError`].
 
 use std::future::Future;
 use std::time::Duration;
 
 use crate::api::{Kind, ObjectKey};
-use crate::store::ClusterError;
+use crate::store::StoreError;
 
 /// Describes a call, for messages.
 pub(super) struct Call<'a> {
@@ -20,13 +20,13 @@ pub(super) struct Call<'a> {
 pub(super) async fn call<T>(
     about: Call<'_>,
     answer: impl Future<Output = Result<T, kube::Error>>,
-) -> Result<T, ClusterError> {
+) -> Result<T, StoreError> {
     match tokio::time::timeout(LONGEST_CALL, answer).await {
         Ok(Ok(answer)) => Ok(answer),
         Ok(Err(error)) => Err(failed(about, &error)),
         Err(_) => {
             let message = format!("no answer within {} s", LONGEST_CALL.as_secs());
-            Err(ClusterError::Unavailable { action: about.action, object: about.object, message })
+            Err(StoreError::Unavailable { action: about.action, object: about.object, message })
         }
     }
 }
@@ -35,20 +35,20 @@ pub(super) async fn call<T>(
 /// `NamespaceTerminatingCause`).
 const TERMINATING: &str = "NamespaceTerminating";
 
-fn failed(about: Call<'_>, error: &kube::Error) -> ClusterError {
+fn failed(about: Call<'_>, error: &kube::Error) -> StoreError {
     let Call { action, object, gone } = about;
     let kube::Error::Api(status) = error else {
-        return ClusterError::Unavailable { action, object, message: chain(error) };
+        return StoreError::Unavailable { action, object, message: chain(error) };
     };
     let message = status.message.clone();
     let mut causes = status.details.iter().flat_map(|details| &details.causes);
     match (status.code, gone) {
-        (403, _) if causes.any(|cause| cause.reason == TERMINATING) => ClusterError::NamespaceEnds { action, object },
-        (404, Some((kind, key))) => ClusterError::Gone { kind, key: key.clone() },
-        (401 | 403, _) => ClusterError::Denied { action, object, message },
-        (409, _) => ClusterError::Conflict { action, object, message },
-        (400 | 404 | 405 | 415 | 422, _) => ClusterError::Refused { action, object, message },
-        _ => ClusterError::Unavailable { action, object, message },
+        (403, _) if causes.any(|cause| cause.reason == TERMINATING) => StoreError::NamespaceEnds { action, object },
+        (404, Some((kind, key))) => StoreError::Gone { kind, key: key.clone() },
+        (401 | 403, _) => StoreError::Denied { action, object, message },
+        (409, _) => StoreError::Conflict { action, object, message },
+        (400 | 404 | 405 | 415 | 422, _) => StoreError::Refused { action, object, message },
+        _ => StoreError::Unavailable { action, object, message },
     }
 }
 

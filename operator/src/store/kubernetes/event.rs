@@ -10,7 +10,7 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::{MicroTime, Time};
 use kube::api::ObjectMeta;
 
 use super::MANAGER;
-use crate::store::Happening;
+use crate::store::ObjectEvent;
 
 /// The longest message, in bytes (the API server's limit for an Event with an `eventTime`).
 const LONGEST_MESSAGE: usize = 1024;
@@ -20,8 +20,8 @@ const LONGEST_NAME: usize = 253;
 const NO_NAMESPACE: &str = "default";
 
 /// Makes the Event of an object.
-pub(super) fn event(happening: Happening, involved: ObjectReference, host: &str, now: Timestamp) -> Event {
-    let Happening { kind: _, key, warning, reason, mut message } = happening;
+pub(super) fn event(event: ObjectEvent, involved: ObjectReference, host: &str, now: Timestamp) -> Event {
+    let ObjectEvent { kind: _, key, warning, reason, mut message } = event;
     message.truncate(message.floor_char_boundary(LONGEST_MESSAGE));
     let suffix = format!(".{:x}", now.as_nanosecond());
     let mut name = key.name;
@@ -81,14 +81,14 @@ mod tests {
             name: Some(name.to_owned()),
             ..ObjectReference::default()
         };
-        let happening = Happening {
+        let told = ObjectEvent {
             kind: Kind::Image,
             key: ObjectKey::new("n", name),
             warning: true,
             reason: "ListRefused".to_owned(),
             message: message.to_owned(),
         };
-        event(happening, involved, "host", Timestamp::UNIX_EPOCH)
+        event(told, involved, "host", Timestamp::UNIX_EPOCH)
     }
 
     #[test]

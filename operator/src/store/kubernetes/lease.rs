@@ -17,8 +17,8 @@ use tokio_util::sync::CancellationToken;
 
 use super::call::{Call, call};
 use super::{MANAGER, host};
-use crate::opennebula::Permit;
-use crate::store::ClusterError;
+use crate::opennebula::LeadershipGuard;
+use crate::store::StoreError;
 
 /// The duration of the lease. A lease that has not been renewed for its duration is free to take.
 const DURATION: Duration = Duration::from_secs(10);
@@ -37,7 +37,7 @@ pub struct Election {
     leases: Api<Lease>,
     name: String,
     identity: String,
-    permit: Permit,
+    permit: LeadershipGuard,
     seen: Option<Seen>,
 }
 
@@ -56,7 +56,7 @@ pub enum LeadershipLost {
     Taken(String),
     /// The API server could not be reached for too long.
     #[error("expected to renew the lease within a minute, found that it cannot be: {0}")]
-    Silence(ClusterError),
+    Silence(StoreError),
     /// The task that renews the lease has failed.
     #[error("the lease is renewed no more: {0}")]
     Ended(tokio::task::JoinError),
@@ -66,7 +66,7 @@ pub enum LeadershipLost {
 pub struct Leadership {
     renewing: JoinHandle<Result<Election, LeadershipLost>>,
     stopping: CancellationToken,
-    permit: Permit,
+    permit: LeadershipGuard,
 }
 
 impl Election {
@@ -76,7 +76,7 @@ impl Election {
             leases: Api::namespaced(client, namespace),
             name: name.to_owned(),
             identity: format!("{}_{}", host(), uuid::Uuid::new_v4()),
-            permit: Permit::to_extend(),
+            permit: LeadershipGuard::to_extend(),
             seen: None,
         }
     }
@@ -123,7 +123,7 @@ impl Election {
     }
 
     /// Takes the lease if it is free, or renews it if this process holds it. Returns whether this process holds it.
-    async fn attempt(&mut self) -> Result<bool, ClusterError> {
+    async fn attempt(&mut self) -> Result<bool, StoreError> {
         let asked = Instant::now();
         if self.holder() != self.identity {
             self.look().await?;
@@ -142,7 +142,7 @@ impl Election {
     }
 
     /// Reads the lease. If its version has not changed, its time of observation stays.
-    async fn look(&mut self) -> Result<(), ClusterError> {
+    async fn look(&mut self) -> Result<(), StoreError> {
         let Some(lease) = bounded(call(self.about("read"), self.leases.get_opt(&self.name))).await? else {
             self.seen = None;
             return Ok(());
@@ -154,7 +154,7 @@ impl Election {
     }
 
     /// Writes the lease. Fails if it has been changed since it was read.
-    async fn write(&mut self, lease: Lease) -> Result<(), ClusterError> {
+    async fn write(&mut self, lease: Lease) -> Result<(), StoreError> {
         let parameters = PostParams { field_manager: Some(MANAGER.to_owned()), ..PostParams::default() };
         let written = if lease.resource_version().is_some() {
             bounded(call(self.about("renew"), self.leases.replace(&self.name, &parameters, &lease))).await
@@ -169,7 +169,7 @@ impl Election {
             Err(error) => {
                 // The lease may have been changed or deleted, or written although no response arrived. The next attempt
                 // reads it.
-                if !matches!(error, ClusterError::Denied { .. }) {
+                if !matches!(error, StoreError::Denied { .. }) {
                     self.seen = None;
                 }
                 Err(error)
@@ -201,7 +201,7 @@ impl Seen {
 
 impl Leadership {
     /// A permit that is valid while this process can be sure to lead.
-    pub fn permit(&self) -> Permit {
+    pub fn permit(&self) -> LeadershipGuard {
         self.permit.clone()
     }
 
@@ -258,10 +258,10 @@ fn given_back(mut lease: Lease, now: Timestamp) -> Lease {
 }
 
 /// Limits one request, so that the lease does not expire during it.
-async fn bounded<T>(answer: impl Future<Output = Result<T, ClusterError>>) -> Result<T, ClusterError> {
+async fn bounded<T>(answer: impl Future<Output = Result<T, StoreError>>) -> Result<T, StoreError> {
     tokio::time::timeout(SURE / 2, answer).await.unwrap_or_else(|_| {
         let message = format!("no answer within {} s", (SURE / 2).as_secs());
-        Err(ClusterError::Unavailable { action: "ask for", object: "the Lease".to_owned(), message })
+        Err(StoreError::Unavailable { action: "ask for", object: "the Lease".to_owned(), message })
     })
 }
 
@@ -301,13 +301,13 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn a_permit_ends_before_another_program_can_lead() {
-        let permit = Permit::to_extend();
+        let permit = LeadershipGuard::to_extend();
         assert!(!permit.is_valid());
         permit.extend(Instant::now() + SURE);
         assert!(permit.is_valid());
         sleep(SURE).await;
         assert!(!permit.is_valid());
         assert!(SURE + RENEW_EVERY <= DURATION);
-        assert!(Permit::default().is_valid());
+        assert!(LeadershipGuard::default().is_valid());
     }
 }

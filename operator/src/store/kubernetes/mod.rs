@@ -3,13 +3,13 @@
 //! Reads use the stores of the watches; writes go to the server at once. Images are made with server-side apply of the
 //! two fields that a subscription owns. Status is replaced as a whole through its subresource.
 
-mod awaited;
+mod cache_sync;
 mod call;
 mod counted;
 mod event;
 mod image;
 mod lease;
-mod written;
+mod write_overlay;
 
 use std::any::Any;
 use std::sync::Arc;
@@ -25,13 +25,13 @@ pub(crate) use call::words;
 pub use counted::counted;
 pub use lease::{Election, Leadership, LeadershipLost};
 
-use self::awaited::Awaited;
+use self::cache_sync::CacheSync;
 use self::call::{Call, call};
-use self::written::Written;
-use super::{Cluster, ClusterError, ConfigMapData, Happening, SecretData};
+use self::write_overlay::WriteOverlay;
+use super::{ConfigMapData, ObjectEvent, ResourceStore, SecretData, StoreError};
 use crate::api::{CachedImage, CloudTarget, Endorser, FINALIZER, ImageListSubscription, Kind, ObjectKey, Resource};
 use crate::imagelist::ImageId;
-use crate::opennebula::Permit;
+use crate::opennebula::LeadershipGuard;
 
 /// The field manager, and the component that reports Events.
 const MANAGER: &str = "vmcatcher-operator";
@@ -39,18 +39,18 @@ const MANAGER: &str = "vmcatcher-operator";
 const TRIES: usize = 5;
 /// The time within which objects that are deleted together are marked. The namespace controller deletes the kinds one
 /// after another, in any order, a few hundred objects per second.
-const GOES_TOGETHER: SignedDuration = SignedDuration::from_secs(15);
+const CASCADE_GRACE: SignedDuration = SignedDuration::from_secs(15);
 /// Each kind is watched separately, so one watch can be ahead of another, usually by milliseconds.
-const LAG: SignedDuration = SignedDuration::from_secs(3);
+const WATCH_LAG: SignedDuration = SignedDuration::from_secs(3);
 
 /// The objects of all namespaces, or of some, on an API server.
 pub struct Kubernetes {
     pub(crate) client: Client,
     pub(crate) scopes: Vec<Scope>,
-    pub(crate) written: Written,
+    pub(crate) write_overlay: WriteOverlay,
     host: String,
-    permit: Permit,
-    pub(crate) awaited: Awaited,
+    permit: LeadershipGuard,
+    pub(crate) cache_sync: CacheSync,
 }
 
 /// The unit of a watch: one namespace, or all.
@@ -82,25 +82,25 @@ impl Kubernetes {
         if namespaces.is_empty() {
             namespaces.push(None);
         }
-        let awaited = Awaited::new(namespaces.iter().cloned());
+        let cache_sync = CacheSync::new(namespaces.iter().cloned());
         let (scopes, writers) = namespaces.into_iter().map(Scope::new).unzip();
-        let (written, host, permit) = (Written::default(), host(), Permit::default());
-        (Self { client, scopes, written, host, permit, awaited }, Watches(writers))
+        let (write_overlay, host, permit) = (WriteOverlay::default(), host(), LeadershipGuard::default());
+        (Self { client, scopes, write_overlay, host, permit, cache_sync }, Watches(writers))
     }
 
     /// The same cluster, which writes objects only while the permit is valid. Another process may lead afterwards.
     #[must_use]
-    pub fn with_permit(self, permit: Permit) -> Self {
+    pub fn with_permit(self, permit: LeadershipGuard) -> Self {
         Self { permit, ..self }
     }
 
     /// Fails if another process may lead: it may have written objects that this process has not seen.
-    fn leads(&self, about: Call<'_>) -> Result<(), ClusterError> {
+    fn leads(&self, about: Call<'_>) -> Result<(), StoreError> {
         if self.permit.is_valid() {
             return Ok(());
         }
         let message = "this program cannot be sure that it still leads".to_owned();
-        Err(ClusterError::Unavailable { action: about.action, object: about.object, message })
+        Err(StoreError::Unavailable { action: about.action, object: about.object, message })
     }
 
     fn scope(&self, namespace: &str) -> Option<&Scope> {
@@ -158,49 +158,49 @@ impl Scope {
     }
 }
 
-impl Cluster for Kubernetes {
+impl ResourceStore for Kubernetes {
     fn awaits(&self) -> Option<String> {
-        self.awaited.told()
+        self.cache_sync.told()
     }
 
     fn get<K: Resource>(&self, key: &ObjectKey) -> Option<Arc<K>> {
         let store = self.scope(&key.namespace)?.store::<K>()?;
         let stored = store.get(&ObjectRef::new(&key.name).within(&key.namespace))?;
-        Some(self.written.newer(stored))
+        Some(self.write_overlay.newer(stored))
     }
 
     fn list<K: Resource>(&self, namespace: &str) -> Vec<Arc<K>> {
         let Some(store) = self.scope(namespace).and_then(Scope::store::<K>) else { return Vec::new() };
         let mut found = store.state_filter(|object: &K| object.meta().namespace.as_deref() == Some(namespace));
         found.sort_by(|a, b| a.meta().name.cmp(&b.meta().name));
-        found.into_iter().map(|object| self.written.newer(object)).collect()
+        found.into_iter().map(|object| self.write_overlay.newer(object)).collect()
     }
 
     fn all<K: Resource>(&self) -> Vec<Arc<K>> {
         let stores = self.scopes.iter().filter_map(Scope::store::<K>);
-        stores.flat_map(Store::state).map(|object| self.written.newer(object)).collect()
+        stores.flat_map(Store::state).map(|object| self.write_overlay.newer(object)).collect()
     }
 
     /// Finds out with a dry run of creating an Event, because this program has no right to read namespaces.
-    async fn is_ending(&self, namespace: &str) -> Result<bool, ClusterError> {
+    async fn is_ending(&self, namespace: &str) -> Result<bool, StoreError> {
         let key = ObjectKey::new(namespace, MANAGER);
         let (reason, message) = ("Probe".to_owned(), String::new());
-        let probe = Happening { kind: Kind::Image, key: key.clone(), warning: false, reason, message };
+        let probe = ObjectEvent { kind: Kind::Image, key: key.clone(), warning: false, reason, message };
         let probe = event::event(probe, self.reference(Kind::Image, &key), &self.host, Timestamp::now());
         match self.tell(&probe, true).await {
-            Ok(()) | Err(ClusterError::Denied { .. }) => Ok(false),
-            Err(ClusterError::NamespaceEnds { .. }) => Ok(true),
+            Ok(()) | Err(StoreError::Denied { .. }) => Ok(false),
+            Err(StoreError::NamespaceEnds { .. }) => Ok(true),
             Err(error) => Err(error),
         }
     }
 
-    async fn secret(&self, key: &ObjectKey) -> Result<Option<SecretData>, ClusterError> {
+    async fn secret(&self, key: &ObjectKey) -> Result<Option<SecretData>, StoreError> {
         let secrets: Api<Secret> = Api::namespaced(self.client.clone(), &key.namespace);
         let about = Call { action: "read", object: format!("Secret {key}"), gone: None };
         Ok(call(about, secrets.get_opt(&key.name)).await?.map(SecretData::from))
     }
 
-    async fn config_map(&self, key: &ObjectKey) -> Result<Option<ConfigMapData>, ClusterError> {
+    async fn config_map(&self, key: &ObjectKey) -> Result<Option<ConfigMapData>, StoreError> {
         let maps: Api<ConfigMap> = Api::namespaced(self.client.clone(), &key.namespace);
         let about = Call { action: "read", object: format!("ConfigMap {key}"), gone: None };
         let Some(map) = call(about, maps.get_opt(&key.name)).await? else { return Ok(None) };
@@ -209,15 +209,15 @@ impl Cluster for Kubernetes {
         Ok(Some(binary.chain(text).collect()))
     }
 
-    fn lag(&self) -> SignedDuration {
-        LAG
+    fn watch_lag(&self) -> SignedDuration {
+        WATCH_LAG
     }
 
-    fn goes_together(&self) -> SignedDuration {
-        GOES_TOGETHER
+    fn cascade_grace(&self) -> SignedDuration {
+        CASCADE_GRACE
     }
 
-    async fn apply_image(&self, owner: &ImageListSubscription, identifier: &ImageId) -> Result<(), ClusterError> {
+    async fn apply_image(&self, owner: &ImageListSubscription, identifier: &ImageId) -> Result<(), StoreError> {
         let key = ObjectKey::of(owner).sibling(&identifier.object_name());
         let images = self.api::<CachedImage>(&key.namespace);
         let about = || Call { action: "make", object: format!("CachedImage {key}"), gone: None };
@@ -231,19 +231,19 @@ impl Cluster for Kubernetes {
         Ok(())
     }
 
-    async fn delete_image(&self, key: &ObjectKey) -> Result<(), ClusterError> {
+    async fn delete_image(&self, key: &ObjectKey) -> Result<(), StoreError> {
         let Some(image) = self.get::<CachedImage>(key) else { return Ok(()) };
         let about = || Call { action: "delete", object: format!("CachedImage {key}"), gone: Some((Kind::Image, key)) };
         self.leads(about())?;
         let images = self.api::<CachedImage>(&key.namespace);
         match call(about(), images.delete(&key.name, &image::only_this(&image))).await {
             // It no longer exists, or is a new object with the same name.
-            Ok(_) | Err(ClusterError::Gone { .. } | ClusterError::Conflict { .. }) => Ok(()),
+            Ok(_) | Err(StoreError::Gone { .. } | StoreError::Conflict { .. }) => Ok(()),
             Err(error) => Err(error),
         }
     }
 
-    async fn finalize<K: Resource>(&self, key: &ObjectKey, held: bool) -> Result<(), ClusterError> {
+    async fn set_finalizer<K: Resource>(&self, key: &ObjectKey, held: bool) -> Result<(), StoreError> {
         let api = self.api::<K>(&key.namespace);
         let about = |action| Call { action, object: format!("{} {key}", K::kind(&())), gone: Some((K::KIND, key)) };
         self.leads(about("change the finalizers of"))?;
@@ -262,25 +262,25 @@ impl Cluster for Kubernetes {
             let (manager, change) = (manager(), Patch::Merge(&change));
             match call(about("change the finalizers of"), api.patch(&key.name, &manager, &change)).await {
                 Ok(object) => {
-                    self.written.put(object);
+                    self.write_overlay.put(object);
                     return Ok(());
                 }
-                Err(error @ ClusterError::Conflict { .. }) => last = Err(error),
+                Err(error @ StoreError::Conflict { .. }) => last = Err(error),
                 Err(error) => return Err(error),
             }
         }
         last
     }
 
-    async fn write_status<K: Resource>(&self, key: &ObjectKey, status: K::Status) -> Result<(), ClusterError> {
+    async fn write_status<K: Resource>(&self, key: &ObjectKey, status: K::Status) -> Result<(), StoreError> {
         let Some(object) = self.get::<K>(key) else {
-            return Err(ClusterError::Gone { kind: K::KIND, key: key.clone() });
+            return Err(StoreError::Gone { kind: K::KIND, key: key.clone() });
         };
         let api = self.api::<K>(&key.namespace);
         let about = |action| Call { action, object: format!("{} {key}", K::kind(&())), gone: Some((K::KIND, key)) };
         self.leads(about("write the status of"))?;
         let name = K::kind(&());
-        let patch = image::whole_status(object.uid().as_deref(), &status).map_err(|error| ClusterError::Refused {
+        let patch = image::whole_status(object.uid().as_deref(), &status).map_err(|error| StoreError::Refused {
             action: "write the status of",
             object: format!("{name} {key}"),
             message: error.to_string(),
@@ -288,33 +288,33 @@ impl Cluster for Kubernetes {
         let (manager, patch) = (manager(), Patch::<K>::Json(patch));
         match call(about("write the status of"), api.patch_status(&key.name, &manager, &patch)).await {
             Ok(object) => {
-                self.written.put(object);
+                self.write_overlay.put(object);
                 Ok(())
             }
             // The test of the uid failed: the object was deleted and made again under the same name, which the watch
             // has already delivered. If the watch has not delivered it yet, the pass is retried.
-            Err(ClusterError::Refused { .. }) if self.get::<K>(key).is_none_or(|now| now.uid() != object.uid()) => {
-                Err(ClusterError::Gone { kind: K::KIND, key: key.clone() })
+            Err(StoreError::Refused { .. }) if self.get::<K>(key).is_none_or(|now| now.uid() != object.uid()) => {
+                Err(StoreError::Gone { kind: K::KIND, key: key.clone() })
             }
             Err(error) => Err(error),
         }
     }
 
-    async fn record(&self, happening: Happening) {
-        let Happening { kind, key, warning, reason, message } = &happening;
+    async fn publish_event(&self, event: ObjectEvent) {
+        let ObjectEvent { kind, key, warning, reason, message } = &event;
         if *warning {
             tracing::warn!(%kind, object = %key, reason, "{message}");
         } else {
             tracing::info!(%kind, object = %key, reason, "{message}");
         }
         let (key, warning) = (key.clone(), *warning);
-        let event = event::event(happening.clone(), self.reference(*kind, &key), &self.host, Timestamp::now());
+        let event = event::event(event.clone(), self.reference(*kind, &key), &self.host, Timestamp::now());
         let told = match self.tell(&event, false).await {
             // A warning is reported at the namespace instead, if the permissions allow it, so that people who look for
             // leftovers find it.
-            Err(ending @ ClusterError::NamespaceEnds { .. }) if warning => {
+            Err(ending @ StoreError::NamespaceEnds { .. }) if warning => {
                 match self.tell(&event::of_namespace(event), false).await {
-                    Err(ClusterError::Denied { .. }) => Err(ending),
+                    Err(StoreError::Denied { .. }) => Err(ending),
                     other => other,
                 }
             }
@@ -322,7 +322,7 @@ impl Cluster for Kubernetes {
         };
         match told {
             Ok(()) => {}
-            Err(ClusterError::NamespaceEnds { .. }) => {
+            Err(StoreError::NamespaceEnds { .. }) => {
                 tracing::debug!(%kind, object = %key, "no Event: its namespace is being deleted");
             }
             Err(error) => tracing::warn!(%kind, object = %key, %error, "an event could not be told"),
@@ -332,7 +332,7 @@ impl Cluster for Kubernetes {
 
 impl Kubernetes {
     /// Creates an Event, or with `dry_run` only checks whether it would be accepted.
-    async fn tell(&self, event: &Event, dry_run: bool) -> Result<(), ClusterError> {
+    async fn tell(&self, event: &Event, dry_run: bool) -> Result<(), StoreError> {
         let namespace = event.metadata.namespace.as_deref().unwrap_or_default();
         let object = format!("{} {namespace}", event.involved_object.kind.as_deref().unwrap_or_default());
         let name = event.involved_object.name.as_deref().unwrap_or_default();

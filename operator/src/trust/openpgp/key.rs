@@ -60,7 +60,7 @@ impl PublicKey {
             let found = if names.is_empty() { "none".to_owned() } else { names.join(", ") };
             KeyError::NotFound { expected: fingerprint.clone(), found }
         })?;
-        Self::prove(found, &ring).map(Arc::new)
+        Self::verify_signature(found, &ring).map(Arc::new)
     }
 
     /// Every key of a file, for commands.
@@ -69,10 +69,10 @@ impl PublicKey {
         if ring.certificates.is_empty() {
             return Err(KeyError::Unreadable { found: "no key".to_owned() });
         }
-        ring.certificates.iter().map(|certificate| Self::prove(certificate, &ring).map(Arc::new)).collect()
+        ring.certificates.iter().map(|certificate| Self::verify_signature(certificate, &ring).map(Arc::new)).collect()
     }
 
-    fn prove(certificate: &Certificate, ring: &Keyring) -> Result<Self, KeyError> {
+    fn verify_signature(certificate: &Certificate, ring: &Keyring) -> Result<Self, KeyError> {
         let primary = Component::new(certificate.primary.clone());
         let other = |kind: &String| format!("expected RSA, ECDSA or EdDSA, found {kind}");
         let strong = primary.kind.as_ref().map_err(other).and_then(|judged| judged.reaches(KeyStrength::FLOOR));

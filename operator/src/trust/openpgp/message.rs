@@ -145,7 +145,11 @@ impl DataSignature {
     /// Finds the key that made the signature, among the keys that it names, and the form of the text that it covers. If
     /// no such key is available, the signature is not verified (`proven` is `None`). If a key is available but the
     /// signature is not valid for any form of the text, it is refused.
-    pub(in super::super) fn prove(&self, text: &SignedText<'_>, keys: &[Arc<PublicKey>]) -> Result<Signer, Refusal> {
+    pub(in super::super) fn verify_signature(
+        &self,
+        text: &SignedText<'_>,
+        keys: &[Arc<PublicKey>],
+    ) -> Result<Signer, Refusal> {
         let candidates: Vec<Candidate<'_>> = keys.iter().flat_map(|key| self.components(key)).collect();
         let Some(first) = candidates.first() else {
             return Ok(Signer { claimed: self.claimed(), proven: None });

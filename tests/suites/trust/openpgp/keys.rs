@@ -3,7 +3,7 @@
 use harness::gpg::{Gpg, PgpForm};
 use jiff::{SignedDuration, Timestamp};
 use vmcatcher_operator::trust::{
-    AcceptRequest, AlgorithmPolicy, Anchors, EndorserRule, Fingerprint, LastAccepted, PublicKey, Standing,
+    AcceptRequest, AlgorithmPolicy, Anchors, EndorserRule, Fingerprint, LastAccepted, PublicKey, Reverification,
     VerifyRequest, accept, standing, verify,
 };
 
@@ -219,10 +219,10 @@ fn what_is_no_public_key() {
 fn stands(message: &[u8], last: &LastAccepted, endorsers: &[EndorserRule], at: Timestamp) -> String {
     let anchors = Anchors::default();
     match standing(message, last, &VerifyRequest { at, ..request(&anchors, endorsers, 1) }) {
-        Standing::InForce(_) => "InForce".to_owned(),
-        Standing::Frozen(_, refusal) => format!("Frozen {}", refusal.reason),
-        Standing::Withdrawn(_, refusal) => format!("Withdrawn {}", refusal.reason),
-        Standing::Broken(refusal) => format!("Broken {}", refusal.reason),
+        Reverification::InForce(_) => "InForce".to_owned(),
+        Reverification::Frozen(_, refusal) => format!("Frozen {}", refusal.reason),
+        Reverification::Withdrawn(_, refusal) => format!("Withdrawn {}", refusal.reason),
+        Reverification::Broken(refusal) => format!("Broken {}", refusal.reason),
     }
 }
 

@@ -37,7 +37,7 @@ impl Situation<'_> {
         }
         self.describe(wanted, new.image, wish.labels.as_deref(), plan);
         plan.retired += retiring.len();
-        plan.afterwards.extend(retiring.iter().map(|old| self.put_away(old)));
+        plan.afterwards.extend(retiring.iter().map(|old| self.retire_renamed(old)));
         plan.verdict = Verdict::Published { id: new.image.id };
         plan.record.clear_failures();
     }

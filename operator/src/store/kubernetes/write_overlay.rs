@@ -10,9 +10,9 @@ use crate::api::{Kind, ObjectKey, Resource};
 
 /// The server's responses to writes. They are kept until a watch delivers the same or a newer version.
 #[derive(Default)]
-pub(crate) struct Written(Mutex<HashMap<(Kind, ObjectKey), Arc<dyn Any + Send + Sync>>>);
+pub(crate) struct WriteOverlay(Mutex<HashMap<(Kind, ObjectKey), Arc<dyn Any + Send + Sync>>>);
 
-impl Written {
+impl WriteOverlay {
     /// Keeps the response to a write.
     pub(crate) fn put<K: Resource>(&self, object: K) {
         let key = (K::KIND, ObjectKey::of(&object));
@@ -60,13 +60,13 @@ mod tests {
         .unwrap()
     }
 
-    fn seen(written: &Written, uid: &str, version: &str) -> Option<String> {
+    fn seen(written: &WriteOverlay, uid: &str, version: &str) -> Option<String> {
         written.newer(Arc::new(endorser(uid, version))).metadata.resource_version.clone()
     }
 
     #[test]
     fn a_pass_sees_what_was_written_until_the_watch_brings_it() {
-        let written = Written::default();
+        let written = WriteOverlay::default();
         written.put(endorser("u", "100"));
         assert_eq!(seen(&written, "u", "99").as_deref(), Some("100"));
         assert_eq!(seen(&written, "u", "100").as_deref(), Some("100"));

@@ -15,14 +15,14 @@ const PIECE: usize = 1024 * 1024;
 
 /// The result of reading all bytes once.
 #[derive(Debug, Clone)]
-pub(super) struct Seen {
+pub(super) struct ScanResult {
     pub(super) digests: Digests,
     pub(super) size: u64,
     pub(super) sniffed: Sniffed,
 }
 
 /// A file that is read once, in constant memory.
-pub(super) struct Look {
+pub(super) struct FileScan {
     path: PathBuf,
     file: File,
     hasher: ImageHasher,
@@ -31,7 +31,7 @@ pub(super) struct Look {
     size: u64,
 }
 
-impl Look {
+impl FileScan {
     /// Opens a file; `None` if there is none.
     pub(super) fn begin(path: &Path) -> Result<Option<Self>, CacheError> {
         if file_size(path)?.is_none() {
@@ -48,7 +48,7 @@ impl Look {
     }
 
     /// Reads the next piece and returns its length, which is 0 at the end.
-    pub(super) fn go_on(&mut self) -> Result<usize, CacheError> {
+    pub(super) fn next_chunk(&mut self) -> Result<usize, CacheError> {
         let count = loop {
             match self.file.read(&mut self.piece) {
                 Err(error) if error.kind() == ErrorKind::Interrupted => {}
@@ -64,11 +64,11 @@ impl Look {
     }
 
     /// Returns the result. Must be called after everything was read.
-    pub(super) fn finish(&mut self) -> Result<Seen, CacheError> {
+    pub(super) fn finish(&mut self) -> Result<ScanResult, CacheError> {
         let failed = CacheError::io("read the end of", &self.path);
         let tail = read_tail(&mut self.file, self.size).map_err(&failed)?;
         let sniffed = sniff::sniff(&self.head, &tail, self.size);
-        Ok(Seen { digests: self.hasher.finish().map_err(&failed)?, size: self.size, sniffed })
+        Ok(ScanResult { digests: self.hasher.finish().map_err(&failed)?, size: self.size, sniffed })
     }
 
     /// Makes the file read-only for everyone.

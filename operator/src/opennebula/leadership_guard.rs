@@ -6,9 +6,9 @@ use tokio::time::Instant;
 
 /// Whether this instance may change clouds now. All clones are the same permit.
 #[derive(Debug, Clone, Default)]
-pub struct Permit(Option<Arc<Mutex<Instant>>>);
+pub struct LeadershipGuard(Option<Arc<Mutex<Instant>>>);
 
-impl Permit {
+impl LeadershipGuard {
     /// A permit that is not valid until it is extended. (The default permit is always valid, for when no other instance
     /// can lead.)
     pub fn to_extend() -> Self {

@@ -1,4 +1,4 @@
-//! Wakes objects: puts them into the queues of their kinds.
+//! WorkQueues objects: puts them into the queues of their kinds.
 
 use std::collections::HashSet;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -13,7 +13,7 @@ use crate::api::{Kind, ObjectKey};
 const TOGETHER: Duration = Duration::from_millis(500);
 
 /// The senders to the queues of one scope. A queue holds an object once, however often it is woken.
-pub(super) struct Wakes {
+pub(super) struct WorkQueues {
     endorsers: UnboundedSender<ObjectKey>,
     subscriptions: UnboundedSender<ObjectKey>,
     images: UnboundedSender<ObjectKey>,
@@ -33,7 +33,7 @@ pub(super) struct Requests {
     pub targets: UnboundedReceiver<ObjectKey>,
 }
 
-impl Wakes {
+impl WorkQueues {
     pub(super) fn new() -> (Self, Requests) {
         let (endorsers, woken_endorsers) = unbounded();
         let (subscriptions, woken_subscriptions) = unbounded();
@@ -56,7 +56,7 @@ impl Wakes {
         send(&self.subscriptions, key);
     }
 
-    /// Wakes a subscription of which an image has changed, after a short delay.
+    /// WorkQueues a subscription of which an image has changed, after a short delay.
     pub(super) fn subscription_soon(&self, key: &ObjectKey) {
         self.soon.send(Kind::Subscription, &self.subscriptions, key);
     }
@@ -65,7 +65,7 @@ impl Wakes {
         send(&self.targets, key);
     }
 
-    /// Wakes a target for which an image has changed, after a short delay.
+    /// WorkQueues a target for which an image has changed, after a short delay.
     pub(super) fn target_soon(&self, key: &ObjectKey) {
         self.soon.send(Kind::Target, &self.targets, key);
     }
@@ -105,12 +105,12 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn changes_wake_together_and_at_the_latest_after_a_moment() {
-        let (wakes, mut requests) = Wakes::new();
+        let (queues, mut requests) = WorkQueues::new();
         let began = tokio::time::Instant::now();
         // They never are quiet.
         let disturb = async {
             for _ in 0..100 {
-                wakes.subscription_soon(&ObjectKey::new("n", "vo"));
+                queues.subscription_soon(&ObjectKey::new("n", "vo"));
                 tokio::time::sleep(TOGETHER / 10).await;
             }
         };

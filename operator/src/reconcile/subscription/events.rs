@@ -11,11 +11,11 @@ use crate::api::Kind;
 use crate::reconcile::conditions::Finding;
 use crate::reconcile::exchange::ListInForce;
 use crate::size::Count;
-use crate::store::Happening;
+use crate::store::ObjectEvent;
 use crate::trust::Sha256Digest;
 
 /// What this pass has to tell that the one before has not told.
-pub(super) fn happenings(checked: &Checked, observed: &Observed, plan: &Plan, outcomes: &Outcomes) -> Vec<Happening> {
+pub(super) fn events(checked: &Checked, observed: &Observed, plan: &Plan, outcomes: &Outcomes) -> Vec<ObjectEvent> {
     let told = [
         accepted(plan, outcomes),
         fetch_failed(observed),
@@ -24,7 +24,7 @@ pub(super) fn happenings(checked: &Checked, observed: &Observed, plan: &Plan, ou
         not_taken(observed, plan),
     ];
     let told = told.into_iter().flatten();
-    told.map(|(warning, reason, message)| Happening {
+    told.map(|(warning, reason, message)| ObjectEvent {
         kind: Kind::Subscription,
         key: checked.key.clone(),
         warning,

@@ -12,16 +12,16 @@ use crate::api::{CachedImage, CloudTarget, DeletionPolicy, FINALIZER, ImageListS
 use crate::imagelist::ImageId;
 use crate::opennebula::carry_over::Record;
 use crate::reconcile::context::Context;
-use crate::reconcile::exchange::{Desire, Desired, Standing, state_path};
+use crate::reconcile::exchange::{Desired, DesiredState, PublicationStatus, state_path};
 use crate::size::Count;
-use crate::store::{Cluster, ClusterError};
+use crate::store::{ResourceStore, StoreError};
 
 /// How soon it is looked whether a subscription has told of its list, after a start.
 const SOON: SignedDuration = SignedDuration::from_secs(5);
 
 /// How a target stands to its end.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) enum Departure {
+pub(super) enum Deletion {
     /// It stays. Whether its object has to be held from now on: something is to be published there.
     Stays {
         /// The finalizer is missing.
@@ -30,7 +30,7 @@ pub(super) enum Departure {
         used: bool,
     },
     /// It is being deleted, and owes something to these images.
-    Owes {
+    Blocked {
         /// Their identifiers.
         images: Vec<String>,
         /// Of these, so many name it still: they are to be retired with their objects, which stay so far.
@@ -42,27 +42,27 @@ pub(super) enum Departure {
     Free,
 }
 
-impl Departure {
+impl Deletion {
     /// Whether the object stays until nothing is owed any more.
     pub(super) fn is_held(&self) -> bool {
         match self {
             Self::Stays { used, .. } => *used,
-            Self::Owes { .. } => true,
+            Self::Blocked { .. } => true,
             Self::Free => false,
         }
     }
 }
 
 /// Looks at the images of a target's namespace.
-pub(super) fn look<C: Cluster>(context: &Context<C>, object: &CloudTarget, now: Timestamp) -> Departure {
+pub(super) fn look<S: ResourceStore>(context: &Context<S>, object: &CloudTarget, now: Timestamp) -> Deletion {
     let key = ObjectKey::of(object);
     let held = object.metadata.finalizers.iter().flatten().any(|name| name == FINALIZER);
-    let images = context.cluster.list::<CachedImage>(&key.namespace);
+    let images = context.store.list::<CachedImage>(&key.namespace);
     let Some(since) = object.metadata.deletion_timestamp.as_ref().map(|time| time.0) else {
         let used = context.publications.is_wanted(&key)
             || images.iter().any(|image| is_known(image, &key.name) || is_born_again(context, &key, image))
             || !unborn(context, &key, &images).is_empty();
-        return Departure::Stays { unheld: !held && used, used };
+        return Deletion::Stays { unheld: !held && used, used };
     };
     let others = others(context, object);
     let owed = images.iter().filter(|image| {
@@ -77,21 +77,21 @@ pub(super) fn look<C: Cluster>(context: &Context<C>, object: &CloudTarget, now: 
     let named = named.count();
     let owed: Vec<String> = owed.iter().map(|image| image.spec.identifier.clone()).collect();
     let owed = [owed, unborn(context, &key, &images)].concat();
-    let lag_ends = since.checked_add(context.cluster.lag()).ok().filter(|end| *end > now);
+    let lag_ends = since.checked_add(context.store.watch_lag()).ok().filter(|end| *end > now);
     // A deletion in the future is one by another clock: nothing more is known of it later.
     let lag_ends = lag_ends.filter(|_| since <= now);
     let unheard = is_unheard(context, &key).then(|| now.checked_add(SOON).ok()).flatten();
     match (owed.is_empty(), lag_ends.or(unheard)) {
-        (true, None) => Departure::Free,
-        (_, again) => Departure::Owes { images: owed, named, again },
+        (true, None) => Deletion::Free,
+        (_, again) => Deletion::Blocked { images: owed, named, again },
     }
 }
 
 /// Lets the object go.
-pub(super) async fn let_go<C: Cluster>(context: &Context<C>, object: &CloudTarget) -> Result<(), ClusterError> {
+pub(super) async fn let_go<S: ResourceStore>(context: &Context<S>, object: &CloudTarget) -> Result<(), StoreError> {
     let key = ObjectKey::of(object);
-    match context.cluster.finalize::<CloudTarget>(&key, false).await {
-        Err(ClusterError::Gone { .. }) => Ok(()),
+    match context.store.set_finalizer::<CloudTarget>(&key, false).await {
+        Err(StoreError::Gone { .. }) => Ok(()),
         other => other,
     }
 }
@@ -113,18 +113,18 @@ fn is_unseen(image: &CachedImage) -> bool {
 }
 
 /// Whether an image whose object was made anew has something at a target, as the volume knows.
-fn is_born_again<C: Cluster>(context: &Context<C>, target: &ObjectKey, image: &CachedImage) -> bool {
+fn is_born_again<S: ResourceStore>(context: &Context<S>, target: &ObjectKey, image: &CachedImage) -> bool {
     is_unseen(image) && image.spec.identifier.parse().is_ok_and(|identifier| is_recorded(context, target, &identifier))
 }
 
 /// Whether an image wants that what is there stays.
-fn stays<C: Cluster>(context: &Context<C>, image: &CachedImage, target: &ObjectKey) -> bool {
+fn stays<S: ResourceStore>(context: &Context<S>, image: &CachedImage, target: &ObjectKey) -> bool {
     let desired = context.publications.desired(&ObjectKey::of(image));
-    desired.is_some_and(|desired| matches!(desired.at.get(&target.name), Some(Desire::Leave)))
+    desired.is_some_and(|desired| matches!(desired.at.get(&target.name), Some(DesiredState::Leave)))
 }
 
 /// Whether a subscription that retires its images has a list of which its pass has not told yet, after a start.
-fn is_unheard<C: Cluster>(context: &Context<C>, target: &ObjectKey) -> bool {
+fn is_unheard<S: ResourceStore>(context: &Context<S>, target: &ObjectKey) -> bool {
     let silent = |object: &Arc<ImageListSubscription>| {
         let has_list = object.status.as_ref().is_some_and(|status| status.list.is_some());
         has_list && context.lists.get(&ObjectKey::of(&**object)).is_none()
@@ -133,8 +133,8 @@ fn is_unheard<C: Cluster>(context: &Context<C>, target: &ObjectKey) -> bool {
 }
 
 /// The subscriptions that name the target and, when they go, retire their images.
-fn retiring<C: Cluster>(context: &Context<C>, target: &ObjectKey) -> Vec<Arc<ImageListSubscription>> {
-    let mut subscriptions = context.cluster.list::<ImageListSubscription>(&target.namespace);
+fn retiring<S: ResourceStore>(context: &Context<S>, target: &ObjectKey) -> Vec<Arc<ImageListSubscription>> {
+    let mut subscriptions = context.store.list::<ImageListSubscription>(&target.namespace);
     subscriptions.retain(|object| {
         let names = object.spec.target_refs.iter().any(|reference| reference.name == target.name);
         names && object.metadata.deletion_timestamp.is_none() && object.spec.deletion_policy == DeletionPolicy::Retire
@@ -144,7 +144,7 @@ fn retiring<C: Cluster>(context: &Context<C>, target: &ObjectKey) -> Vec<Arc<Ima
 
 /// Images without an object that a subscription is about to make again, to be retired with it: what of them is there
 /// only the volume knows.
-fn unborn<C: Cluster>(context: &Context<C>, target: &ObjectKey, images: &[Arc<CachedImage>]) -> Vec<String> {
+fn unborn<S: ResourceStore>(context: &Context<S>, target: &ObjectKey, images: &[Arc<CachedImage>]) -> Vec<String> {
     let subscriptions = retiring(context, target);
     let names: BTreeSet<_> = images.iter().filter_map(|image| image.metadata.name.as_deref()).collect();
     let mut unborn = Vec::new();
@@ -158,35 +158,35 @@ fn unborn<C: Cluster>(context: &Context<C>, target: &ObjectKey, images: &[Arc<Ca
 }
 
 /// Whether the volume knows of something of an image at a target. What cannot be read may say so.
-fn is_recorded<C: Cluster>(context: &Context<C>, target: &ObjectKey, identifier: &ImageId) -> bool {
+fn is_recorded<S: ResourceStore>(context: &Context<S>, target: &ObjectKey, identifier: &ImageId) -> bool {
     let Ok(path) = state_path(target, identifier) else { return false };
     let record = context.volume.read_state::<Record>(&path);
     record.map_or(true, |record| record.is_some_and(|record| record.may_be_there()))
 }
 
 /// Whether something is owed to an image, by what it wants and how it stands. Pure.
-fn owes(target: &str, known: bool, desired: Option<&Desired>, standing: Option<&Standing>) -> bool {
+fn owes(target: &str, known: bool, desired: Option<&Desired>, standing: Option<&PublicationStatus>) -> bool {
     let Some(desired) = desired else { return known };
     match desired.at.get(target) {
-        None | Some(Desire::LetGo) => false,
-        Some(Desire::Withdraw) => !standing.is_some_and(|standing| standing.asked && standing.withdrawn),
+        None | Some(DesiredState::Release) => false,
+        Some(DesiredState::Withdraw) => !standing.is_some_and(|standing| standing.asked && standing.withdrawn),
         // Said before it knew that the target goes.
-        Some(Desire::Publish(_) | Desire::Leave) => true,
+        Some(DesiredState::Publish(_) | DesiredState::Leave) => true,
     }
 }
 
 /// Whether an image is to be published at one of these targets.
 fn is_wanted_at(desired: &Desired, targets: &[String]) -> bool {
-    targets.iter().any(|name| matches!(desired.at.get(name), Some(Desire::Publish(_))))
+    targets.iter().any(|name| matches!(desired.at.get(name), Some(DesiredState::Publish(_))))
 }
 
 /// Other targets of the namespace with the same address that stay: what one of them publishes is theirs.
-fn others<C: Cluster>(context: &Context<C>, object: &CloudTarget) -> Vec<String> {
+fn others<S: ResourceStore>(context: &Context<S>, object: &CloudTarget) -> Vec<String> {
     let address = |target: &CloudTarget| -> Option<url::Url> {
         target.spec.open_nebula.as_ref().and_then(|cloud| cloud.endpoint.parse().ok())
     };
     let Some(own) = address(object) else { return Vec::new() };
-    let all = context.cluster.list::<CloudTarget>(&ObjectKey::of(object).namespace);
+    let all = context.store.list::<CloudTarget>(&ObjectKey::of(object).namespace);
     let stay = all.iter().filter(|other| other.metadata.deletion_timestamp.is_none());
     stay.filter(|other| address(other).as_ref() == Some(&own)).filter_map(|other| other.metadata.name.clone()).collect()
 }

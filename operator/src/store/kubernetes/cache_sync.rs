@@ -9,7 +9,7 @@ use crate::api::{CachedImage, CloudTarget, Endorser, ImageListSubscription};
 
 /// The first lists that have not arrived yet. Any number of tasks can wait for them; the store of kube wakes only the
 /// last of its waiting tasks.
-pub(crate) struct Awaited(watch::Sender<State>);
+pub(crate) struct CacheSync(watch::Sender<State>);
 
 struct State {
     /// The kinds that each scope (a namespace, or all) still waits for.
@@ -20,7 +20,7 @@ struct State {
     over: bool,
 }
 
-impl Awaited {
+impl CacheSync {
     /// Waits for the lists of all kinds in these scopes.
     pub(crate) fn new(scopes: impl Iterator<Item = Option<String>>) -> Self {
         let kinds =
@@ -43,7 +43,7 @@ impl Awaited {
         let last = self.0.send_if_modified(|state| {
             let before = state.all_came();
             let of_scope = state.lists.iter_mut().filter(|(own, _)| own.as_deref() == scope);
-            of_scope.for_each(|(_, kinds)| kinds.retain(|awaited| *awaited != K::kind(&())));
+            of_scope.for_each(|(_, kinds)| kinds.retain(|cache_sync| *cache_sync != K::kind(&())));
             !before && state.all_came()
         });
         if last {
@@ -112,16 +112,16 @@ mod tests {
 
     #[test]
     fn what_is_waited_for_is_told_until_it_has_come() {
-        let awaited = Awaited::new([Some("a".to_owned()), Some("b".to_owned())].into_iter());
-        awaited.came::<Endorser>(Some("a"));
-        awaited.came::<CachedImage>(Some("a"));
-        awaited.came::<CachedImage>(Some("c"));
+        let cache_sync = CacheSync::new([Some("a".to_owned()), Some("b".to_owned())].into_iter());
+        cache_sync.came::<Endorser>(Some("a"));
+        cache_sync.came::<CachedImage>(Some("a"));
+        cache_sync.came::<CachedImage>(Some("c"));
         assert_eq!(
-            awaited.told().unwrap(),
+            cache_sync.told().unwrap(),
             "waiting for the first list of ImageListSubscription, CloudTarget in namespace a; of Endorser, \
              ImageListSubscription, CachedImage, CloudTarget in namespace b"
         );
-        let all = Awaited::new([None].into_iter());
+        let all = CacheSync::new([None].into_iter());
         assert!(all.told().unwrap().ends_with("CloudTarget in all namespaces"));
         all.came::<Endorser>(None);
         all.came::<ImageListSubscription>(None);
@@ -132,39 +132,40 @@ mod tests {
 
     #[test]
     fn kinds_that_are_not_installed_are_told_with_the_command() {
-        let awaited = Awaited::new([None].into_iter());
-        awaited.came::<Endorser>(None);
-        awaited.is_unknown::<Endorser>();
-        awaited.is_unknown::<CachedImage>();
+        let cache_sync = CacheSync::new([None].into_iter());
+        cache_sync.came::<Endorser>(None);
+        cache_sync.is_unknown::<Endorser>();
+        cache_sync.is_unknown::<CachedImage>();
         assert_eq!(
-            awaited.told().unwrap(),
+            cache_sync.told().unwrap(),
             "expected the definitions of this program's resources, found that the API server does not know CachedImage, \
              Endorser: install them with `vmcatcher-operator crds | kubectl apply --server-side -f -`"
         );
-        awaited.came::<CachedImage>(None);
-        awaited.came::<Endorser>(None);
-        assert!(awaited.told().unwrap().starts_with("waiting for the first list of ImageListSubscription"));
+        cache_sync.came::<CachedImage>(None);
+        cache_sync.came::<Endorser>(None);
+        assert!(cache_sync.told().unwrap().starts_with("waiting for the first list of ImageListSubscription"));
     }
 
     #[tokio::test]
     async fn all_who_wait_are_woken() {
-        let awaited = std::sync::Arc::new(Awaited::new([None].into_iter()));
-        let waiting: Vec<_> = (0..8).map(|_| awaited.clone()).map(|own| async move { own.all_came().await }).collect();
+        let cache_sync = std::sync::Arc::new(CacheSync::new([None].into_iter()));
+        let waiting: Vec<_> =
+            (0..8).map(|_| cache_sync.clone()).map(|own| async move { own.all_came().await }).collect();
         let waiting: Vec<_> = waiting.into_iter().map(tokio::spawn).collect();
         tokio::task::yield_now().await;
-        awaited.came::<Endorser>(None);
-        awaited.came::<ImageListSubscription>(None);
+        cache_sync.came::<Endorser>(None);
+        cache_sync.came::<ImageListSubscription>(None);
         tokio::task::yield_now().await;
-        awaited.came::<CachedImage>(None);
-        awaited.came::<CloudTarget>(None);
+        cache_sync.came::<CachedImage>(None);
+        cache_sync.came::<CloudTarget>(None);
         let woken = tokio::time::timeout(std::time::Duration::from_mins(1), futures::future::join_all(waiting));
         assert!(woken.await.expect("all are woken").into_iter().all(Result::unwrap));
     }
 
     #[tokio::test]
     async fn who_waits_while_the_program_stops_is_told_that_nothing_comes() {
-        let awaited = Awaited::new([None].into_iter());
-        let (came, ()) = futures::join!(awaited.all_came(), async { awaited.give_up() });
+        let cache_sync = CacheSync::new([None].into_iter());
+        let (came, ()) = futures::join!(cache_sync.all_came(), async { cache_sync.give_up() });
         assert!(!came);
     }
 }

@@ -16,32 +16,32 @@ use kube::runtime::{WatchStreamExt, watcher};
 use kube::{Api, ResourceExt};
 use serde::de::DeserializeOwned;
 
-use super::feed::{self, Change};
 use super::shared::Shared;
+use super::watch::{self, Change};
 use crate::api::{CloudTarget, Endorser, FilesSource, ImageListSubscription, ObjectKey, ObjectReference};
-use crate::store::Cluster;
+use crate::store::ResourceStore;
 
 /// A kind that other objects refer to by name.
 pub(super) trait Named:
     kube::Resource<DynamicType = ()> + Clone + Debug + DeserializeOwned + Send + 'static
 {
-    /// Wakes the objects that refer to the object.
+    /// WorkQueues the objects that refer to the object.
     fn changed(shared: &Shared, key: &ObjectKey);
 }
 
 impl Named for Secret {
     fn changed(shared: &Shared, key: &ObjectKey) {
-        let Some(wakes) = shared.wakes(&key.namespace) else { return };
-        for object in shared.cluster().list::<ImageListSubscription>(&key.namespace) {
+        let Some(queues) = shared.queues(&key.namespace) else { return };
+        for object in shared.store().list::<ImageListSubscription>(&key.namespace) {
             if subscription_secrets(&object).any(|name| name == key.name) {
                 // A server that refused the old credentials may accept the new ones.
-                shared.ask_now(ObjectKey::of(&*object));
-                wakes.subscription(&ObjectKey::of(&*object));
+                shared.request_fetch(ObjectKey::of(&*object));
+                queues.subscription(&ObjectKey::of(&*object));
             }
         }
-        for object in shared.cluster().list::<CloudTarget>(&key.namespace) {
+        for object in shared.store().list::<CloudTarget>(&key.namespace) {
             if target_secrets(&object).any(|name| name == key.name) {
-                wakes.target(&ObjectKey::of(&*object));
+                queues.target(&ObjectKey::of(&*object));
             }
         }
         endorsers_changed(shared, key, |files| files.secret_ref.as_ref());
@@ -54,14 +54,14 @@ impl Named for ConfigMap {
     }
 }
 
-/// Wakes the endorsers whose trust anchors or OpenPGP keys changed, and the subscriptions of their namespace.
+/// WorkQueues the endorsers whose trust anchors or OpenPGP keys changed, and the subscriptions of their namespace.
 fn endorsers_changed(shared: &Shared, key: &ObjectKey, reference: fn(&FilesSource) -> Option<&ObjectReference>) {
-    for endorser in shared.cluster().list::<Endorser>(&key.namespace) {
+    for endorser in shared.store().list::<Endorser>(&key.namespace) {
         let keys = endorser.spec.credentials.iter().filter_map(|credential| credential.open_pgp.as_ref());
         let keys = keys.filter_map(|open_pgp| open_pgp.public_key_from.as_ref());
         let mut named = endorser.spec.trust_anchors.iter().chain(keys).filter_map(reference);
         if named.any(|reference| reference.name == key.name) {
-            feed::endorser(shared, &endorser, Change::There);
+            watch::endorser(shared, &endorser, Change::There);
         }
     }
 }
@@ -99,7 +99,7 @@ pub(super) async fn follow<K: Named>(shared: Arc<Shared>, api: Api<PartialObject
             Ok(Event::InitDone) => began = true,
             Ok(Event::Init) => {}
             Err(error) => {
-                let told = feed::told(&error);
+                let told = watch::told(&error);
                 tracing::warn!(kind = %K::kind(&()), "the watch was interrupted, and is tried again: {told}");
             }
         }

@@ -47,7 +47,7 @@ impl Situation<'_> {
     }
 
     /// The rest of a retirement whose image was already renamed and has the metadata.
-    pub(super) fn put_away(&self, old: &Mine<'_>) -> Retirement {
+    pub(super) fn retire_renamed(&self, old: &Mine<'_>) -> Retirement {
         self.retirement(old, &self.marks(old), "retire", Name::GivenUp)
     }
 
@@ -98,7 +98,7 @@ impl Situation<'_> {
 
     /// Plans what is left to do for images that are not in circulation. `serving` is not changed. `current` is the
     /// image that has the name, if any.
-    pub(super) fn tidy(&self, serving: Option<u32>, current: Option<u32>, plan: &mut ImagePlan) {
+    pub(super) fn clean_up(&self, serving: Option<u32>, current: Option<u32>, plan: &mut ImagePlan) {
         let renamed: Vec<u32> = plan.steps.iter().filter_map(renames).collect();
         let deleted: Vec<u32> = plan.steps.iter().filter_map(deletes).collect();
         let done: Vec<u32> = plan.first.iter().chain(&plan.afterwards).map(|retirement| retirement.id).collect();
@@ -109,7 +109,7 @@ impl Situation<'_> {
                 Role::Retired if mine.legacy => {}
                 Role::Retired if renamed.contains(&id) => {}
                 Role::Retired if unlocked && self.is_expired(mine, current) => {
-                    plan.chores.push(Step::Delete { id, force: false, why: "retired long enough" });
+                    plan.cleanup.push(Step::Delete { id, force: false, why: "retired long enough" });
                 }
                 Role::Retired => {
                     let retirement = self.put_out(mine, plan);
@@ -117,7 +117,7 @@ impl Situation<'_> {
                 }
                 Role::Staged | Role::Registering if deleted.contains(&id) => {}
                 Role::Staged | Role::Registering if self.is_stale(mine) => {
-                    plan.chores.extend(unlocked.then(|| Self::delete_upload(mine)));
+                    plan.cleanup.extend(unlocked.then(|| Self::delete_upload(mine)));
                 }
                 // An old version that is used by a VM and has the role of an upload. Its owner can write that role.
                 Role::Staged | Role::Registering if self.is_old(mine) => {

@@ -7,34 +7,34 @@ use super::plan::{Phase, Plan, Step};
 use super::target_status::RETIRED;
 use super::targets::at;
 use crate::api::{HasConditions as _, Kind, TargetStatus};
-use crate::reconcile::exchange::{Desire, Desired};
+use crate::reconcile::exchange::{Desired, DesiredState};
 use crate::size::Size;
-use crate::store::Happening;
+use crate::store::ObjectEvent;
 
 /// Reasons of a target that end by themselves, or that a person gave.
 const QUIET: &[&str] = &["Progressing", "Importing", "Retiring", "Retired", "Suspended"];
 
 /// What happened in a pass that wants this of the targets and leaves them so.
-pub(super) fn happenings(
+pub(super) fn events(
     checked: &Checked,
     observed: &Observed,
     plan: &Plan,
     outcomes: &Outcomes,
     desired: &Desired,
     targets: &[TargetStatus],
-) -> Vec<Happening> {
-    let mut happenings = done(plan, outcomes);
-    happenings.extend(circulation(observed, targets));
-    happenings.extend(obstacles(observed, desired, targets));
-    happenings.extend(abandoned(checked, observed, plan));
-    let happenings = happenings.into_iter().map(|(warning, reason, message)| Happening {
+) -> Vec<ObjectEvent> {
+    let mut events = done(plan, outcomes);
+    events.extend(circulation(observed, targets));
+    events.extend(obstacles(observed, desired, targets));
+    events.extend(abandoned(checked, observed, plan));
+    let events = events.into_iter().map(|(warning, reason, message)| ObjectEvent {
         kind: Kind::Image,
         key: checked.key.clone(),
         warning,
         reason: reason.to_owned(),
         message,
     });
-    happenings.collect()
+    events.collect()
 }
 
 /// Whether a person should look at it, one word, and the figures a person wants.
@@ -42,7 +42,7 @@ type Told = (bool, &'static str, String);
 
 fn done(plan: &Plan, outcomes: &Outcomes) -> Vec<Told> {
     let done = plan.steps.iter().take(outcomes.done);
-    let mut happenings: Vec<Told> = done
+    let mut events: Vec<Told> = done
         .filter_map(|step| match step {
             Step::Publish { version, blob, returns: false } => {
                 Some((false, "ImageDownloaded", format!("version {version}, {}, verified", Size(blob.size()))))
@@ -59,26 +59,26 @@ fn done(plan: &Plan, outcomes: &Outcomes) -> Vec<Told> {
         })
         .collect();
     if let (Phase::Failed { reason, message }, true) = (&plan.phase, plan.tries.last.is_some() && counted(plan)) {
-        happenings.push((true, reason, message.clone()));
+        events.push((true, reason, message.clone()));
     }
-    happenings
+    events
 }
 
 /// What came into circulation at a target, or went out of it.
 fn circulation(observed: &Observed, after: &[TargetStatus]) -> Vec<Told> {
     let before = &observed.status.targets;
-    let mut happenings = Vec::new();
+    let mut events = Vec::new();
     for target in after {
         let known = at(before, &target.name).is_some_and(|before| before.sha512 == target.sha512);
         if let (Some(id), Some(version), false) = (&target.id, &target.version, known) {
             let message = format!("version {version} at {} as image {id}", target.name);
-            happenings.push((false, "ImagePublished", message));
+            events.push((false, "ImagePublished", message));
         }
     }
     for target in after {
         let known = at(before, &target.name).is_some_and(|before| before.condition(RETIRED).is_some());
         if let (Some(condition), false) = (target.condition(RETIRED), known) {
-            happenings.push((true, "RetirementIncomplete", format!("{}: {}", target.name, condition.message)));
+            events.push((true, "RetirementIncomplete", format!("{}: {}", target.name, condition.message)));
         }
     }
     for target in before.iter().filter(|target| target.id.is_some()) {
@@ -86,14 +86,14 @@ fn circulation(observed: &Observed, after: &[TargetStatus]) -> Vec<Told> {
             continue;
         }
         let image = observed.targets.image_at(before, &target.name);
-        happenings.push(if observed.targets.missing.contains(&target.name) {
+        events.push(if observed.targets.missing.contains(&target.name) {
             let message = format!("the CloudTarget {} is gone: {image} stays in circulation", target.name);
             (true, "RetireAbandoned", message)
         } else {
             (false, "ImageRetired", format!("{image} is out of circulation"))
         });
     }
-    happenings
+    events
 }
 
 /// What keeps an image from going out of circulation, when it is another thing than before; and a target that went away
@@ -108,13 +108,13 @@ fn obstacles(observed: &Observed, desired: &Desired, after: &[TargetStatus]) -> 
         let is_new = is_loud && last.is_none_or(|last| last.reason != now.reason);
         let image = observed.targets.image_at(before, &target.name);
         match desired.at.get(&target.name)? {
-            Desire::Withdraw => {
+            DesiredState::Withdraw => {
                 let message = format!("{image} cannot be taken out of circulation: {}: {}", now.reason, now.message);
                 // What kept it from being published there may keep it from going as well.
                 let is_owed_now = is_loud && was_wanted(observed, &target.name);
                 (is_new || is_owed_now).then_some((true, "RetireBlocked", message))
             }
-            Desire::Publish(_) | Desire::Leave | Desire::LetGo => {
+            DesiredState::Publish(_) | DesiredState::Leave | DesiredState::Release => {
                 let gone = is_new && now.reason == "TargetNotFound";
                 let message = format!("the CloudTarget {} is gone: nobody looks after {image}", target.name);
                 gone.then_some((true, "TargetNotFound", message))
@@ -128,7 +128,7 @@ fn obstacles(observed: &Observed, desired: &Desired, after: &[TargetStatus]) -> 
 fn was_wanted(observed: &Observed, target: &str) -> bool {
     let before = observed.desired.as_ref().and_then(|desired| desired.at.get(target));
     let unasked = observed.targets.standings.get(target).is_some_and(|standing| !standing.asked);
-    unasked && before.is_some_and(|desire| !matches!(desire, Desire::Withdraw))
+    unasked && before.is_some_and(|desire| !matches!(desire, DesiredState::Withdraw))
 }
 
 /// What stays in circulation though its object goes.

@@ -14,7 +14,7 @@ use kube::runtime::{WatchStreamExt, watcher as watch};
 use super::shared::Shared;
 use crate::api::{CachedImage, CloudTarget, Endorser, ImageListSubscription, ObjectKey, Resource};
 use crate::reconcile::image::gone_while_held;
-use crate::store::Cluster;
+use crate::store::ResourceStore;
 use crate::store::kubernetes::words;
 
 /// If a page of a list does not arrive within this time, the list is requested again. The time-out of kube is that of a
@@ -55,12 +55,12 @@ pub(super) async fn feed<K: Resource>(
         match event {
             Ok(Event::Apply(object)) => follow(&shared, &object, Change::There),
             Ok(Event::Delete(object)) => {
-                shared.cluster().written.forget::<K>(&ObjectKey::of(&object));
+                shared.store().write_overlay.forget::<K>(&ObjectKey::of(&object));
                 follow(&shared, &object, Change::Gone);
             }
             Ok(Event::InitDone) => {
                 patience = None;
-                shared.cluster().awaited.came::<K>(scope.as_deref());
+                shared.store().cache_sync.came::<K>(scope.as_deref());
                 shared.forget_gone();
                 for object in store.state() {
                     follow(&shared, &object, Change::There);
@@ -78,7 +78,7 @@ pub(super) async fn feed<K: Resource>(
 /// Logs why a watch ended. An API server that does not have a kind is reported once.
 fn interrupted<K: Resource>(shared: &Shared, error: &watcher::Error) {
     if is_not_found(error) {
-        shared.cluster().awaited.is_unknown::<K>();
+        shared.store().cache_sync.is_unknown::<K>();
     } else {
         tracing::warn!(kind = %K::kind(&()), "the watch was interrupted, and is tried again: {}", told(error));
     }
@@ -109,7 +109,7 @@ pub(super) fn told(error: &watcher::Error) -> String {
 }
 
 fn events<K: Resource>(shared: &Shared, scope: Option<&str>) -> BoxStream<'static, watcher::Result<Event<K>>> {
-    let client = shared.cluster().client.clone();
+    let client = shared.store().client.clone();
     let api: Api<K> = scope.map_or_else(|| Api::all(client.clone()), |name| Api::namespaced(client.clone(), name));
     watch(api, watcher::Config::default()).default_backoff().boxed()
 }
@@ -122,71 +122,71 @@ async fn within<T>(limit: Option<Duration>, coming: impl Future<Output = T>) -> 
     }
 }
 
-/// Wakes an endorser and all subscriptions of its namespace, because a credential that one endorser revokes is revoked
+/// WorkQueues an endorser and all subscriptions of its namespace, because a credential that one endorser revokes is revoked
 /// for all.
 pub(super) fn endorser(shared: &Shared, object: &Endorser, change: Change) {
     let key = ObjectKey::of(object);
-    let Some(wakes) = shared.wakes(&key.namespace) else { return };
+    let Some(queues) = shared.queues(&key.namespace) else { return };
     if change == Change::There {
-        wakes.endorser(&key);
+        queues.endorser(&key);
     }
-    for subscription in shared.cluster().list::<ImageListSubscription>(&key.namespace) {
-        wakes.subscription(&ObjectKey::of(&*subscription));
+    for subscription in shared.store().list::<ImageListSubscription>(&key.namespace) {
+        queues.subscription(&ObjectKey::of(&*subscription));
     }
 }
 
-/// Wakes a subscription; the endorsers that it names, which count their subscriptions; and the targets that are being
+/// WorkQueues a subscription; the endorsers that it names, which count their subscriptions; and the targets that are being
 /// deleted, which may wait for an image that the subscription makes again. Its images are woken by its pass.
 pub(super) fn subscription(shared: &Shared, object: &ImageListSubscription, change: Change) {
     let key = ObjectKey::of(object);
-    let Some(wakes) = shared.wakes(&key.namespace) else { return };
+    let Some(queues) = shared.queues(&key.namespace) else { return };
     match change {
-        Change::There => wakes.subscription(&key),
+        Change::There => queues.subscription(&key),
         Change::Gone => shared.forget_subscription(&key),
     }
     for endorser in &object.spec.verify.endorser_refs {
-        wakes.endorser(&key.sibling(&endorser.name));
+        queues.endorser(&key.sibling(&endorser.name));
     }
-    let targets = shared.cluster().list::<CloudTarget>(&key.namespace);
+    let targets = shared.store().list::<CloudTarget>(&key.namespace);
     let going = targets.iter().filter(|target| target.metadata.deletion_timestamp.is_some());
-    going.for_each(|target| wakes.target_soon(&ObjectKey::of(&**target)));
+    going.for_each(|target| queues.target_soon(&ObjectKey::of(&**target)));
 }
 
-/// Wakes an image, and its subscription, which counts its images and makes a deleted image again if it is still
+/// WorkQueues an image, and its subscription, which counts its images and makes a deleted image again if it is still
 /// selected.
 pub(super) fn image(shared: &Shared, object: &CachedImage, change: Change) {
     let key = ObjectKey::of(object);
-    let Some(wakes) = shared.wakes(&key.namespace) else { return };
+    let Some(queues) = shared.queues(&key.namespace) else { return };
     match change {
-        Change::There => wakes.image(&key),
+        Change::There => queues.image(&key),
         Change::Gone => {
             // A target that is being deleted may wait for this image only.
             let known = object.status.iter().flat_map(|status| &status.targets).map(|target| target.name.clone());
             let wanted =
                 shared.context.publications.desired(&key).into_iter().flat_map(|desired| desired.at.into_keys());
-            known.chain(wanted).for_each(|name| wakes.target_soon(&key.sibling(&name)));
-            if let Some(happening) = gone_while_held(&shared.context, object) {
+            known.chain(wanted).for_each(|name| queues.target_soon(&key.sibling(&name)));
+            if let Some(event) = gone_while_held(&shared.context, object) {
                 let context = shared.context.clone();
-                tokio::spawn(async move { context.cluster.record(happening).await });
+                tokio::spawn(async move { context.store.publish_event(event).await });
             }
             shared.forget_image(&key);
         }
     }
-    wakes.subscription_soon(&key.sibling(&object.spec.subscription_ref.name));
+    queues.subscription_soon(&key.sibling(&object.spec.subscription_ref.name));
 }
 
-/// Wakes a target. If the target is new or deleted, or its spec has changed, wakes the images of its namespace too.
+/// WorkQueues a target. If the target is new or deleted, or its spec has changed, wakes the images of its namespace too.
 pub(super) fn target(shared: &Shared, object: &CloudTarget, change: Change) {
     let key = ObjectKey::of(object);
-    let Some(wakes) = shared.wakes(&key.namespace) else { return };
+    let Some(queues) = shared.queues(&key.namespace) else { return };
     if change == Change::There {
-        wakes.target(&key);
+        queues.target(&key);
     }
     let generation = (change == Change::There).then_some(object.metadata.generation).flatten();
     if !shared.target_changed(&key, generation) {
         return;
     }
-    for image in shared.cluster().list::<CachedImage>(&key.namespace) {
-        wakes.image(&ObjectKey::of(&*image));
+    for image in shared.store().list::<CachedImage>(&key.namespace) {
+        queues.image(&ObjectKey::of(&*image));
     }
 }
