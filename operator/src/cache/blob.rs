@@ -72,6 +72,20 @@ pub enum BlobCheck {
 }
 
 impl VerifiedBlob {
+    /// Bytes of a raw disk that no file has, for unit tests.
+    #[cfg(test)]
+    pub(crate) fn for_tests(digest: Sha512Digest, now: Timestamp) -> Self {
+        let sniffed = Sniffed { format: Format::Raw, virtual_size: Some(1000), outside: None };
+        let record = BlobRecord {
+            size: 1000,
+            sha1: "0".repeat(40),
+            sniffed,
+            revision: sniff::REVISION,
+            last_verified_time: now,
+        };
+        Self { digest, record, path: PathBuf::from("/volume/blob") }
+    }
+
     /// SHA-512 of the bytes, which is the name of the blob.
     pub fn digest(&self) -> &Sha512Digest {
         &self.digest

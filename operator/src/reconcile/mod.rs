@@ -20,6 +20,8 @@ mod duration;
 pub mod endorser;
 mod exchange;
 mod finish;
+#[cfg(test)]
+mod fixtures;
 pub mod image;
 mod report;
 mod secret;

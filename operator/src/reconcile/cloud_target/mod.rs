@@ -14,6 +14,8 @@ mod plan;
 mod refusal;
 mod report;
 mod request;
+#[cfg(test)]
+mod tests;
 
 use std::collections::BTreeSet;
 
@@ -24,7 +26,7 @@ pub(super) use self::check::checked_endpoint;
 use self::deletion::Deletion;
 use super::context::Context;
 use super::finish::{finish, stalled};
-use crate::api::{CloudTarget, ImageListSubscription, ObjectKey};
+use crate::api::{CloudTarget, ImageListSubscription, Kind, ObjectKey};
 use crate::store::{ResourceStore, StoreError};
 
 /// One pass over a target. Returns when to come back though nothing changes.
@@ -57,6 +59,7 @@ pub async fn reconcile<S: ResourceStore>(
     let mut session = session.lock().await;
     let observed = observe::observe(context, &object, &checked, deletion, &mut session.credentials, now).await;
     let plan = plan::plan(&checked, &observed, now);
+    tracing::debug!(kind = %Kind::Target, object = %key, "the plan: {plan}");
     let outcomes = apply::apply(context, &checked, &observed, &plan, &mut session, now).await;
     let report = report::report(&checked, &observed, &plan, &outcomes, now);
     context.publications.tell(key, report.standings, report.importing);

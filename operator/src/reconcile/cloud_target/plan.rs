@@ -1,5 +1,7 @@
 //! Whether the cloud is called, and what is asked of it. Pure.
 
+use std::fmt;
+
 use jiff::Timestamp;
 
 use super::check::Checked;
@@ -36,6 +38,20 @@ pub(super) struct Lost {
     pub reason: &'static str,
     /// What was expected and found.
     pub message: String,
+}
+
+/// As the log shows it.
+impl fmt::Display for Plan {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Nothing { reason, message, class: _ } => write!(f, "no call: {reason}: {message}"),
+            Self::Ask { requests, lost } => {
+                let requests: Vec<String> = requests.iter().map(ToString::to_string).collect();
+                let lost = lost.as_ref().map(|lost| format!(" ({}: {})", lost.reason, lost.message));
+                write!(f, "ask the cloud: {}{}", requests.join(", "), lost.unwrap_or_default())
+            }
+        }
+    }
 }
 
 /// Makes the plan.

@@ -1,5 +1,7 @@
 //! What an image wants, as the carry-over takes it. Pure.
 
+use std::fmt;
+
 use jiff::Timestamp;
 
 use super::check::Checked;
@@ -118,6 +120,21 @@ pub(super) struct Asked {
     pub again: Option<Timestamp>,
     /// What else there is to know of what was handed over.
     pub note: Option<String>,
+}
+
+/// As the log shows it.
+impl fmt::Display for Asked {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Some(request) = &self.request else { return f.write_str("leave an image as it is") };
+        let Some(wanted) = &request.wanted else { return write!(f, "retire {}", request.identifier) };
+        let version = wanted.event.version.as_deref().unwrap_or_default();
+        write!(f, "publish {} {version}", request.identifier)?;
+        match (&wanted.source, &self.refusal) {
+            (Some(source), _) => write!(f, " as {}", source.format),
+            (None, Some(refusal)) => write!(f, " later ({})", refusal.reason),
+            (None, None) => f.write_str(" later (its bytes are not there)"),
+        }
+    }
 }
 
 impl Asked {

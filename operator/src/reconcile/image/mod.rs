@@ -11,6 +11,8 @@ mod policy;
 mod report;
 mod target_status;
 mod targets;
+#[cfg(test)]
+mod tests;
 mod want;
 
 use jiff::Timestamp;
