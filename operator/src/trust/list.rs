@@ -137,6 +137,14 @@ pub enum Reverification {
 }
 
 impl VerifiedList {
+    /// A list that nobody signed, for unit tests.
+    #[cfg(test)]
+    pub(crate) fn for_tests(list: ImageList) -> Self {
+        let digest = Sha256Digest::of(list.version.as_str().as_bytes());
+        let (signers, names, certificates) = (Vec::new(), Vec::new(), Vec::new());
+        Self { list, signers, names, certificates, required: 1, message: digest, payload: digest }
+    }
+
     /// The parsed list.
     pub fn list(&self) -> &ImageList {
         &self.list
@@ -163,11 +171,7 @@ impl AcceptedList {
     /// A list that nobody signed, for unit tests.
     #[cfg(test)]
     pub(crate) fn for_tests(list: ImageList, accepted: Timestamp) -> Self {
-        let digest = Sha256Digest::of(list.version.as_str().as_bytes());
-        let (signers, names, certificates) = (Vec::new(), Vec::new(), Vec::new());
-        let verified =
-            VerifiedList { list, signers, names, certificates, required: 1, message: digest, payload: digest };
-        Self { verified, accepted, revoked: Vec::new() }
+        Self { verified: VerifiedList::for_tests(list), accepted, revoked: Vec::new() }
     }
 
     /// The parsed list.

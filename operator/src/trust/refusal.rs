@@ -162,6 +162,12 @@ pub struct Refusal {
 }
 
 impl Refusal {
+    /// A refusal for unit tests; a statement by a CA or an administrator where it says so.
+    #[cfg(test)]
+    pub(crate) fn for_tests(reason: RefusalReason, statement: bool) -> Self {
+        Self { statement, ..Self::new(reason, "for a test") }
+    }
+
     /// A refusal that is not about a certificate.
     pub(super) fn new(reason: RefusalReason, message: impl Into<String>) -> Self {
         Self { reason, message: bounded(message.into()), subject: None, depth: None, statement: false }

@@ -5,6 +5,8 @@ mod check;
 mod crls;
 mod keys;
 mod report;
+#[cfg(test)]
+mod tests;
 
 use jiff::Timestamp;
 

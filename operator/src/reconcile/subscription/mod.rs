@@ -16,6 +16,8 @@ mod report;
 mod schedule;
 mod step;
 mod stored;
+#[cfg(test)]
+mod tests;
 mod verification;
 
 use jiff::Timestamp;
