@@ -37,6 +37,8 @@ pub(super) enum Deletion {
         named: usize,
         /// When to look again though nothing is told, because not all may have been seen yet.
         again: Option<Timestamp>,
+        /// Subscriptions that retire their images, and of which no pass has read the list in force since the start.
+        unread: Vec<String>,
     },
     /// It is being deleted, and nothing is owed.
     Free,
@@ -80,10 +82,11 @@ pub(super) fn look<S: ResourceStore>(context: &Context<S>, object: &CloudTarget,
     let lag_ends = since.checked_add(context.store.watch_lag()).ok().filter(|end| *end > now);
     // A deletion in the future is one by another clock: nothing more is known of it later.
     let lag_ends = lag_ends.filter(|_| since <= now);
-    let unheard = is_unheard(context, &key).then(|| now.checked_add(SOON).ok()).flatten();
-    match (owed.is_empty(), lag_ends.or(unheard)) {
+    let unread = unread(context, &key);
+    let soon = (!unread.is_empty()).then(|| now.checked_add(SOON).ok()).flatten();
+    match (owed.is_empty(), lag_ends.or(soon)) {
         (true, None) => Deletion::Free,
-        (_, again) => Deletion::Blocked { images: owed, named, again },
+        (_, again) => Deletion::Blocked { images: owed, named, again, unread },
     }
 }
 
@@ -123,13 +126,15 @@ fn stays<S: ResourceStore>(context: &Context<S>, image: &CachedImage, target: &O
     desired.is_some_and(|desired| matches!(desired.at.get(&target.name), Some(DesiredState::Leave)))
 }
 
-/// Whether a subscription that retires its images has a list of which its pass has not told yet, after a start.
-fn is_unheard<S: ResourceStore>(context: &Context<S>, target: &ObjectKey) -> bool {
-    let silent = |object: &Arc<ImageListSubscription>| {
+/// The subscriptions that retire their images, have a list in force, and have not read it since the start: they may make
+/// an image again. One whose spec cannot work stays among them until a person repairs or deletes it.
+fn unread<S: ResourceStore>(context: &Context<S>, target: &ObjectKey) -> Vec<String> {
+    let is_unread = |object: &Arc<ImageListSubscription>| {
         let has_list = object.status.as_ref().is_some_and(|status| status.list.is_some());
         has_list && context.lists.get(&ObjectKey::of(&**object)).is_none()
     };
-    retiring(context, target).iter().any(silent)
+    let retiring = retiring(context, target).into_iter().filter(is_unread);
+    retiring.filter_map(|object| object.metadata.name.clone()).collect()
 }
 
 /// The subscriptions that name the target and, when they go, retire their images.
@@ -192,13 +197,15 @@ fn others<S: ResourceStore>(context: &Context<S>, object: &CloudTarget) -> Vec<S
 }
 
 /// What a person is told of a target that is held, with what keeps it.
-pub(super) fn told(images: &[String], retiring: usize, obstacle: &str) -> String {
+pub(super) fn told(images: &[String], unread: &[String], retiring: usize, obstacle: &str) -> String {
     const MOST: usize = 5;
     let named = images.iter().take(MOST).cloned().collect::<Vec<_>>().join(", ");
     let more = images.len().saturating_sub(MOST);
     let more = if more > 0 { format!(" and {more} more") } else { String::new() };
-    let waits = if images.is_empty() {
-        "until all images were heard".to_owned()
+    let waits = if images.is_empty() && unread.is_empty() {
+        "until a pass over each image has ended".to_owned()
+    } else if images.is_empty() {
+        format!("until the list in force of the ImageListSubscription {} is read", unread.join(", "))
     } else {
         format!("for {}, until out of circulation: {named}{more}", Count(images.len(), "image"))
     };

@@ -73,10 +73,12 @@ pub(super) fn report(
 
 /// A target that is being deleted says so, and what it is held for.
 fn departing(found: Finding, deletion: &Deletion) -> Finding {
-    let Deletion::Blocked { images, named, .. } = deletion else { return found };
+    let Deletion::Blocked { images, named, unread, .. } = deletion else { return found };
     match found.status {
-        Status::True | Status::Unknown => Finding::fails(found.name, "Deleting", deletion::told(images, *named, "")),
-        Status::False => Finding { message: deletion::told(images, *named, &found.message), ..found },
+        Status::True | Status::Unknown => {
+            Finding::fails(found.name, "Deleting", deletion::told(images, unread, *named, ""))
+        }
+        Status::False => Finding { message: deletion::told(images, unread, *named, &found.message), ..found },
     }
 }
 

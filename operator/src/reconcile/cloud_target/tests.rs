@@ -7,7 +7,7 @@ use proptest::prelude::*;
 
 use super::check::{Checked, check};
 use super::credentials::Access;
-use super::deletion::Deletion;
+use super::deletion::{Deletion, told};
 use super::observe::{Observed, Wanted};
 use super::plan::{Plan, plan};
 use crate::api::{CloudTarget, CloudTargetStatus, ObjectKey};
@@ -141,6 +141,33 @@ fn the_plan_of_each_case() {
         let (mut checked, mut observed) = (checked(more), observed(states));
         change(&mut checked, &mut observed);
         assert_eq!(plan(&checked, &observed, now()).to_string(), expected.replace("IMAGE", IMAGE), "{name}");
+    }
+}
+
+#[test]
+fn a_deleted_target_says_what_it_is_held_for() {
+    let (image, vo) = ([IMAGE.to_owned()], ["vo".to_owned()]);
+    let table: [(&[String], &[String], usize, &str, &str); 4] = [
+        (&[], &[], 0, "", "being deleted, and held until a pass over each image has ended"),
+        (&[], &vo, 0, "", "being deleted, and held until the list in force of the ImageListSubscription vo is read"),
+        (
+            &image,
+            &vo,
+            0,
+            "no answer",
+            "being deleted, and held for 1 image, until out of circulation: IMAGE; no answer",
+        ),
+        (
+            &image,
+            &[],
+            1,
+            "",
+            "being deleted, and held for 1 image, until out of circulation: IMAGE; 1 image to be retired with the object \
+             (deletionPolicy Retire): delete that, or take the target out of targetRefs",
+        ),
+    ];
+    for (images, unread, retiring, obstacle, expected) in table {
+        assert_eq!(told(images, unread, retiring, obstacle), expected.replace("IMAGE", IMAGE));
     }
 }
 
