@@ -1,4 +1,4 @@
-//! When something that failed is tried again. Pure, and computed from what status holds, so that it survives restarts.
+//! The back-off after failures. Pure: it is computed from the status, so it survives restarts.
 
 use std::time::Duration;
 
@@ -8,9 +8,9 @@ use sha2::{Digest, Sha256};
 /// The first wait.
 const FIRST: Duration = Duration::from_secs(30);
 
-/// When to try again after so many failures in a row, the last of them at `last`: 30 s, doubled each time, never
-/// more than `cap` (a subscription's interval). `spread` (0 to 1) makes it up to 20 % longer, so that many objects
-/// that failed together do not come back together.
+/// The time of the next try after `failures` failures in a row, the last of them at `last`. The wait is 30 s, doubled
+/// with each failure, at most `cap` (a subscription's interval). `spread` (0 to 1) makes it up to 20 % longer, so that
+/// objects that failed at the same time are not tried again at the same time.
 pub(super) fn next_try(failures: u32, last: Timestamp, cap: Duration, spread: f64) -> Timestamp {
     let doublings = failures.saturating_sub(1).min(20);
     let wait = FIRST.saturating_mul(1 << doublings).min(cap.max(FIRST));
@@ -18,12 +18,12 @@ pub(super) fn next_try(failures: u32, last: Timestamp, cap: Duration, spread: f6
     after(last, jittered)
 }
 
-/// A time so much later; the last that there is where it would be beyond.
+/// `time` plus `wait`, or `Timestamp::MAX` if that overflows.
 pub(super) fn after(time: Timestamp, wait: Duration) -> Timestamp {
     time.checked_add(wait).unwrap_or(Timestamp::MAX)
 }
 
-/// A number between 0 and 1 that is the same for one object at every pass: jitter that a status can repeat.
+/// A number from 0 to 1 that depends only on `name`, for jitter. It is the same in every pass.
 pub(super) fn spread(name: &str) -> f64 {
     let digest: [u8; 32] = Sha256::digest(name.as_bytes()).into();
     let [a, b, c, d, ..] = digest;

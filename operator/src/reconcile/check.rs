@@ -1,4 +1,4 @@
-//! What can be wrong with a spec.
+//! Errors of specs, and checks that several kinds share.
 
 use std::fmt::Display;
 
@@ -9,20 +9,20 @@ use super::conditions::shorten;
 use crate::api::{Class, DeletionPolicy, FLUX_REQUESTED_AT, ObjectReference, REFRESH_REQUESTED_AT, REQUESTED_AT};
 use crate::imagelist::SourceUrl;
 
-/// A spec that cannot work until a person changes it: the object is `Stalled`.
+/// An error in a spec. The object is `Stalled` until a user changes the spec.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("spec.{field}: {message}")]
 pub struct SpecError {
-    /// Which field, from `spec.` on.
+    /// The path of the field below `spec`.
     pub field: String,
     /// What was expected and what was found.
     pub message: String,
-    /// Whether the value is one that a newer version may know.
+    /// Whether this version does not know the value, but a newer one may.
     pub unsupported: bool,
 }
 
 impl SpecError {
-    /// A value that is not of the form it must have.
+    /// A value with a wrong form.
     pub fn invalid(field: impl Into<String>, message: &(impl Display + ?Sized)) -> Self {
         Self { field: field.into(), message: message.to_string(), unsupported: false }
     }
@@ -44,8 +44,8 @@ impl SpecError {
     }
 }
 
-/// An http or https address in a field; `instead` says what takes the place of user information. The address is not
-/// repeated in the message: it may hold what it must not.
+/// Parses the http or https address of a field. `instead` is the hint for an address that contains user information.
+/// The message does not repeat the address, because it may contain a secret.
 pub(super) fn http_address(field: &str, text: &str, instead: &str) -> Result<Url, SpecError> {
     let url: Url = text.parse().map_err(|error| SpecError::invalid(field, &error))?;
     if !matches!(url.scheme(), "http" | "https") || url.host_str().is_none() {
@@ -61,7 +61,7 @@ pub(super) fn http_address(field: &str, text: &str, instead: &str) -> Result<Url
     }
 }
 
-/// Whether a deletion policy says to retire.
+/// Whether a deletion policy is `Retire`.
 pub(super) fn retire(field: &str, policy: DeletionPolicy) -> Result<bool, SpecError> {
     match policy {
         DeletionPolicy::Orphan => Ok(false),
@@ -70,19 +70,20 @@ pub(super) fn retire(field: &str, policy: DeletionPolicy) -> Result<bool, SpecEr
     }
 }
 
-/// The longest request that a status repeats, in bytes.
+/// The maximum length of a request in a status, in bytes.
 const LONGEST_REQUEST: usize = 120;
 
-/// What a person asks for a pass now by: the annotation, ours or Flux's, and the command `refresh`.
+/// The request of a user for a pass now: the annotation of the command `refresh`, and our annotation or else Flux's.
+/// `None` if there is none.
 pub(super) fn requested_at(object: &impl ResourceExt) -> Option<String> {
     let said = |name: &str| object.annotations().get(name).filter(|value| !value.is_empty());
     let annotation = said(REQUESTED_AT).or_else(|| said(FLUX_REQUESTED_AT));
-    // A new value of either is a new request.
+    // A new value of either annotation is a new request.
     let asked: Vec<&str> = said(REFRESH_REQUESTED_AT).into_iter().chain(annotation).map(String::as_str).collect();
     (!asked.is_empty()).then(|| shorten(&asked.join(" "), LONGEST_REQUEST))
 }
 
-/// The names of targets, each once.
+/// The names of the referenced targets, sorted. Fails if there are more than 8, or if one occurs twice.
 pub(super) fn targets(references: &[ObjectReference]) -> Result<Vec<String>, SpecError> {
     let mut names: Vec<String> = references.iter().map(|reference| reference.name.clone()).collect();
     let count = names.len();

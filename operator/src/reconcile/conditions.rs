@@ -1,4 +1,4 @@
-//! Conditions: made from a pass's findings, merged with the ones before. Pure.
+//! Conditions: made from the findings of a pass and merged with the previous conditions. Pure.
 
 use jiff::Timestamp;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
@@ -6,17 +6,17 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
 use crate::api::time;
 use crate::text::printable;
 
-/// The longest message of a condition, in bytes.
+/// The maximum length of a condition's message, in bytes.
 const LONGEST_MESSAGE: usize = 1024;
 
-/// What a pass found for one condition.
+/// The result of a pass for one condition.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Finding {
     /// The type, such as `Ready`.
     pub name: &'static str,
-    /// `True`, `False` or, while nothing is known yet, `Unknown`.
+    /// `True`, `False`, or `Unknown` while nothing is known yet.
     pub status: Status,
-    /// One word.
+    /// The reason: one word.
     pub reason: String,
     /// What was expected and what was found.
     pub message: String,
@@ -25,11 +25,11 @@ pub(super) struct Finding {
 /// The status of a condition.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Status {
-    /// It holds.
+    /// The condition is true.
     True,
-    /// It does not.
+    /// The condition is false.
     False,
-    /// Nobody knows yet.
+    /// It is not known yet.
     Unknown,
 }
 
@@ -44,29 +44,29 @@ impl Status {
 }
 
 impl Finding {
-    /// A condition that holds.
+    /// A condition with the status `True`.
     pub(super) fn holds(name: &'static str, reason: impl Into<String>, message: impl Into<String>) -> Self {
         Self { name, status: Status::True, reason: reason.into(), message: message.into() }
     }
 
-    /// A condition that does not hold.
+    /// A condition with the status `False`.
     pub(super) fn fails(name: &'static str, reason: impl Into<String>, message: impl Into<String>) -> Self {
         Self { name, status: Status::False, reason: reason.into(), message: message.into() }
     }
 
-    /// A condition that nobody can tell yet.
+    /// A condition with the status `Unknown`.
     pub(super) fn unknown(name: &'static str, reason: impl Into<String>, message: impl Into<String>) -> Self {
         Self { name, status: Status::Unknown, reason: reason.into(), message: message.into() }
     }
 }
 
-/// A request that is not acted on while its object is suspended; it is when that is resumed.
+/// The condition of a request on a suspended object. The request is handled when the object is resumed.
 pub(super) fn request_ignored(request: &str) -> Finding {
     let message = format!("the request {request:?} is ignored while this is suspended; it is acted on when that ends");
     Finding::holds("RequestIgnored", "Suspended", message)
 }
 
-/// The conditions after a pass: exactly the findings, each with the transition time it had if its status is unchanged.
+/// The conditions after a pass: one for each finding. The transition time stays if the status is unchanged.
 pub(super) fn merge(
     before: &[Condition],
     findings: Vec<Finding>,
@@ -89,12 +89,12 @@ fn condition(before: &[Condition], finding: Finding, generation: Option<i64>, no
     }
 }
 
-/// A message for people, who read it on terminals: on one line, printable, of at most so many bytes.
+/// A message for people: one line, printable on terminals, at most `most` bytes.
 pub(super) fn message(text: &str, most: usize) -> String {
     shorten(&printable(text), most)
 }
 
-/// At most so many bytes, cut at a character, with an ellipsis where something was cut.
+/// Cuts a text to at most `most` bytes, at a character boundary. Adds an ellipsis if something was cut.
 pub(super) fn shorten(text: &str, most: usize) -> String {
     if text.len() <= most {
         return text.to_owned();
@@ -103,7 +103,7 @@ pub(super) fn shorten(text: &str, most: usize) -> String {
     format!("{}…", &text[..end])
 }
 
-/// The condition that is there while the clock is in doubt.
+/// The type of the condition that is set while the local clock may be wrong.
 pub(in crate::reconcile) const DOUBTED: &str = "ClockSkewDetected";
 
 #[cfg(test)]

@@ -1,4 +1,4 @@
-//! What every reconcile stands on.
+//! What every reconcile uses.
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -15,51 +15,52 @@ use crate::opennebula::LeadershipGuard;
 use crate::store::ResourceStore;
 use crate::trust::AlgorithmPolicy;
 
-/// What every reconcile stands on: shared, and safe to use from several at once.
+/// What every reconcile uses. It is shared, and safe to use from several tasks at once.
 pub struct Context<S: ResourceStore> {
-    /// Where the resources live.
+    /// The store of the resources.
     pub store: Arc<S>,
-    /// Where the bytes live.
+    /// The volume with the cached images and the state.
     pub volume: Volume,
-    /// How bytes are fetched.
+    /// The client that fetches lists and images.
     pub client: Client,
-    /// The downloads that run.
+    /// The downloads and conversions.
     pub jobs: Jobs,
     /// The trust anchors.
     pub anchors: TrustDirectory,
     /// The lists in force.
     pub lists: ListsInForce,
-    /// The newest messages, where they are not in force.
+    /// The newest message of each subscription, if it is not in force.
     pub pending: PendingMessages,
-    /// What happened, where the status that says so could not be written.
+    /// Events that wait because the status of their object could not be written.
     pub pending_events: PendingEvents,
-    /// What the log has said of specs that cannot work.
+    /// The errors of specs that were already logged.
     pub told: Told,
-    /// Which object wants which download.
+    /// The download of each object.
     pub downloads: Downloads,
-    /// What was tried though its time had not come, where a person runs a pass.
+    /// The objects that a run started by a user has already tried again before their time.
     pub tried_anew: TriedAnew,
-    /// What images want of targets, and how they stand there.
+    /// The desired state of images at targets, and their current state there.
     pub publications: Publications,
-    /// Where clouds pull images from; none where no image server runs.
+    /// Makes the paths of images on the image server; `None` if no image server runs.
     pub image_paths: Option<ImagePaths>,
-    /// What the operator was started with.
+    /// The settings that the operator was started with.
     pub settings: Settings,
-    /// Whether clouds may be changed.
+    /// The guard that permits changes in clouds.
     pub permit: LeadershipGuard,
-    /// So long after its deletion an image that cannot be taken out of circulation any more is let go, where all of its
-    /// namespace goes.
+    /// If a whole namespace is being deleted, an image that can no longer be taken out of circulation loses its
+    /// finalizer this long after its deletion.
     pub abandon_after: SignedDuration,
-    /// Where passes and calls are counted: where the client counts.
+    /// The metrics of passes and calls: the client's metrics.
     pub metrics: Metrics,
 }
 
-/// Where the image server has an image: the path, below its address, of bytes with this digest, with this extension.
-/// Good for some hours from that time on, and the same for hours, so that a cloud is not told another at every pass.
+/// Makes the path of an image on the image server, relative to the server's address, from the digest, the file
+/// extension and the current time. The path is valid for some hours. It stays the same for hours, so that a cloud does
+/// not get a new one at every pass.
 pub type ImagePaths = Arc<dyn Fn(&Sha512Digest, &str, Timestamp) -> Result<String, String> + Send + Sync>;
 
 impl<S: ResourceStore> Context<S> {
-    /// A context in which nothing has happened yet.
+    /// A context without any state of earlier passes.
     pub fn new(
         store: S,
         volume: Volume,
@@ -89,28 +90,28 @@ impl<S: ResourceStore> Context<S> {
         }
     }
 
-    /// The same, with clouds changed only while the permit is valid.
+    /// The same context, where clouds are changed only while the permit is valid.
     #[must_use]
     pub fn with_permit(self, permit: LeadershipGuard) -> Self {
         Self { permit, ..self }
     }
 
-    /// The same beside an image server.
+    /// The same context with an image server.
     #[must_use]
     pub fn with_image_server(self, paths: ImagePaths) -> Self {
         Self { image_paths: Some(paths), ..self }
     }
 }
 
-/// What the operator was started with.
+/// The settings that the operator was started with.
 #[derive(Debug, Clone)]
 pub struct Settings {
-    /// The trust directory, for servers that are checked by it.
+    /// The trust directory, for servers whose certificates are checked against it.
     pub trust_directory: PathBuf,
-    /// The name of this installation: whose images in a cloud are its own.
+    /// The name of this installation. It marks the images in a cloud that belong to it.
     pub instance: String,
-    /// Which digests and keys a signature may use.
+    /// The digests and keys that a signature may use.
     pub algorithms: AlgorithmPolicy,
-    /// Whether a subscription may believe the first signer that it sees.
+    /// Whether a subscription may use `AutoEndorse`, which trusts the first signer of its list.
     pub allow_auto_endorse: bool,
 }

@@ -1,17 +1,17 @@
-//! Durations as specs write them.
+//! Parses the durations of specs.
 
 use std::time::Duration;
 
-/// Why a text is no duration.
+/// Why a text is not a duration.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum DurationError {
-    /// Not of the form.
+    /// The text has a wrong form.
     #[error("expected a duration such as 90s, 6h or 1h30m (units h, m, s, ms; no days), found {0:?}")]
     Malformed(String),
-    /// Shorter than the field allows.
+    /// The duration is shorter than the field allows.
     #[error("expected at least {least}, found {found:?}")]
     TooShort {
-        /// The bound.
+        /// The minimum.
         least: &'static str,
         /// The text.
         found: String,

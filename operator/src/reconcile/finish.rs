@@ -1,4 +1,4 @@
-//! The end of a pass: its report is written, once, and only where something changed.
+//! The end of a pass: writes its report once, and only if something changed.
 
 use jiff::Timestamp;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
@@ -17,9 +17,9 @@ use crate::api::{
 use crate::store::{ObjectEvent, ResourceStore, StoreError};
 use crate::text::printable;
 
-/// A status that a pass can say "this spec cannot work" in.
+/// A status that can be set to stalled.
 pub trait Stallable: HasConditions + Clone + Default {
-    /// Sets what a stalled object tells; everything else stays.
+    /// Sets the generation and the conditions of a stalled object; everything else stays.
     fn stall(&mut self, generation: Option<i64>, conditions: Vec<Condition>);
 }
 
@@ -35,8 +35,8 @@ macro_rules! stallable {
 }
 stallable!(CachedImageStatus, CloudTargetStatus, EndorserStatus, ImageListSubscriptionStatus);
 
-/// Writes a report where it says something new, and tells what happened: once, after the status that says so was written.
-/// A status that cannot be written keeps it waiting, unless that does not pass.
+/// Writes the status of a report if it changed, and publishes the events. Each event is published once, after the
+/// status was written. If that fails with a transient error, the events are kept for the next pass.
 pub(super) async fn finish<S: ResourceStore, K: Resource>(
     context: &Context<S>,
     object: &K,
@@ -59,7 +59,7 @@ async fn write<S: ResourceStore, K: Resource>(
         Ok(report.requeue_at)
     } else {
         match context.store.write_status::<K>(&key, report.status).await {
-            // Deleted while the pass ran, perhaps by the pass itself.
+            // The object was deleted during the pass, perhaps by the pass itself.
             Err(StoreError::Gone { .. }) => Ok(None),
             other => other.map(|()| report.requeue_at),
         }
@@ -76,7 +76,7 @@ async fn write<S: ResourceStore, K: Resource>(
     written
 }
 
-/// Tells that a spec cannot work. What was there stays.
+/// Reports that a spec is invalid. The rest of the status stays.
 pub(super) async fn stalled<S: ResourceStore, K: Resource>(
     context: &Context<S>,
     object: &K,

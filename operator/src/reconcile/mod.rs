@@ -1,15 +1,15 @@
-//! The reconcilers: one folder a kind, one file a call.
+//! The reconcilers: one folder for each kind, one file for each call.
 //!
 //! ```text
 //! check     Spec -> Checked                               pure: parse the spec once, into checked types
 //! observe   &Checked -> Observed                          I/O: the list, the images, the volume. Decides nothing
-//! plan      (&Checked, &Observed, now) -> Plan            pure, total, deterministic: leaves no choice for later
+//! plan      (&Checked, &Observed, now) -> Plan            pure, total, deterministic: makes all decisions
 //! apply     &Plan -> Outcomes                             I/O: each step idempotent. Decides nothing
-//! report    (&Checked, &Plan, &Outcomes, now) -> Report   pure: conditions, events, when to come back
+//! report    (&Checked, &Plan, &Outcomes, now) -> Report   pure: conditions, events, time of the next pass
 //! ```
 //!
-//! Level-triggered: a pass may be cut off anywhere; the next one observes and plans again and needs no memory but the
-//! volume's and the status's.
+//! The reconcilers are level-triggered: a pass may be interrupted anywhere. The next pass observes and plans again, and
+//! needs only the volume and the status.
 
 mod backoff;
 mod check;

@@ -1,16 +1,16 @@
-//! What a pass tells.
+//! The report of a pass.
 
 use jiff::Timestamp;
 
 use crate::store::ObjectEvent;
 
-/// What a pass tells: written once, at its end.
+/// The report of a pass. It is written once, at the end of the pass.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Report<S> {
     /// The whole status of the object.
     pub status: S,
-    /// What happened, for people and programs that listen.
+    /// The events of the pass.
     pub events: Vec<ObjectEvent>,
-    /// When to look at the object again though nothing changed; `None`: only then.
+    /// When to reconcile the object again without a change; `None`: only after a change.
     pub requeue_at: Option<Timestamp>,
 }

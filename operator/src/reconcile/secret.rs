@@ -1,5 +1,5 @@
-//! What a Secret holds, and where its holder lets it go: whoever may write a subscription names a Secret and an address,
-//! and need not be one who may read the Secret.
+//! What a Secret may be used for, and to which hosts its content may be sent. A user who may write a subscription
+//! chooses a Secret and an address, but need not be allowed to read the Secret. So the Secret must allow the address.
 
 use url::{Host, Url};
 
@@ -7,22 +7,22 @@ use crate::api::{ALLOW_PLAIN_HTTP, ALLOWED_HOSTS};
 use crate::store::{OPAQUE, SecretData};
 use crate::text::printable;
 
-/// The types of Secrets that hold a log-in for a source or a cloud.
+/// The types of Secrets with credentials for a source or a cloud.
 const FOR_CREDENTIALS: [&str; 2] = [OPAQUE, "kubernetes.io/basic-auth"];
 
-/// The types of Secrets that hold a certificate with its key.
+/// The types of Secrets with a certificate and its key.
 const FOR_CERTIFICATES: [&str; 2] = [OPAQUE, "kubernetes.io/tls"];
 
-/// So many characters of an annotation's entry are repeated.
+/// The maximum number of characters of a value that a message repeats.
 const SHOWN: usize = 80;
 
 impl SecretData {
-    /// Whether it is of a type that holds log-ins; the error says what is expected.
+    /// Checks that the Secret has a type for credentials. The error contains the expected types.
     pub(super) fn holds_credentials(&self) -> Result<(), String> {
         self.is_of(FOR_CREDENTIALS)
     }
 
-    /// Whether it is of a type that holds certificates.
+    /// Checks that the Secret has a type for certificates.
     pub(super) fn holds_certificates(&self) -> Result<(), String> {
         self.is_of(FOR_CERTIFICATES)
     }
@@ -38,7 +38,7 @@ impl SecretData {
         ))
     }
 
-    /// Whether its credentials may go to an address; the error says what to add.
+    /// Checks that the credentials may be sent to an address. The error contains the annotation to add.
     pub(super) fn allows(&self, url: &Url) -> Result<(), String> {
         let Some(allowed) = &self.allowed_hosts else {
             return Err(format!(
@@ -56,14 +56,15 @@ impl SecretData {
         Ok(())
     }
 
-    /// The same where no annotation is needed, and one that is there counts: for a certificate, of whose key a server sees
-    /// no more than a signature, and for a cloud, whose address is the administrator's word.
+    /// Checks an address without requiring the annotation; an existing annotation must name the host. This is for
+    /// client certificates, because a server sees only a signature of the key, and for clouds, because the
+    /// administrator chooses their address.
     pub(super) fn does_not_refuse(&self, url: &Url) -> Result<(), String> {
         self.allowed_hosts.as_ref().map_or(Ok(()), |allowed| allows_host(allowed, url))
     }
 }
 
-/// Whether the annotation names an address.
+/// Checks that the annotation names the host of an address.
 fn allows_host(allowed: &str, url: &Url) -> Result<(), String> {
     let entries = || allowed.split(|c: char| c == ',' || c.is_whitespace()).filter(|entry| !entry.is_empty());
     let mut odd = None;
@@ -83,11 +84,11 @@ fn allows_host(allowed: &str, url: &Url) -> Result<(), String> {
 enum Allowed {
     /// Every host, on every port.
     Any,
-    /// One host, or those below a domain.
+    /// One host, or all hosts below a domain.
     Hosts {
         host: Host<String>,
         below: bool,
-        /// `None`: the scheme's own.
+        /// `None`: the default port of the scheme.
         port: Option<u16>,
     },
 }
@@ -98,7 +99,7 @@ impl Allowed {
             return Some(Self::Any);
         }
         let (below, rest) = entry.strip_prefix("*.").map_or((false, entry), |rest| (true, rest));
-        // The last colon, but for one inside the brackets of an IPv6 address.
+        // The port follows the last colon, unless that colon is inside the brackets of an IPv6 address.
         let (host, port) = match rest.rsplit_once(':') {
             Some((host, port)) if !port.ends_with(']') => (host, Some(port.parse().ok()?)),
             Some(_) | None => (rest, None),
@@ -132,13 +133,13 @@ fn default_port(url: &Url) -> Option<u16> {
     }
 }
 
-/// The entry that would take an address.
+/// The entry that would allow an address.
 fn wanted(url: &Url) -> String {
     let host = url.host_str().unwrap_or_default().trim_end_matches('.');
     url.port().map_or_else(|| host.to_owned(), |port| format!("{host}:{port}"))
 }
 
-/// Somebody's text, in quotes.
+/// A text from outside in quotes, shortened and printable.
 fn shown(text: &str) -> String {
     let short: String = text.chars().take(SHOWN).collect();
     format!("\"{}\"", printable(&short))

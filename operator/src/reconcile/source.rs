@@ -1,4 +1,4 @@
-//! Where bytes are fetched, with which credentials: from a subscription's source and its Secrets.
+//! Resolves the source of a subscription and its Secrets: the address, the credentials and the certificates.
 
 use secrecy::{ExposeSecret, SecretString};
 use url::Url;
@@ -12,40 +12,40 @@ use crate::opennebula::transport::{self, Connection};
 use crate::store::{ResourceStore, SecretData, StoreError};
 use crate::trust::DecryptionKey;
 
-/// Why a source's credentials or certificates cannot be had.
+/// Why the credentials or certificates of a source are not available.
 #[derive(Debug, thiserror::Error)]
 pub enum SourceError {
-    /// A Secret is not there yet.
+    /// The Secret does not exist yet.
     #[error("expected the Secret {key}, found none")]
     SecretNotFound {
-        /// Which.
+        /// The Secret.
         key: ObjectKey,
     },
-    /// A Secret has not the entries that it must have.
+    /// The Secret does not have the required entries.
     #[error("Secret {key}: expected {expected}, found the entries {found}")]
     SecretInvalid {
-        /// Which.
+        /// The Secret.
         key: ObjectKey,
-        /// The entries.
+        /// The required entries.
         expected: &'static str,
-        /// Their names, never their values.
+        /// The names of the entries that were found, never their values.
         found: String,
     },
-    /// A Secret whose content must not go where it is to be sent.
+    /// The Secret does not allow this use or this address.
     #[error("Secret {key}: {message}")]
     NotAllowed {
-        /// Which.
+        /// The Secret.
         key: ObjectKey,
-        /// What is in the way, and what to add.
+        /// Why, and what to add.
         message: String,
     },
-    /// Secrets cannot be read.
+    /// The Secret cannot be read.
     #[error(transparent)]
     Cluster(#[from] StoreError),
 }
 
 impl SourceError {
-    /// What kind of trouble it is.
+    /// The class of the error.
     pub(super) fn class(&self) -> Class {
         match self {
             Self::SecretNotFound { .. } => Class::Waiting,
@@ -65,8 +65,9 @@ impl SourceError {
     }
 }
 
-/// The source of one address. Credentials and certificates are the list's; where the address is on another server
-/// than the list's, none are sent and the system's authorities count. They are only sent where their Secret allows it.
+/// The source of one address. The list's credentials and certificates are used only for an address on the same server
+/// (scheme, host and port) as the list. For other servers no credentials are sent, and the system's authorities are
+/// used. Each Secret must allow the address.
 pub(super) async fn source<S: ResourceStore>(
     store: &S,
     namespace: &str,
@@ -93,7 +94,7 @@ pub(super) async fn source<S: ResourceStore>(
     Ok(Source { url: url.clone(), credentials, tls })
 }
 
-/// The credentials of a Secret, for an address that it lets them go to.
+/// The credentials of a Secret. Fails if the Secret does not allow the address.
 pub async fn credentials_for<S: ResourceStore>(
     store: &S,
     namespace: &str,
@@ -106,7 +107,7 @@ pub async fn credentials_for<S: ResourceStore>(
     Ok(credentials)
 }
 
-/// The site's key for lists that are encrypted to it: a Secret with `tls.crt` and `tls.key`.
+/// The site's key for encrypted lists, from a Secret with `tls.crt` and `tls.key`.
 pub(super) async fn decryption_key<S: ResourceStore>(
     store: &S,
     namespace: &str,
@@ -118,7 +119,7 @@ pub(super) async fn decryption_key<S: ResourceStore>(
         .map_err(|_| secret.invalid("tls.crt and tls.key in PEM, without a pass phrase"))
 }
 
-/// How to reach a cloud: its session and certificates out of Secrets.
+/// The connection to a cloud, with the session and the certificates from Secrets.
 pub(super) async fn cloud_connection<S: ResourceStore>(
     store: &S,
     namespace: &str,
@@ -147,7 +148,7 @@ pub(super) async fn cloud_connection<S: ResourceStore>(
     Ok(connection)
 }
 
-/// `user:password`, from the two entries or from a `one_auth` line.
+/// The session `user:password`, from the entries `username` and `password`, or from the line in `one_auth`.
 fn session(secret: &Named) -> Result<SecretString, SourceError> {
     secret.data.holds_credentials().map_err(|message| secret.not_allowed(message))?;
     match (secret.text("username"), secret.text("password"), secret.text("one_auth")) {
@@ -183,7 +184,7 @@ impl Named {
         SourceError::SecretInvalid { key: self.key.clone(), expected, found }
     }
 
-    /// An entry as text, without the line end that editors leave.
+    /// An entry as text, without line breaks at its end; `None` if it is missing or not UTF-8.
     fn text(&self, entry: &str) -> Option<SecretString> {
         let text = std::str::from_utf8(self.data.entries.get(entry)?.expose_secret()).ok()?;
         Some(text.trim_end_matches(['\r', '\n']).to_owned().into())
@@ -201,7 +202,7 @@ fn credentials(secret: &Named) -> Result<Credentials, SourceError> {
     }
 }
 
-/// A client certificate for an address.
+/// The client certificate for an address. Fails if the Secret does not allow the address.
 fn identity_for(secret: &Named, url: &Url) -> Result<ClientIdentity, SourceError> {
     secret.data.does_not_refuse(url).map_err(|message| secret.not_allowed(message))?;
     identity(secret)

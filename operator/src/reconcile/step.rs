@@ -1,4 +1,4 @@
-//! Steps that fail.
+//! Errors of steps.
 
 use super::source::SourceError;
 use crate::api::Class;
@@ -18,13 +18,13 @@ pub(super) struct StepError {
 /// Why a step failed.
 #[derive(Debug, thiserror::Error)]
 pub(super) enum StepProblem {
-    /// The volume.
+    /// An error of the volume.
     #[error(transparent)]
     Volume(#[from] CacheError),
-    /// Where the resources live.
+    /// An error of the store.
     #[error(transparent)]
     Cluster(#[from] StoreError),
-    /// The credentials of a download.
+    /// The credentials of a download are not available.
     #[error(transparent)]
     Source(#[from] SourceError),
 }
@@ -39,7 +39,7 @@ impl StepError {
         }
     }
 
-    /// What kind of trouble it is.
+    /// The class of the error.
     pub(super) fn class(&self) -> Class {
         match &self.problem {
             StepProblem::Volume(error) => error.class(),
@@ -48,7 +48,7 @@ impl StepError {
         }
     }
 
-    /// Whether the volume failed.
+    /// Whether it is an error of the volume.
     pub(super) fn is_storage(&self) -> bool {
         match &self.problem {
             StepProblem::Volume(_) => true,

@@ -1,4 +1,4 @@
-//! What resources would have the program do, told without doing any of it: no server is asked.
+//! Reports what the program would do for each object, without doing it. No list server and no cloud is contacted.
 
 use super::check::SpecError;
 use super::context::Settings;
@@ -8,20 +8,20 @@ use crate::api::{
 };
 use crate::store::{ResourceStore, StoreError};
 
-/// What was seen of one object.
+/// The result for one object.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Surveyed {
     /// Its kind.
     pub kind: Kind,
-    /// Which one.
+    /// Its key.
     pub key: ObjectKey,
-    /// Which server would be asked, for people; empty where none is.
+    /// The server that would be contacted, as text for people; empty if there is none.
     pub asks: String,
-    /// What keeps it from working: its spec, and references to what is not there.
+    /// What prevents the object from working: errors in its spec, and references to objects that do not exist.
     pub problems: Vec<String>,
 }
 
-/// Looks at all objects.
+/// Checks all objects of the store.
 pub async fn survey<S: ResourceStore>(store: &S, settings: &Settings) -> Result<Vec<Surveyed>, StoreError> {
     let mut found = Vec::new();
     for object in store.all::<Endorser>() {
@@ -129,7 +129,7 @@ impl<'c, S: ResourceStore> Look<'c, S> {
     }
 }
 
-/// An address without what may be secret in it, and how often it is asked.
+/// An address without its query and fragment, which may be secret, and its interval, as text.
 fn asks(url: &url::Url, interval: Option<&str>, suspend: bool) -> String {
     if suspend {
         return "nothing, while suspend is true".to_owned();

@@ -1,12 +1,12 @@
 //! Which authorities a server's certificate is checked against.
 
-/// Which authorities count for a server.
+/// The authorities that the certificate of a server is checked against.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum CheckedTls {
-    /// The operating system's authorities, and a client certificate from the Secret where one is named.
+    /// The operating system's authorities, and a client certificate from the Secret if one is named.
     System(Option<String>),
-    /// The trust directory's.
+    /// The authorities of the trust directory.
     Grid,
-    /// The Secret's `ca.crt`, and its client certificate where it has one.
+    /// The authorities in the Secret's `ca.crt`, and its client certificate if it has one.
     Secret(String),
 }

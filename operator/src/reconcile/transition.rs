@@ -1,6 +1,6 @@
-//! What a change of `Ready` is worth telling. Pure.
+//! The events for changes of the condition `Ready`. Pure.
 //!
-//! Told when it changes, and not at each pass that finds the same.
+//! An event is published when the condition changes, not at each pass with the same condition.
 
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
 use kube::core::object::HasStatus;
@@ -8,12 +8,13 @@ use kube::core::object::HasStatus;
 use crate::api::{HasConditions, Kind, ObjectKey, Resource};
 use crate::store::ObjectEvent;
 
-/// What passes by itself, or a person said.
+/// Reasons that end by themselves, or that a user caused. They cause no event.
 const QUIET: &[&str] = &["Deleting", "Hold", "Progressing", "Revoked", "Suspended"];
-/// What lists and images tell of their specs; the rest they tell as it happens, each in its own words.
+/// The reasons of subscriptions and images that cause an event here: errors in specs. Their other events are made by
+/// their own reconcilers.
 const OF_SPECS: &[&str] = &["EndorserNotFound", "InvalidSpec", "UnsupportedValue"];
 
-/// What is reported of an object whose status becomes this one.
+/// The event of an object whose status becomes `status`, if there is one.
 pub(super) fn transition<K: Resource>(object: &K, status: &<K as HasStatus>::Status) -> Option<ObjectEvent> {
     let (before, after) = (object.status().and_then(ready), ready(status)?);
     let failed_before = before.filter(|before| is_told(K::KIND, before));
