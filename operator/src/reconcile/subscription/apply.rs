@@ -1,4 +1,4 @@
-//! Does what the plan says. Decides nothing.
+//! Carries out the plan. Decides nothing.
 
 use super::check::Checked;
 use super::observe::ListMemory;
@@ -13,17 +13,16 @@ use crate::reconcile::step::{StepError, StepProblem};
 use crate::store::ResourceStore;
 use crate::trust::Sha256Digest;
 
-/// What became of the steps.
+/// The results of the steps.
 #[derive(Debug, Default)]
 pub(super) struct Outcomes {
-    /// What kept the new list from coming into force; the one before stays.
+    /// The error that prevented the import of the new list; the list before stays in force.
     pub import: Option<StepError>,
-    /// What went wrong with images and with the object itself.
+    /// The errors of the other steps, for images and the object itself.
     pub others: Vec<StepError>,
 }
 
-/// Does the steps that make the new list the one in force. When one fails the list before stays, and nothing else is
-/// done.
+/// Does the steps that bring the new list into force. Stops at the first error; then the list before stays in force.
 pub(super) async fn import<S: ResourceStore>(
     context: &Context<S>,
     object: &ImageListSubscription,
@@ -38,8 +37,8 @@ pub(super) async fn import<S: ResourceStore>(
     None
 }
 
-/// Does all other steps, which do not need each other. To be done once the images' passes know the list in force: an
-/// image that is deleted is looked at at once, and must know why.
+/// Does all other steps, which are independent of each other. Must be called after the images' passes can see the list
+/// in force: a deleted image is reconciled at once, and needs the list to know why it is deleted.
 pub(super) async fn follow<S: ResourceStore>(
     context: &Context<S>,
     object: &ImageListSubscription,
@@ -76,7 +75,7 @@ async fn apply_step<S: ResourceStore>(
     Ok(())
 }
 
-/// Keeps a list as it was signed.
+/// Stores the signed message of a list.
 async fn store<S: ResourceStore>(
     context: &Context<S>,
     checked: &Checked,

@@ -1,5 +1,5 @@
-//! Signatures that lie beside a plain list (`<url>.p7s` for CMS, `<url>.asc` for OpenPGP): fetched with it, and asked for
-//! again while the list itself has not changed.
+//! Detached signatures of a plain list (`<url>.p7s` for CMS, `<url>.asc` for OpenPGP). They are fetched with the list,
+//! and requested again while the list itself has not changed.
 
 use super::check::Checked;
 use super::problem::FetchProblem;
@@ -7,14 +7,14 @@ use crate::fetch::{Client, ListAnswer, Source, Validator};
 use crate::reconcile::exchange::DetachedSignature;
 use crate::trust::{Sha256Digest, is_openpgp_signature};
 
-/// Where signatures lie: what is put behind the list's path.
+/// The suffixes that are appended to the list's path.
 const ENDINGS: [&str; 2] = [".p7s", OPENPGP];
-/// The one of OpenPGP.
+/// The suffix of OpenPGP signatures.
 const OPENPGP: &str = ".asc";
-/// The largest signature that lies beside a list, in bytes.
+/// The maximum size of a detached signature, in bytes.
 const LARGEST: u64 = 1 << 20;
 
-/// The signatures beside a list, as far as there are some, with what has to be remembered of each.
+/// Fetches the detached signatures of a list that exist, each with its digest and validator and its bytes.
 pub(super) async fn fetch(
     client: &Client,
     checked: &Checked,
@@ -30,8 +30,8 @@ pub(super) async fn fetch(
     Ok(found)
 }
 
-/// Whether the signatures beside a list are still those that are remembered, while the list is the same: none was
-/// renewed or added. One that is gone says nothing: it was part of the message that is kept.
+/// Whether no detached signature was renewed or added, for a list that has not changed. A signature that was removed
+/// counts as unchanged: it is part of the stored message.
 pub(super) async fn are_unchanged(
     client: &Client,
     checked: &Checked,
@@ -72,12 +72,12 @@ async fn ask(
     match client.fetch_list(&beside, validator, checked.timeout, LARGEST).await {
         Ok(ListAnswer::Body { document, validator, .. }) => {
             let bytes = document.read().map_err(|error| FetchProblem::not_kept(&beside.url, &error))?;
-            // Some servers answer with a page for what they do not have.
+            // Some servers return an HTML page for a file that does not exist.
             let is_page = ending == OPENPGP && !is_openpgp_signature(&bytes);
             Ok(if is_page { Answer::None } else { Answer::Body { bytes, validator } })
         }
         Ok(ListAnswer::NotModified { .. }) => Ok(Answer::NotModified),
-        // Any other answer says nothing about what is there.
+        // Any other error does not show whether the signature exists.
         Err(error) if error.is_absence() => Ok(Answer::None),
         Err(error) => Err(FetchProblem::from(&error)),
     }

@@ -19,7 +19,7 @@ use crate::trust::Sha256Digest;
 /// A subscription whose spec was checked.
 #[derive(Debug, Clone)]
 pub struct Checked {
-    /// Which object.
+    /// The key of the object.
     pub key: ObjectKey,
     /// Its namespace, as a name on the volume.
     pub namespace: SafeName,
@@ -29,49 +29,49 @@ pub struct Checked {
     pub generation: Option<i64>,
     /// Where the list is.
     pub url: SourceUrl,
-    /// The Secret with the credentials.
+    /// The name of the Secret with the credentials.
     pub secret: Option<String>,
-    /// How the server is checked.
+    /// The authorities for the server's certificate.
     pub tls: CheckedTls,
-    /// The first signer that was seen is believed, and no Endorser is named.
+    /// `AutoEndorse`: the first signer is trusted, and no Endorser is named.
     pub auto_endorse: bool,
-    /// The Endorsers whose signature is believed.
+    /// The names of the Endorsers whose signatures are trusted.
     pub endorsers: Vec<String>,
-    /// How many different ones of them must have signed.
+    /// How many different Endorsers must have signed.
     pub required_endorsements: NonZeroUsize,
-    /// The message that a person takes although its version goes back.
+    /// The digest of a message that a user accepts although its version is older.
     pub accept_list: Option<Sha256Digest>,
-    /// The Secret with the key that lists are encrypted to.
+    /// The name of the Secret with the decryption key for encrypted lists.
     pub decryption: Option<String>,
-    /// `dc:identifier` that the list must have.
+    /// The `dc:identifier` that the list must have.
     pub identifier: Option<ImageId>,
-    /// The longest that a list counts after it was created.
+    /// The maximum age of a list, counted from its creation.
     pub max_list_age: Option<Duration>,
     /// How often the list is fetched.
     pub interval: Duration,
-    /// How long a fetch may take.
+    /// The time-out of a fetch.
     pub timeout: Duration,
-    /// No fetch and no new version.
+    /// Suspended: no fetch and no new version.
     pub suspend: bool,
-    /// Which images are wanted.
+    /// The selected images.
     pub selection: Selection,
-    /// How long replaced versions stay.
+    /// How many replaced versions are kept, and how long.
     pub retention: Retention,
     /// The targets of its images, unless an image names its own.
     pub targets: Vec<String>,
-    /// How many cached images a list may drop.
+    /// How many cached images a new list may drop.
     pub removal_limit: Limit,
-    /// What becomes of the images when the object goes.
+    /// Whether the images are retired when the object is deleted.
     pub retire: bool,
-    /// The annotation by which a person asks for a pass now.
+    /// The request of a user for a pass now.
     pub requested_at: Option<String>,
     /// The object is being deleted.
     pub deleting: bool,
-    /// Our finalizer is on it.
+    /// The object has our finalizer.
     pub finalizer: bool,
 }
 
-/// Checks a subscription. The error says which field keeps it from working.
+/// Checks a subscription. The error names the invalid field.
 pub(in crate::reconcile) fn check(object: &ImageListSubscription, settings: &Settings) -> Result<Checked, SpecError> {
     let key = ObjectKey::of(object);
     let spec = &object.spec;
@@ -148,7 +148,7 @@ fn optional<T, E: std::fmt::Display>(
     text.map(parse).transpose().map_err(|error| SpecError::invalid(field, &error))
 }
 
-/// The selection's own error begins with the path of its field.
+/// The text of a selection error begins with the path of its field.
 fn selection_error(error: &SelectionError) -> SpecError {
     let text = error.to_string();
     let (path, message) = text.split_once(": ").unwrap_or(("spec.images", &text));
@@ -194,11 +194,11 @@ fn tls(tls: &api::Tls) -> Result<CheckedTls, SpecError> {
     }
 }
 
-/// How many cached images a list may drop before a person has to say so.
+/// How many cached images a list may drop without the approval of a user.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Limit {
-    /// Of a hundred.
+    /// The allowed percentage of the cached images.
     pub percent: u8,
-    /// So many are free, whatever share they are.
+    /// This number is always allowed, whatever its percentage.
     pub free: usize,
 }

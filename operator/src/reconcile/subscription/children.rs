@@ -1,4 +1,4 @@
-//! Which images a subscription makes, keeps and lets go. Pure.
+//! Which image objects a subscription creates, keeps and deletes. Pure.
 
 use std::collections::BTreeMap;
 
@@ -13,23 +13,23 @@ use crate::imagelist::{ImageId, ListedImage};
 use crate::reconcile::conditions::{message, shorten};
 use crate::reconcile::exchange::ListInForce;
 
-/// A wanted image that is not there after so long is late: what monitoring of sites warns at.
+/// A wanted image that is not ready after this time counts as late. Monitoring of sites alerts on late images.
 const LATE_AFTER: SignedDuration = SignedDuration::from_hours(24);
-/// So many notes stand in a status.
+/// The maximum number of notes in a status.
 const MOST_NOTES: usize = 20;
 
-/// What the selection makes of a list.
+/// The result of the selection from a list.
 #[derive(Debug, Default)]
 pub(super) struct Children {
-    /// Objects to make and to delete.
+    /// The steps that create and delete objects.
     pub steps: Vec<Step>,
     /// Counts of the list's images.
     pub counts: ImageCounts,
-    /// The first of those that were refused, conflict or are missing.
+    /// Notes about images that were refused, conflict or are missing, at most `MOST_NOTES`.
     pub notes: Vec<ImageNote>,
 }
 
-/// Compares the selection with the images that are there.
+/// Compares the selection with the existing images.
 pub(super) fn plan(checked: &Checked, observed: &Observed, list: Option<&ListInForce>, now: Timestamp) -> Children {
     let mut children = Children::default();
     if checked.deleting {
@@ -66,14 +66,15 @@ pub(super) fn plan(checked: &Checked, observed: &Observed, list: Option<&ListInF
     children
 }
 
-/// Whether an image is still held because this subscription said Retire: it has to hear of the change before this object
-/// can go without a word.
+/// Whether an image still has its finalizer because of this subscription's `Retire` policy. The image must see the
+/// changed policy before this object can be deleted without a finalizer.
 fn holds_by_its_word(checked: &Checked, observed: &Observed) -> bool {
     owned(checked, observed)
         .any(|image| image.spec.deletion_policy.is_none() && image.finalizers().iter().any(|name| name == FINALIZER))
 }
 
-/// The steps of a subscription that is being deleted: its images go, each in its own way, and then it goes itself.
+/// The steps of a subscription that is being deleted: its images are deleted first, each by its own pass, then the
+/// finalizer is removed.
 fn let_go(checked: &Checked, observed: &Observed) -> Vec<Step> {
     let owned: Vec<&CachedImage> = owned(checked, observed).collect();
     if owned.is_empty() && checked.finalizer {
@@ -83,7 +84,7 @@ fn let_go(checked: &Checked, observed: &Observed) -> Vec<Step> {
     unmarked.map(|image| Step::DeleteImage(ObjectKey::of(image))).collect()
 }
 
-/// The objects of images that are no longer selected, once they are archived.
+/// The steps that delete the objects of images that are no longer selected, once they are archived.
 fn gone(checked: &Checked, observed: &Observed, selected: &[&ListedImage]) -> Vec<Step> {
     let selected: Vec<String> = selected.iter().map(|image| image.identifier.object_name()).collect();
     let mut names: Vec<&str> = selected.iter().map(String::as_str).collect();
@@ -96,7 +97,7 @@ fn gone(checked: &Checked, observed: &Observed, selected: &[&ListedImage]) -> Ve
         .collect()
 }
 
-/// The images that this subscription made.
+/// The images that this subscription created.
 fn owned<'a>(checked: &'a Checked, observed: &'a Observed) -> impl Iterator<Item = &'a CachedImage> {
     observed.images.iter().map(|image| &**image).filter(|image| {
         is_ours(checked, image) && image.owner_references().iter().any(|owner| owner.name == checked.key.name)
@@ -107,7 +108,8 @@ fn is_ours(checked: &Checked, image: &CachedImage) -> bool {
     image.spec.subscription_ref.name == checked.key.name
 }
 
-/// Whether an image's own pass has seen that it is not endorsed, and has nothing left under a published path.
+/// Whether the image's own pass found that it is not endorsed, and it has neither a published path nor an image at a
+/// target.
 fn is_out(image: &CachedImage) -> bool {
     let current = image.status.as_ref().filter(|status| status.observed_generation == image.metadata.generation);
     current.is_some_and(|status| {
@@ -121,7 +123,7 @@ fn count(counts: &mut ImageCounts, listed: &ListedImage, image: &CachedImage, no
     let Some(status) = &image.status else { return };
     let ready = status.is_true("Ready");
     let kept = status.condition("Ready").is_some_and(|condition| condition.reason == "Kept");
-    // An image that has not seen this list yet is ready in what an older one says.
+    // An image that has not seen this list yet is ready for an older list.
     let current = status.image.as_ref().is_some_and(|wanted| wanted.sha512 == listed.sha512.to_string());
     counts.ready += u32::from(ready && (current || kept || is_pinned(image)));
     counts.kept += u32::from(kept);

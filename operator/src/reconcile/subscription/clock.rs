@@ -1,4 +1,4 @@
-//! Is this machine's clock to be believed? While it is not, nothing expires. Pure.
+//! Decides whether the local clock can be trusted. While it is in doubt, nothing expires. Pure.
 
 use std::time::Duration;
 
@@ -10,18 +10,18 @@ use crate::api::HasConditions;
 use crate::reconcile::backoff::after;
 use crate::reconcile::conditions::DOUBTED;
 
-/// So far may the clocks of servers be off.
+/// The tolerated difference between the local clock and the clock of a server.
 const TOLERATED: SignedDuration = SignedDuration::from_hours(1);
-/// So far may this clock go back between two passes, as time daemons put it right.
+/// The tolerated step back of the local clock between two passes, as time daemons make it.
 const SLEWED: SignedDuration = SignedDuration::from_mins(5);
-/// A pass that comes later than its time by more than this may be a clock that went forward.
+/// A pass that is later than planned by more than this may mean that the clock went forward.
 const LATE: Duration = Duration::from_hours(24);
 
-/// Why the clock is in doubt, if it is.
+/// Why the clock is in doubt; `None` if it is not.
 ///
-/// It is when the list's server says another time by more than an hour; when it went back since the last pass; and
-/// when it went forward by more than the interval and a day. It is believed again once the server agrees with it, or,
-/// where the list comes from a file and no server says any time, once it is read.
+/// The clock is in doubt if it differs from the list server's by more than an hour, if it went back since the last
+/// pass, or if it went forward by more than the interval and a day. It is trusted again when it agrees with the
+/// server's time, or, for a list that is read from a file without a server time, when the list was read.
 pub(super) fn doubt(checked: &Checked, observed: &Observed, now: Timestamp) -> Option<String> {
     if let Some(server) = observed.server_time {
         let off = now.duration_since(server).abs();

@@ -1,5 +1,5 @@
-//! What stands around a fetched list: a signature beside it, or encryption to the site's key. What goes on from here,
-//! and is kept on the volume, is the signed message.
+//! Unwraps a fetched list: joins it with its detached signatures, or decrypts it with the site's key. The result, which
+//! is also stored on the volume, is the signed message.
 
 use super::beside;
 use super::check::Checked;
@@ -10,13 +10,13 @@ use crate::reconcile::source::decryption_key;
 use crate::store::ResourceStore;
 use crate::trust::{decrypt, is_encrypted, is_plain_list, join_detached};
 
-/// What a message takes in memory while it is put together or opened, for each byte of it.
+/// The memory that joining or decrypting a message needs, as a multiple of its size.
 const TIMES: u64 = 4;
-/// So much of a document says whether it is a plain list.
+/// The number of bytes at the beginning of a document that show whether it is a plain list.
 const BEGINNING: u64 = 4096;
 
-/// The signed message in what was fetched, and which signatures beside it are part of it. What is neither signed nor
-/// encrypted stays as it is, and is refused later.
+/// Returns the signed message of a fetched document, and the detached signatures that are part of it. A document that
+/// is neither signed nor encrypted is returned unchanged, and is refused later.
 pub(super) async fn open<S: ResourceStore>(
     store: &S,
     client: &Client,
@@ -26,7 +26,7 @@ pub(super) async fn open<S: ResourceStore>(
 ) -> Result<(Document, Vec<DetachedSignature>), FetchProblem> {
     let failed = |error: std::io::Error| FetchProblem::not_kept(&source.url, &error);
     if is_plain_list(&document.begin(BEGINNING).map_err(failed)?) {
-        // Before memory is taken: a server may take its time.
+        // Before memory is taken, because a server may be slow.
         let (beside, signatures): (Vec<_>, Vec<_>) = beside::fetch(client, checked, source).await?.into_iter().unzip();
         if signatures.is_empty() {
             return Ok((document, beside));
@@ -39,14 +39,14 @@ pub(super) async fn open<S: ResourceStore>(
     let key = key.map_err(|error| FetchProblem::from(&error));
     let opened = rewritten(client, checked, document, move |bytes| match (is_encrypted(&bytes), key) {
         (false, _) => Ok(bytes),
-        // Encrypted to somebody else: it is reported as DecryptionFailed when it is verified.
+        // It is encrypted to another key: verification reports it as DecryptionFailed.
         (true, Ok(key)) => Ok(decrypt(&bytes, Some(&key)).map(std::borrow::Cow::into_owned).unwrap_or(bytes)),
         (true, Err(problem)) => Err(problem),
     });
     Ok((opened.await.map_err(failed)??, Vec::new()))
 }
 
-/// Another document made of one, with a part of the memory that documents share.
+/// Makes another document from one, within the memory budget that documents share.
 async fn rewritten(
     client: &Client,
     checked: &Checked,

@@ -1,4 +1,4 @@
-//! What happened in a pass: told once, when it happened. Pure.
+//! The events of a pass. Each is published once. Pure.
 
 use super::apply::Outcomes;
 use super::check::Checked;
@@ -14,7 +14,7 @@ use crate::size::Count;
 use crate::store::ObjectEvent;
 use crate::trust::Sha256Digest;
 
-/// What this pass has to tell that the one before has not told.
+/// The events of this pass that the pass before did not have.
 pub(super) fn events(checked: &Checked, observed: &Observed, plan: &Plan, outcomes: &Outcomes) -> Vec<ObjectEvent> {
     let told = [
         accepted(plan, outcomes),
@@ -34,7 +34,7 @@ pub(super) fn events(checked: &Checked, observed: &Observed, plan: &Plan, outcom
     .collect()
 }
 
-/// Whether a person should look at it, one word, and the figures a person wants.
+/// Whether it is a warning, the reason, and the message with the figures.
 type Told = (bool, &'static str, String);
 
 fn accepted(plan: &Plan, outcomes: &Outcomes) -> Option<Told> {
@@ -71,7 +71,7 @@ fn set_aside(plan: &Plan) -> Option<Told> {
     })
 }
 
-/// The newest message, when it is not taken for a reason that was not told yet.
+/// The event for a newest message that is not accepted, if the reason is new.
 fn not_taken(observed: &Observed, plan: &Plan) -> Option<Told> {
     let before = observed.status.candidate.as_ref().map(|before| (before.digest.as_str(), before.reason.as_str()));
     let is_new = |digest: &Sha256Digest, reason: &str| before != Some((digest.to_string().as_str(), reason));
@@ -86,13 +86,13 @@ fn not_taken(observed: &Observed, plan: &Plan) -> Option<Told> {
     }
 }
 
-/// The failure of an earlier pass, while the server has not been asked again.
+/// The fetch error of an earlier pass, while the server was not asked again.
 pub(super) fn failed_before(observed: &Observed) -> Option<Finding> {
     let failed = observed.status.conditions.iter().find(|condition| condition.type_ == "FetchFailed")?;
     Some(Finding::holds("FetchFailed", &failed.reason, &failed.message))
 }
 
-/// Who signed; where nobody named an endorser, that it is the first signer that was seen.
+/// Who signed the list, as text; with AutoEndorse, that it is the first signer.
 pub(super) fn signed_by(list: &ListInForce) -> String {
     let signers = list.accepted.signers().iter();
     let names: Vec<String> = signers

@@ -1,5 +1,5 @@
-//! What the messages are worth: those on the volume, and the newest one. They are read one at a time, with a part of the
-//! memory that all documents share, and of each list only that stays which somebody asks for.
+//! Verifies the messages: the stored ones, and the newest one. They are read one at a time, within the memory budget
+//! that all documents share. Of each list only the selected images, and those that have an object, are kept.
 
 use std::collections::BTreeSet;
 
@@ -16,20 +16,19 @@ use crate::reconcile::exchange::Message;
 use crate::store::ResourceStore;
 use crate::trust::{AcceptedList, Refusal, Sha256Digest, VerifiedList, VerifyRequest, accept, expands, verify};
 
-/// What a message takes in memory while it is judged, for each byte of it: itself, the text that was signed out of it or
-/// a form of that with other line ends, and what OpenSSL writes while it proves a signature. What stays of the list is
-/// little beside that.
+/// The memory that verifying a message needs, as a multiple of its size: the message, the signed text extracted from it
+/// or a copy of that with other line ends, and what OpenSSL allocates. The parsed list is small in comparison.
 const TIMES: u64 = 4;
-/// What every judgement takes besides, in bytes.
+/// The memory that each verification needs in addition, in bytes.
 const BESIDES: u64 = 1 << 20;
-/// So much of a message says whether it holds more than it has bytes.
+/// The number of bytes at the beginning of a message that show whether it is compressed.
 const BEGINNING: u64 = 4096;
 
-/// What the messages of a pass are worth.
+/// The results for the messages of a pass.
 pub(super) struct Judged {
     /// The stored lists.
     pub stored: Stored,
-    /// The list that was in force, where the memory of it is lost, with its message.
+    /// The list that was in force, rebuilt from its message because its record is lost.
     pub rebuilt: Option<(AcceptedList, Message)>,
     /// The newest message that this process has seen.
     pub newest: Option<Newest>,
@@ -37,24 +36,24 @@ pub(super) struct Judged {
     pub known: BTreeSet<String>,
 }
 
-/// The newest message: the server's in this pass, or one that is not in force yet.
+/// The newest message: the one fetched in this pass, or an earlier one that is not in force yet.
 pub(super) struct Newest {
     pub message: Message,
     pub digest: Sha256Digest,
     pub verdict: Verdict,
 }
 
-/// What its signatures are worth.
+/// The result of its verification.
 pub(super) enum Verdict {
-    /// It is the one in force.
+    /// It is the message in force.
     InForce,
-    /// There is no endorser to judge it by.
+    /// There is no usable endorser, so it cannot be verified.
     NotJudged,
-    /// Whether it is signed by somebody who counts.
+    /// Whether it has the required trusted signatures.
     Verified(Box<Result<VerifiedList, Refusal>>),
 }
 
-/// Judges all messages of a pass.
+/// Verifies all messages of a pass.
 pub(super) async fn judge<S: ResourceStore>(
     context: &Context<S>,
     checked: &Checked,
@@ -70,7 +69,7 @@ pub(super) async fn judge<S: ResourceStore>(
     work.await
 }
 
-/// The memory that the largest of the messages takes while it is judged.
+/// The memory for verifying the largest of the messages.
 fn needed(observed: &Observed) -> u64 {
     let newest = newest_message(observed).map(|message| message.document);
     let older = observed.older.iter().map(|(_, document)| document);
@@ -78,7 +77,7 @@ fn needed(observed: &Observed) -> u64 {
     all.map(room).max().unwrap_or_default() + BESIDES
 }
 
-/// The memory that a message takes while it is judged. One that is compressed may hold as much as any.
+/// The memory for verifying a message. A compressed message may hold as much as any allowed message.
 fn room(document: &Document) -> u64 {
     let holds_more = document.begin(BEGINNING).is_ok_and(|beginning| expands(&beginning));
     let size = if holds_more { document.size().max(MAXIMUM_BYTES as u64) } else { document.size() };
@@ -96,12 +95,12 @@ fn judge_in(checked: &Checked, observed: &Observed, now: Timestamp) -> Judged {
     Judged { stored, rebuilt, newest, known }
 }
 
-/// A message that cannot be read is as good as one that is not there: the server is asked for it again.
+/// A message that cannot be read counts as missing: it is fetched again.
 fn read(document: &Document) -> Option<Vec<u8>> {
     document.read().inspect_err(|error| tracing::warn!(%error, "a list cannot be read on the volume")).ok()
 }
 
-/// The list that was in force, from its message alone: believed as a new one would be.
+/// The list that was in force, from its message alone: it is accepted like a new one.
 fn rebuild(
     checked: &Checked,
     document: &Document,
@@ -113,7 +112,8 @@ fn rebuild(
     Some((list, Message { document: document.clone(), validator: None, beside: Vec::new(), came: String::new() }))
 }
 
-/// The newest message that this process has seen: the server's in this pass, or one that is not in force yet.
+/// The newest message that this process has seen: the one fetched in this pass, or an earlier one that is not in force
+/// yet.
 fn newest_message(observed: &Observed) -> Option<Message> {
     match &observed.fetched {
         Fetched::Message(message) => Some(message.clone()),

@@ -1,4 +1,4 @@
-//! The reconcile of an `ImageListSubscription`: its newest list fetched, believed or refused, and its images made.
+//! The reconciler of `ImageListSubscription`: fetches its newest list, accepts or refuses it, and creates its images.
 
 mod apply;
 mod beside;
@@ -31,7 +31,7 @@ use super::finish::{finish, stalled};
 use crate::api::{ImageListSubscription, Kind, ObjectKey};
 use crate::store::{ResourceStore, StoreError};
 
-/// One pass over a subscription. Returns when to come back though nothing changes.
+/// One pass over a subscription. Returns the time of the next pass if nothing changes.
 pub async fn reconcile<S: ResourceStore>(
     context: &Context<S>,
     key: &ObjectKey,
@@ -63,7 +63,7 @@ pub async fn reconcile<S: ResourceStore>(
     finish(context, &*object, report).await
 }
 
-/// Hands the list in force to the passes of its images, and a message that is not in force to the next pass.
+/// Passes the list in force on to the passes of its images, and a message that is not in force to the next pass.
 fn hand_over<S: ResourceStore>(context: &Context<S>, key: &ObjectKey, plan: &plan::Plan, imported: bool) {
     if imported {
         context.lists.set(key.clone(), plan.list.clone());

@@ -1,4 +1,4 @@
-//! What is there: the list's bytes, the endorsers, what was accepted before, the images. Decides nothing.
+//! Observes the list's bytes, the endorsers, what was accepted before, and the images. Decides nothing.
 
 use std::sync::Arc;
 
@@ -22,98 +22,99 @@ use crate::trust::{AlgorithmPolicy, Anchors, CredentialKind, EndorserRule, LastA
 
 /// Everything that a plan is made from.
 pub(super) struct Observed {
-    /// The status that the pass before wrote.
+    /// The status of the pass before.
     pub status: ImageListSubscriptionStatus,
-    /// The endorsers that the subscription names, as far as they can be used.
+    /// The rules of the endorsers that the subscription names and that can be used.
     pub rules: Vec<EndorserRule>,
-    /// Those that are not there or cannot be used, each with why.
+    /// The named endorsers that do not exist or cannot be used, each with the reason.
     pub unusable: Vec<String>,
-    /// Credentials that some endorser of the namespace calls revoked.
+    /// Credentials that any endorser of the namespace marks as revoked.
     pub revoked: Vec<CredentialKind>,
-    /// With `AutoEndorse`: who signed the list that was accepted first, and every one since.
+    /// With `AutoEndorse`: the signer of the first accepted list, who must sign all later lists.
     pub first_signer: Option<SignerName>,
     /// The trust anchors.
     pub anchors: Arc<Anchors>,
-    /// Which digests a signature may use.
+    /// The digests and keys that a signature may use.
     pub algorithms: AlgorithmPolicy,
-    /// What is remembered of the list in force.
+    /// The record of the list in force.
     pub memory: Option<ListMemory>,
-    /// The message in force, as it was signed.
+    /// The signed message in force.
     pub stored: Option<Document>,
-    /// Whether an image may be of an older list: it has a pin, or the version before is still in circulation.
+    /// Whether an image may need an older list: it has a pin, or its previous version is still in circulation.
     pub look_back: bool,
-    /// The messages before it that are still kept, the last first, each with its digest: all of them where an image
-    /// may be of an older list, else one of each certificate that signed none after it, to see whether it was revoked.
+    /// The stored messages before it, the newest first, each with its digest. If an image may need an older list, all
+    /// of them; otherwise one for each certificate that signed no newer list, to check whether it was revoked.
     pub older: Vec<(Sha256Digest, Document)>,
-    /// The message that was stored last, where the memory of it is lost.
+    /// The message that was stored last, if the record of the list in force is lost.
     pub rebuild_from: Option<Document>,
-    /// What could not be read on the volume.
+    /// The error of reading the volume.
     pub trouble: Option<CacheError>,
-    /// What the server said in this pass.
+    /// The result of the fetch in this pass.
     pub fetched: Fetched,
-    /// What time the server says it is.
+    /// The time according to the server.
     pub server_time: Option<Timestamp>,
-    /// The newest message, when an earlier pass did not bring it into force.
+    /// The newest message, if an earlier pass did not bring it into force.
     pub pending: Option<Message>,
     /// All images of the namespace.
     pub images: Vec<Arc<CachedImage>>,
 }
 
-/// What must not be forgotten of a subscription's list: `state/lists/<namespace>/<name>.json`.
+/// The persistent record of a subscription's list: `state/lists/<namespace>/<name>.json`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct ListMemory {
-    /// Rollback and replay are judged by it.
+    /// The last accepted list, against which rollback and replay are detected.
     pub last: LastAccepted,
     /// SHA-256 of the message.
     pub message: Sha256Digest,
-    /// How the server names what it sent; only for the address of which `address` is the digest.
+    /// The validator (ETag or Last-Modified) of the fetched list. It is used only for the address of which `address` is
+    /// the digest.
     pub validator: Option<Validator>,
-    /// The signatures that lay beside the list and are part of the message.
+    /// The detached signatures that are part of the message.
     #[serde(default)]
     pub beside: Vec<DetachedSignature>,
-    /// SHA-256 of the address that the message came from. Not the address: it may hold a secret.
+    /// SHA-256 of the address that the message was fetched from. The address itself may contain a secret.
     pub address: Sha256Digest,
-    /// The value of `verify.acceptList` by which a list came into force. A person's word counts once: while it stands
-    /// there unchanged, whoever sends that message again sends an old list.
+    /// The value of `verify.acceptList` with which a list came into force. It applies once: while it is unchanged, the
+    /// same message cannot be accepted with it again.
     #[serde(default)]
     pub taken: Option<Sha256Digest>,
-    /// The lists that were in force before it, the last first: where pins look for older versions.
+    /// The lists that were in force before it, the newest first. Pins look for older versions in them.
     #[serde(default)]
     pub older: Vec<OlderList>,
 }
 
-/// A list that was in force once.
+/// A list that was in force before.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct OlderList {
-    /// What it was accepted as.
+    /// The record of its acceptance.
     pub last: LastAccepted,
     /// SHA-256 of its message.
     pub message: Sha256Digest,
 }
 
-/// What the server said.
+/// The result of a fetch.
 pub(super) enum Fetched {
-    /// It was not asked in this pass.
+    /// The server was not asked in this pass.
     NotAsked,
-    /// What it sent before has not changed.
+    /// The list has not changed.
     NotModified,
-    /// A message.
+    /// A message was fetched.
     Message(Message),
-    /// Nothing that could be used.
+    /// The fetch failed.
     Failed(FetchProblem),
 }
 
 impl ListMemory {
-    /// Where the memory of a subscription is kept.
+    /// The path of the record of a subscription.
     pub fn path(checked: &Checked) -> Result<StatePath, CacheError> {
         Ok(StatePath::new(["lists", checked.namespace.as_str(), checked.name.as_str()])?)
     }
 }
 
-/// Who signed the list in force: told by the volume, and where that was lost by the status. A name that cannot be read
-/// back, since status shortens very long ones, is nobody's, so that no other signer takes its place.
+/// The signer of the list in force, from the volume, or from the status if the volume has lost it. A name that cannot
+/// be parsed, because the status shortens very long names, matches no signer, so that no other signer takes its place.
 fn first_signer(memory: Option<&ListMemory>, status: &ImageListSubscriptionStatus) -> Option<SignerName> {
     let of_status = || status.list.as_ref()?.signers.first().map(|one| (one.subject.clone(), one.issuer.clone()));
     let of_memory = memory.and_then(|memory| memory.last.signers.first());
@@ -121,7 +122,7 @@ fn first_signer(memory: Option<&ListMemory>, status: &ImageListSubscriptionStatu
     Some(SignerName::read(&subject, &issuer))
 }
 
-/// Looks at everything that a plan is made from; asks the server if it is time to.
+/// Observes everything that a plan is made from. Fetches the list if it is due.
 pub(super) async fn observe<S: ResourceStore>(
     context: &Context<S>,
     object: &ImageListSubscription,
@@ -163,7 +164,7 @@ pub(super) async fn observe<S: ResourceStore>(
     }
 }
 
-/// Whether a person named the version of an image.
+/// Whether a user pinned the version of an image.
 pub(super) fn is_pinned(image: &CachedImage) -> bool {
     image.spec.version.is_some() || image.spec.sha512.is_some()
 }
@@ -179,7 +180,7 @@ fn may_be_older(checked: &Checked, image: &CachedImage) -> bool {
     published.chain(at_targets).any(|digest| endorsed != Some(digest))
 }
 
-/// The older messages that are still there. One that cannot be read is as good as one that is gone.
+/// The older messages that still exist. A message that cannot be read is skipped.
 fn older(volume: &Volume, checked: &Checked, memory: &ListMemory, all: bool) -> Vec<(Sha256Digest, Document)> {
     let read = |older: &OlderList| {
         let digest = hex::encode(older.message.as_bytes());
@@ -217,7 +218,7 @@ async fn endorsers<S: ResourceStore>(store: &S, checked: &Checked) -> Endorsers 
     (rules, unusable, all.iter().flat_map(|object| endorser::revoked(object)).collect())
 }
 
-/// The rule with what its endorser keeps elsewhere: trust anchors, keys.
+/// The rule with what its endorser keeps in other objects: trust anchors and keys.
 async fn complete<S: ResourceStore>(
     store: &S,
     endorsers: &[Arc<Endorser>],
@@ -229,7 +230,7 @@ async fn complete<S: ResourceStore>(
     }
 }
 
-/// What the volume holds of the list in force.
+/// What the volume has of the list in force.
 #[derive(Default)]
 struct Remembered {
     memory: Option<ListMemory>,
@@ -254,16 +255,16 @@ fn remembered(volume: &Volume, checked: &Checked) -> Remembered {
     }
 }
 
-/// The message that was stored last: what is left of a memory that is lost.
+/// The message that was stored last. It is used when the record is lost.
 fn stored_last(volume: &Volume, checked: &Checked) -> Option<Document> {
     let newest = volume.list_versions(&checked.namespace, &checked.name).ok()?.into_iter().next()?;
     volume.read_list(&checked.namespace, &checked.name, newest.version.as_ref()?, &newest.digest12).ok()?
 }
 
-/// What a server said, and what time it says it is.
+/// The result of a fetch, and the time according to the server.
 type FetchedAt = (Fetched, Option<Timestamp>);
 
-/// Asks the server, conditionally where what it sent last is in force.
+/// Fetches the list, with a conditional request if the last fetched message is in force.
 async fn fetch<S: ResourceStore>(context: &Context<S>, checked: &Checked, memory: Option<&ListMemory>) -> FetchedAt {
     let origin = ListOrigin { url: checked.url.clone(), secret: checked.secret.clone(), tls: checked.tls.clone() };
     let trust = &context.settings.trust_directory;
@@ -288,7 +289,8 @@ async fn fetch<S: ResourceStore>(context: &Context<S>, checked: &Checked, memory
     }
 }
 
-/// Asks for the list, and, while that is the same, whether the signatures beside it are too: if not, for all of it.
+/// Requests the list. If it has not changed, checks whether its detached signatures have; if so, requests the whole
+/// list again.
 async fn ask<S: ResourceStore>(
     context: &Context<S>,
     checked: &Checked,
@@ -316,7 +318,7 @@ pub(super) fn address(checked: &Checked) -> Sha256Digest {
 }
 
 impl FetchProblem {
-    /// What came cannot be kept on the volume, or read from it.
+    /// The fetched data cannot be written to the volume, or read from it.
     pub(super) fn not_kept(url: &SourceUrl, error: &std::io::Error) -> Self {
         Self::from(&FetchError::NotKept { url: url.clone(), message: error.to_string() })
     }
@@ -343,7 +345,7 @@ impl Fetched {
         }
     }
 
-    /// Whether it was, and answered.
+    /// Whether the server was asked and the fetch succeeded.
     pub(super) fn succeeded(&self) -> bool {
         match self {
             Self::NotModified | Self::Message(_) => true,

@@ -1,4 +1,4 @@
-//! What follows from what was seen. Pure, total and deterministic.
+//! Plans the steps from what was observed. Pure, total and deterministic.
 
 use std::collections::BTreeSet;
 use std::fmt;
@@ -21,38 +21,38 @@ use crate::imagelist::ListVersion;
 use crate::reconcile::exchange::{Force, ListInForce, ListOrigin, Message, WithdrawnList};
 use crate::trust::{AcceptedList, LastAccepted, Refusal, RefusalReason, Sha256Digest, VerifiedList, accept};
 
-/// So many older lists are remembered.
+/// The maximum number of older lists in the record.
 const MOST_OLDER: usize = 100;
 
-/// What a pass makes of a subscription.
+/// The plan of a pass over a subscription.
 pub(super) struct Plan {
-    /// What is to be done, in order; the first two make the list the one in force, the others do not need each other.
+    /// The steps, in order. The first ones bring the new list into force; the others are independent of each other.
     pub steps: Vec<Step>,
-    /// The list that is in force once the steps are done.
+    /// The list that is in force after the steps.
     pub list: Option<ListInForce>,
-    /// Whether that list is a new one.
+    /// Whether that list was newly accepted.
     pub newly_accepted: bool,
-    /// What the newest message is worth.
+    /// The result for the newest message.
     pub newest: Newest,
-    /// That message, if one was seen in this process.
+    /// The newest message, if this process has seen one.
     pub message: Option<Message>,
-    /// Why this machine's clock is in doubt. While it is, nothing expires.
+    /// Why the local clock is in doubt. While it is, nothing expires.
     pub doubt: Option<String>,
-    /// What keeps the list in force from being verified as on its first day.
+    /// Why the list in force can no longer be verified.
     pub frozen: Option<Refusal>,
-    /// What the selection makes of the list.
+    /// The images of the list.
     pub children: Children,
 }
 
-/// What the newest message that was seen is worth.
+/// The result for the newest message.
 pub(super) enum Newest {
-    /// None was ever seen.
+    /// No message was seen.
     NotSeen,
     /// It is the list in force.
     InForce,
-    /// It cannot be judged: no endorser can be used.
+    /// It cannot be verified: no endorser can be used.
     NotJudged,
-    /// It drops so many images that a person has to say so.
+    /// It drops so many images that a user must approve it.
     Blocked(Blocked),
     /// It was refused.
     Refused {
@@ -60,13 +60,13 @@ pub(super) enum Newest {
         digest: Sha256Digest,
         /// Why.
         refusal: Refusal,
-        /// `hv:version` and `dc:date:created`, where its signature was good.
+        /// `hv:version` and `dc:date:created`, if its signature is valid.
         list: Option<(ListVersion, Timestamp)>,
     },
 }
 
 impl Step {
-    /// Whether it is part of making the list the one in force.
+    /// Whether the step is part of an import of a new list.
     pub(super) fn is_import(&self) -> bool {
         match self {
             Self::SetMemoryAside(_) | Self::StoreList { .. } | Self::Remember(_) => true,
@@ -123,13 +123,13 @@ pub(super) fn plan(checked: &Checked, observed: &Observed, judged: Judged, now: 
     Plan { steps, list, newly_accepted, newest, message, doubt, frozen, children }
 }
 
-/// What was learned of the stored lists' signers, and must not be forgotten.
+/// Writes the record if verifying the stored lists has changed it.
 fn learned(observed: &Observed, memory: Option<ListMemory>) -> Option<Step> {
     let memory = memory.filter(|memory| observed.memory.as_ref() != Some(memory))?;
     Some(Step::RememberLearned(Box::new(memory)))
 }
 
-/// Makes room for a memory that can be read.
+/// Moves a record that cannot be read out of the way.
 fn set_aside(observed: &Observed) -> Option<Step> {
     match &observed.trouble {
         Some(CacheError::StateCorrupt { path, .. }) if observed.memory.is_none() => {
@@ -139,7 +139,7 @@ fn set_aside(observed: &Observed) -> Option<Step> {
     }
 }
 
-/// What becomes of the newest message.
+/// The decision on the newest message.
 enum Outcome {
     Accepted(Box<Import>),
     Other(Newest),
@@ -174,7 +174,7 @@ impl Import {
     }
 }
 
-/// The lists before the one that comes into force now: the one in force so far, then those before it.
+/// The older lists after an import: the list in force so far, then those before it.
 fn older(memory: &ListMemory) -> Vec<OlderList> {
     let so_far = OlderList { last: memory.last.clone(), message: memory.message };
     [so_far].into_iter().chain(memory.older.iter().cloned()).take(MOST_OLDER).collect()
@@ -219,8 +219,8 @@ fn nothing_new(observed: &Observed) -> Newest {
     if observed.stored.is_some() { Newest::InForce } else { Newest::NotSeen }
 }
 
-/// What the status tells of the last list, where the volume has forgotten it: enough to see one that goes back. It does
-/// not tell the text, so a list of the same version and time counts as the same.
+/// The last accepted list according to the status, if the volume has lost its record: enough to detect a rollback. The
+/// status does not have the digest of the text, so a list with the same version and time counts as the same.
 fn told_by_status(observed: &Observed, verified: &VerifiedList) -> Option<LastAccepted> {
     let told = observed.status.list.as_ref()?;
     Some(LastAccepted {
@@ -235,13 +235,13 @@ fn told_by_status(observed: &Observed, verified: &VerifiedList) -> Option<LastAc
     })
 }
 
-/// How a list stands that is, or was, in force.
+/// The state of a list that is, or was, in force.
 struct State {
     withdrawn: Option<Refusal>,
     frozen: bool,
-    /// Whether the clock is believed.
+    /// Whether the clock is trusted, so that things expire.
     expiring: bool,
-    /// The identifiers of the subscription's objects.
+    /// The identifiers of the subscription's image objects.
     known: BTreeSet<String>,
 }
 
@@ -288,7 +288,7 @@ fn withdrawn_list((list, refusal): (AcceptedList, Refusal)) -> WithdrawnList {
     WithdrawnList { accepted: Arc::new(list), reason: withdrawal_reason(&refusal), message: refusal.message }
 }
 
-/// What a withdrawn list's images say: a CA's word or a person's.
+/// The reason for the images of a withdrawn list: revoked by a CA or by a user.
 fn withdrawal_reason(refusal: &Refusal) -> &'static str {
     if refusal.reason == RefusalReason::CertificateRevoked { "CertificateRevoked" } else { "EndorserRevoked" }
 }

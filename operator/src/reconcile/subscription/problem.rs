@@ -5,10 +5,10 @@ use crate::api::Class;
 /// Why the list could not be fetched.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct FetchProblem {
-    /// One word.
+    /// The reason: one word.
     pub reason: &'static str,
     /// What was expected and what was found.
     pub message: String,
-    /// What kind of trouble it is.
+    /// The class of the error.
     pub class: Class,
 }

@@ -1,4 +1,4 @@
-//! May a list drop so many images? Pure.
+//! Decides whether a list may drop its number of images. Pure.
 
 use jiff::Timestamp;
 
@@ -8,25 +8,25 @@ use crate::api::{CachedImage, HasConditions};
 use crate::imagelist::{ImageList, ListVersion};
 use crate::trust::Sha256Digest;
 
-/// A list that drops too many, and waits.
+/// A list that drops too many images and waits for the approval of a user.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Blocked {
-    /// SHA-256 of its message: what `acceptList` names.
+    /// SHA-256 of its message: the value for `acceptList`.
     pub digest: Sha256Digest,
     /// Its version.
     pub version: ListVersion,
-    /// When it was made.
+    /// When it was created (`dc:date:created`).
     pub created: Timestamp,
-    /// Images that it has and the list in force has not.
+    /// The number of its images that are not known yet.
     pub adds: usize,
-    /// Cached images that it drops.
+    /// The number of cached images that it drops.
     pub removes: usize,
-    /// Cached images in all.
+    /// The number of all cached images.
     pub cached: usize,
 }
 
 impl Blocked {
-    /// What is blocked, and what a person may do.
+    /// The message for users: what is blocked, and how to accept it.
     pub(super) fn message(&self) -> String {
         let Self { digest, version, removes, cached, .. } = self;
         format!(
@@ -35,8 +35,8 @@ impl Blocked {
     }
 }
 
-/// Whether a list that may otherwise replace the one in force drops too many of the cached images. Expiry, revocation
-/// and one's own selection never come here, nor what a person `accepted` by `acceptList`.
+/// Blocks an otherwise acceptable list if it drops too many of the cached images. Not used for expiry, revocation or a
+/// changed selection. A list that a user `accepted` by `acceptList` is never blocked.
 pub(super) fn judge(
     checked: &Checked,
     observed: &Observed,
@@ -72,5 +72,5 @@ fn is_published(image: &CachedImage) -> bool {
     endorsed.is_some_and(|status| status.artifact.is_some())
 }
 
-/// The condition, the reason and the event of a list that drops too many images.
+/// The name of the condition, the reason and the event of a list that drops too many images.
 pub(super) const REMOVAL_BLOCKED: &str = "RemovalBlocked";

@@ -1,4 +1,4 @@
-//! What a pass tells: status, events, when to come back. Pure.
+//! The report of a pass: status, events, and the time of the next pass. Pure.
 
 use jiff::Timestamp;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
@@ -28,7 +28,7 @@ pub(super) fn report(
     now: Timestamp,
 ) -> Report<ImageListSubscriptionStatus> {
     let before = &observed.status;
-    // A list that could not be kept is not in force: what is told of the list stays as it was.
+    // A list that could not be stored is not in force: the list in the status stays as it was.
     let list = plan.list.as_ref().filter(|_| outcomes.import.is_none());
     let mut status = ImageListSubscriptionStatus {
         observed_generation: checked.generation,
@@ -47,7 +47,7 @@ pub(super) fn report(
     Report { events: events(checked, observed, plan, outcomes), status, requeue_at }
 }
 
-/// A suspended object acts on no request, so that it is still open when it is resumed.
+/// A suspended object handles no request, so the request is still open when the object is resumed.
 fn handled(checked: &Checked, before: &ImageListSubscriptionStatus) -> Option<String> {
     if checked.suspend { before.last_handled_reconcile_at.clone() } else { checked.requested_at.clone() }
 }
@@ -144,7 +144,7 @@ fn findings(
     findings
 }
 
-/// A request that waits until the object is resumed.
+/// The condition of a request that waits until the object is resumed.
 fn ignored(checked: &Checked, before: &ImageListSubscriptionStatus) -> Option<Finding> {
     let request = checked.requested_at.as_deref().filter(|_| checked.suspend)?;
     (before.last_handled_reconcile_at.as_deref() != Some(request)).then(|| request_ignored(request))
@@ -171,7 +171,7 @@ fn source_verified(observed: &Observed, plan: &Plan, list: Option<&ListInForce>)
     }
 }
 
-/// A person's word against a signer has a reason of its own.
+/// The revocation of a signer by a user has its own reason.
 fn reason(refusal: &Refusal) -> &'static str {
     match refusal.reason {
         RefusalReason::EndorserNotTrusted if refusal.is_statement() => "EndorserRevoked",
@@ -179,8 +179,8 @@ fn reason(refusal: &Refusal) -> &'static str {
     }
 }
 
-/// What a person should know where the list gives another address than the subscription: the subscription never moves by
-/// itself. User information and the query do not count, nor does a list that is read from a file.
+/// A note if the list's own address (`hv:uri`) differs from the subscription's. The subscription's address is never
+/// changed automatically. User information and the query are ignored, and so is a list that is read from a file.
 fn elsewhere(list: &ListInForce) -> String {
     let (asked, said) = (&list.source.url, &list.accepted.list().uri);
     if !asked.is_remote() {
@@ -192,7 +192,8 @@ fn elsewhere(list: &ListInForce) -> String {
     if (said.host_str(), said.path()) == (asked.url().host_str(), asked.url().path()) {
         return String::new();
     }
-    // An address may hold a secret, as some servers hand them out. Only one that cannot have any refuses to lose it.
+    // An address may contain a secret, as some servers issue them. Setting user information fails only for an address
+    // that cannot have any.
     let _ = (said.set_username(""), said.set_password(None));
     said.set_query(None);
     format!("; it says that its address (hv:uri) is {}", shorten(said.as_str(), 256))
@@ -276,7 +277,7 @@ fn progress(checked: &Checked, observed: &Observed, outcomes: &Outcomes, finding
     }
 }
 
-/// When to come back: for the next fetch, or when the list expires if that is sooner.
+/// The time of the next pass: when the next fetch is due or the list expires, whichever is first.
 fn requeue_at(
     checked: &Checked,
     status: &ImageListSubscriptionStatus,

@@ -1,4 +1,4 @@
-//! When the list is asked for. Pure.
+//! When the list is fetched. Pure.
 
 use std::time::Duration;
 
@@ -8,8 +8,8 @@ use super::check::Checked;
 use crate::api::ImageListSubscriptionStatus;
 use crate::reconcile::backoff::{after, next_try, spread};
 
-/// Whether the server has to be asked in this pass: it never was, its time has come, the spec changed since, the
-/// list expired since, or a person asked for it.
+/// Whether the list must be fetched in this pass: it never was, it is due, the spec has changed, the list has expired
+/// since the last fetch, or a user requested it.
 pub(super) fn fetch_due(checked: &Checked, status: &ImageListSubscriptionStatus, now: Timestamp) -> bool {
     let asked_for = checked.requested_at.is_some() && checked.requested_at != status.last_handled_reconcile_at;
     let changed = status.observed_generation != checked.generation;
@@ -17,14 +17,14 @@ pub(super) fn fetch_due(checked: &Checked, status: &ImageListSubscriptionStatus,
     due || asked_for || changed || expired_since(status, now)
 }
 
-/// Whether the list has expired since the server was last asked: it counts as over only once it is asked again.
+/// Whether the list has expired since the last fetch. It counts as expired only after another fetch was tried.
 fn expired_since(status: &ImageListSubscriptionStatus, now: Timestamp) -> bool {
     let expires = status.list.as_ref().map(|list| list.expires.0).filter(|expires| *expires <= now);
     expires.is_some_and(|expires| status.last_fetch_time.as_ref().is_none_or(|last| last.0 < expires))
 }
 
-/// When the server is asked next, after it was asked at `asked` and failed so many times in a row since it last did
-/// not. The interval is spread by up to a twentieth, so that many subscriptions do not ask together.
+/// The time of the next fetch, after a fetch at `asked` with `failures` failures in a row. The interval is extended by
+/// up to 5 %, so that many subscriptions do not fetch at the same time.
 pub(super) fn next_fetch(checked: &Checked, asked: Timestamp, failures: u32) -> Timestamp {
     let spread = spread(&checked.key.to_string());
     if failures > 0 {
@@ -33,16 +33,16 @@ pub(super) fn next_fetch(checked: &Checked, asked: Timestamp, failures: u32) -> 
     after(asked, checked.interval.mul_f64(0.05f64.mul_add(spread, 1.0)))
 }
 
-/// When a list expires: by its own word, or `maxListAge` after it was created if that is sooner.
+/// When a list expires: at its own end, or `maxListAge` after its creation, whichever is first.
 pub(super) fn expiry(expires: Timestamp, created: Timestamp, max_list_age: Option<Duration>) -> Timestamp {
     max_list_age.map_or(expires, |age| expires.min(after(created, age)))
 }
 
-/// When a pass asks the list's server.
+/// When a pass fetches the list.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum FetchTrigger {
-    /// When its time has come, the spec changed or a person asked for it.
+    /// When it is due, the spec has changed, or a user requested it.
     WhenDue,
-    /// Now: a person, or cron, started the run.
+    /// Now, because a user or cron started the run.
     Now,
 }

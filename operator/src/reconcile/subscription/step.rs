@@ -9,30 +9,30 @@ use crate::fetch::Document;
 use crate::imagelist::{ImageId, ListVersion};
 use crate::trust::Sha256Digest;
 
-/// One thing to do.
+/// One step.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Step {
-    /// Move a memory that cannot be read out of the way, for a person to look at.
+    /// Move a record that cannot be read out of the way, so that a user can inspect it.
     SetMemoryAside(PathBuf),
-    /// Keep an accepted list as it was signed.
+    /// Store the signed message of an accepted list.
     StoreList {
         /// `hv:version`.
         version: ListVersion,
-        /// SHA-256 of the message: a list that was signed anew without a change is another message.
+        /// SHA-256 of the message. A list that was signed again without a change is another message.
         digest: Sha256Digest,
         /// The message.
         message: Document,
     },
-    /// Remember what the next message is judged by. From then on the list is in force.
+    /// Write the record that the next message is checked against. From then on the list is in force.
     Remember(Box<ListMemory>),
-    /// Remember who was revoked, and what a person takes back. Not part of an import: what is withdrawn goes out though
-    /// this cannot be written.
+    /// Write to the record who was revoked, and that a used `acceptList` was removed. It is not part of an import:
+    /// withdrawn images are removed even if this write fails.
     RememberLearned(Box<ListMemory>),
-    /// Put the finalizer on the subscription, or take it off.
+    /// Add the finalizer to the subscription, or remove it.
     Finalize(bool),
-    /// Make a selected image's object.
+    /// Create the object of a selected image.
     ApplyImage(ImageId),
-    /// Delete the object of an image that went out, or of a subscription that goes.
+    /// Delete the object of an image that is no longer wanted, or of a subscription that is being deleted.
     DeleteImage(ObjectKey),
 }
 

@@ -1,23 +1,23 @@
-//! How the lists stand now that were accepted before: the one in force, and those that pins go back to. Pure.
+//! Verifies the accepted lists again: the one in force, and the older ones that pins refer to. Pure.
 
 use super::check::Checked;
 use super::observe::{ListMemory, Observed};
 use crate::fetch::Document;
 use crate::trust::{AcceptedList, LastAccepted, Refusal, Reverification, RevokedSigner, VerifyRequest, standing};
 
-/// What became of the stored lists.
+/// The results for the stored lists.
 pub(super) struct Stored {
-    /// The one that was in force.
+    /// The list that was in force.
     pub before: Before,
-    /// The ones before it that still stand, the newest first; empty where no image is of an older one.
+    /// The older lists that are still valid, the newest first; empty if no image needs an older list.
     pub older: Vec<AcceptedList>,
-    /// Those of them that were withdrawn, with why.
+    /// The older lists that were withdrawn, with the reason.
     pub withdrawn: Vec<(AcceptedList, Refusal)>,
-    /// What has to be remembered of them all, with those who were revoked.
+    /// The updated record of all lists, with the revoked signers.
     pub memory: Option<ListMemory>,
 }
 
-/// How the list that was in force stands.
+/// The state of the list that was in force.
 pub(super) enum Before {
     None,
     InForce(AcceptedList),
@@ -26,8 +26,8 @@ pub(super) enum Before {
 }
 
 impl Before {
-    /// Another list comes into force in its place: a pin to a version of it finds it in this pass already, and what it
-    /// alone endorsed goes out in this pass where its signers were revoked.
+    /// Makes this list an older one, because another list comes into force. A pin to one of its versions finds it in
+    /// this pass already. If its signers were revoked, images that only it endorsed are removed in this pass.
     pub(super) fn becomes_older(
         self,
         look_back: bool,
@@ -42,9 +42,8 @@ impl Before {
     }
 }
 
-/// Verifies the stored lists again. A CA may drop a certificate from its CRL once it has expired, so a revocation is
-/// remembered for every list that the same certificate signed.
-/// `read` has the bytes of one message at a time.
+/// Verifies the stored lists again. A CA may drop an expired certificate from its CRL, so a revocation is recorded for
+/// every list that the same certificate signed. `read` returns the bytes of one message.
 pub(super) fn judge(
     checked: &Checked,
     observed: &Observed,
@@ -87,12 +86,12 @@ fn in_force(stored: &[u8], accepted: &LastAccepted, request: &VerifyRequest<'_>)
         Reverification::InForce(list) => Before::InForce(list),
         Reverification::Frozen(list, refusal) => Before::Frozen(list, refusal),
         Reverification::Withdrawn(list, refusal) => Before::Withdrawn(list, refusal),
-        // What was stored is not what was accepted: it counts as lost, and the next fetch brings it again.
+        // The stored message is not the accepted one: it counts as lost, and the next fetch restores it.
         Reverification::Broken(_) => Before::None,
     }
 }
 
-/// Writes those who were revoked down for each older list that they signed.
+/// Records the revoked signers in each older list that they signed.
 fn spread(revoked: &[RevokedSigner], memory: &mut ListMemory) {
     for list in memory.older.iter_mut().map(|older| &mut older.last) {
         for signer in revoked.iter().filter(|signer| list.certificates.contains(&signer.certificate)) {

@@ -1,4 +1,4 @@
-//! What is asked of a message: by whom it must be signed, and what it may replace. Pure.
+//! The requirements for a message: who must have signed it, and what it may replace. Pure.
 
 use jiff::{SignedDuration, Timestamp};
 
@@ -6,7 +6,7 @@ use super::check::Checked;
 use super::observe::Observed;
 use crate::trust::{AcceptRequest, CrlPolicy, EndorserPolicy, LastAccepted, Sha256Digest, VerifyRequest};
 
-/// What is asked of a signature.
+/// The requirements for the signatures of a message.
 pub(super) fn verify_request<'a>(checked: &Checked, observed: &'a Observed, now: Timestamp) -> VerifyRequest<'a> {
     VerifyRequest {
         anchors: &observed.anchors,
@@ -22,7 +22,7 @@ pub(super) fn verify_request<'a>(checked: &Checked, observed: &'a Observed, now:
     }
 }
 
-/// What is asked of a verified list.
+/// The requirements for a verified list.
 pub(super) fn accept_request<'a>(
     checked: &'a Checked,
     last: Option<&'a LastAccepted>,
