@@ -1,4 +1,4 @@
-//! Asks the cloud, when it is time to. Decides nothing about images.
+//! Calls the cloud when it is due. Decides nothing about images.
 
 use std::collections::BTreeSet;
 
@@ -22,26 +22,26 @@ use crate::reconcile::context::Context;
 use crate::reconcile::exchange::{Answer, Fingerprint, Last, Session, state_path};
 use crate::store::ResourceStore;
 
-/// How often a cloud is looked at though nothing is asked of it: to repair what changed there.
+/// How often a cloud is checked without a change, to repair changes that were made there.
 const LOOK_AGAIN: SignedDuration = SignedDuration::from_mins(10);
-/// After a pass that could not reach the cloud.
+/// The wait after a pass that could not reach the cloud.
 const RETRY: SignedDuration = SignedDuration::from_secs(30);
-/// How soon, and how late, an import that runs is looked at.
+/// The shortest and the longest wait between two checks of a running import.
 const SOONEST: SignedDuration = SignedDuration::from_secs(1);
 const LATEST: SignedDuration = SignedDuration::from_secs(30);
 
-/// What became of the plan.
+/// The results of the plan.
 #[derive(Debug, Default)]
 pub(super) struct Outcomes {
-    /// What the cloud answered, now or last; none where it was not asked.
+    /// The last answer of the cloud; `None` if it was not called.
     pub answer: Option<Answer>,
-    /// When it is asked again.
+    /// When it is called again.
     pub next: Option<Timestamp>,
-    /// Whether the cloud copies an image, or one is converted, which ends by itself.
+    /// Whether the cloud is copying an image, or one is being converted. Both end by themselves.
     pub copying: bool,
 }
 
-/// Makes one pass over the cloud, if anything is asked that was not before or its time has come.
+/// Calls the cloud if the requests have changed or its time has come.
 pub(super) async fn apply<S: ResourceStore>(
     context: &Context<S>,
     checked: &Checked,
@@ -58,7 +58,7 @@ pub(super) async fn apply<S: ResourceStore>(
     let asked: Vec<Option<Request>> = requests.iter().map(|asked| asked.request.clone()).collect();
     let fingerprint = fingerprint(connection, checked);
     let same = session.publisher.as_ref().is_some_and(|(before, _)| *before == fingerprint);
-    // A person who asks for a try now is not told what was found before.
+    // A user who requests a try gets a new answer, not the last one.
     let person = observed.wanted.iter().any(|wanted| wanted.desired.asked);
     let is_fresh = |last: &Last| {
         let requested = last.requested_at == checked.requested_at;
@@ -82,7 +82,7 @@ pub(super) async fn apply<S: ResourceStore>(
     }
 }
 
-/// Starts the conversions that are asked for, and ends those that nobody wants any more.
+/// Starts the requested conversions, and cancels those that no target wants any more.
 fn convert<S: ResourceStore>(
     context: &Context<S>,
     checked: &Checked,
@@ -104,7 +104,7 @@ fn convert<S: ResourceStore>(
     }
 }
 
-/// Notes which conversions a target wants, and ends those that no target does.
+/// Sets the conversions that a target wants, and cancels those that no target wants any more.
 pub(super) fn want_conversions<S: ResourceStore>(
     context: &Context<S>,
     target: &ObjectKey,
@@ -115,7 +115,7 @@ pub(super) fn want_conversions<S: ResourceStore>(
     }
 }
 
-/// Whether nothing else is asked than before. What is kept of an image changes by the pass itself, and is no question.
+/// Whether the requests are the same as before. The records of images are not compared, because passes change them.
 fn is_same(before: &[Option<Request>], now: &[Option<Request>]) -> bool {
     let question = |request: &Option<Request>| {
         request.as_ref().map(|request| (request.identifier.clone(), request.wanted.clone(), request.adopt))
@@ -159,7 +159,7 @@ async fn ask<S: ResourceStore>(
     }
 }
 
-/// A client that changes something only while it may, and whose calls are counted.
+/// A client that makes changes only while the permit is valid, and whose calls are counted.
 fn counted<S: ResourceStore>(context: &Context<S>, client: Client) -> Client {
     client.with_permit(context.permit.clone()).with_metrics(context.metrics.clone())
 }
@@ -168,7 +168,7 @@ fn is_importing(outcome: &Outcome) -> bool {
     matches!(outcome.verdict, Verdict::Waiting { reason: Reason::Importing, .. })
 }
 
-/// When the cloud is asked again though nothing changes.
+/// When the cloud is called again if nothing changes.
 fn next(answer: &Answer, importing: Option<Timestamp>, now: Timestamp) -> Timestamp {
     let pause = match (&answer.cloud, importing) {
         (Err(_), _) => RETRY,
@@ -204,7 +204,7 @@ fn fingerprint(connection: &Connection, checked: &Checked) -> Fingerprint {
     hash.finalize().into()
 }
 
-/// Keeps what was published in the volume's state.
+/// Writes the records of published images to the state on the volume.
 struct StateKeeper<'a> {
     volume: &'a Volume,
     target: &'a ObjectKey,

@@ -16,32 +16,32 @@ use crate::reconcile::tls::CheckedTls;
 /// A target whose spec was checked.
 #[derive(Debug, Clone)]
 pub(super) struct Checked {
-    /// Which object.
+    /// The key of the object.
     pub key: ObjectKey,
     /// The generation of the spec.
     pub generation: Option<i64>,
-    /// Not one call is made.
+    /// Suspended: no call is made.
     pub suspend: bool,
-    /// Since when it is being deleted.
+    /// When it was marked for deletion.
     pub deleting: Option<Timestamp>,
-    /// The annotation by which a person asks for a look at the cloud now.
+    /// The request of a user to check the cloud now.
     pub requested_at: Option<String>,
-    /// What it accepts.
+    /// The image formats that the cloud accepts, the preferred one first.
     pub formats: Vec<Form>,
-    /// Where the cloud is.
+    /// The address of the cloud's API.
     pub endpoint: Url,
-    /// The Secret with the session.
+    /// The name of the Secret with the session.
     pub secret: String,
-    /// How the server is checked.
+    /// The authorities for the server's certificate.
     pub tls: CheckedTls,
     /// How the cloud gets the bytes.
     pub hand_over: HandOver,
-    /// How images are handled there.
+    /// The settings for images in the cloud.
     pub settings: Settings,
 }
 
 impl Checked {
-    /// The same, where images are deleted by this machine's clock only while that is not in doubt.
+    /// Disables the time-based deletion of retired images while the local clock is in doubt.
     pub(super) fn by_clock(mut self, doubted: bool) -> Self {
         if doubted {
             self.settings.retired.delete_after = None;
@@ -50,7 +50,7 @@ impl Checked {
     }
 }
 
-/// Checks a target. The error says which field keeps it from working.
+/// Checks a target. The error names the invalid field.
 pub(super) fn check(object: &CloudTarget, instance: &str) -> Result<Checked, SpecError> {
     let key = ObjectKey::of(object);
     let spec = &object.spec;
@@ -76,7 +76,7 @@ pub(super) fn check(object: &CloudTarget, instance: &str) -> Result<Checked, Spe
     })
 }
 
-/// Where a target's cloud is, of a spec that can work.
+/// The address of a target's cloud. Fails if the spec is invalid.
 pub(in crate::reconcile) fn checked_endpoint(object: &CloudTarget, instance: &str) -> Result<Url, SpecError> {
     check(object, instance).map(|checked| checked.endpoint)
 }
@@ -159,7 +159,7 @@ fn template(cloud: &api::OpenNebula) -> Result<Vec<(AttributeName, String)>, Spe
     Ok(checked)
 }
 
-/// A number is an id, a text a name.
+/// A number is an id, a string is a name.
 fn reference(field: &str, value: &IntOrString) -> Result<Reference, SpecError> {
     match value {
         IntOrString::Int(number) => {

@@ -1,15 +1,15 @@
-//! Is this machine's clock to be believed, as far as images in a cloud are deleted by it? Pure.
+//! Decides whether the local clock can be trusted to delete images in a cloud. Pure.
 
 use jiff::{SignedDuration, Timestamp};
 
 use crate::api::{HasConditions, ImageListSubscription};
 use crate::reconcile::conditions::DOUBTED;
 
-/// A list that should have been asked for so long ago may mean a clock that went forward.
+/// A list whose fetch is overdue by more than this may mean that the clock went forward.
 const LATE: SignedDuration = SignedDuration::from_hours(24);
 
-/// Whether any of a namespace's subscriptions doubts the clock, or was not asked when its time had come: only a pass
-/// that compares the clock with a server's tells whether that time is over.
+/// Whether any subscription of the namespace doubts the clock, or has an overdue fetch. Only a pass that compares the
+/// clock with a server's can show that the overdue time has really passed.
 pub(super) fn is_doubted<'a>(
     subscriptions: impl IntoIterator<Item = &'a ImageListSubscription>,
     now: Timestamp,

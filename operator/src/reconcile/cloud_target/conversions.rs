@@ -1,4 +1,4 @@
-//! Other forms of images that a target takes: which are needed, where they are, and what keeps them from being there.
+//! The conversions of images for a target: which are needed, their states, and why one is missing.
 
 use jiff::{SignedDuration, Timestamp};
 
@@ -9,36 +9,36 @@ use crate::cache::{ConversionKey, ConversionState, Figures, Jobs, Part, Verified
 use crate::convert::Form;
 use crate::convert::sniff::Format;
 
-/// How soon a conversion is looked at again for its progress. Its end wakes whoever waits for it.
+/// How often the progress of a conversion is checked. The end of a conversion wakes the target.
 const LOOK_AGAIN: SignedDuration = SignedDuration::from_secs(10);
 
-/// A form of an image that the target needs, and where it is.
+/// A conversion that the target needs, and its state.
 #[derive(Debug, Clone)]
 pub(super) struct Needed {
-    /// What of which image.
+    /// The source image and the form.
     pub key: ConversionKey,
-    /// Where it is; `None` where it was never made, or is gone.
+    /// The state of the conversion; `None` if it was never started, or its result is gone.
     pub state: Option<ConversionState>,
 }
 
 /// A conversion to start.
 #[derive(Debug, Clone)]
 pub(super) struct Start {
-    /// What is converted.
+    /// The source.
     pub source: VerifiedBlob,
-    /// To what.
+    /// The form to convert it to.
     pub form: Form,
 }
 
-/// How bytes stand that the target may be handed.
+/// Whether the bytes for the target are available.
 pub(super) enum Handed<'a> {
-    /// These bytes, of this format; what else there is to know.
+    /// These bytes, their format, and an optional note.
     Blob(&'a VerifiedBlob, Form, Option<String>),
-    /// None: why not, whether a conversion is to be started, and when it is worth another look.
+    /// No bytes: the reason, a conversion to start if one is needed, and when to check again.
     Not(Refusal, Option<Box<Start>>, Option<Timestamp>),
 }
 
-/// The form that an image has to be converted to; `None` where it goes as it is, or not at all. Pure.
+/// The conversion that an image needs; `None` if it is used as it is, or cannot be converted. Pure.
 pub(super) fn needed(checked: &Checked, blob: &VerifiedBlob) -> Option<ConversionKey> {
     let accepted = |format: Form| checked.formats.contains(&format);
     let as_it_is = Form::of(blob.format()).is_some_and(accepted);
@@ -48,7 +48,7 @@ pub(super) fn needed(checked: &Checked, blob: &VerifiedBlob) -> Option<Conversio
 }
 
 impl Needed {
-    /// Looks where a conversion is. Trouble with the volume is a failure that passes.
+    /// Reads the state of a conversion. An error of the volume counts as a transient failure.
     pub(super) fn look(jobs: &Jobs, key: ConversionKey, now: Timestamp) -> Self {
         let looked = jobs.conversions().keep(&key, now).and_then(|()| jobs.conversions().told(&key));
         let trouble = |error: crate::cache::CacheError| {
@@ -58,7 +58,7 @@ impl Needed {
         Self { key, state: looked.unwrap_or_else(trouble) }
     }
 
-    /// How far it is, where it is being made. Pure.
+    /// The progress, while it is running. Pure.
     pub(super) fn progress(&self) -> Option<Progress> {
         let Some(ConversionState::Running { part, figures }) = &self.state else { return None };
         let step = match part {
@@ -69,7 +69,7 @@ impl Needed {
         (total > 0).then(|| Progress::new(step, bytes, total, bytes_per_second))
     }
 
-    /// What can be handed over of an image that needs it. `asked`: a person wants a try now. Pure.
+    /// The bytes for the target, or why there are none. `asked`: a user requests a try now. Pure.
     pub(super) fn handed(&self, source: &VerifiedBlob, asked: bool, now: Timestamp) -> Handed<'_> {
         let what = format!("the image, a {}, is converted to {}", source.format(), self.key.form);
         let later = now.checked_add(LOOK_AGAIN).ok();

@@ -1,7 +1,7 @@
-//! What was read of a target's Secrets: kept in memory, and never on disk, for as long as the target is held.
+//! The content of a target's Secrets, kept in memory while the target is held. It is never written to disk.
 //!
-//! A namespace's objects, or all those of a file, are deleted in any order, and nothing holds a Secret. What its target
-//! owes by then is done with what was read before: it is good for taking images out of circulation and for nothing else.
+//! The objects of a namespace, or of a file, are deleted in any order, and nothing holds a Secret. So a target that
+//! must still take images out of circulation uses the content that was read before. It is used for nothing else.
 
 use super::check::Checked;
 use crate::opennebula::transport::Connection;
@@ -9,19 +9,19 @@ use crate::reconcile::exchange::{Credentials, Known};
 use crate::reconcile::source::SourceError;
 use crate::store::StoreError;
 
-/// How a cloud can be reached.
+/// The access to a cloud.
 #[derive(Debug)]
 pub(super) enum Access {
-    /// As its Secrets say.
+    /// With the current Secrets.
     Given(Connection),
-    /// Its Secrets are lost; as they said before.
+    /// With the previous content of the Secrets, because they can no longer be read.
     Before(Connection, SourceError),
-    /// Not at all.
+    /// No access.
     Refused(SourceError),
 }
 
 impl Access {
-    /// How, whoever said so.
+    /// The connection, with the current or the previous Secrets.
     pub(super) fn connection(&self) -> Option<&Connection> {
         match self {
             Self::Given(connection) | Self::Before(connection, _) => Some(connection),
@@ -31,7 +31,7 @@ impl Access {
 }
 
 impl Credentials {
-    /// Takes what a pass has read. It is kept while the target's object is held.
+    /// Sets the result of reading the Secrets. The content is kept while the target's object is held.
     pub(super) fn take(&mut self, checked: &Checked, held: bool, read: Result<Connection, SourceError>) -> Access {
         let of = (checked.endpoint.clone(), checked.secret.clone(), checked.tls.clone());
         if !held || self.0.as_ref().is_some_and(|known| known.of != of) {
@@ -48,7 +48,7 @@ impl Credentials {
     }
 }
 
-/// Whether a Secret is gone, or with it the right to read it, which may go with the namespace as well.
+/// Whether a Secret is gone, or the permission to read it, which may be deleted with the namespace.
 fn is_lost(error: &SourceError) -> bool {
     match error {
         SourceError::SecretNotFound { .. } | SourceError::Cluster(StoreError::Denied { .. }) => true,

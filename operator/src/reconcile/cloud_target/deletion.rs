@@ -1,7 +1,7 @@
-//! A target that is being deleted: what it owes to images before it goes.
+//! The deletion of a target, which waits for its images.
 //!
-//! Nothing of ours is left behind silently: the finalizer stays until each image that has something there has said that
-//! it may stay, or it is out of circulation.
+//! Images are not left in the cloud silently: the finalizer stays until each image at the target may stay there (its
+//! pass released it) or is out of circulation.
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -16,36 +16,37 @@ use crate::reconcile::exchange::{Desired, DesiredState, PublicationStatus, state
 use crate::size::Count;
 use crate::store::{ResourceStore, StoreError};
 
-/// How soon it is looked whether a subscription has told of its list, after a start.
+/// How soon it is checked again whether the subscriptions have had their first pass after a start.
 const SOON: SignedDuration = SignedDuration::from_secs(5);
 
-/// How a target stands to its end.
+/// The state of a target's deletion.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Deletion {
-    /// It stays. Whether its object has to be held from now on: something is to be published there.
+    /// It is not being deleted.
     Stays {
-        /// The finalizer is missing.
+        /// Its finalizer is missing, and must be added.
         unheld: bool,
-        /// Something is published there, or is to be.
+        /// Something is published there, or will be.
         used: bool,
     },
-    /// It is being deleted, and owes something to these images.
+    /// It is being deleted, and waits for images.
     Blocked {
-        /// Their identifiers.
+        /// The identifiers of the images.
         images: Vec<String>,
-        /// Of these, so many name it still: they are to be retired with their objects, which stay so far.
+        /// The number of them that still name the target. They are retired when their objects are deleted; their
+        /// objects are not being deleted yet.
         named: usize,
-        /// When to look again though nothing is told, because not all may have been seen yet.
+        /// When to check again without a change, because not all images may have been seen yet.
         again: Option<Timestamp>,
         /// Subscriptions that retire their images, and of which no pass has read the list in force since the start.
         unread: Vec<String>,
     },
-    /// It is being deleted, and nothing is owed.
+    /// It is being deleted, and waits for nothing.
     Free,
 }
 
 impl Deletion {
-    /// Whether the object stays until nothing is owed any more.
+    /// Whether the object needs the finalizer.
     pub(super) fn is_held(&self) -> bool {
         match self {
             Self::Stays { used, .. } => *used,
@@ -55,7 +56,7 @@ impl Deletion {
     }
 }
 
-/// Looks at the images of a target's namespace.
+/// Checks the images of a target's namespace.
 pub(super) fn look<S: ResourceStore>(context: &Context<S>, object: &CloudTarget, now: Timestamp) -> Deletion {
     let key = ObjectKey::of(object);
     let held = object.metadata.finalizers.iter().flatten().any(|name| name == FINALIZER);
@@ -80,7 +81,7 @@ pub(super) fn look<S: ResourceStore>(context: &Context<S>, object: &CloudTarget,
     let owed: Vec<String> = owed.iter().map(|image| image.spec.identifier.clone()).collect();
     let owed = [owed, unborn(context, &key, &images)].concat();
     let lag_ends = since.checked_add(context.store.watch_lag()).ok().filter(|end| *end > now);
-    // A deletion in the future is one by another clock: nothing more is known of it later.
+    // A deletion time in the future comes from another clock. It is ignored.
     let lag_ends = lag_ends.filter(|_| since <= now);
     let unread = unread(context, &key);
     let soon = (!unread.is_empty()).then(|| now.checked_add(SOON).ok()).flatten();
@@ -90,7 +91,7 @@ pub(super) fn look<S: ResourceStore>(context: &Context<S>, object: &CloudTarget,
     }
 }
 
-/// Lets the object go.
+/// Removes the finalizer.
 pub(super) async fn let_go<S: ResourceStore>(context: &Context<S>, object: &CloudTarget) -> Result<(), StoreError> {
     let key = ObjectKey::of(object);
     match context.store.set_finalizer::<CloudTarget>(&key, false).await {
@@ -99,28 +100,28 @@ pub(super) async fn let_go<S: ResourceStore>(context: &Context<S>, object: &Clou
     }
 }
 
-/// Whether an image's status speaks of a target.
+/// Whether an image's status contains a target.
 fn is_known(image: &CachedImage, target: &str) -> bool {
     image.status.iter().flat_map(|status| &status.targets).any(|known| known.name == target)
 }
 
-/// The same of one of which no pass has said anything yet: the volume may know more of it.
+/// The same, but true for an image that has had no pass yet: the volume may have a record of it.
 fn may_be_known(image: &CachedImage, target: &str) -> bool {
     is_known(image, target) || is_unseen(image)
 }
 
-/// Whether no pass has said anything of an image yet.
+/// Whether an image has had no pass yet.
 fn is_unseen(image: &CachedImage) -> bool {
     let looked_at = image.status.as_ref().and_then(|status| status.observed_generation);
     looked_at.is_none_or(|generation| generation < 0)
 }
 
-/// Whether an image whose object was made anew has something at a target, as the volume knows.
+/// Whether an image whose object was created again has a record at a target on the volume.
 fn is_born_again<S: ResourceStore>(context: &Context<S>, target: &ObjectKey, image: &CachedImage) -> bool {
     is_unseen(image) && image.spec.identifier.parse().is_ok_and(|identifier| is_recorded(context, target, &identifier))
 }
 
-/// Whether an image wants that what is there stays.
+/// Whether an image wants that its images at the target stay.
 fn stays<S: ResourceStore>(context: &Context<S>, image: &CachedImage, target: &ObjectKey) -> bool {
     let desired = context.publications.desired(&ObjectKey::of(image));
     desired.is_some_and(|desired| matches!(desired.at.get(&target.name), Some(DesiredState::Leave)))
@@ -137,7 +138,7 @@ fn unread<S: ResourceStore>(context: &Context<S>, target: &ObjectKey) -> Vec<Str
     retiring.filter_map(|object| object.metadata.name.clone()).collect()
 }
 
-/// The subscriptions that name the target and, when they go, retire their images.
+/// The subscriptions that name the target and retire their images when they are deleted.
 fn retiring<S: ResourceStore>(context: &Context<S>, target: &ObjectKey) -> Vec<Arc<ImageListSubscription>> {
     let mut subscriptions = context.store.list::<ImageListSubscription>(&target.namespace);
     subscriptions.retain(|object| {
@@ -147,8 +148,8 @@ fn retiring<S: ResourceStore>(context: &Context<S>, target: &ObjectKey) -> Vec<A
     subscriptions
 }
 
-/// Images without an object that a subscription is about to make again, to be retired with it: what of them is there
-/// only the volume knows.
+/// Images without an object that a subscription will create again, to be retired with it. Only the volume has a record
+/// of them.
 fn unborn<S: ResourceStore>(context: &Context<S>, target: &ObjectKey, images: &[Arc<CachedImage>]) -> Vec<String> {
     let subscriptions = retiring(context, target);
     let names: BTreeSet<_> = images.iter().filter_map(|image| image.metadata.name.as_deref()).collect();
@@ -162,20 +163,20 @@ fn unborn<S: ResourceStore>(context: &Context<S>, target: &ObjectKey, images: &[
     unborn
 }
 
-/// Whether the volume knows of something of an image at a target. What cannot be read may say so.
+/// Whether the volume has a record of an image at a target. A record that cannot be read counts as one.
 fn is_recorded<S: ResourceStore>(context: &Context<S>, target: &ObjectKey, identifier: &ImageId) -> bool {
     let Ok(path) = state_path(target, identifier) else { return false };
     let record = context.volume.read_state::<Record>(&path);
     record.map_or(true, |record| record.is_some_and(|record| record.may_be_there()))
 }
 
-/// Whether something is owed to an image, by what it wants and how it stands. Pure.
+/// Whether the target must wait for an image, from the image's desired and current state. Pure.
 fn owes(target: &str, known: bool, desired: Option<&Desired>, standing: Option<&PublicationStatus>) -> bool {
     let Some(desired) = desired else { return known };
     match desired.at.get(target) {
         None | Some(DesiredState::Release) => false,
         Some(DesiredState::Withdraw) => !standing.is_some_and(|standing| standing.asked && standing.withdrawn),
-        // Said before it knew that the target goes.
+        // This state was set before the image knew that the target is being deleted.
         Some(DesiredState::Publish(_) | DesiredState::Leave) => true,
     }
 }
@@ -185,7 +186,8 @@ fn is_wanted_at(desired: &Desired, targets: &[String]) -> bool {
     targets.iter().any(|name| matches!(desired.at.get(name), Some(DesiredState::Publish(_))))
 }
 
-/// Other targets of the namespace with the same address that stay: what one of them publishes is theirs.
+/// Other targets of the namespace with the same address that are not being deleted. Images that one of them publishes
+/// belong to it.
 fn others<S: ResourceStore>(context: &Context<S>, object: &CloudTarget) -> Vec<String> {
     let address = |target: &CloudTarget| -> Option<url::Url> {
         target.spec.open_nebula.as_ref().and_then(|cloud| cloud.endpoint.parse().ok())
@@ -196,7 +198,7 @@ fn others<S: ResourceStore>(context: &Context<S>, object: &CloudTarget) -> Vec<S
     stay.filter(|other| address(other).as_ref() == Some(&own)).filter_map(|other| other.metadata.name.clone()).collect()
 }
 
-/// What a person is told of a target that is held, with what keeps it.
+/// The message of a target that is held, with the obstacle.
 pub(super) fn told(images: &[String], unread: &[String], retiring: usize, obstacle: &str) -> String {
     const MOST: usize = 5;
     let named = images.iter().take(MOST).cloned().collect::<Vec<_>>().join(", ");

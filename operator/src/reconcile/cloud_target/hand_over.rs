@@ -1,4 +1,4 @@
-//! How a cloud gets the bytes: it reads the volume, or pulls from the image server. Pure.
+//! How a cloud gets the bytes: from the volume, or from the image server. Pure.
 
 use jiff::Timestamp;
 use url::Url;
@@ -10,20 +10,20 @@ use crate::convert::Form;
 use crate::reconcile::check::{SpecError, http_address};
 use crate::reconcile::context::ImagePaths;
 
-/// The first part of an image's path on the image server; the ticket follows.
+/// The first part of an image's path on the image server. A ticket follows.
 const IMAGES: &str = "images/";
 
 /// How the cloud gets the bytes.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum HandOver {
-    /// It has the volume below this path, which does not end with a slash.
+    /// The cloud has the volume mounted at this path, which does not end with a slash.
     Path(String),
-    /// It reaches the image server by this address, which ends with a slash.
+    /// The cloud downloads from the image server at this address, which ends with a slash.
     Url(Url),
 }
 
 impl HandOver {
-    /// Checks what a spec says.
+    /// Checks the spec.
     pub(super) fn check(hand_over: &api::HandOver) -> Result<Self, SpecError> {
         match (hand_over.r#type, &hand_over.path, &hand_over.url) {
             (HandOverType::Path, Some(path), None) => prefix(&path.prefix).map(Self::Path),
@@ -42,8 +42,8 @@ impl HandOver {
         }
     }
 
-    /// Where the cloud finds a blob: the file that has its digest as its name, which never moves; or an address that is
-    /// good for some hours.
+    /// The location of a blob for the cloud: the file whose name is its digest, which never moves, or an address that
+    /// is valid for some hours.
     pub(super) fn location(
         &self,
         blob: &VerifiedBlob,
@@ -64,7 +64,7 @@ impl HandOver {
         Ok(format!("{base}{path}"))
     }
 
-    /// What keeps every image from being handed over.
+    /// Why no image can be handed over; `None` if nothing prevents it.
     pub(super) fn obstacle(&self, has_image_server: bool) -> Option<Refusal> {
         match self {
             Self::Path(_) => None,
@@ -72,8 +72,8 @@ impl HandOver {
         }
     }
 
-    /// A message of the cloud without tickets: it may repeat the address that it was given, and a status is for more
-    /// people than may have the image.
+    /// Removes tickets from a message of the cloud. The message may contain the address, and more people may read a
+    /// status than may download the image.
     pub(super) fn without_tickets(&self, message: &str) -> String {
         let Self::Url(base) = self else { return message.to_owned() };
         let before = format!("{base}{IMAGES}");

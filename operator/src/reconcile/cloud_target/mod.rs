@@ -1,6 +1,6 @@
-//! The reconcile of a `CloudTarget`: one pass over its cloud for all images that want something of it.
+//! The reconciler of `CloudTarget`: one pass over its cloud for all images that name it.
 //!
-//! What to do there is decided by [`crate::opennebula::carry_over`]: one read of the image pool, a plan, its steps.
+//! [`crate::opennebula::carry_over`] decides what to do there: it reads the image pool once, plans, and does the steps.
 
 mod apply;
 mod check;
@@ -29,7 +29,7 @@ use super::finish::{finish, stalled};
 use crate::api::{CloudTarget, ImageListSubscription, Kind, ObjectKey};
 use crate::store::{ResourceStore, StoreError};
 
-/// One pass over a target. Returns when to come back though nothing changes.
+/// One pass over a target. Returns the time of the next pass if nothing changes.
 pub async fn reconcile<S: ResourceStore>(
     context: &Context<S>,
     key: &ObjectKey,

@@ -1,4 +1,4 @@
-//! What is there: what images want of the target, its Secret, other targets of the same cloud. Decides nothing.
+//! Observes the images' desired states at the target, its Secret, and other targets of the same cloud. Decides nothing.
 
 use std::collections::BTreeSet;
 
@@ -18,35 +18,35 @@ use crate::store::ResourceStore;
 
 /// Everything that a plan is made from.
 pub(super) struct Observed {
-    /// The status that the pass before wrote.
+    /// The status of the pass before.
     pub status: CloudTargetStatus,
-    /// What images want of it, with what was kept of each.
+    /// The desired states of images, with their records.
     pub wanted: Vec<Wanted>,
-    /// How to reach the cloud.
+    /// The access to the cloud.
     pub access: Access,
-    /// Images of the namespace that are in circulation there, as their status says.
+    /// Images of the namespace that are in circulation there, according to their status.
     pub there: BTreeSet<ObjectKey>,
-    /// The first target of the same cloud, where that is another one.
+    /// The first target of the same cloud, if it is not this one.
     pub other: Option<String>,
-    /// How it stands to its end.
+    /// The state of its deletion.
     pub deletion: Deletion,
-    /// Where the image server has images, where one runs.
+    /// Makes the paths of images on the image server; `None` if none runs.
     pub image_paths: Option<ImagePaths>,
 }
 
-/// What one image wants of the target.
+/// The desired state of one image at the target.
 pub(super) struct Wanted {
-    /// The image's object.
+    /// The key of the image's object.
     pub image: ObjectKey,
-    /// What it wants.
+    /// Its desired state.
     pub desired: Desired,
-    /// What was kept of it.
+    /// Its record on the volume.
     pub record: Record,
-    /// The form that it has to be converted to for this target.
+    /// The conversion that it needs for this target.
     pub needed: Option<Needed>,
 }
 
-/// Looks at everything that a plan is made from.
+/// Observes everything that a plan is made from.
 pub(super) async fn observe<S: ResourceStore>(
     context: &Context<S>,
     object: &CloudTarget,
@@ -80,7 +80,7 @@ pub(super) async fn observe<S: ResourceStore>(
     }
 }
 
-/// The images that are in circulation at a target, as their status says.
+/// The images that are in circulation at a target, according to their status.
 fn there<S: ResourceStore>(context: &Context<S>, target: &ObjectKey) -> BTreeSet<ObjectKey> {
     let is_there = |image: &CachedImage| {
         let mut targets = image.status.iter().flat_map(|status| &status.targets);
@@ -90,7 +90,7 @@ fn there<S: ResourceStore>(context: &Context<S>, target: &ObjectKey) -> BTreeSet
     images.iter().filter(|image| is_there(image)).map(|image| ObjectKey::of(&**image)).collect()
 }
 
-/// The conversion that an image needs before this target can have it.
+/// The conversion that an image needs for this target.
 fn conversion(checked: &Checked, desired: &Desired) -> Option<ConversionKey> {
     match desired.at.get(&checked.key.name)? {
         DesiredState::Publish(offer) => needed(checked, offer.blob.as_ref()?),
@@ -98,8 +98,8 @@ fn conversion(checked: &Checked, desired: &Desired) -> Option<ConversionKey> {
     }
 }
 
-/// The first target of this namespace, by name, that has the same address, if it is not this one. One that is being
-/// deleted stands in nobody's way, and nobody in its.
+/// The first target of this namespace, by name, that has the same address, if it is not this one. Targets that are
+/// being deleted neither block others nor are blocked.
 fn other<S: ResourceStore>(context: &Context<S>, checked: &Checked) -> Option<String> {
     let same = |target: &&std::sync::Arc<CloudTarget>| {
         let cloud = target.spec.open_nebula.as_ref();
@@ -114,7 +114,8 @@ fn other<S: ResourceStore>(context: &Context<S>, checked: &Checked) -> Option<St
     (first < checked.key.name).then_some(first)
 }
 
-/// What was kept of an image at this target. What cannot be read is set aside: the images in the cloud tell enough.
+/// The record of an image at this target. A record that cannot be read is moved aside: the images in the cloud have
+/// enough information.
 fn record<S: ResourceStore>(context: &Context<S>, checked: &Checked, desired: &Desired) -> Record {
     let Ok(path) = state_path(&checked.key, &desired.identifier) else { return Record::default() };
     match context.volume.read_state(&path) {

@@ -1,4 +1,4 @@
-//! Whether the cloud is called, and what is asked of it. Pure.
+//! Plans whether the cloud is called, and with which requests. Pure.
 
 use std::fmt;
 
@@ -10,33 +10,33 @@ use super::observe::Observed;
 use super::request::{Asked, request};
 use crate::api::Class;
 
-/// What a pass makes of a target.
+/// The plan of a pass over a target.
 #[derive(Debug)]
 pub(super) enum Plan {
     /// No call is made, for this reason.
     Nothing {
-        /// One word.
+        /// The reason: one word.
         reason: &'static str,
-        /// For a person.
+        /// The message.
         message: String,
-        /// Whether it may pass by itself.
+        /// Whether it may end by itself.
         class: Class,
     },
-    /// The cloud is asked for these.
+    /// The cloud is called with these requests.
     Ask {
-        /// For each image that wants something: what is asked, or why not.
+        /// For each image with a desired state: its request, or why there is none.
         requests: Vec<Asked>,
-        /// Its Secrets are lost: images are taken out of circulation, and nothing else is done.
+        /// Its Secrets can no longer be read: images are taken out of circulation, and nothing else is done.
         lost: Option<Lost>,
     },
 }
 
-/// Why a cloud can only be reached with what was read before.
+/// Why a cloud can be reached only with the previous content of its Secrets.
 #[derive(Debug)]
 pub(super) struct Lost {
-    /// One word.
+    /// The reason: one word.
     pub reason: &'static str,
-    /// What was expected and found.
+    /// What was expected and what was found.
     pub message: String,
 }
 

@@ -10,7 +10,7 @@ pub(super) struct Refusal {
 }
 
 impl Refusal {
-    /// Whether what is missing is being made.
+    /// Whether the missing conversion is being made.
     pub(super) fn ends_by_itself(&self) -> bool {
         self.reason == "Converting"
     }

@@ -1,4 +1,4 @@
-//! What a pass over a target tells: its own status, and how each image stands there. Pure.
+//! The report of a pass over a target: its own status, and the state of each image there. Pure.
 
 use std::collections::BTreeMap;
 
@@ -20,16 +20,16 @@ use crate::reconcile::conditions::{Finding, Status, merge};
 use crate::reconcile::exchange::{Answer, DesiredState, PublicationStatus, Published};
 use crate::reconcile::report::Report;
 
-/// How soon it is looked whether a Secret came.
+/// How soon it is checked again whether a missing Secret exists.
 const LOOK_AGAIN: SignedDuration = SignedDuration::from_mins(1);
 
-/// What a pass tells, and hands to the images' passes.
+/// The results of a pass, for the target and for the passes of its images.
 pub(super) struct TargetReport {
-    /// The target's own.
+    /// The report of the target itself.
     pub report: Report<CloudTargetStatus>,
-    /// How each image stands there.
+    /// The state of each image there.
     pub standings: BTreeMap<ObjectKey, PublicationStatus>,
-    /// When an import that runs is looked at again.
+    /// When a running import is checked again.
     pub importing: Option<Timestamp>,
 }
 
@@ -52,7 +52,7 @@ pub(super) fn report(
         server_version: cloud.map(|(_, cloud)| cloud.version.text.clone()).or_else(|| before.server_version.clone()),
         images: number(images),
         pending: number(pending),
-        // Told when it was first seen after a failure, not at every pass: a status that says nothing new is not written.
+        // Set when the cloud first responded after a failure, not at every pass: an unchanged status is not written.
         last_probe_time: match (cloud, &before.last_probe_time) {
             (Some((at, _)), None) => Some(time(at)),
             (_, before) => before.clone(),
@@ -71,7 +71,7 @@ pub(super) fn report(
     }
 }
 
-/// A target that is being deleted says so, and what it is held for.
+/// The condition of a target that is being deleted, with what it is held for.
 fn departing(found: Finding, deletion: &Deletion) -> Finding {
     let Deletion::Blocked { images, named, unread, .. } = deletion else { return found };
     match found.status {
@@ -82,7 +82,8 @@ fn departing(found: Finding, deletion: &Deletion) -> Finding {
     }
 }
 
-/// When to come back: what others bring, such as a Secret, may not tell that it came.
+/// The time of the next pass. Some changes by others, such as a new Secret, may not wake the target, so they are
+/// checked for.
 fn requeue_at(plan: &Plan, outcomes: &Outcomes, deletion: &Deletion, now: Timestamp) -> Option<Timestamp> {
     let again = if let Deletion::Blocked { again, .. } = deletion { *again } else { None };
     let waits = match plan {
@@ -94,7 +95,8 @@ fn requeue_at(plan: &Plan, outcomes: &Outcomes, deletion: &Deletion, now: Timest
     outcomes.next.into_iter().chain(again).chain(waits).min()
 }
 
-/// Images in circulation: as the cloud said now, and, of those that it was not asked for, as their status says.
+/// The number of images in circulation: from the cloud's answer, or from the status of images that the cloud was not
+/// asked about.
 fn images(observed: &Observed, standings: &BTreeMap<ObjectKey, PublicationStatus>) -> usize {
     let known = |image: &&ObjectKey| standings.get(*image).is_none_or(|standing| !standing.asked);
     let published = |standing: &&PublicationStatus| standing.asked && standing.reason == Reason::Published.as_str();
@@ -140,10 +142,10 @@ fn ready(checked: &Checked, observed: &Observed, plan: &Plan, outcomes: &Outcome
     }
 }
 
-/// What a target says whose log-in goes over the network in plain text.
+/// The note of a target whose credentials are sent in plain text.
 const READABLE: &str = "; the endpoint is plain http, so anyone on the way can read the log-in";
 
-/// Whether the log-in leaves this machine without TLS.
+/// Whether the credentials leave this machine without TLS.
 fn is_readable_on_the_way(endpoint: &Url) -> bool {
     let is_here = match endpoint.host() {
         Some(Host::Ipv4(address)) => address.is_loopback(),
@@ -154,7 +156,7 @@ fn is_readable_on_the_way(endpoint: &Url) -> bool {
     endpoint.scheme() != "https" && !is_here
 }
 
-/// The reason of a target whose cloud cannot be used.
+/// The reason if the cloud cannot be used.
 fn reason(error: &OneError) -> &'static str {
     match error {
         OneError::UnknownName { what: "datastore", .. } => "DatastoreNotFound",
@@ -198,7 +200,7 @@ fn standings(
     each.collect()
 }
 
-/// How an image stands that nothing can be done about with what was read of a Secret before.
+/// The state of an image for which the previous content of a Secret cannot be used; `None` if it can.
 fn without_secret(wanted: &Wanted, asked: &Asked, lost: &Lost, answer: &Answer) -> Option<PublicationStatus> {
     if asked.request.is_none() {
         return Some(PublicationStatus::nothing(wanted, lost.reason, &lost.message));
@@ -268,7 +270,7 @@ fn verdict(
     })
 }
 
-/// What else there is to know.
+/// Additional notes for the message.
 fn told(outcome: &Outcome) -> String {
     let mut told = String::new();
     if !outcome.strangers.is_empty() {

@@ -1,4 +1,4 @@
-//! What an image wants, as the carry-over takes it. Pure.
+//! The requests of images, in the form that the carry-over takes. Pure.
 
 use std::fmt;
 
@@ -21,7 +21,7 @@ pub(super) fn request(checked: &Checked, wanted: &Wanted, paths: Option<&ImagePa
     let mut asked = Asked::default();
     let version = match desired.at.get(&checked.key.name) {
         None | Some(DesiredState::Leave | DesiredState::Release) => return asked,
-        // Nothing new where nothing stays.
+        // Nothing new is published at a target that is being deleted.
         Some(DesiredState::Publish(_)) if checked.deleting.is_some() => return asked,
         Some(DesiredState::Withdraw) => None,
         Some(DesiredState::Publish(offer)) => {
@@ -36,7 +36,8 @@ pub(super) fn request(checked: &Checked, wanted: &Wanted, paths: Option<&ImagePa
     asked
 }
 
-/// Where the cloud finds the bytes, in a form that it takes; else `asked` says why there are none.
+/// The location of the bytes for the cloud, in a format that it accepts. `None` if there are none; then `asked` has the
+/// reason.
 fn source(
     checked: &Checked,
     wanted: &Wanted,
@@ -92,7 +93,7 @@ fn event(offer: &Offer) -> EventAttributes {
         description: text(&image.description),
         hypervisor: text(&image.hypervisor),
         size: Some(image.size.to_string()),
-        // Without its query, which may hold a signature.
+        // Without the query, which may contain a signature.
         uri: Some(image.uri.to_string()),
         format: image.format.clone(),
         version: Some(image.version.to_string()),
@@ -107,18 +108,18 @@ fn event(offer: &Offer) -> EventAttributes {
     }
 }
 
-/// What is asked for one image.
+/// What is requested for one image.
 #[derive(Debug, Default)]
 pub(super) struct Asked {
-    /// The request, unless what is there stays.
+    /// The request; `None` if the current state stays.
     pub request: Option<Request>,
-    /// What keeps its bytes from being handed over.
+    /// Why its bytes are not handed over.
     pub refusal: Option<Refusal>,
-    /// A conversion that is to be started.
+    /// A conversion to start.
     pub start: Option<Start>,
-    /// When that is worth another look.
+    /// When to check the conversion again.
     pub again: Option<Timestamp>,
-    /// What else there is to know of what was handed over.
+    /// An additional note about the bytes.
     pub note: Option<String>,
 }
 
@@ -138,7 +139,7 @@ impl fmt::Display for Asked {
 }
 
 impl Asked {
-    /// Whether an image is taken out of circulation.
+    /// Whether the request takes the image out of circulation.
     pub(super) fn is_withdrawal(&self) -> bool {
         self.request.as_ref().is_some_and(|request| request.wanted.is_none())
     }

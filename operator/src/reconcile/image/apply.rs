@@ -1,4 +1,4 @@
-//! Does what the plan says. Decides nothing.
+//! Carries out the plan. Decides nothing.
 
 use std::path::PathBuf;
 
@@ -15,19 +15,19 @@ use crate::reconcile::source::{SourceError, source};
 use crate::reconcile::step::{StepError, StepProblem};
 use crate::store::ResourceStore;
 
-/// What became of the steps.
+/// The results of the steps.
 #[derive(Debug, Default)]
 pub(super) struct Outcomes {
-    /// The step that failed; those after it were not done.
+    /// The error of the step that failed; the steps after it were not done.
     pub failed: Option<StepError>,
-    /// How many steps were done.
+    /// The number of steps that were done.
     pub done: usize,
-    /// Where the version is that was published in this pass.
+    /// The path of the version that was published in this pass.
     pub published: Option<PathBuf>,
 }
 
-/// Does the steps in their order: the old version is not archived unless the new one is published. After a step that
-/// failed nothing else is done; the next pass sees what is there and plans again.
+/// Does the steps in order: the old version is archived only after the new one is published. Stops at the first error;
+/// the next pass observes and plans again.
 pub(super) async fn apply<S: ResourceStore>(
     context: &Context<S>,
     checked: &Checked,
@@ -72,7 +72,7 @@ async fn apply_step<S: ResourceStore>(
             let namespace = checked.image.namespace.clone();
             let request = DownloadRequest { namespace, digest: *digest, size: *size, source };
             context.downloads.want(&checked.key, request.key());
-            // What begins now is no more to be tried anew in this run.
+            // This download starts now, so it is not tried again in this run.
             context.tried_anew.take(&checked.key);
             context.jobs.start(request);
         }

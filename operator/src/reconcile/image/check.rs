@@ -11,49 +11,50 @@ use crate::reconcile::check::{SpecError, requested_at, retire, targets};
 /// An image whose spec was checked.
 #[derive(Debug, Clone)]
 pub(super) struct Checked {
-    /// Which object.
+    /// The key of the object.
     pub key: ObjectKey,
-    /// Whose versions on the volume.
+    /// The key of its versions on the volume.
     pub image: ImageKey,
-    /// The subscription whose list endorses it.
+    /// The key of the subscription whose list endorses it.
     pub subscription: ObjectKey,
     /// The generation of the spec.
     pub generation: Option<i64>,
-    /// What a person pinned.
+    /// The pin of a user.
     pub pin: Pin,
-    /// Until when a person keeps it, whatever the list says.
+    /// Until when a user keeps it, even if it is no longer endorsed.
     pub keep_until: Option<Timestamp>,
-    /// The targets that this object names; unset: the subscription's.
+    /// The targets that this object names; `None`: those of the subscription.
     pub targets: Option<Vec<String>>,
-    /// An image of a target's cloud that a person named as this one.
+    /// An existing image in a cloud that a user assigned to this object: the target's name, and the id of the image
+    /// there.
     pub adopt: Option<(String, u32)>,
-    /// No download and no new version.
+    /// Suspended: no download and no new version.
     pub suspend: bool,
-    /// What this object says of its deletion; unset: as the subscription says.
+    /// Whether the image is retired when the object is deleted; `None`: as the subscription says.
     pub retire: Option<bool>,
-    /// The annotation by which a person asks for a pass now.
+    /// The request of a user for a pass now.
     pub requested_at: Option<String>,
-    /// A subscription's selection made it.
+    /// The object was created by a subscription.
     pub generated: bool,
     /// The object is being deleted.
     pub deleting: bool,
-    /// Since when.
+    /// The time of its deletion mark.
     pub deleting_since: Option<Timestamp>,
-    /// Our finalizer is on it.
+    /// The object has our finalizer.
     pub finalizer: bool,
 }
 
-/// A version, or content, or both, that a person pinned.
+/// A version, or content, or both, that a user pinned.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(super) struct Pin {
     /// `hv:version`.
     pub version: Option<ListVersion>,
-    /// The content.
+    /// The digest of the content.
     pub sha512: Option<Sha512Digest>,
 }
 
 impl Pin {
-    /// Whether an image is what the pin names.
+    /// Whether an image matches the pin.
     pub(super) fn takes(&self, image: &ListedImage) -> bool {
         self.version.as_ref().is_none_or(|version| *version == image.version)
             && self.sha512.is_none_or(|sha512| sha512 == image.sha512)
@@ -71,7 +72,7 @@ impl std::fmt::Display for Pin {
     }
 }
 
-/// Checks an image. The error says which field keeps it from working.
+/// Checks an image. The error names the invalid field.
 pub(super) fn check(object: &CachedImage) -> Result<Checked, SpecError> {
     let key = ObjectKey::of(object);
     let spec = &object.spec;
@@ -103,12 +104,12 @@ pub(super) fn check(object: &CachedImage) -> Result<Checked, SpecError> {
     })
 }
 
-/// Whether a spec can work.
+/// Checks that a spec is valid.
 pub(in crate::reconcile) fn can_work(object: &CachedImage) -> Result<(), SpecError> {
     check(object).map(|_| ())
 }
 
-/// `<target>/<id>`.
+/// Parses the annotation for adoption: `<target>/<id>`.
 fn adopt(object: &CachedImage) -> Result<Option<(String, u32)>, SpecError> {
     let Some(text) = object.annotations().get(ADOPT) else { return Ok(None) };
     let parts = text.split_once('/').and_then(|(target, id)| Some((target.to_owned(), id.parse().ok()?)));

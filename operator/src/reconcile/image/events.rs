@@ -1,4 +1,4 @@
-//! What happened to an image, for people and programs that listen. Pure.
+//! The events of an image. Pure.
 
 use super::apply::Outcomes;
 use super::check::Checked;
@@ -11,10 +11,10 @@ use crate::reconcile::exchange::{Desired, DesiredState};
 use crate::size::Size;
 use crate::store::ObjectEvent;
 
-/// Reasons of a target that end by themselves, or that a person gave.
+/// Reasons of a target that end by themselves, or that a user caused.
 const QUIET: &[&str] = &["Progressing", "Importing", "Retiring", "Retired", "Suspended"];
 
-/// What happened in a pass that wants this of the targets and leaves them so.
+/// The events of a pass, with the desired state and the new status of the targets.
 pub(super) fn events(
     checked: &Checked,
     observed: &Observed,
@@ -37,7 +37,7 @@ pub(super) fn events(
     events.collect()
 }
 
-/// Whether a person should look at it, one word, and the figures a person wants.
+/// Whether it is a warning, the reason, and the message with the figures.
 type Told = (bool, &'static str, String);
 
 fn done(plan: &Plan, outcomes: &Outcomes) -> Vec<Told> {
@@ -64,7 +64,7 @@ fn done(plan: &Plan, outcomes: &Outcomes) -> Vec<Told> {
     events
 }
 
-/// What came into circulation at a target, or went out of it.
+/// The events for images that came into circulation at a target, or went out of it.
 fn circulation(observed: &Observed, after: &[TargetStatus]) -> Vec<Told> {
     let before = &observed.status.targets;
     let mut events = Vec::new();
@@ -96,8 +96,8 @@ fn circulation(observed: &Observed, after: &[TargetStatus]) -> Vec<Told> {
     events
 }
 
-/// What keeps an image from going out of circulation, when it is another thing than before; and a target that went away
-/// under one that is in circulation there.
+/// The events for new reasons that prevent an image from being taken out of circulation, and for targets that were
+/// deleted while an image is in circulation there.
 fn obstacles(observed: &Observed, desired: &Desired, after: &[TargetStatus]) -> Vec<Told> {
     let before = &observed.status.targets;
     let held = observed.targets.holding(before);
@@ -110,7 +110,7 @@ fn obstacles(observed: &Observed, desired: &Desired, after: &[TargetStatus]) -> 
         match desired.at.get(&target.name)? {
             DesiredState::Withdraw => {
                 let message = format!("{image} cannot be taken out of circulation: {}: {}", now.reason, now.message);
-                // What kept it from being published there may keep it from going as well.
+                // The reason that prevented publishing may also prevent the removal.
                 let is_owed_now = is_loud && was_wanted(observed, &target.name);
                 (is_new || is_owed_now).then_some((true, "RetireBlocked", message))
             }
@@ -131,7 +131,7 @@ fn was_wanted(observed: &Observed, target: &str) -> bool {
     unasked && before.is_some_and(|desire| !matches!(desire, DesiredState::Withdraw))
 }
 
-/// What stays in circulation though its object goes.
+/// The event for images that stay in circulation although their object is deleted.
 fn abandoned(checked: &Checked, observed: &Observed, plan: &Plan) -> Option<Told> {
     let before = &observed.status.targets;
     let held = observed.targets.holding(before);
@@ -150,15 +150,15 @@ fn abandoned(checked: &Checked, observed: &Observed, plan: &Plan) -> Option<Told
     Some((true, "RetireAbandoned", format!("{} stays in circulation: {why}", images.join(", "))))
 }
 
-/// Whether the pass before held the object, and its finalizer is gone now: this program takes it off only once nothing
-/// is held any more.
+/// Whether the pass before held the object, and its finalizer is missing now. This program removes it only when nothing
+/// is held any more, so somebody else did.
 fn is_taken_off(checked: &Checked, observed: &Observed) -> bool {
     checked.deleting && !checked.finalizer && observed.desired.as_ref().is_some_and(|before| before.held)
 }
 
 pub(super) const TAKEN_OFF: &str = "somebody took the finalizer off";
 
-/// Whether this pass counted a failure.
+/// Whether this pass counted a failed download.
 fn counted(plan: &Plan) -> bool {
     plan.steps.iter().any(|step| matches!(step, Step::ForgetJob(_)))
 }

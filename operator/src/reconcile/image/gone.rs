@@ -1,4 +1,4 @@
-//! An image whose object is gone.
+//! Images whose objects no longer exist.
 
 use super::events::TAKEN_OFF;
 use crate::api::{CachedImage, Kind, ObjectKey};
@@ -6,7 +6,8 @@ use crate::reconcile::context::Context;
 use crate::reconcile::exchange::DesiredState;
 use crate::store::{ObjectEvent, ResourceStore};
 
-/// What there is to tell of an image whose object is gone though it was held: somebody has taken its finalizer off.
+/// The event of an image whose object was deleted although it was held: somebody has removed its finalizer. `None` if
+/// nothing of it stays in circulation.
 pub fn gone_while_held<S: ResourceStore>(context: &Context<S>, object: &CachedImage) -> Option<ObjectEvent> {
     let key = ObjectKey::of(object);
     let desired = context.publications.desired(&key).filter(|desired| desired.held)?;

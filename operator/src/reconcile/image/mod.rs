@@ -1,4 +1,4 @@
-//! The reconcile of a `CachedImage`: the version that is wanted, verified, under its published path; others archived.
+//! The reconciler of `CachedImage`: publishes the verified wanted version under its path, and archives other versions.
 
 mod apply;
 mod check;
@@ -25,7 +25,7 @@ use super::finish::{finish, stalled};
 use crate::api::{CachedImage, Kind, ObjectKey};
 use crate::store::{ResourceStore, StoreError};
 
-/// One pass over an image. Returns when to come back though nothing changes.
+/// One pass over an image. Returns the time of the next pass if nothing changes.
 pub async fn reconcile<S: ResourceStore>(
     context: &Context<S>,
     key: &ObjectKey,
@@ -48,7 +48,8 @@ pub async fn reconcile<S: ResourceStore>(
     tracing::debug!(kind = %Kind::Image, object = %key, "the plan: {plan}");
     let (desired, lets_go) = (target_status::desired(&checked, &observed, &plan), plan.lets_go());
     if lets_go {
-        // Before the finalizer goes: whoever sees the object gone also sees that it was let go.
+        // Set before the finalizer is removed: whoever sees that the object is gone also sees that it was no longer
+        // held.
         context.publications.want(key, Some(desired.clone()));
     }
     let outcomes = apply::apply(context, &checked, &observed, &plan, now).await;

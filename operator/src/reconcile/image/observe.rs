@@ -1,4 +1,4 @@
-//! What is there: the list in force, the versions on the volume, the download. Decides nothing.
+//! Observes the list in force, the versions on the volume, and the download. Decides nothing.
 
 use std::collections::BTreeSet;
 
@@ -19,10 +19,11 @@ use crate::reconcile::context::Context;
 use crate::reconcile::exchange::state_path;
 use crate::store::ResourceStore;
 
-/// What did not fit is tried before its time no more often than this: the figures of a file system may deceive.
+/// The shortest time between two tries of an image that did not fit. The free space that a file system reports may be
+/// wrong.
 const ROOM_AFTER: SignedDuration = SignedDuration::from_mins(5);
 
-/// Looks at everything that a plan is made from.
+/// Observes everything that a plan is made from.
 pub(super) fn observe<S: ResourceStore>(
     context: &Context<S>,
     object: &CachedImage,
@@ -74,7 +75,7 @@ fn subscription<S: ResourceStore>(context: &Context<S>, checked: &Checked) -> Su
     }
 }
 
-/// A deletion in the future is one by another clock: nothing more is known of it later.
+/// A deletion time in the future comes from another clock. It is ignored.
 fn alone_from<S: ResourceStore>(context: &Context<S>, checked: &Checked, now: Timestamp) -> Option<Timestamp> {
     let since = checked.deleting_since.filter(|since| *since <= now)?;
     since.checked_add(context.store.cascade_grace()).ok().filter(|end| *end > now)
@@ -86,7 +87,7 @@ fn abandoned_from<S: ResourceStore>(context: &Context<S>, checked: &Checked, obs
     Some(since.checked_add(context.abandon_after).unwrap_or(Timestamp::MAX))
 }
 
-/// Whether everything goes that is in the namespace: with the namespace itself, most likely.
+/// Whether all objects of the namespace are being deleted, most likely with the namespace itself.
 fn is_ending<S: ResourceStore>(store: &S, namespace: &str) -> bool {
     fn go<S: ResourceStore, K: Resource>(store: &S, namespace: &str) -> bool {
         store.list::<K>(namespace).iter().all(|object| object.meta().deletion_timestamp.is_some())
@@ -97,13 +98,13 @@ fn is_ending<S: ResourceStore>(store: &S, namespace: &str) -> bool {
         && go::<S, CloudTarget>(store, namespace)
 }
 
-/// The targets that are named, and those where it was published.
+/// The targets that are named, and those where the image was published.
 fn targets<S: ResourceStore>(context: &Context<S>, checked: &Checked, observed: &Observed) -> Targets {
-    // Its object is asked first: its own pass may wait for a server.
+    // The subscription's object is preferred to its list, because its pass may still wait for a server.
     let of_list = || observed.list.as_deref().map(|list| list.targets.clone());
     let subscription = observed.subscription.targets.clone().or_else(of_list);
     let before: Vec<String> = observed.status.targets.iter().map(|target| target.name.clone()).collect();
-    // While nobody says which targets there are, those before stay.
+    // If the image names no targets and its subscription is not known, the previous ones stay.
     let named = checked.targets.clone().or(subscription).unwrap_or_else(|| before.clone());
     let mut targets = Targets { named: named.clone(), ..Targets::default() };
     let all: BTreeSet<String> = named.into_iter().chain(before).collect();
@@ -126,7 +127,8 @@ fn targets<S: ResourceStore>(context: &Context<S>, checked: &Checked, observed: 
     targets
 }
 
-/// The ids of what may be there though the status does not tell of it. What cannot be read may say so.
+/// The ids of images that may exist at a target although the status does not have them; `None` if there are none. A
+/// record that cannot be read counts as one that may have images.
 fn recorded<S: ResourceStore>(
     context: &Context<S>,
     checked: &Checked,
@@ -147,8 +149,8 @@ fn recorded<S: ResourceStore>(
     may_be_there.then(|| record.images.iter().map(|image| image.id).collect())
 }
 
-/// What is in circulation and was endorsed only by a signer who was revoked goes out, unless the wanted version takes
-/// its place in this pass.
+/// An image in circulation that only a revoked signer endorsed is removed, unless the wanted version replaces it in
+/// this pass.
 fn gone_with_its_signer(checked: &Checked, observed: &Observed) -> Option<Want> {
     let replaced = observed.blob.is_some() && hold(checked, observed).is_none();
     if replaced || matches!(observed.want, Want::Out { .. }) {
@@ -165,7 +167,7 @@ fn failed_for_space(status: &CachedImageStatus) -> bool {
     status.next_retry_time.is_some() && status.condition("Cached").is_some_and(|cached| cached.reason == "NoSpace")
 }
 
-/// Whether an image that did not fit would now: the volume has grown, or something went.
+/// Whether an image that did not fit would fit now, because the volume has grown or something was removed.
 fn has_come_to_room<S: ResourceStore>(
     context: &Context<S>,
     status: &CachedImageStatus,

@@ -13,51 +13,53 @@ use crate::reconcile::exchange::{Desired, ListInForce};
 
 /// Everything that a plan is made from.
 pub(super) struct Observed {
-    /// The status that the pass before wrote.
+    /// The status of the pass before.
     pub status: CachedImageStatus,
-    /// The volume's directory, from which status tells paths.
+    /// The volume's directory. Paths in the status are relative to it.
     pub root: PathBuf,
-    /// What the subscription's object says, which its pass may not have seen yet.
+    /// The subscription's object, which its own pass may not have seen yet.
     pub subscription: Subscription,
     /// The list in force of the image's subscription.
     pub list: Option<Arc<ListInForce>>,
-    /// What is wanted, by that list.
+    /// What is wanted according to that list.
     pub want: Want,
     /// The versions on the volume.
     pub entries: Entries,
-    /// The bytes of the wanted version, if they are in the cache already.
+    /// The bytes of the wanted version, if they are in the cache.
     pub blob: Option<VerifiedBlob>,
-    /// The bytes of the version that is published.
+    /// The bytes of the published version.
     pub published: Option<VerifiedBlob>,
     /// The download of the wanted version.
     pub job: Option<JobState>,
-    /// It failed for want of space, and that is worth another try before its time: there is some now, or a person asks.
+    /// The download failed because of missing space, and is tried again before its time: there is space now, or a user
+    /// requested it.
     pub space_again: bool,
     /// The download that an earlier pass started for this object.
     pub running: Option<JobKey>,
-    /// How it stands at targets.
+    /// The state of the image at targets.
     pub targets: Targets,
-    /// What the pass before wanted of them, where there was one since the start.
+    /// The desired state of the pass before; `None` before the first pass after a start.
     pub desired: Option<Desired>,
-    /// Nobody waits for its targets any more: everything in the namespace goes, and what they need went first.
+    /// The object is deleted without waiting for its targets: the whole namespace is being deleted, and the targets or
+    /// their Secrets are already gone.
     pub abandoned: bool,
-    /// When that will be so, unless what they need comes back.
+    /// When that becomes true, unless the targets or Secrets come back.
     pub abandoned_from: Option<Timestamp>,
-    /// Its namespace goes, so that nothing is made again.
+    /// Its namespace is being deleted, so that no object is created again.
     pub namespace_ends: bool,
-    /// It is being deleted, and its subscription may be marked with it until then.
+    /// If the object is being deleted: until when its subscription may still be marked for deletion with it.
     pub alone_from: Option<Timestamp>,
-    /// What could not be read on the volume.
+    /// The error of reading the volume.
     pub trouble: Option<CacheError>,
 }
 
-/// What a subscription's object says of its end.
+/// What the object of the subscription contains, as far as images need it.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Subscription {
     /// It is being deleted.
     pub deleting: bool,
-    /// Whether its images are archived when they are deleted; `None` where it is gone or cannot be understood.
+    /// Whether its images are archived when they are deleted; `None` if the object is gone or invalid.
     pub retire: Option<bool>,
-    /// The targets that it names for its images; `None` where it is gone or cannot be understood.
+    /// The targets that it names for its images; `None` if the object is gone or invalid.
     pub targets: Option<Vec<String>>,
 }

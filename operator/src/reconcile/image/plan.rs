@@ -1,4 +1,4 @@
-//! What follows from what was seen. Pure, total and deterministic.
+//! Plans the steps from what was observed. Pure, total and deterministic.
 
 use std::fmt;
 use std::time::Duration;
@@ -14,96 +14,97 @@ use crate::cache::{Entries, Entry, JobKey, JobState, VerifiedBlob, retention};
 use crate::imagelist::{ListVersion, Sha512Digest, SourceUrl};
 use crate::reconcile::backoff::{next_try, spread};
 
-/// So many downloads of one (digest, address) may bring wrong bytes; then a person, or a new list, has to say more.
+/// After this number of downloads of one (digest, address) with wrong bytes, no more are tried until the list changes
+/// or a user requests it.
 const MISMATCH_LIMIT: u32 = 3;
-/// The longest wait between two tries where no subscription says.
+/// The longest wait between two tries if no subscription sets one.
 const LONGEST_WAIT: Duration = Duration::from_hours(6);
 
-/// What a pass makes of an image.
+/// The plan of a pass over an image.
 #[derive(Debug)]
 pub(super) struct Plan {
-    /// What is to be done, in order. A step that needs the one before it stands behind it.
+    /// The steps, in order. A step follows the steps that it needs.
     pub steps: Vec<Step>,
-    /// Where the image is on its way.
+    /// The phase of the image.
     pub phase: Phase,
     /// How often it failed, and when it is tried again.
     pub tries: Tries,
 }
 
-/// Where an image is on its way.
+/// The phase of an image.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Phase {
-    /// The wanted version is under its published path, or will be when the steps are done.
+    /// The wanted version is under its published path, or will be after the steps.
     Current,
-    /// Its download waits or runs.
+    /// Its download is queued or running.
     Downloading {
-        /// On the volume so far.
+        /// The bytes on the volume so far.
         bytes: u64,
-        /// Of so many.
+        /// The size of the image in bytes.
         total: u64,
-        /// Of late.
+        /// The current speed.
         bytes_per_second: u64,
     },
-    /// Its download failed and is tried again later, or not at all.
+    /// Its download failed. It is tried again later, or not at all.
     Failed {
-        /// One word.
+        /// The reason: one word.
         reason: &'static str,
-        /// What was expected and found.
+        /// What was expected and what was found.
         message: String,
     },
-    /// It is wanted, and held back.
+    /// It is wanted, but no new version is published for now.
     Held(Hold),
-    /// What is there stays as it is.
+    /// The existing versions stay as they are.
     Unchanged,
-    /// It goes out.
+    /// It is taken out of circulation.
     Out,
-    /// The object goes.
+    /// The object is being deleted.
     Deleting,
 }
 
 /// How often a download failed.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub(super) struct Tries {
-    /// In a row.
+    /// The number of failures in a row.
     pub failures: u32,
-    /// Of those: wrong bytes.
+    /// The number of them with wrong bytes.
     pub mismatches: u32,
-    /// The last of them.
+    /// The time of the last failure.
     pub last: Option<Timestamp>,
-    /// The next try.
+    /// The time of the next try.
     pub next: Option<Timestamp>,
 }
 
 impl Plan {
-    /// Whether the object, which is being deleted, is let go.
+    /// Whether this plan removes the finalizer of an object that is being deleted.
     pub(super) fn lets_go(&self) -> bool {
         self.phase == Phase::Deleting && self.steps.iter().any(|step| matches!(step, Step::Finalize(false)))
     }
 }
 
 impl Tries {
-    /// Whether nothing is tried any more until the list changes or a person asks.
+    /// Whether nothing more is tried until the list changes or a user requests it.
     pub(super) fn are_exhausted(&self) -> bool {
         self.mismatches >= MISMATCH_LIMIT
     }
 }
 
-/// One thing to do.
+/// One step.
 #[derive(Debug, Clone)]
 pub(super) enum Step {
-    /// Put the finalizer on the object, or take it off.
+    /// Add the finalizer to the object, or remove it.
     Finalize(bool),
     /// Forget a download that failed, so that it is counted once.
     ForgetJob(JobKey),
-    /// Stop a download that nobody wants any more.
+    /// Cancel a download that the object no longer wants.
     CancelJob(JobKey),
     /// Start the download of the wanted version.
     StartDownload {
-        /// What the bytes must be.
+        /// The digest of the bytes.
         digest: Sha512Digest,
-        /// How many.
+        /// The number of bytes.
         size: u64,
-        /// Where they are.
+        /// The address of the bytes.
         url: SourceUrl,
     },
     /// Put verified bytes under the published path.
@@ -112,7 +113,7 @@ pub(super) enum Step {
         version: ListVersion,
         /// The bytes.
         blob: VerifiedBlob,
-        /// It comes back from the archive.
+        /// Whether the version returns from the archive.
         returns: bool,
     },
     /// Move a version to the archive.
@@ -179,8 +180,8 @@ pub(super) fn plan(checked: &Checked, observed: &Observed, now: Timestamp) -> Pl
     Plan { steps, phase, tries }
 }
 
-/// An object that is being deleted: its image is archived first where the policy says so, but never while the
-/// subscription would make it again.
+/// The plan for an object that is being deleted. Its image is archived first if the policy says so, but not while the
+/// subscription would create the object again.
 fn deletion(checked: &Checked, observed: &Observed) -> Plan {
     let leaving = is_leaving(checked, observed);
     let mut steps: Vec<Step> = stale_job(checked, observed).into_iter().collect();
@@ -188,7 +189,7 @@ fn deletion(checked: &Checked, observed: &Observed) -> Plan {
         steps.extend(observed.entries.endorsed.iter().cloned().map(Step::Archive));
     }
     let held = leaving && observed.targets.hold(&observed.status.targets) && !observed.abandoned;
-    // One that would be made again is not let go before it is known that its subscription stays.
+    // An object that would be created again keeps its finalizer until it is known that its subscription stays.
     let may_leave = !leaving && is_retired(checked, observed) && observed.alone_from.is_some();
     if checked.finalizer && !held && !may_leave {
         steps.push(Step::Finalize(false));
@@ -196,7 +197,7 @@ fn deletion(checked: &Checked, observed: &Observed) -> Plan {
     Plan { steps, phase: Phase::Deleting, tries: Tries::default() }
 }
 
-/// What status remembers of failures, as long as it speaks of the same bytes of the same list and nobody asked.
+/// The failures in the status, if they are of the same bytes of the same list and no user requested a new try.
 fn tries_so_far(checked: &Checked, observed: &Observed, wanted: &Wanted) -> Tries {
     let status = &observed.status;
     let same = status.image.as_ref().is_some_and(|before| {
@@ -217,7 +218,7 @@ fn tries_so_far(checked: &Checked, observed: &Observed, wanted: &Wanted) -> Trie
     }
 }
 
-/// The steps that make the wanted version the published one. The one before stays until this one is there.
+/// The steps that publish the wanted version. The previous version stays until the wanted one is published.
 fn bring_in(
     checked: &Checked,
     observed: &Observed,
@@ -258,7 +259,7 @@ fn fetch(
     let key = JobKey { namespace, digest: wanted.image.sha512, url: wanted.image.uri.clone() };
     let total = wanted.image.size;
     match &observed.job {
-        // Stopped as one that nobody wants for now.
+        // `stale_job` cancels it, because it is not wanted for now.
         Some(JobState::Queued | JobState::Running { .. }) if hold.is_some() => {}
         Some(JobState::Queued) => return Phase::Downloading { bytes: 0, total, bytes_per_second: 0 },
         Some(JobState::Running { bytes, total, bytes_per_second }) => {
@@ -270,7 +271,8 @@ fn fetch(
             count_failure(observed, wanted, tries, error.is_mismatch(), now);
             return Phase::Failed { reason: error.reason(), message: error.to_string() };
         }
-        // Done, and yet its bytes are gone from the volume: somebody removed them, so they are fetched again.
+        // The download is done, but its bytes are gone from the volume: somebody removed them, so they are downloaded
+        // again.
         Some(JobState::Done(_)) => steps.push(Step::ForgetJob(key)),
         None => {}
     }
@@ -294,7 +296,7 @@ fn count_failure(observed: &Observed, wanted: &Wanted, tries: &mut Tries, mismat
     tries.next = (!tries.are_exhausted()).then(|| time(next).0);
 }
 
-/// What an earlier pass found, while the next try is waited for.
+/// The failure of an earlier pass, while the next try is not due.
 fn failed_before(observed: &Observed) -> Phase {
     const KNOWN: [&str; 8] = [
         "FetchFailed",
@@ -312,8 +314,8 @@ fn failed_before(observed: &Observed) -> Phase {
     Phase::Failed { reason: reason.unwrap_or("FetchFailed"), message }
 }
 
-/// The download of a version that was wanted in an earlier pass and no longer is, or not for now: what has come of it
-/// stays, and it is resumed.
+/// The step that cancels the download of a version that is no longer wanted, or not for now. The partial download
+/// stays, and can be resumed.
 fn stale_job(checked: &Checked, observed: &Observed) -> Option<Step> {
     let running = observed.running.clone()?;
     let still = match &observed.want {
@@ -338,7 +340,7 @@ fn beyond_retention(observed: &Observed, now: Timestamp) -> Vec<Step> {
     removed.into_iter().cloned().map(Step::RemoveArchived).collect()
 }
 
-/// What is in the archive though it is endorsed and stays so.
+/// The steps that remove versions from the archive that are also endorsed and stay so.
 fn twice(observed: &Observed, steps: &[Step]) -> Vec<Step> {
     let leaves = |entry: &&Entry| steps.iter().any(|step| matches!(step, Step::Archive(other) if other == *entry));
     let stay: Vec<&Entry> = observed.entries.endorsed.iter().filter(|entry| !leaves(entry)).collect();

@@ -1,25 +1,26 @@
-//! What the image, its subscription and their deletion policies say of it. Pure.
+//! The policies of the image and its subscription: deletion, suspension and requests. Pure.
 
 use super::check::Checked;
 use super::observed::Observed;
 use super::want::is_selected;
 
-/// Why no new version comes.
+/// Why no new version is published.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Hold {
-    /// A person suspended the image or its subscription.
+    /// A user suspended the image or its subscription.
     Suspended,
-    /// Its list can no longer be verified as on its first day.
+    /// Its list can no longer be verified.
     ListFrozen,
 }
 
-/// Whether the image goes out with its object. A subscription that is being deleted makes no image again: its object
-/// is asked, for in a foreground deletion the images are marked with it, before its own pass has seen that.
+/// Whether the image is archived because its object is being deleted. It is not if a subscription that stays would
+/// create the object again. The subscription's object is used for this: in a foreground deletion its images are marked
+/// for deletion with it, before its own pass has seen that.
 pub(super) fn is_leaving(checked: &Checked, observed: &Observed) -> bool {
     is_retired(checked, observed) && (observed.namespace_ends || !is_selected_by_one_that_stays(checked, observed))
 }
 
-/// Whether the object that goes would be made again, unless its namespace goes too.
+/// Whether the object, which is being deleted, would be created again unless its namespace is being deleted too.
 pub(super) fn would_be_made_again(checked: &Checked, observed: &Observed) -> bool {
     let held = checked.deleting && checked.finalizer && is_retired(checked, observed);
     held && is_selected_by_one_that_stays(checked, observed)
@@ -30,14 +31,16 @@ fn is_selected_by_one_that_stays(checked: &Checked, observed: &Observed) -> bool
     list.is_some_and(|list| is_selected(checked, list))
 }
 
-/// Whether the image is archived when its object is deleted: by its own word, its subscription's, or what that said.
+/// Whether the image is archived when its object is deleted: by the image's own deletionPolicy, else its
+/// subscription's, else the policy that was in force before.
 pub(super) fn is_retired(checked: &Checked, observed: &Observed) -> bool {
     let said = checked.retire.or(observed.subscription.retire);
-    // Where nobody says anything any more, what was said before holds the object.
+    // If the subscription is gone or invalid, the list in force has the previous policy. Without a list, the finalizer
+    // shows it.
     said.unwrap_or_else(|| observed.list.as_deref().map_or(checked.finalizer, |list| list.retire))
 }
 
-/// What asks for a pass now: the annotation on the image, on its subscription, or both.
+/// The requests for a pass now: the annotation on the image, on its subscription, or both.
 pub(super) fn request(checked: &Checked, observed: &Observed) -> Option<String> {
     let subscription = observed.list.as_deref().and_then(|list| list.requested_at.as_ref());
     let asked: Vec<&str> = checked.requested_at.iter().chain(subscription).map(String::as_str).collect();
@@ -49,7 +52,7 @@ pub(super) fn is_suspended(checked: &Checked, observed: &Observed) -> bool {
     checked.suspend || observed.list.as_deref().is_some_and(|list| list.suspend)
 }
 
-/// What keeps a new version from coming.
+/// Why no new version is published for now; `None` if nothing prevents it.
 pub(super) fn hold(checked: &Checked, observed: &Observed) -> Option<Hold> {
     if is_suspended(checked, observed) {
         return Some(Hold::Suspended);

@@ -1,4 +1,4 @@
-//! What a pass tells: status, events, when to come back. Pure.
+//! The report of a pass: status, events, and the time of the next pass. Pure.
 
 use std::path::Path;
 
@@ -20,11 +20,11 @@ use crate::reconcile::report::Report;
 use crate::reconcile::step::StepError;
 use crate::size::Size;
 
-/// How often progress is told.
+/// How often the progress in the status is updated.
 const PROGRESS_EVERY: SignedDuration = SignedDuration::from_secs(10);
-/// How often somebody looks whether there is room for what did not fit.
+/// How often it is checked whether there is space for an image that did not fit.
 const ROOM_EVERY: SignedDuration = SignedDuration::from_mins(1);
-/// So many versions stand in a status.
+/// The maximum number of versions in a status.
 const MOST_VERSIONS: usize = 10;
 
 /// The report of a pass.
@@ -61,7 +61,7 @@ pub(super) fn report(
     Report { status, events, requeue_at }
 }
 
-/// A suspended object acts on no request, so that it is still open when it is resumed.
+/// A suspended object handles no request, so the request is still open when the object is resumed.
 fn handled(checked: &Checked, observed: &Observed) -> Option<String> {
     if is_suspended(checked, observed) {
         observed.status.last_handled_reconcile_at.clone()
@@ -70,18 +70,18 @@ fn handled(checked: &Checked, observed: &Observed) -> Option<String> {
     }
 }
 
-/// A request of its own that waits until the image, or its subscription, is resumed.
+/// The condition of the image's own request, which waits until the image and its subscription are resumed.
 fn ignored(checked: &Checked, observed: &Observed) -> Option<Finding> {
     let request = checked.requested_at.as_deref().filter(|_| is_suspended(checked, observed))?;
     let handled = observed.status.last_handled_reconcile_at.as_deref().and_then(|told| told.strip_prefix(request));
-    // What its subscription asked follows, after a space.
+    // The request of the subscription follows after a space.
     let is_handled = handled.is_some_and(|rest| rest.is_empty() || rest.starts_with(' '));
     (!is_handled).then(|| request_ignored(request))
 }
 
-/// What is on the volume once the steps that were done are done.
+/// The versions on the volume after the steps that were done.
 struct After {
-    /// The entry that is published, and its bytes.
+    /// The published entry, and its bytes.
     published: Option<(Entry, VerifiedBlob)>,
     endorsed: Vec<Entry>,
     archived: Vec<Entry>,
@@ -273,7 +273,7 @@ fn cached(observed: &Observed, plan: &Plan, outcomes: &Outcomes, after: &After) 
     }
 }
 
-/// Without targets the volume is all there is.
+/// The condition of an image without targets: it is published if it is on the volume.
 fn published(after: &After) -> Finding {
     match &after.published {
         Some(_) => Finding::holds("Published", "NoTargets", "cache only: no target is named"),
@@ -347,7 +347,7 @@ fn moving(observed: &Observed, plan: &Plan, outcomes: &Outcomes, findings: &[Fin
     }
 }
 
-/// When to come back: for the next try, for progress, or when something ends.
+/// The time of the next pass: the next try, an update of the progress, or the end of something, whichever is first.
 fn requeue_at(
     checked: &Checked,
     observed: &Observed,
@@ -371,5 +371,5 @@ fn requeue_at(
     deleted.into_iter().chain(others).flatten().min()
 }
 
-/// A step that failed is tried again after the first back-off.
+/// The back-off of a step that failed.
 const PROGRESS_WAIT: std::time::Duration = std::time::Duration::from_secs(30);

@@ -1,4 +1,4 @@
-//! What an image wants of its targets, and how it is there, for its status. Pure.
+//! The desired state of an image at its targets, and its current state there for the status. Pure.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -16,10 +16,10 @@ use crate::imagelist::Sha512Digest;
 use crate::reconcile::conditions::{Finding, Status, merge};
 use crate::reconcile::exchange::{Desired, DesiredState, Offer, PublicationStatus};
 
-/// The condition that says what older versions of an image lack to be out of circulation.
+/// The condition for older versions of an image that are not completely out of circulation.
 pub(super) const RETIRED: &str = "Retired";
 
-/// What the image wants of its targets now. What it no longer names takes it out of circulation.
+/// The desired state at the targets. The image is taken out of circulation at targets that are no longer named.
 pub(super) fn desired(checked: &Checked, observed: &Observed, plan: &Plan) -> Desired {
     let desire = desire(checked, observed, plan);
     let (before, retired) = (&observed.status.targets, is_retired(checked, observed));
@@ -28,7 +28,7 @@ pub(super) fn desired(checked: &Checked, observed: &Observed, plan: &Plan) -> De
         let desire = match (goes, retired && observed.targets.may_have(before, name)) {
             (false, _) => desire.clone(),
             (true, false) => DesiredState::Release,
-            // Else nobody could take it out of circulation with its object.
+            // Otherwise nothing could take it out of circulation when its object is deleted.
             (true, true) => DesiredState::Leave,
         };
         (name.clone(), desire)
@@ -61,7 +61,7 @@ fn desire(checked: &Checked, observed: &Observed, plan: &Plan) -> DesiredState {
     }
 }
 
-/// How the image stands at each target, for its status.
+/// The state of the image at each target, for its status.
 pub(super) fn statuses(checked: &Checked, observed: &Observed, desired: &Desired, now: Timestamp) -> Vec<TargetStatus> {
     let each = desired.at.iter().filter_map(|(name, desire)| {
         let before = at(&observed.status.targets, name);
@@ -85,7 +85,7 @@ pub(super) fn statuses(checked: &Checked, observed: &Observed, desired: &Desired
     each.collect()
 }
 
-/// What is in circulation there, as far as it is known.
+/// What is in circulation at a target, as far as it is known.
 fn circulation(
     name: &str,
     before: Option<&TargetStatus>,
@@ -142,7 +142,7 @@ fn finding(
     };
     let Some(standing) = standing else { return Finding::unknown(NAME, "Progressing", "the target was not asked yet") };
     match wanted {
-        // What was seen to be there still is, as far as anybody knows.
+        // An image that was last seen there counts as still there.
         Some(wanted) if !standing.asked && holds(status, wanted) => {
             let message = format!("as last seen; now {}: {}", standing.reason, standing.message);
             Finding::holds(NAME, "Published", message)
@@ -159,8 +159,8 @@ fn finding(
     }
 }
 
-/// The condition of a target where older versions are not wholly out of circulation; none where all are. While the cloud
-/// does not answer it stays as it was.
+/// The condition of a target where older versions are not completely out of circulation; `None` if all are. While the
+/// cloud does not respond, the condition stays as it was.
 fn unfinished(before: Option<&TargetStatus>, standing: Option<&PublicationStatus>) -> Option<Finding> {
     if let Some(standing) = standing.filter(|standing| standing.asked) {
         let (reason, message) = standing.unfinished.as_ref()?;
@@ -170,7 +170,7 @@ fn unfinished(before: Option<&TargetStatus>, standing: Option<&PublicationStatus
     Some(Finding::fails(RETIRED, known.reason.clone(), known.message.clone()))
 }
 
-/// The first target where older versions are not wholly out of circulation.
+/// The reason and message of the first target where older versions are not completely out of circulation.
 pub(super) fn retirement(statuses: &[TargetStatus]) -> Option<(String, String)> {
     let told = |status: &TargetStatus| {
         let condition = status.condition(RETIRED)?;
@@ -179,7 +179,7 @@ pub(super) fn retirement(statuses: &[TargetStatus]) -> Option<(String, String)> 
     statuses.iter().find_map(told)
 }
 
-/// A newer version that does not come to a target that is being deleted.
+/// The condition if a newer version is not published because the target is being deleted.
 fn overdue(observed: &Observed, status: &TargetStatus) -> Option<Finding> {
     let Want::Image(wanted) = &observed.want else { return None };
     let overdue = observed.targets.leaving.contains(&status.name) && !holds(status, wanted.image.sha512);
@@ -187,7 +187,7 @@ fn overdue(observed: &Observed, status: &TargetStatus) -> Option<Finding> {
     overdue.then(|| Finding::fails("Published", "TargetDeleting", message()))
 }
 
-/// What the status says already: nothing is asked of the target.
+/// The condition as it was: nothing is asked of the target.
 fn as_before(before: Option<&TargetStatus>) -> Finding {
     const NAME: &str = "Published";
     let Some(known) = before.and_then(|before| before.condition(NAME)) else {
@@ -201,7 +201,7 @@ fn holds(status: &TargetStatus, wanted: Sha512Digest) -> bool {
     status.sha512.as_deref() == Some(wanted.to_string().as_str())
 }
 
-/// All targets together; `None` where there is none.
+/// The condition for all targets together; `None` if there is no target.
 pub(super) fn published(statuses: &[TargetStatus]) -> Option<Finding> {
     const NAME: &str = "Published";
     let open = statuses.iter().find(|status| !status.is_true(NAME));
@@ -218,7 +218,7 @@ pub(super) fn published(statuses: &[TargetStatus]) -> Option<Finding> {
     }
 }
 
-/// What an object that is being deleted waits for, and what keeps it; `None` where that is nothing in a cloud.
+/// What an object that is being deleted waits for, and why, as text; `None` if it waits for nothing in a cloud.
 pub(super) fn held_for(observed: &Observed, after: &[TargetStatus]) -> Option<String> {
     let before = &observed.status.targets;
     let each = observed.targets.holding(before).into_iter().map(|name| {

@@ -1,28 +1,28 @@
-//! An image and its targets: what it wants of them, and how it stands there. Pure.
+//! The state of an image at its targets. Pure.
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use crate::api::{Progress, TargetStatus};
 use crate::reconcile::exchange::PublicationStatus;
 
-/// How an image stands at the targets that it names, or was published at.
+/// The state of an image at the targets that it names, or where it was published.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Targets {
     /// The targets that the image, or its subscription, names.
     pub named: Vec<String>,
-    /// Of those and of the ones before: how it stands there, where a pass of the target has said.
+    /// The state at these targets and at previous ones, if a pass of the target has set it.
     pub standings: BTreeMap<String, PublicationStatus>,
-    /// Targets that are no objects.
+    /// Targets without an object.
     pub missing: Vec<String>,
     /// Targets that are being deleted.
     pub leaving: Vec<String>,
-    /// Targets where something of it may be that its status does not tell of, as the volume knows: a registration that
-    /// was begun and of which nobody saw the end, or all of it where the object was made anew. With the ids there.
+    /// Targets where images of it may exist that its status does not have, according to the volume: an unfinished
+    /// registration, or all images if the object was created again. With the ids in the cloud.
     pub recorded: BTreeMap<String, Vec<u32>>,
 }
 
 impl Targets {
-    /// The targets where anything of the image is in circulation, or on its way, as far as it is known.
+    /// The targets where anything of the image is in circulation or being registered, as far as it is known.
     pub(super) fn holding<'a>(&'a self, before: &'a [TargetStatus]) -> Vec<&'a str> {
         let told = before.iter().filter(|target| target.id.is_some()).map(|target| target.name.as_str());
         let all: BTreeSet<&str> = told.chain(self.recorded.keys().map(String::as_str)).collect();
@@ -30,13 +30,13 @@ impl Targets {
         all.into_iter().filter(|name| !withdrawn(name)).collect()
     }
 
-    /// Whether anything of the image is, or may be about to come, in circulation there.
+    /// Whether anything of the image is in circulation at a target, or may soon be.
     pub(super) fn may_have(&self, before: &[TargetStatus], name: &str) -> bool {
         let told = before.iter().any(|target| target.name == name && target.id.is_some());
         told || self.recorded.contains_key(name)
     }
 
-    /// The image there, for people: by its id in the cloud, as far as one is known.
+    /// The image at a target as text, with its id in the cloud if it is known.
     pub(super) fn image_at(&self, before: &[TargetStatus], name: &str) -> String {
         let told = at(before, name).and_then(|target| target.id.clone());
         let recorded = || self.recorded.get(name)?.last().map(ToString::to_string);
@@ -46,17 +46,18 @@ impl Targets {
         }
     }
 
-    /// How far the conversion is that the first of them waits for.
+    /// The progress of the first conversion that one of the targets waits for.
     pub(super) fn progress(&self) -> Option<Progress> {
         self.standings.values().find_map(|standing| standing.progress.clone())
     }
 
-    /// Whether anything of the image is in circulation at a target.
+    /// Whether anything of the image is in circulation at any target.
     pub(super) fn hold(&self, before: &[TargetStatus]) -> bool {
         !self.holding(before).is_empty()
     }
 
-    /// Whether what is in circulation cannot be taken out of it any more: each of those targets, or its Secret, is gone.
+    /// Whether the image can no longer be taken out of circulation: each target that has it, or that target's Secret,
+    /// is gone.
     pub(super) fn are_lost(&self, before: &[TargetStatus]) -> bool {
         let no_secret = |standing: &PublicationStatus| standing.reason == "SecretNotFound";
         self.hold(before)
@@ -66,7 +67,7 @@ impl Targets {
     }
 }
 
-/// What a status says of a target.
+/// The status of a target by its name.
 pub(super) fn at<'a>(targets: &'a [TargetStatus], name: &str) -> Option<&'a TargetStatus> {
     targets.iter().find(|target| target.name == name)
 }

@@ -1,4 +1,4 @@
-//! What is wanted of an image: the list's word, the person's, and the clock's. Pure.
+//! Decides what is wanted of an image, from the list, the user's pins and the time. Pure.
 
 use jiff::Timestamp;
 
@@ -10,36 +10,36 @@ use crate::trust::AcceptedList;
 /// What is wanted.
 #[derive(Debug, Clone, PartialEq)]
 pub(super) enum Want {
-    /// This version, endorsed by an accepted list.
+    /// A version that is endorsed by an accepted list.
     Image(Box<Wanted>),
-    /// What is there stays, though nothing endorses it now: a person said so.
+    /// The existing versions stay although nothing endorses them now, because a user set `keepUntil`.
     Kept {
         /// Why it is not endorsed.
         reason: &'static str,
-        /// The same for people.
+        /// The message.
         message: String,
-        /// Until when.
+        /// Until when they stay.
         until: Timestamp,
     },
-    /// What is there stays, and nothing else happens: what is wanted cannot be told.
+    /// The existing versions stay, and nothing else happens: it is not known what is wanted.
     Unclear {
-        /// Why.
+        /// The reason.
         reason: &'static str,
-        /// The same for people.
+        /// The message.
         message: String,
-        /// Whether the list was read and says no, as against not being there.
+        /// Whether a list is in force that has no usable entry of the image; false if there is no list.
         told: bool,
     },
-    /// It goes out: somebody said so.
+    /// The image is taken out of circulation because of an explicit statement.
     Out {
-        /// Who and how.
+        /// The reason.
         reason: &'static str,
-        /// The same for people.
+        /// The message.
         message: String,
     },
 }
 
-/// The version that is wanted, and which list says so.
+/// The wanted version, and the list that endorses it.
 #[derive(Debug, Clone, PartialEq)]
 pub(super) struct Wanted {
     /// The image as the list has it.
@@ -50,12 +50,12 @@ pub(super) struct Wanted {
     pub list_created: Timestamp,
     /// `ad:vo` of the list.
     pub vo: Option<String>,
-    /// When the endorsement ends: of the list, or of the image if that is sooner.
+    /// When the endorsement ends: the end of the list or of the image, whichever is first.
     pub expires: Timestamp,
 }
 
-/// Decides what is wanted. A statement takes an image out: a revocation, an exclusion, an accepted list that drops it,
-/// the end of a list or an image. An absence never does.
+/// Decides what is wanted. An image is taken out of circulation only by a statement: a revocation, an exclusion, an
+/// accepted list without it, or the end of a list or an image. Missing information never does that.
 pub(super) fn want(checked: &Checked, list: Option<&ListInForce>, now: Timestamp) -> Want {
     let Some(in_force) = list else {
         let message = format!("no list of the subscription {} is in force; what is there stays", checked.subscription);
@@ -79,8 +79,8 @@ pub(super) fn want(checked: &Checked, list: Option<&ListInForce>, now: Timestamp
     }
 }
 
-/// Why a version that is in circulation must not be, though something else is wanted: only lists whose signers were
-/// revoked had it.
+/// Why a version in circulation must be removed although something else is wanted: only lists with revoked signers
+/// endorsed it.
 pub(super) fn disowned(checked: &Checked, list: Option<&ListInForce>, digests: &[Sha512Digest]) -> Option<Want> {
     let in_force = list?;
     let has = |list: &AcceptedList, digest: &Sha512Digest| {
@@ -103,20 +103,20 @@ fn keep_or_out(checked: &Checked, now: Timestamp, reason: &'static str, message:
 
 /// Why no version is wanted.
 enum Missing {
-    /// Nobody said that it goes: the list's entry cannot be used, or the pin names nothing.
+    /// There is no statement against the image: the list's entry is invalid, or the pin matches nothing.
     Unclear { reason: &'static str, message: String },
-    /// The list, or the clock, says that it goes.
+    /// The list does not have the image any more, or the list or the image has expired.
     Stated { reason: &'static str, message: String },
 }
 
-/// The version that the list in force endorses, or the older one that a person pinned.
+/// The version that the list in force endorses, or the older one that a user pinned.
 fn endorsed(checked: &Checked, in_force: &ListInForce) -> Result<Wanted, Missing> {
     let list = in_force.accepted.list();
     let Some(current) = find(checked, list) else { return Err(missing(checked, in_force)) };
     if checked.pin.takes(current) {
         return Ok(wanted(current, list, in_force.expires));
     }
-    // The identifier is endorsed, so an older version may be gone back to: from a list that was accepted in its time.
+    // The identifier is endorsed, so an older version from a list that was once accepted may be used.
     let older = in_force.older.iter().map(|accepted| accepted.list());
     let pinned = older.filter_map(|list| Some((list, find(checked, list).filter(|image| checked.pin.takes(image))?)));
     match pinned.map(|(list, image)| wanted(image, list, in_force.expires)).next() {
@@ -161,13 +161,14 @@ fn wanted(image: &ListedImage, list: &ImageList, list_expires: Timestamp) -> Wan
     }
 }
 
-/// Whether the subscription selects the image: by the entry of the list in force, whatever a person pinned.
+/// Whether the subscription selects the image, judged by the entry of the list in force, without pins.
 pub(super) fn is_selected(checked: &Checked, in_force: &ListInForce) -> bool {
     find(checked, in_force.accepted.list())
         .is_some_and(|entry| in_force.selection.includes(entry) && in_force.selection.excludes(entry).is_none())
 }
 
-/// Refuses what is over. An image's own end counts, like a list's, only once a fetch was tried since.
+/// Refuses a version that has expired. The image's own end, like the list's, counts only after a fetch was tried since
+/// then.
 fn in_time(wanted: Wanted, in_force: &ListInForce, now: Timestamp) -> Result<Wanted, Missing> {
     if in_force.force == Force::Expired {
         let message = format!("list {} expired at {}", in_force.accepted.list().version, in_force.expires);
@@ -181,7 +182,7 @@ fn in_time(wanted: Wanted, in_force: &ListInForce, now: Timestamp) -> Result<Wan
     }
 }
 
-/// What excludes the image: judged by the entry that is wanted, or by the list's where nothing else is.
+/// The exclusion that matches the image. It is judged by the wanted entry, or by the list's entry if there is none.
 fn excluded(checked: &Checked, in_force: &ListInForce, wanted: Option<&ListedImage>) -> Option<String> {
     let entry = wanted.or_else(|| find(checked, in_force.accepted.list()));
     match entry {
