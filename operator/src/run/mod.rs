@@ -1,4 +1,4 @@
-//! The drivers: which object is looked at when, over an API server and over a folder of manifests.
+//! The drivers: which object is reconciled when, over an API server and over a folder of manifests.
 
 mod damage;
 pub mod directory;

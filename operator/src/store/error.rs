@@ -1,25 +1,25 @@
-//! What can go wrong between a reconcile and the place where its resources are.
+//! Errors of the store of the resources.
 
 use crate::api::{Class, Kind, ObjectKey};
 use crate::cache::CacheError;
 
-/// What went wrong between a reconcile and the place where its resources live.
+/// An error of the store of the resources.
 #[derive(Debug, thiserror::Error)]
 pub enum StoreError {
-    /// The object is gone.
+    /// The object does not exist.
     #[error("expected {kind} {key}, found that it is gone")]
     Gone {
         /// The kind.
         kind: Kind,
-        /// Which one.
+        /// Its key.
         key: ObjectKey,
     },
-    /// The resources could not be kept on the volume.
+    /// The object could not be stored on the volume.
     #[error("cannot keep {kind} {key}")]
     Keep {
         /// The kind.
         kind: Kind,
-        /// Which one.
+        /// Its key.
         key: ObjectKey,
         /// Why.
         source: CacheError,
@@ -27,55 +27,55 @@ pub enum StoreError {
     /// An object could not be written as YAML.
     #[error("cannot write {key} as YAML")]
     Encode {
-        /// Which one.
+        /// Its key.
         key: ObjectKey,
         /// Why.
         source: serde_yaml::Error,
     },
-    /// The API server does not allow it to this program.
+    /// The API server does not permit the request.
     #[error("cannot {action} {object}: expected that this operator's account may, found: {message}")]
     Denied {
-        /// What was tried, such as `read`.
+        /// The action, such as `read`.
         action: &'static str,
-        /// On what, such as `Secret default/token`.
+        /// The object, such as `Secret default/token`.
         object: String,
-        /// The server's words.
+        /// The message of the server.
         message: String,
     },
-    /// Another write came before this one.
+    /// The object was changed by another write before this one.
     #[error("cannot {action} {object}, for it was changed meanwhile: {message}")]
     Conflict {
-        /// What was tried.
+        /// The action.
         action: &'static str,
-        /// On what.
+        /// The object.
         object: String,
-        /// The server's words.
+        /// The message of the server.
         message: String,
     },
-    /// The API server does not take what this program sends.
+    /// The API server rejects the request as invalid.
     #[error("cannot {action} {object}, for it was refused: {message}")]
     Refused {
-        /// What was tried.
+        /// The action.
         action: &'static str,
-        /// On what.
+        /// The object.
         object: String,
-        /// The server's words.
+        /// The message of the server.
         message: String,
     },
-    /// The namespace is being deleted, and takes nothing new.
+    /// The namespace is being deleted, and accepts no new objects.
     #[error("cannot {action} {object}, for its namespace is being deleted")]
     NamespaceEnds {
-        /// What was tried.
+        /// The action.
         action: &'static str,
-        /// On what.
+        /// The object.
         object: String,
     },
     /// The API server cannot be reached, or is too busy.
     #[error("cannot {action} {object}: {message}")]
     Unavailable {
-        /// What was tried.
+        /// The action.
         action: &'static str,
-        /// On what.
+        /// The object.
         object: String,
         /// Why not.
         message: String,
@@ -97,7 +97,7 @@ impl StoreError {
         }
     }
 
-    /// What kind of trouble it is.
+    /// The class of the error.
     pub fn class(&self) -> Class {
         match self {
             Self::Gone { .. } | Self::Denied { .. } | Self::NamespaceEnds { .. } => Class::Waiting,

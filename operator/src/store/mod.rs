@@ -1,5 +1,5 @@
-//! Where the resources are: the trait [`ResourceStore`], and its implementations over an API server and over a folder of
-//! manifests.
+//! The store of the resources: the trait [`ResourceStore`], and its implementations over an API server and over a
+//! folder of manifests.
 
 pub mod directory;
 mod error;
@@ -22,73 +22,75 @@ use crate::imagelist::ImageId;
 /// The entries of a `ConfigMap`, text and binary.
 pub type ConfigMapData = BTreeMap<String, Vec<u8>>;
 
-/// Something that happened to an object, told once, when it happened.
+/// An event of an object. It is published once, when it occurs.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ObjectEvent {
-    /// What it is about.
+    /// The kind of the object.
     pub kind: Kind,
-    /// Which one.
+    /// The key of the object.
     pub key: ObjectKey,
-    /// Whether a person should look at it.
+    /// Whether a user should look at it.
     pub warning: bool,
-    /// One word, such as `ListAccepted`.
+    /// The reason: one word, such as `ListAccepted`.
     pub reason: String,
-    /// With the figures a person wants.
+    /// The message, with the relevant figures.
     pub message: String,
 }
 
-/// The small set of things that a reconcile needs from wherever the resources live.
+/// The operations that a reconcile needs from the store of the resources.
 ///
-/// Reads are answered from what the implementation holds in memory; writes go through to where the resources are kept.
+/// Objects are read from the memory of the implementation; Secrets and ConfigMaps of an API server are requested from
+/// the server. Writes go to the API server or the files at once.
 pub trait ResourceStore: Send + Sync + 'static {
-    /// What has to come from there before the work can begin, for people; `None` once it has.
+    /// Which watches have not delivered their first list yet, as a text for people; `None` once all have.
     fn awaits(&self) -> Option<String> {
         None
     }
 
-    /// An object, if it is there.
+    /// An object, if it exists.
     fn get<K: Resource>(&self, key: &ObjectKey) -> Option<Arc<K>>;
 
-    /// All objects of a kind in a namespace, by name.
+    /// All objects of a kind in a namespace, ordered by name.
     fn list<K: Resource>(&self, namespace: &str) -> Vec<Arc<K>>;
 
-    /// All objects of a kind that are reconciled, of all namespaces. Empty before they were read.
+    /// All objects of a kind that are reconciled, in all namespaces. Empty before they were read.
     fn all<K: Resource>(&self) -> Vec<Arc<K>>;
 
-    /// How long after a change another, made before it to an object of another kind, may still not be seen here.
+    /// After a change of an object, for how long an earlier change of an object of another kind may still be unknown
+    /// here.
     fn watch_lag(&self) -> SignedDuration {
         SignedDuration::ZERO
     }
 
-    /// How long after an object was marked for deletion others may be that go with it: a namespace's objects, or all
-    /// that a person named, are marked one after another.
+    /// How long after an object was marked for deletion other objects may be marked that are deleted with it. The
+    /// objects of a namespace, or all that a user deletes together, are marked one after another.
     fn cascade_grace(&self) -> SignedDuration {
         SignedDuration::ZERO
     }
 
-    /// Whether a namespace is being deleted, with everything in it, though nothing in it may say so yet.
+    /// Whether a namespace is being deleted, even if none of its objects is marked for deletion yet.
     fn is_ending(&self, _namespace: &str) -> impl Future<Output = Result<bool, StoreError>> + Send {
         std::future::ready(Ok(false))
     }
 
-    /// A Secret's entries, if it is there.
+    /// A Secret, if it exists.
     fn secret(&self, key: &ObjectKey) -> impl Future<Output = Result<Option<SecretData>, StoreError>> + Send;
 
-    /// A `ConfigMap`'s entries, if it is there.
+    /// The entries of a `ConfigMap`, if it exists.
     fn config_map(&self, key: &ObjectKey) -> impl Future<Output = Result<Option<ConfigMapData>, StoreError>> + Send;
 
-    /// Makes the image of a subscription, or claims `subscriptionRef` and `identifier` of the one that is there.
-    /// All its other fields are people's.
+    /// Creates the image of a subscription, or takes over `subscriptionRef` and `identifier` of an existing one. All
+    /// its other fields belong to users.
     fn apply_image(
         &self,
         owner: &ImageListSubscription,
         identifier: &ImageId,
     ) -> impl Future<Output = Result<(), StoreError>> + Send;
 
-    /// Deletes an image that a subscription made.
+    /// Deletes an image that a subscription created.
     fn delete_image(&self, key: &ObjectKey) -> impl Future<Output = Result<(), StoreError>> + Send;
 
-    /// Puts the finalizer on an object or takes it off.
+    /// Adds the finalizer to an object or removes it.
     fn set_finalizer<K: Resource>(
         &self,
         key: &ObjectKey,
@@ -102,6 +104,6 @@ pub trait ResourceStore: Send + Sync + 'static {
         status: K::Status,
     ) -> impl Future<Output = Result<(), StoreError>> + Send;
 
-    /// Tells what happened.
+    /// Publishes an event.
     fn publish_event(&self, event: ObjectEvent) -> impl Future<Output = ()> + Send;
 }

@@ -1,4 +1,4 @@
-//! What a Secret holds.
+//! The content of a Secret.
 
 use std::collections::BTreeMap;
 
@@ -7,18 +7,18 @@ use secrecy::SecretSlice;
 
 use crate::api::{ALLOW_PLAIN_HTTP, ALLOWED_HOSTS};
 
-/// The type of a Secret that names none.
+/// The type of a Secret without an explicit type.
 pub(crate) const OPAQUE: &str = "Opaque";
 
-/// A Secret. Values never reach a log, a status or an error.
+/// A Secret. Its values are never in a log, a status or an error.
 #[derive(Debug, Clone)]
 pub struct SecretData {
-    /// `type`; the others (a `ServiceAccount`'s token, a registry's log-in, a release of helm) hold what was never meant
-    /// for a source.
+    /// The field `type`. Secrets of other types (tokens of a `ServiceAccount`, registry credentials, Helm releases) are
+    /// not meant for a source.
     pub kind: String,
     /// The annotation [`ALLOWED_HOSTS`].
     pub allowed_hosts: Option<String>,
-    /// The annotation [`ALLOW_PLAIN_HTTP`] says `true`.
+    /// Whether the annotation [`ALLOW_PLAIN_HTTP`] is `true`.
     pub allow_plain_http: bool,
     /// The entries.
     pub entries: BTreeMap<String, SecretSlice<u8>>,

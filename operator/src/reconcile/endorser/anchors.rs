@@ -1,4 +1,4 @@
-//! An endorser's own trust anchors, out of a `ConfigMap` or a Secret.
+//! An endorser's own trust anchors, from a `ConfigMap` or a Secret.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -10,33 +10,33 @@ use crate::api::{Endorser, FilesSource, ObjectKey};
 use crate::store::{ResourceStore, StoreError};
 use crate::trust::Anchors;
 
-/// Why an endorser's own anchors cannot be had. What was signed under them stays as it is meanwhile.
+/// Why an endorser's own anchors are not available. Lists that were accepted with them stay in force meanwhile.
 #[derive(Debug, thiserror::Error)]
 pub enum OwnAnchorsError {
-    /// It is not there yet.
+    /// The object does not exist yet.
     #[error("expected the {kind} {key} with trust anchors, found none")]
     NotFound {
         /// `ConfigMap` or `Secret`.
         kind: &'static str,
-        /// Which.
+        /// Its key.
         key: ObjectKey,
     },
-    /// It holds no certificate at all.
+    /// The object contains no certificate authority.
     #[error("{kind} {key}: expected certificate authorities, found none; {problems}")]
     Empty {
         /// `ConfigMap` or `Secret`.
         kind: &'static str,
-        /// Which.
+        /// Its key.
         key: ObjectKey,
-        /// What its entries are instead.
+        /// What is wrong with its entries.
         problems: String,
     },
-    /// It cannot be read.
+    /// The object cannot be read.
     #[error(transparent)]
     Cluster(#[from] StoreError),
 }
 
-/// The endorser's own anchors, where its spec names some.
+/// The endorser's own anchors; `None` if its spec names none.
 pub(super) async fn own_anchors<S: ResourceStore>(
     store: &S,
     endorser: &Endorser,
@@ -53,7 +53,7 @@ pub(super) async fn own_anchors<S: ResourceStore>(
     Err(OwnAnchorsError::Empty { kind, key, problems })
 }
 
-/// What a kept file's entries are: which kind of object, which one, and its entries where it is there.
+/// The kind and the key of an object with files, and its entries; `None` if it does not exist.
 pub(super) type Kept = (&'static str, ObjectKey, Option<BTreeMap<String, Vec<u8>>>);
 
 /// The entries of the `ConfigMap`, or else of the Secret, that an endorser names.

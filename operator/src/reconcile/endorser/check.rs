@@ -1,4 +1,4 @@
-//! `Endorser` spec -> rule that `trust` judges by. Pure.
+//! `Endorser` spec -> the rule that `trust` uses. Pure.
 
 use crate::api::{self, Endorser, FilesSource, ObjectKey};
 use crate::reconcile::check::SpecError;
@@ -7,8 +7,7 @@ use crate::trust::{
     Purpose, TrustLevel,
 };
 
-/// The checked form of an endorser; its own trust anchors, and keys that are kept elsewhere, are put in by
-/// whoever reads them.
+/// Checks an endorser. Its own trust anchors, and keys in other objects, are added by [`complete`](super::complete).
 pub fn check(endorser: &Endorser) -> Result<EndorserRule, SpecError> {
     let spec = &endorser.spec;
     if !(1..=16).contains(&spec.credentials.len()) {
@@ -58,7 +57,7 @@ fn certificate(at: &str, x509: &api::X509Credential) -> Result<CredentialKind, S
     Ok(CredentialKind::X509 { subject, issuer, purpose })
 }
 
-/// An OpenPGP key. One that is kept elsewhere is read by whoever may.
+/// Checks an OpenPGP key. A key in another object is read later.
 fn key(at: &str, open_pgp: &api::OpenPgpCredential) -> Result<OpenPgpCredential, SpecError> {
     let invalid = |field: &str, error: &dyn std::fmt::Display| {
         SpecError::invalid(format!("{at}.openPGP{field}"), &error.to_string())
@@ -104,8 +103,8 @@ fn crl_policy(policy: api::CrlPolicy) -> Result<CrlPolicy, SpecError> {
     }
 }
 
-/// The credentials that an endorser calls revoked: revoked for all endorsers of the namespace. Read one by one, since
-/// whatever else is wrong with the object, a person's word counts.
+/// The credentials that an endorser marks as revoked, for all endorsers of the namespace. They are read one by one,
+/// because a revocation counts even if other parts of the object are invalid.
 pub fn revoked(endorser: &Endorser) -> Vec<CredentialKind> {
     let spec = &endorser.spec;
     let all = spec.trust == api::Trust::Revoked;

@@ -1,4 +1,4 @@
-//! Whether the CRLs that an endorser's signatures need are there and in their time. Pure.
+//! Whether the CRLs that an endorser's signatures need exist and are valid now. Pure.
 
 use jiff::Timestamp;
 
@@ -7,7 +7,7 @@ use crate::trust::{Anchors, Credential, CredentialKind, CrlPolicy, Distinguished
 
 const NAME: &str = "CRLsFresh";
 
-/// The condition, and when the next CRL ends.
+/// The condition, and the end of the CRL that expires next.
 pub(super) fn crls_fresh(rule: &EndorserRule, anchors: &Anchors, now: Timestamp) -> (Finding, Option<Timestamp>) {
     if rule.crl_policy == CrlPolicy::Ignore {
         return (Finding::holds(NAME, "Ignored", "crlPolicy says that CRLs are not looked at"), None);
@@ -47,7 +47,7 @@ pub(super) fn crls_fresh(rule: &EndorserRule, anchors: &Anchors, now: Timestamp)
     (finding, ends)
 }
 
-/// The issuer of a certificate, where one is named.
+/// The issuer of a certificate, if one is named.
 fn issuer(kind: &CredentialKind) -> Option<&DistinguishedName> {
     match kind {
         CredentialKind::X509 { issuer, .. } => issuer.as_ref(),

@@ -1,4 +1,4 @@
-//! OpenPGP keys that an endorser keeps in a `ConfigMap` or a Secret.
+//! OpenPGP keys of an endorser that are in a `ConfigMap` or a Secret.
 
 use std::sync::Arc;
 
@@ -7,8 +7,8 @@ use crate::api::{Endorser, FilesSource, ObjectKey};
 use crate::store::ResourceStore;
 use crate::trust::{CredentialKind, EndorserRule, Fingerprint, PublicKey};
 
-/// The rule with its own trust anchors and all its keys. A key that cannot be had costs its credential and nothing
-/// else; the credential tells why.
+/// The rule with its own trust anchors and all its keys. A key that is not available makes only its own credential
+/// unusable; the credential has the reason.
 pub async fn complete<S: ResourceStore>(
     store: &S,
     endorser: &Endorser,
@@ -19,7 +19,7 @@ pub async fn complete<S: ResourceStore>(
     Ok(rule)
 }
 
-/// Puts in the keys that are kept elsewhere.
+/// Adds the keys that are in other objects.
 pub(super) async fn read_keys<S: ResourceStore>(store: &S, endorser: &Endorser, rule: &mut EndorserRule) {
     for (spec, credential) in endorser.spec.credentials.iter().zip(&mut rule.credentials) {
         let source = spec.open_pgp.as_ref().and_then(|open_pgp| open_pgp.public_key_from.as_ref());

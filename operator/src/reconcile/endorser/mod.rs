@@ -1,4 +1,4 @@
-//! The report of an `Endorser`: nothing is done for it but to tell how it stands.
+//! The reconciler of `Endorser`. It only reports the status.
 
 mod anchors;
 mod check;
@@ -19,7 +19,7 @@ use super::finish::{finish, stalled};
 use crate::api::{Endorser, ImageListSubscription, ObjectKey};
 use crate::store::{ResourceStore, StoreError};
 
-/// One pass over an endorser. Returns when to come back though nothing changes.
+/// One pass over an endorser. Returns the time of the next pass if nothing changes.
 pub async fn reconcile<S: ResourceStore>(
     context: &Context<S>,
     key: &ObjectKey,

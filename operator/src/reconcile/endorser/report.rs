@@ -1,4 +1,4 @@
-//! How an endorser stands. Pure.
+//! The report of an endorser. Pure.
 
 use std::sync::Arc;
 
@@ -11,10 +11,10 @@ use crate::reconcile::report::Report;
 use crate::size::Count;
 use crate::trust::{Anchors, Credential, CredentialKind, EndorserRule, OpenPgpCredential, TrustLevel};
 
-/// A credential's certificate that ends sooner than this is told.
+/// A certificate that ends within this time is reported.
 const EXPIRES_SOON: SignedDuration = SignedDuration::from_hours(30 * 24);
 
-/// The report of an endorser: what its names were understood as, and when its certificates were last seen.
+/// The report of an endorser: how its names were parsed, and when its certificates were last seen.
 pub(super) fn report(
     object: &Endorser,
     rule: &EndorserRule,
@@ -117,7 +117,7 @@ fn credential_status(
     }
 }
 
-/// Why a credential that is trusted can sign nothing now, if it is an OpenPGP key.
+/// Why a trusted OpenPGP key cannot sign anything now; `None` if it can, or for a certificate.
 fn useless(credential: &Credential, now: Timestamp) -> Option<(&'static str, String)> {
     let CredentialKind::OpenPgp(OpenPgpCredential { fingerprint, key }) = &credential.kind else { return None };
     let name = &credential.name;
@@ -145,7 +145,7 @@ fn expiring(status: &EndorserStatus, now: Timestamp) -> Option<Finding> {
     (!soon.is_empty()).then(|| Finding::holds("CredentialExpiring", "CredentialExpiring", soon.join("; ")))
 }
 
-/// When the next credential comes to its last 30 days.
+/// When the next credential has 30 days left.
 fn requeue_at(status: &EndorserStatus, now: Timestamp) -> Option<Timestamp> {
     let ends = status.credentials.iter().filter_map(|credential| credential.not_after.as_ref());
     ends.filter_map(|end| end.0.checked_sub(EXPIRES_SOON).ok()).filter(|at| *at > now).min()

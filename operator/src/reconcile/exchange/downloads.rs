@@ -1,4 +1,4 @@
-//! Which object wants which download.
+//! The downloads that objects want.
 
 use std::collections::{HashMap, HashSet};
 use std::sync::{Mutex, PoisonError};
@@ -6,29 +6,31 @@ use std::sync::{Mutex, PoisonError};
 use crate::api::ObjectKey;
 use crate::cache::JobKey;
 
-/// What failed for want of space is tried anew by a run that a person began, once each; never by one that goes on.
+/// The objects whose download failed because of missing space and was tried again in this run. Only a run that a user
+/// started tries such downloads again before their time, each once.
 #[derive(Debug, Default)]
 pub struct TriedAnew(Mutex<Option<HashSet<ObjectKey>>>);
 
 impl TriedAnew {
-    /// A person began this run.
+    /// Marks this run as started by a user.
     pub fn begin(&self) {
         *self.0.lock().unwrap_or_else(PoisonError::into_inner) = Some(HashSet::new());
     }
 
-    /// Whether an object may be tried anew: the first time that it is asked of such a run.
+    /// Whether an object may be tried again: true at its first call in a run that a user started.
     pub fn take(&self, object: &ObjectKey) -> bool {
         let mut tried = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         tried.as_mut().is_some_and(|tried| tried.insert(object.clone()))
     }
 }
 
-/// Which object wants which download. Objects may share one; it is stopped when the last of them lets go.
+/// The download that each object wants. Several objects may want the same one. It is cancelled when the last of them no
+/// longer wants it.
 #[derive(Debug, Default)]
 pub struct Downloads(Mutex<HashMap<ObjectKey, JobKey>>);
 
 impl Downloads {
-    /// The download of an object.
+    /// The download that an object wants.
     pub fn get(&self, object: &ObjectKey) -> Option<JobKey> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner).get(object).cloned()
     }
@@ -47,12 +49,12 @@ impl Downloads {
         self.0.lock().unwrap_or_else(PoisonError::into_inner).keys().cloned().collect()
     }
 
-    /// Notes that an object wants a download.
+    /// Sets the download that an object wants.
     pub fn want(&self, object: &ObjectKey, job: JobKey) {
         self.0.lock().unwrap_or_else(PoisonError::into_inner).insert(object.clone(), job);
     }
 
-    /// Notes that an object wants its download no more; says whether nobody else does either.
+    /// Removes the download of an object. Returns whether no other object wants it either.
     pub fn let_go(&self, object: &ObjectKey) -> bool {
         let mut downloads = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         let Some(job) = downloads.remove(object) else { return false };

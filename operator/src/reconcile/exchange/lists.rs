@@ -1,4 +1,4 @@
-//! The lists in force: what the subscriptions' passes found, for the passes of their images.
+//! The lists in force: the results of the subscriptions' passes, for the passes of their images.
 
 use std::collections::{BTreeSet, HashMap};
 use std::sync::{Arc, PoisonError, RwLock};
@@ -12,58 +12,60 @@ use crate::imagelist::{ImageId, LeftOut, Selection, SourceUrl};
 use crate::reconcile::tls::CheckedTls;
 use crate::trust::AcceptedList;
 
-/// A subscription's list, as its last pass left it.
+/// The list of a subscription after its last pass.
 #[derive(Debug, Clone)]
 pub struct ListInForce {
     /// The list.
     pub accepted: Arc<AcceptedList>,
-    /// Lists that were accepted before it and still verify, the newest first: where pins look. Empty without a pin.
+    /// Older accepted lists that still verify, the newest first. Pins look for versions in them. Empty if no image
+    /// needs an older list.
     pub older: Vec<Arc<AcceptedList>>,
-    /// Lists that were accepted before it and whose signers were revoked since, as far as versions of them may still be
-    /// published: those go out, unless a list that stands has them.
+    /// Older accepted lists whose signers were revoked since, if versions of them may still be published. Those
+    /// versions are removed, unless a valid list has them.
     pub withdrawn: Vec<WithdrawnList>,
-    /// The identifiers of the subscription's objects when it was read: of all other images that are not selected it says
-    /// nothing.
+    /// The identifiers of the subscription's image objects when the list was read. The entries of other images that are
+    /// not selected were not kept.
     pub known: BTreeSet<String>,
-    /// When it expires: by its own word, or sooner by `maxListAge`.
+    /// When it expires: at its own end, or earlier because of `maxListAge`.
     pub expires: Timestamp,
-    /// Whether what it says still counts.
+    /// Whether the list is valid.
     pub force: Force,
-    /// Whether it can no longer be verified as on its first day (a CRL is old, an endorser is gone): what is there
-    /// stays, and nothing new of it is fetched or published.
+    /// Whether it can no longer be verified (a CRL has expired, an endorser is gone). The existing versions stay, and
+    /// nothing new of it is downloaded or published.
     pub frozen: bool,
-    /// Whether the clock is believed: while it is not, nothing expires.
+    /// Whether the clock is trusted. While it is not, nothing expires.
     pub expiring: bool,
-    /// When the server was last asked. A list or an image expires only after a fetch was tried since.
+    /// When the list was last fetched. A list or an image expires only after a fetch was tried since its end.
     pub last_fetch: Option<Timestamp>,
-    /// Which of its images are wanted.
+    /// The selected images.
     pub selection: Selection,
-    /// How long replaced versions stay.
+    /// How many replaced versions are kept, and how long.
     pub retention: Retention,
     /// The longest wait between two tries of a download.
     pub interval: Duration,
-    /// No download and no new version.
+    /// Suspended: no download and no new version.
     pub suspend: bool,
     /// Whether its images are archived when their objects are deleted.
     pub retire: bool,
-    /// The annotation on the subscription by which a person asks for a pass now: it asks its images too.
+    /// The request of a user for a pass of the subscription now. It applies to its images too.
     pub requested_at: Option<String>,
     /// The subscription is being deleted, and its images with it.
     pub deleting: bool,
     /// The targets of its images, unless an image names its own.
     pub targets: Vec<String>,
-    /// Where the list was fetched: an image on the same server is fetched with the same credentials.
+    /// The origin of the list. An image on the same server is downloaded with the same credentials.
     pub source: ListOrigin,
 }
 
 impl ListInForce {
-    /// Whether the list may have an image that was left out when it was read, for nobody had asked for it.
+    /// Whether the list may have an entry of an image that was left out when the list was read, because nothing wanted
+    /// it.
     pub fn leaves_open(&self, identifier: &ImageId) -> bool {
         let list = self.accepted.list();
         list.left_out != LeftOut::default() && !self.known.contains(identifier.as_str())
     }
 
-    /// The objects that are there though they are not selected: they say which entries were kept besides.
+    /// The existing objects that are not selected. The entries of these images were kept too.
     pub fn unselected(&self) -> BTreeSet<&str> {
         let images = self.accepted.list().images.iter().filter(|image| self.selection.includes(image));
         let selected: BTreeSet<&str> = images.map(|image| image.identifier.as_str()).collect();
@@ -78,34 +80,34 @@ pub struct WithdrawnList {
     pub accepted: Arc<AcceptedList>,
     /// `CertificateRevoked` or `EndorserRevoked`.
     pub reason: &'static str,
-    /// Which, and by whom.
+    /// What was revoked, and by whom.
     pub message: String,
 }
 
-/// Where a list was fetched, and how.
+/// The origin of a list: its address, credentials and TLS settings.
 #[derive(Debug, Clone)]
 pub struct ListOrigin {
     /// The address.
     pub url: SourceUrl,
-    /// The Secret with the credentials.
+    /// The name of the Secret with the credentials.
     pub secret: Option<String>,
-    /// How the server is checked.
+    /// The authorities for the server's certificate.
     pub tls: CheckedTls,
 }
 
-/// Whether what a list says still counts.
+/// Whether a list is valid.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Force {
-    /// It does.
+    /// The list is valid.
     InForce,
-    /// A signer was revoked: its images go out, whatever else is said.
+    /// A signer was revoked. Its images are taken out of circulation in any case.
     Withdrawn {
         /// `CertificateRevoked` or `EndorserRevoked`.
         reason: &'static str,
-        /// Which, and by whom.
+        /// What was revoked, and by whom.
         message: String,
     },
-    /// Its time is over, and a fetch since then has brought no newer one.
+    /// It has expired, and a fetch since then has returned no newer list.
     Expired,
 }
 
@@ -114,17 +116,17 @@ pub enum Force {
 pub struct ListsInForce(RwLock<HashMap<ObjectKey, Arc<ListInForce>>>);
 
 impl ListsInForce {
-    /// A subscription's list; `None` while no pass has found one.
+    /// The list of a subscription; `None` if no pass has found one yet.
     pub fn get(&self, subscription: &ObjectKey) -> Option<Arc<ListInForce>> {
         self.0.read().unwrap_or_else(PoisonError::into_inner).get(subscription).cloned()
     }
 
-    /// Forgets the lists of subscriptions that are gone.
+    /// Removes the lists of subscriptions that no longer exist.
     pub fn retain(&self, is_there: impl Fn(&ObjectKey) -> bool) {
         self.0.write().unwrap_or_else(PoisonError::into_inner).retain(|key, _| is_there(key));
     }
 
-    /// Sets what a pass found.
+    /// Sets the result of a pass.
     pub fn set(&self, subscription: ObjectKey, list: Option<ListInForce>) {
         let mut lists = self.0.write().unwrap_or_else(PoisonError::into_inner);
         match list {

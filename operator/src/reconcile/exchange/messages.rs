@@ -12,18 +12,18 @@ use crate::trust::Sha256Digest;
 /// A message that was fetched.
 #[derive(Debug, Clone)]
 pub struct Message {
-    /// The message as it came, or as it was put together or opened.
+    /// The message as it was fetched, or after it was joined with its signatures or decrypted.
     pub document: Document,
-    /// How the server names them.
+    /// The server's validator of the list.
     pub validator: Option<Validator>,
-    /// The signatures beside the list that are part of it.
+    /// The detached signatures that are part of it.
     pub beside: Vec<DetachedSignature>,
-    /// What the answer says of itself: the end of a message that says that this is no signed list.
+    /// A description of the response. It is appended to the error that this is no signed list.
     pub came: String,
 }
 
-/// The newest message of each subscription while it is not in force: judged anew in each pass, for what was missing
-/// (an endorser, a CRL, space on the volume) may have come.
+/// The newest message of each subscription while it is not in force. It is verified again in each pass, because what
+/// was missing (an endorser, a CRL, space on the volume) may be there now.
 #[derive(Debug, Default)]
 pub struct PendingMessages(Mutex<HashMap<ObjectKey, Message>>);
 
@@ -33,7 +33,7 @@ impl PendingMessages {
         self.0.lock().unwrap_or_else(PoisonError::into_inner).get(subscription).cloned()
     }
 
-    /// Holds a message, or lets go of the one that was held.
+    /// Sets the message, or removes it.
     pub fn set(&self, subscription: &ObjectKey, message: Option<Message>) {
         let mut messages = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         match message {
@@ -43,14 +43,14 @@ impl PendingMessages {
     }
 }
 
-/// A signature beside a list, as it was fetched: what tells whether it is still the same.
+/// A detached signature of a list, with the data to detect changes.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct DetachedSignature {
-    /// What is put behind the list's path.
+    /// The suffix that is appended to the list's path.
     pub ending: String,
-    /// SHA-256 of the signature: not every server names what it sends.
+    /// SHA-256 of the signature, because not every server sends a validator.
     pub digest: Sha256Digest,
-    /// How the server names it.
+    /// The server's validator of the signature.
     pub validator: Option<Validator>,
 }

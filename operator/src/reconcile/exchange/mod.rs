@@ -1,5 +1,5 @@
-//! What passes leave for each other in memory: lists in force, what images want of targets, downloads, what is not
-//! published yet. None of it is needed to be right: after a start it is made anew.
+//! State that passes share in memory: lists in force, desired states of images at targets, downloads, and events that
+//! are not published yet. Correctness does not depend on it: it is made again after a start.
 
 mod downloads;
 mod lists;

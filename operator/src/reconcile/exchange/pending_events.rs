@@ -1,4 +1,4 @@
-//! What happened and is not told yet, since the status that says so could not be written.
+//! Events that are not published yet, because the status of their object could not be written.
 
 use std::collections::HashMap;
 use std::sync::{Mutex, PoisonError};
@@ -6,24 +6,24 @@ use std::sync::{Mutex, PoisonError};
 use crate::api::{Kind, ObjectKey};
 use crate::store::ObjectEvent;
 
-/// The most that is kept of one object: what happens while nothing can be written may go on for days.
+/// The maximum number of events that are kept for one object, because writing may fail for days.
 const MOST: usize = 20;
 
-/// What happened and is not told yet, by object. A pass finds what happened by comparing with the status, so one after
-/// a status that was not written finds the same again: it is kept here, so that it is told once.
+/// Events that are not published yet, by object. A pass finds events by comparing with the status, so it finds the same
+/// events again after a status that was not written. They are kept here so that each is published once.
 #[derive(Debug, Default)]
 pub struct PendingEvents(Mutex<HashMap<(Kind, ObjectKey), Vec<Waiting>>>);
 
-/// Something that happened.
+/// An event that waits for the status.
 #[derive(Debug, Clone)]
 pub(in crate::reconcile) struct Waiting {
     pub(in crate::reconcile) event: ObjectEvent,
-    /// It was told already, and waits for the status alone.
+    /// The event was already published, but the status is not written yet.
     pub(in crate::reconcile) told: bool,
 }
 
 impl PendingEvents {
-    /// What waits of an object, with what its pass found now, each once.
+    /// Takes the waiting events of an object and adds those that its pass found now, each once.
     pub(in crate::reconcile) fn take(&self, kind: Kind, key: &ObjectKey, found: Vec<ObjectEvent>) -> Vec<Waiting> {
         let kept = self.0.lock().unwrap_or_else(PoisonError::into_inner).remove(&(kind, key.clone()));
         let mut all = kept.unwrap_or_default();
@@ -35,7 +35,7 @@ impl PendingEvents {
         all
     }
 
-    /// Keeps it for the object's next pass; the newest, where it is too much.
+    /// Keeps events for the object's next pass; only the newest if there are too many.
     pub(in crate::reconcile) fn keep(&self, kind: Kind, key: &ObjectKey, mut waiting: Vec<Waiting>) {
         waiting.drain(..waiting.len().saturating_sub(MOST));
         if !waiting.is_empty() {

@@ -1,4 +1,5 @@
-//! What images want of targets, and how they stand there: what the passes of images and of targets tell each other.
+//! The desired state of images at targets, and their current state there. The passes of images and targets exchange
+//! them.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -10,97 +11,97 @@ use crate::api::{ObjectKey, Progress};
 use crate::cache::{ConversionKey, VerifiedBlob};
 use crate::imagelist::{ImageId, ListedImage, Sha512Digest};
 
-/// What an image wants of its targets.
+/// The desired state of an image at its targets.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Desired {
-    /// Which image.
+    /// The identifier of the image.
     pub identifier: ImageId,
-    /// What it wants of each target, by the target's name.
+    /// The desired state at each target, by the target's name.
     pub at: BTreeMap<String, DesiredState>,
-    /// An image of a cloud that a person named as this one: the target's name, and the id there.
+    /// An existing image in a cloud that a user assigned to this object: the target's name, and the id there.
     pub adopt: Option<(String, u32)>,
-    /// A person asked for a try now.
+    /// A user requested a try now.
     pub asked: bool,
-    /// Its object is being deleted, and held until nothing of it is in circulation.
+    /// Its object is being deleted, and keeps its finalizer until nothing of it is in circulation.
     pub held: bool,
 }
 
-/// What an image wants of one target.
+/// The desired state of an image at one target.
 #[derive(Debug, Clone, PartialEq)]
 pub enum DesiredState {
-    /// This version in circulation.
+    /// This version is in circulation.
     Publish(Arc<Offer>),
-    /// Nothing of it in circulation.
+    /// No version is in circulation.
     Withdraw,
-    /// Whatever is there stays.
+    /// The current state stays.
     Leave,
-    /// Whatever is there stays, and the target, which is being deleted, may go.
+    /// The current state stays, and a target that is being deleted need not wait for the image.
     Release,
 }
 
-/// A version that is wanted, with its bytes where they are there.
+/// A wanted version, with its bytes if they are available.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Offer {
-    /// What the list says.
+    /// The image's entry in the list.
     pub image: ListedImage,
     /// `dc:identifier` of the list.
     pub list: ImageId,
     /// `ad:vo` of the list.
     pub vo: Option<String>,
-    /// Its verified bytes; none while they are fetched.
+    /// Its verified bytes; `None` until they are downloaded.
     pub blob: Option<VerifiedBlob>,
 }
 
-/// How an image stands at one target.
+/// The state of an image at one target.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct PublicationStatus {
-    /// What is in circulation there; none where that is not known better than before.
+    /// The version in circulation there; `None` if the last pass did not find it out, or there is none.
     pub published: Option<Published>,
-    /// Its name there.
+    /// The name of the image there.
     pub image_name: String,
-    /// Whether the cloud was asked, and answered.
+    /// Whether the cloud was asked and answered.
     pub asked: bool,
-    /// Nothing of it is in circulation, as asked.
+    /// No version is in circulation, as requested.
     pub withdrawn: bool,
     /// The reason of the `Published` condition.
     pub reason: &'static str,
     /// What was expected and what was found.
     pub message: String,
-    /// Images of it there that are out of circulation.
+    /// The number of its images there that are out of circulation.
     pub retired: u32,
-    /// Why others that should be are not wholly: one word, and what is missing.
+    /// Why its other images are not completely out of circulation: the reason, and what is missing.
     pub unfinished: Option<(&'static str, String)>,
-    /// How far the conversion is that it waits for.
+    /// The progress of the conversion that it waits for.
     pub progress: Option<Progress>,
 }
 
 /// A version in circulation at a target.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Published {
-    /// The image's id there.
+    /// The id of the image there.
     pub id: u32,
-    /// Its content.
+    /// The digest of its content.
     pub sha512: Sha512Digest,
     /// Its `hv:version`.
     pub version: String,
 }
 
-/// What the passes tell each other, in memory: every pass says it anew.
+/// The state that passes of images and targets share, in memory. Every pass sets it again.
 #[derive(Debug, Default)]
 pub struct Publications(Mutex<Held>);
 
 #[derive(Debug, Default)]
 struct Held {
     desired: BTreeMap<ObjectKey, Desired>,
-    /// By target, the images for which a person asked for a try now, until a pass of the target has taken it up: the
-    /// image's own next pass may come before that.
+    /// By target: the images for which a user requested a try now, until a pass of the target has handled it. The
+    /// image's own next pass may come first.
     asked: BTreeMap<ObjectKey, BTreeSet<ObjectKey>>,
     /// By target, then by image.
     standings: BTreeMap<ObjectKey, BTreeMap<ObjectKey, PublicationStatus>>,
     sessions: BTreeMap<ObjectKey, Arc<tokio::sync::Mutex<Session>>>,
-    /// Which other forms of images a target wants.
+    /// By target: the conversions that it wants.
     conversions: BTreeMap<ObjectKey, BTreeSet<ConversionKey>>,
-    /// When a target wants to look again at an import that runs.
+    /// By target: when a running import is checked again.
     importing: BTreeMap<ObjectKey, Timestamp>,
     changes: u64,
 }
@@ -110,7 +111,7 @@ impl Publications {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Sets what an image wants; `None` where the object is gone.
+    /// Sets the desired state of an image; `None` if the object is gone.
     pub fn want(&self, image: &ObjectKey, desired: Option<Desired>) {
         let mut held = self.held();
         for (name, desire) in desired.iter().filter(|desired| desired.asked).flat_map(|desired| &desired.at) {
@@ -124,40 +125,40 @@ impl Publications {
         };
     }
 
-    /// What an image wants; `None` while no pass of it has said.
+    /// The desired state of an image; `None` if it has had no pass yet.
     pub fn desired(&self, image: &ObjectKey) -> Option<Desired> {
         self.held().desired.get(image).cloned()
     }
 
-    /// How images stand at a target.
+    /// The state of images at a target.
     pub fn standings(&self, target: &ObjectKey) -> BTreeMap<ObjectKey, PublicationStatus> {
         self.held().standings.get(target).cloned().unwrap_or_default()
     }
 
-    /// Whether any image of its namespace wants something of a target.
+    /// Whether any image of its namespace has a desired state at a target.
     pub fn is_wanted(&self, target: &ObjectKey) -> bool {
         let names = |(key, desired): (&ObjectKey, &Desired)| is_of(key, desired, target);
         self.held().desired.iter().any(names)
     }
 
-    /// What the images of its namespace want of a target.
+    /// The desired states of the images of its namespace that name a target.
     pub fn wanted_of(&self, target: &ObjectKey) -> Vec<(ObjectKey, Desired)> {
         let held = self.held();
         let of = held.desired.iter().filter(|(key, desired)| is_of(key, desired, target));
         of.map(|(key, desired)| (key.clone(), desired.clone())).collect()
     }
 
-    /// The images for which a person asked for a try at that target, once.
+    /// Takes the images for which a user requested a try at that target.
     pub(in crate::reconcile) fn take_asked(&self, target: &ObjectKey) -> BTreeSet<ObjectKey> {
         self.held().asked.remove(target).unwrap_or_default()
     }
 
-    /// How an image stands at a target; `None` while no pass of the target has said.
+    /// The state of an image at a target; `None` if no pass of the target has set it.
     pub fn standing(&self, target: &ObjectKey, image: &ObjectKey) -> Option<PublicationStatus> {
         self.held().standings.get(target)?.get(image).cloned()
     }
 
-    /// Sets how images stand at a target, and when an import that runs there is looked at again.
+    /// Sets the state of images at a target, and when a running import there is checked again.
     pub(in crate::reconcile) fn tell(
         &self,
         target: &ObjectKey,
@@ -175,7 +176,7 @@ impl Publications {
         };
     }
 
-    /// Sets which other forms of images a target wants. Gives those that it wanted before and that now nobody wants.
+    /// Sets the conversions that a target wants. Returns those that it wanted before and that no target wants now.
     pub(in crate::reconcile) fn want_conversions(
         &self,
         target: &ObjectKey,
@@ -197,7 +198,7 @@ impl Publications {
         self.held().conversions.clone()
     }
 
-    /// Forgets images and targets that are gone.
+    /// Removes images and targets that no longer exist.
     pub fn retain(&self, has_image: impl Fn(&ObjectKey) -> bool, has_target: impl Fn(&ObjectKey) -> bool) {
         let gone: Vec<ObjectKey> = {
             let mut held = self.held();
@@ -209,7 +210,7 @@ impl Publications {
         }
     }
 
-    /// Forgets a target that is gone.
+    /// Removes a target that no longer exists.
     pub(in crate::reconcile) fn forget(&self, target: &ObjectKey) {
         let mut held = self.held();
         let known = held.standings.remove(target).is_some();
@@ -224,18 +225,18 @@ impl Publications {
         self.held().sessions.entry(target.clone()).or_default().clone()
     }
 
-    /// A counter that goes up when an image stands otherwise than before.
+    /// A counter that increases when the state of an image at a target changes.
     pub fn changes(&self) -> u64 {
         self.held().changes
     }
 
-    /// When the next import that runs is looked at.
+    /// When the next running import is checked.
     pub fn importing_until(&self) -> Option<Timestamp> {
         self.held().importing.values().min().copied()
     }
 }
 
-/// Whether an image wants something of a target.
+/// Whether an image has a desired state at a target.
 fn is_of(image: &ObjectKey, desired: &Desired, target: &ObjectKey) -> bool {
     image.namespace == target.namespace && desired.at.contains_key(&target.name)
 }

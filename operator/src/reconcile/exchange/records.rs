@@ -1,4 +1,4 @@
-//! Where on the volume it is recorded what was done for an image at a target.
+//! The path on the volume of the record of an image at a target.
 
 use crate::api::ObjectKey;
 use crate::cache::StatePath;

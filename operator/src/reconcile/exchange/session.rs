@@ -1,4 +1,4 @@
-//! What is held of a cloud between two passes over its target.
+//! The state of a target that is kept in memory between two passes.
 
 use jiff::Timestamp;
 use url::Url;
@@ -8,19 +8,19 @@ use crate::opennebula::carry_over::{Cloud, Outcome, Publisher, Request};
 use crate::opennebula::transport::Connection;
 use crate::reconcile::tls::CheckedTls;
 
-/// What is held of a target between passes.
+/// The state of a target that is kept between passes.
 #[derive(Debug, Default)]
 pub struct Session {
-    /// How the cloud is reached.
+    /// The last content of the target's Secrets.
     pub(in crate::reconcile) credentials: Credentials,
     pub(in crate::reconcile) publisher: Option<(Fingerprint, Publisher)>,
-    /// What was asked last, what became of it, and when the cloud is asked though nothing changed.
+    /// The last requests, the answer, and when the cloud is called again if nothing changes.
     pub(in crate::reconcile) last: Option<Last>,
-    /// Since when an import runs.
+    /// When the running import began.
     pub(in crate::reconcile) importing: Option<Timestamp>,
 }
 
-/// What was asked last, and what came of it.
+/// The last requests and the answer.
 #[derive(Debug)]
 pub(in crate::reconcile) struct Last {
     pub asked: Vec<Option<Request>>,
@@ -29,25 +29,25 @@ pub(in crate::reconcile) struct Last {
     pub next: Timestamp,
 }
 
-/// A digest over everything a session is made of, the secret included.
+/// A digest of everything that a session is made from, including the secret.
 pub(in crate::reconcile) type Fingerprint = [u8; 32];
 
-/// What the cloud answered.
+/// The answer of the cloud.
 #[derive(Debug, Clone)]
 pub(in crate::reconcile) struct Answer {
-    /// What the target itself is.
+    /// The state of the cloud itself.
     pub cloud: Result<Cloud, OneError>,
-    /// What became of each request, in the order of the images that want something.
+    /// The result of each request, in the order of the images with a desired state.
     pub outcomes: Vec<Option<Outcome>>,
-    /// When it answered.
+    /// The time of the answer.
     pub at: Timestamp,
 }
 
-/// What was last read of a target's Secrets.
+/// The last content of a target's Secrets.
 #[derive(Debug, Default)]
 pub(in crate::reconcile) struct Credentials(pub(in crate::reconcile) Option<Known>);
 
-/// For which address, out of which Secrets, and what.
+/// The address, the Secret and the TLS settings that the connection was made from, and the connection.
 #[derive(Debug)]
 pub(in crate::reconcile) struct Known {
     pub of: (Url, String, CheckedTls),

@@ -1,22 +1,22 @@
-//! What the log has said of specs that cannot work: each once, however many passes find it again.
+//! The errors of specs that were logged. Each is logged once, even if many passes find it.
 
 use std::collections::HashMap;
 use std::sync::{Mutex, PoisonError};
 
 use crate::api::{Kind, ObjectKey};
 
-/// The last words on each object whose spec cannot work.
+/// The last logged error of each object with an invalid spec.
 #[derive(Debug, Default)]
 pub struct Told(Mutex<HashMap<(Kind, ObjectKey), String>>);
 
 impl Told {
-    /// Notes what is reported of an object; whether it is something new.
+    /// Sets the error of an object. Returns whether it is a new one.
     pub(in crate::reconcile) fn is_new(&self, kind: Kind, key: &ObjectKey, message: &str) -> bool {
         let mut told = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         told.insert((kind, key.clone()), message.to_owned()).as_deref() != Some(message)
     }
 
-    /// An object can work again, or is gone.
+    /// Removes the error of an object whose spec is valid again, or that no longer exists.
     pub(in crate::reconcile) fn forget(&self, kind: Kind, key: &ObjectKey) {
         self.0.lock().unwrap_or_else(PoisonError::into_inner).remove(&(kind, key.clone()));
     }

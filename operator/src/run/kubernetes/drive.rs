@@ -203,7 +203,7 @@ fn pass_target(shared: Arc<Shared>, key: ObjectKey) -> BoxFuture<'static, Option
     .boxed()
 }
 
-/// WorkQueues the images whose blobs were found damaged.
+/// Wakes the images whose blobs were found damaged.
 async fn follow_damage(shared: &Shared, scrub: &Scrub) -> ! {
     loop {
         let spoiled: Vec<String> = damage(scrub).await.iter().map(|blob| blob.expected.to_string()).collect();

@@ -143,12 +143,12 @@ mod tests {
         ObjectKey::new(["a", "b"][name % 2], name.to_string())
     }
 
-    /// What may happen to a queue.
+    /// An operation on a queue.
     #[derive(Debug, Clone)]
     enum Event {
         Wake(usize),
         Take,
-        /// The oldest pass ends; the object's time comes after so long.
+        /// The oldest pass ends; the object is due again after this time.
         End(Option<u64>),
         Pass(u64),
     }
@@ -163,8 +163,8 @@ mod tests {
     }
 
     proptest! {
-        /// Whoever was woken is taken before long, though others are woken again and again; nobody is taken while it is
-        /// looked at, and nobody without a reason.
+        /// An object that was woken is taken soon, even if others are woken again and again. No object is taken while
+        /// its pass is running, or without a reason.
         #[test]
         fn every_wake_is_followed_by_a_pass(events in prop::collection::vec(event(), 0..200)) {
             let (mut queue, mut now) = (Queue::default(), Instant::now());
@@ -222,7 +222,7 @@ mod tests {
         assert!(queue.states.is_empty());
     }
 
-    /// Two that wake themselves whenever they are looked at leave room for the others, where two are looked at at once.
+    /// Two objects that are woken by their own passes do not starve the others, if two passes run at a time.
     #[tokio::test(start_paused = true)]
     async fn those_that_are_always_busy_starve_nobody() {
         let (queues, woken) = unbounded();

@@ -25,7 +25,7 @@ use crate::store::ResourceStore;
 pub(super) trait Named:
     kube::Resource<DynamicType = ()> + Clone + Debug + DeserializeOwned + Send + 'static
 {
-    /// WorkQueues the objects that refer to the object.
+    /// Wakes the objects that refer to the object.
     fn changed(shared: &Shared, key: &ObjectKey);
 }
 
@@ -54,7 +54,7 @@ impl Named for ConfigMap {
     }
 }
 
-/// WorkQueues the endorsers whose trust anchors or OpenPGP keys changed, and the subscriptions of their namespace.
+/// Wakes the endorsers whose trust anchors or OpenPGP keys changed, and the subscriptions of their namespace.
 fn endorsers_changed(shared: &Shared, key: &ObjectKey, reference: fn(&FilesSource) -> Option<&ObjectReference>) {
     for endorser in shared.store().list::<Endorser>(&key.namespace) {
         let keys = endorser.spec.credentials.iter().filter_map(|credential| credential.open_pgp.as_ref());

@@ -112,7 +112,7 @@ impl Shared {
         if asked { FetchTrigger::Now } else { FetchTrigger::WhenDue }
     }
 
-    /// WorkQueues a subscription's images if its state has changed.
+    /// Wakes a subscription's images if its state has changed.
     pub(super) fn tell_images(&self, key: &ObjectKey) {
         let Some(object) = self.store().get::<ImageListSubscription>(key) else { return };
         let list = self.context.lists.get(key).map(|list| ToldList::of(&list));

@@ -122,7 +122,7 @@ async fn within<T>(limit: Option<Duration>, coming: impl Future<Output = T>) -> 
     }
 }
 
-/// WorkQueues an endorser and all subscriptions of its namespace, because a credential that one endorser revokes is revoked
+/// Wakes an endorser and all subscriptions of its namespace, because a credential that one endorser revokes is revoked
 /// for all.
 pub(super) fn endorser(shared: &Shared, object: &Endorser, change: Change) {
     let key = ObjectKey::of(object);
@@ -135,8 +135,8 @@ pub(super) fn endorser(shared: &Shared, object: &Endorser, change: Change) {
     }
 }
 
-/// WorkQueues a subscription; the endorsers that it names, which count their subscriptions; and the targets that are being
-/// deleted, which may wait for an image that the subscription makes again. Its images are woken by its pass.
+/// Wakes a subscription; the endorsers that it names, which count their subscriptions; and the targets that are being
+/// deleted, which may wait for an image that the subscription creates again. Its images are woken by its pass.
 pub(super) fn subscription(shared: &Shared, object: &ImageListSubscription, change: Change) {
     let key = ObjectKey::of(object);
     let Some(queues) = shared.queues(&key.namespace) else { return };
@@ -152,7 +152,7 @@ pub(super) fn subscription(shared: &Shared, object: &ImageListSubscription, chan
     going.for_each(|target| queues.target_soon(&ObjectKey::of(&**target)));
 }
 
-/// WorkQueues an image, and its subscription, which counts its images and makes a deleted image again if it is still
+/// Wakes an image, and its subscription, which counts its images and creates a deleted image again if it is still
 /// selected.
 pub(super) fn image(shared: &Shared, object: &CachedImage, change: Change) {
     let key = ObjectKey::of(object);
@@ -175,7 +175,7 @@ pub(super) fn image(shared: &Shared, object: &CachedImage, change: Change) {
     queues.subscription_soon(&key.sibling(&object.spec.subscription_ref.name));
 }
 
-/// WorkQueues a target. If the target is new or deleted, or its spec has changed, wakes the images of its namespace too.
+/// Wakes a target. If the target is new or deleted, or its spec has changed, wakes the images of its namespace too.
 pub(super) fn target(shared: &Shared, object: &CloudTarget, change: Change) {
     let key = ObjectKey::of(object);
     let Some(queues) = shared.queues(&key.namespace) else { return };

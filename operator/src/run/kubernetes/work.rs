@@ -1,4 +1,4 @@
-//! WorkQueues images when their downloads start or end, and targets when their conversions start or end.
+//! Wakes images when their downloads start or end, and targets when their conversions start or end.
 
 use std::collections::HashMap;
 use std::hash::Hash;
@@ -8,7 +8,7 @@ use super::shared::Shared;
 use crate::api::ObjectKey;
 use crate::cache::{ConversionKey, JobKey, JobState, Part};
 
-/// WorkQueues the images and targets whose downloads or conversions started or ended. Others are not woken: with many
+/// Wakes the images and targets whose downloads or conversions started or ended. Others are not woken: with many
 /// images, each change of one download would otherwise cause a pass over all images that wait for a download.
 pub(super) async fn follow_work(shared: Arc<Shared>) {
     let mut jobs = shared.context.jobs.changed();

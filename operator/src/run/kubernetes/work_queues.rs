@@ -1,4 +1,4 @@
-//! WorkQueues objects: puts them into the queues of their kinds.
+//! Wakes objects: puts them into the queues of their kinds.
 
 use std::collections::HashSet;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -56,7 +56,7 @@ impl WorkQueues {
         send(&self.subscriptions, key);
     }
 
-    /// WorkQueues a subscription of which an image has changed, after a short delay.
+    /// Wakes a subscription of which an image has changed, after a short delay.
     pub(super) fn subscription_soon(&self, key: &ObjectKey) {
         self.soon.send(Kind::Subscription, &self.subscriptions, key);
     }
@@ -65,7 +65,7 @@ impl WorkQueues {
         send(&self.targets, key);
     }
 
-    /// WorkQueues a target for which an image has changed, after a short delay.
+    /// Wakes a target for which an image has changed, after a short delay.
     pub(super) fn target_soon(&self, key: &ObjectKey) {
         self.soon.send(Kind::Target, &self.targets, key);
     }
@@ -107,7 +107,7 @@ mod tests {
     async fn changes_wake_together_and_at_the_latest_after_a_moment() {
         let (queues, mut requests) = WorkQueues::new();
         let began = tokio::time::Instant::now();
-        // They never are quiet.
+        // The changes never stop.
         let disturb = async {
             for _ in 0..100 {
                 queues.subscription_soon(&ObjectKey::new("n", "vo"));

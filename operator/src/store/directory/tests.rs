@@ -1,4 +1,4 @@
-//! A folder of manifests behaves as an API server would.
+//! A folder of manifests behaves like an API server.
 
 use std::fs;
 
@@ -102,14 +102,14 @@ async fn a_manifest_that_breaks_changes_nothing_and_one_that_goes_takes_its_obje
     site.write("a.yaml", "kind: [");
     assert_eq!(site.reload().len(), 1);
     assert!(site.subscription().is_some());
-    // An editor that was cut, or a disk that was full.
+    // An editor that was interrupted, or a full disk.
     for empty in ["", "\n# only words\n"] {
         site.write("a.yaml", empty);
         assert!(site.reload()[0].contains("found an empty file"));
         assert!(site.subscription().is_some());
     }
     site.remove("a.yaml");
-    // Nothing at all is more likely a mount that failed than a wish.
+    // An empty folder is more likely a failed mount than intended.
     assert!(site.reload()[0].contains("expected manifests, found none"));
     assert!(site.subscription().is_some());
     site.write("b.yaml", &SUBSCRIPTION.replace("vo}", "other}"));

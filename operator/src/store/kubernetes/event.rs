@@ -1,6 +1,6 @@
 //! Events (core/v1). Pure.
 //!
-//! Each event is reported once, as an Event of its own with its own message; nothing is aggregated. core/v1 is used
+//! Each event is published once, as an Event of its own with its own message; nothing is aggregated. core/v1 is used
 //! because an Event of events.k8s.io/v1 has no field for the time when it was last seen, and people and tools sort by
 //! that time.
 

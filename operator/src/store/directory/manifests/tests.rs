@@ -1,4 +1,4 @@
-//! What a folder of manifests says, and what of it is not understood.
+//! Reading a folder of manifests, and its errors.
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
@@ -56,7 +56,7 @@ fn a_bad_document_costs_itself_and_says_where() {
     }
 }
 
-/// Each with what it is reported as.
+/// Each with its error.
 const NOT_UNDERSTOOD: [(&str, &str); 22] = [
     (
         "kind: Endorser\nmetadata: {name: a}\n",
@@ -164,7 +164,7 @@ fn an_empty_document_between_others_is_told_and_one_at_the_end_is_none() {
 const SUBSCRIPTION: &str = "apiVersion: vmcatcher.io/v1alpha1\nkind: ImageListSubscription\nmetadata:\n  name: vo\nspec:\n  \
                             source:\n    url: https://example.org/list\n  verify:\n    endorserRefs: [{name: egi}]\n";
 
-/// A change of the subscription, and what it is reported as.
+/// A change of the subscription, and its errors.
 const MISTAKES: [(&str, &str, &[&str]); 9] = [
     (
         "url:",
