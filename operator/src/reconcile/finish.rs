@@ -36,7 +36,8 @@ macro_rules! stallable {
 stallable!(CachedImageStatus, CloudTargetStatus, EndorserStatus, ImageListSubscriptionStatus);
 
 /// Writes the status of a report if it changed, and publishes the events. Each event is published once, after the
-/// status was written. If that fails with a transient error, the events are kept for the next pass.
+/// status was written or after an error that is not transient. After a transient error the events are kept for the next
+/// pass.
 pub(super) async fn finish<S: ResourceStore, K: Resource>(
     context: &Context<S>,
     object: &K,

@@ -55,7 +55,7 @@ pub struct Offer {
 /// The state of an image at one target.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct PublicationStatus {
-    /// The version in circulation there; `None` if the last pass did not find it out, or there is none.
+    /// The version in circulation there; `None` if there is none, or if the last pass could not determine it.
     pub published: Option<Published>,
     /// The name of the image there.
     pub image_name: String,

@@ -17,7 +17,7 @@ pub(super) struct Observed {
     pub status: CachedImageStatus,
     /// The volume's directory. Paths in the status are relative to it.
     pub root: PathBuf,
-    /// The subscription's object, which its own pass may not have seen yet.
+    /// What the object of the subscription contains. The subscription's own pass may not have seen it yet.
     pub subscription: Subscription,
     /// The list in force of the image's subscription.
     pub list: Option<Arc<ListInForce>>,

@@ -123,13 +123,13 @@ pub(super) fn plan(checked: &Checked, observed: &Observed, judged: Judged, now: 
     Plan { steps, list, newly_accepted, newest, message, doubt, frozen, children }
 }
 
-/// Writes the record if verifying the stored lists has changed it.
+/// The step that writes the record, if verifying the stored lists has changed it.
 fn learned(observed: &Observed, memory: Option<ListMemory>) -> Option<Step> {
     let memory = memory.filter(|memory| observed.memory.as_ref() != Some(memory))?;
     Some(Step::RememberLearned(Box::new(memory)))
 }
 
-/// Moves a record that cannot be read out of the way.
+/// The step that moves a record out of the way, if it cannot be read.
 fn set_aside(observed: &Observed) -> Option<Step> {
     match &observed.trouble {
         Some(CacheError::StateCorrupt { path, .. }) if observed.memory.is_none() => {
