@@ -79,8 +79,8 @@ pub trait ResourceStore: Send + Sync + 'static {
     /// The entries of a `ConfigMap`, if it exists.
     fn config_map(&self, key: &ObjectKey) -> impl Future<Output = Result<Option<ConfigMapData>, StoreError>> + Send;
 
-    /// Creates the image of a subscription, or takes over `subscriptionRef` and `identifier` of an existing one. All
-    /// its other fields belong to users.
+    /// Creates the image of a subscription with only the fields `subscriptionRef` and `identifier`; all other fields
+    /// belong to users. An existing image stays as it is.
     fn apply_image(
         &self,
         owner: &ImageListSubscription,
