@@ -39,13 +39,13 @@ impl fmt::Display for ObjectKey {
 /// The kinds that are reconciled.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Kind {
-    /// [`Endorser`].
+    /// [`Endorser`](super::Endorser).
     Endorser,
-    /// [`ImageListSubscription`].
+    /// [`ImageListSubscription`](super::ImageListSubscription).
     Subscription,
-    /// [`CachedImage`].
+    /// [`CachedImage`](super::CachedImage).
     Image,
-    /// [`CloudTarget`].
+    /// [`CloudTarget`](super::CloudTarget).
     Target,
 }
 

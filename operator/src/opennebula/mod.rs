@@ -4,7 +4,7 @@
 //! * [`transport`]: one HTTP POST, limited in time and size
 //! * [`client`]: the calls of OpenNebula 5.12 to 7.x that the operator uses, with types
 //! * [`document`]: images, datastores and users in OpenNebula's documents
-//! * [`permit`]: whether this instance may change a cloud
+//! * [`leadership_guard`]: whether this instance may change a cloud
 //! * [`carry_over`]: how a new version replaces an old one
 //! * [`template`]: attributes, encoded so that a value cannot become another attribute
 //!

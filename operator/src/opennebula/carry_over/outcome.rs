@@ -13,7 +13,7 @@ pub struct Outcome {
     pub verdict: Verdict,
     /// Whether the cloud is copying it. This needs no further action.
     pub copying: bool,
-    /// The record for the next pass. The [`Keeper`] has already stored it.
+    /// The record for the next pass. The [`Keeper`](super::Keeper) has already stored it.
     pub record: Record,
     /// The number of its images that are out of circulation.
     pub retired: usize,

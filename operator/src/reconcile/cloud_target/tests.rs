@@ -144,10 +144,13 @@ fn the_plan_of_each_case() {
     }
 }
 
+/// The images and subscriptions that it is held for, how many of them are named still, an obstacle, and the message.
+type Held<'a> = (&'a [String], &'a [String], usize, &'a str, &'a str);
+
 #[test]
 fn a_deleted_target_says_what_it_is_held_for() {
     let (image, vo) = ([IMAGE.to_owned()], ["vo".to_owned()]);
-    let table: [(&[String], &[String], usize, &str, &str); 4] = [
+    let table: [Held<'_>; 4] = [
         (&[], &[], 0, "", "being deleted, and held until a pass over each image has ended"),
         (&[], &vo, 0, "", "being deleted, and held until the list in force of the ImageListSubscription vo is read"),
         (

@@ -86,131 +86,126 @@ type Case = (&'static str, &'static str, fn(&mut Checked, &mut Observed), &'stat
 const BYTES: &str = "0202020202020202";
 
 /// From version 1 in circulation to version 2, and every way in which that is different.
+const CASES: [Case; 17] = [
+    (
+        "a new version",
+        "",
+        |_, _| {},
+        "download 1000 bytes from https://example.org/2.img as 0202…",
+        |phase| matches!(phase, Phase::Downloading { bytes: 0, total: 1000, .. }),
+    ),
+    (
+        "its bytes are there",
+        "",
+        |_, o| o.blob = Some(blob(2)),
+        "publish 2 (0202…); archive 1 (0101…)",
+        |phase| *phase == Phase::Current,
+    ),
+    (
+        "it comes back",
+        "",
+        |_, o| {
+            o.blob = Some(blob(2));
+            o.entries.expired = vec![entry(2, true)];
+        },
+        "bring back 2 (0202…); archive 1 (0101…)",
+        |phase| *phase == Phase::Current,
+    ),
+    (
+        "nothing to do",
+        "",
+        |_, o| {
+            o.blob = Some(blob(2));
+            o.entries.endorsed = vec![entry(2, false)];
+        },
+        "nothing to do",
+        |phase| *phase == Phase::Current,
+    ),
+    (
+        "a download that waits",
+        "",
+        |_, o| o.job = Some(JobState::Queued),
+        "nothing to do",
+        |phase| matches!(phase, Phase::Downloading { .. }),
+    ),
+    (
+        "wrong bytes",
+        "",
+        |_, o| o.job = Some(mismatch()),
+        "forget the failed download from https://example.org/2.img",
+        |phase| matches!(phase, Phase::Failed { reason: "SizeMismatch", .. }),
+    ),
+    ("suspended", ", suspend: true", |_, _| {}, "nothing to do", |phase| *phase == Phase::Held(Hold::Suspended)),
+    (
+        "suspended while it downloads",
+        ", suspend: true",
+        |_, o| {
+            o.job = Some(JobState::Queued);
+            o.running = Some(job());
+        },
+        "stop the download from https://example.org/2.img",
+        |phase| *phase == Phase::Held(Hold::Suspended),
+    ),
+    (
+        "frozen",
+        "",
+        |c, o| with_list(c, o, |list| list.frozen = true),
+        "nothing to do",
+        |phase| *phase == Phase::Held(Hold::ListFrozen),
+    ),
+    ("dropped by the list", "", |c, o| with(c, o, Some(dropped())), "archive 1 (0101…)", |p| *p == Phase::Out),
+    (
+        "dropped, and kept by a person",
+        ", keepUntil: 2026-12-01T00:00:00Z",
+        |c, o| with(c, o, Some(dropped())),
+        "nothing to do",
+        |phase| *phase == Phase::Unchanged,
+    ),
+    ("no list in force", "", |c, o| with(c, o, None), "nothing to do", |phase| *phase == Phase::Unchanged),
+    (
+        "its signer is revoked",
+        ", keepUntil: 2026-12-01T00:00:00Z",
+        |c, o| {
+            with_list(c, o, |list| {
+                list.force = Force::Withdrawn { reason: "CertificateRevoked", message: String::new() };
+            });
+        },
+        "archive 1 (0101…)",
+        |phase| *phase == Phase::Out,
+    ),
+    (
+        "expired",
+        "",
+        |c, o| with_list(c, o, |list| list.force = Force::Expired),
+        "archive 1 (0101…)",
+        |phase| *phase == Phase::Out,
+    ),
+    ("a pin that names nothing", ", version: \"7\"", |_, _| {}, "nothing to do", |phase| *phase == Phase::Unchanged),
+    (
+        "to be retired",
+        ", deletionPolicy: Retire",
+        |_, o| o.blob = Some(blob(2)),
+        RETIRED,
+        |phase| *phase == Phase::Current,
+    ),
+    (
+        "more than is kept",
+        "",
+        |_, o| {
+            o.blob = Some(blob(2));
+            o.entries.endorsed = vec![entry(2, false)];
+            let old = now() - SignedDuration::from_hours(1);
+            let aged = |version| Entry { archived_time: Some(old), ..entry(version, true) };
+            o.entries.expired = vec![aged(3), aged(4), entry(2, true)];
+        },
+        "remove 3 (0303…) from the archive; remove 2 (0202…) from the archive",
+        |phase| *phase == Phase::Current,
+    ),
+];
+
 #[test]
 fn the_plan_of_each_case() {
-    let table: [Case; 17] = [
-        (
-            "a new version",
-            "",
-            |_, _| {},
-            "download 1000 bytes from https://example.org/2.img as 0202…",
-            |phase| matches!(phase, Phase::Downloading { bytes: 0, total: 1000, .. }),
-        ),
-        (
-            "its bytes are there",
-            "",
-            |_, o| o.blob = Some(blob(2)),
-            "publish 2 (0202…); archive 1 (0101…)",
-            |phase| *phase == Phase::Current,
-        ),
-        (
-            "it comes back",
-            "",
-            |_, o| {
-                o.blob = Some(blob(2));
-                o.entries.expired = vec![entry(2, true)];
-            },
-            "bring back 2 (0202…); archive 1 (0101…)",
-            |phase| *phase == Phase::Current,
-        ),
-        (
-            "nothing to do",
-            "",
-            |_, o| {
-                o.blob = Some(blob(2));
-                o.entries.endorsed = vec![entry(2, false)];
-            },
-            "nothing to do",
-            |phase| *phase == Phase::Current,
-        ),
-        (
-            "a download that waits",
-            "",
-            |_, o| o.job = Some(JobState::Queued),
-            "nothing to do",
-            |phase| matches!(phase, Phase::Downloading { .. }),
-        ),
-        (
-            "wrong bytes",
-            "",
-            |_, o| o.job = Some(mismatch()),
-            "forget the failed download from https://example.org/2.img",
-            |phase| matches!(phase, Phase::Failed { reason: "SizeMismatch", .. }),
-        ),
-        ("suspended", ", suspend: true", |_, _| {}, "nothing to do", |phase| *phase == Phase::Held(Hold::Suspended)),
-        (
-            "suspended while it downloads",
-            ", suspend: true",
-            |_, o| {
-                o.job = Some(JobState::Queued);
-                o.running = Some(job());
-            },
-            "stop the download from https://example.org/2.img",
-            |phase| *phase == Phase::Held(Hold::Suspended),
-        ),
-        (
-            "frozen",
-            "",
-            |c, o| with_list(c, o, |list| list.frozen = true),
-            "nothing to do",
-            |phase| *phase == Phase::Held(Hold::ListFrozen),
-        ),
-        ("dropped by the list", "", |c, o| with(c, o, Some(dropped())), "archive 1 (0101…)", |p| *p == Phase::Out),
-        (
-            "dropped, and kept by a person",
-            ", keepUntil: 2026-12-01T00:00:00Z",
-            |c, o| with(c, o, Some(dropped())),
-            "nothing to do",
-            |phase| *phase == Phase::Unchanged,
-        ),
-        ("no list in force", "", |c, o| with(c, o, None), "nothing to do", |phase| *phase == Phase::Unchanged),
-        (
-            "its signer is revoked",
-            ", keepUntil: 2026-12-01T00:00:00Z",
-            |c, o| {
-                with_list(c, o, |list| {
-                    list.force = Force::Withdrawn { reason: "CertificateRevoked", message: String::new() };
-                });
-            },
-            "archive 1 (0101…)",
-            |phase| *phase == Phase::Out,
-        ),
-        (
-            "expired",
-            "",
-            |c, o| with_list(c, o, |list| list.force = Force::Expired),
-            "archive 1 (0101…)",
-            |phase| *phase == Phase::Out,
-        ),
-        (
-            "a pin that names nothing",
-            ", version: \"7\"",
-            |_, _| {},
-            "nothing to do",
-            |phase| *phase == Phase::Unchanged,
-        ),
-        (
-            "to be retired",
-            ", deletionPolicy: Retire",
-            |_, o| o.blob = Some(blob(2)),
-            RETIRED,
-            |phase| *phase == Phase::Current,
-        ),
-        (
-            "more than is kept",
-            "",
-            |_, o| {
-                o.blob = Some(blob(2));
-                o.entries.endorsed = vec![entry(2, false)];
-                let old = now() - SignedDuration::from_hours(1);
-                let aged = |version| Entry { archived_time: Some(old), ..entry(version, true) };
-                o.entries.expired = vec![aged(3), aged(4), entry(2, true)];
-            },
-            "remove 3 (0303…) from the archive; remove 2 (0202…) from the archive",
-            |phase| *phase == Phase::Current,
-        ),
-    ];
-    for (name, more, change, expected, phase) in table {
+    for (name, more, change, expected, phase) in CASES {
         let mut checked = checked(more);
         let mut observed = observed(&checked, Some(of_version(2)));
         observed.entries.endorsed = vec![entry(1, false)];
