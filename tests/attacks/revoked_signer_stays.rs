@@ -3,7 +3,7 @@
 
 use harness::pki::Reason;
 use harness::signer::{Form, sign};
-use vmcatcher_operator::trust::{Anchors, Reverification, accept, standing};
+use vmcatcher_operator::trust::{Anchors, Reverification, accept, reverify};
 
 use crate::trust::{PKI, ask_nothing, endorser, list_of, now, request, verdict};
 
@@ -17,6 +17,6 @@ fn the_list_in_force_is_withdrawn() {
     builder.add_crls(&PKI.root_crl()).unwrap();
     builder.add_crls(&PKI.intermediate.crl(now()).revoke(&PKI.endorser, Some(Reason::KeyCompromise)).der()).unwrap();
     let anchors = builder.build();
-    let stands = standing(&message, &last, &request(&anchors, &endorsers, 1));
+    let stands = reverify(&message, &last, &request(&anchors, &endorsers, 1));
     assert!(matches!(stands, Reverification::Withdrawn(_, refusal) if refusal.reason.as_str() == "CertificateRevoked"));
 }

@@ -8,7 +8,7 @@ use openssl::nid::Nid;
 use openssl::pkey::{PKey, Private};
 use openssl::rsa::Rsa;
 use vmcatcher_operator::trust::{
-    Anchors, CrlPolicy, EndorserRule, KeyStrength, Refusal, Reverification, VerifyRequest, accept, standing, verify,
+    Anchors, CrlPolicy, EndorserRule, KeyStrength, Refusal, Reverification, VerifyRequest, accept, reverify, verify,
 };
 
 use crate::trust::{PKI, anchors, ask_nothing, endorser, list_of, now, request, told, verdict};
@@ -85,9 +85,9 @@ fn a_list_that_was_taken_over_a_weak_key_is_frozen_and_still_goes_when_its_ca_sa
     ask.algorithms.weakest_key = KeyStrength::of_bits(80);
     let taken = accept(verify(&message, &ask).outcome.unwrap(), &ask_nothing()).outcome.unwrap();
     let last = taken.last_accepted();
-    assert!(matches!(standing(&message, &last, &ask), Reverification::InForce(_)));
+    assert!(matches!(reverify(&message, &last, &ask), Reverification::InForce(_)));
     ask.algorithms.weakest_key = KeyStrength::FLOOR;
-    let now = standing(&message, &last, &ask);
+    let now = reverify(&message, &last, &ask);
     assert!(matches!(&now, Reverification::Frozen(_, refusal) if refusal.reason.as_str() == "KeyTooWeak"), "{now:?}");
 
     let mut builder = Anchors::builder();
@@ -96,7 +96,7 @@ fn a_list_that_was_taken_over_a_weak_key_is_frozen_and_still_goes_when_its_ca_sa
     let crl = PKI.intermediate.crl(crate::trust::now()).revoke(&signer, Some(Reason::KeyCompromise));
     builder.add_crls(&crl.der()).unwrap();
     let revoking = builder.build();
-    let now = standing(&message, &last, &VerifyRequest { anchors: &revoking, ..ask });
+    let now = reverify(&message, &last, &VerifyRequest { anchors: &revoking, ..ask });
     assert!(
         matches!(&now, Reverification::Withdrawn(_, refusal) if refusal.reason.as_str() == "CertificateRevoked"),
         "{now:?}"

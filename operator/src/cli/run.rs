@@ -63,7 +63,7 @@ async fn lead_and_keep(args: &Args) -> anyhow::Result<ExitCode> {
     }
     // A process that waits has not opened the volume.
     let election = Election::new(client.clone(), &namespace, &args.lease);
-    let won = stopping.run_until_cancelled(Box::pin(election.won())).await;
+    let won = stopping.run_until_cancelled(Box::pin(election.acquire())).await;
     let Some(mut leadership) = won else { return Ok(ExitCode::SUCCESS) };
     let lost = keep(args, client, &stopping, Some(&mut leadership)).await?;
     if let Some(lost) = lost {

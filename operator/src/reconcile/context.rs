@@ -5,7 +5,9 @@ use std::sync::Arc;
 
 use jiff::{SignedDuration, Timestamp};
 
-use super::exchange::{Downloads, ListsInForce, PendingEvents, PendingMessages, Publications, Told, TriedAnew};
+use super::exchange::{
+    Downloads, ListsInForce, PendingEvents, PendingMessages, Publications, ReportedProblems, TriedAnew,
+};
 use crate::anchors::TrustDirectory;
 use crate::cache::{JobLimits, Jobs, Volume};
 use crate::fetch::Client;
@@ -34,7 +36,7 @@ pub struct Context<S: ResourceStore> {
     /// Events that wait because the status of their object could not be written.
     pub pending_events: PendingEvents,
     /// The errors of specs that were already logged.
-    pub told: Told,
+    pub reported_problems: ReportedProblems,
     /// The download of each object.
     pub downloads: Downloads,
     /// The objects that a run started by a user has already tried again before their time.
@@ -79,7 +81,7 @@ impl<S: ResourceStore> Context<S> {
             lists: ListsInForce::default(),
             pending: PendingMessages::default(),
             pending_events: PendingEvents::default(),
-            told: Told::default(),
+            reported_problems: ReportedProblems::default(),
             downloads: Downloads::default(),
             tried_anew: TriedAnew::default(),
             publications: Publications::default(),

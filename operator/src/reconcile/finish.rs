@@ -43,7 +43,7 @@ pub(super) async fn finish<S: ResourceStore, K: Resource>(
     object: &K,
     report: Report<<K as HasStatus>::Status>,
 ) -> Result<Option<Timestamp>, StoreError> {
-    context.told.forget(K::KIND, &ObjectKey::of(object));
+    context.reported_problems.forget(K::KIND, &ObjectKey::of(object));
     write(context, object, report).await
 }
 
@@ -66,10 +66,10 @@ async fn write<S: ResourceStore, K: Resource>(
         }
     };
     let passes = written.as_ref().is_err_and(|error| error.class() == Class::Transient);
-    for waiting in happened.iter_mut().filter(|waiting| !waiting.told && !passes) {
+    for waiting in happened.iter_mut().filter(|waiting| !waiting.published && !passes) {
         let message = printable(&waiting.event.message).into_owned();
         context.store.publish_event(ObjectEvent { message, ..waiting.event.clone() }).await;
-        waiting.told = true;
+        waiting.published = true;
     }
     if written.is_err() {
         context.pending_events.keep(K::KIND, &key, happened);
@@ -98,7 +98,7 @@ where
     conditions.extend(merge(status.conditions(), findings, generation, now));
     status.stall(generation, conditions);
     let key = ObjectKey::of(object);
-    if context.told.is_new(K::KIND, &key, &error.to_string()) {
+    if context.reported_problems.is_new(K::KIND, &key, &error.to_string()) {
         let file = object.annotations().get(MANIFEST).map(tracing::field::display);
         tracing::warn!(file, kind = %K::KIND, object = %key, %error, "the spec cannot work");
     }

@@ -37,7 +37,7 @@ pub use context::{Context, ImagePaths, Settings};
 pub use duration::{DurationError, parse_duration};
 pub use exchange::{
     Desired, DesiredState, DetachedSignature, Downloads, Force, ListInForce, ListOrigin, ListsInForce, Message, Offer,
-    PendingEvents, PendingMessages, PublicationStatus, Publications, Published, Session, Told, TriedAnew,
+    PendingEvents, PendingMessages, PublicationStatus, Publications, Published, ReportedProblems, Session, TriedAnew,
     WithdrawnList,
 };
 pub use finish::Stallable;

@@ -29,6 +29,7 @@ mod path_rules;
 mod pem;
 mod policy;
 mod refusal;
+mod reverification;
 mod revocation;
 mod revocation_list;
 mod sign;
@@ -36,7 +37,6 @@ mod signature_scheme;
 mod signed_text;
 mod signer;
 mod signer_info;
-mod standing;
 mod strength;
 mod tlv;
 mod verify;
@@ -59,8 +59,8 @@ pub use policy::{
     SignerName, TrustLevel, VerifyRequest,
 };
 pub use refusal::{Refusal, RefusalReason};
+pub use reverification::reverify;
 pub use revocation_list::{Freshness, RevocationList};
 pub use sign::{SignError, SigningKey, sign};
-pub use standing::standing;
 pub use strength::KeyStrength;
 pub use verify::verify;

@@ -13,7 +13,7 @@ pub(crate) mod openpgp;
 mod policies;
 mod real_lists;
 mod refresh;
-mod standing;
+mod reverification;
 mod steady;
 
 use std::sync::LazyLock;

@@ -42,7 +42,7 @@ pub(super) struct Download {
 }
 
 /// The state between two tries.
-struct Standing {
+struct Attempts {
     /// `None` before the first try, and while the writing thread owns it.
     partial: Option<Partial>,
     floor: RateFloor,
@@ -62,7 +62,7 @@ struct Standing {
     came: Box<Came>,
 }
 
-impl Standing {
+impl Attempts {
     fn new(floor: RateFloor) -> Self {
         let (resumed, started_clean, decoded, as_it_is) = (false, false, false, false);
         let came = Box::default();
@@ -101,10 +101,10 @@ impl Download {
         if let Some(blob) = self.present().await? {
             return Ok(blob);
         }
-        let mut standing = Standing::new(self.client.rate_floor());
-        let outcome = self.until_complete(&mut standing).await.map_err(|error| self.no_space(error));
+        let mut attempts = Attempts::new(self.client.rate_floor());
+        let outcome = self.until_complete(&mut attempts).await.map_err(|error| self.no_space(error));
         self.count(&outcome);
-        if let Some(partial) = standing.partial.take() {
+        if let Some(partial) = attempts.partial.take() {
             // Releases the space that was reserved for bytes that will not be received now.
             self.blocking(move || if partial.length() == 0 { partial.remove() } else { partial.release() }).await?;
         }
@@ -138,29 +138,29 @@ impl Download {
         found.await
     }
 
-    async fn until_complete(&self, standing: &mut Standing) -> Result<VerifiedBlob, DownloadError> {
+    async fn until_complete(&self, attempts: &mut Attempts) -> Result<VerifiedBlob, DownloadError> {
         let mut tries = 0;
         loop {
             let slot = self.or_cancelled(self.slots.take(self.request.source.url.url())).await?;
             self.progress.set_running(true);
-            self.claim(standing).await?;
-            let best = standing.best;
+            self.claim(attempts).await?;
+            let best = attempts.best;
             let error = loop {
-                match self.try_once(standing).await? {
+                match self.try_once(attempts).await? {
                     Tried::Complete => {
-                        if let Some(blob) = self.take_in(standing).await? {
+                        if let Some(blob) = self.take_in(attempts).await? {
                             return Ok(blob);
                         }
                     }
                     Tried::Anew => {}
-                    Tried::Broken(error) if standing.made_progress() && !is_stall(&error) => {
+                    Tried::Broken(error) if attempts.made_progress() && !is_stall(&error) => {
                         self.client.settings().metrics.retried(Work::Image, error.reason());
-                        tracing::debug!(url = %self.request.source.url, bytes = standing.best, %error, "goes on");
+                        tracing::debug!(url = %self.request.source.url, bytes = attempts.best, %error, "goes on");
                     }
                     Tried::Broken(error) => break error,
                 }
             };
-            tries = if standing.best > best && !is_stall(&error) { 1 } else { tries + 1 };
+            tries = if attempts.best > best && !is_stall(&error) { 1 } else { tries + 1 };
             let reason = error.reason();
             let wait = self.wait_before(tries, &error).ok_or(error)?;
             self.client.settings().metrics.retried(Work::Image, reason);
@@ -171,63 +171,63 @@ impl Download {
     }
 
     /// Makes one connection, if bytes are missing.
-    async fn try_once(&self, standing: &mut Standing) -> Result<Tried, DownloadError> {
-        let (offset, validator) = self.opened(standing).await?;
+    async fn try_once(&self, attempts: &mut Attempts) -> Result<Tried, DownloadError> {
+        let (offset, validator) = self.opened(attempts).await?;
         if offset == self.request.size {
             return Ok(Tried::Complete);
         }
         let min_free = self.limits.min_free;
-        self.with_partial(standing, move |partial| partial.check_room(min_free)).await?;
-        let (size, as_it_is) = (self.request.size, standing.as_it_is);
+        self.with_partial(attempts, move |partial| partial.check_room(min_free)).await?;
+        let (size, as_it_is) = (self.request.size, attempts.as_it_is);
         let request = ImageRequest { offset, size, validator: validator.as_ref(), as_it_is };
-        let answer = self.client.open_image(&self.request.source, &request, &mut standing.floor);
+        let answer = self.client.open_image(&self.request.source, &request, &mut attempts.floor);
         match self.or_cancelled(answer).await? {
             Err(error) if may_pass_soon(&error) => Ok(Tried::Broken(error)),
             Err(error) => Err(error.into()),
-            Ok(ImageAnswer::Unclear { found }) => self.begin_anew(standing, found).await,
+            Ok(ImageAnswer::Unclear { found }) => self.begin_anew(attempts, found).await,
             Ok(ImageAnswer::NoMore { total }) => match total {
-                Some(total) if total != size => self.wrong_size(standing, total.to_string()).await,
-                Some(_) | None => self.begin_anew(standing, "416 though bytes are missing".to_owned()).await,
+                Some(total) if total != size => self.wrong_size(attempts, total.to_string()).await,
+                Some(_) | None => self.begin_anew(attempts, "416 though bytes are missing".to_owned()).await,
             },
             Ok(ImageAnswer::Bytes { total: Some(total), body, came, .. }) if total != size => {
-                standing.came = self.or_cancelled(beginning(body, came)).await?;
-                self.wrong_size(standing, total.to_string()).await
+                attempts.came = self.or_cancelled(beginning(body, came)).await?;
+                self.wrong_size(attempts, total.to_string()).await
             }
             Ok(ImageAnswer::Bytes { start, validator: named, body, came, .. }) => {
                 let changed = validator.zip(named.clone()).is_some_and(|(before, now)| before.contradicts(&now));
                 if start != 0 && (start != offset || changed) {
-                    return self.begin_anew(standing, format!("bytes from {start} on of another file")).await;
+                    return self.begin_anew(attempts, format!("bytes from {start} on of another file")).await;
                 }
-                standing.resumed = start > 0;
-                standing.decoded = body.is_decoded();
+                attempts.resumed = start > 0;
+                attempts.decoded = body.is_decoded();
                 if start == 0 {
-                    standing.came = came;
+                    attempts.came = came;
                 }
-                self.settle(standing, start, named).await?;
-                self.stream(standing, body).await
+                self.settle(attempts, start, named).await?;
+                self.stream(attempts, body).await
             }
         }
     }
 
     /// The length and the validator of the partial download. Opens it first if necessary.
-    async fn opened(&self, standing: &mut Standing) -> Result<(u64, Option<Validator>), DownloadError> {
-        if standing.partial.is_none() {
+    async fn opened(&self, attempts: &mut Attempts) -> Result<(u64, Option<Validator>), DownloadError> {
+        if attempts.partial.is_none() {
             let (volume, key, size) = (self.volume.clone(), self.request.key(), self.request.size);
             let (cancelled, progress) = (self.cancelled.clone(), self.progress.clone());
             let open = move || Partial::open(&volume, &key, size, &cancelled, |bytes| progress.set_bytes(bytes));
             let partial = self.blocking(open).await?.ok_or_else(|| self.was_cancelled())?;
-            standing.best = partial.length();
-            standing.resumed = partial.length() > 0;
+            attempts.best = partial.length();
+            attempts.resumed = partial.length() > 0;
             self.progress.set_bytes(partial.length());
-            standing.partial = Some(partial);
+            attempts.partial = Some(partial);
         }
-        let partial = standing.partial.as_ref();
+        let partial = attempts.partial.as_ref();
         Ok(partial.map_or((0, None), |partial| (partial.length(), partial.validator().cloned())))
     }
 
     /// Claims its part of the quota, once. So two downloads that start at the same time cannot both get the last of it.
-    async fn claim(&self, standing: &mut Standing) -> Result<(), DownloadError> {
-        if standing.claim.is_none() {
+    async fn claim(&self, attempts: &mut Attempts) -> Result<(), DownloadError> {
+        if attempts.claim.is_none() {
             let (quota, volume, size) = (self.quota.clone(), self.volume.clone(), self.request.size);
             let partial = partial_path(&volume, &self.request.key());
             let claimed = self.blocking(move || quota.claim(&volume, &partial, size)).await?;
@@ -238,7 +238,7 @@ impl Download {
                 used: over.used,
                 quota: over.limit,
             };
-            standing.claim = Some(claimed.map_err(refused)?);
+            attempts.claim = Some(claimed.map_err(refused)?);
         }
         Ok(())
     }
@@ -251,30 +251,30 @@ impl Download {
     }
 
     /// The server has a file of another length, so the bytes are of no use.
-    async fn wrong_size(&self, standing: &mut Standing, found: String) -> Result<Tried, DownloadError> {
-        if standing.turns_to_what_came() {
-            self.with_partial(standing, Partial::start_over).await?;
+    async fn wrong_size(&self, attempts: &mut Attempts, found: String) -> Result<Tried, DownloadError> {
+        if attempts.turns_to_what_came() {
+            self.with_partial(attempts, Partial::start_over).await?;
             return Ok(Tried::Anew);
         }
-        if let Some(partial) = standing.partial.take() {
+        if let Some(partial) = attempts.partial.take() {
             self.blocking(move || partial.remove()).await?;
         }
-        let (url, came) = (self.request.source.url.clone(), std::mem::take(&mut standing.came));
+        let (url, came) = (self.request.source.url.clone(), std::mem::take(&mut attempts.came));
         Err(DownloadError::SizeMismatch { url, expected: self.request.size, found: found.into(), came })
     }
 
     /// The response does not match the partial download. The next try requests the whole file.
-    async fn begin_anew(&self, standing: &mut Standing, found: String) -> Result<Tried, DownloadError> {
-        let offset = standing.partial.as_ref().map_or(0, Partial::length);
-        self.with_partial(standing, Partial::start_over).await?;
+    async fn begin_anew(&self, attempts: &mut Attempts, found: String) -> Result<Tried, DownloadError> {
+        let offset = attempts.partial.as_ref().map_or(0, Partial::length);
+        self.with_partial(attempts, Partial::start_over).await?;
         let message = format!("expected bytes from {offset} on, found {found}");
         Ok(Tried::Broken(FetchError::Connection { url: self.request.source.url.clone(), message }))
     }
 
     /// Prepares the partial download before the first byte of a connection is written.
-    async fn settle(&self, standing: &mut Standing, start: u64, named: Option<Validator>) -> Result<(), DownloadError> {
+    async fn settle(&self, attempts: &mut Attempts, start: u64, named: Option<Validator>) -> Result<(), DownloadError> {
         let min_free = self.limits.min_free;
-        self.with_partial(standing, move |partial| {
+        self.with_partial(attempts, move |partial| {
             if start == 0 && partial.length() > 0 {
                 partial.start_over()?;
             }
@@ -287,25 +287,25 @@ impl Download {
 
     /// All bytes were received. If the digest is right, they are added to the cache; if not, they are removed. `None`
     /// means that the download starts again from zero.
-    async fn take_in(&self, standing: &mut Standing) -> Result<Option<VerifiedBlob>, DownloadError> {
-        let seen = self.with_partial(standing, Partial::finish).await?;
+    async fn take_in(&self, attempts: &mut Attempts) -> Result<Option<VerifiedBlob>, DownloadError> {
+        let seen = self.with_partial(attempts, Partial::finish).await?;
         let found = seen.digests.sha512;
         if found == self.request.digest {
-            let Some(partial) = standing.partial.take() else { return Err(self.was_cancelled()) };
+            let Some(partial) = attempts.partial.take() else { return Err(self.was_cancelled()) };
             let namespace = self.request.namespace.clone();
             return self.blocking(move || partial.into_blob(&namespace, &seen, Timestamp::now())).await.map(Some);
         }
-        let clean = standing.resumed && !std::mem::replace(&mut standing.started_clean, true);
-        if clean || standing.turns_to_what_came() {
-            standing.best = 0;
-            self.with_partial(standing, Partial::start_over).await?;
+        let clean = attempts.resumed && !std::mem::replace(&mut attempts.started_clean, true);
+        if clean || attempts.turns_to_what_came() {
+            attempts.best = 0;
+            self.with_partial(attempts, Partial::start_over).await?;
             return Ok(None);
         }
-        if let Some(partial) = standing.partial.take() {
+        if let Some(partial) = attempts.partial.take() {
             self.blocking(move || partial.remove()).await?;
         }
         let (expected, found) = (Box::new(self.request.digest), Box::new(found));
-        let (url, came) = (self.request.source.url.clone(), std::mem::take(&mut standing.came));
+        let (url, came) = (self.request.source.url.clone(), std::mem::take(&mut attempts.came));
         Err(DownloadError::ChecksumMismatch { url, expected, found, came })
     }
 
@@ -345,17 +345,17 @@ impl Download {
 
     async fn with_partial<T: Send + 'static>(
         &self,
-        standing: &mut Standing,
+        attempts: &mut Attempts,
         work: impl FnOnce(&mut Partial) -> Result<T, CacheError> + Send + 'static,
     ) -> Result<T, DownloadError> {
-        let Some(mut partial) = standing.partial.take() else { return Err(self.was_cancelled()) };
+        let Some(mut partial) = attempts.partial.take() else { return Err(self.was_cancelled()) };
         let (partial, done) = self
             .blocking(move || {
                 let done = work(&mut partial);
                 Ok((partial, done))
             })
             .await?;
-        standing.partial = Some(partial);
+        attempts.partial = Some(partial);
         Ok(done?)
     }
 

@@ -3,7 +3,7 @@
 use bytes::Bytes;
 use tokio::sync::mpsc;
 
-use super::{Download, Standing, Tried};
+use super::{Attempts, Download, Tried};
 use crate::cache::error::{CacheError, DownloadError};
 use crate::cache::partial::Partial;
 use crate::cache::progress::Progress;
@@ -25,29 +25,29 @@ enum Ended {
 
 impl Download {
     /// Transfers bytes from the socket to the page cache. The writing thread also hashes them.
-    pub(super) async fn stream(&self, standing: &mut Standing, body: ImageBody) -> Result<Tried, DownloadError> {
-        let Some(partial) = standing.partial.take() else { return Ok(Tried::Complete) };
+    pub(super) async fn stream(&self, attempts: &mut Attempts, body: ImageBody) -> Result<Tried, DownloadError> {
+        let Some(partial) = attempts.partial.take() else { return Ok(Tried::Complete) };
         let ends_surely = body.ends_surely();
         let missing = self.request.size.saturating_sub(partial.length());
         let begins = partial.length() == 0;
         let (sender, receiver) = mpsc::channel(QUEUE);
         let progress = self.progress.clone();
         let writer = tokio::task::spawn_blocking(move || write_all(partial, receiver, &progress));
-        let ended = self.pump(body, missing, standing, begins, sender).await;
+        let ended = self.pump(body, missing, attempts, begins, sender).await;
         let (partial, written) = writer.await.map_err(|error| self.thread_ended(error))?;
         let length = partial.length();
-        standing.partial = Some(partial);
+        attempts.partial = Some(partial);
         written?;
         match ended? {
-            Ended::TooLong => self.wrong_size(standing, format!("more than {}", self.request.size)).await,
+            Ended::TooLong => self.wrong_size(attempts, format!("more than {}", self.request.size)).await,
             Ended::All | Ended::Broken(_) if length == self.request.size => Ok(Tried::Complete),
-            Ended::All if ends_surely => self.wrong_size(standing, length.to_string()).await,
+            Ended::All if ends_surely => self.wrong_size(attempts, length.to_string()).await,
             Ended::All => {
                 let message = format!("expected {} bytes, the connection ended at {length}", self.request.size);
                 Ok(Tried::Broken(FetchError::Connection { url: self.request.source.url.clone(), message }))
             }
-            Ended::Broken(FetchError::Encoding { .. }) if standing.turns_to_what_came() => {
-                self.with_partial(standing, Partial::start_over).await?;
+            Ended::Broken(FetchError::Encoding { .. }) if attempts.turns_to_what_came() => {
+                self.with_partial(attempts, Partial::start_over).await?;
                 Ok(Tried::Anew)
             }
             Ended::Broken(error) => Ok(Tried::Broken(error)),
@@ -59,19 +59,19 @@ impl Download {
         &self,
         body: ImageBody,
         missing: u64,
-        standing: &mut Standing,
+        attempts: &mut Attempts,
         begins: bool,
         sender: mpsc::Sender<Bytes>,
     ) -> Result<Ended, DownloadError> {
         let (mut body, mut missing) = (body, missing);
         loop {
-            let chunk = match self.or_cancelled(body.next(&mut standing.floor)).await? {
+            let chunk = match self.or_cancelled(body.next(&mut attempts.floor)).await? {
                 Ok(Some(chunk)) => chunk,
                 Ok(None) => return Ok(Ended::All),
                 Err(error) => return Ok(Ended::Broken(error)),
             };
             if begins {
-                standing.came.begins_with(&chunk);
+                attempts.came.begins_with(&chunk);
             }
             if chunk.len() as u64 > missing {
                 return Ok(Ended::TooLong);

@@ -71,9 +71,9 @@ pub(super) fn look<S: ResourceStore>(context: &Context<S>, object: &CloudTarget,
     let owed = images.iter().filter(|image| {
         let image_key = ObjectKey::of(&***image);
         let desired = context.publications.desired(&image_key);
-        let standing = context.publications.standing(&key, &image_key);
+        let publication = context.publications.status(&key, &image_key);
         let elsewhere = desired.as_ref().is_some_and(|desired| is_wanted_at(desired, &others));
-        !elsewhere && owes(&key.name, may_be_known(image, &key.name), desired.as_ref(), standing.as_ref())
+        !elsewhere && owes(&key.name, may_be_known(image, &key.name), desired.as_ref(), publication.as_ref())
     });
     let owed: Vec<_> = owed.collect();
     let named = owed.iter().filter(|image| image.metadata.deletion_timestamp.is_none() && stays(context, image, &key));
@@ -171,11 +171,13 @@ fn is_recorded<S: ResourceStore>(context: &Context<S>, target: &ObjectKey, ident
 }
 
 /// Whether the target must wait for an image, from the image's desired and current state. Pure.
-fn owes(target: &str, known: bool, desired: Option<&Desired>, standing: Option<&PublicationStatus>) -> bool {
+fn owes(target: &str, known: bool, desired: Option<&Desired>, publication: Option<&PublicationStatus>) -> bool {
     let Some(desired) = desired else { return known };
     match desired.at.get(target) {
         None | Some(DesiredState::Release) => false,
-        Some(DesiredState::Withdraw) => !standing.is_some_and(|standing| standing.asked && standing.withdrawn),
+        Some(DesiredState::Withdraw) => {
+            !publication.is_some_and(|publication| publication.asked && publication.withdrawn)
+        }
         // This state was set before the image knew that the target is being deleted.
         Some(DesiredState::Publish(_) | DesiredState::Leave) => true,
     }

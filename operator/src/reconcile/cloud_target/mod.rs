@@ -62,7 +62,7 @@ pub async fn reconcile<S: ResourceStore>(
     tracing::debug!(kind = %Kind::Target, object = %key, "the plan: {plan}");
     let outcomes = apply::apply(context, &checked, &observed, &plan, &mut session, now).await;
     let report = report::report(&checked, &observed, &plan, &outcomes, now);
-    context.publications.tell(key, report.standings, report.importing);
+    context.publications.tell(key, report.statuses, report.importing);
     finish(context, &*object, report.report).await
 }
 

@@ -28,7 +28,7 @@ pub(super) struct TargetReport {
     /// The report of the target itself.
     pub report: Report<CloudTargetStatus>,
     /// The state of each image there.
-    pub standings: BTreeMap<ObjectKey, PublicationStatus>,
+    pub statuses: BTreeMap<ObjectKey, PublicationStatus>,
     /// When a running import is checked again.
     pub importing: Option<Timestamp>,
 }
@@ -41,11 +41,11 @@ pub(super) fn report(
     outcomes: &Outcomes,
     now: Timestamp,
 ) -> TargetReport {
-    let standings = standings(checked, observed, plan, outcomes);
+    let statuses = statuses(checked, observed, plan, outcomes);
     let before = &observed.status;
     let cloud = outcomes.answer.as_ref().and_then(|answer| answer.cloud.as_ref().ok().map(|cloud| (answer.at, cloud)));
-    let pending = observed.wanted.iter().filter(|wanted| is_pending(checked, wanted, &standings)).count();
-    let images = images(observed, &standings);
+    let pending = observed.wanted.iter().filter(|wanted| is_pending(checked, wanted, &statuses)).count();
+    let images = images(observed, &statuses);
     let mut status = CloudTargetStatus {
         observed_generation: checked.generation,
         conditions: Vec::new(),
@@ -66,7 +66,7 @@ pub(super) fn report(
     let importing = outcomes.next.filter(|_| outcomes.copying);
     TargetReport {
         report: Report { status, events: Vec::new(), requeue_at: requeue_at(plan, outcomes, &observed.deletion, now) },
-        standings,
+        statuses,
         importing,
     }
 }
@@ -97,22 +97,25 @@ fn requeue_at(plan: &Plan, outcomes: &Outcomes, deletion: &Deletion, now: Timest
 
 /// The number of images in circulation: from the cloud's answer, or from the status of images that the cloud was not
 /// asked about.
-fn images(observed: &Observed, standings: &BTreeMap<ObjectKey, PublicationStatus>) -> usize {
-    let known = |image: &&ObjectKey| standings.get(*image).is_none_or(|standing| !standing.asked);
-    let published = |standing: &&PublicationStatus| standing.asked && standing.reason == Reason::Published.as_str();
-    observed.there.iter().filter(known).count() + standings.values().filter(published).count()
+fn images(observed: &Observed, statuses: &BTreeMap<ObjectKey, PublicationStatus>) -> usize {
+    let known = |image: &&ObjectKey| statuses.get(*image).is_none_or(|publication| !publication.asked);
+    let published =
+        |publication: &&PublicationStatus| publication.asked && publication.reason == Reason::Published.as_str();
+    observed.there.iter().filter(known).count() + statuses.values().filter(published).count()
 }
 
 fn number(count: usize) -> u32 {
     u32::try_from(count).unwrap_or(u32::MAX)
 }
 
-fn is_pending(checked: &Checked, wanted: &Wanted, standings: &BTreeMap<ObjectKey, PublicationStatus>) -> bool {
-    let standing = standings.get(&wanted.image);
+fn is_pending(checked: &Checked, wanted: &Wanted, statuses: &BTreeMap<ObjectKey, PublicationStatus>) -> bool {
+    let publication = statuses.get(&wanted.image);
     match wanted.desired.at.get(&checked.key.name) {
         None | Some(DesiredState::Leave | DesiredState::Release) => false,
-        Some(DesiredState::Withdraw) => !standing.is_some_and(|standing| standing.withdrawn),
-        Some(DesiredState::Publish(_)) => standing.is_none_or(|standing| standing.reason != Reason::Published.as_str()),
+        Some(DesiredState::Withdraw) => !publication.is_some_and(|publication| publication.withdrawn),
+        Some(DesiredState::Publish(_)) => {
+            publication.is_none_or(|publication| publication.reason != Reason::Published.as_str())
+        }
     }
 }
 
@@ -178,7 +181,7 @@ fn moving(plan: &Plan, outcomes: &Outcomes) -> Option<&'static str> {
     })
 }
 
-fn standings(
+fn statuses(
     checked: &Checked,
     observed: &Observed,
     plan: &Plan,
@@ -186,16 +189,16 @@ fn standings(
 ) -> BTreeMap<ObjectKey, PublicationStatus> {
     let wanted = observed.wanted.iter().enumerate();
     let each = wanted.filter_map(|(place, wanted)| {
-        let standing = match plan {
+        let publication = match plan {
             Plan::Nothing { reason, message, .. } => PublicationStatus::nothing(wanted, reason, message),
             Plan::Ask { requests, lost } => {
                 let (asked, answer) = (requests.get(place)?, outcomes.answer.as_ref()?);
                 lost.as_ref()
                     .and_then(|lost| without_secret(wanted, asked, lost, answer))
-                    .or_else(|| standing(checked, wanted, asked, answer, place))?
+                    .or_else(|| publication(checked, wanted, asked, answer, place))?
             }
         };
-        Some((wanted.image.clone(), standing))
+        Some((wanted.image.clone(), publication))
     });
     each.collect()
 }
@@ -210,7 +213,7 @@ fn without_secret(wanted: &Wanted, asked: &Asked, lost: &Lost, answer: &Answer) 
     Some(PublicationStatus::nothing(wanted, lost.reason, &message))
 }
 
-fn standing(
+fn publication(
     checked: &Checked,
     wanted: &Wanted,
     asked: &Asked,

@@ -7,8 +7,8 @@ mod messages;
 mod pending_events;
 mod publications;
 mod records;
+mod reported_problems;
 mod session;
-mod told;
 
 pub use downloads::{Downloads, TriedAnew};
 pub use lists::{Force, ListInForce, ListOrigin, ListsInForce, WithdrawnList};
@@ -16,6 +16,6 @@ pub use messages::{DetachedSignature, Message, PendingMessages};
 pub use pending_events::PendingEvents;
 pub use publications::{Desired, DesiredState, Offer, PublicationStatus, Publications, Published};
 pub(in crate::reconcile) use records::state_path;
+pub use reported_problems::ReportedProblems;
 pub use session::Session;
 pub(in crate::reconcile) use session::{Answer, Credentials, Fingerprint, Known, Last};
-pub use told::Told;

@@ -19,7 +19,7 @@ pub struct PendingEvents(Mutex<HashMap<(Kind, ObjectKey), Vec<Waiting>>>);
 pub(in crate::reconcile) struct Waiting {
     pub(in crate::reconcile) event: ObjectEvent,
     /// The event was already published, but the status is not written yet.
-    pub(in crate::reconcile) told: bool,
+    pub(in crate::reconcile) published: bool,
 }
 
 impl PendingEvents {
@@ -29,7 +29,7 @@ impl PendingEvents {
         let mut all = kept.unwrap_or_default();
         for event in found {
             if !all.iter().any(|waiting| waiting.event == event) {
-                all.push(Waiting { event, told: false });
+                all.push(Waiting { event, published: false });
             }
         }
         all

@@ -97,7 +97,7 @@ struct Held {
     /// image's own next pass may come first.
     asked: BTreeMap<ObjectKey, BTreeSet<ObjectKey>>,
     /// By target, then by image.
-    standings: BTreeMap<ObjectKey, BTreeMap<ObjectKey, PublicationStatus>>,
+    statuses: BTreeMap<ObjectKey, BTreeMap<ObjectKey, PublicationStatus>>,
     sessions: BTreeMap<ObjectKey, Arc<tokio::sync::Mutex<Session>>>,
     /// By target: the conversions that it wants.
     conversions: BTreeMap<ObjectKey, BTreeSet<ConversionKey>>,
@@ -131,8 +131,8 @@ impl Publications {
     }
 
     /// The state of images at a target.
-    pub fn standings(&self, target: &ObjectKey) -> BTreeMap<ObjectKey, PublicationStatus> {
-        self.held().standings.get(target).cloned().unwrap_or_default()
+    pub fn statuses(&self, target: &ObjectKey) -> BTreeMap<ObjectKey, PublicationStatus> {
+        self.held().statuses.get(target).cloned().unwrap_or_default()
     }
 
     /// Whether any image of its namespace has a desired state at a target.
@@ -154,20 +154,20 @@ impl Publications {
     }
 
     /// The state of an image at a target; `None` if no pass of the target has set it.
-    pub fn standing(&self, target: &ObjectKey, image: &ObjectKey) -> Option<PublicationStatus> {
-        self.held().standings.get(target)?.get(image).cloned()
+    pub fn status(&self, target: &ObjectKey, image: &ObjectKey) -> Option<PublicationStatus> {
+        self.held().statuses.get(target)?.get(image).cloned()
     }
 
     /// Sets the state of images at a target, and when a running import there is checked again.
     pub(in crate::reconcile) fn tell(
         &self,
         target: &ObjectKey,
-        standings: BTreeMap<ObjectKey, PublicationStatus>,
+        statuses: BTreeMap<ObjectKey, PublicationStatus>,
         again: Option<Timestamp>,
     ) {
         let mut held = self.held();
-        if held.standings.get(target) != Some(&standings) {
-            held.standings.insert(target.clone(), standings);
+        if held.statuses.get(target) != Some(&statuses) {
+            held.statuses.insert(target.clone(), statuses);
             held.changes += 1;
         }
         match again {
@@ -203,7 +203,7 @@ impl Publications {
         let gone: Vec<ObjectKey> = {
             let mut held = self.held();
             held.desired.retain(|key, _| has_image(key));
-            held.standings.keys().filter(|key| !has_target(key)).cloned().collect()
+            held.statuses.keys().filter(|key| !has_target(key)).cloned().collect()
         };
         for target in &gone {
             self.forget(target);
@@ -213,7 +213,7 @@ impl Publications {
     /// Removes a target that no longer exists.
     pub(in crate::reconcile) fn forget(&self, target: &ObjectKey) {
         let mut held = self.held();
-        let known = held.standings.remove(target).is_some();
+        let known = held.statuses.remove(target).is_some();
         held.sessions.remove(target);
         held.importing.remove(target);
         held.asked.remove(target);

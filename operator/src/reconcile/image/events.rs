@@ -127,7 +127,7 @@ fn obstacles(observed: &Observed, desired: &Desired, after: &[TargetStatus]) -> 
 /// Whether the pass before wanted an image to stay at a target that could not be asked.
 fn was_wanted(observed: &Observed, target: &str) -> bool {
     let before = observed.desired.as_ref().and_then(|desired| desired.at.get(target));
-    let unasked = observed.targets.standings.get(target).is_some_and(|standing| !standing.asked);
+    let unasked = observed.targets.statuses.get(target).is_some_and(|publication| !publication.asked);
     unasked && before.is_some_and(|desire| !matches!(desire, DesiredState::Withdraw))
 }
 
@@ -139,8 +139,8 @@ fn abandoned(checked: &Checked, observed: &Observed, plan: &Plan) -> Option<Told
     let why = if is_taken_off(checked, observed) && !images.is_empty() {
         TAKEN_OFF.to_owned()
     } else if observed.abandoned && plan.lets_go() {
-        let why = held.iter().map(|name| match observed.targets.standings.get(*name) {
-            Some(standing) => standing.message.clone(),
+        let why = held.iter().map(|name| match observed.targets.statuses.get(*name) {
+            Some(publication) => publication.message.clone(),
             None => format!("the CloudTarget {name} is gone"),
         });
         format!("all of the namespace goes, and {}", why.collect::<Vec<_>>().join("; "))

@@ -13,8 +13,8 @@ pub fn gone_while_held<S: ResourceStore>(context: &Context<S>, object: &CachedIm
     let desired = context.publications.desired(&key).filter(|desired| desired.held)?;
     let targets = object.status.iter().flat_map(|status| &status.targets);
     let stays = targets.filter_map(|target| {
-        let standing = context.publications.standing(&key.sibling(&target.name), &key);
-        let withdrawn = standing.is_some_and(|standing| standing.withdrawn);
+        let publication = context.publications.status(&key.sibling(&target.name), &key);
+        let withdrawn = publication.is_some_and(|publication| publication.withdrawn);
         let owed = !withdrawn && matches!(desired.at.get(&target.name), Some(DesiredState::Withdraw));
         target.id.as_ref().filter(|_| owed).map(|id| format!("image {id} at {}", target.name))
     });

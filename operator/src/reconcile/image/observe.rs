@@ -120,8 +120,8 @@ fn targets<S: ResourceStore>(context: &Context<S>, checked: &Checked, observed: 
         if object.metadata.deletion_timestamp.is_some() {
             targets.leaving.push(name.clone());
         }
-        if let Some(standing) = context.publications.standing(&target, &checked.key) {
-            targets.standings.insert(name, standing);
+        if let Some(publication) = context.publications.status(&target, &checked.key) {
+            targets.statuses.insert(name, publication);
         }
     }
     targets

@@ -65,20 +65,22 @@ fn desire(checked: &Checked, observed: &Observed, plan: &Plan) -> DesiredState {
 pub(super) fn statuses(checked: &Checked, observed: &Observed, desired: &Desired, now: Timestamp) -> Vec<TargetStatus> {
     let each = desired.at.iter().filter_map(|(name, desire)| {
         let before = at(&observed.status.targets, name);
-        let standing = observed.targets.standings.get(name);
+        let publication = observed.targets.statuses.get(name);
         let named = observed.targets.named.contains(name);
-        if !named && (standing.is_some_and(|standing| standing.withdrawn) || observed.targets.missing.contains(name)) {
+        if !named
+            && (publication.is_some_and(|publication| publication.withdrawn) || observed.targets.missing.contains(name))
+        {
             return None;
         }
-        let mut status = circulation(name, before, standing, now);
-        let withdrawn = standing.is_some_and(|standing| standing.withdrawn);
+        let mut status = circulation(name, before, publication, now);
+        let withdrawn = publication.is_some_and(|publication| publication.withdrawn);
         if status.id.is_none() {
             let recorded = !withdrawn && observed.targets.recorded.contains_key(name);
             status.image_name = recorded.then(|| checked.image.identifier.to_string());
         }
-        let finding = finding(observed, desire, &status, before, standing);
+        let finding = finding(observed, desire, &status, before, publication);
         let earlier = before.map(|before| before.conditions.as_slice()).unwrap_or_default();
-        let findings = std::iter::once(finding).chain(unfinished(before, standing)).collect();
+        let findings = std::iter::once(finding).chain(unfinished(before, publication)).collect();
         status.conditions = merge(earlier, findings, checked.generation, now);
         Some(status)
     });
@@ -89,7 +91,7 @@ pub(super) fn statuses(checked: &Checked, observed: &Observed, desired: &Desired
 fn circulation(
     name: &str,
     before: Option<&TargetStatus>,
-    standing: Option<&PublicationStatus>,
+    publication: Option<&PublicationStatus>,
     now: Timestamp,
 ) -> TargetStatus {
     let empty = TargetStatus {
@@ -102,17 +104,17 @@ fn circulation(
         retired: before.map_or(0, |before| before.retired),
         conditions: Vec::new(),
     };
-    let Some(standing) = standing else { return before.cloned().unwrap_or(empty) };
-    let retired = if standing.asked { standing.retired } else { empty.retired };
-    let Some(published) = &standing.published else {
-        let kept = before.cloned().filter(|_| !standing.withdrawn).unwrap_or(empty);
+    let Some(publication) = publication else { return before.cloned().unwrap_or(empty) };
+    let retired = if publication.asked { publication.retired } else { empty.retired };
+    let Some(published) = &publication.published else {
+        let kept = before.cloned().filter(|_| !publication.withdrawn).unwrap_or(empty);
         return TargetStatus { retired, ..kept };
     };
     let sha512 = published.sha512.to_string();
     let since = before.filter(|before| before.sha512.as_ref() == Some(&sha512));
     TargetStatus {
         id: Some(published.id.to_string()),
-        image_name: Some(standing.image_name.clone()),
+        image_name: Some(publication.image_name.clone()),
         version: Some(published.version.clone()),
         published_time: since.and_then(|before| before.published_time.clone()).or_else(|| Some(time(now))),
         sha512: Some(sha512),
@@ -126,7 +128,7 @@ fn finding(
     desire: &DesiredState,
     status: &TargetStatus,
     before: Option<&TargetStatus>,
-    standing: Option<&PublicationStatus>,
+    publication: Option<&PublicationStatus>,
 ) -> Finding {
     const NAME: &str = "Published";
     if observed.targets.missing.contains(&status.name) {
@@ -140,30 +142,32 @@ fn finding(
             return overdue(observed, status).unwrap_or_else(|| as_before(before));
         }
     };
-    let Some(standing) = standing else { return Finding::unknown(NAME, "Progressing", "the target was not asked yet") };
+    let Some(publication) = publication else {
+        return Finding::unknown(NAME, "Progressing", "the target was not asked yet");
+    };
     match wanted {
         // An image that was last seen there counts as still there.
-        Some(wanted) if !standing.asked && holds(status, wanted) => {
-            let message = format!("as last seen; now {}: {}", standing.reason, standing.message);
+        Some(wanted) if !publication.asked && holds(status, wanted) => {
+            let message = format!("as last seen; now {}: {}", publication.reason, publication.message);
             Finding::holds(NAME, "Published", message)
         }
-        Some(wanted) if standing.published.is_some() && holds(status, wanted) => {
-            Finding::holds(NAME, "Published", &standing.message)
+        Some(wanted) if publication.published.is_some() && holds(status, wanted) => {
+            Finding::holds(NAME, "Published", &publication.message)
         }
-        Some(_) if standing.published.is_some() || standing.withdrawn => {
+        Some(_) if publication.published.is_some() || publication.withdrawn => {
             Finding::fails(NAME, "Importing", "the wanted version is on its way")
         }
-        None if standing.withdrawn => Finding::fails(NAME, "Retired", &standing.message),
-        None if standing.published.is_some() => Finding::fails(NAME, "Retiring", "it is taken out of circulation"),
-        Some(_) | None => Finding::fails(NAME, standing.reason, &standing.message),
+        None if publication.withdrawn => Finding::fails(NAME, "Retired", &publication.message),
+        None if publication.published.is_some() => Finding::fails(NAME, "Retiring", "it is taken out of circulation"),
+        Some(_) | None => Finding::fails(NAME, publication.reason, &publication.message),
     }
 }
 
 /// The condition of a target where older versions are not completely out of circulation; `None` if all are. While the
 /// cloud does not respond, the condition stays as it was.
-fn unfinished(before: Option<&TargetStatus>, standing: Option<&PublicationStatus>) -> Option<Finding> {
-    if let Some(standing) = standing.filter(|standing| standing.asked) {
-        let (reason, message) = standing.unfinished.as_ref()?;
+fn unfinished(before: Option<&TargetStatus>, publication: Option<&PublicationStatus>) -> Option<Finding> {
+    if let Some(publication) = publication.filter(|publication| publication.asked) {
+        let (reason, message) = publication.unfinished.as_ref()?;
         return Some(Finding::fails(RETIRED, *reason, message));
     }
     let known = before?.condition(RETIRED)?;

@@ -11,7 +11,7 @@ pub(super) struct Targets {
     /// The targets that the image, or its subscription, names.
     pub named: Vec<String>,
     /// The state at these targets and at previous ones, if a pass of the target has set it.
-    pub standings: BTreeMap<String, PublicationStatus>,
+    pub statuses: BTreeMap<String, PublicationStatus>,
     /// Targets without an object.
     pub missing: Vec<String>,
     /// Targets that are being deleted.
@@ -26,7 +26,7 @@ impl Targets {
     pub(super) fn holding<'a>(&'a self, before: &'a [TargetStatus]) -> Vec<&'a str> {
         let told = before.iter().filter(|target| target.id.is_some()).map(|target| target.name.as_str());
         let all: BTreeSet<&str> = told.chain(self.recorded.keys().map(String::as_str)).collect();
-        let withdrawn = |name: &str| self.standings.get(name).is_some_and(|standing| standing.withdrawn);
+        let withdrawn = |name: &str| self.statuses.get(name).is_some_and(|status| status.withdrawn);
         all.into_iter().filter(|name| !withdrawn(name)).collect()
     }
 
@@ -48,7 +48,7 @@ impl Targets {
 
     /// The progress of the first conversion that one of the targets waits for.
     pub(super) fn progress(&self) -> Option<Progress> {
-        self.standings.values().find_map(|standing| standing.progress.clone())
+        self.statuses.values().find_map(|status| status.progress.clone())
     }
 
     /// Whether anything of the image is in circulation at any target.
@@ -59,10 +59,10 @@ impl Targets {
     /// Whether the image can no longer be taken out of circulation: each target that has it, or that target's Secret,
     /// is gone.
     pub(super) fn are_lost(&self, before: &[TargetStatus]) -> bool {
-        let no_secret = |standing: &PublicationStatus| standing.reason == "SecretNotFound";
+        let no_secret = |status: &PublicationStatus| status.reason == "SecretNotFound";
         self.hold(before)
             && self.holding(before).into_iter().all(|name| {
-                self.missing.iter().any(|missing| missing == name) || self.standings.get(name).is_some_and(no_secret)
+                self.missing.iter().any(|missing| missing == name) || self.statuses.get(name).is_some_and(no_secret)
             })
     }
 }

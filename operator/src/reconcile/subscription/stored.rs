@@ -3,7 +3,7 @@
 use super::check::Checked;
 use super::observe::{ListMemory, Observed};
 use crate::fetch::Document;
-use crate::trust::{AcceptedList, LastAccepted, Refusal, Reverification, RevokedSigner, VerifyRequest, standing};
+use crate::trust::{AcceptedList, LastAccepted, Refusal, Reverification, RevokedSigner, VerifyRequest, reverify};
 
 /// The results for the stored lists.
 pub(super) struct Stored {
@@ -66,7 +66,7 @@ pub(super) fn judge(
     for (message, document) in &observed.older {
         let Some(index) = memory.older.iter().position(|one| one.message == *message) else { continue };
         let Some(bytes) = read(document) else { continue };
-        let (list, refusal) = match standing(&bytes, &memory.older[index].last, request) {
+        let (list, refusal) = match reverify(&bytes, &memory.older[index].last, request) {
             Reverification::InForce(list) | Reverification::Frozen(list, _) => (list, None),
             Reverification::Withdrawn(list, refusal) => (list, Some(refusal)),
             Reverification::Broken(_) => continue,
@@ -82,7 +82,7 @@ pub(super) fn judge(
 }
 
 fn in_force(stored: &[u8], accepted: &LastAccepted, request: &VerifyRequest<'_>) -> Before {
-    match standing(stored, accepted, request) {
+    match reverify(stored, accepted, request) {
         Reverification::InForce(list) => Before::InForce(list),
         Reverification::Frozen(list, refusal) => Before::Frozen(list, refusal),
         Reverification::Withdrawn(list, refusal) => Before::Withdrawn(list, refusal),

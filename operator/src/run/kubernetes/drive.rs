@@ -60,7 +60,7 @@ impl Driver {
     /// finish. Blobs that `scrub` finds damaged are downloaded again.
     pub async fn keep(self, scrub: &Scrub, stop: impl Future<Output = ()>) -> Result<(), PartEnded> {
         let stopping = CancellationToken::new();
-        if let Some(cache_sync) = self.shared.store().cache_sync.told() {
+        if let Some(cache_sync) = self.shared.store().cache_sync.pending() {
             tracing::info!("started; {cache_sync}");
         }
         let mut parts = Parts { tasks: JoinSet::new(), stopping: stopping.clone() };
@@ -162,7 +162,7 @@ fn pass_subscription(shared: Arc<Shared>, key: ObjectKey) -> BoxFuture<'static, 
             return None;
         }
         let ended = subscription::reconcile(&shared.context, &key, shared.ask(&key), Timestamp::now()).await;
-        shared.tell_images(&key);
+        shared.notify_images(&key);
         Some(shared.settled(Kind::Subscription, &key, ended))
     }
     .boxed()
@@ -191,9 +191,9 @@ fn pass_target(shared: Arc<Shared>, key: ObjectKey) -> BoxFuture<'static, Option
         if !shared.store().cache_sync.all_came().await {
             return None;
         }
-        let before = shared.context.publications.standings(&key);
+        let before = shared.context.publications.statuses(&key);
         let ended = cloud_target::reconcile(&shared.context, &key, Timestamp::now()).await;
-        let after = shared.context.publications.standings(&key);
+        let after = shared.context.publications.statuses(&key);
         if let Some(queues) = shared.queues(&key.namespace) {
             let known = before.keys().chain(after.keys().filter(|image| !before.contains_key(image)));
             known.filter(|image| before.get(image) != after.get(image)).for_each(|image| queues.image(image));

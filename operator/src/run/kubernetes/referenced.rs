@@ -22,14 +22,14 @@ use crate::api::{CloudTarget, Endorser, FilesSource, ImageListSubscription, Obje
 use crate::store::ResourceStore;
 
 /// A kind that other objects refer to by name.
-pub(super) trait Named:
+pub(super) trait Referenced:
     kube::Resource<DynamicType = ()> + Clone + Debug + DeserializeOwned + Send + 'static
 {
     /// Wakes the objects that refer to the object.
     fn changed(shared: &Shared, key: &ObjectKey);
 }
 
-impl Named for Secret {
+impl Referenced for Secret {
     fn changed(shared: &Shared, key: &ObjectKey) {
         let Some(queues) = shared.queues(&key.namespace) else { return };
         for object in shared.store().list::<ImageListSubscription>(&key.namespace) {
@@ -48,7 +48,7 @@ impl Named for Secret {
     }
 }
 
-impl Named for ConfigMap {
+impl Referenced for ConfigMap {
     fn changed(shared: &Shared, key: &ObjectKey) {
         endorsers_changed(shared, key, |files| files.config_map_ref.as_ref());
     }
@@ -79,7 +79,7 @@ fn target_secrets(object: &CloudTarget) -> impl Iterator<Item = &str> {
 }
 
 /// Watches the objects of a kind.
-pub(super) async fn follow<K: Named>(shared: Arc<Shared>, api: Api<PartialObjectMeta<K>>) {
+pub(super) async fn follow<K: Referenced>(shared: Arc<Shared>, api: Api<PartialObjectMeta<K>>) {
     let mut events = pin!(watcher(api, Config::default()).default_backoff());
     // No pass has read the objects of the first list yet, so they wake nothing.
     let (mut began, mut versions) = (false, HashMap::new());

@@ -29,7 +29,7 @@ const LONGEST_WAIT: Duration = Duration::from_mins(5);
 pub(super) struct Shared {
     pub(super) context: Arc<Context<Kubernetes>>,
     pub(super) queues: Vec<WorkQueues>,
-    told: Mutex<HashMap<ObjectKey, Told>>,
+    last_notified: Mutex<HashMap<ObjectKey, Notified>>,
     failures: Mutex<HashMap<(Kind, ObjectKey), u32>>,
     /// The generation of each target that its images were last woken for.
     targets: Mutex<HashMap<ObjectKey, i64>>,
@@ -39,13 +39,13 @@ pub(super) struct Shared {
 
 /// The state of a subscription after its last pass. Its images are woken when it changes.
 #[derive(Debug, PartialEq)]
-struct Told {
+struct Notified {
     generation: Option<i64>,
-    list: Option<ToldList>,
+    list: Option<NotifiedList>,
 }
 
 #[derive(Debug, PartialEq)]
-struct ToldList {
+struct NotifiedList {
     last: LastAccepted,
     older: Vec<LastAccepted>,
     /// Existing images that are not selected. Their list entries are only kept while they exist.
@@ -59,8 +59,8 @@ struct ToldList {
 
 impl Shared {
     pub(super) fn new(context: Arc<Context<Kubernetes>>, queues: Vec<WorkQueues>) -> Self {
-        let (told, failures, targets) = (Mutex::default(), Mutex::default(), Mutex::default());
-        Self { context, queues, told, failures, targets, asked: Mutex::default() }
+        let (last_notified, failures, targets) = (Mutex::default(), Mutex::default(), Mutex::default());
+        Self { context, queues, last_notified, failures, targets, asked: Mutex::default() }
     }
 
     pub(super) fn store(&self) -> &Kubernetes {
@@ -113,14 +113,14 @@ impl Shared {
     }
 
     /// Wakes a subscription's images if its state has changed.
-    pub(super) fn tell_images(&self, key: &ObjectKey) {
+    pub(super) fn notify_images(&self, key: &ObjectKey) {
         let Some(object) = self.store().get::<ImageListSubscription>(key) else { return };
-        let list = self.context.lists.get(key).map(|list| ToldList::of(&list));
-        let told = Told { generation: object.metadata.generation, list };
-        if lock(&self.told).get(key) == Some(&told) {
+        let list = self.context.lists.get(key).map(|list| NotifiedList::of(&list));
+        let now = Notified { generation: object.metadata.generation, list };
+        if lock(&self.last_notified).get(key) == Some(&now) {
             return;
         }
-        lock(&self.told).insert(key.clone(), told);
+        lock(&self.last_notified).insert(key.clone(), now);
         let Some(queues) = self.queues(&key.namespace) else { return };
         for image in self.store().list::<CachedImage>(&key.namespace) {
             if image.spec.subscription_ref.name == key.name {
@@ -153,7 +153,7 @@ impl Shared {
         let Some(object) = self.store().get::<CachedImage>(image) else { return false };
         let subscription = image.sibling(&object.spec.subscription_ref.name);
         let is_there = self.store().get::<ImageListSubscription>(&subscription).is_some();
-        is_there && !lock(&self.told).contains_key(&subscription)
+        is_there && !lock(&self.last_notified).contains_key(&subscription)
     }
 
     /// Removes the state of objects that were deleted while a watch was interrupted.
@@ -161,7 +161,7 @@ impl Shared {
         let store = self.store();
         self.context.lists.retain(|key| store.get::<ImageListSubscription>(key).is_some());
         let gone = |key: &ObjectKey| store.get::<ImageListSubscription>(key).is_none();
-        let subscriptions: Vec<ObjectKey> = lock(&self.told).keys().filter(|key| gone(key)).cloned().collect();
+        let subscriptions: Vec<ObjectKey> = lock(&self.last_notified).keys().filter(|key| gone(key)).cloned().collect();
         for key in &subscriptions {
             self.forget_subscription(key);
         }
@@ -173,7 +173,7 @@ impl Shared {
     pub(super) fn forget_subscription(&self, key: &ObjectKey) {
         self.context.lists.set(key.clone(), None);
         self.context.pending.set(key, None);
-        lock(&self.told).remove(key);
+        lock(&self.last_notified).remove(key);
         lock(&self.failures).remove(&(Kind::Subscription, key.clone()));
     }
 
@@ -188,7 +188,7 @@ impl Shared {
     }
 }
 
-impl ToldList {
+impl NotifiedList {
     fn of(list: &ListInForce) -> Self {
         Self {
             last: list.accepted.last_accepted(),

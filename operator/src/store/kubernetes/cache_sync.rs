@@ -77,7 +77,7 @@ impl CacheSync {
     }
 
     /// Which first lists have not arrived yet, or which kinds are missing, as text; `None` after all have arrived.
-    pub(crate) fn told(&self) -> Option<String> {
+    pub(crate) fn pending(&self) -> Option<String> {
         let state = self.0.borrow();
         if !state.unknown.is_empty() {
             return Some(missing(&state.unknown.iter().map(String::as_str).collect::<Vec<_>>().join(", ")));
@@ -117,17 +117,17 @@ mod tests {
         cache_sync.came::<CachedImage>(Some("a"));
         cache_sync.came::<CachedImage>(Some("c"));
         assert_eq!(
-            cache_sync.told().unwrap(),
+            cache_sync.pending().unwrap(),
             "waiting for the first list of ImageListSubscription, CloudTarget in namespace a; of Endorser, \
              ImageListSubscription, CachedImage, CloudTarget in namespace b"
         );
         let all = CacheSync::new([None].into_iter());
-        assert!(all.told().unwrap().ends_with("CloudTarget in all namespaces"));
+        assert!(all.pending().unwrap().ends_with("CloudTarget in all namespaces"));
         all.came::<Endorser>(None);
         all.came::<ImageListSubscription>(None);
         all.came::<CachedImage>(None);
         all.came::<CloudTarget>(None);
-        assert_eq!(all.told(), None);
+        assert_eq!(all.pending(), None);
     }
 
     #[test]
@@ -137,13 +137,13 @@ mod tests {
         cache_sync.is_unknown::<Endorser>();
         cache_sync.is_unknown::<CachedImage>();
         assert_eq!(
-            cache_sync.told().unwrap(),
+            cache_sync.pending().unwrap(),
             "expected the definitions of this program's resources, found that the API server does not know CachedImage, \
              Endorser: install them with `vmcatcher-operator crds | kubectl apply --server-side -f -`"
         );
         cache_sync.came::<CachedImage>(None);
         cache_sync.came::<Endorser>(None);
-        assert!(cache_sync.told().unwrap().starts_with("waiting for the first list of ImageListSubscription"));
+        assert!(cache_sync.pending().unwrap().starts_with("waiting for the first list of ImageListSubscription"));
     }
 
     #[tokio::test]

@@ -82,10 +82,10 @@ impl Election {
     }
 
     /// Waits until this process leads.
-    pub async fn won(mut self) -> Leadership {
+    pub async fn acquire(mut self) -> Leadership {
         let mut told = String::new();
         loop {
-            let found = match self.attempt().await {
+            let found = match self.try_acquire_or_renew().await {
                 Ok(true) => break,
                 Ok(false) => format!("{} leads; this program waits", self.holder()),
                 Err(error) => error.to_string(),
@@ -106,7 +106,7 @@ impl Election {
     async fn renew(mut self, stopping: CancellationToken) -> Result<Self, LeadershipLost> {
         let mut renewed = Instant::now();
         while stopping.run_until_cancelled(sleep(RENEW_EVERY)).await.is_some() {
-            match self.attempt().await {
+            match self.try_acquire_or_renew().await {
                 Ok(true) => renewed = Instant::now(),
                 Ok(false) => {
                     self.permit.end();
@@ -123,7 +123,7 @@ impl Election {
     }
 
     /// Takes the lease if it is free, or renews it if this process holds it. Returns whether this process holds it.
-    async fn attempt(&mut self) -> Result<bool, StoreError> {
+    async fn try_acquire_or_renew(&mut self) -> Result<bool, StoreError> {
         let asked = Instant::now();
         if self.holder() != self.identity {
             self.look().await?;

@@ -160,7 +160,7 @@ impl Scope {
 
 impl ResourceStore for Kubernetes {
     fn awaits(&self) -> Option<String> {
-        self.cache_sync.told()
+        self.cache_sync.pending()
     }
 
     fn get<K: Resource>(&self, key: &ObjectKey) -> Option<Arc<K>> {

@@ -4,7 +4,7 @@ use harness::gpg::{Gpg, PgpForm};
 use jiff::{SignedDuration, Timestamp};
 use vmcatcher_operator::trust::{
     AcceptRequest, AlgorithmPolicy, Anchors, EndorserRule, Fingerprint, LastAccepted, PublicKey, Reverification,
-    VerifyRequest, accept, standing, verify,
+    VerifyRequest, accept, reverify, verify,
 };
 
 use super::{GOOD, GPG, endorser, list, told, verdict};
@@ -218,7 +218,7 @@ fn what_is_no_public_key() {
 /// What became of the list in force, as the reconcile asks in each pass.
 fn stands(message: &[u8], last: &LastAccepted, endorsers: &[EndorserRule], at: Timestamp) -> String {
     let anchors = Anchors::default();
-    match standing(message, last, &VerifyRequest { at, ..request(&anchors, endorsers, 1) }) {
+    match reverify(message, last, &VerifyRequest { at, ..request(&anchors, endorsers, 1) }) {
         Reverification::InForce(_) => "InForce".to_owned(),
         Reverification::Frozen(_, refusal) => format!("Frozen {}", refusal.reason),
         Reverification::Withdrawn(_, refusal) => format!("Withdrawn {}", refusal.reason),

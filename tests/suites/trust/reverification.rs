@@ -6,7 +6,7 @@ use harness::signer::{Form, sign, sign_as};
 use jiff::SignedDuration;
 use vmcatcher_operator::trust::{
     AcceptRequest, Anchors, EndorserRule, LastAccepted, RefusalReason, Reverification, Sha256Digest, TrustLevel,
-    VerifyRequest, accept, standing, verify,
+    VerifyRequest, accept, reverify, verify,
 };
 
 use super::{IDENTIFIER, PKI, anchors, ask_nothing, endorser, list_of, now, request};
@@ -64,7 +64,7 @@ fn what_a_ca_says_later() {
     ];
     for (case, crls, with_root, expected) in table {
         let (anchors, endorsers) = (with_crls(&crls, with_root), [endorser("erin", &PKI.endorser)]);
-        let stands = standing(&message, &last, &request(&anchors, &endorsers, 1));
+        let stands = reverify(&message, &last, &request(&anchors, &endorsers, 1));
         assert_eq!(shown(&stands), expected, "{case}");
         if let Reverification::Frozen(list, _) | Reverification::Withdrawn(list, _) | Reverification::InForce(list) =
             stands
@@ -79,7 +79,7 @@ fn what_a_ca_says_later() {
 /// What is remembered of a list after it was judged under these CRLs.
 fn judged(message: &[u8], last: &LastAccepted, crls: &[Vec<u8>]) -> (String, LastAccepted) {
     let (anchors, endorsers) = (with_crls(crls, true), [endorser("erin", &PKI.endorser)]);
-    let stands = standing(message, last, &request(&anchors, &endorsers, 1));
+    let stands = reverify(message, last, &request(&anchors, &endorsers, 1));
     let told = shown(&stands);
     match stands {
         Reverification::InForce(stored) | Reverification::Frozen(stored, _) | Reverification::Withdrawn(stored, _) => {
@@ -130,7 +130,7 @@ fn who_was_revoked_does_not_count_again() {
     let last = accept(verified, &ask_nothing()).outcome.unwrap().last_accepted();
     let ask = |last: &LastAccepted, identity| {
         let crl = PKI.intermediate.crl(now()).revoke(identity, Some(Reason::KeyCompromise)).der();
-        standing(&message, last, &request(&with_crls(&[PKI.root_crl(), crl], true), &endorsers, 1))
+        reverify(&message, last, &request(&with_crls(&[PKI.root_crl(), crl], true), &endorsers, 1))
     };
     let Reverification::InForce(stored) = ask(&last, &PKI.endorser) else { panic!("one is left") };
     let remembered = LastAccepted { revoked: stored.revoked().to_vec(), ..last.clone() };
@@ -169,7 +169,7 @@ fn the_dates_of_certificates_are_those_of_the_acceptance() {
     let crls = [PKI.root.crl(later).der(), PKI.intermediate.crl(later).der()];
     let (anchors, endorsers) = (with_crls(&crls, true), [endorser("erin", &PKI.endorser)]);
     let request = VerifyRequest { at: later, ..request(&anchors, &endorsers, 1) };
-    assert_eq!(shown(&standing(&message, &last, &request)), "InForce");
+    assert_eq!(shown(&reverify(&message, &last, &request)), "InForce");
     assert_eq!(verify(&message, &request).outcome.unwrap_err().reason, RefusalReason::CertificateExpired);
 }
 
@@ -195,11 +195,11 @@ fn what_people_say_later() {
         ("revoked by another", vec![erin(), with(TrustLevel::Revoked)], "Withdrawn EndorserNotTrusted"),
     ];
     for (case, endorsers, expected) in table {
-        assert_eq!(shown(&standing(&message, &last, &request(&anchors, &endorsers, 1))), expected, "{case}");
+        assert_eq!(shown(&reverify(&message, &last, &request(&anchors, &endorsers, 1))), expected, "{case}");
     }
     let revoked = with_crls(&[PKI.root_crl(), PKI.intermediate_crl()], false);
     let gone_and_revoked = [with(TrustLevel::Revoked)];
-    let stands = standing(&message, &last, &request(&revoked, &gone_and_revoked, 1));
+    let stands = reverify(&message, &last, &request(&revoked, &gone_and_revoked, 1));
     assert_eq!(shown(&stands), "Withdrawn EndorserNotTrusted", "a person's word holds without an anchor too");
 }
 
@@ -217,8 +217,8 @@ fn of_two_signers_the_one_that_is_left_decides() {
         endorsers
     };
     for index in [0, 1] {
-        assert_eq!(shown(&standing(&message, &last, &request(&anchors, &revoked(index), 1))), "InForce");
-        let stands = standing(&message, &last, &request(&anchors, &revoked(index), 2));
+        assert_eq!(shown(&reverify(&message, &last, &request(&anchors, &revoked(index), 1))), "InForce");
+        let stands = reverify(&message, &last, &request(&anchors, &revoked(index), 2));
         assert_eq!(shown(&stands), "Withdrawn EndorserNotTrusted");
     }
 }
@@ -230,9 +230,9 @@ fn other_bytes_than_those_accepted_are_broken() {
     let request = request(&anchors, &endorsers, 1);
     let other = ListBuilder::new("other", now()).endorser(&PKI.endorser).json();
     let other = sign(&other, &PKI.endorser, Form::Detached);
-    assert_eq!(shown(&standing(&other, &last, &request)), "Broken MessageDigestMismatch");
-    assert_eq!(shown(&standing(&message[..message.len() / 2], &last, &request)), "Broken SignatureInvalid");
-    assert_eq!(shown(&standing(b"", &last, &request)), "Broken Unsigned");
+    assert_eq!(shown(&reverify(&other, &last, &request)), "Broken MessageDigestMismatch");
+    assert_eq!(shown(&reverify(&message[..message.len() / 2], &last, &request)), "Broken SignatureInvalid");
+    assert_eq!(shown(&reverify(b"", &last, &request)), "Broken Unsigned");
     let again = sign(&list_of(&PKI.endorser), &PKI.endorser, Form::Opaque);
-    assert_eq!(shown(&standing(&again, &last, &request)), "InForce", "the same list in another form");
+    assert_eq!(shown(&reverify(&again, &last, &request)), "InForce", "the same list in another form");
 }

@@ -7,9 +7,9 @@ use crate::api::{Kind, ObjectKey};
 
 /// The last logged error of each object with an invalid spec.
 #[derive(Debug, Default)]
-pub struct Told(Mutex<HashMap<(Kind, ObjectKey), String>>);
+pub struct ReportedProblems(Mutex<HashMap<(Kind, ObjectKey), String>>);
 
-impl Told {
+impl ReportedProblems {
     /// Sets the error of an object. Returns whether it is a new one.
     pub(in crate::reconcile) fn is_new(&self, kind: Kind, key: &ObjectKey, message: &str) -> bool {
         let mut told = self.0.lock().unwrap_or_else(PoisonError::into_inner);
@@ -28,7 +28,7 @@ mod tests {
 
     #[test]
     fn the_same_is_told_again_only_after_it_was_mended() {
-        let (told, key) = (Told::default(), ObjectKey::new("default", "vo"));
+        let (told, key) = (ReportedProblems::default(), ObjectKey::new("default", "vo"));
         let is_new = |message: &str| told.is_new(Kind::Subscription, &key, message);
         assert_eq!([is_new("a"), is_new("a"), is_new("b"), is_new("b")], [true, false, true, false]);
         told.forget(Kind::Subscription, &key);

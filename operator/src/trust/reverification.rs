@@ -17,7 +17,7 @@ use super::{
 /// that revoked a certificate on a signer's path, or an administrator who revoked an endorser or a credential. Anything
 /// missing or expired only freezes the list. The list's own expiry is not checked here. A revocation by a CA is
 /// permanent, so the caller must store [`AcceptedList::revoked`].
-pub fn standing(message: &[u8], last: &LastAccepted, request: &VerifyRequest<'_>) -> Reverification {
+pub fn reverify(message: &[u8], last: &LastAccepted, request: &VerifyRequest<'_>) -> Reverification {
     let proven = match SignedMessage::read(message).and_then(|read| read.verify_signature(&request.public_keys())) {
         Ok(proven) => proven,
         Err(refusal) => return Reverification::Broken(refusal),
