@@ -5,7 +5,7 @@ use std::time::Duration;
 use harness::image_server::{ImageServer, Resource, ServerCertificate};
 use vmcatcher_operator::api::Class;
 use vmcatcher_operator::fetch::{
-    Client, ClientIdentity, ClientSettings, Credentials, FetchError, LIST_LIMIT, ListAnswer, Source, TlsTrust,
+    Client, ClientIdentity, ClientSettings, Credentials, FetchError, LIST_LIMIT, ListAnswer, Source, TlsSettings,
     Validator,
 };
 
@@ -167,20 +167,21 @@ async fn only_certificates_that_are_believed_are_talked_to() {
     std::fs::write(grid.path().join("0123abcd.0"), certificate.authority_pem()).unwrap();
     std::fs::write(grid.path().join("broken.pem"), "-----BEGIN CERTIFICATE-----\nAAAA\n").unwrap();
     std::fs::write(grid.path().join("0123abcd.namespaces"), "TO Issuer").unwrap();
-    let own = |pem: &[u8]| TlsTrust::Own { ca_pem: Some(pem.to_vec()), identity: None };
-    let at = |host: &str, tls: TlsTrust| Source { tls, ..source(&server.url_at(host, "/list")) };
+    let own = |pem: &[u8]| TlsSettings::Own { ca_pem: Some(pem.to_vec()), identity: None };
+    let at = |host: &str, tls: TlsSettings| Source { tls, ..source(&server.url_at(host, "/list")) };
     let pem = certificate.authority_pem();
-    for good in [own(&pem), TlsTrust::Grid(grid.path().to_owned())] {
+    for good in [own(&pem), TlsSettings::Grid(grid.path().to_owned())] {
         assert_eq!(body(fetch(&at("localhost", good.clone())).await), b"list");
         assert_eq!(body(fetch(&at("127.0.0.1", good)).await), b"list");
     }
     let another = ServerCertificate::generate().authority_pem();
-    for bad in [TlsTrust::System, own(&another)] {
+    for bad in [TlsSettings::System, own(&another)] {
         let error = expect_failure(fetch(&at("localhost", bad)).await, "TLSError");
         assert!(error.to_string().contains("certificate verify failed"), "{error}");
     }
     let empty = tempfile::tempdir().unwrap();
-    for unusable in [own(b"no certificate"), TlsTrust::Grid(empty.path().to_owned()), TlsTrust::Grid("/nowhere".into())]
+    for unusable in
+        [own(b"no certificate"), TlsSettings::Grid(empty.path().to_owned()), TlsSettings::Grid("/nowhere".into())]
     {
         let error = expect_failure(fetch(&at("localhost", unusable)).await, "TLSError");
         assert_eq!(error.class(), Class::Stalled, "{error}");
@@ -192,7 +193,7 @@ async fn only_certificates_that_are_believed_are_talked_to() {
 async fn the_name_in_a_certificate_counts() {
     let certificate = ServerCertificate::generate_for("images.example.org");
     let server = ImageServer::start_tls(&certificate);
-    let tls = TlsTrust::Own { ca_pem: Some(certificate.authority_pem()), identity: None };
+    let tls = TlsSettings::Own { ca_pem: Some(certificate.authority_pem()), identity: None };
     for host in ["localhost", "127.0.0.1"] {
         let at = Source { tls: tls.clone(), ..source(&server.url_at(host, "/list")) };
         expect_failure(fetch(&at).await, "TLSError");
@@ -208,7 +209,7 @@ async fn a_client_certificate_opens_what_asks_for_one() {
     server.put("/other-name", Resource::redirect(302, &server.url_at("localhost", "/list")));
     let (certificate_pem, key) = certificate.client_pem();
     let own = |path: &str, identity| Source {
-        tls: TlsTrust::Own { ca_pem: Some(certificate.authority_pem()), identity },
+        tls: TlsSettings::Own { ca_pem: Some(certificate.authority_pem()), identity },
         ..source(&server.url(path))
     };
     let identity = ClientIdentity { certificate_pem: certificate_pem.clone(), key_pem: key.clone().into() };
@@ -228,7 +229,7 @@ async fn https_never_leads_to_http() {
     let plain = ImageServer::start();
     plain.put("/list", Resource::bytes("list"));
     server.put("/down", Resource::redirect(302, &plain.url("/list")));
-    let tls = TlsTrust::Own { ca_pem: Some(certificate.authority_pem()), identity: None };
+    let tls = TlsSettings::Own { ca_pem: Some(certificate.authority_pem()), identity: None };
     let error = expect_failure(fetch(&Source { tls: tls.clone(), ..source(&server.url("/down")) }).await, "URLInvalid");
     assert!(error.to_string().contains("stays with https, found one to http"), "{error}");
     assert!(plain.all_requests().is_empty());

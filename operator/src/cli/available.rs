@@ -20,7 +20,7 @@ use crate::text;
 const OVER: [&str; 3] = ["ListExpired", "EndorserRevoked", "CertificateRevoked"];
 
 /// A filter for images.
-pub(super) struct Wanted<'a> {
+pub(super) struct ImageFilter<'a> {
     /// Only images of this namespace.
     pub namespace: Option<&'a str>,
     /// Only the image with this identifier.
@@ -51,7 +51,7 @@ enum Choice {
 pub(super) fn available(
     directory: &Directory,
     volume: &Path,
-    wanted: &Wanted<'_>,
+    wanted: &ImageFilter<'_>,
 ) -> anyhow::Result<(Vec<Available>, bool)> {
     let volume = Volume::read_only(volume)?;
     let (mut found, mut whole) = (Vec::new(), true);

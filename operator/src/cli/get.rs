@@ -49,7 +49,7 @@ pub(super) fn run(args: &Args) -> anyhow::Result<ExitCode> {
     }
     let (directory, whole) = args.kept.open()?;
     let (text, found, whole) = if args.available {
-        let wanted = available::Wanted { namespace: args.namespace.as_deref(), identifier: args.name.as_deref() };
+        let wanted = available::ImageFilter { namespace: args.namespace.as_deref(), identifier: args.name.as_deref() };
         let (images, all) = available(&directory, &args.kept.volume, &wanted)?;
         (available::show(&images, args.output)?, !images.is_empty(), whole && all)
     } else {

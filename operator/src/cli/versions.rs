@@ -6,7 +6,7 @@ use std::str::FromStr;
 
 use anyhow::bail;
 
-use super::available::{Wanted, available};
+use super::available::{ImageFilter, available};
 use super::list_input::{self, ListInput};
 use crate::api::{CachedImage, ObjectKey};
 use crate::cache::Volume;
@@ -71,7 +71,7 @@ pub(super) fn image(
     let mut found: Vec<_> =
         kept.filter(|(key, _)| namespace.is_none_or(|namespace| namespace == key.namespace)).collect();
     if found.is_empty() {
-        let wanted = Wanted { namespace, identifier: Some(identifier.as_str()) };
+        let wanted = ImageFilter { namespace, identifier: Some(identifier.as_str()) };
         let images = available(directory, volume, &wanted)?.0.into_iter();
         found = images.map(|one| (one.subscription.sibling(&name), one.subscription.name)).collect();
     }

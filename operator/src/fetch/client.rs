@@ -9,7 +9,7 @@ use super::address::AddressPolicy;
 use super::budget::Budget;
 use super::error::{FetchError, chain};
 use super::proxy::Proxies;
-use super::source::{Source, TlsTrust};
+use super::source::{Source, TlsSettings};
 use super::tls;
 use crate::metrics::Metrics;
 
@@ -120,11 +120,11 @@ impl Client {
 
     fn connect_with(&self, source: &Source, own: bool) -> Result<reqwest::Client, FetchError> {
         let builder = match &source.tls {
-            TlsTrust::System => return Ok(self.system.clone()),
-            TlsTrust::Grid(directory) => {
+            TlsSettings::System => return Ok(self.system.clone()),
+            TlsSettings::Grid(directory) => {
                 tls::directory(directory).map(|trusted| base(&self.settings, &self.policy).tls_certs_only(trusted))
             }
-            TlsTrust::Own { ca_pem, identity } => {
+            TlsSettings::Own { ca_pem, identity } => {
                 let identity = identity.as_ref().filter(|_| own);
                 tls::own(base(&self.settings, &self.policy), ca_pem.as_deref(), identity)
             }

@@ -39,5 +39,5 @@ pub use document::Document;
 pub use error::{FetchError, ProxyChallenge, ProxyRefusal};
 pub use image::{ImageAnswer, ImageBody, ImageRequest, RateFloor};
 pub use list::ListAnswer;
-pub use source::{ClientIdentity, Credentials, Source, TlsTrust};
+pub use source::{ClientIdentity, Credentials, Source, TlsSettings};
 pub use validator::Validator;

@@ -15,13 +15,13 @@ pub struct Source {
     /// The credentials. They are sent only to the scheme, host and port of `url`.
     pub credentials: Option<Credentials>,
     /// The trusted certificate authorities, and the client certificate.
-    pub tls: TlsTrust,
+    pub tls: TlsSettings,
 }
 
 impl Source {
     /// A public source with the system's certificate authorities.
     pub fn public(url: SourceUrl) -> Self {
-        Self { url, credentials: None, tls: TlsTrust::System }
+        Self { url, credentials: None, tls: TlsSettings::System }
     }
 }
 
@@ -58,7 +58,7 @@ impl Credentials {
 
 /// The trusted certificate authorities, and the client certificate.
 #[derive(Debug, Clone, Default)]
-pub enum TlsTrust {
+pub enum TlsSettings {
     /// The system's certificate authorities.
     #[default]
     System,

@@ -10,18 +10,18 @@ use secrecy::ExposeSecret;
 use sha2::{Digest, Sha256};
 
 use super::error::chain;
-use super::source::{ClientIdentity, TlsTrust};
+use super::source::{ClientIdentity, TlsSettings};
 
 /// The maximum size of a certificate file, in bytes. Larger files are ignored.
 const LARGEST_FILE: u64 = 1024 * 1024;
 
 /// The key of a source's TLS settings; `None` for the system's settings, which are shared.
-pub(super) fn key(trust: &TlsTrust, own: bool) -> Option<[u8; 32]> {
+pub(super) fn key(trust: &TlsSettings, own: bool) -> Option<[u8; 32]> {
     let mut parts: Vec<&[u8]> = Vec::new();
     match trust {
-        TlsTrust::System => return None,
-        TlsTrust::Grid(directory) => parts.extend([b"grid".as_slice(), directory.as_os_str().as_encoded_bytes()]),
-        TlsTrust::Own { ca_pem, identity } => {
+        TlsSettings::System => return None,
+        TlsSettings::Grid(directory) => parts.extend([b"grid".as_slice(), directory.as_os_str().as_encoded_bytes()]),
+        TlsSettings::Own { ca_pem, identity } => {
             parts.extend([b"own".as_slice(), ca_pem.as_deref().unwrap_or_default()]);
             if let Some(identity) = identity.as_ref().filter(|_| own) {
                 parts.extend([identity.certificate_pem.as_slice(), identity.key_pem.expose_secret().as_bytes()]);

@@ -28,7 +28,7 @@ pub use model::{ImageList, ImageRefusal, LeftOut, ListedImage, NamedEndorser, Re
 pub use select::{ExcludedBy, ImageMatch, Selected, Selection, SelectionError};
 pub use source_url::{SourceUrl, SourceUrlError};
 pub use version::{ListVersion, VersionError};
-pub use wanted::Wanted;
+pub use wanted::WantedImages;
 
 /// The most bytes that a list may have.
 pub const MAXIMUM_BYTES: usize = 64 << 20;

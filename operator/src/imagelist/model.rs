@@ -34,7 +34,7 @@ pub struct ImageList {
     pub images: Vec<ListedImage>,
     /// The images that were refused, each with its reason, in the order of the list.
     pub refused: Vec<RefusedImage>,
-    /// The numbers of images that were left out because they are not [wanted](super::Wanted).
+    /// The numbers of images that were left out because they are not [wanted](super::WantedImages).
     pub left_out: LeftOut,
     /// All other keys of the list, unchanged; empty if the list was read for some images only.
     pub extra: Map<String, Value>,

@@ -9,7 +9,7 @@ use std::collections::HashMap;
 use super::field::{self, Fault, FieldError, optional, required};
 use super::json::{self, Node, Object};
 use super::model::{ImageList, ImageRefusal, ListedImage, NamedEndorser, RefusedImage};
-use super::{LeftOut, ListError, Sha512Digest, Wanted};
+use super::{LeftOut, ListError, Sha512Digest, WantedImages};
 use crate::text::is_printable;
 
 /// The keys of a list that have a field in the model.
@@ -39,7 +39,7 @@ impl ImageList {
     }
 
     /// The same. If `wanted` is given, other images and unknown keys are left out.
-    pub fn parse_for(payload: &[u8], wanted: Option<Wanted<'_>>) -> Result<Self, ListError> {
+    pub fn parse_for(payload: &[u8], wanted: Option<WantedImages<'_>>) -> Result<Self, ListError> {
         let entries = RefCell::new(Vec::new());
         let take = |index, node: Node<'_>| {
             entries.borrow_mut().push(read_entry(index, node, wanted.is_none()).kept_for(wanted));
@@ -188,7 +188,7 @@ struct Entry {
 
 impl Entry {
     /// The entry without its image if that is not wanted.
-    fn kept_for(self, wanted: Option<Wanted<'_>>) -> Self {
+    fn kept_for(self, wanted: Option<WantedImages<'_>>) -> Self {
         let Some(wanted) = wanted else { return self };
         Self { outcome: self.outcome.map(|image| image.filter(|image| wanted.has(image))), ..self }
     }
@@ -263,7 +263,7 @@ fn read_members(identifier: super::ImageId, image: &mut Object<'_>) -> Result<Li
 }
 
 /// Sorts entries into usable and refused images. If an identifier occurs more than once, all its entries are refused.
-fn sort_entries(entries: Vec<Entry>, wanted: Option<Wanted<'_>>, list: &mut ImageList) {
+fn sort_entries(entries: Vec<Entry>, wanted: Option<WantedImages<'_>>, list: &mut ImageList) {
     let mut times: HashMap<String, usize> = HashMap::new();
     for identifier in entries.iter().filter_map(|entry| entry.identifier.clone()) {
         *times.entry(identifier).or_default() += 1;
@@ -285,8 +285,9 @@ fn sort_entries(entries: Vec<Entry>, wanted: Option<Wanted<'_>>, list: &mut Imag
             }
             Err(refusal) => refusal,
         };
-        let asked_for = |wanted: Wanted<'_>| identifier.as_deref().is_some_and(|identifier| wanted.names(identifier));
-        if wanted.is_some_and(|wanted| list.refused.len() >= Wanted::REFUSED && !asked_for(wanted)) {
+        let asked_for =
+            |wanted: WantedImages<'_>| identifier.as_deref().is_some_and(|identifier| wanted.names(identifier));
+        if wanted.is_some_and(|wanted| list.refused.len() >= WantedImages::REFUSED && !asked_for(wanted)) {
             list.left_out.refused += 1;
             continue;
         }

@@ -7,14 +7,14 @@ use super::{ListedImage, Selection};
 /// A filter for the images of a list: those that a subscription selects, and those that already exist. A list can be
 /// too large to keep all of it in memory while it is in force.
 #[derive(Debug, Clone, Copy)]
-pub struct Wanted<'a> {
+pub struct WantedImages<'a> {
     /// What the subscription selects.
     pub selection: &'a Selection,
     /// Identifiers of existing images, selected or not.
     pub known: &'a BTreeSet<String>,
 }
 
-impl Wanted<'_> {
+impl WantedImages<'_> {
     /// The number of refused entries that are always kept, for display.
     pub(super) const REFUSED: usize = 20;
 

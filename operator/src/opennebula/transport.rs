@@ -17,23 +17,14 @@ pub struct Connection {
     pub endpoint: Url,
     /// `user:password`, the line of a `one_auth` file.
     pub session: SecretString,
-    /// The certificate authorities that are trusted for the server.
-    pub trust: TlsTrust,
+    /// The only certificate authorities that are trusted for the server (PEM, one or more); `None` means those of the system.
+    pub authorities: Option<Vec<u8>>,
     /// A client certificate and its key (PEM, PKCS #8), if a proxy in front of the server requires one.
     pub identity: Option<(Vec<u8>, SecretString)>,
     /// The timeouts of calls.
     pub timeouts: Timeouts,
     /// The maximum size of a response in bytes. A pool of 1,000 images has about 2 MiB.
     pub answer_limit: usize,
-}
-
-/// The certificate authorities that are trusted for a server.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum TlsTrust {
-    /// The system's certificate authorities.
-    System,
-    /// Only these certificate authorities (PEM, one or more).
-    Authorities(Vec<u8>),
 }
 
 /// Timeouts of calls.
@@ -59,7 +50,7 @@ impl Connection {
         Self {
             endpoint,
             session,
-            trust: TlsTrust::System,
+            authorities: None,
             identity: None,
             timeouts: Timeouts::default(),
             answer_limit: 64 << 20,
@@ -94,7 +85,7 @@ impl Transport {
         if !connection.session.expose_secret().contains(':') {
             return Err(refuse("expected a session of the form user:password, found no colon".to_owned()));
         }
-        if let TlsTrust::Authorities(pem) = &connection.trust
+        if let Some(pem) = &connection.authorities
             && Certificate::from_pem_bundle(pem).is_ok_and(|authorities| authorities.is_empty())
         {
             return Err(refuse("expected at least one certificate authority in PEM, found none".to_owned()));
@@ -152,7 +143,7 @@ fn build(connection: &Connection) -> reqwest::Result<reqwest::Client> {
         .pool_max_idle_per_host(0)
         .http1_only()
         .user_agent(concat!("vmcatcher-operator/", env!("CARGO_PKG_VERSION")));
-    if let TlsTrust::Authorities(pem) = &connection.trust {
+    if let Some(pem) = &connection.authorities {
         builder = builder.tls_certs_only(Certificate::from_pem_bundle(pem)?);
     }
     if let Some((certificate, key)) = &connection.identity {

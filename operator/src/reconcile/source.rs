@@ -6,9 +6,9 @@ use url::Url;
 use super::exchange::ListOrigin;
 use super::tls::CheckedTls;
 use crate::api::{Class, ObjectKey};
-use crate::fetch::{ClientIdentity, Credentials, Source, TlsTrust};
+use crate::fetch::{ClientIdentity, Credentials, Source, TlsSettings};
 use crate::imagelist::SourceUrl;
-use crate::opennebula::transport::{self, Connection};
+use crate::opennebula::transport::Connection;
 use crate::store::{ResourceStore, SecretData, StoreError};
 use crate::trust::DecryptionKey;
 
@@ -83,12 +83,12 @@ pub(super) async fn source<S: ResourceStore>(
         None => None,
     };
     let tls = match &origin.tls {
-        CheckedTls::System(None) => TlsTrust::System,
+        CheckedTls::System(None) => TlsSettings::System,
         CheckedTls::System(Some(name)) => {
             let secret = read(store, namespace, name).await?;
-            TlsTrust::Own { ca_pem: None, identity: Some(identity_for(&secret, url.url())?) }
+            TlsSettings::Own { ca_pem: None, identity: Some(identity_for(&secret, url.url())?) }
         }
-        CheckedTls::Grid => TlsTrust::Grid(trust_directory.to_owned()),
+        CheckedTls::Grid => TlsSettings::Grid(trust_directory.to_owned()),
         CheckedTls::Secret(name) => own_authority(&read(store, namespace, name).await?, url.url())?,
     };
     Ok(Source { url: url.clone(), credentials, tls })
@@ -139,7 +139,7 @@ pub(super) async fn cloud_connection<S: ResourceStore>(
     let Some((secret, own)) = certificates else { return Ok(connection) };
     if own {
         let ca = secret.text("ca.crt").ok_or_else(|| secret.invalid("ca.crt"))?;
-        connection.trust = transport::TlsTrust::Authorities(ca.expose_secret().as_bytes().to_vec());
+        connection.authorities = Some(ca.expose_secret().as_bytes().to_vec());
     }
     if !own || secret.data.entries.contains_key("tls.crt") {
         let identity = identity_for(&secret, endpoint)?;
@@ -217,9 +217,9 @@ fn identity(secret: &Named) -> Result<ClientIdentity, SourceError> {
     Ok(ClientIdentity { certificate_pem: certificate.expose_secret().as_bytes().to_vec(), key_pem })
 }
 
-fn own_authority(secret: &Named, url: &Url) -> Result<TlsTrust, SourceError> {
+fn own_authority(secret: &Named, url: &Url) -> Result<TlsSettings, SourceError> {
     let ca = secret.text("ca.crt").ok_or_else(|| secret.invalid("ca.crt"))?;
     let has_identity = secret.data.entries.contains_key("tls.crt");
     let identity = if has_identity { Some(identity_for(secret, url)?) } else { None };
-    Ok(TlsTrust::Own { ca_pem: Some(ca.expose_secret().as_bytes().to_vec()), identity })
+    Ok(TlsSettings::Own { ca_pem: Some(ca.expose_secret().as_bytes().to_vec()), identity })
 }

@@ -17,7 +17,7 @@ use tokio::io::{AsyncReadExt as _, AsyncSeekExt as _};
 use tokio_util::io::ReaderStream;
 
 use super::plain;
-use super::range::{Wanted, wanted};
+use super::range::{RequestedBytes, wanted};
 use super::ticket::{Clock, TicketError, Tickets};
 use crate::cache::{VerifiedBlob, Volume};
 use crate::metrics::Metrics;
@@ -124,9 +124,9 @@ async fn answer(
     // A range is ignored if the client began with another file (`If-Range`, RFC 9110 section 13.1.5).
     let range = text(header::RANGE).filter(|_| text(header::IF_RANGE).is_none_or(|known| known == tag));
     let (status, first, length) = match wanted(range, size) {
-        Wanted::Whole => (StatusCode::OK, 0, size),
-        Wanted::Part { first, last } => (StatusCode::PARTIAL_CONTENT, first, last - first + 1),
-        Wanted::Unsatisfiable => {
+        RequestedBytes::Whole => (StatusCode::OK, 0, size),
+        RequestedBytes::Part { first, last } => (StatusCode::PARTIAL_CONTENT, first, last - first + 1),
+        RequestedBytes::Unsatisfiable => {
             let mut response = plain(StatusCode::RANGE_NOT_SATISFIABLE, "nothing of that range is there");
             set(&mut response, header::CONTENT_RANGE, &format!("bytes */{size}"));
             return Ok(response);

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use jiff::Timestamp;
 
 use super::{Anchors, DistinguishedName, Fingerprint, KeyStrength, PublicKey};
-use crate::imagelist::Wanted;
+use crate::imagelist::WantedImages;
 
 /// How the CRL of each CA on a signer's path is checked.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
@@ -185,7 +185,7 @@ pub struct VerifyRequest<'a> {
     /// The allowed digests and keys.
     pub algorithms: AlgorithmPolicy,
     /// The part of the list that is kept; `None` means all of it.
-    pub wanted: Option<Wanted<'a>>,
+    pub wanted: Option<WantedImages<'a>>,
     /// The time of the check.
     pub at: Timestamp,
 }

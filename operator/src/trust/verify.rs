@@ -5,7 +5,7 @@ use super::message::{AuthenticatedMessage, SignedMessage};
 use super::{
     Check, EndorserPolicy, Refusal, RefusalReason, Rule, Sha256Digest, Verification, VerifiedList, VerifyRequest,
 };
-use crate::imagelist::{ImageList, Wanted};
+use crate::imagelist::{ImageList, WantedImages};
 use crate::size::Count;
 
 /// Parses a message and verifies its signers, in this order: message, signatures, digests, paths, revocation,
@@ -94,7 +94,7 @@ fn verify_signature<'m>(
 /// Parses the list in the signed text.
 fn shape(
     proven: &AuthenticatedMessage<'_>,
-    wanted: Option<Wanted<'_>>,
+    wanted: Option<WantedImages<'_>>,
     checks: &mut Vec<Check>,
 ) -> Result<Payload, Refusal> {
     read_payload(proven, wanted)
@@ -113,7 +113,10 @@ fn shape(
 }
 
 /// The list in the signed text, and the digest of its JSON.
-pub(super) fn read_payload(proven: &AuthenticatedMessage<'_>, wanted: Option<Wanted<'_>>) -> Result<Payload, Refusal> {
+pub(super) fn read_payload(
+    proven: &AuthenticatedMessage<'_>,
+    wanted: Option<WantedImages<'_>>,
+) -> Result<Payload, Refusal> {
     let json = proven.payload()?;
     let list = ImageList::parse_for(&json, wanted)
         .map_err(|error| Refusal::new(RefusalReason::ListMalformed, error.to_string()))?;

@@ -9,7 +9,7 @@ use harness::pki::{CertificateSpec, Identity, Usage};
 use jiff::Timestamp;
 use openssl::ssl::{SslAcceptor, SslMethod, SslStream};
 use secrecy::SecretString;
-use vmcatcher_operator::opennebula::transport::{Connection, TlsTrust};
+use vmcatcher_operator::opennebula::transport::Connection;
 use vmcatcher_operator::opennebula::{Client, OneError, Reason};
 
 use super::credential::{Credential, with_each_credential};
@@ -173,14 +173,16 @@ fn tls_trusts_the_sites_own_authority_and_nobody_else() {
     let server = authority.issue(&server.extension("2.5.29.17", false, &name));
     let cloud = Cloud::start(Dialect::V7_4);
     let endpoint = behind_tls(&cloud, &server);
-    let with = |trust: TlsTrust| run(Client::new(Connection { trust, ..connection(&endpoint) }).unwrap().version());
-    assert_eq!(with(TlsTrust::Authorities(authority.pem().0)).unwrap().text, "7.4.0");
-    for trust in [TlsTrust::System, TlsTrust::Authorities(other.pem().0)] {
-        let error = with(trust).unwrap_err();
+    let with = |authorities: Option<Vec<u8>>| {
+        run(Client::new(Connection { authorities, ..connection(&endpoint) }).unwrap().version())
+    };
+    assert_eq!(with(Some(authority.pem().0)).unwrap().text, "7.4.0");
+    for authorities in [None, Some(other.pem().0)] {
+        let error = with(authorities).unwrap_err();
         assert_eq!(error.reason(), Reason::CloudUnreachable);
         assert!(error.to_string().contains("certificate verify failed"), "{error}");
     }
-    let nonsense = Connection { trust: TlsTrust::Authorities(b"nonsense".to_vec()), ..connection(&endpoint) };
+    let nonsense = Connection { authorities: Some(b"nonsense".to_vec()), ..connection(&endpoint) };
     assert!(matches!(Client::new(nonsense).unwrap_err(), OneError::Configuration { .. }));
 }
 

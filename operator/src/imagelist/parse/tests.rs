@@ -308,7 +308,7 @@ fn what_nobody_wants_is_counted_and_left_out() {
     let chosen = json!({"include": {"identifiers": ["selected"]}});
     let selection = Selection::new(&serde_json::from_value(chosen).unwrap()).unwrap();
     let known = BTreeSet::from(["there".to_owned(), "twice".to_owned()]);
-    let wanted = Wanted { selection: &selection, known: &known };
+    let wanted = WantedImages { selection: &selection, known: &known };
     let mut images: Vec<Value> = ["other", "selected", "there", "twice", "twice", "again", "again"].map(image).into();
     images[1]["hv:image"]["more"] = json!("than the model has");
     images.resize(images.len() + 40, json!(0));
@@ -317,8 +317,8 @@ fn what_nobody_wants_is_counted_and_left_out() {
     let names = |list: &ImageList| list.images.iter().map(|image| image.identifier.to_string()).collect::<Vec<_>>();
     assert_eq!(names(&read), ["selected", "there"]);
     assert!(read.images.iter().all(|image| image.extra.is_empty()) && read.extra.is_empty());
-    assert_eq!(read.refused.len(), Wanted::REFUSED);
-    assert_eq!(read.left_out, LeftOut { images: 1, refused: 44 - Wanted::REFUSED });
+    assert_eq!(read.refused.len(), WantedImages::REFUSED);
+    assert_eq!(read.left_out, LeftOut { images: 1, refused: 44 - WantedImages::REFUSED });
     let all = ImageList::parse(document.as_bytes()).unwrap();
     assert_eq!((names(&all).len(), all.refused.len(), all.left_out), (3, 44, LeftOut::default()));
     assert_eq!(selection.select(&read).missing, selection.select(&all).missing);

@@ -16,7 +16,7 @@ use crate::api::ObjectKey;
 use crate::cache::{ConversionKey, Volume};
 use crate::imagelist::ImageId;
 use crate::opennebula::carry_over::{Keeper, Outcome, Publisher, Record, Request, Verdict};
-use crate::opennebula::transport::{Connection, TlsTrust};
+use crate::opennebula::transport::Connection;
 use crate::opennebula::{Client, OneError, Reason};
 use crate::reconcile::context::Context;
 use crate::reconcile::exchange::{Answer, Fingerprint, Last, Session, state_path};
@@ -193,7 +193,7 @@ fn fingerprint(connection: &Connection, checked: &Checked) -> Fingerprint {
     };
     add(connection.endpoint.as_str().as_bytes());
     add(connection.session.expose_secret().as_bytes());
-    if let TlsTrust::Authorities(pem) = &connection.trust {
+    if let Some(pem) = &connection.authorities {
         add(pem);
     }
     if let Some((certificate, key)) = &connection.identity {

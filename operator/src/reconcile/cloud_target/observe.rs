@@ -21,7 +21,7 @@ pub(super) struct Observed {
     /// The status of the pass before.
     pub status: CloudTargetStatus,
     /// The desired states of images, with their records.
-    pub wanted: Vec<Wanted>,
+    pub wanted: Vec<TargetImage>,
     /// The access to the cloud.
     pub access: Access,
     /// Images of the namespace that are in circulation there, according to their status.
@@ -35,7 +35,7 @@ pub(super) struct Observed {
 }
 
 /// The desired state of one image at the target.
-pub(super) struct Wanted {
+pub(super) struct TargetImage {
     /// The key of the image's object.
     pub image: ObjectKey,
     /// Its desired state.
@@ -64,7 +64,7 @@ pub(super) async fn observe<S: ResourceStore>(
             record.clear_failures();
         }
         let needed = conversion(checked, &desired).map(|key| Needed::look(&context.jobs, key, now));
-        Wanted { image, desired, record, needed }
+        TargetImage { image, desired, record, needed }
     });
     let wanted = wanted.collect();
     let store = &*context.store;

@@ -9,7 +9,7 @@ use super::apply::Outcomes;
 use super::check::Checked;
 use super::conversions::Needed;
 use super::deletion::{self, Deletion};
-use super::observe::{Observed, Wanted};
+use super::observe::{Observed, TargetImage};
 use super::plan::{Lost, Plan};
 use super::refusal::Refusal;
 use super::request::Asked;
@@ -108,7 +108,7 @@ fn number(count: usize) -> u32 {
     u32::try_from(count).unwrap_or(u32::MAX)
 }
 
-fn is_pending(checked: &Checked, wanted: &Wanted, statuses: &BTreeMap<ObjectKey, PublicationStatus>) -> bool {
+fn is_pending(checked: &Checked, wanted: &TargetImage, statuses: &BTreeMap<ObjectKey, PublicationStatus>) -> bool {
     let publication = statuses.get(&wanted.image);
     match wanted.desired.at.get(&checked.key.name) {
         None | Some(DesiredState::Leave | DesiredState::Release) => false,
@@ -204,7 +204,7 @@ fn statuses(
 }
 
 /// The state of an image for which the previous content of a Secret cannot be used; `None` if it can.
-fn without_secret(wanted: &Wanted, asked: &Asked, lost: &Lost, answer: &Answer) -> Option<PublicationStatus> {
+fn without_secret(wanted: &TargetImage, asked: &Asked, lost: &Lost, answer: &Answer) -> Option<PublicationStatus> {
     if asked.request.is_none() {
         return Some(PublicationStatus::nothing(wanted, lost.reason, &lost.message));
     }
@@ -215,7 +215,7 @@ fn without_secret(wanted: &Wanted, asked: &Asked, lost: &Lost, answer: &Answer) 
 
 fn publication(
     checked: &Checked,
-    wanted: &Wanted,
+    wanted: &TargetImage,
     asked: &Asked,
     answer: &Answer,
     place: usize,
@@ -246,7 +246,7 @@ fn publication(
 /// What is in circulation after a pass, with the reason and the message of the `Published` condition.
 fn verdict(
     checked: &Checked,
-    wanted: &Wanted,
+    wanted: &TargetImage,
     asked: &Asked,
     outcome: &Outcome,
 ) -> Option<(Option<Published>, &'static str, String)> {
@@ -290,7 +290,7 @@ fn told(outcome: &Outcome) -> String {
 
 impl PublicationStatus {
     /// The cloud was not asked, or did not answer.
-    fn nothing(wanted: &Wanted, reason: &'static str, message: &str) -> Self {
+    fn nothing(wanted: &TargetImage, reason: &'static str, message: &str) -> Self {
         let image_name = wanted.desired.identifier.to_string();
         let (message, published) = (message.to_owned(), None);
         let (retired, unfinished, progress) = (0, None, None);

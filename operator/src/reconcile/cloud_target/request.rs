@@ -6,7 +6,7 @@ use jiff::Timestamp;
 
 use super::check::Checked;
 use super::conversions::{Handed, Start};
-use super::observe::Wanted;
+use super::observe::TargetImage;
 use super::refusal::Refusal;
 use crate::cache::VerifiedBlob;
 use crate::convert::Form;
@@ -16,7 +16,7 @@ use crate::reconcile::context::ImagePaths;
 use crate::reconcile::exchange::{DesiredState, Offer};
 
 /// The request for one image.
-pub(super) fn request(checked: &Checked, wanted: &Wanted, paths: Option<&ImagePaths>, now: Timestamp) -> Asked {
+pub(super) fn request(checked: &Checked, wanted: &TargetImage, paths: Option<&ImagePaths>, now: Timestamp) -> Asked {
     let desired = &wanted.desired;
     let mut asked = Asked::default();
     let version = match desired.at.get(&checked.key.name) {
@@ -40,7 +40,7 @@ pub(super) fn request(checked: &Checked, wanted: &Wanted, paths: Option<&ImagePa
 /// reason.
 fn source(
     checked: &Checked,
-    wanted: &Wanted,
+    wanted: &TargetImage,
     blob: &VerifiedBlob,
     paths: Option<&ImagePaths>,
     asked: &mut Asked,

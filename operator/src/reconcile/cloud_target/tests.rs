@@ -8,7 +8,7 @@ use proptest::prelude::*;
 use super::check::{Checked, check};
 use super::credentials::Access;
 use super::deletion::{Deletion, told};
-use super::observe::{Observed, Wanted};
+use super::observe::{Observed, TargetImage};
 use super::plan::{Plan, plan};
 use crate::api::{CloudTarget, CloudTargetStatus, ObjectKey};
 use crate::opennebula::carry_over::Record;
@@ -44,10 +44,10 @@ fn publish(version: u8, has_bytes: bool) -> DesiredState {
     }))
 }
 
-fn wanted(state: DesiredState) -> Wanted {
+fn wanted(state: DesiredState) -> TargetImage {
     let at = BTreeMap::from([("one".to_owned(), state)]);
     let desired = Desired { identifier: IMAGE.parse().unwrap(), at, adopt: None, asked: false, held: false };
-    Wanted { image: ObjectKey::new("n", IMAGE), desired, record: Record::default(), needed: None }
+    TargetImage { image: ObjectKey::new("n", IMAGE), desired, record: Record::default(), needed: None }
 }
 
 fn observed(states: Vec<DesiredState>) -> Observed {

@@ -8,7 +8,7 @@ use jiff::Timestamp;
 use super::check::Checked;
 use super::observed::Observed;
 use super::policy::{Hold, hold, is_leaving, is_retired, request};
-use super::want::{Want, Wanted};
+use super::want::{Want, WantedVersion};
 use crate::api::time;
 use crate::cache::{Entries, Entry, JobKey, JobState, VerifiedBlob, retention};
 use crate::imagelist::{ListVersion, Sha512Digest, SourceUrl};
@@ -198,7 +198,7 @@ fn deletion(checked: &Checked, observed: &Observed) -> Plan {
 }
 
 /// The failures in the status, if they are of the same bytes of the same list and no user requested a new try.
-fn tries_so_far(checked: &Checked, observed: &Observed, wanted: &Wanted) -> Tries {
+fn tries_so_far(checked: &Checked, observed: &Observed, wanted: &WantedVersion) -> Tries {
     let status = &observed.status;
     let same = status.image.as_ref().is_some_and(|before| {
         before.sha512 == wanted.image.sha512.to_string()
@@ -222,7 +222,7 @@ fn tries_so_far(checked: &Checked, observed: &Observed, wanted: &Wanted) -> Trie
 fn bring_in(
     checked: &Checked,
     observed: &Observed,
-    wanted: &Wanted,
+    wanted: &WantedVersion,
     tries: &mut Tries,
     steps: &mut Vec<Step>,
     now: Timestamp,
@@ -249,7 +249,7 @@ fn bring_in(
 fn fetch(
     checked: &Checked,
     observed: &Observed,
-    wanted: &Wanted,
+    wanted: &WantedVersion,
     tries: &mut Tries,
     steps: &mut Vec<Step>,
     hold: Option<Hold>,
@@ -287,7 +287,7 @@ fn fetch(
     Phase::Downloading { bytes: 0, total, bytes_per_second: 0 }
 }
 
-fn count_failure(observed: &Observed, wanted: &Wanted, tries: &mut Tries, mismatch: bool, now: Timestamp) {
+fn count_failure(observed: &Observed, wanted: &WantedVersion, tries: &mut Tries, mismatch: bool, now: Timestamp) {
     tries.failures = tries.failures.saturating_add(1);
     tries.mismatches = tries.mismatches.saturating_add(u32::from(mismatch));
     tries.last = Some(time(now).0);

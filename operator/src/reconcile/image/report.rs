@@ -11,7 +11,7 @@ use super::observed::Observed;
 use super::plan::{Phase, Plan, Step};
 use super::policy::{Hold, is_suspended, request};
 use super::target_status;
-use super::want::{Want, Wanted};
+use super::want::{Want, WantedVersion};
 use crate::api::{Artifact, CachedImageStatus, Class, Progress, TargetStatus, VersionStatus, WantedImage, time};
 use crate::cache::{Entry, VerifiedBlob};
 use crate::reconcile::conditions::{Finding, Status, merge, request_ignored, shorten};
@@ -164,7 +164,7 @@ fn image(before: &CachedImageStatus, want: &Want, now: Timestamp) -> Option<Want
     }
 }
 
-fn wanted_image(before: &CachedImageStatus, wanted: &Wanted, now: Timestamp) -> WantedImage {
+fn wanted_image(before: &CachedImageStatus, wanted: &WantedVersion, now: Timestamp) -> WantedImage {
     let image = &wanted.image;
     let sha512 = image.sha512.to_string();
     let since =

@@ -11,7 +11,7 @@ use crate::trust::AcceptedList;
 #[derive(Debug, Clone, PartialEq)]
 pub(super) enum Want {
     /// A version that is endorsed by an accepted list.
-    Image(Box<Wanted>),
+    Image(Box<WantedVersion>),
     /// The existing versions stay although nothing endorses them now, because a user set `keepUntil`.
     Kept {
         /// Why it is not endorsed.
@@ -41,7 +41,7 @@ pub(super) enum Want {
 
 /// The wanted version, and the list that endorses it.
 #[derive(Debug, Clone, PartialEq)]
-pub(super) struct Wanted {
+pub(super) struct WantedVersion {
     /// The image as the list has it.
     pub image: ListedImage,
     /// `hv:version` of the list.
@@ -110,7 +110,7 @@ enum Missing {
 }
 
 /// The version that the list in force endorses, or the older one that a user pinned.
-fn endorsed(checked: &Checked, in_force: &ListInForce) -> Result<Wanted, Missing> {
+fn endorsed(checked: &Checked, in_force: &ListInForce) -> Result<WantedVersion, Missing> {
     let list = in_force.accepted.list();
     let Some(current) = find(checked, list) else { return Err(missing(checked, in_force)) };
     if checked.pin.takes(current) {
@@ -151,8 +151,8 @@ fn missing(checked: &Checked, in_force: &ListInForce) -> Missing {
     }
 }
 
-fn wanted(image: &ListedImage, list: &ImageList, list_expires: Timestamp) -> Wanted {
-    Wanted {
+fn wanted(image: &ListedImage, list: &ImageList, list_expires: Timestamp) -> WantedVersion {
+    WantedVersion {
         image: image.clone(),
         list_version: list.version.clone(),
         list_created: list.created,
@@ -169,7 +169,7 @@ pub(super) fn is_selected(checked: &Checked, in_force: &ListInForce) -> bool {
 
 /// Refuses a version that has expired. The image's own end, like the list's, counts only after a fetch was tried since
 /// then.
-fn in_time(wanted: Wanted, in_force: &ListInForce, now: Timestamp) -> Result<Wanted, Missing> {
+fn in_time(wanted: WantedVersion, in_force: &ListInForce, now: Timestamp) -> Result<WantedVersion, Missing> {
     if in_force.force == Force::Expired {
         let message = format!("list {} expired at {}", in_force.accepted.list().version, in_force.expires);
         return Err(Missing::Stated { reason: "ListExpired", message });

@@ -10,7 +10,7 @@ use super::observe::{Fetched, Observed};
 use super::stored::{self, Stored};
 use super::verification::{accept_request, verify_request};
 use crate::fetch::Document;
-use crate::imagelist::{MAXIMUM_BYTES, Wanted};
+use crate::imagelist::{MAXIMUM_BYTES, WantedImages};
 use crate::reconcile::context::Context;
 use crate::reconcile::exchange::Message;
 use crate::store::ResourceStore;
@@ -87,7 +87,7 @@ fn room(document: &Document) -> u64 {
 fn judge_in(checked: &Checked, observed: &Observed, now: Timestamp) -> Judged {
     let ours = observed.images.iter().filter(|image| image.spec.subscription_ref.name == checked.key.name);
     let known: BTreeSet<String> = ours.map(|image| image.spec.identifier.clone()).collect();
-    let wanted = Wanted { selection: &checked.selection, known: &known };
+    let wanted = WantedImages { selection: &checked.selection, known: &known };
     let request = VerifyRequest { wanted: Some(wanted), ..verify_request(checked, observed, now) };
     let rebuilt = observed.rebuild_from.as_ref().and_then(|document| rebuild(checked, document, &request, now));
     let stored = stored::judge(checked, observed, &request, &read);
