@@ -59,10 +59,7 @@ pub(super) async fn observe<S: ResourceStore>(
     let asked = context.publications.take_asked(&checked.key);
     let wanted = wanted.map(|(image, mut desired)| {
         desired.asked = asked.contains(&image);
-        let mut record = record(context, checked, &desired);
-        if desired.asked {
-            record.clear_failures();
-        }
+        let record = record(context, checked, &desired);
         let needed = conversion(checked, &desired).map(|key| Needed::look(&context.jobs, key, now));
         TargetImage { image, desired, record, needed }
     });

@@ -31,7 +31,10 @@ pub(super) fn request(checked: &Checked, wanted: &TargetImage, paths: Option<&Im
         }
     };
     let adopt = desired.adopt.as_ref().filter(|(target, _)| *target == checked.key.name).map(|(_, id)| *id);
-    let (identifier, record) = (desired.identifier.clone(), wanted.record.clone());
+    let (identifier, mut record) = (desired.identifier.clone(), wanted.record.clone());
+    if desired.asked {
+        record.clear_failures();
+    }
     asked.request = Some(Request { identifier, wanted: version, record, adopt });
     asked
 }

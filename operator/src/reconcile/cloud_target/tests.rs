@@ -144,6 +144,17 @@ fn the_plan_of_each_case() {
     }
 }
 
+#[test]
+fn a_try_that_a_person_asks_for_forgets_earlier_failures() {
+    for asked in [false, true] {
+        let mut observed = observed(vec![publish(2, true)]);
+        observed.wanted[0].desired.asked = asked;
+        observed.wanted[0].record.failures = 3;
+        let Plan::Ask { requests, .. } = plan(&checked(""), &observed, now()) else { panic!("the cloud is asked") };
+        assert_eq!(requests[0].request.as_ref().unwrap().record.failures, if asked { 0 } else { 3 });
+    }
+}
+
 /// The images and subscriptions that it is held for, how many of them are named still, an obstacle, and the message.
 type Held<'a> = (&'a [String], &'a [String], usize, &'a str, &'a str);
 

@@ -35,7 +35,7 @@ use crate::cache::CacheError;
 use crate::imagelist::ImageId;
 
 /// The log target of events of objects. On an API server they are Events.
-pub const EVENTS: &str = "vmcatcher_operator::happenings";
+pub const EVENTS: &str = "vmcatcher_operator::events";
 
 /// The manifest files of a folder, sorted.
 pub fn manifest_files(folder: &Path) -> std::io::Result<Vec<PathBuf>> {
