@@ -3,7 +3,7 @@
 //!
 //! [`verify`] parses a message, verifies each signature (RFC 5652, RFC 9580), validates the path of each signer to a
 //! trust anchor (RFC 5280) or finds its configured OpenPGP key, checks revocation, finds the endorser, and parses the
-//! list. [`accept`] checks whether the list may replace the one in force. [`standing`] verifies the list in force again
+//! list. [`accept`] checks whether the list may replace the one in force. [`reverify`] verifies the list in force again
 //! on each pass. Their results contain the checks in order, for display.
 
 mod accept;
