@@ -18,7 +18,7 @@ pub enum DurationError {
     },
 }
 
-/// Parses `^([0-9]{1,5}(h|m|s|ms)){1,4}$`, the form that Kubernetes, Helm and CEL's `duration()` agree on.
+/// Parses `^([0-9]{1,5}(h|m|s|ms)){1,4}$`, the form of GEP-2257 (durations of the Gateway API), which CEL's `duration()` reads too.
 pub fn parse_duration(text: &str) -> Result<Duration, DurationError> {
     let malformed = || DurationError::Malformed(text.chars().take(40).collect());
     let mut rest = text;
