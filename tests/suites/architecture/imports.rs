@@ -32,8 +32,17 @@ impl Imports {
 
     /// The modules that a module imports. What it exports from elsewhere under its own name is no import.
     pub(super) fn of(&self, own: &str) -> BTreeSet<String> {
+        self.used(own, |exports| !exports)
+    }
+
+    /// The modules that a module imports or exports.
+    pub(super) fn named_by(&self, own: &str) -> BTreeSet<String> {
+        self.used(own, |_| true)
+    }
+
+    fn used(&self, own: &str, counts: fn(bool) -> bool) -> BTreeSet<String> {
         let code = &self.code[own];
-        let used = declarations(code).filter(|(exports, _)| !exports).flat_map(|(_, tree)| leaves(&tree));
+        let used = declarations(code).filter(|(exports, _)| counts(*exports)).flat_map(|(_, tree)| leaves(&tree));
         let used = used.map(|(path, _)| path).chain(paths(code));
         used.filter_map(|path| self.file_of(&absolute(own, &path)?)).filter(|found| found != own).collect()
     }
@@ -60,25 +69,20 @@ impl Imports {
         None
     }
 
-    /// Files that import each other in a circle, each circle once and sorted; the longest first.
+    /// Files that import each other in a circle.
     pub(super) fn circles(&self) -> Vec<Vec<String>> {
-        let imports: BTreeMap<&String, BTreeSet<String>> = self.code.keys().map(|own| (own, self.of(own))).collect();
-        let reached = |from: &String| {
-            let (mut found, mut next) = (BTreeSet::new(), vec![from.clone()]);
-            while let Some(module) = next.pop() {
-                next.extend(imports[&module].iter().filter(|module| found.insert((*module).clone())).cloned());
-            }
-            found
-        };
-        let reached: BTreeMap<&String, BTreeSet<String>> = imports.keys().map(|own| (*own, reached(own))).collect();
-        let circle = |own: &String| {
-            let back = reached[own].iter().filter(|other| reached[other].contains(own));
-            back.cloned().collect::<Vec<String>>()
-        };
-        let circles: BTreeSet<Vec<String>> = imports.keys().map(|own| circle(own)).collect();
-        let mut circles: Vec<_> = circles.into_iter().filter(|circle| !circle.is_empty()).collect();
-        circles.sort_by_key(|circle| std::cmp::Reverse(circle.len()));
-        circles
+        circles(&self.code.keys().map(|own| (own.clone(), self.of(own))).collect())
+    }
+
+    /// Modules of the top that name each other in a circle.
+    pub(super) fn circles_at_the_top(&self) -> Vec<Vec<String>> {
+        let mut named: Edges = BTreeMap::new();
+        for own in self.code.keys().filter(|own| !own.is_empty()) {
+            let others = self.named_by(own).into_iter().map(|other| top(&other).to_owned());
+            let others = others.filter(|other| !other.is_empty() && other != top(own));
+            named.entry(top(own).to_owned()).or_default().extend(others);
+        }
+        circles(&named)
     }
 
     /// Imports of one kind of `reconcile` by another. A subscription may ask what an endorser's spec says.
@@ -97,6 +101,34 @@ impl Imports {
         }
         found
     }
+}
+
+/// Who names whom.
+type Edges = BTreeMap<String, BTreeSet<String>>;
+
+/// Whatever is reached from a name.
+fn reached<'e>(edges: &'e Edges, from: &'e String) -> BTreeSet<&'e String> {
+    let (mut found, mut next) = (BTreeSet::new(), vec![from]);
+    while let Some(name) = next.pop() {
+        next.extend(edges.get(name).into_iter().flatten().filter(|name| found.insert(*name)));
+    }
+    found
+}
+
+/// Those that reach themselves, each circle once and sorted; the longest first.
+fn circles(edges: &Edges) -> Vec<Vec<String>> {
+    let reached: BTreeMap<&String, BTreeSet<&String>> = edges.keys().map(|own| (own, reached(edges, own))).collect();
+    let returns = |own: &String, other: &String| reached.get(other).is_some_and(|found| found.contains(own));
+    let circle = |own: &String| reached[own].iter().filter(|other| returns(own, other)).map(|o| (*o).clone()).collect();
+    let circles: BTreeSet<Vec<String>> = edges.keys().map(circle).collect();
+    let mut circles: Vec<_> = circles.into_iter().filter(|circle| !circle.is_empty()).collect();
+    circles.sort_by_key(|circle| std::cmp::Reverse(circle.len()));
+    circles
+}
+
+/// The module of the top that a module is in.
+pub(super) fn top(module: &str) -> &str {
+    module.split("::").next().unwrap_or_default()
 }
 
 /// `reconcile/image/mod.rs` is `reconcile::image`, `lib.rs` is the empty name.
@@ -178,6 +210,10 @@ fn what_is_forbidden_is_seen() {
     assert_eq!(imports(&circle).circles(), [["a::b", "c"]]);
     assert_eq!(imports(&circle).of("d"), BTreeSet::from(["c".to_owned()]));
     assert!(imports(&circle[..3]).circles().is_empty());
+    let around = [("a/x.rs", "use crate::b::y;\n"), ("b/y.rs", ""), ("b/z.rs", "pub use crate::a::x::X;\n")];
+    assert!(imports(&around).circles().is_empty());
+    assert_eq!(imports(&around).circles_at_the_top(), [["a", "b"]]);
+    assert_eq!(imports(&around).named_by("b::z"), BTreeSet::from(["a::x".to_owned()]));
     let kinds = [
         ("reconcile/image/plan.rs", "use crate::reconcile::subscription::check;\nuse super::super::backoff;\n"),
         ("reconcile/subscription/check.rs", "use crate::reconcile::endorser;\nuse crate::reconcile::image::plan;\n"),
