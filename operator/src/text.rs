@@ -31,6 +31,24 @@ pub fn printable(text: &str) -> Cow<'_, str> {
     escape(text, is_printable, |c, shown| shown.extend(c.escape_default()))
 }
 
+/// The words of untrusted bytes, with one space between them.
+pub fn words(bytes: &[u8]) -> String {
+    let text = String::from_utf8_lossy(bytes);
+    let words = text.split(|c: char| c.is_whitespace() || c.is_control()).filter(|word| !word.is_empty());
+    words.collect::<Vec<_>>().join(" ")
+}
+
+/// Untrusted bytes as one line of text: at most `most` characters, one space between words, and printable characters
+/// only.
+pub fn one_line(bytes: &[u8], most: usize) -> String {
+    let line = words(bytes);
+    let mut shown = printable(&line.chars().take(most).collect::<String>()).into_owned();
+    if line.chars().nth(most).is_some() {
+        shown.push('…');
+    }
+    shown
+}
+
 /// Lines of text: line ends stay, all other characters that are not printable are escaped.
 pub fn printable_lines(text: &str) -> Cow<'_, str> {
     escape(text, |c| c == '\n' || is_printable(c), |c, shown| shown.extend(c.escape_default()))

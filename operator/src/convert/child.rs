@@ -19,6 +19,7 @@ use tokio::time::{MissedTickBehavior, interval, sleep_until};
 
 use super::error::ConvertError;
 use super::unpack::Meter;
+use crate::text::words;
 
 /// The maximum sizes of the standard output and of the standard error that are kept, in bytes. The rest is read and
 /// dropped.
@@ -193,10 +194,7 @@ async fn read(from: Option<impl AsyncRead + Unpin>, most: usize, heard: &dyn Fn(
 
 /// The standard error of a program in one line, or how it ended if there is none.
 fn told(status: ExitStatus, errors: &[u8]) -> String {
-    let text = String::from_utf8_lossy(errors);
-    let words: Vec<&str> =
-        text.split(|c: char| c.is_control() || c.is_whitespace()).filter(|w| !w.is_empty()).collect();
-    let said: String = words.join(" ").chars().take(MOST_TOLD).collect();
+    let said: String = words(errors).chars().take(MOST_TOLD).collect();
     let end = match (status.signal(), status.code()) {
         (Some(signal), _) if signal == Signal::XCPU.as_raw() => {
             "it took more time on the processor than it may".to_owned()

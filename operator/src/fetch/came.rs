@@ -5,8 +5,8 @@ use std::fmt;
 use reqwest::header::{CONTENT_TYPE, HeaderMap};
 
 use super::encoding::Encoding;
-use super::visible::visible;
 use crate::imagelist::SourceUrl;
+use crate::text::one_line;
 
 /// The maximum number of first bytes that are kept.
 pub(super) const HEAD: usize = 256;
@@ -41,7 +41,7 @@ impl Came {
         proxy: Option<String>,
     ) -> Self {
         Self {
-            content_type: headers.get(CONTENT_TYPE).map(|value| visible(value.as_bytes(), SHOWN)),
+            content_type: headers.get(CONTENT_TYPE).map(|value| one_line(value.as_bytes(), SHOWN)),
             encoding: encoding.name().map(str::to_owned),
             redirected: (last != asked).then(|| last.clone()),
             proxy,
@@ -79,7 +79,7 @@ fn beginning(head: &[u8]) -> String {
     match head {
         [0x1f, 0x8b, ..] => "gzip data (1f 8b)".to_owned(),
         // The last character may be incomplete.
-        _ if odd <= 1 && !text.trim().is_empty() => format!("\"{}\"", visible(head, SHOWN)),
+        _ if odd <= 1 && !text.trim().is_empty() => format!("\"{}\"", one_line(head, SHOWN)),
         _ => {
             let shown = &head[..head.len().min(SHOWN_BYTES)];
             let digits: Vec<String> = shown.iter().map(|byte| format!("{byte:02x}")).collect();

@@ -7,7 +7,7 @@ use bytes::{Buf, Bytes};
 use flate2::bufread::{MultiGzDecoder, ZlibDecoder};
 use reqwest::header::{CONTENT_ENCODING, HeaderMap};
 
-use super::visible::visible;
+use crate::text::one_line;
 
 /// The maximum number of decoded bytes that are returned at once, so that a small response cannot become a large one in
 /// memory.
@@ -37,7 +37,7 @@ impl Encoding {
             (None, _) => Self::Identity,
             (Some("gzip" | "x-gzip"), None) => Self::Gzip,
             (Some("deflate"), None) => Self::Deflate,
-            (Some(_), _) => Self::Other(visible(all.join(",").as_bytes(), 40)),
+            (Some(_), _) => Self::Other(one_line(all.join(",").as_bytes(), 40)),
         }
     }
 

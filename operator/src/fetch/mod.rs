@@ -29,7 +29,6 @@ mod request;
 mod source;
 mod tls;
 mod validator;
-mod visible;
 
 pub use budget::{Budget, Permit};
 pub use came::Came;

@@ -41,7 +41,7 @@ pub enum SourceError {
     },
     /// The Secret cannot be read.
     #[error(transparent)]
-    Cluster(#[from] StoreError),
+    Store(#[from] StoreError),
 }
 
 impl SourceError {
@@ -50,7 +50,7 @@ impl SourceError {
         match self {
             Self::SecretNotFound { .. } => Class::Waiting,
             Self::SecretInvalid { .. } | Self::NotAllowed { .. } => Class::Stalled,
-            Self::Cluster(error) => error.class(),
+            Self::Store(error) => error.class(),
         }
     }
 
@@ -60,7 +60,7 @@ impl SourceError {
             Self::SecretNotFound { .. } => "SecretNotFound",
             Self::SecretInvalid { .. } => "SecretInvalid",
             Self::NotAllowed { .. } => "CredentialsNotAllowed",
-            Self::Cluster(error) => error.reason(),
+            Self::Store(error) => error.reason(),
         }
     }
 }

@@ -23,7 +23,7 @@ pub(super) enum StepProblem {
     Volume(#[from] CacheError),
     /// An error of the store.
     #[error(transparent)]
-    Cluster(#[from] StoreError),
+    Store(#[from] StoreError),
     /// The credentials of a download are not available.
     #[error(transparent)]
     Source(#[from] SourceError),
@@ -34,7 +34,7 @@ impl StepError {
     pub(super) fn reason(&self) -> &'static str {
         match &self.problem {
             StepProblem::Volume(error) => error.reason(),
-            StepProblem::Cluster(error) => error.reason(),
+            StepProblem::Store(error) => error.reason(),
             StepProblem::Source(error) => error.reason(),
         }
     }
@@ -43,7 +43,7 @@ impl StepError {
     pub(super) fn class(&self) -> Class {
         match &self.problem {
             StepProblem::Volume(error) => error.class(),
-            StepProblem::Cluster(error) => error.class(),
+            StepProblem::Store(error) => error.class(),
             StepProblem::Source(error) => error.class(),
         }
     }
@@ -52,7 +52,7 @@ impl StepError {
     pub(super) fn is_storage(&self) -> bool {
         match &self.problem {
             StepProblem::Volume(_) => true,
-            StepProblem::Cluster(_) | StepProblem::Source(_) => false,
+            StepProblem::Store(_) | StepProblem::Source(_) => false,
         }
     }
 }

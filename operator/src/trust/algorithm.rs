@@ -105,10 +105,6 @@ pub(super) fn parts(algorithm: Tlv<'_>) -> (Option<String>, Reader<'_>) {
     (kind.map(|kind| kind.to_string()), inner)
 }
 
-pub(super) fn describe_digests(weak: &[&'static str]) -> String {
-    if weak.is_empty() { "SHA-2 or better".to_owned() } else { format!("{}, which is allowed here", weak.join(", ")) }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -81,8 +81,9 @@ impl SignedData {
             let why = format!("the signature of {} uses a digest that is not known", signer.shown());
             return Err(Refusal::new(RefusalReason::SignatureInvalid, why).about(first.shown(), 0));
         }
-        let proved = named.iter().find(|certificate| signer.fits(certificate, text));
-        proved.copied().ok_or_else(|| signer.unproved(first, text).about(first.shown(), 0))
+        let made_by = |certificate: &&&Certificate| signer.is_by(certificate, text).unwrap_or(false);
+        let proved = signer.is_over(text).then(|| named.iter().find(made_by)).flatten();
+        proved.copied().ok_or_else(|| signer.mismatch(first, text).about(first.shown(), 0))
     }
 }
 

@@ -2,15 +2,14 @@
 
 use jiff::Timestamp;
 
-use super::algorithm::describe_digests;
 use super::certificate::Certificate;
 use super::chain::Path;
-use super::path_rules::allowed;
 use super::signer::{AuthenticatedSigner, SignerNames};
+use super::weak_digest::allowed;
+use super::weak_digest::describe_digests;
 use super::{
     AlgorithmPolicy, Anchors, Check, Credential, CredentialKind, CrlPolicy, EndorserPolicy, EndorserRule, Purpose,
-    Refusal, RefusalReason, Rule, Signer, SignerName, TrustLevel, VerifyRequest, namespace, openpgp, revocation,
-    strength,
+    Refusal, RefusalReason, Rule, Signer, SignerName, TrustLevel, VerifyRequest, openpgp, revocation, strength,
 };
 
 /// The times of the checks: certificate dates are checked at `path`, revocation at `crls`.
@@ -156,7 +155,7 @@ fn certificate_steps(
         CrlPolicy::Ignore => Check::not_asked(Rule::Revocation, found),
         CrlPolicy::Require | CrlPolicy::IfPresent => Check::passed(Rule::Revocation, found),
     });
-    let found = namespace::path::check(&path, candidate.anchors).map_err(|refusal| (Rule::Namespace, refusal))?;
+    let found = path.keeps_to_namespaces(candidate.anchors).map_err(|refusal| (Rule::Namespace, refusal))?;
     checks.push(match found {
         Some(found) => Check::passed(Rule::Namespace, found),
         None => Check::not_asked(Rule::Namespace, "no signing policies beside these anchors"),

@@ -149,7 +149,7 @@ impl<'m> SignedMessage<'m> {
     /// may be valid for any form.
     pub(super) fn verify_signature(self, keys: &[Arc<PublicKey>]) -> Result<AuthenticatedMessage<'m>, Refusal> {
         let Self { form: _, text, signatures, openpgp } = self;
-        let mut signers = if signatures.is_empty() { Vec::new() } else { prove_over_any(&signatures, &text)? };
+        let mut signers = if signatures.is_empty() { Vec::new() } else { verify_any_form(&signatures, &text)? };
         for signature in openpgp {
             signers.push(AuthenticatedSigner::OpenPgp(signature.verify_signature(&text, keys)?));
         }
@@ -185,10 +185,10 @@ fn detached_signature(part: &[u8]) -> Result<Detached, Refusal> {
 
 /// Verifies the signatures over each form of the text, until all are valid for one form. If there is none, a refusal
 /// about a form that a signature covers is preferred.
-fn prove_over_any(signatures: &[SignedData], text: &SignedText<'_>) -> Result<Vec<AuthenticatedSigner>, Refusal> {
+fn verify_any_form(signatures: &[SignedData], text: &SignedText<'_>) -> Result<Vec<AuthenticatedSigner>, Refusal> {
     let mut refused = None;
     for form in text.forms() {
-        match prove_over(signatures, form) {
+        match verify_form(signatures, form) {
             Ok(signers) => return Ok(signers),
             Err(refusal) => {
                 let other_form = |first: &Refusal| first.reason == RefusalReason::MessageDigestMismatch;
@@ -199,7 +199,7 @@ fn prove_over_any(signatures: &[SignedData], text: &SignedText<'_>) -> Result<Ve
     Err(refused.unwrap_or_else(|| invalid("found no text")))
 }
 
-fn prove_over(signatures: &[SignedData], text: TextForm<'_>) -> Result<Vec<AuthenticatedSigner>, Refusal> {
+fn verify_form(signatures: &[SignedData], text: TextForm<'_>) -> Result<Vec<AuthenticatedSigner>, Refusal> {
     let mut signers = Vec::new();
     for signed in signatures {
         for signer in &signed.signers {

@@ -40,6 +40,7 @@ mod signer_info;
 mod strength;
 mod tlv;
 mod verify;
+mod weak_digest;
 
 pub use accept::accept;
 pub use anchors::{AnchorError, Anchors, AnchorsBuilder, holds_certificates};

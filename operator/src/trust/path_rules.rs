@@ -1,7 +1,10 @@
-//! What the certificates of a path have to satisfy besides the path itself: their digests and their keys.
+//! What the certificates of a path have to satisfy besides the path itself: their digests, their keys, and the namespaces of
+//! their issuers.
 
+use super::certificate::Certificate;
 use super::chain::Path;
-use super::{AlgorithmPolicy, Refusal, RefusalReason, strength};
+use super::weak_digest::allowed;
+use super::{AlgorithmPolicy, Anchors, Refusal, RefusalReason, strength};
 
 impl Path {
     /// Checks the digests of the CAs' signatures. The anchor's own signature is not checked, because it proves nothing.
@@ -20,25 +23,21 @@ impl Path {
         let mut all = (0_u32..).zip(self.certificates());
         all.try_for_each(|(depth, certificate)| strength::strong(certificate, depth, policy.weakest_key))
     }
-}
 
-/// Allows SHA-2 and better. SHA-1 and MD5 are allowed only if the policy allows them.
-pub(super) fn allowed(weak: &[&'static str], policy: AlgorithmPolicy, shown: &str, depth: u32) -> Result<(), Refusal> {
-    let forbidden = |name: &&&str| match **name {
-        "SHA-1" => !policy.allow_sha1,
-        "MD5" => !policy.allow_md5,
-        _ => true,
-    };
-    match weak.iter().find(forbidden) {
-        None => Ok(()),
-        Some(name) => {
-            let reason = weak_reason(name);
-            Err(Refusal::new(reason, format!("expected SHA-2 or better, found {name}")).about(shown, depth))
+    /// Checks each certificate against the policy of its issuer, from the signer up. The anchor itself is not checked,
+    /// because an administrator installed it. The result is a description, or `None` if there are no policies.
+    pub(super) fn keeps_to_namespaces(&self, anchors: &Anchors) -> Result<Option<String>, Refusal> {
+        let policies = anchors.policies();
+        if !policies.asked() {
+            return Ok(None);
         }
+        let below_anchor = self.certificates().len().saturating_sub(1);
+        for (depth, certificate, issuer) in self.issued().take(below_anchor) {
+            if let Some(why) = policies.objection(&issuer.subject, &certificate.subject) {
+                return Err(Refusal::new(RefusalReason::NamespaceViolation, why).about(certificate.shown(), depth));
+            }
+        }
+        let issuers = self.certificates().iter().skip(1).map(Certificate::shown).collect::<Vec<_>>();
+        Ok(Some(if issuers.is_empty() { "the signer is an anchor itself".to_owned() } else { issuers.join(", ") }))
     }
-}
-
-/// The refusal reason for a weak digest. SHA-1 is costly to forge; MD5 and older digests are not.
-pub(super) fn weak_reason(name: &str) -> RefusalReason {
-    if name.starts_with("MD") { RefusalReason::DigestBroken } else { RefusalReason::DigestNotAllowed }
 }

@@ -71,14 +71,8 @@ impl SignerInfo {
         Some(Self { identifier, digest: known_digest(digest), over, scheme, value, weak_digests })
     }
 
-    /// Whether the signature is valid for this text and this certificate's key. The path, the purpose and the dates are
-    /// not checked here.
-    pub(super) fn fits(&self, certificate: &Certificate, text: TextForm<'_>) -> bool {
-        self.is_over(text) && self.is_by(certificate, text).unwrap_or(false)
-    }
-
     /// Whether the digest in the signed attributes is that of this text. `true` if there are no signed attributes.
-    fn is_over(&self, text: TextForm<'_>) -> bool {
+    pub(super) fn is_over(&self, text: TextForm<'_>) -> bool {
         match &self.over {
             Over::Text => true,
             Over::Attributes { message_digest: None, set: _ } => false,
@@ -89,7 +83,7 @@ impl SignerInfo {
     }
 
     /// Whether the key of this certificate made the signature.
-    fn is_by(&self, certificate: &Certificate, text: TextForm<'_>) -> Result<bool, ErrorStack> {
+    pub(super) fn is_by(&self, certificate: &Certificate, text: TextForm<'_>) -> Result<bool, ErrorStack> {
         let key = certificate.x509.public_key()?;
         let (Some(digest), Some(scheme)) = (self.digest, &self.scheme) else { return Ok(false) };
         let Some(mut verifier) = scheme.verifier(digest, &key)? else { return Ok(false) };
@@ -101,7 +95,7 @@ impl SignerInfo {
     }
 
     /// The refusal for an invalid signature: the text differs from the signed one, or the key is another one.
-    pub(super) fn unproved(&self, certificate: &Certificate, text: TextForm<'_>) -> Refusal {
+    pub(super) fn mismatch(&self, certificate: &Certificate, text: TextForm<'_>) -> Refusal {
         let signed = match &self.over {
             Over::Text => self.recovered_digest(certificate),
             Over::Attributes { message_digest, set: _ } => message_digest.clone(),

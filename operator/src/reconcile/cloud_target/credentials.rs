@@ -51,7 +51,7 @@ impl Credentials {
 /// Whether a Secret is gone, or the permission to read it, which may be deleted with the namespace.
 fn is_lost(error: &SourceError) -> bool {
     match error {
-        SourceError::SecretNotFound { .. } | SourceError::Cluster(StoreError::Denied { .. }) => true,
-        SourceError::SecretInvalid { .. } | SourceError::NotAllowed { .. } | SourceError::Cluster(_) => false,
+        SourceError::SecretNotFound { .. } | SourceError::Store(StoreError::Denied { .. }) => true,
+        SourceError::SecretInvalid { .. } | SourceError::NotAllowed { .. } | SourceError::Store(_) => false,
     }
 }

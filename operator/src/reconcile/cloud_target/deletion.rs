@@ -68,26 +68,27 @@ pub(super) fn look<S: ResourceStore>(context: &Context<S>, object: &CloudTarget,
         return Deletion::Stays { unheld: !held && used, used };
     };
     let others = others(context, object);
-    let owed = images.iter().filter(|image| {
+    let blocking = images.iter().filter(|image| {
         let image_key = ObjectKey::of(&***image);
         let desired = context.publications.desired(&image_key);
         let publication = context.publications.status(&key, &image_key);
         let elsewhere = desired.as_ref().is_some_and(|desired| is_wanted_at(desired, &others));
-        !elsewhere && owes(&key.name, may_be_known(image, &key.name), desired.as_ref(), publication.as_ref())
+        !elsewhere && blocks(&key.name, may_be_known(image, &key.name), desired.as_ref(), publication.as_ref())
     });
-    let owed: Vec<_> = owed.collect();
-    let named = owed.iter().filter(|image| image.metadata.deletion_timestamp.is_none() && stays(context, image, &key));
+    let blocking: Vec<_> = blocking.collect();
+    let named =
+        blocking.iter().filter(|image| image.metadata.deletion_timestamp.is_none() && stays(context, image, &key));
     let named = named.count();
-    let owed: Vec<String> = owed.iter().map(|image| image.spec.identifier.clone()).collect();
-    let owed = [owed, unborn(context, &key, &images)].concat();
+    let blocking: Vec<String> = blocking.iter().map(|image| image.spec.identifier.clone()).collect();
+    let blocking = [blocking, unborn(context, &key, &images)].concat();
     let lag_ends = since.checked_add(context.store.watch_lag()).ok().filter(|end| *end > now);
     // A deletion time in the future comes from another clock. It is ignored.
     let lag_ends = lag_ends.filter(|_| since <= now);
     let unread = unread(context, &key);
     let soon = (!unread.is_empty()).then(|| now.checked_add(SOON).ok()).flatten();
-    match (owed.is_empty(), lag_ends.or(soon)) {
+    match (blocking.is_empty(), lag_ends.or(soon)) {
         (true, None) => Deletion::Free,
-        (_, again) => Deletion::Blocked { images: owed, named, again, unread },
+        (_, again) => Deletion::Blocked { images: blocking, named, again, unread },
     }
 }
 
@@ -171,7 +172,7 @@ fn is_recorded<S: ResourceStore>(context: &Context<S>, target: &ObjectKey, ident
 }
 
 /// Whether the target must wait for an image, from the image's desired and current state. Pure.
-fn owes(target: &str, known: bool, desired: Option<&Desired>, publication: Option<&PublicationStatus>) -> bool {
+fn blocks(target: &str, known: bool, desired: Option<&Desired>, publication: Option<&PublicationStatus>) -> bool {
     let Some(desired) = desired else { return known };
     match desired.at.get(target) {
         None | Some(DesiredState::Release) => false,

@@ -33,7 +33,7 @@ pub enum OwnAnchorsError {
     },
     /// The object cannot be read.
     #[error(transparent)]
-    Cluster(#[from] StoreError),
+    Store(#[from] StoreError),
 }
 
 /// The endorser's own anchors; `None` if its spec names none.

@@ -15,8 +15,8 @@ pub fn gone_while_held<S: ResourceStore>(context: &Context<S>, object: &CachedIm
     let stays = targets.filter_map(|target| {
         let publication = context.publications.status(&key.sibling(&target.name), &key);
         let withdrawn = publication.is_some_and(|publication| publication.withdrawn);
-        let owed = !withdrawn && matches!(desired.at.get(&target.name), Some(DesiredState::Withdraw));
-        target.id.as_ref().filter(|_| owed).map(|id| format!("image {id} at {}", target.name))
+        let remains = !withdrawn && matches!(desired.at.get(&target.name), Some(DesiredState::Withdraw));
+        target.id.as_ref().filter(|_| remains).map(|id| format!("image {id} at {}", target.name))
     });
     let stays: Vec<String> = stays.collect();
     let message = format!("{} stays in circulation: {TAKEN_OFF}", stays.join(", "));

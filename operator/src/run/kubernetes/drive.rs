@@ -1,7 +1,7 @@
 //! Drives the reconcilers over an API server. An object is reconciled when it or an object that it depends on changes,
 //! when its download or conversion starts or ends, and when its next pass is due.
 
-use std::future::{Future, ready};
+use std::future::Future;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -137,9 +137,13 @@ impl Parts {
         pass: fn(Arc<Shared>, ObjectKey) -> BoxFuture<'static, Option<Duration>>,
     ) {
         let shared = shared.clone();
-        let pass = move |key: ObjectKey| match shared.store().get::<K>(&key) {
-            Some(_) => pass(shared.clone(), key),
-            None => ready(None).boxed(),
+        let pass = move |key: ObjectKey| {
+            let shared = shared.clone();
+            async move {
+                let store = shared.store();
+                let is_needed = store.cache_sync.all_came().await && store.get::<K>(&key).is_some();
+                if is_needed { pass(shared, key).await } else { None }
+            }
         };
         self.tasks.spawn(queue::run(woken, at_once, self.stopping.clone(), pass));
     }
@@ -147,9 +151,6 @@ impl Parts {
 
 fn pass_endorser(shared: Arc<Shared>, key: ObjectKey) -> BoxFuture<'static, Option<Duration>> {
     async move {
-        if !shared.store().cache_sync.all_came().await {
-            return None;
-        }
         let ended = endorser::reconcile(&shared.context, &key, Timestamp::now()).await;
         Some(shared.settled(Kind::Endorser, &key, ended))
     }
@@ -158,9 +159,6 @@ fn pass_endorser(shared: Arc<Shared>, key: ObjectKey) -> BoxFuture<'static, Opti
 
 fn pass_subscription(shared: Arc<Shared>, key: ObjectKey) -> BoxFuture<'static, Option<Duration>> {
     async move {
-        if !shared.store().cache_sync.all_came().await {
-            return None;
-        }
         let ended = subscription::reconcile(&shared.context, &key, shared.ask(&key), Timestamp::now()).await;
         shared.notify_images(&key);
         Some(shared.settled(Kind::Subscription, &key, ended))
@@ -171,7 +169,7 @@ fn pass_subscription(shared: Arc<Shared>, key: ObjectKey) -> BoxFuture<'static, 
 fn pass_image(shared: Arc<Shared>, key: ObjectKey) -> BoxFuture<'static, Option<Duration>> {
     async move {
         // After a start, the subscription's pass comes first: it sets the list in force, and then wakes its images.
-        if !shared.store().cache_sync.all_came().await || shared.subscription_is_silent(&key) {
+        if shared.subscription_is_silent(&key) {
             return None;
         }
         let before = shared.context.publications.desired(&key);
@@ -188,9 +186,6 @@ fn pass_image(shared: Arc<Shared>, key: ObjectKey) -> BoxFuture<'static, Option<
 
 fn pass_target(shared: Arc<Shared>, key: ObjectKey) -> BoxFuture<'static, Option<Duration>> {
     async move {
-        if !shared.store().cache_sync.all_came().await {
-            return None;
-        }
         let before = shared.context.publications.statuses(&key);
         let ended = cloud_target::reconcile(&shared.context, &key, Timestamp::now()).await;
         let after = shared.context.publications.statuses(&key);

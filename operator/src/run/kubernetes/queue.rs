@@ -168,12 +168,12 @@ mod tests {
         #[test]
         fn every_wake_is_followed_by_a_pass(events in prop::collection::vec(event(), 0..200)) {
             let (mut queue, mut now) = (Queue::default(), Instant::now());
-            let (mut running, mut owed): (Vec<usize>, HashMap<usize, usize>) = (Vec::new(), HashMap::new());
+            let (mut running, mut awaited): (Vec<usize>, HashMap<usize, usize>) = (Vec::new(), HashMap::new());
             for event in events {
                 match event {
                     Event::Wake(name) => {
                         queue.wake(key(name));
-                        owed.entry(name).or_default();
+                        awaited.entry(name).or_default();
                     }
                     Event::Pass(seconds) => now += Duration::from_secs(seconds),
                     Event::End(wait) if !running.is_empty() => {
@@ -183,14 +183,14 @@ mod tests {
                     Event::End(_) => {}
                     Event::Take => {
                         let Some(taken) = queue.take() else {
-                            prop_assert!(owed.keys().all(|name| running.contains(name)), "{owed:?} {running:?}");
+                            prop_assert!(awaited.keys().all(|name| running.contains(name)), "{awaited:?} {running:?}");
                             continue;
                         };
                         let name: usize = taken.name.parse().unwrap();
                         prop_assert!(!running.contains(&name), "twice at once");
                         running.push(name);
-                        owed.remove(&name);
-                        for (other, waited) in owed.iter_mut().filter(|(other, _)| !running.contains(other)) {
+                        awaited.remove(&name);
+                        for (other, waited) in awaited.iter_mut().filter(|(other, _)| !running.contains(other)) {
                             *waited += 1;
                             prop_assert!(*waited <= 16, "{other} waits for ever");
                         }

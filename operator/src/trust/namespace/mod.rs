@@ -7,7 +7,6 @@
 //! look like several RDNs.
 
 mod eacl;
-pub(super) mod path;
 mod pattern;
 mod statements;
 mod words;
@@ -59,7 +58,7 @@ impl PolicyFile {
 }
 
 impl Policies {
-    fn asked(&self) -> bool {
+    pub(super) fn asked(&self) -> bool {
         self.required || !self.files.is_empty() || !self.unusable.is_empty()
     }
 

@@ -6,10 +6,10 @@ use jiff::{SignedDuration, Timestamp};
 use super::key::{Component, PublicKey};
 use super::message::{Proven, Signer};
 use super::statement::{Binding, Revocation};
-use crate::trust::algorithm::describe_digests;
 use crate::trust::endorsement::Times;
-use crate::trust::path_rules::allowed;
 use crate::trust::strength::Judged;
+use crate::trust::weak_digest::allowed;
+use crate::trust::weak_digest::describe_digests;
 use crate::trust::{
     AlgorithmPolicy, Check, CredentialKind, Fingerprint, KeyStrength, OpenPgpCredential, Refusal, RefusalReason, Rule,
 };

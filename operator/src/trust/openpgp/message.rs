@@ -8,8 +8,8 @@ use pgp::packet::{PublicKey as PrimaryKey, PublicSubkey, Signature, SignatureTyp
 use super::key::Component;
 use super::statement::is_by;
 use super::{Fingerprint, PublicKey, armor, cleartext, facts, packets};
-use crate::trust::path_rules::weak_reason;
 use crate::trust::signed_text::SignedText;
+use crate::trust::weak_digest::weak_reason;
 use crate::trust::{Refusal, RefusalReason, Sha256Digest};
 
 const SIGNATURE_LABEL: &str = "PGP SIGNATURE";
