@@ -16,6 +16,8 @@
 //! * [`imagelist`]: the `HEPiX` image list document: model, parse, validate, select (pure)
 //! * [`xml`]: one small, bounded XML reader, for responses of clouds and for OVF files (pure)
 //! * [`size`]: display of sizes and counts
+//! * [`digest`]: SHA-256 and SHA-512 digests as types (pure)
+//! * [`fs`]: files and directories: whole and durable writes, temporary files
 //! * [`text`]: escapes text from outside for terminals, logs and documents (pure)
 //! * [`turns`]: a fair queue: owners take turns (pure)
 //! * [`metrics`]: counters of events
@@ -28,7 +30,9 @@ pub mod api;
 pub mod cache;
 pub mod cli;
 pub mod convert;
+pub mod digest;
 pub mod fetch;
+pub mod fs;
 pub mod imagelist;
 pub mod metrics;
 pub mod opennebula;

@@ -22,8 +22,9 @@ use vmcatcher_operator::api::{
     CachedImage, CachedImageStatus, HasConditions, ImageListSubscription, ImageListSubscriptionStatus, ObjectKey,
     REQUESTED_AT,
 };
-use vmcatcher_operator::cache::{ConversionLimits, JobLimits, Steps, Volume};
+use vmcatcher_operator::cache::{ConversionLimits, JobLimits, Volume};
 use vmcatcher_operator::fetch::{Client, ClientSettings, LIST_LIMIT};
+use vmcatcher_operator::fs::Steps;
 use vmcatcher_operator::reconcile::{Context, Settings};
 use vmcatcher_operator::run::directory::{Driver, Settled};
 use vmcatcher_operator::store::ResourceStore;

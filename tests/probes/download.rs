@@ -15,8 +15,9 @@ use std::time::Duration;
 
 use anyhow::{Context, bail};
 use rustix::process::{Signal, getpid, kill_process};
-use vmcatcher_operator::cache::{DownloadRequest, ImageKey, JobLimits, JobState, Jobs, Steps, Volume};
+use vmcatcher_operator::cache::{DownloadRequest, ImageKey, JobLimits, JobState, Jobs, Volume};
 use vmcatcher_operator::fetch::{Client, ClientSettings, Source};
+use vmcatcher_operator::fs::Steps;
 
 struct Cutter {
     made: AtomicUsize,

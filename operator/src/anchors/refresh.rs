@@ -15,8 +15,8 @@ use openssl::x509::X509;
 
 use super::assembly::Kind;
 use super::{files, load};
-use crate::cache::{CacheError, remove_leftovers_in, write_atomic};
 use crate::fetch::{Client, FetchError, ListAnswer, Source, Validator};
+use crate::fs::{FileError, remove_leftovers_in, write_atomic};
 use crate::imagelist::SourceUrl;
 use crate::trust::{AnchorError, Anchors, DistinguishedName, RevocationList};
 
@@ -66,7 +66,7 @@ pub enum RefreshError {
     },
     /// It could not be written.
     #[error(transparent)]
-    Write(#[from] CacheError),
+    Write(#[from] FileError),
 }
 
 /// The result for the CRL of one CA.

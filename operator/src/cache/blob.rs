@@ -7,13 +7,14 @@ use std::path::{Path, PathBuf};
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
-use super::directory::{file_size, open_no_link, parent, read_directory, sync_directory};
 use super::error::CacheError;
 use super::file_scan::{FileScan, ScanResult};
+use super::file_size::file_size;
 use super::record;
 use super::volume::Volume;
 use crate::convert::header::{FileBytes, look};
 use crate::convert::{Format, Sniffed, sniff};
+use crate::fs::{open_no_link, parent, read_directory, sync_directory};
 use crate::imagelist::Sha512Digest;
 
 /// Bytes on the volume whose digest was verified. Nothing else can be published.
@@ -261,7 +262,7 @@ impl Volume {
         }
         self.step("quarantine: rename");
         fs::rename(&path, &aside).map_err(CacheError::io("rename", &path))?;
-        sync_directory(parent(&path))
+        Ok(sync_directory(parent(&path))?)
     }
 }
 

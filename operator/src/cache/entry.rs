@@ -12,11 +12,11 @@ use serde::{Deserialize, Serialize};
 use serde_with::skip_serializing_none;
 
 use super::blob::VerifiedBlob;
-use super::directory::{parent, read_directory, read_own_directory, sync_directory};
 use super::error::CacheError;
 use super::name::{ImageKey, SafeName, encode_version};
+use super::record;
 use super::volume::Volume;
-use super::{record, temporary};
+use crate::fs::{parent, read_directory, read_own_directory, sync_directory};
 use crate::imagelist::{ImageId, ListVersion, Sha512Digest};
 
 /// One version of an image on the volume.
@@ -283,12 +283,12 @@ impl Volume {
         }
         made.map_err(CacheError::io("link", path))?;
         self.step("entry: sync directory");
-        sync_directory(parent(path))
+        Ok(sync_directory(parent(path))?)
     }
 
     fn link_by(&self, place: &Path, path: &Path, link: &dyn Fn(&Path) -> std::io::Result<()>) -> std::io::Result<()> {
         self.step("entry: link");
-        let made = temporary::make_in(place, link)?.into_temp_path();
+        let made = crate::fs::make_in(place, link)?.into_temp_path();
         self.step("entry: rename");
         made.persist(path).map_err(|error| error.error)
     }

@@ -8,6 +8,7 @@ use super::name::NameError;
 use super::space::Free;
 use crate::api::Class;
 use crate::fetch::{Came, FetchError};
+use crate::fs::FileError;
 use crate::imagelist::{Sha512Digest, SourceUrl};
 use crate::size::Size;
 
@@ -15,15 +16,8 @@ use crate::size::Size;
 #[derive(Debug, thiserror::Error)]
 pub enum CacheError {
     /// A file system operation failed.
-    #[error("cannot {action} {path}: {source}")]
-    Io {
-        /// The operation: `open`, `write`, `rename`, …
-        action: &'static str,
-        /// The path.
-        path: PathBuf,
-        /// The error of the operating system.
-        source: io::Error,
-    },
+    #[error(transparent)]
+    File(#[from] FileError),
     /// The volume is full.
     #[error("no space for {path}: {} needed, {free}", Size(*.needed))]
     NoSpace {
@@ -35,7 +29,9 @@ pub enum CacheError {
         free: Free,
     },
     /// Another operator owns the volume.
-    #[error("the volume {root} is in use by {holder}; one operator owns a volume, wait for it or stop it")]
+    #[error(
+        "the volume {root} is in use by {holder}; only one operator can use a volume; wait until it ends, or stop it"
+    )]
     Locked {
         /// The volume.
         root: PathBuf,
@@ -57,7 +53,7 @@ pub enum CacheError {
         path: PathBuf,
     },
     /// A state file that cannot be parsed.
-    #[error("{path} cannot be read: {message}; it is set aside when asked for, never overwritten")]
+    #[error("{path} cannot be read: {message}; it is moved aside when it is needed, and never overwritten")]
     StateCorrupt {
         /// The file.
         path: PathBuf,
@@ -65,7 +61,7 @@ pub enum CacheError {
         message: String,
     },
     /// A file or directory that the operator did not make has the name of a file that the operator needs.
-    #[error("{path} was not made by the operator and stays as it is; move it away to go on")]
+    #[error("{path} was not made by the operator and is not touched; move it away")]
     Foreign {
         /// The file.
         path: PathBuf,
@@ -84,16 +80,14 @@ pub enum CacheError {
 impl CacheError {
     /// For `map_err`: the error of an operation on a path.
     pub(crate) fn io(action: &'static str, path: &Path) -> impl Fn(io::Error) -> Self {
-        move |source| Self::Io { action, path: path.to_owned(), source }
+        move |source| Self::File(FileError { action, path: path.to_owned(), source })
     }
 
     /// Whether the volume was full.
     pub fn is_no_space(&self) -> bool {
         match self {
             Self::NoSpace { .. } => true,
-            Self::Io { source, .. } => {
-                matches!(source.kind(), io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded)
-            }
+            Self::File(error) => error.is_no_space(),
             Self::Locked { .. }
             | Self::NoVolume { .. }
             | Self::ReadOnly { .. }
@@ -111,7 +105,7 @@ impl CacheError {
             Self::Locked { .. } => "VolumeLocked",
             Self::StateCorrupt { .. } => "StateCorrupt",
             Self::Foreign { .. } => "ForeignFile",
-            Self::Io { .. }
+            Self::File(_)
             | Self::NoSpace { .. }
             | Self::NoVolume { .. }
             | Self::ReadOnly { .. }
@@ -125,7 +119,7 @@ impl CacheError {
         match self {
             Self::Locked { .. } => Class::Waiting,
             Self::Foreign { .. } | Self::StateCorrupt { .. } | Self::Name(_) => Class::Stalled,
-            Self::Io { .. } | Self::NoSpace { .. } | Self::NoVolume { .. } | Self::Gone { .. } => Class::Transient,
+            Self::File(_) | Self::NoSpace { .. } | Self::NoVolume { .. } | Self::Gone { .. } => Class::Transient,
             Self::ReadOnly { .. } => Class::Internal,
         }
     }

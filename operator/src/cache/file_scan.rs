@@ -6,9 +6,10 @@ use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 
 use super::digest::{Digests, ImageHasher};
-use super::directory::{file_size, open_no_link};
 use super::error::CacheError;
+use super::file_size::file_size;
 use crate::convert::{Sniffed, sniff};
+use crate::fs::open_no_link;
 
 /// The bytes per read.
 const PIECE: usize = 1024 * 1024;

@@ -9,11 +9,11 @@ use jiff::{SignedDuration, Timestamp};
 use serde::Serialize;
 
 use super::blob::record_path;
-use super::directory::{parent, read_own_directory, sync_directory};
 use super::entry::Shelf;
 use super::error::CacheError;
 use super::partial;
 use super::volume::Volume;
+use crate::fs::{parent, read_own_directory, sync_directory};
 use crate::imagelist::Sha512Digest;
 
 /// A record without a link that is this old was left by an interrupted run.

@@ -15,9 +15,9 @@ use tokio_util::sync::CancellationToken;
 
 use super::blob::VerifiedBlob;
 use super::digest::ImageHasher;
-use super::directory::{NO_LINK, file_size, open_no_link, parent, sync_directory};
 use super::error::CacheError;
 use super::file_scan::{ScanResult, read_tail};
+use super::file_size::file_size;
 use super::job_request::JobKey;
 use super::name::SafeName;
 use super::record;
@@ -25,6 +25,7 @@ use super::usage::allocated;
 use super::volume::Volume;
 use crate::convert::sniff;
 use crate::fetch::Validator;
+use crate::fs::{NO_LINK, open_no_link, parent, sync_directory};
 
 /// The bytes per read when the bytes of an earlier run are hashed again.
 const BLOCK: usize = 256 * 1024;
@@ -225,7 +226,7 @@ pub(super) fn remove_partial(volume: &Volume, path: &Path) -> Result<(), CacheEr
     volume.step("partial: remove");
     volume.remove_file(path)?;
     volume.remove_file(&record_path(path))?;
-    sync_directory(parent(path))
+    Ok(sync_directory(parent(path))?)
 }
 
 /// Opens a partial download for appending, or makes an empty one.

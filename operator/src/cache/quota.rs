@@ -4,10 +4,10 @@ use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use super::directory::read_own_directory;
 use super::error::CacheError;
 use super::usage::allocated;
 use super::volume::Volume;
+use crate::fs::read_own_directory;
 
 /// A quota, and the claims of running downloads and conversions. Cheap to clone.
 #[derive(Clone)]

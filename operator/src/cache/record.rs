@@ -38,7 +38,7 @@ pub(super) fn read<T: DeserializeOwned>(path: &Path) -> Result<Option<T>, CacheE
 pub(super) fn read_beside<T: DeserializeOwned>(path: &Path) -> Result<Option<T>, CacheError> {
     match read(path) {
         Err(CacheError::StateCorrupt { .. }) => Ok(None),
-        Err(CacheError::Io { source, .. }) if source.kind() == ErrorKind::PermissionDenied => Ok(None),
+        Err(CacheError::File(error)) if error.source.kind() == ErrorKind::PermissionDenied => Ok(None),
         read_or_failed => read_or_failed,
     }
 }

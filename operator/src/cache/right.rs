@@ -6,10 +6,10 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use super::blob::VerifiedBlob;
-use super::directory::read_directory;
 use super::error::CacheError;
 use super::name::{SafeName, StatePath};
 use super::volume::Volume;
+use crate::fs::read_directory;
 use crate::imagelist::Sha512Digest;
 
 /// `state/rights/<namespace>/<digest>.json`.

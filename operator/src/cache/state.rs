@@ -7,11 +7,11 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 
 use super::blob::unused;
-use super::directory::{parent, sync_directory};
 use super::error::CacheError;
 use super::name::StatePath;
 use super::record;
 use super::volume::Volume;
+use crate::fs::{parent, sync_directory};
 
 impl Volume {
     /// Reads a state; `None` if it was never written.

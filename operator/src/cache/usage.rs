@@ -7,10 +7,10 @@ use std::path::Path;
 
 use serde::Serialize;
 
-use super::directory::read_directory;
 use super::entry::Shelf;
 use super::error::CacheError;
 use super::volume::Volume;
+use crate::fs::read_directory;
 
 /// One kind of content of a volume.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]

@@ -7,11 +7,10 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use super::directory::{NO_LINK, ensure_directory, make_directory, parent, remove};
 use super::error::CacheError;
-use super::step::{StepHook, Steps};
-use super::temporary::remove_leftovers_below;
-use super::write::write_over;
+use crate::fs::{
+    NO_LINK, StepHook, Steps, ensure_directory, make_directory, parent, remove, remove_leftovers_below, write_over,
+};
 use crate::imagelist::Sha512Digest;
 
 /// How often a waiting operator checks whether the volume is free.
@@ -93,6 +92,11 @@ impl Volume {
         Ok(Self::of(root, None))
     }
 
+    /// Whether it was opened for writing.
+    pub fn is_writable(&self) -> bool {
+        self.lock.is_some()
+    }
+
     fn of(root: PathBuf, lock: Option<File>) -> Self {
         let (lock, steps) = (lock.map(Arc::new), StepHook::default());
         Self { root: root.into(), lock, steps, adding: Arc::default(), reserving: Arc::default() }
@@ -148,7 +152,7 @@ impl Volume {
     /// Fails if the volume was opened read-only. Otherwise makes the directory of `path`.
     pub(super) fn prepare(&self, path: &Path) -> Result<(), CacheError> {
         self.writable(path)?;
-        ensure_directory(parent(path))
+        Ok(ensure_directory(parent(path))?)
     }
 
     /// Fails if the volume was opened read-only, or if something else is mounted or stored in its place, such as an
@@ -184,17 +188,17 @@ impl Volume {
         self.prepare(path)?;
         match write_over(&self.ready_scratch()?, path, bytes, mode, &self.steps) {
             // The directory is on another disk than `scratch/`.
-            Err(CacheError::Io { source, .. }) if source.kind() == ErrorKind::CrossesDevices => {
-                write_over(parent(path), path, bytes, mode, &self.steps)
+            Err(error) if error.source.kind() == ErrorKind::CrossesDevices => {
+                Ok(write_over(parent(path), path, bytes, mode, &self.steps)?)
             }
-            written_or_failed => written_or_failed,
+            written_or_failed => Ok(written_or_failed?),
         }
     }
 
     /// Removes a file of the volume. It is not an error if it does not exist.
     pub(super) fn remove_file(&self, path: &Path) -> Result<(), CacheError> {
         self.writable(path)?;
-        remove(path)
+        Ok(remove(path)?)
     }
 }
 

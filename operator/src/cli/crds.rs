@@ -8,7 +8,7 @@ use kube::ResourceExt;
 
 use super::print;
 use crate::api::crds;
-use crate::cache::{remove_leftovers_in, write_atomic};
+use crate::fs::{remove_leftovers_in, write_atomic};
 
 /// Arguments of `crds`.
 #[derive(Debug, clap::Args)]

@@ -135,9 +135,11 @@ fn signs_mail(args: &FromList, signer: &Signer, message: &[u8], anchors: &Anchor
     match judged(Purpose::SmimeSign)? {
         Ok(_) => return Ok(true),
         Err(refusal) if refusal.reason == RefusalReason::PurposeMismatch => {}
-        Err(refusal) => bail!("the list is not taken by its own signer: {refusal}"),
+        Err(refusal) => bail!("the manifest does not accept the list's own signer: {refusal}"),
     }
-    judged(Purpose::Any)?.map(|_| false).map_err(|refusal| anyhow::anyhow!("not taken by its own signer: {refusal}"))
+    judged(Purpose::Any)?
+        .map(|_| false)
+        .map_err(|refusal| anyhow::anyhow!("the manifest does not accept its own signer: {refusal}"))
 }
 
 /// The fingerprint of an OpenPGP signer, and its armored key from the files of `--openpgp-key`.

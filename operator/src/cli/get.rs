@@ -61,7 +61,7 @@ pub(super) fn run(args: &Args) -> anyhow::Result<ExitCode> {
         return Ok(ExitCode::from(NOT_GOOD));
     }
     if !found && whole {
-        tracing::info!("nothing of that kind is kept{}", within(args.namespace.as_deref()));
+        tracing::info!("no object of that kind is stored{}", within(args.namespace.as_deref()));
     }
     print(&text)?;
     Ok(if whole { ExitCode::SUCCESS } else { ExitCode::from(NOT_GOOD) })

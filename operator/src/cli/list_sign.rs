@@ -9,7 +9,7 @@ use jiff::Timestamp;
 use secrecy::SecretString;
 
 use super::{list_input, print_bytes};
-use crate::cache::{remove_leftovers_in, write_atomic};
+use crate::fs::{remove_leftovers_in, write_atomic};
 use crate::imagelist::ImageList;
 use crate::trust::{DistinguishedName, Fingerprint, SecretKey, SignatureForm, SigningKey, sign, sign_openpgp};
 

@@ -11,7 +11,7 @@ use serde::Deserialize;
 use serde_yaml::Value;
 
 use crate::api::ObjectKey;
-use crate::cache::write_atomic;
+use crate::fs::write_atomic;
 use crate::store::directory::manifest_files;
 
 /// The largest manifest that is read, in bytes. Larger ones are skipped.
@@ -117,7 +117,7 @@ impl Manifest {
             bail!("{}: expected a regular file, found something else, such as a link", self.path.display());
         }
         if fs::read_to_string(&self.path).with_context(shown)? != self.text {
-            bail!("{}: it was changed meanwhile; try again", self.path.display());
+            bail!("{}: it was changed in the meantime; try again", self.path.display());
         }
         write_atomic(&self.path, edited.text.as_bytes(), about.permissions().mode() & 0o7777).with_context(shown)?;
         let now = fs::symlink_metadata(&self.path).with_context(shown)?;

@@ -8,6 +8,7 @@ mod algorithms;
 mod available;
 mod cache;
 mod crds;
+mod dry_run;
 mod endorser;
 mod get;
 mod kept;

@@ -68,7 +68,7 @@ pub(super) struct Operation {
     /// Serve images at this address and port, such as [::]:8080, to clouds that pull them (CloudTarget, handOver type
     /// URL). The server uses plain HTTP: put a proxy with TLS in front of it [default: no such server]
     #[arg(long, value_name = "ADDRESS", env = "VMCATCHER_IMAGE_SERVER")]
-    image_server: Option<SocketAddr>,
+    pub(super) image_server: Option<SocketAddr>,
     /// Answer /healthz, /readyz and /metrics at this address and port, such as [::]:9090 [default: no such server]
     #[arg(long, value_name = "ADDRESS", env = "VMCATCHER_LISTEN")]
     listen: Option<SocketAddr>,
@@ -136,7 +136,7 @@ impl Operation {
             metrics,
             list_limit: self.max_list_size,
             memory: self.list_memory,
-            documents: Some(volume.scratch()),
+            documents: volume.is_writable().then(|| volume.scratch()),
             ..ClientSettings::default()
         };
         let client = Client::new(&settings)?;
@@ -148,7 +148,8 @@ impl Operation {
             conversion: ConversionLimits { largest: self.max_virtual_size, ..ConversionLimits::default() },
             ..JobLimits::default()
         };
-        let tickets = self.image_server.map(|_| Tickets::kept(&volume)).transpose()?;
+        let served = self.image_server.filter(|_| volume.is_writable());
+        let tickets = served.map(|_| Tickets::kept(&volume)).transpose()?;
         let context = Context::new(store, volume, client, limits, anchors, self.settings());
         Ok(match tickets {
             Some(tickets) => context.with_image_server(image_paths(tickets)),
@@ -234,7 +235,7 @@ async fn refresh_crls(refresher: &mut CrlRefresher) {
             Ok(None) => tracing::debug!(file = %refreshed.from.display(), "the CRL is the newest"),
             Err(errors) => {
                 for error in errors {
-                    tracing::warn!(file = %refreshed.from.display(), "the CRL stays as it is: {error}");
+                    tracing::warn!(file = %refreshed.from.display(), "the CRL is not replaced: {error}");
                 }
             }
         }
@@ -247,7 +248,7 @@ fn allow_files() {
     let mut limit = getrlimit(Resource::Nofile);
     limit.current = limit.maximum;
     if let Err(error) = setrlimit(Resource::Nofile, limit) {
-        tracing::debug!(%error, "the number of open files stays as it is");
+        tracing::debug!(%error, "the limit of open files is not raised");
     }
 }
 

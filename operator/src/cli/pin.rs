@@ -12,7 +12,7 @@ use super::manifest::{Field, Manifest};
 use super::versions::{Version, Wished, image, known, resolve};
 use super::{NOT_GOOD, print, print_bytes};
 use crate::api::ObjectKey;
-use crate::cache::write_atomic;
+use crate::fs::write_atomic;
 use crate::imagelist::ImageId;
 
 /// The first line of a file that `pin` made. `unpin` removes only such files.

@@ -11,7 +11,7 @@ use clap::builder::ArgPredicate;
 use super::operation::{Files, Operation, stop};
 use super::standing::{Shown, all_are_well};
 use super::table::Output;
-use super::{NOT_GOOD, get, print, progress, survey};
+use super::{NOT_GOOD, dry_run, get, print, progress, survey};
 use crate::run::directory::Driver;
 use crate::store::directory::Directory;
 
@@ -32,7 +32,10 @@ pub(super) struct Args {
     /// No server is asked, nothing is written, and no volume is needed
     #[arg(long, conflicts_with = "once")]
     check: bool,
-    /// With --once and --check: format of the resources that are shown at the end [default: table; with --quiet only
+    /// Only print what a run would do: the steps for each object. List servers and clouds are read; nothing is written
+    #[arg(long, conflicts_with_all = ["once", "check"])]
+    dry_run: bool,
+    /// With --once, --check and --dry-run: format of the resources that are shown at the end [default: table; with --quiet only
     /// the rows that are not well]
     #[arg(short, long, value_enum)]
     output: Option<Output>,
@@ -51,6 +54,10 @@ pub(super) fn run(args: &Args, quiet: bool) -> anyhow::Result<ExitCode> {
     if args.check {
         let (output, shown) = shown(args, quiet);
         return runtime.block_on(survey::check(&args.manifests, &args.operation.settings(), output, shown));
+    }
+    if args.dry_run {
+        let store = dry_run::store(&args.manifests, &state(args))?;
+        return runtime.block_on(dry_run::plans(&args.operation, store, args.output.unwrap_or(Output::Table)));
     }
     runtime.block_on(reconcile(args, quiet))
 }
@@ -94,12 +101,15 @@ fn shown(args: &Args, quiet: bool) -> (Output, Shown) {
     (args.output.unwrap_or(Output::Table), shown)
 }
 
+fn state(args: &Args) -> PathBuf {
+    args.state.clone().unwrap_or_else(|| args.operation.volume.join("state"))
+}
+
 fn store(args: &Args) -> anyhow::Result<Directory> {
     if let Some(state) = &args.state {
         std::fs::create_dir_all(state).with_context(|| format!("cannot make {}", state.display()))?;
     }
-    let state = args.state.clone().unwrap_or_else(|| args.operation.volume.join("state"));
-    let (store, problems) = Directory::open(&args.manifests, &state);
+    let (store, problems) = Directory::open(&args.manifests, &state(args));
     for problem in problems {
         tracing::warn!("{problem}");
     }

@@ -57,7 +57,7 @@ pub enum ConvertError {
         message: String,
     },
     /// A program is not installed.
-    #[error("expected the program {program} (Debian package {package}), found none; the image stays as it is")]
+    #[error("expected the program {program} (Debian package {package}), found none; the image is not converted")]
     ProgramMissing {
         /// Its name.
         program: String,

@@ -53,7 +53,7 @@ pub(super) struct AddressRefused {
 impl fmt::Display for AddressRefused {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self { host, address, range } = self;
-        write!(f, "expected an address that may be fetched from, found {address} ({range}) for {host}")
+        write!(f, "expected an address that is allowed to be fetched, found {address} ({range}) for {host}")
     }
 }
 

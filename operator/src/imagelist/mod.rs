@@ -4,7 +4,6 @@
 //! always newtypes: each is checked once, when it is made, and has no `Deref<str>`.
 
 mod date;
-mod digest;
 mod error;
 mod field;
 mod identifier;
@@ -19,7 +18,6 @@ mod version;
 mod wanted;
 mod written;
 
-pub use digest::{DigestError, Sha512Digest};
 pub use error::ListError;
 pub(crate) use identifier::is_object_name;
 pub use identifier::{IdentifierError, ImageId};
@@ -29,6 +27,8 @@ pub use select::{ExcludedBy, ImageMatch, Selected, Selection, SelectionError};
 pub use source_url::{SourceUrl, SourceUrlError};
 pub use version::{ListVersion, VersionError};
 pub use wanted::WantedImages;
+
+pub use crate::digest::{DigestError, Sha512Digest};
 
 /// The most bytes that a list may have.
 pub const MAXIMUM_BYTES: usize = 64 << 20;

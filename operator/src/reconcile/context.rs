@@ -1,14 +1,17 @@
 //! What every reconcile uses.
 
+use std::fmt::Display;
 use std::path::PathBuf;
 use std::sync::Arc;
 
 use jiff::{SignedDuration, Timestamp};
 
+use super::dry_run::{DryRun, Planned};
 use super::exchange::{
     Downloads, ListsInForce, PendingEvents, PendingMessages, Publications, ReportedProblems, TriedAnew,
 };
 use crate::anchors::TrustDirectory;
+use crate::api::{Kind, ObjectKey};
 use crate::cache::{JobLimits, Jobs, Volume};
 use crate::fetch::Client;
 use crate::imagelist::Sha512Digest;
@@ -54,6 +57,8 @@ pub struct Context<S: ResourceStore> {
     pub abandon_after: SignedDuration,
     /// The metrics of passes and calls: the client's metrics.
     pub metrics: Metrics,
+    /// Takes the plans if they are only made, and not applied.
+    pub dry_run: Option<DryRun>,
 }
 
 /// Makes the path of an image on the image server, relative to the server's address, from the digest, the file
@@ -89,6 +94,7 @@ impl<S: ResourceStore> Context<S> {
             settings,
             permit: LeadershipGuard::default(),
             abandon_after: SignedDuration::from_mins(10),
+            dry_run: None,
         }
     }
 
@@ -96,6 +102,20 @@ impl<S: ResourceStore> Context<S> {
     #[must_use]
     pub fn with_permit(self, permit: LeadershipGuard) -> Self {
         Self { permit, ..self }
+    }
+
+    /// The same context, where plans are only made. Passes read list servers and clouds, and change nothing.
+    #[must_use]
+    pub fn dry_run(self) -> Self {
+        Self { dry_run: Some(DryRun::default()), ..self }
+    }
+
+    /// Logs a plan. Whether it is only made, and not applied.
+    pub(super) fn only_plans(&self, kind: Kind, key: &ObjectKey, plan: &dyn Display) -> bool {
+        tracing::debug!(%kind, object = %key, "the plan: {plan}");
+        let Some(dry_run) = &self.dry_run else { return false };
+        dry_run.record(Planned { kind, key: key.clone(), plan: plan.to_string() });
+        true
     }
 
     /// The same context with an image server.

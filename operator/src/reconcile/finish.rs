@@ -53,6 +53,9 @@ async fn write<S: ResourceStore, K: Resource>(
     report: Report<<K as HasStatus>::Status>,
 ) -> Result<Option<Timestamp>, StoreError> {
     let key = ObjectKey::of(object);
+    if context.dry_run.is_some() {
+        return Ok(report.requeue_at);
+    }
     let mut events = report.events;
     events.extend(transition(object, &report.status));
     let mut happened = context.pending_events.take(K::KIND, &key, events);
@@ -102,5 +105,6 @@ where
         let file = object.annotations().get(MANIFEST).map(tracing::field::display);
         tracing::warn!(file, kind = %K::KIND, object = %key, %error, "the spec cannot work");
     }
+    context.only_plans(K::KIND, &key, &format_args!("nothing to do: {error}"));
     write(context, object, Report { status, events: Vec::new(), requeue_at: None }).await
 }

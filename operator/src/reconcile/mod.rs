@@ -16,6 +16,7 @@ mod check;
 pub mod cloud_target;
 mod conditions;
 mod context;
+mod dry_run;
 mod duration;
 pub mod endorser;
 mod exchange;
@@ -34,6 +35,7 @@ mod transition;
 
 pub use check::SpecError;
 pub use context::{Context, ImagePaths, Settings};
+pub use dry_run::{DryRun, Planned};
 pub use duration::{DurationError, parse_duration};
 pub use exchange::{
     Desired, DesiredState, DetachedSignature, Downloads, Force, ListInForce, ListOrigin, ListsInForce, Message, Offer,

@@ -33,7 +33,7 @@ impl SecretData {
         }
         let [one, other] = kinds;
         Err(format!(
-            "expected a Secret of the type {one} or {other}, found {}; nothing of it is sent",
+            "expected a Secret of the type {one} or {other}, found {}; no part of it is sent",
             shown(&self.kind)
         ))
     }

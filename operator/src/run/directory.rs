@@ -1,5 +1,6 @@
 //! Drives the reconcilers over a folder of manifests: once until nothing changes any more, or until stopped.
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::future::Future;
 use std::path::Path;
 use std::sync::Arc;
@@ -11,13 +12,15 @@ use notify::{RecursiveMode, Watcher};
 use tokio::sync::mpsc;
 
 use super::damage::damage;
-use crate::api::{CachedImage, CloudTarget, Endorser, ImageListSubscription, Kind, ObjectKey};
+use super::dependents::{Change, Dependent, dependents};
+use super::pass::Passes;
+use crate::api::{CachedImage, CloudTarget, Endorser, ImageListSubscription, Kind, ObjectKey, Resource};
 use crate::cache::{CacheError, JobState, Keep, Scrub};
 use crate::metrics::{Metrics, Work};
 use crate::reconcile::subscription::FetchTrigger;
-use crate::reconcile::{Context, cloud_target, endorser, image, subscription};
+use crate::reconcile::{Context, DryRun, Planned};
 use crate::size::Size;
-use crate::store::directory::{Directory, DirectoryError, ManifestProblem, requests};
+use crate::store::directory::{Changed, Directory, DirectoryError, ManifestProblem, Snapshot, requests};
 use crate::store::{ResourceStore, StoreError};
 
 /// An editor or `git pull` writes several files, so the folder is read only after it has not changed for this time.
@@ -27,12 +30,15 @@ const LONGEST_SLEEP: Duration = Duration::from_mins(10);
 /// Simultaneous passes over subscriptions: each waits for a server of its own, and each list needs memory while it is
 /// downloaded.
 const SUBSCRIPTIONS_AT_ONCE: usize = 32;
-/// The most passes in a row that change something. More than this is a bug in this program.
+/// Simultaneous passes over targets.
+const TARGETS_AT_ONCE: usize = 32;
+/// The most rounds in a row that change something. More than this is a bug in this program.
 const MOST_ROUNDS: usize = 64;
 
 /// Drives the reconcilers over a folder of manifests.
 pub struct Driver {
     context: Arc<Context<Directory>>,
+    passes: Passes,
     clock: Clock,
 }
 
@@ -51,7 +57,7 @@ pub struct Settled {
 impl Driver {
     /// A driver for a context.
     pub fn new(context: Arc<Context<Directory>>) -> Self {
-        Self { context, clock: Arc::new(Timestamp::now) }
+        Self { context, passes: Passes::default(), clock: Arc::new(Timestamp::now) }
     }
 
     /// The driver with another clock.
@@ -77,14 +83,15 @@ impl Driver {
         loop {
             let mut jobs = self.context.jobs.changed();
             jobs.mark_unchanged();
-            let mut pass = self.settle(ask).await;
+            let results = self.settle(ask).await;
             ask = FetchTrigger::WhenDue;
             let imports = self.context.publications.importing_until();
             // A download can end between the pass that saw it running and this check. Then another pass is needed.
             let all_was_seen = !self.downloads_run() && !jobs.has_changed().unwrap_or(false);
             if all_was_seen && imports.is_none() {
-                pass.errors.extend(self.tidy());
-                return Ok(Settled { problems, errors: pass.errors });
+                let mut errors = results.errors();
+                errors.extend(self.tidy());
+                return Ok(Settled { problems, errors });
             }
             // The sender is part of the context, so this wait ends only when a job changes.
             tokio::select! {
@@ -92,6 +99,15 @@ impl Driver {
                 () = tokio::time::sleep(sleep_until(imports, self.now())) => {}
             }
         }
+    }
+
+    /// One round of passes that make their plans and do not apply them: for a context that is a dry run. Returns the
+    /// plans, and the errors of passes.
+    pub async fn plans(&self) -> (Vec<Planned>, Vec<String>) {
+        let mut results = Results::default();
+        self.round(self.all(), FetchTrigger::Now, &mut results).await;
+        let plans = self.context.dry_run.as_ref().map(DryRun::take);
+        (plans.unwrap_or_default(), results.errors())
     }
 
     /// Keeps the volume equal to the folder until `stop` completes. A pass begins when a manifest or the trust
@@ -114,9 +130,9 @@ impl Driver {
             loop {
                 let mut jobs = self.context.jobs.changed();
                 jobs.mark_unchanged();
-                let pass = self.settle(FetchTrigger::WhenDue).await;
+                let results = self.settle(FetchTrigger::WhenDue).await;
                 self.tidy();
-                let sleep = sleep_until(pass.requeue_at, self.now());
+                let sleep = sleep_until(results.requeue_at(), self.now());
                 tokio::select! {
                     () = tokio::time::sleep(sleep) => {}
                     _ = jobs.changed() => {}
@@ -170,65 +186,86 @@ impl Driver {
         }
     }
 
-    /// Runs passes over all objects until a pass changes nothing.
-    async fn settle(&self, first: FetchTrigger) -> Pass {
+    /// Reconciles all objects, then those that depend on what changed, until nothing changes any more.
+    async fn settle(&self, first: FetchTrigger) -> Results {
         self.refresh_anchors();
-        let mut pass = self.pass(first).await;
-        for _ in 1..MOST_ROUNDS {
-            if self.changes() == pass.changes_before {
-                return pass;
+        let (mut results, mut ask) = (Results::default(), first);
+        let mut due = self.all();
+        for _ in 0..MOST_ROUNDS {
+            due = self.round(due, ask, &mut results).await;
+            if due.is_empty() {
+                return results;
             }
-            pass = self.pass(FetchTrigger::WhenDue).await;
+            ask = FetchTrigger::WhenDue;
         }
-        tracing::error!("{MOST_ROUNDS} passes in a row have changed something; going on when something happens");
-        pass
+        tracing::error!("{MOST_ROUNDS} rounds in a row have changed something; going on when something happens");
+        results
     }
 
-    /// One pass over all objects: endorsers, then subscriptions concurrently, then images, then targets concurrently.
-    async fn pass(&self, ask: FetchTrigger) -> Pass {
-        let (context, store) = (&*self.context, &*self.context.store);
-        let mut pass = Pass { changes_before: self.changes(), metrics: context.metrics.clone(), ..Pass::default() };
-        context.lists.retain(|key| store.get::<ImageListSubscription>(key).is_some());
-        context
+    fn all(&self) -> Due {
+        fn keys<K: Resource>(store: &Directory) -> impl Iterator<Item = (Kind, ObjectKey)> {
+            store.all::<K>().into_iter().map(|object| (K::KIND, ObjectKey::of(&*object)))
+        }
+        let store = &*self.context.store;
+        let lists = keys::<Endorser>(store).chain(keys::<ImageListSubscription>(store));
+        lists.chain(keys::<CachedImage>(store)).chain(keys::<CloudTarget>(store)).collect()
+    }
+
+    /// One pass over each object that is due: endorsers, then subscriptions, then images, then targets. What depends on
+    /// a change and comes later in this order joins the round; returns the rest, which is due in the next round.
+    async fn round(&self, mut due: Due, ask: FetchTrigger, results: &mut Results) -> Due {
+        let store = &*self.context.store;
+        self.context.lists.retain(|key| store.get::<ImageListSubscription>(key).is_some());
+        self.passes.forget_gone(store);
+        self.context
             .publications
             .retain(|key| store.get::<CachedImage>(key).is_some(), |key| store.get::<CloudTarget>(key).is_some());
-        for object in store.all::<Endorser>() {
-            let key = ObjectKey::of(&*object);
-            pass.take(Kind::Endorser, &key, endorser::reconcile(context, &key, self.now()).await);
+        let mut next = Due::new();
+        for (kind, at_once) in [
+            (Kind::Endorser, 1),
+            (Kind::Subscription, SUBSCRIPTIONS_AT_ONCE),
+            (Kind::Image, 1),
+            (Kind::Target, TARGETS_AT_ONCE),
+        ] {
+            let snapshot = store.snapshot();
+            let objects: Vec<ObjectKey> = due.extract_if(.., |(of, _)| *of == kind).map(|(_, key)| key).collect();
+            let mut dependents = self.passes(kind, objects, at_once, ask, results).await;
+            dependents.extend(changes(&self.context, &snapshot));
+            for Dependent { kind: of, key, together: _ } in dependents {
+                if of > kind {
+                    due.insert((of, key))
+                } else {
+                    next.insert((of, key))
+                };
+            }
         }
-        // A server that does not respond delays only its own subscription, unless `SUBSCRIPTIONS_AT_ONCE` servers do
-        // not respond.
-        let subscriptions = store.all::<ImageListSubscription>();
-        let keys: Vec<ObjectKey> = subscriptions.iter().map(|object| ObjectKey::of(&**object)).collect();
-        let mut subscriptions = futures::stream::iter(keys)
-            .map(|key| async {
-                let ended = subscription::reconcile(context, &key, ask, self.now()).await;
-                (key, ended)
-            })
-            .buffer_unordered(SUBSCRIPTIONS_AT_ONCE);
-        while let Some((key, ended)) = subscriptions.next().await {
-            pass.take(Kind::Subscription, &key, ended);
-        }
-        drop(subscriptions);
-        for object in store.all::<CachedImage>() {
-            let key = ObjectKey::of(&*object);
-            pass.take(Kind::Image, &key, image::reconcile(context, &key, self.now()).await);
-        }
-        // A cloud that does not respond delays only its own target.
-        let targets = store.all::<CloudTarget>();
-        let passes = targets.iter().map(|object| ObjectKey::of(&**object)).map(|key| async {
-            let ended = cloud_target::reconcile(context, &key, self.now()).await;
-            (key, ended)
-        });
-        for (key, ended) in futures::future::join_all(passes).await {
-            pass.take(Kind::Target, &key, ended);
-        }
-        pass
+        next.retain(|(kind, key)| store.has(*kind, key));
+        next
     }
 
-    /// The number of changes: of objects, and of the state of images at targets.
-    fn changes(&self) -> u64 {
-        self.context.store.changes() + self.context.publications.changes()
+    /// One pass over each object that exists. A server or a cloud that does not respond delays only its own object,
+    /// unless `at_once` of them do not respond.
+    async fn passes(
+        &self,
+        kind: Kind,
+        objects: Vec<ObjectKey>,
+        at_once: usize,
+        ask: FetchTrigger,
+        results: &mut Results,
+    ) -> Vec<Dependent> {
+        let (context, mut dependents) = (&*self.context, Vec::new());
+        let there = objects.into_iter().filter(|key| context.store.has(kind, key));
+        let mut passes = futures::stream::iter(there)
+            .map(|key| async {
+                let ended = self.passes.pass(context, (kind, &key), ask, self.now()).await;
+                (key, ended)
+            })
+            .buffer_unordered(at_once);
+        while let Some((key, ended)) = passes.next().await {
+            dependents.extend(ended.dependents);
+            results.take(&context.metrics, kind, key, ended.result);
+        }
+        dependents
     }
 
     fn refresh_anchors(&self) {
@@ -266,28 +303,57 @@ impl Driver {
     }
 }
 
-/// The result of one pass over all objects.
-#[derive(Default)]
-struct Pass {
-    changes_before: u64,
-    requeue_at: Option<Timestamp>,
-    errors: Vec<String>,
-    metrics: Metrics,
+/// The objects that a round reconciles.
+type Due = BTreeSet<(Kind, ObjectKey)>;
+
+/// What depends on the changes of objects since a snapshot.
+fn changes(context: &Context<Directory>, snapshot: &Snapshot) -> Vec<Dependent> {
+    let store = &*context.store;
+    let wake = |change: Change<'_>| dependents(context, &change);
+    let mut all = Vec::new();
+    for Changed { before, after } in store.changed::<Endorser>(snapshot) {
+        all.extend(after.or(before).iter().flat_map(|object| wake(Change::Endorser(object))));
+    }
+    for Changed { before, after } in store.changed::<ImageListSubscription>(snapshot) {
+        all.extend(after.or(before).iter().flat_map(|object| wake(Change::Subscription(object))));
+    }
+    for Changed { before, after } in store.changed::<CachedImage>(snapshot) {
+        all.extend(after.iter().flat_map(|object| wake(Change::Image(object))));
+        all.extend(before.filter(|_| after.is_none()).iter().flat_map(|object| wake(Change::ImageGone(object))));
+    }
+    for Changed { before, after } in store.changed::<CloudTarget>(snapshot) {
+        let generation = |target: &Option<Arc<CloudTarget>>| target.as_ref().map(|target| target.metadata.generation);
+        let is_spec = generation(&before) != generation(&after);
+        let key = after.or(before).map(|target| ObjectKey::of(&*target));
+        all.extend(
+            key.iter().flat_map(|key| wake(if is_spec { Change::TargetSpec(key) } else { Change::Target(key) })),
+        );
+    }
+    all
 }
 
-impl Pass {
-    fn take(&mut self, kind: Kind, key: &ObjectKey, ended: Result<Option<Timestamp>, StoreError>) {
-        match ended {
-            Ok(Some(requeue_at)) => {
-                self.requeue_at = Some(self.requeue_at.map_or(requeue_at, |before| before.min(requeue_at)));
-            }
-            Ok(None) => {}
-            Err(error) => {
-                self.metrics.retried(Work::Resource, error.reason());
-                tracing::error!(%kind, object = %key, %error, "the pass could not be finished");
-                self.errors.push(format!("{kind} {key}: {error}"));
-            }
-        }
+/// The result of the last pass over each object.
+#[derive(Default)]
+struct Results(BTreeMap<(Kind, ObjectKey), Result<Option<Timestamp>, String>>);
+
+impl Results {
+    fn take(&mut self, metrics: &Metrics, kind: Kind, key: ObjectKey, ended: Result<Option<Timestamp>, StoreError>) {
+        let ended = ended.map_err(|error| {
+            metrics.retried(Work::Resource, error.reason());
+            tracing::error!(%kind, object = %key, %error, "the pass could not be finished");
+            format!("{kind} {key}: {error}")
+        });
+        self.0.insert((kind, key), ended);
+    }
+
+    /// When the next object is due.
+    fn requeue_at(&self) -> Option<Timestamp> {
+        self.0.values().filter_map(|ended| ended.as_ref().ok().copied().flatten()).min()
+    }
+
+    /// The errors of passes.
+    fn errors(self) -> Vec<String> {
+        self.0.into_values().filter_map(Result::err).collect()
     }
 }
 

@@ -47,7 +47,11 @@ pub(super) fn register<S: ResourceStore>(
     stand(&conditions, &subscriptions);
     stand(&conditions, &images);
     stand(&conditions, &targets);
-    registry.register("resource_condition", "Always 1: each condition of each object, as it stands", conditions);
+    registry.register(
+        "resource_condition",
+        "Always 1: the current status of each condition of each object",
+        conditions,
+    );
     lists(registry, &subscriptions, &images, now);
     certificates(registry, context, &endorsers, now);
     published(registry, &targets);
@@ -121,7 +125,7 @@ fn lists(
     registry.register_with_unit("list_last_fetch_timestamp", help, unit(), fetched);
     let help = "Since when the list cannot be fetched; absent where it can";
     registry.register_with_unit("list_fetch_failing_timestamp", help, unit(), failing);
-    registry.register("list_images", "Images of the list in force, by where they stand", counts);
+    registry.register("list_images", "Images of the list in force, by their state", counts);
     let help = "For how long the image that waits longest was wanted and is not ready; 0 where none waits";
     registry.register_with_unit("sync_lag", help, unit(), lag);
 }

@@ -92,7 +92,7 @@ async fn respond(
     let found = tokio::task::spawn_blocking(move || own.blob(&ticket, &file)).await;
     let blob = match found.unwrap_or_else(|error| Err(Unserved::NoVolume(error.to_string()))) {
         Ok(Some(blob)) => blob,
-        Ok(None) => return plain(StatusCode::NOT_FOUND, "nothing of that digest is on the volume"),
+        Ok(None) => return plain(StatusCode::NOT_FOUND, "no image with that digest is on the volume"),
         Err(Unserved::Ticket(error)) => return plain(StatusCode::FORBIDDEN, &error.to_string()),
         Err(Unserved::NoVolume(error)) => {
             tracing::warn!(%error, "no image can be served");
@@ -127,7 +127,7 @@ async fn answer(
         RequestedBytes::Whole => (StatusCode::OK, 0, size),
         RequestedBytes::Part { first, last } => (StatusCode::PARTIAL_CONTENT, first, last - first + 1),
         RequestedBytes::Unsatisfiable => {
-            let mut response = plain(StatusCode::RANGE_NOT_SATISFIABLE, "nothing of that range is there");
+            let mut response = plain(StatusCode::RANGE_NOT_SATISFIABLE, "the image has no bytes in that range");
             set(&mut response, header::CONTENT_RANGE, &format!("bytes */{size}"));
             return Ok(response);
         }

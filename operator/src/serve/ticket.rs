@@ -77,7 +77,7 @@ impl Tickets {
             Ok(Some(tickets)) => return Ok(tickets),
             Ok(None) => {}
             Err(KeyError::Volume(error @ CacheError::StateCorrupt { .. })) => {
-                tracing::warn!(%error, "a new key is made: addresses of images that clouds were told are worth nothing");
+                tracing::warn!(%error, "a new key is made: earlier addresses of images are not valid any more");
                 volume.set_state_aside(&path()?)?;
             }
             Err(error) => return Err(error),

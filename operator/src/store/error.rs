@@ -1,7 +1,7 @@
 //! Errors of the store of the resources.
 
 use crate::api::{Class, Kind, ObjectKey};
-use crate::cache::CacheError;
+use crate::fs::FileError;
 
 /// An error of the store of the resources.
 #[derive(Debug, thiserror::Error)]
@@ -22,7 +22,7 @@ pub enum StoreError {
         /// Its key.
         key: ObjectKey,
         /// Why.
-        source: CacheError,
+        source: FileError,
     },
     /// An object could not be written as YAML.
     #[error("cannot write {key} as YAML")]
@@ -43,7 +43,7 @@ pub enum StoreError {
         message: String,
     },
     /// The object was changed by another write before this one.
-    #[error("cannot {action} {object}, for it was changed meanwhile: {message}")]
+    #[error("cannot {action} {object}: it was changed in the meantime: {message}")]
     Conflict {
         /// The action.
         action: &'static str,
@@ -53,7 +53,7 @@ pub enum StoreError {
         message: String,
     },
     /// The API server rejects the request as invalid.
-    #[error("cannot {action} {object}, for it was refused: {message}")]
+    #[error("cannot {action} {object}: it was refused: {message}")]
     Refused {
         /// The action.
         action: &'static str,
@@ -63,7 +63,7 @@ pub enum StoreError {
         message: String,
     },
     /// The namespace is being deleted, and accepts no new objects.
-    #[error("cannot {action} {object}, for its namespace is being deleted")]
+    #[error("cannot {action} {object}: its namespace is being deleted")]
     NamespaceEnds {
         /// The action.
         action: &'static str,

@@ -79,7 +79,7 @@ impl Rule {
             Self::Digest => "digests are allowed",
             Self::Chain => "signer leads to a trust anchor",
             Self::Strength => "keys are long enough",
-            Self::Revocation => "nobody on the path is revoked",
+            Self::Revocation => "no certificate of the path is revoked",
             Self::Namespace => "CAs keep to their namespace",
             Self::KeyRevocation => "key is not revoked",
             Self::Key => "key may sign, and is in its time",

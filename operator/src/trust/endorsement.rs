@@ -158,7 +158,7 @@ fn certificate_steps(
     let found = path.keeps_to_namespaces(candidate.anchors).map_err(|refusal| (Rule::Namespace, refusal))?;
     checks.push(match found {
         Some(found) => Check::passed(Rule::Namespace, found),
-        None => Check::not_asked(Rule::Namespace, "no signing policies beside these anchors"),
+        None => Check::not_asked(Rule::Namespace, "there are no signing policies for these anchors"),
     });
     Ok(())
 }

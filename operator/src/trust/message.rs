@@ -173,7 +173,7 @@ fn detached_signature(part: &[u8]) -> Result<Detached, Refusal> {
         "application/pkcs7-signature" | "application/x-pkcs7-signature" => {
             let signed = SignedData::read(&bytes()?).map_err(|found| invalid(&format!("found {found}")))?;
             if signed.content.is_some() {
-                return Err(invalid("expected a detached signature, found one with a text of its own"));
+                return Err(invalid("expected a detached signature, found one that contains a text"));
             }
             Ok(Detached::Cms(signed))
         }

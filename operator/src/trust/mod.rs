@@ -15,7 +15,6 @@ mod chain;
 mod check;
 mod cms;
 mod crl;
-mod digest;
 mod endorsement;
 mod envelope;
 mod extension;
@@ -45,7 +44,6 @@ mod weak_digest;
 pub use accept::accept;
 pub use anchors::{AnchorError, Anchors, AnchorsBuilder, holds_certificates};
 pub use check::{Check, CheckResult, Rule};
-pub use digest::{Sha256Digest, Sha256DigestError};
 pub use envelope::{DecryptionKey, decrypt, expands, is_encrypted, is_openpgp_signature, is_plain_list, join_detached};
 pub use list::{
     AcceptRequest, Acceptance, AcceptedList, LastAccepted, Reverification, RevokedSigner, Signer, Verification,
@@ -65,3 +63,5 @@ pub use revocation_list::{Freshness, RevocationList};
 pub use sign::{SignError, SigningKey, sign};
 pub use strength::KeyStrength;
 pub use verify::verify;
+
+pub use crate::digest::Sha256Digest;

@@ -7,7 +7,8 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
 
 use jiff::Timestamp;
-use vmcatcher_operator::cache::{BlobCheck, CacheError, Entry, Keep, Steps};
+use vmcatcher_operator::cache::{BlobCheck, CacheError, Entry, Keep};
+use vmcatcher_operator::fs::Steps;
 use vmcatcher_operator::imagelist::Sha512Digest;
 
 use super::*;

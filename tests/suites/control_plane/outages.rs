@@ -124,7 +124,7 @@ async fn an_api_server_that_is_too_busy_is_asked_again() {
     assert_eq!(tenant.shelf("endorsed"), [image.entry()]);
     let requests = tenant.site.server.requests(&format!("/{ONE}-1.0.img"));
     assert_eq!(requests.len(), 1, "what the server refused to write was still done once");
-    assert!(operator.told().contains("an event could not be told"), "{}", operator.told());
+    assert!(operator.told().contains("an event could not be published"), "{}", operator.told());
 }
 
 /// A list that never comes holds the work up, for nothing may be judged by a part of what there is; so it is asked for

@@ -11,7 +11,7 @@ use vmcatcher_operator::convert::Form;
 use vmcatcher_operator::imagelist::{ImageId, Sha512Digest};
 use vmcatcher_operator::opennebula::carry_over::{
     Claim, EventAttributes, Keeper, Outcome, PassReport, Plan, Publisher, Record, Reference, Request, Settings, Source,
-    UpdateMode, Verdict, Wanted,
+    UpdateMode, Verdict, Wanted, plan,
 };
 use vmcatcher_operator::opennebula::transport::Connection;
 use vmcatcher_operator::opennebula::{Client, OneError, Reason};
@@ -150,7 +150,10 @@ impl Site {
     fn planned(&self, wants: &[Want<'_>]) -> Result<Plan, OneError> {
         let requests: Vec<_> = wants.iter().map(|want| self.request(*want)).collect();
         let now = self.now();
-        self.with_publisher(async |publisher| publisher.plan(&requests, now).await)
+        self.with_publisher(async |publisher| {
+            let (cloud, snapshot) = publisher.read(&requests, now).await?;
+            Ok(plan(&snapshot, &requests, publisher.settings(), &cloud, now))
+        })
     }
 
     /// What such a pass would do, as text.

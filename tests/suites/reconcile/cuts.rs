@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use harness::site::{Served, Site};
 use jiff::SignedDuration;
 use tokio::sync::Notify;
-use vmcatcher_operator::cache::Steps;
+use vmcatcher_operator::fs::Steps;
 
 const A: &str = "aaaaaaaa-0000-4000-8000-000000000001";
 const B: &str = "aaaaaaaa-0000-4000-8000-000000000002";

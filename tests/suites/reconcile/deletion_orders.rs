@@ -132,15 +132,22 @@ impl Scene {
         assert_eq!(self.context.store.directory.reload(self.site.now()).unwrap(), []);
     }
 
+    /// All objects, and what is published at the target.
+    fn state(&self) -> impl PartialEq + use<> {
+        let directory = &self.context.store.directory;
+        let published = self.context.publications.statuses(&ObjectKey::new("default", "one"));
+        let lists = (directory.all::<Endorser>(), directory.all::<ImageListSubscription>());
+        (lists, directory.all::<CachedImage>(), directory.all::<CloudTarget>(), published)
+    }
+
     /// Passes until nothing changes any more; which kind comes first differs from scene to scene.
     pub(super) async fn settle(&self) {
-        let changes = || self.context.store.directory.changes() + self.context.publications.changes();
         for round in 0..64 {
-            let before = changes();
+            let before = self.state();
             for place in 0..4 {
                 self.pass((place + round + self.number) % 4).await;
             }
-            if changes() == before {
+            if self.state() == before {
                 return;
             }
         }

@@ -1,4 +1,4 @@
-//! What holds an object until nothing of it is in circulation, and people who take it off.
+//! What holds an object until no version of it is in circulation, and people who take it off.
 
 use harness::opennebula::Cloud;
 use vmcatcher_operator::api::{CachedImage, CloudTarget, HasConditions as _, ImageListSubscription, ObjectKey};
@@ -74,7 +74,7 @@ async fn an_image_whose_finalizer_was_taken_off_is_told() {
     let told = gone_while_held(&scene.context, &object).expect("it was held");
     assert_eq!(
         (told.reason.as_str(), told.message.as_str()),
-        ("RetireAbandoned", "image 0 at one stays in circulation: somebody took the finalizer off")
+        ("RetireAbandoned", "image 0 at one stays in circulation: somebody removed its finalizer")
     );
     scene.cloud.recover();
     scene.site.pass_time(jiff::SignedDuration::from_mins(1));

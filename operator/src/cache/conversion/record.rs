@@ -9,12 +9,12 @@ use serde_with::skip_serializing_none;
 
 use super::request::ConversionKey;
 use crate::cache::blob::VerifiedBlob;
-use crate::cache::directory::read_directory;
 use crate::cache::error::CacheError;
 use crate::cache::name::StatePath;
 use crate::cache::record;
 use crate::cache::volume::Volume;
 use crate::convert::{ConvertError, Form};
+use crate::fs::read_directory;
 use crate::imagelist::Sha512Digest;
 
 /// A conversion that nobody has wanted for this long is removed. A target that is not reconciled for a day or two still

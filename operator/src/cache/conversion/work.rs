@@ -14,12 +14,12 @@ use super::record::ConversionRecord;
 use super::request::{ConversionKey, ConversionLimits};
 use super::space::{Claimed, Space};
 use crate::cache::blob::VerifiedBlob;
-use crate::cache::directory::read_own_directory;
 use crate::cache::error::CacheError;
 use crate::cache::file_scan::{FileScan, ScanResult};
 use crate::cache::quota::Quota;
 use crate::cache::volume::Volume;
 use crate::convert::{Conversion, ConvertError, Form, Meter};
+use crate::fs::read_own_directory;
 
 /// The prefix of its directories. Every directory with this prefix belongs to the operator.
 const OURS: &str = "convert-";

@@ -361,7 +361,7 @@ impl Download {
 
     fn thread_ended(&self, error: tokio::task::JoinError) -> DownloadError {
         let path = partial_path(&self.volume, &self.request.key());
-        CacheError::Io { action: "finish writing", path, source: std::io::Error::other(error) }.into()
+        CacheError::io("finish writing", &path)(std::io::Error::other(error)).into()
     }
 }
 

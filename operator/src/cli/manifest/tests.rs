@@ -79,7 +79,7 @@ fn a_file_is_replaced_whole_and_only_where_it_is_what_was_read() {
     manifest.replace(&edited).unwrap();
     assert_eq!(fs::read_to_string(&manifest.path).unwrap(), edited.text);
     assert_eq!(fs::metadata(&manifest.path).unwrap().permissions().mode() & 0o7777, 0o640);
-    assert!(manifest.replace(&edited).unwrap_err().to_string().contains("changed meanwhile"));
+    assert!(manifest.replace(&edited).unwrap_err().to_string().contains("changed in the meantime"));
     let elsewhere = folder.path().join("elsewhere");
     fs::rename(&manifest.path, &elsewhere).unwrap();
     std::os::unix::fs::symlink(&elsewhere, &manifest.path).unwrap();

@@ -171,7 +171,7 @@ fn check_selectors(report: &mut Report, image: Member<'_, '_>) {
 fn check_expiry(report: &mut Report, image: Member<'_, '_>, now: Timestamp) {
     check_date_form(report, image, "dc:date:expires");
     if let Some(expires) = value(image.object, "dc:date:expires", &DATE).filter(|expires| *expires <= now) {
-        let message = format!("expected a time to come, found {expires} (it is {now})");
+        let message = format!("expected a time in the future, found {expires} (it is {now})");
         report.warn(image.path("dc:date:expires"), message, "sites take the image out: leave it off the list");
     }
 }

@@ -43,11 +43,7 @@ pub(super) fn check(report: &mut Report, member: Member<'_, '_>, known: &[&str])
     for (key, _) in member.object.members().filter(|(key, _)| key.len() <= 64 && !known.contains(key)) {
         if let Some(meant) = known.iter().find(|meant| is_near(key, meant)) {
             let message = format!("expected {meant}, found {key:?}");
-            report.warn(
-                member.path(&key.escape_debug().to_string()),
-                message,
-                "a key that nobody reads: mend its spelling",
-            );
+            report.warn(member.path(&key.escape_debug().to_string()), message, "an unknown key: correct its spelling");
         }
     }
 }
@@ -64,7 +60,7 @@ pub(super) fn advice(key: &str) -> &'static str {
     match key {
         "dc:identifier" => "make one with `uuidgen` and keep it over all versions",
         "dc:date:created" => "write the time of signing: `date -u +%FT%TZ`",
-        "dc:date:expires" => "write when the word of this list ends, some weeks ahead: `date -u -d '4 weeks' +%FT%TZ`",
+        "dc:date:expires" => "write when this list expires, some weeks ahead: `date -u -d '4 weeks' +%FT%TZ`",
         "hv:version" => "write it as text, and raise it with every change: \"1.0\", \"1.1\", …",
         "hv:endorser" => {
             "write {\"hv:x509\": {\"hv:dn\": …, \"hv:ca\": …, \"hv:email\": …, \"dc:creator\": …}} of the signer"

@@ -51,14 +51,13 @@ fn check_dates(report: &mut Report, list: Member<'_, '_>, now: Timestamp) {
     let Some(expires) = expires else { return };
     let path = list.path("dc:date:expires");
     if expires <= now {
-        let message = format!("expected a time to come, found {expires} (it is {now})");
+        let message = format!("expected a time in the future, found {expires} (it is {now})");
         report.error(path, message, "sites refuse an expired list: set a new expiry and sign again");
     } else if created.is_some_and(|created| expires <= created) {
         report.error(path, "expected a time after dc:date:created, found an earlier one", "set it to some weeks later");
     } else if expires.duration_since(created.unwrap_or(now)) > LONG_LIFE {
         let message = format!("expected an expiry within two years, found {expires}");
-        let advice =
-            "a list that never expires goes on being used when you stop looking after it: some weeks are usual";
+        let advice = "a list that never expires is still used when nobody maintains it any more: some weeks are usual";
         report.warn(path, message, advice);
     }
 }

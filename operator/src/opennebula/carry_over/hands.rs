@@ -178,7 +178,7 @@ impl<'a> Hands<'a> {
 fn told(id: u32, lacks: &[String], refused: &[(&Step, OneError)]) -> (Reason, String) {
     let reason = refused.first().map_or(Reason::RetirementIncomplete, |(_, error)| retirement_reason(error));
     let refused: Vec<_> = refused.iter().map(|(step, error)| format!("; {step}: {error}")).collect();
-    (reason, format!("image {id} is not wholly out of circulation: {}{}", lacks.join(", "), refused.concat()))
+    (reason, format!("image {id} is not completely out of circulation: {}{}", lacks.join(", "), refused.concat()))
 }
 
 /// The reason if the cloud refused a part of a retirement. A user or group that the cloud does not show means missing

@@ -69,15 +69,20 @@ impl Publisher {
         Ok(cloud)
     }
 
-    /// The plan that a pass would apply now. Changes nothing.
-    pub async fn plan(&self, requests: &[Request], now: Timestamp) -> Result<Plan, OneError> {
+    /// Reads what a plan is made from: the pool once, whatever the number of images, and the images that are missing
+    /// from the pool one by one. Changes nothing.
+    pub async fn read(&self, requests: &[Request], now: Timestamp) -> Result<(Cloud, Snapshot), OneError> {
         let cloud = self.cloud(now).await?;
-        let snapshot = Snapshot::read(&self.client, requests, self.in_flight).await?;
-        Ok(plan(&snapshot, requests, &self.settings, &cloud, now))
+        Ok((cloud, Snapshot::read(&self.client, requests, self.in_flight).await?))
     }
 
-    /// One pass: reads the pool once, whatever the number of images, and then makes the necessary changes. In addition,
-    /// it reads the images that are missing from the pool, and the images that were retired in this pass, one by one.
+    /// Makes the changes of a plan. In addition, it reads the images that are retired by it, one by one. Returns one
+    /// outcome for each request, in order.
+    pub async fn apply(&self, plan: Plan, cloud: &Cloud, keeper: &dyn Keeper, now: Timestamp) -> Vec<Outcome> {
+        apply(plan, &self.client, keeper, cloud.datastore, self.in_flight, now).await
+    }
+
+    /// One pass: reads, plans and applies.
     ///
     /// `Err` means that nothing was changed, because the cloud could not be read.
     pub async fn pass(
@@ -86,13 +91,11 @@ impl Publisher {
         keeper: &dyn Keeper,
         now: Timestamp,
     ) -> Result<PassReport, OneError> {
-        let cloud = self.cloud(now).await?;
-        let snapshot = Snapshot::read(&self.client, requests, self.in_flight).await?;
+        let (cloud, snapshot) = self.read(requests, now).await?;
         let plan = plan(&snapshot, requests, &self.settings, &cloud, now);
-        let images = snapshot.images.len();
+        let pool = snapshot.images.len();
         drop(snapshot);
-        let outcomes = apply(plan, &self.client, keeper, cloud.datastore, self.in_flight, now).await;
-        Ok(PassReport { outcomes, pool: images })
+        Ok(PassReport { outcomes: self.apply(plan, &cloud, keeper, now).await, pool })
     }
 
     /// The result of the last probe. Probes again if it is an hour old or there is none.

@@ -1,25 +1,23 @@
-//! Calls the cloud when it is due. Decides nothing about images.
+//! Makes the changes of the plan at the cloud, and starts conversions. Decides nothing.
 
 use std::collections::BTreeSet;
+use std::sync::Arc;
 
 use jiff::{SignedDuration, Timestamp};
-use secrecy::ExposeSecret as _;
-use sha2::{Digest as _, Sha256};
 
 use super::check::Checked;
 use super::conversions::Start;
 use super::observe::Observed;
-use super::plan::Plan;
+use super::plan::{Plan, Requests};
 use super::refusal::Refusal;
 use super::request::Asked;
 use crate::api::ObjectKey;
 use crate::cache::{ConversionKey, Volume};
 use crate::imagelist::ImageId;
-use crate::opennebula::carry_over::{Keeper, Outcome, Publisher, Record, Request, Verdict};
-use crate::opennebula::transport::Connection;
-use crate::opennebula::{Client, OneError, Reason};
+use crate::opennebula::Reason;
+use crate::opennebula::carry_over::{Keeper, Outcome, Record, Verdict};
 use crate::reconcile::context::Context;
-use crate::reconcile::exchange::{Answer, Fingerprint, Last, Session, state_path};
+use crate::reconcile::exchange::{Answer, Last, Session, state_path};
 use crate::store::ResourceStore;
 
 /// How often a cloud is checked without a change, to repair changes that were made there.
@@ -41,44 +39,56 @@ pub(super) struct Outcomes {
     pub copying: bool,
 }
 
-/// Calls the cloud if the requests have changed or its time has come.
+/// Makes the changes of the plan at the cloud, and starts conversions.
 pub(super) async fn apply<S: ResourceStore>(
     context: &Context<S>,
     checked: &Checked,
     observed: &Observed,
-    plan: &Plan,
+    requests: &Requests,
+    plan: Plan,
     session: &mut Session,
     now: Timestamp,
 ) -> Outcomes {
-    let (Plan::Ask { requests, .. }, Some(connection)) = (plan, observed.access.connection()) else {
+    let Requests::Ask { requests: asked, .. } = requests else {
         *session = Session { credentials: std::mem::take(&mut session.credentials), ..Session::default() };
         return Outcomes::default();
     };
-    convert(context, checked, observed, requests, now);
-    let asked: Vec<Option<Request>> = requests.iter().map(|asked| asked.request.clone()).collect();
-    let fingerprint = fingerprint(connection, checked);
-    let same = session.publisher.as_ref().is_some_and(|(before, _)| *before == fingerprint);
-    // A user who requests a try gets a new answer, not the last one.
-    let person = observed.wanted.iter().any(|wanted| wanted.desired.asked);
-    let is_fresh = |last: &Last| {
-        let requested = last.requested_at == checked.requested_at;
-        same && requested && !person && is_same(&last.asked, &asked) && last.next > now
-    };
-    let fresh = session.last.as_ref().is_some_and(is_fresh);
-    if !fresh {
-        let answer = ask(context, session, fingerprint, connection, checked, &asked, now).await;
+    convert(context, checked, observed, asked, now);
+    if let Some(answer) = answer(context, checked, asked, plan, session, now).await {
         let importing = answer.outcomes.iter().flatten().any(is_importing);
         session.importing = importing.then(|| session.importing.unwrap_or(now));
         let next = next(&answer, session.importing, now);
-        session.last = Some(Last { asked, requested_at: checked.requested_at.clone(), answer, next });
+        let asked = asked.iter().map(|asked| asked.request.clone()).collect();
+        session.last = Some(Arc::new(Last { asked, requested_at: checked.requested_at.clone(), answer, next }));
     }
     let last = session.last.as_ref();
     let copying = last.is_some_and(|last| last.answer.outcomes.iter().flatten().any(|outcome| outcome.copying));
-    let converting = requests.iter().any(|asked| asked.refusal.as_ref().is_some_and(Refusal::ends_by_itself));
+    let converting = asked.iter().any(|asked| asked.refusal.as_ref().is_some_and(Refusal::ends_by_itself));
     Outcomes {
         answer: last.map(|last| last.answer.clone()),
-        next: requests.iter().filter_map(|asked| asked.again).chain(last.map(|last| last.next)).min(),
+        next: asked.iter().filter_map(|asked| asked.again).chain(last.map(|last| last.next)).min(),
         copying: copying || converting,
+    }
+}
+
+/// The answer of the cloud; `None` if it is not called.
+async fn answer<S: ResourceStore>(
+    context: &Context<S>,
+    checked: &Checked,
+    asked: &[Asked],
+    plan: Plan,
+    session: &Session,
+    now: Timestamp,
+) -> Option<Answer> {
+    match (plan, &session.publisher) {
+        (Plan::Steps(cloud, steps), Some((_, publisher))) => {
+            let keeper = StateKeeper { volume: &context.volume, target: &checked.key };
+            let mut outcomes = publisher.apply(steps, &cloud, &keeper, now).await.into_iter();
+            let outcomes = asked.iter().map(|asked| asked.request.as_ref().and_then(|_| outcomes.next())).collect();
+            Some(Answer { cloud: Ok(cloud), outcomes, at: now })
+        }
+        (Plan::Unreachable(error), _) => Some(Answer { cloud: Err(error), outcomes: vec![None; asked.len()], at: now }),
+        (Plan::Steps(..), None) | (Plan::Rest, _) => None,
     }
 }
 
@@ -115,55 +125,6 @@ pub(super) fn want_conversions<S: ResourceStore>(
     }
 }
 
-/// Whether the requests are the same as before. The records of images are not compared, because passes change them.
-fn is_same(before: &[Option<Request>], now: &[Option<Request>]) -> bool {
-    let question = |request: &Option<Request>| {
-        request.as_ref().map(|request| (request.identifier.clone(), request.wanted.clone(), request.adopt))
-    };
-    before.len() == now.len() && before.iter().zip(now).all(|(before, now)| question(before) == question(now))
-}
-
-async fn ask<S: ResourceStore>(
-    context: &Context<S>,
-    session: &mut Session,
-    fingerprint: Fingerprint,
-    connection: &Connection,
-    checked: &Checked,
-    asked: &[Option<Request>],
-    now: Timestamp,
-) -> Answer {
-    let failed = |error| Answer { cloud: Err(error), outcomes: vec![None; asked.len()], at: now };
-    let known = session.publisher.take().filter(|(before, _)| *before == fingerprint);
-    let publisher = match known {
-        Some((_, publisher)) => publisher,
-        None => match Client::new(connection.clone()) {
-            Ok(client) => Publisher::new(counted(context, client), checked.settings.clone()),
-            Err(error) => return failed(error),
-        },
-    };
-    let requests: Vec<Request> = asked.iter().flatten().cloned().collect();
-    let keeper = StateKeeper { volume: &context.volume, target: &checked.key };
-    let answered = async {
-        let report = publisher.pass(&requests, &keeper, now).await?;
-        Ok((publisher.cloud(now).await?, report.outcomes))
-    };
-    let answered: Result<_, OneError> = answered.await;
-    session.publisher = Some((fingerprint, publisher));
-    match answered {
-        Ok((cloud, outcomes)) => {
-            let mut outcomes = outcomes.into_iter();
-            let outcomes = asked.iter().map(|request| request.as_ref().and_then(|_| outcomes.next())).collect();
-            Answer { cloud: Ok(cloud), outcomes, at: now }
-        }
-        Err(error) => failed(error),
-    }
-}
-
-/// A client that makes changes only while the permit is valid, and whose calls are counted.
-fn counted<S: ResourceStore>(context: &Context<S>, client: Client) -> Client {
-    client.with_permit(context.permit.clone()).with_metrics(context.metrics.clone())
-}
-
 fn is_importing(outcome: &Outcome) -> bool {
     matches!(outcome.verdict, Verdict::Waiting { reason: Reason::Importing, .. })
 }
@@ -183,25 +144,6 @@ fn next(answer: &Answer, importing: Option<Timestamp>, now: Timestamp) -> Timest
     });
     let later = now.checked_add(pause).unwrap_or(now);
     retries.filter(|at| *at > now).fold(later, Timestamp::min)
-}
-
-fn fingerprint(connection: &Connection, checked: &Checked) -> Fingerprint {
-    let mut hash = Sha256::new();
-    let mut add = |bytes: &[u8]| {
-        hash.update(u64::try_from(bytes.len()).unwrap_or(u64::MAX).to_be_bytes());
-        hash.update(bytes);
-    };
-    add(connection.endpoint.as_str().as_bytes());
-    add(connection.session.expose_secret().as_bytes());
-    if let Some(pem) = &connection.authorities {
-        add(pem);
-    }
-    if let Some((certificate, key)) = &connection.identity {
-        add(certificate);
-        add(key.expose_secret().as_bytes());
-    }
-    add(format!("{:?}", checked.settings).as_bytes());
-    hash.finalize().into()
 }
 
 /// Writes the records of published images to the state on the volume.

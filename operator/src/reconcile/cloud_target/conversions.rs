@@ -83,7 +83,7 @@ impl Needed {
                 converting(start())
             }
             Some(ConversionState::Failed { message, next }) => {
-                let again = if next.is_some() { "" } else { "; it is tried again when a person asks for it" };
+                let again = if next.is_some() { "" } else { "; it is tried again when a user requests it" };
                 let message = format!("{} to {}: {message}{again}", source.format(), self.key.form);
                 Handed::Not(Refusal { reason: "ConversionFailed", message }, None, *next)
             }

@@ -1,6 +1,7 @@
 //! The reconciler of `CloudTarget`: one pass over its cloud for all images that name it.
 //!
-//! [`crate::opennebula::carry_over`] decides what to do there: it reads the image pool once, plans, and does the steps.
+//! What is asked of the cloud is decided before it is read. The plan is that of [`crate::opennebula::carry_over`]: the
+//! pool is read once, whatever the number of images.
 
 mod apply;
 mod check;
@@ -8,9 +9,11 @@ mod clock;
 mod conversions;
 mod credentials;
 mod deletion;
+mod fingerprint;
 mod hand_over;
 mod observe;
 mod plan;
+mod pool;
 mod refusal;
 mod report;
 mod request;
@@ -24,6 +27,7 @@ use jiff::Timestamp;
 use self::check::check;
 pub(super) use self::check::checked_endpoint;
 use self::deletion::Deletion;
+use self::pool::Pool;
 use super::context::Context;
 use super::finish::{finish, stalled};
 use crate::api::{CloudTarget, ImageListSubscription, Kind, ObjectKey};
@@ -41,8 +45,11 @@ pub async fn reconcile<S: ResourceStore>(
         apply::want_conversions(context, key, BTreeSet::new());
         return Ok(None);
     };
+    let checked = check(&object, &context.settings.instance);
     let deletion = deletion::look(context, &object, now);
+    // An object whose spec cannot work is held too: it may have images in the cloud.
     match &deletion {
+        _ if context.dry_run.is_some() => {}
         Deletion::Free => {
             apply::want_conversions(context, key, BTreeSet::new());
             deletion::let_go(context, &object).await?;
@@ -51,17 +58,26 @@ pub async fn reconcile<S: ResourceStore>(
         Deletion::Stays { unheld: true, .. } => context.store.set_finalizer::<CloudTarget>(key, true).await?,
         Deletion::Stays { unheld: false, .. } | Deletion::Blocked { .. } => {}
     }
-    let checked = match check(&object, &context.settings.instance) {
+    let checked = match checked {
         Ok(checked) => checked.by_clock(is_clock_doubted(context, key, now)),
         Err(error) => return stalled(context, &*object, &error, now).await,
     };
     let session = context.publications.session(key);
     let mut session = session.lock().await;
-    let observed = observe::observe(context, &object, &checked, deletion, &mut session.credentials, now).await;
-    let plan = plan::plan(&checked, &observed, now);
-    tracing::debug!(kind = %Kind::Target, object = %key, "the plan: {plan}");
-    let outcomes = apply::apply(context, &checked, &observed, &plan, &mut session, now).await;
-    let report = report::report(&checked, &observed, &plan, &outcomes, now);
+    let observed = observe::observe(context, &object, &checked, deletion, &mut session, now).await;
+    let requests = plan::requests(&checked, &observed, now);
+    let pool = match observed.access.connection() {
+        Some(connection) if plan::is_due(&checked, &observed, &requests, now) => {
+            pool::read(context, &checked, connection, &requests.for_cloud(), &mut session, now).await
+        }
+        Some(_) | None => Pool::Unread,
+    };
+    let plan = plan::plan(&checked, &requests, pool, now);
+    if context.only_plans(Kind::Target, key, &format_args!("{requests}; {plan}")) {
+        return Ok(None);
+    }
+    let outcomes = apply::apply(context, &checked, &observed, &requests, plan, &mut session, now).await;
+    let report = report::report(&checked, &observed, &requests, &outcomes, now);
     context.publications.tell(key, report.statuses, report.importing);
     finish(context, &*object, report.report).await
 }

@@ -1,6 +1,8 @@
-//! Observes the images' desired states at the target, its Secret, and other targets of the same cloud. Decides nothing.
+//! Observes the images' desired states at the target, its Secret, other targets of the same cloud, and the cloud. Decides
+//! nothing.
 
 use std::collections::BTreeSet;
+use std::sync::Arc;
 
 use jiff::Timestamp;
 
@@ -8,11 +10,12 @@ use super::check::Checked;
 use super::conversions::{Needed, needed};
 use super::credentials::Access;
 use super::deletion::Deletion;
+use super::fingerprint::fingerprint;
 use crate::api::{CachedImage, CloudTarget, CloudTargetStatus, ObjectKey};
 use crate::cache::ConversionKey;
 use crate::opennebula::carry_over::Record;
 use crate::reconcile::context::{Context, ImagePaths};
-use crate::reconcile::exchange::{Credentials, Desired, DesiredState, state_path};
+use crate::reconcile::exchange::{Desired, DesiredState, Last, Session, state_path};
 use crate::reconcile::source::cloud_connection;
 use crate::store::ResourceStore;
 
@@ -32,6 +35,8 @@ pub(super) struct Observed {
     pub deletion: Deletion,
     /// Makes the paths of images on the image server; `None` if none runs.
     pub image_paths: Option<ImagePaths>,
+    /// The last requests to this cloud with these settings, and the answer.
+    pub last: Option<Arc<Last>>,
 }
 
 /// The desired state of one image at the target.
@@ -52,7 +57,7 @@ pub(super) async fn observe<S: ResourceStore>(
     object: &CloudTarget,
     checked: &Checked,
     deletion: Deletion,
-    credentials: &mut Credentials,
+    session: &mut Session,
     now: Timestamp,
 ) -> Observed {
     let wanted = context.publications.wanted_of(&checked.key).into_iter();
@@ -66,10 +71,13 @@ pub(super) async fn observe<S: ResourceStore>(
     let wanted = wanted.collect();
     let store = &*context.store;
     let read = cloud_connection(store, &checked.key.namespace, &checked.endpoint, &checked.secret, &checked.tls).await;
+    let access = session.credentials.take(checked, deletion.is_held(), read);
+    let same = access.connection().is_some_and(|connection| session.is_with(&fingerprint(connection, checked)));
     Observed {
         status: object.status.clone().unwrap_or_default(),
         wanted,
-        access: credentials.take(checked, deletion.is_held(), read),
+        access,
+        last: session.last.clone().filter(|_| same),
         there: there(context, &checked.key),
         other: other(context, checked),
         deletion,
@@ -120,7 +128,7 @@ fn record<S: ResourceStore>(context: &Context<S>, checked: &Checked, desired: &D
         Err(error) => {
             tracing::warn!(target = %checked.key, identifier = %desired.identifier, %error, "what was published is looked up in the cloud");
             if let Err(error) = context.volume.set_state_aside(&path) {
-                tracing::warn!(%error, "it could not be set aside");
+                tracing::warn!(%error, "it could not be moved aside");
             }
             Record::default()
         }

@@ -1,4 +1,4 @@
-//! Plans whether the cloud is called, and with which requests. Pure.
+//! Plans what is asked of the cloud, whether it is read, and the steps there. Pure.
 
 use std::fmt;
 
@@ -7,12 +7,15 @@ use jiff::Timestamp;
 use super::check::Checked;
 use super::credentials::Access;
 use super::observe::Observed;
+use super::pool::Pool;
 use super::request::{Asked, request};
 use crate::api::Class;
+use crate::opennebula::OneError;
+use crate::opennebula::carry_over::{self, Cloud, Request};
 
-/// The plan of a pass over a target.
+/// What is asked of the cloud.
 #[derive(Debug)]
-pub(super) enum Plan {
+pub(super) enum Requests {
     /// No call is made, for this reason.
     Nothing {
         /// The reason: one word.
@@ -31,6 +34,17 @@ pub(super) enum Plan {
     },
 }
 
+/// The plan of a pass over a target.
+#[derive(Debug)]
+pub(super) enum Plan {
+    /// The cloud is not called: nothing is asked of it, or its last answer is recent enough.
+    Rest,
+    /// The steps at the cloud.
+    Steps(Cloud, carry_over::Plan),
+    /// The cloud could not be read, so nothing is changed there.
+    Unreachable(OneError),
+}
+
 /// Why a cloud can be reached only with the previous content of its Secrets.
 #[derive(Debug)]
 pub(super) struct Lost {
@@ -41,7 +55,7 @@ pub(super) struct Lost {
 }
 
 /// As the log shows it.
-impl fmt::Display for Plan {
+impl fmt::Display for Requests {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Nothing { reason, message, class: _ } => write!(f, "no call: {reason}: {message}"),
@@ -54,21 +68,81 @@ impl fmt::Display for Plan {
     }
 }
 
+/// As the log shows it.
+impl fmt::Display for Plan {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Rest => f.write_str("no call"),
+            Self::Steps(_, steps) => steps.fmt(f),
+            Self::Unreachable(error) => write!(f, "nothing: {error}"),
+        }
+    }
+}
+
+impl Requests {
+    /// The requests, in the order of the images with a desired state; empty if no call is made.
+    pub(super) fn asked(&self) -> &[Asked] {
+        match self {
+            Self::Nothing { .. } => &[],
+            Self::Ask { requests, .. } => requests,
+        }
+    }
+
+    /// The requests in the form that the carry-over takes.
+    pub(super) fn for_cloud(&self) -> Vec<Request> {
+        self.asked().iter().filter_map(|asked| asked.request.clone()).collect()
+    }
+}
+
+/// Whether the cloud is called although there is an answer to an earlier call: something else is asked, a user requests
+/// it, or its time has come.
+pub(super) fn is_due(checked: &Checked, observed: &Observed, requests: &Requests, now: Timestamp) -> bool {
+    let is_asked = match requests {
+        Requests::Nothing { .. } => false,
+        Requests::Ask { .. } => true,
+    };
+    let Some(last) = &observed.last else { return is_asked };
+    // A user who requests a try gets a new answer, not the last one.
+    let person = observed.wanted.iter().any(|wanted| wanted.desired.asked);
+    let other = person || last.requested_at != checked.requested_at || !is_same(&last.asked, requests.asked());
+    is_asked && (other || last.next <= now)
+}
+
+/// Whether the requests are the same as before. The records of images are not compared, because passes change them.
+fn is_same(before: &[Option<Request>], now: &[Asked]) -> bool {
+    let question = |request: &Option<Request>| {
+        request.as_ref().map(|request| (request.identifier.clone(), request.wanted.clone(), request.adopt))
+    };
+    before.len() == now.len() && before.iter().zip(now).all(|(before, now)| question(before) == question(&now.request))
+}
+
 /// Makes the plan.
-pub(super) fn plan(checked: &Checked, observed: &Observed, now: Timestamp) -> Plan {
+pub(super) fn plan(checked: &Checked, requests: &Requests, pool: Pool, now: Timestamp) -> Plan {
+    match pool {
+        Pool::Unread => Plan::Rest,
+        Pool::Failed(error) => Plan::Unreachable(error),
+        Pool::Read(cloud, snapshot) => {
+            let steps = carry_over::plan(&snapshot, &requests.for_cloud(), &checked.settings, &cloud, now);
+            Plan::Steps(cloud, steps)
+        }
+    }
+}
+
+/// Decides what is asked of the cloud.
+pub(super) fn requests(checked: &Checked, observed: &Observed, now: Timestamp) -> Requests {
     if checked.suspend {
-        let message = "suspended: not one call is made".to_owned();
-        return Plan::Nothing { reason: "Suspended", message, class: Class::Waiting };
+        let message = "suspended: no call is made".to_owned();
+        return Requests::Nothing { reason: "Suspended", message, class: Class::Waiting };
     }
     if let Some(other) = &observed.other {
         let message = format!("expected one target for each cloud, found that {other} has the same address");
-        return Plan::Nothing { reason: "TargetConflict", message, class: Class::Stalled };
+        return Requests::Nothing { reason: "TargetConflict", message, class: Class::Stalled };
     }
     let lost = match &observed.access {
         Access::Given(_) => None,
         Access::Before(_, error) => Some(Lost { reason: error.reason(), message: error.to_string() }),
         Access::Refused(error) => {
-            return Plan::Nothing { reason: error.reason(), message: error.to_string(), class: error.class() };
+            return Requests::Nothing { reason: error.reason(), message: error.to_string(), class: error.class() };
         }
     };
     let paths = observed.image_paths.as_ref();
@@ -76,11 +150,11 @@ pub(super) fn plan(checked: &Checked, observed: &Observed, now: Timestamp) -> Pl
     if let Some(Lost { reason, message }) = &lost {
         requests.iter_mut().filter(|asked| !asked.is_withdrawal()).for_each(|asked| *asked = Asked::default());
         if !requests.iter().any(Asked::is_withdrawal) {
-            return Plan::Nothing { reason, message: message.clone(), class: Class::Waiting };
+            return Requests::Nothing { reason, message: message.clone(), class: Class::Waiting };
         }
     }
     if checked.deleting.is_some() && requests.iter().all(|asked| asked.request.is_none()) {
-        return Plan::Nothing { reason: "Deleting", message: String::new(), class: Class::Waiting };
+        return Requests::Nothing { reason: "Deleting", message: String::new(), class: Class::Waiting };
     }
-    Plan::Ask { requests, lost }
+    Requests::Ask { requests, lost }
 }

@@ -10,7 +10,7 @@ use super::check::Checked;
 use super::conversions::Needed;
 use super::deletion::{self, Deletion};
 use super::observe::{Observed, TargetImage};
-use super::plan::{Lost, Plan};
+use super::plan::{Lost, Requests};
 use super::refusal::Refusal;
 use super::request::Asked;
 use crate::api::{Class, CloudTargetStatus, ObjectKey, time};
@@ -37,11 +37,11 @@ pub(super) struct TargetReport {
 pub(super) fn report(
     checked: &Checked,
     observed: &Observed,
-    plan: &Plan,
+    requests: &Requests,
     outcomes: &Outcomes,
     now: Timestamp,
 ) -> TargetReport {
-    let statuses = statuses(checked, observed, plan, outcomes);
+    let statuses = statuses(checked, observed, requests, outcomes);
     let before = &observed.status;
     let cloud = outcomes.answer.as_ref().and_then(|answer| answer.cloud.as_ref().ok().map(|cloud| (answer.at, cloud)));
     let pending = observed.wanted.iter().filter(|wanted| is_pending(checked, wanted, &statuses)).count();
@@ -58,14 +58,18 @@ pub(super) fn report(
             (_, before) => before.clone(),
         },
     };
-    let ready = departing(ready(checked, observed, plan, outcomes), &observed.deletion);
-    let moving = moving(plan, outcomes).filter(|_| ready.status != Status::True);
+    let ready = departing(ready(checked, observed, requests, outcomes), &observed.deletion);
+    let moving = moving(requests, outcomes).filter(|_| ready.status != Status::True);
     let moving = moving.map(|name| Finding::holds(name, ready.reason.clone(), ready.message.clone()));
     let findings = std::iter::once(ready).chain(moving).collect();
     status.conditions = merge(&before.conditions, findings, checked.generation, now);
     let importing = outcomes.next.filter(|_| outcomes.copying);
     TargetReport {
-        report: Report { status, events: Vec::new(), requeue_at: requeue_at(plan, outcomes, &observed.deletion, now) },
+        report: Report {
+            status,
+            events: Vec::new(),
+            requeue_at: requeue_at(requests, outcomes, &observed.deletion, now),
+        },
         statuses,
         importing,
     }
@@ -84,12 +88,12 @@ fn departing(found: Finding, deletion: &Deletion) -> Finding {
 
 /// The time of the next pass. Some changes by others, such as a new Secret, may not wake the target, so they are
 /// checked for.
-fn requeue_at(plan: &Plan, outcomes: &Outcomes, deletion: &Deletion, now: Timestamp) -> Option<Timestamp> {
+fn requeue_at(requests: &Requests, outcomes: &Outcomes, deletion: &Deletion, now: Timestamp) -> Option<Timestamp> {
     let again = if let Deletion::Blocked { again, .. } = deletion { *again } else { None };
-    let waits = match plan {
-        Plan::Nothing { reason: "Suspended" | "Deleting", .. } => false,
-        Plan::Nothing { class, .. } => matches!(class, Class::Waiting | Class::Transient),
-        Plan::Ask { lost, .. } => lost.is_some(),
+    let waits = match requests {
+        Requests::Nothing { reason: "Suspended" | "Deleting", .. } => false,
+        Requests::Nothing { class, .. } => matches!(class, Class::Waiting | Class::Transient),
+        Requests::Ask { lost, .. } => lost.is_some(),
     };
     let waits = waits.then(|| now.checked_add(LOOK_AGAIN).ok()).flatten();
     outcomes.next.into_iter().chain(again).chain(waits).min()
@@ -119,16 +123,16 @@ fn is_pending(checked: &Checked, wanted: &TargetImage, statuses: &BTreeMap<Objec
     }
 }
 
-fn ready(checked: &Checked, observed: &Observed, plan: &Plan, outcomes: &Outcomes) -> Finding {
+fn ready(checked: &Checked, observed: &Observed, requests: &Requests, outcomes: &Outcomes) -> Finding {
     const NAME: &str = "Ready";
     let obstacle = checked.hand_over.obstacle(observed.image_paths.is_some());
-    match (plan, outcomes.answer.as_ref().map(|answer| &answer.cloud)) {
-        (Plan::Nothing { reason, message, .. }, _) => Finding::fails(NAME, *reason, message),
-        (Plan::Ask { lost: Some(Lost { reason, message }), .. }, _) => {
+    match (requests, outcomes.answer.as_ref().map(|answer| &answer.cloud)) {
+        (Requests::Nothing { reason, message, .. }, _) => Finding::fails(NAME, *reason, message),
+        (Requests::Ask { lost: Some(Lost { reason, message }), .. }, _) => {
             let message = format!("{message}; images are taken out of circulation with what was read of it before");
             Finding::fails(NAME, *reason, message)
         }
-        (Plan::Ask { .. }, Some(Ok(cloud))) => {
+        (Requests::Ask { .. }, Some(Ok(cloud))) => {
             if let Some(Refusal { reason, message }) = obstacle {
                 return Finding::fails(NAME, reason, message);
             }
@@ -136,8 +140,8 @@ fn ready(checked: &Checked, observed: &Observed, plan: &Plan, outcomes: &Outcome
             let message = format!("OpenNebula {} as {}{open}", cloud.version.text, cloud.user.name);
             Finding::holds(NAME, "Succeeded", message)
         }
-        (Plan::Ask { .. }, Some(Err(error))) => Finding::fails(NAME, reason(error), error.to_string()),
-        (Plan::Ask { .. }, None) => Finding::unknown(
+        (Requests::Ask { .. }, Some(Err(error))) => Finding::fails(NAME, reason(error), error.to_string()),
+        (Requests::Ask { .. }, None) => Finding::unknown(
             NAME,
             "Progressing",
             format!("{} was not asked yet", checked.endpoint.host_str().unwrap_or_default()),
@@ -167,13 +171,13 @@ fn reason(error: &OneError) -> &'static str {
     }
 }
 
-fn moving(plan: &Plan, outcomes: &Outcomes) -> Option<&'static str> {
-    let class = match (plan, outcomes.answer.as_ref()) {
-        (Plan::Nothing { reason: "Suspended", .. }, _) => return None,
-        (Plan::Nothing { class, .. }, _) => *class,
-        (Plan::Ask { lost: Some(_), .. }, _) => Class::Waiting,
-        (Plan::Ask { .. }, Some(Answer { cloud: Err(error), .. })) => error.class(),
-        (Plan::Ask { .. }, _) => Class::Waiting,
+fn moving(requests: &Requests, outcomes: &Outcomes) -> Option<&'static str> {
+    let class = match (requests, outcomes.answer.as_ref()) {
+        (Requests::Nothing { reason: "Suspended", .. }, _) => return None,
+        (Requests::Nothing { class, .. }, _) => *class,
+        (Requests::Ask { lost: Some(_), .. }, _) => Class::Waiting,
+        (Requests::Ask { .. }, Some(Answer { cloud: Err(error), .. })) => error.class(),
+        (Requests::Ask { .. }, _) => Class::Waiting,
     };
     Some(match class {
         Class::Stalled => "Stalled",
@@ -184,14 +188,14 @@ fn moving(plan: &Plan, outcomes: &Outcomes) -> Option<&'static str> {
 fn statuses(
     checked: &Checked,
     observed: &Observed,
-    plan: &Plan,
+    requests: &Requests,
     outcomes: &Outcomes,
 ) -> BTreeMap<ObjectKey, PublicationStatus> {
     let wanted = observed.wanted.iter().enumerate();
     let each = wanted.filter_map(|(place, wanted)| {
-        let publication = match plan {
-            Plan::Nothing { reason, message, .. } => PublicationStatus::nothing(wanted, reason, message),
-            Plan::Ask { requests, lost } => {
+        let publication = match requests {
+            Requests::Nothing { reason, message, .. } => PublicationStatus::nothing(wanted, reason, message),
+            Requests::Ask { requests, lost } => {
                 let (asked, answer) = (requests.get(place)?, outcomes.answer.as_ref()?);
                 lost.as_ref()
                     .and_then(|lost| without_secret(wanted, asked, lost, answer))
@@ -262,7 +266,7 @@ fn verdict(
             let message = format!("image {id}{told}{note}");
             (Some(Published { id: *id, sha512, version }), Reason::Published.as_str(), message)
         }
-        Verdict::Retired => (None, Reason::Retired.as_str(), format!("nothing of it is in circulation{told}")),
+        Verdict::Retired => (None, Reason::Retired.as_str(), format!("no version of it is in circulation{told}")),
         Verdict::Waiting { reason, message, .. } => {
             let (reason, message) = match &asked.refusal {
                 Some(refusal) => (refusal.reason, refusal.message.clone()),

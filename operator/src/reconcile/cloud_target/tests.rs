@@ -9,7 +9,7 @@ use super::check::{Checked, check};
 use super::credentials::Access;
 use super::deletion::{Deletion, told};
 use super::observe::{Observed, TargetImage};
-use super::plan::{Plan, plan};
+use super::plan::{Requests, requests};
 use crate::api::{CloudTarget, CloudTargetStatus, ObjectKey};
 use crate::opennebula::carry_over::Record;
 use crate::opennebula::transport::Connection;
@@ -59,6 +59,7 @@ fn observed(states: Vec<DesiredState>) -> Observed {
         other: None,
         deletion: Deletion::Stays { unheld: false, used: true },
         image_paths: None,
+        last: None,
     }
 }
 
@@ -92,13 +93,7 @@ fn the_plan_of_each_case() {
             |_, _| {},
             "ask the cloud: retire IMAGE, leave an image as it is, leave an image as it is",
         ),
-        (
-            "suspended",
-            "  suspend: true\n",
-            vec![Withdraw],
-            |_, _| {},
-            "no call: Suspended: suspended: not one call is made",
-        ),
+        ("suspended", "  suspend: true\n", vec![Withdraw], |_, _| {}, "no call: Suspended: suspended: no call is made"),
         (
             "another target of the cloud",
             "",
@@ -140,7 +135,7 @@ fn the_plan_of_each_case() {
     for (name, more, states, change, expected) in table {
         let (mut checked, mut observed) = (checked(more), observed(states));
         change(&mut checked, &mut observed);
-        assert_eq!(plan(&checked, &observed, now()).to_string(), expected.replace("IMAGE", IMAGE), "{name}");
+        assert_eq!(requests(&checked, &observed, now()).to_string(), expected.replace("IMAGE", IMAGE), "{name}");
     }
 }
 
@@ -150,7 +145,9 @@ fn a_try_that_a_person_asks_for_forgets_earlier_failures() {
         let mut observed = observed(vec![publish(2, true)]);
         observed.wanted[0].desired.asked = asked;
         observed.wanted[0].record.failures = 3;
-        let Plan::Ask { requests, .. } = plan(&checked(""), &observed, now()) else { panic!("the cloud is asked") };
+        let Requests::Ask { requests, .. } = requests(&checked(""), &observed, now()) else {
+            panic!("the cloud is asked")
+        };
         assert_eq!(requests[0].request.as_ref().unwrap().record.failures, if asked { 0 } else { 3 });
     }
 }
@@ -209,9 +206,9 @@ proptest! {
             1 => observed.access = Access::Before(connection(), lost()),
             _ => observed.access = Access::Refused(lost()),
         }
-        let made = plan(&checked, &observed, now());
-        prop_assert_eq!(made.to_string(), plan(&checked, &observed, now()).to_string());
-        let Plan::Ask { requests, .. } = made else { return Ok(()) };
+        let made = requests(&checked, &observed, now());
+        prop_assert_eq!(made.to_string(), requests(&checked, &observed, now()).to_string());
+        let Requests::Ask { requests, .. } = made else { return Ok(()) };
         prop_assert!(!suspend && access < 2 && requests.len() == states.len());
         for (asked, state) in requests.iter().zip(&states) {
             match &asked.request {

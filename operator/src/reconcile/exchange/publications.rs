@@ -22,7 +22,7 @@ pub struct Desired {
     pub adopt: Option<(String, u32)>,
     /// A user requested a try now.
     pub asked: bool,
-    /// Its object is being deleted, and keeps its finalizer until nothing of it is in circulation.
+    /// Its object is being deleted, and keeps its finalizer until no version of it is in circulation.
     pub held: bool,
 }
 
@@ -103,7 +103,6 @@ struct Held {
     conversions: BTreeMap<ObjectKey, BTreeSet<ConversionKey>>,
     /// By target: when a running import is checked again.
     importing: BTreeMap<ObjectKey, Timestamp>,
-    changes: u64,
 }
 
 impl Publications {
@@ -166,10 +165,7 @@ impl Publications {
         again: Option<Timestamp>,
     ) {
         let mut held = self.held();
-        if held.statuses.get(target) != Some(&statuses) {
-            held.statuses.insert(target.clone(), statuses);
-            held.changes += 1;
-        }
+        held.statuses.insert(target.clone(), statuses);
         match again {
             Some(at) => held.importing.insert(target.clone(), at),
             None => held.importing.remove(target),
@@ -213,21 +209,15 @@ impl Publications {
     /// Removes a target that no longer exists.
     pub(in crate::reconcile) fn forget(&self, target: &ObjectKey) {
         let mut held = self.held();
-        let known = held.statuses.remove(target).is_some();
+        held.statuses.remove(target);
         held.sessions.remove(target);
         held.importing.remove(target);
         held.asked.remove(target);
-        held.changes += u64::from(known);
     }
 
     /// The session with a target's cloud.
     pub(in crate::reconcile) fn session(&self, target: &ObjectKey) -> Arc<tokio::sync::Mutex<Session>> {
         self.held().sessions.entry(target.clone()).or_default().clone()
-    }
-
-    /// A counter that increases when the state of an image at a target changes.
-    pub fn changes(&self) -> u64 {
-        self.held().changes
     }
 
     /// When the next running import is checked.

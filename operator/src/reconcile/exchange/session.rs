@@ -1,5 +1,7 @@
 //! The state of a target that is kept in memory between two passes.
 
+use std::sync::Arc;
+
 use jiff::Timestamp;
 use url::Url;
 
@@ -15,7 +17,7 @@ pub struct Session {
     pub(in crate::reconcile) credentials: Credentials,
     pub(in crate::reconcile) publisher: Option<(Fingerprint, Publisher)>,
     /// The last requests, the answer, and when the cloud is called again if nothing changes.
-    pub(in crate::reconcile) last: Option<Last>,
+    pub(in crate::reconcile) last: Option<Arc<Last>>,
     /// When the running import began.
     pub(in crate::reconcile) importing: Option<Timestamp>,
 }

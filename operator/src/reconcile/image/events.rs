@@ -116,7 +116,8 @@ fn obstacles(observed: &Observed, desired: &Desired, after: &[TargetStatus]) -> 
             }
             DesiredState::Publish(_) | DesiredState::Leave | DesiredState::Release => {
                 let gone = is_new && now.reason == "TargetNotFound";
-                let message = format!("the CloudTarget {} is gone: nobody looks after {image}", target.name);
+                let message =
+                    format!("the CloudTarget {} does not exist any more: nothing manages {image}", target.name);
                 gone.then_some((true, "TargetNotFound", message))
             }
         }
@@ -156,7 +157,7 @@ fn is_taken_off(checked: &Checked, observed: &Observed) -> bool {
     checked.deleting && !checked.finalizer && observed.desired.as_ref().is_some_and(|before| before.held)
 }
 
-pub(super) const TAKEN_OFF: &str = "somebody took the finalizer off";
+pub(super) const TAKEN_OFF: &str = "somebody removed its finalizer";
 
 /// Whether this pass counted a failed download.
 fn counted(plan: &Plan) -> bool {

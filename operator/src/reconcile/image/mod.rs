@@ -40,13 +40,21 @@ pub async fn reconcile<S: ResourceStore>(
         Ok(checked) => checked,
         Err(error) => return stalled(context, &*object, &error, now).await,
     };
-    let mut observed = observe::observe(context, &object, &checked, now);
+    let list = context.lists.get(&checked.subscription);
+    let want = want::want(&checked, list.as_deref(), now);
+    let mut observed = observe::observe(context, &object, &checked, (list, want), now);
+    if let Some(out) = policy::gone_with_its_signer(&checked, &observed) {
+        observed.want = out;
+    }
     if policy::would_be_made_again(&checked, &observed) {
         observed.namespace_ends = context.store.is_ending(&key.namespace).await?;
     }
     let plan = plan::plan(&checked, &observed, now);
-    tracing::debug!(kind = %Kind::Image, object = %key, "the plan: {plan}");
     let (desired, lets_go) = (target_status::desired(&checked, &observed, &plan), plan.lets_go());
+    if context.only_plans(Kind::Image, key, &plan) {
+        context.publications.want(key, Some(desired));
+        return Ok(None);
+    }
     if lets_go {
         // Set before the finalizer is removed: whoever sees that the object is gone also sees that it was no longer
         // held.

@@ -1,14 +1,14 @@
-//! Observes the list in force, the versions on the volume, and the download. Decides nothing.
+//! Observes the versions on the volume, the download, the subscription and the targets. Decides nothing.
 
 use std::collections::BTreeSet;
+use std::sync::Arc;
 
 use jiff::{SignedDuration, Timestamp};
 
 use super::check::Checked;
 use super::observed::{Observed, Subscription};
-use super::policy::hold;
 use super::targets::{Targets, at};
-use super::want::{Want, disowned, want};
+use super::want::Want;
 use crate::api::{
     CachedImage, CachedImageStatus, CloudTarget, Endorser, HasConditions, ImageListSubscription, ObjectKey, Resource,
 };
@@ -16,26 +16,26 @@ use crate::cache::{CacheError, Entries, JobKey};
 use crate::opennebula::carry_over::Record;
 use crate::reconcile::check::{retire, targets as target_names};
 use crate::reconcile::context::Context;
-use crate::reconcile::exchange::state_path;
+use crate::reconcile::exchange::{ListInForce, state_path};
 use crate::store::ResourceStore;
 
 /// The shortest time between two tries of an image that did not fit. The free space that a file system reports may be
 /// wrong.
 const ROOM_AFTER: SignedDuration = SignedDuration::from_mins(5);
 
-/// Observes everything that a plan is made from.
+/// Observes everything that a plan is made from, for the list in force and what is wanted according to it.
 pub(super) fn observe<S: ResourceStore>(
     context: &Context<S>,
     object: &CachedImage,
     checked: &Checked,
+    (list, want): (Option<Arc<ListInForce>>, Want),
     now: Timestamp,
 ) -> Observed {
-    let list = context.lists.get(&checked.subscription);
     let mut observed = Observed {
         subscription: subscription(context, checked),
         status: object.status.clone().unwrap_or_default(),
         root: context.volume.root().to_owned(),
-        want: want(checked, list.as_deref(), now),
+        want,
         list,
         entries: Entries::default(),
         blob: None,
@@ -54,9 +54,6 @@ pub(super) fn observe<S: ResourceStore>(
     observed.targets = targets(context, checked, &observed);
     if let Err(error) = look(context, checked, &mut observed, now) {
         observed.trouble = Some(error);
-    }
-    if let Some(out) = gone_with_its_signer(checked, &observed) {
-        observed.want = out;
     }
     let abandoned_from = abandoned_from(context, checked, &observed);
     observed.abandoned = abandoned_from.is_some_and(|from| from <= now);
@@ -147,20 +144,6 @@ fn recorded<S: ResourceStore>(
     });
     let may_be_there = record.registration.is_some() || !is_told && record.may_be_there();
     may_be_there.then(|| record.images.iter().map(|image| image.id).collect())
-}
-
-/// An image in circulation that only a revoked signer endorsed is removed, unless the wanted version replaces it in
-/// this pass.
-fn gone_with_its_signer(checked: &Checked, observed: &Observed) -> Option<Want> {
-    let replaced = observed.blob.is_some() && hold(checked, observed).is_none();
-    if replaced || matches!(observed.want, Want::Out { .. }) {
-        return None;
-    }
-    let published = observed.entries.endorsed.iter().map(|entry| entry.digest);
-    let targets = observed.status.targets.iter().filter(|target| target.id.is_some());
-    let at_targets = targets.filter_map(|target| target.sha512.as_ref()?.parse().ok());
-    let digests: Vec<_> = published.chain(at_targets).collect();
-    disowned(checked, observed.list.as_deref(), &digests)
 }
 
 fn failed_for_space(status: &CachedImageStatus) -> bool {

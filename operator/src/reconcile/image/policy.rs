@@ -2,7 +2,7 @@
 
 use super::check::Checked;
 use super::observed::Observed;
-use super::want::is_selected;
+use super::want::{Want, disowned, is_selected};
 
 /// Why no new version is published.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -58,4 +58,18 @@ pub(super) fn hold(checked: &Checked, observed: &Observed) -> Option<Hold> {
         return Some(Hold::Suspended);
     }
     observed.list.as_deref().is_some_and(|list| list.frozen).then_some(Hold::ListFrozen)
+}
+
+/// An image in circulation that only a revoked signer endorsed is removed, unless the wanted version replaces it in
+/// this pass.
+pub(super) fn gone_with_its_signer(checked: &Checked, observed: &Observed) -> Option<Want> {
+    let replaced = observed.blob.is_some() && hold(checked, observed).is_none();
+    if replaced || matches!(observed.want, Want::Out { .. }) {
+        return None;
+    }
+    let published = observed.entries.endorsed.iter().map(|entry| entry.digest);
+    let targets = observed.status.targets.iter().filter(|target| target.id.is_some());
+    let at_targets = targets.filter_map(|target| target.sha512.as_ref()?.parse().ok());
+    let digests: Vec<_> = published.chain(at_targets).collect();
+    disowned(checked, observed.list.as_deref(), &digests)
 }

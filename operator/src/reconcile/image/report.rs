@@ -253,7 +253,7 @@ fn cached(observed: &Observed, plan: &Plan, outcomes: &Outcomes, after: &After) 
     match &plan.phase {
         Phase::Current | Phase::Unchanged => match held() {
             Some(held) => Finding::holds(NAME, "Succeeded", held),
-            None => Finding::fails(NAME, "NotCached", "nothing of it is on the volume"),
+            None => Finding::fails(NAME, "NotCached", "no version of it is on the volume"),
         },
         Phase::Downloading { bytes, total, .. } => {
             Finding::fails(NAME, "Downloading", format!("{} of {}{}", Size(*bytes), Size(*total), stays()))
@@ -266,7 +266,7 @@ fn cached(observed: &Observed, plan: &Plan, outcomes: &Outcomes, after: &After) 
             Finding::fails(NAME, "Suspended", format!("no new version while suspended{}", stays()))
         }
         Phase::Held(Hold::ListFrozen) => {
-            let message = format!("no new version while its list cannot be verified anew{}", stays());
+            let message = format!("no new version while its list cannot be verified again{}", stays());
             Finding::fails(NAME, "ListFrozen", message)
         }
         Phase::Out | Phase::Deleting => Finding::fails(NAME, "Archived", "it is not endorsed"),
@@ -277,7 +277,7 @@ fn cached(observed: &Observed, plan: &Plan, outcomes: &Outcomes, after: &After) 
 fn published(after: &After) -> Finding {
     match &after.published {
         Some(_) => Finding::holds("Published", "NoTargets", "cache only: no target is named"),
-        None => Finding::fails("Published", "NotCached", "nothing of it is on the volume"),
+        None => Finding::fails("Published", "NotCached", "no version of it is on the volume"),
     }
 }
 

@@ -36,7 +36,9 @@ pub(super) fn doubt(checked: &Checked, observed: &Observed, now: Timestamp) -> O
     }
     let expected = observed.status.next_fetch_time.as_ref().map_or(last, |next| next.0.max(last));
     if !checked.suspend && now > after(after(expected, checked.interval), LATE) {
-        return Some(format!("it is {now}, the last pass was at {last}: the clock went forward, or nobody was here"));
+        return Some(format!(
+            "it is {now}, the last pass was at {last}: the clock went forward, or the program did not run"
+        ));
     }
     let before = observed.status.condition(DOUBTED)?;
     Some(before.message.clone())

@@ -98,7 +98,9 @@ pub(super) fn signed_by(list: &ListInForce) -> String {
     let names: Vec<String> = signers
         .map(|signer| match &signer.endorser {
             Some(endorser) => endorser.clone(),
-            None => format!("{} (issuer {}), who was seen first (AutoEndorse)", signer.subject, signer.issuer),
+            None => {
+                format!("{} (issuer {}), the first signer that was seen (AutoEndorse)", signer.subject, signer.issuer)
+            }
         })
         .collect();
     format!("list {} is signed by {}", list.accepted.list().version, names.join(" and "))

@@ -51,7 +51,10 @@ pub async fn reconcile<S: ResourceStore>(
     let observed = observe::observe(context, &object, &checked, ask, now).await;
     let (observed, judged) = judge::judge(context, &checked, observed, now).await;
     let plan = plan::plan(&checked, &observed, judged, now);
-    tracing::debug!(kind = %Kind::Subscription, object = %key, "the plan: {plan}");
+    if context.only_plans(Kind::Subscription, key, &plan) {
+        hand_over(context, key, &plan, true);
+        return Ok(None);
+    }
     let import = apply::import(context, &object, &checked, &plan).await;
     hand_over(context, key, &plan, import.is_none());
     let others = match import {

@@ -5,9 +5,7 @@ use std::future::Future;
 use std::sync::Arc;
 use std::time::Duration;
 
-use futures::FutureExt;
 use futures::channel::mpsc::UnboundedReceiver;
-use futures::future::BoxFuture;
 use jiff::Timestamp;
 use k8s_openapi::api::core::v1::{ConfigMap, Secret};
 use tokio::task::JoinSet;
@@ -20,8 +18,10 @@ use super::work_queues::{Requests, WorkQueues};
 use super::{queue, referenced};
 use crate::api::{CachedImage, CloudTarget, Endorser, ImageListSubscription, Kind, ObjectKey, Resource};
 use crate::cache::{Keep, Scrub};
-use crate::reconcile::{Context, cloud_target, endorser, image, subscription};
+use crate::reconcile::Context;
+use crate::reconcile::subscription::FetchTrigger;
 use crate::run::damage::damage;
+use crate::run::dependents::Change;
 use crate::size::Size;
 use crate::store::ResourceStore;
 use crate::store::kubernetes::{Kubernetes, Scope, Watches, Writers};
@@ -45,7 +45,7 @@ pub struct Driver {
 
 /// A part of the program ended although the program was not asked to stop.
 #[derive(Debug, thiserror::Error)]
-#[error("expected that every part runs until the program is told to stop, found that one ended: {0}")]
+#[error("expected that every part runs until the program is stopped, found that one ended: {0}")]
 pub struct PartEnded(String);
 
 impl Driver {
@@ -103,10 +103,10 @@ impl Parts {
 
     fn add_scope(&mut self, shared: &Arc<Shared>, scope: &Scope, writers: Writers, requests: Requests) {
         self.follow(shared, scope, writers);
-        self.passes::<Endorser>(shared, requests.endorsers, OTHERS_AT_ONCE, pass_endorser);
-        self.passes::<ImageListSubscription>(shared, requests.subscriptions, SUBSCRIPTIONS_AT_ONCE, pass_subscription);
-        self.passes::<CachedImage>(shared, requests.images, OTHERS_AT_ONCE, pass_image);
-        self.passes::<CloudTarget>(shared, requests.targets, OTHERS_AT_ONCE, pass_target);
+        self.passes::<Endorser>(shared, requests.endorsers, OTHERS_AT_ONCE);
+        self.passes::<ImageListSubscription>(shared, requests.subscriptions, SUBSCRIPTIONS_AT_ONCE);
+        self.passes::<CachedImage>(shared, requests.images, OTHERS_AT_ONCE);
+        self.passes::<CloudTarget>(shared, requests.targets, OTHERS_AT_ONCE);
     }
 
     /// Starts the watches of a scope.
@@ -129,87 +129,37 @@ impl Parts {
     }
 
     /// Runs passes over the objects of a kind when they are woken. Objects that no longer exist are skipped.
-    fn passes<K: Resource>(
-        &mut self,
-        shared: &Arc<Shared>,
-        woken: UnboundedReceiver<ObjectKey>,
-        at_once: usize,
-        pass: fn(Arc<Shared>, ObjectKey) -> BoxFuture<'static, Option<Duration>>,
-    ) {
+    fn passes<K: Resource>(&mut self, shared: &Arc<Shared>, woken: UnboundedReceiver<ObjectKey>, at_once: usize) {
         let shared = shared.clone();
-        let pass = move |key: ObjectKey| {
+        let if_there = move |key: ObjectKey| {
             let shared = shared.clone();
             async move {
                 let store = shared.store();
                 let is_needed = store.cache_sync.all_came().await && store.get::<K>(&key).is_some();
-                if is_needed { pass(shared, key).await } else { None }
+                if is_needed { pass(&shared, K::KIND, &key).await } else { None }
             }
         };
-        self.tasks.spawn(queue::run(woken, at_once, self.stopping.clone(), pass));
+        self.tasks.spawn(queue::run(woken, at_once, self.stopping.clone(), if_there));
     }
 }
 
-fn pass_endorser(shared: Arc<Shared>, key: ObjectKey) -> BoxFuture<'static, Option<Duration>> {
-    async move {
-        let ended = endorser::reconcile(&shared.context, &key, Timestamp::now()).await;
-        Some(shared.settled(Kind::Endorser, &key, ended))
+/// One pass over an object. Returns the time until the next one; `None` if something wakes it.
+async fn pass(shared: &Shared, kind: Kind, key: &ObjectKey) -> Option<Duration> {
+    // After a start, the subscription's pass comes first: it sets the list in force, and then wakes its images.
+    if kind == Kind::Image && shared.passes.is_subscription_silent(shared.store(), key) {
+        return None;
     }
-    .boxed()
-}
-
-fn pass_subscription(shared: Arc<Shared>, key: ObjectKey) -> BoxFuture<'static, Option<Duration>> {
-    async move {
-        let ended = subscription::reconcile(&shared.context, &key, shared.ask(&key), Timestamp::now()).await;
-        shared.notify_images(&key);
-        Some(shared.settled(Kind::Subscription, &key, ended))
-    }
-    .boxed()
-}
-
-fn pass_image(shared: Arc<Shared>, key: ObjectKey) -> BoxFuture<'static, Option<Duration>> {
-    async move {
-        // After a start, the subscription's pass comes first: it sets the list in force, and then wakes its images.
-        if shared.subscription_is_silent(&key) {
-            return None;
-        }
-        let before = shared.context.publications.desired(&key);
-        let ended = image::reconcile(&shared.context, &key, Timestamp::now()).await;
-        let after = shared.context.publications.desired(&key);
-        if let Some(queues) = shared.queues(&key.namespace).filter(|_| before != after) {
-            let names = before.iter().chain(&after).flat_map(|desired| desired.at.keys());
-            names.for_each(|name| queues.target_soon(&key.sibling(name)));
-        }
-        Some(shared.settled(Kind::Image, &key, ended))
-    }
-    .boxed()
-}
-
-fn pass_target(shared: Arc<Shared>, key: ObjectKey) -> BoxFuture<'static, Option<Duration>> {
-    async move {
-        let before = shared.context.publications.statuses(&key);
-        let ended = cloud_target::reconcile(&shared.context, &key, Timestamp::now()).await;
-        let after = shared.context.publications.statuses(&key);
-        if let Some(queues) = shared.queues(&key.namespace) {
-            let known = before.keys().chain(after.keys().filter(|image| !before.contains_key(image)));
-            known.filter(|image| before.get(image) != after.get(image)).for_each(|image| queues.image(image));
-        }
-        Some(shared.settled(Kind::Target, &key, ended))
-    }
-    .boxed()
+    let ask = if kind == Kind::Subscription { shared.ask(key) } else { FetchTrigger::WhenDue };
+    let ended = shared.passes.pass(&shared.context, (kind, key), ask, Timestamp::now()).await;
+    shared.wake_all(&ended.dependents);
+    Some(shared.settled(kind, key, ended.result))
 }
 
 /// Wakes the images whose blobs were found damaged.
 async fn follow_damage(shared: &Shared, scrub: &Scrub) -> ! {
     loop {
         let spoiled: Vec<String> = damage(scrub).await.iter().map(|blob| blob.expected.to_string()).collect();
-        for (scope, queues) in shared.store().scopes.iter().zip(&shared.queues) {
-            for image in scope.images.state() {
-                let artifact = image.status.as_ref().and_then(|status| status.artifact.as_ref());
-                if artifact.is_some_and(|artifact| spoiled.contains(&artifact.sha512)) {
-                    queues.image(&ObjectKey::of(&*image));
-                }
-            }
-        }
+        shared.wake(&Change::Damaged(&spoiled));
     }
 }
 
@@ -222,10 +172,7 @@ async fn follow_anchors(shared: Arc<Shared>) {
         for problem in problems {
             tracing::warn!(file = %problem.path.display(), "{}", problem.message);
         }
-        for (scope, queues) in shared.store().scopes.iter().zip(&shared.queues) {
-            scope.endorsers.state().iter().for_each(|object| queues.endorser(&ObjectKey::of(&**object)));
-            scope.subscriptions.state().iter().for_each(|object| queues.subscription(&ObjectKey::of(&**object)));
-        }
+        shared.wake(&Change::Anchors);
     }
 }
 

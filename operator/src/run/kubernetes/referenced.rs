@@ -17,8 +17,9 @@ use kube::{Api, ResourceExt};
 use serde::de::DeserializeOwned;
 
 use super::shared::Shared;
-use super::watch::{self, Change};
-use crate::api::{CloudTarget, Endorser, FilesSource, ImageListSubscription, ObjectKey, ObjectReference};
+use super::watch;
+use crate::api::{ImageListSubscription, ObjectKey};
+use crate::run::dependents::{Change, subscription_secrets};
 use crate::store::ResourceStore;
 
 /// A kind that other objects refer to by name.
@@ -31,51 +32,18 @@ pub(super) trait Referenced:
 
 impl Referenced for Secret {
     fn changed(shared: &Shared, key: &ObjectKey) {
-        let Some(queues) = shared.queues(&key.namespace) else { return };
-        for object in shared.store().list::<ImageListSubscription>(&key.namespace) {
-            if subscription_secrets(&object).any(|name| name == key.name) {
-                // A server that refused the old credentials may accept the new ones.
-                shared.request_fetch(ObjectKey::of(&*object));
-                queues.subscription(&ObjectKey::of(&*object));
-            }
-        }
-        for object in shared.store().list::<CloudTarget>(&key.namespace) {
-            if target_secrets(&object).any(|name| name == key.name) {
-                queues.target(&ObjectKey::of(&*object));
-            }
-        }
-        endorsers_changed(shared, key, |files| files.secret_ref.as_ref());
+        // A server that refused the old credentials may accept the new ones.
+        let subscriptions = shared.store().list::<ImageListSubscription>(&key.namespace).into_iter();
+        let naming = subscriptions.filter(|object| subscription_secrets(object).any(|name| name == key.name));
+        naming.for_each(|object| shared.request_fetch(ObjectKey::of(&*object)));
+        shared.wake(&Change::Secret(key));
     }
 }
 
 impl Referenced for ConfigMap {
     fn changed(shared: &Shared, key: &ObjectKey) {
-        endorsers_changed(shared, key, |files| files.config_map_ref.as_ref());
+        shared.wake(&Change::ConfigMap(key));
     }
-}
-
-/// Wakes the endorsers whose trust anchors or OpenPGP keys changed, and the subscriptions of their namespace.
-fn endorsers_changed(shared: &Shared, key: &ObjectKey, reference: fn(&FilesSource) -> Option<&ObjectReference>) {
-    for endorser in shared.store().list::<Endorser>(&key.namespace) {
-        let keys = endorser.spec.credentials.iter().filter_map(|credential| credential.open_pgp.as_ref());
-        let keys = keys.filter_map(|open_pgp| open_pgp.public_key_from.as_ref());
-        let mut named = endorser.spec.trust_anchors.iter().chain(keys).filter_map(reference);
-        if named.any(|reference| reference.name == key.name) {
-            watch::endorser(shared, &endorser, Change::There);
-        }
-    }
-}
-
-fn subscription_secrets(object: &ImageListSubscription) -> impl Iterator<Item = &str> {
-    let source = &object.spec.source;
-    let references = [&source.secret_ref, &source.tls.cert_secret_ref, &object.spec.verify.decryption_secret_ref];
-    references.into_iter().flatten().map(|reference| reference.name.as_str())
-}
-
-fn target_secrets(object: &CloudTarget) -> impl Iterator<Item = &str> {
-    let clouds = object.spec.open_nebula.iter();
-    let references = clouds.flat_map(|cloud| std::iter::once(&cloud.secret_ref).chain(&cloud.tls.cert_secret_ref));
-    references.map(|reference| reference.name.as_str())
 }
 
 /// Watches the objects of a kind.

@@ -1,6 +1,6 @@
 //! State that passes and watches share.
 
-use std::collections::{BTreeSet, HashMap, HashSet};
+use std::collections::{HashMap, HashSet};
 use std::hash::Hash;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -10,11 +10,12 @@ use jiff::Timestamp;
 use super::work_queues::WorkQueues;
 use crate::api::{CachedImage, CloudTarget, ImageListSubscription, Kind, ObjectKey};
 use crate::metrics::Work;
+use crate::reconcile::Context;
 use crate::reconcile::subscription::FetchTrigger;
-use crate::reconcile::{Context, Force, ListInForce};
+use crate::run::dependents::{Change, Dependent, dependents};
+use crate::run::pass::Passes;
 use crate::store::kubernetes::{Kubernetes, Scope};
 use crate::store::{ResourceStore, StoreError};
-use crate::trust::LastAccepted;
 
 /// The longest time between two passes over an object, in case a watch has missed a change.
 const LONGEST_SLEEP: Duration = Duration::from_hours(1);
@@ -28,8 +29,8 @@ const LONGEST_WAIT: Duration = Duration::from_mins(5);
 /// State that passes and watches share.
 pub(super) struct Shared {
     pub(super) context: Arc<Context<Kubernetes>>,
-    pub(super) queues: Vec<WorkQueues>,
-    last_notified: Mutex<HashMap<ObjectKey, Notified>>,
+    queues: Vec<WorkQueues>,
+    pub(super) passes: Passes,
     failures: Mutex<HashMap<(Kind, ObjectKey), u32>>,
     /// The generation of each target that its images were last woken for.
     targets: Mutex<HashMap<ObjectKey, i64>>,
@@ -37,38 +38,32 @@ pub(super) struct Shared {
     asked: Mutex<HashSet<ObjectKey>>,
 }
 
-/// The state of a subscription after its last pass. Its images are woken when it changes.
-#[derive(Debug, PartialEq)]
-struct Notified {
-    generation: Option<i64>,
-    list: Option<NotifiedList>,
-}
-
-#[derive(Debug, PartialEq)]
-struct NotifiedList {
-    last: LastAccepted,
-    older: Vec<LastAccepted>,
-    /// Existing images that are not selected. Their list entries are only kept while they exist.
-    unselected: BTreeSet<String>,
-    expires: Timestamp,
-    force: Force,
-    last_fetch: Option<Timestamp>,
-    requested_at: Option<String>,
-    targets: Vec<String>,
-}
-
 impl Shared {
     pub(super) fn new(context: Arc<Context<Kubernetes>>, queues: Vec<WorkQueues>) -> Self {
-        let (last_notified, failures, targets) = (Mutex::default(), Mutex::default(), Mutex::default());
-        Self { context, queues, last_notified, failures, targets, asked: Mutex::default() }
+        let (failures, targets, asked) = (Mutex::default(), Mutex::default(), Mutex::default());
+        Self { context, queues, passes: Passes::default(), failures, targets, asked }
     }
 
     pub(super) fn store(&self) -> &Kubernetes {
         &self.context.store
     }
 
+    /// Wakes the objects that depend on a change.
+    pub(super) fn wake(&self, change: &Change<'_>) {
+        self.wake_all(&dependents(&self.context, change));
+    }
+
+    /// Wakes objects.
+    pub(super) fn wake_all(&self, objects: &[Dependent]) {
+        for object in objects {
+            if let Some(queues) = self.queues(&object.key.namespace) {
+                queues.wake(object);
+            }
+        }
+    }
+
     /// The senders to the queues of a namespace.
-    pub(super) fn queues(&self, namespace: &str) -> Option<&WorkQueues> {
+    fn queues(&self, namespace: &str) -> Option<&WorkQueues> {
         let covers = |scope: &Scope| scope.namespace.as_deref().is_none_or(|own| own == namespace);
         self.queues.get(self.store().scopes.iter().position(covers)?)
     }
@@ -112,23 +107,6 @@ impl Shared {
         if asked { FetchTrigger::Now } else { FetchTrigger::WhenDue }
     }
 
-    /// Wakes a subscription's images if its state has changed.
-    pub(super) fn notify_images(&self, key: &ObjectKey) {
-        let Some(object) = self.store().get::<ImageListSubscription>(key) else { return };
-        let list = self.context.lists.get(key).map(|list| NotifiedList::of(&list));
-        let now = Notified { generation: object.metadata.generation, list };
-        if lock(&self.last_notified).get(key) == Some(&now) {
-            return;
-        }
-        lock(&self.last_notified).insert(key.clone(), now);
-        let Some(queues) = self.queues(&key.namespace) else { return };
-        for image in self.store().list::<CachedImage>(&key.namespace) {
-            if image.spec.subscription_ref.name == key.name {
-                queues.image(&ObjectKey::of(&*image));
-            }
-        }
-    }
-
     /// Whether the images of a target must be woken: it is new, its generation has changed, or it was deleted (`None`).
     pub(super) fn target_changed(&self, key: &ObjectKey, generation: Option<i64>) -> bool {
         let mut targets = lock(&self.targets);
@@ -148,23 +126,11 @@ impl Shared {
             .retain(|key| store.get::<CachedImage>(key).is_some(), |key| store.get::<CloudTarget>(key).is_some());
     }
 
-    /// Whether the image's subscription exists and has had no pass yet.
-    pub(super) fn subscription_is_silent(&self, image: &ObjectKey) -> bool {
-        let Some(object) = self.store().get::<CachedImage>(image) else { return false };
-        let subscription = image.sibling(&object.spec.subscription_ref.name);
-        let is_there = self.store().get::<ImageListSubscription>(&subscription).is_some();
-        is_there && !lock(&self.last_notified).contains_key(&subscription)
-    }
-
     /// Removes the state of objects that were deleted while a watch was interrupted.
     pub(super) fn forget_gone(&self) {
         let store = self.store();
         self.context.lists.retain(|key| store.get::<ImageListSubscription>(key).is_some());
-        let gone = |key: &ObjectKey| store.get::<ImageListSubscription>(key).is_none();
-        let subscriptions: Vec<ObjectKey> = lock(&self.last_notified).keys().filter(|key| gone(key)).cloned().collect();
-        for key in &subscriptions {
-            self.forget_subscription(key);
-        }
+        self.passes.forget_gone(store).iter().for_each(|key| self.forget_subscription(key));
         let images = self.context.downloads.objects().into_iter();
         images.filter(|key| store.get::<CachedImage>(key).is_none()).for_each(|key| self.forget_image(&key));
         self.forget_publications();
@@ -173,7 +139,7 @@ impl Shared {
     pub(super) fn forget_subscription(&self, key: &ObjectKey) {
         self.context.lists.set(key.clone(), None);
         self.context.pending.set(key, None);
-        lock(&self.last_notified).remove(key);
+        self.passes.forget(key);
         lock(&self.failures).remove(&(Kind::Subscription, key.clone()));
     }
 
@@ -184,21 +150,6 @@ impl Shared {
         let Some(job) = self.context.downloads.get(key) else { return };
         if self.context.downloads.let_go(key) {
             self.context.jobs.cancel(&job);
-        }
-    }
-}
-
-impl NotifiedList {
-    fn of(list: &ListInForce) -> Self {
-        Self {
-            last: list.accepted.last_accepted(),
-            older: list.older.iter().map(|list| list.last_accepted()).collect(),
-            unselected: list.unselected().into_iter().map(str::to_owned).collect(),
-            expires: list.expires,
-            force: list.force.clone(),
-            last_fetch: list.last_fetch,
-            requested_at: list.requested_at.clone(),
-            targets: list.targets.clone(),
         }
     }
 }

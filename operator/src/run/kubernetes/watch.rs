@@ -1,5 +1,4 @@
-//! Handles the events of the watches: which objects are woken by a change. The store is updated before objects are
-//! woken.
+//! Handles the events of the watches. The store is updated before objects are woken.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -14,6 +13,7 @@ use kube::runtime::{WatchStreamExt, watcher as watch};
 use super::shared::Shared;
 use crate::api::{CachedImage, CloudTarget, Endorser, ImageListSubscription, ObjectKey, Resource};
 use crate::reconcile::image::gone_while_held;
+use crate::run::dependents::Change;
 use crate::store::ResourceStore;
 use crate::store::kubernetes::words;
 
@@ -25,7 +25,7 @@ const LONGEST_BACK_OFF: Duration = Duration::from_mins(1);
 
 /// Whether an object exists.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Change {
+pub(super) enum Seen {
     /// It was added or changed.
     There,
     /// It was deleted.
@@ -38,7 +38,7 @@ pub(super) async fn feed<K: Resource>(
     shared: Arc<Shared>,
     scope: Option<String>,
     (store, mut writer): (Store<K>, Writer<K>),
-    follow: fn(&Shared, &K, Change),
+    follow: fn(&Shared, &K, Seen),
 ) {
     let mut events = events::<K>(&shared, scope.as_deref());
     let mut patience = Some(LONGEST_LIST);
@@ -53,17 +53,17 @@ pub(super) async fn feed<K: Resource>(
             writer.apply_watcher_event(event);
         }
         match event {
-            Ok(Event::Apply(object)) => follow(&shared, &object, Change::There),
+            Ok(Event::Apply(object)) => follow(&shared, &object, Seen::There),
             Ok(Event::Delete(object)) => {
                 shared.store().write_overlay.forget::<K>(&ObjectKey::of(&object));
-                follow(&shared, &object, Change::Gone);
+                follow(&shared, &object, Seen::Gone);
             }
             Ok(Event::InitDone) => {
                 patience = None;
                 shared.store().cache_sync.came::<K>(scope.as_deref());
                 shared.forget_gone();
                 for object in store.state() {
-                    follow(&shared, &object, Change::There);
+                    follow(&shared, &object, Seen::There);
                 }
             }
             Ok(Event::Init | Event::InitApply(_)) => patience = Some(LONGEST_LIST),
@@ -122,71 +122,34 @@ async fn within<T>(limit: Option<Duration>, coming: impl Future<Output = T>) -> 
     }
 }
 
-/// Wakes an endorser and all subscriptions of its namespace, because a credential that one endorser revokes is revoked
-/// for all.
-pub(super) fn endorser(shared: &Shared, object: &Endorser, change: Change) {
-    let key = ObjectKey::of(object);
-    let Some(queues) = shared.queues(&key.namespace) else { return };
-    if change == Change::There {
-        queues.endorser(&key);
-    }
-    for subscription in shared.store().list::<ImageListSubscription>(&key.namespace) {
-        queues.subscription(&ObjectKey::of(&*subscription));
-    }
+pub(super) fn endorser(shared: &Shared, object: &Endorser, _seen: Seen) {
+    shared.wake(&Change::Endorser(object));
 }
 
-/// Wakes a subscription; the endorsers that it names, which count their subscriptions; and the targets that are being
-/// deleted, which may wait for an image that the subscription creates again. Its images are woken by its pass.
-pub(super) fn subscription(shared: &Shared, object: &ImageListSubscription, change: Change) {
-    let key = ObjectKey::of(object);
-    let Some(queues) = shared.queues(&key.namespace) else { return };
-    match change {
-        Change::There => queues.subscription(&key),
-        Change::Gone => shared.forget_subscription(&key),
+pub(super) fn subscription(shared: &Shared, object: &ImageListSubscription, seen: Seen) {
+    if seen == Seen::Gone {
+        shared.forget_subscription(&ObjectKey::of(object));
     }
-    for endorser in &object.spec.verify.endorser_refs {
-        queues.endorser(&key.sibling(&endorser.name));
-    }
-    let targets = shared.store().list::<CloudTarget>(&key.namespace);
-    let going = targets.iter().filter(|target| target.metadata.deletion_timestamp.is_some());
-    going.for_each(|target| queues.target_soon(&ObjectKey::of(&**target)));
+    shared.wake(&Change::Subscription(object));
 }
 
-/// Wakes an image, and its subscription, which counts its images and creates a deleted image again if it is still
-/// selected.
-pub(super) fn image(shared: &Shared, object: &CachedImage, change: Change) {
-    let key = ObjectKey::of(object);
-    let Some(queues) = shared.queues(&key.namespace) else { return };
-    match change {
-        Change::There => queues.image(&key),
-        Change::Gone => {
-            // A target that is being deleted may wait for this image only.
-            let known = object.status.iter().flat_map(|status| &status.targets).map(|target| target.name.clone());
-            let wanted =
-                shared.context.publications.desired(&key).into_iter().flat_map(|desired| desired.at.into_keys());
-            known.chain(wanted).for_each(|name| queues.target_soon(&key.sibling(&name)));
+pub(super) fn image(shared: &Shared, object: &CachedImage, seen: Seen) {
+    match seen {
+        Seen::There => shared.wake(&Change::Image(object)),
+        Seen::Gone => {
+            shared.wake(&Change::ImageGone(object));
             if let Some(event) = gone_while_held(&shared.context, object) {
                 let context = shared.context.clone();
                 tokio::spawn(async move { context.store.publish_event(event).await });
             }
-            shared.forget_image(&key);
+            shared.forget_image(&ObjectKey::of(object));
         }
     }
-    queues.subscription_soon(&key.sibling(&object.spec.subscription_ref.name));
 }
 
-/// Wakes a target. If the target is new or deleted, or its spec has changed, wakes the images of its namespace too.
-pub(super) fn target(shared: &Shared, object: &CloudTarget, change: Change) {
+pub(super) fn target(shared: &Shared, object: &CloudTarget, seen: Seen) {
     let key = ObjectKey::of(object);
-    let Some(queues) = shared.queues(&key.namespace) else { return };
-    if change == Change::There {
-        queues.target(&key);
-    }
-    let generation = (change == Change::There).then_some(object.metadata.generation).flatten();
-    if !shared.target_changed(&key, generation) {
-        return;
-    }
-    for image in shared.store().list::<CachedImage>(&key.namespace) {
-        queues.image(&ObjectKey::of(&*image));
-    }
+    let generation = (seen == Seen::There).then_some(object.metadata.generation).flatten();
+    let is_spec = shared.target_changed(&key, generation);
+    shared.wake(&if is_spec { Change::TargetSpec(&key) } else { Change::Target(&key) });
 }

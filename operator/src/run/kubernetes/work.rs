@@ -5,8 +5,9 @@ use std::hash::Hash;
 use std::sync::Arc;
 
 use super::shared::Shared;
-use crate::api::ObjectKey;
+use crate::api::{Kind, ObjectKey};
 use crate::cache::{ConversionKey, JobKey, JobState, Part};
+use crate::run::dependents::Dependent;
 
 /// Wakes the images and targets whose downloads or conversions started or ended. Others are not woken: with many
 /// images, each change of one download would otherwise cause a pass over all images that wait for a download.
@@ -19,10 +20,10 @@ pub(super) async fn follow_work(shared: Arc<Shared>) {
         let ended: Vec<ObjectKey> =
             now.iter().filter(|(_, runs)| runs.is_none()).map(|((key, _), _)| key.clone()).collect();
         for key in downloads.moved(now).into_iter().chain(ended) {
-            shared.queues(&key.namespace).iter().for_each(|queues| queues.image(&key));
+            shared.wake_all(&[Dependent { kind: Kind::Image, key, together: false }]);
         }
         for key in conversions.moved(conversion_stages(&shared)) {
-            shared.queues(&key.namespace).iter().for_each(|queues| queues.target(&key));
+            shared.wake_all(&[Dependent { kind: Kind::Target, key, together: false }]);
         }
     }
 }

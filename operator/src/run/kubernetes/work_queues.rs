@@ -7,6 +7,7 @@ use std::time::Duration;
 use futures::channel::mpsc::{UnboundedReceiver, UnboundedSender, unbounded};
 
 use crate::api::{Kind, ObjectKey};
+use crate::run::dependents::Dependent;
 
 /// If many images change at the same time, their subscription or target is woken once, this long after the first
 /// change. It is not delayed until the changes stop, which could take hours.
@@ -48,30 +49,19 @@ impl WorkQueues {
         (Self { endorsers, subscriptions, images, targets, soon: Soon::default() }, requests)
     }
 
-    pub(super) fn endorser(&self, key: &ObjectKey) {
-        send(&self.endorsers, key);
-    }
-
-    pub(super) fn subscription(&self, key: &ObjectKey) {
-        send(&self.subscriptions, key);
-    }
-
-    /// Wakes a subscription of which an image has changed, after a short delay.
-    pub(super) fn subscription_soon(&self, key: &ObjectKey) {
-        self.soon.send(Kind::Subscription, &self.subscriptions, key);
-    }
-
-    pub(super) fn target(&self, key: &ObjectKey) {
-        send(&self.targets, key);
-    }
-
-    /// Wakes a target for which an image has changed, after a short delay.
-    pub(super) fn target_soon(&self, key: &ObjectKey) {
-        self.soon.send(Kind::Target, &self.targets, key);
-    }
-
-    pub(super) fn image(&self, key: &ObjectKey) {
-        send(&self.images, key);
+    /// Wakes an object now, or after a short delay together with others.
+    pub(super) fn wake(&self, object: &Dependent) {
+        let queue = match object.kind {
+            Kind::Endorser => &self.endorsers,
+            Kind::Subscription => &self.subscriptions,
+            Kind::Image => &self.images,
+            Kind::Target => &self.targets,
+        };
+        if object.together {
+            self.soon.send(object.kind, queue, &object.key);
+        } else {
+            send(queue, &object.key);
+        }
     }
 }
 
@@ -110,7 +100,7 @@ mod tests {
         // The changes never stop.
         let disturb = async {
             for _ in 0..100 {
-                queues.subscription_soon(&ObjectKey::new("n", "vo"));
+                queues.wake(&Dependent { kind: Kind::Subscription, key: ObjectKey::new("n", "vo"), together: true });
                 tokio::time::sleep(TOGETHER / 10).await;
             }
         };

@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use super::manifests::ManifestProblem;
 use super::objects::Objects;
 use crate::api::{CachedImage, CloudTarget, Endorser, ImageListSubscription, ObjectKey, Resource};
-use crate::cache::{CacheError, remove_leftovers_below, write_atomic};
+use crate::fs::{FileError, remove_leftovers_below, write_atomic};
 use crate::store::StoreError;
 use crate::text;
 
@@ -16,7 +16,7 @@ const LARGEST: u64 = 16 * 1024 * 1024;
 
 /// A stored file that could not be read. The object is made again from its manifest and the volume.
 #[derive(Debug, thiserror::Error)]
-#[error("cannot read {}, where it is kept how objects stand: {message}", path.display())]
+#[error("cannot read {}, which has the stored status of objects: {message}", path.display())]
 pub struct KeptProblem {
     /// The file.
     pub path: PathBuf,
@@ -92,7 +92,7 @@ pub(super) fn write<K: Resource>(resources: &Path, object: &K) -> Result<(), Sto
     let text = text::yaml(object).map_err(|source| StoreError::Encode { key: key.clone(), source })?;
     let path = path_of::<K>(resources, &key);
     let folders = [resources.to_owned(), resources.join(&key.namespace), path.parent().unwrap_or(resources).to_owned()];
-    let made = folders.iter().try_for_each(|folder| make(folder).map_err(CacheError::io("make the directory", folder)));
+    let made = folders.iter().try_for_each(|folder| make(folder).map_err(FileError::of("make the directory", folder)));
     made.and_then(|()| write_atomic(&path, text.as_bytes(), 0o644)).map_err(|source| StoreError::Keep {
         kind: K::KIND,
         key,
@@ -101,7 +101,7 @@ pub(super) fn write<K: Resource>(resources: &Path, object: &K) -> Result<(), Sto
 }
 
 /// Removes temporary files of an interrupted run.
-pub(super) fn remove_leftovers(resources: &Path) -> Result<(), CacheError> {
+pub(super) fn remove_leftovers(resources: &Path) -> Result<(), FileError> {
     if resources.is_symlink() { Ok(()) } else { remove_leftovers_below(resources) }
 }
 
@@ -126,15 +126,15 @@ pub(super) fn read_problems(resources: &Path) -> Vec<ManifestProblem> {
 }
 
 /// Stores the problems of the manifests; removes the file if there are none. The folder is not made if it is missing.
-pub(super) fn write_problems(resources: &Path, problems: &[ManifestProblem]) -> Result<(), CacheError> {
+pub(super) fn write_problems(resources: &Path, problems: &[ManifestProblem]) -> Result<(), FileError> {
     let path = problems_path(resources);
     if problems.is_empty() {
         return match fs::remove_file(&path) {
-            Err(error) if error.kind() != io::ErrorKind::NotFound => Err(CacheError::io("remove", &path)(error)),
+            Err(error) if error.kind() != io::ErrorKind::NotFound => Err(FileError::of("remove", &path)(error)),
             _ => Ok(()),
         };
     }
-    let encoded = text::yaml(&problems).map_err(|error| CacheError::io("write", &path)(io::Error::other(error)));
+    let encoded = text::yaml(&problems).map_err(|error| FileError::of("write", &path)(io::Error::other(error)));
     encoded.and_then(|text| write_atomic(&path, text.as_bytes(), 0o644))
 }
 
@@ -147,7 +147,7 @@ pub(super) fn forget<K: Resource>(resources: &Path, key: &ObjectKey) -> Result<(
     }
     match fs::remove_file(&path) {
         Err(error) if error.kind() != io::ErrorKind::NotFound => {
-            let source = CacheError::io("remove", &path)(error);
+            let source = FileError::of("remove", &path)(error);
             Err(StoreError::Keep { kind: K::KIND, key: key.clone(), source })
         }
         _ => Ok(()),

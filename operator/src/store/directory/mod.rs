@@ -14,7 +14,6 @@ mod tests;
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use jiff::Timestamp;
@@ -25,13 +24,14 @@ pub use kept::KeptProblem;
 pub use manifests::ManifestProblem;
 
 use self::manifests::Manifests;
+pub(crate) use self::objects::Changed;
 use self::objects::Objects;
 use super::{ConfigMapData, ObjectEvent, ResourceStore, SecretData, StoreError};
 use crate::api::{
-    CachedImage, CachedImageSpec, CloudTarget, Endorser, FINALIZER, ImageListSubscription, ObjectKey, ObjectReference,
-    Resource, SUBSCRIPTION_LABEL,
+    CachedImage, CachedImageSpec, CloudTarget, Endorser, FINALIZER, ImageListSubscription, Kind, ObjectKey,
+    ObjectReference, Resource, SUBSCRIPTION_LABEL,
 };
-use crate::cache::CacheError;
+use crate::fs::FileError;
 use crate::imagelist::ImageId;
 
 /// The log target of events of objects. On an API server they are Events.
@@ -48,7 +48,6 @@ pub struct Directory {
     resources: PathBuf,
     pub(crate) requests: PathBuf,
     held: Mutex<Held>,
-    changes: AtomicU64,
 }
 
 /// The objects in memory.
@@ -60,6 +59,9 @@ struct Held {
     problems: Vec<ManifestProblem>,
     passed_over: Vec<String>,
 }
+
+/// The objects at a moment.
+pub(crate) struct Snapshot(Objects);
 
 /// Why a folder of manifests cannot be used.
 #[derive(Debug, thiserror::Error)]
@@ -81,23 +83,25 @@ impl Directory {
         let resources = state.join("resources");
         let (objects, problems) = kept::read_all(&resources);
         let held = Mutex::new(Held { objects, problems: kept::read_problems(&resources), ..Held::default() });
-        (
-            Self {
-                manifests: manifests.to_owned(),
-                resources,
-                requests: requests::folder(state),
-                held,
-                changes: AtomicU64::new(0),
-            },
-            problems,
-        )
+        (Self { manifests: manifests.to_owned(), resources, requests: requests::folder(state), held }, problems)
     }
 
     /// Reads a folder of manifests without stored state. Nothing is written.
     pub fn read(manifests: &Path, now: Timestamp) -> Result<Self, DirectoryError> {
         let held = Mutex::default();
         let (manifests, resources, requests) = (manifests.to_owned(), PathBuf::new(), PathBuf::new());
-        let directory = Self { manifests, resources, requests, held, changes: AtomicU64::new(0) };
+        let directory = Self { manifests, resources, requests, held };
+        directory.read_manifests(now)?;
+        Ok(directory)
+    }
+
+    /// Reads a folder of manifests and the stored state, as [`open`](Self::open) and [`reload`](Self::reload) do. Nothing
+    /// is written.
+    pub fn preview(manifests: &Path, state: &Path, now: Timestamp) -> Result<Self, DirectoryError> {
+        let (directory, problems) = Self::open(manifests, state);
+        for problem in problems {
+            tracing::warn!("{problem}");
+        }
         directory.read_manifests(now)?;
         Ok(directory)
     }
@@ -149,7 +153,7 @@ impl Directory {
     }
 
     /// Removes temporary files of an interrupted run. Only for the owner of the volume.
-    pub fn remove_leftovers(&self) -> Result<(), CacheError> {
+    pub fn remove_leftovers(&self) -> Result<(), FileError> {
         kept::remove_leftovers(&self.resources)
     }
 
@@ -169,9 +173,19 @@ impl Directory {
         requests::write::<K>(&self.requests, key, now)
     }
 
-    /// A counter that increases with every change of an object.
-    pub fn changes(&self) -> u64 {
-        self.changes.load(Ordering::Relaxed)
+    /// Whether an object exists.
+    pub(crate) fn has(&self, kind: Kind, key: &ObjectKey) -> bool {
+        self.held().objects.has(kind, key)
+    }
+
+    /// The objects as they are now. Only references are copied.
+    pub(crate) fn snapshot(&self) -> Snapshot {
+        Snapshot(self.held().objects.clone())
+    }
+
+    /// The objects of a kind that are different now.
+    pub(crate) fn changed<K: Resource>(&self, since: &Snapshot) -> Vec<Changed<K>> {
+        self.held().objects.changed(&since.0)
     }
 
     fn held(&self) -> MutexGuard<'_, Held> {
@@ -189,12 +203,7 @@ impl Directory {
             change(&mut object);
             held.objects.put(object)
         };
-        self.changed();
         kept::write(&self.resources, &*changed)
-    }
-
-    fn changed(&self) {
-        self.changes.fetch_add(1, Ordering::Relaxed);
     }
 }
 
@@ -229,7 +238,6 @@ impl ResourceStore for Directory {
             }
             held.objects.put(objects::newborn(generated_image(owner, &key, identifier), Timestamp::now()))
         };
-        self.changed();
         kept::write(&self.resources, &*made)
     }
 
@@ -239,7 +247,6 @@ impl ResourceStore for Directory {
             let Some(image) = held.objects.get::<CachedImage>(key) else { return Ok(()) };
             objects::delete(&mut held.objects, &*image, Timestamp::now());
         }
-        self.changed();
         self.keep_or_forget::<CachedImage>(key)
     }
 

@@ -1,7 +1,7 @@
 //! The objects from a folder of manifests and from earlier passes.
 
 use std::any::Any;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 use std::sync::Arc;
 
@@ -17,6 +17,12 @@ use crate::api::{
 /// Objects of all kinds, by kind and key.
 #[derive(Clone, Default)]
 pub(super) struct Objects(BTreeMap<(Kind, ObjectKey), Arc<dyn Any + Send + Sync>>);
+
+/// An object that has changed; `None` where it does not exist.
+pub(crate) struct Changed<K> {
+    pub(crate) before: Option<Arc<K>>,
+    pub(crate) after: Option<Arc<K>>,
+}
 
 impl Objects {
     pub(super) fn get<K: Resource>(&self, key: &ObjectKey) -> Option<Arc<K>> {
@@ -39,6 +45,22 @@ impl Objects {
 
     pub(super) fn remove<K: Resource>(&mut self, key: &ObjectKey) {
         self.0.remove(&(K::KIND, key.clone()));
+    }
+
+    pub(super) fn has(&self, kind: Kind, key: &ObjectKey) -> bool {
+        self.0.contains_key(&(kind, key.clone()))
+    }
+
+    /// The objects of a kind that were replaced, added or removed after `before` was copied.
+    pub(super) fn changed<K: Resource>(&self, before: &Self) -> Vec<Changed<K>> {
+        let ours = |(kind, _): &&(Kind, ObjectKey)| *kind == K::KIND;
+        let keys: BTreeSet<_> = self.0.keys().chain(before.0.keys()).filter(ours).collect();
+        let pairs = keys.into_iter().map(|(_, key)| Changed { before: before.get(key), after: self.get(key) });
+        let differs = |pair: &Changed<K>| match (&pair.before, &pair.after) {
+            (Some(before), Some(after)) => !Arc::ptr_eq(before, after),
+            (before, after) => before.is_some() || after.is_some(),
+        };
+        pairs.filter(differs).collect()
     }
 }
 

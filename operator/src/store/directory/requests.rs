@@ -16,7 +16,7 @@ use super::objects::Objects;
 use crate::api::{
     CachedImage, CloudTarget, Endorser, ImageListSubscription, ObjectKey, REFRESH_REQUESTED_AT, Resource,
 };
-use crate::cache::{CacheError, write_atomic};
+use crate::fs::{FileError, write_atomic};
 use crate::store::StoreError;
 
 /// The largest request, in bytes.
@@ -54,10 +54,10 @@ pub(super) fn write<K: Resource>(folder: &Path, key: &ObjectKey, now: Timestamp)
 }
 
 /// Makes the folder in an existing state folder. If the volume is not mounted, nothing is made in its place.
-pub(crate) fn make(folder: &Path) -> Result<(), CacheError> {
+pub(crate) fn make(folder: &Path) -> Result<(), FileError> {
     match fs::create_dir(folder) {
         Err(error) if error.kind() != ErrorKind::AlreadyExists => {
-            Err(CacheError::io("make the directory", folder)(error))
+            Err(FileError::of("make the directory", folder)(error))
         }
         _ => Ok(()),
     }
@@ -108,7 +108,7 @@ fn sweep_of<K: Resource>(objects: &Objects, requests: &BTreeMap<PathBuf, Request
         }
         match fs::remove_file(path) {
             Err(error) if error.kind() != ErrorKind::NotFound => {
-                let source = CacheError::io("remove", path)(error);
+                let source = FileError::of("remove", path)(error);
                 return Err(StoreError::Keep { kind: K::KIND, key, source });
             }
             _ => {}

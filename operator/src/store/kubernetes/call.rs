@@ -119,7 +119,7 @@ mod tests {
         .unwrap();
         let about = Call { action: "tell an event of", object: "Image a/b".to_owned(), gone: None };
         let error = failed(about, &kube::Error::Api(status.boxed()));
-        assert_eq!(error.to_string(), "cannot tell an event of Image a/b, for its namespace is being deleted");
+        assert_eq!(error.to_string(), "cannot tell an event of Image a/b: its namespace is being deleted");
         assert_eq!(error.reason(), "NamespaceEnds");
     }
 

@@ -58,7 +58,7 @@ pub enum LeadershipLost {
     #[error("expected to renew the lease within a minute, found that it cannot be: {0}")]
     Silence(StoreError),
     /// The task that renews the lease has failed.
-    #[error("the lease is renewed no more: {0}")]
+    #[error("the lease is not renewed any more: {0}")]
     Ended(tokio::task::JoinError),
 }
 

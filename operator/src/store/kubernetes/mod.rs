@@ -325,7 +325,7 @@ impl ResourceStore for Kubernetes {
             Err(StoreError::NamespaceEnds { .. }) => {
                 tracing::debug!(%kind, object = %key, "no Event: its namespace is being deleted");
             }
-            Err(error) => tracing::warn!(%kind, object = %key, %error, "an event could not be told"),
+            Err(error) => tracing::warn!(%kind, object = %key, %error, "an event could not be published"),
         }
     }
 }

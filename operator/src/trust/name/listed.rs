@@ -61,9 +61,11 @@ impl Spacing {
 
     fn most_significant_first(&self, names: &Names, printed: bool) -> Result<bool, String> {
         if self.around_equals && self.no_space_around_equals {
-            return Err("spaces around some = and not around others leave open which end comes first; write it as \
+            return Err(
+                "spaces around some = and not around others make the order of the attributes unclear; write it as \
                         /C=…/O=…/CN=…"
-                .to_owned());
+                    .to_owned(),
+            );
         }
         if self.around_equals {
             return Ok(true);
@@ -92,7 +94,8 @@ fn attribute_value(text: &str) -> Result<Pair<'_>, String> {
     let (before, after) = (name.ends_with(' '), inner.len() < rest.len());
     if before != after && !inner.is_empty() {
         return Err(
-            "a space on one side of = alone leaves open which end comes first; write it as /C=…/O=…/CN=…".to_owned()
+            "a space on only one side of = makes the order of the attributes unclear; write it as /C=…/O=…/CN=…"
+                .to_owned(),
         );
     }
     let Keyword::Known(attribute) = keyword(name.trim()) else {
@@ -147,7 +150,7 @@ fn plain(rest: &str) -> Result<(Vec<u8>, Option<char>, &str), String> {
     let mut inner = rest;
     while !inner.is_empty() && !inner.starts_with([',', ';', '+']) {
         if inner.starts_with('"') {
-            return Err("a quotation mark stands inside a value".to_owned());
+            return Err("a quotation mark is inside a value".to_owned());
         }
         let bare_space = inner.starts_with(' ');
         inner = character(inner, &mut value)?;

@@ -12,7 +12,7 @@ pub enum KeyError {
         limit: usize,
     },
     /// A secret key. Its content is not repeated in the message.
-    #[error("expected a public key, found a secret one: it must never leave its owner, and is to be replaced")]
+    #[error("expected a public key, found a secret one: a secret key must never leave its owner; replace it")]
     Secret,
     /// The bytes are not OpenPGP, or are broken.
     #[error("expected an OpenPGP public key (gpg --armor --export), found {found}")]

@@ -119,7 +119,7 @@ impl Manifests {
             return Err("expected manifests, found an empty file; remove the file to remove what it held".to_owned());
         }
         match self.found.checked_sub(MOST_PROBLEMS) {
-            Some(more @ 1..) => Err(format!("{more} more problems of this file are not told")),
+            Some(more @ 1..) => Err(format!("{more} more problems of this file are not shown")),
             Some(0) | None => Ok(()),
         }
     }

@@ -158,7 +158,7 @@ fn an_empty_document_between_others_is_told_and_one_at_the_end_is_none() {
     assert_eq!(manifests.endorsers.len(), 2);
     let many = read(&[("a.yaml", &format!("{}{ENDORSER}", "---\na: 1\n---\na: [\n".repeat(500)))]);
     assert_eq!(many.problems.len(), MOST_PROBLEMS + 1);
-    assert_eq!(many.problems[MOST_PROBLEMS].message, "980 more problems of this file are not told");
+    assert_eq!(many.problems[MOST_PROBLEMS].message, "980 more problems of this file are not shown");
 }
 
 const SUBSCRIPTION: &str = "apiVersion: vmcatcher.io/v1alpha1\nkind: ImageListSubscription\nmetadata:\n  name: vo\nspec:\n  \

@@ -5,15 +5,15 @@ use std::io::ErrorKind;
 use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 
-use super::error::CacheError;
+use super::error::FileError;
 
 /// Syncs a directory, so that renames, links and removals in it survive a power failure.
-pub(super) fn sync_directory(directory: &Path) -> Result<(), CacheError> {
-    File::open(directory).and_then(|file| file.sync_all()).map_err(CacheError::io("sync", directory))
+pub(crate) fn sync_directory(directory: &Path) -> Result<(), FileError> {
+    File::open(directory).and_then(|file| file.sync_all()).map_err(FileError::of("sync", directory))
 }
 
 /// Makes a directory and its missing parents. Each is synced into its parent.
-pub(super) fn ensure_directory(directory: &Path) -> Result<(), CacheError> {
+pub(crate) fn ensure_directory(directory: &Path) -> Result<(), FileError> {
     if directory.is_dir() {
         return Ok(());
     }
@@ -21,63 +21,53 @@ pub(super) fn ensure_directory(directory: &Path) -> Result<(), CacheError> {
     ensure_directory(above)?;
     match make_directory(directory) {
         Err(error) if error.kind() == ErrorKind::AlreadyExists && directory.is_dir() => Ok(()),
-        made => made.map_err(CacheError::io("make the directory", directory)).and_then(|()| sync_directory(above)),
+        made => made.map_err(FileError::of("make the directory", directory)).and_then(|()| sync_directory(above)),
     }
 }
 
 /// Makes a directory that users and clouds can read, whatever the umask is.
-pub(super) fn make_directory(directory: &Path) -> std::io::Result<()> {
+pub(crate) fn make_directory(directory: &Path) -> std::io::Result<()> {
     fs::create_dir(directory)?;
     fs::set_permissions(directory, fs::Permissions::from_mode(0o755))
 }
 
 /// The parent directory of a path.
-pub(super) fn parent(path: &Path) -> &Path {
+pub(crate) fn parent(path: &Path) -> &Path {
     path.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."))
 }
 
 /// Removes a file. It is not an error if it does not exist.
-pub(super) fn remove(path: &Path) -> Result<(), CacheError> {
+pub(crate) fn remove(path: &Path) -> Result<(), FileError> {
     match fs::remove_file(path) {
         Ok(()) => Ok(()),
         Err(error) if error.kind() == ErrorKind::NotFound => Ok(()),
-        Err(error) => Err(CacheError::io("remove", path)(error)),
-    }
-}
-
-/// The length of a regular file; `None` if there is none. Anything else with that name is an error.
-pub(super) fn file_size(path: &Path) -> Result<Option<u64>, CacheError> {
-    match fs::symlink_metadata(path) {
-        Ok(about) if about.is_file() => Ok(Some(about.len())),
-        Ok(_) => Err(CacheError::Foreign { path: path.to_owned() }),
-        Err(error) if error.kind() == ErrorKind::NotFound => Ok(None),
-        Err(error) => Err(CacheError::io("look at", path)(error)),
+        Err(error) => Err(FileError::of("remove", path)(error)),
     }
 }
 
 /// The sorted paths in a directory below one of the volume's own directories. Empty if the directory does not exist, or
 /// if it is a symbolic link, which could lead out of the volume.
-pub(super) fn read_directory(directory: &Path) -> Result<Vec<PathBuf>, CacheError> {
+pub(crate) fn read_directory(directory: &Path) -> Result<Vec<PathBuf>, FileError> {
     if directory.is_symlink() { Ok(Vec::new()) } else { read_own_directory(directory) }
 }
 
 /// The same for the volume's own directories, which may be symbolic links to other disks.
-pub(super) fn read_own_directory(directory: &Path) -> Result<Vec<PathBuf>, CacheError> {
+pub(crate) fn read_own_directory(directory: &Path) -> Result<Vec<PathBuf>, FileError> {
     let entries = match fs::read_dir(directory) {
         Ok(entries) => entries,
         Err(error) if matches!(error.kind(), ErrorKind::NotFound | ErrorKind::NotADirectory) => return Ok(Vec::new()),
-        Err(error) => return Err(CacheError::io("read", directory)(error)),
+        Err(error) => return Err(FileError::of("read", directory)(error)),
     };
     let paths: Result<Vec<PathBuf>, std::io::Error> = entries.map(|entry| Ok(entry?.path())).collect();
-    let mut paths = paths.map_err(CacheError::io("read", directory))?;
+    let mut paths = paths.map_err(FileError::of("read", directory))?;
     paths.sort();
     Ok(paths)
 }
 
 /// Does not follow a symbolic link at the end of a path.
-pub(super) const NO_LINK: i32 = rustix::fs::OFlags::NOFOLLOW.bits().cast_signed();
+pub(crate) const NO_LINK: i32 = rustix::fs::OFlags::NOFOLLOW.bits().cast_signed();
 
 /// Opens a file for reading, without following a symbolic link.
-pub(super) fn open_no_link(path: &Path) -> std::io::Result<File> {
+pub(crate) fn open_no_link(path: &Path) -> std::io::Result<File> {
     File::options().read(true).custom_flags(NO_LINK).open(path)
 }

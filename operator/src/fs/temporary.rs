@@ -7,13 +7,13 @@ use std::path::Path;
 use tempfile::NamedTempFile;
 
 use super::directory::{read_own_directory, remove};
-use super::error::CacheError;
+use super::error::FileError;
 
 /// The prefix and suffix of their names. Every file with these belongs to the operator.
 const NAME: (&str, &str) = (".vmcatcher-", ".tmp");
 
 /// Makes something in a directory under a temporary name. It is removed when the returned value is dropped.
-pub(super) fn make_in<T>(
+pub(crate) fn make_in<T>(
     directory: &Path,
     make: impl FnMut(&Path) -> std::io::Result<T>,
 ) -> std::io::Result<NamedTempFile<T>> {
@@ -21,7 +21,7 @@ pub(super) fn make_in<T>(
 }
 
 /// A new file under a temporary name. It is locked while it is open, so that others see that it is in use.
-pub(super) fn file_in(directory: &Path) -> std::io::Result<NamedTempFile> {
+pub(crate) fn file_in(directory: &Path) -> std::io::Result<NamedTempFile> {
     loop {
         let file = tempfile::Builder::new().prefix(NAME.0).suffix(NAME.1).tempfile_in(directory)?;
         // If the file system has no locks, others do not remove it.
@@ -34,7 +34,7 @@ pub(super) fn file_in(directory: &Path) -> std::io::Result<NamedTempFile> {
 }
 
 /// Removes leftover temporary files in a directory that several programs may write to: those that are not locked.
-pub fn remove_leftovers_in(directory: &Path) -> Result<(), CacheError> {
+pub fn remove_leftovers_in(directory: &Path) -> Result<(), FileError> {
     for path in read_own_directory(directory)? {
         if is_ours(&path) && is_left(&path)? {
             remove(&path)?;
@@ -45,12 +45,12 @@ pub fn remove_leftovers_in(directory: &Path) -> Result<(), CacheError> {
 
 /// Removes all temporary files in a directory and its subdirectories. Only this program may write there, and it must
 /// not be writing at this time. Symbolic links are not followed.
-pub fn remove_leftovers_below(directory: &Path) -> Result<(), CacheError> {
+pub fn remove_leftovers_below(directory: &Path) -> Result<(), FileError> {
     for path in read_own_directory(directory)? {
         let about = match fs::symlink_metadata(&path) {
             Ok(about) => about,
             Err(error) if error.kind() == ErrorKind::NotFound => continue,
-            Err(error) => return Err(CacheError::io("look at", &path)(error)),
+            Err(error) => return Err(FileError::of("look at", &path)(error)),
         };
         if about.is_dir() {
             remove_leftovers_below(&path)?;
@@ -67,14 +67,14 @@ fn is_ours(path: &Path) -> bool {
 }
 
 /// Whether a file is not in use. A symbolic link or a pipe does not count.
-fn is_left(path: &Path) -> Result<bool, CacheError> {
+fn is_left(path: &Path) -> Result<bool, FileError> {
     if !fs::symlink_metadata(path).is_ok_and(|about| about.is_file()) {
         return Ok(false);
     }
     let file = match File::open(path) {
         Ok(file) => file,
         Err(error) if matches!(error.kind(), ErrorKind::NotFound | ErrorKind::PermissionDenied) => return Ok(false),
-        Err(error) => return Err(CacheError::io("open", path)(error)),
+        Err(error) => return Err(FileError::of("open", path)(error)),
     };
     match file.try_lock() {
         Ok(()) => Ok(true),

@@ -6,7 +6,7 @@ use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 
 use super::directory::{parent, sync_directory};
-use super::error::CacheError;
+use super::error::FileError;
 use super::step::StepHook;
 use super::temporary;
 
@@ -14,30 +14,28 @@ use super::temporary;
 /// renamed, and the directory is synced.
 ///
 /// After a crash at any moment, the path holds the old bytes or the new ones. `mode` is the new file's permissions.
-pub fn write_atomic(path: &Path, bytes: &[u8], mode: u32) -> Result<(), CacheError> {
+pub fn write_atomic(path: &Path, bytes: &[u8], mode: u32) -> Result<(), FileError> {
     write_over(parent(path), path, bytes, mode, &StepHook::default())
 }
 
 /// The same, with the temporary file in a given directory of the same file system.
-pub(super) fn write_over(
+pub(crate) fn write_over(
     temporary: &Path,
     path: &Path,
     bytes: &[u8],
     mode: u32,
     steps: &StepHook,
-) -> Result<(), CacheError> {
+) -> Result<(), FileError> {
     steps.before("write: temporary file");
-    let failed = CacheError::io("make a temporary file in", temporary);
+    let failed = FileError::of("make a temporary file in", temporary);
     let mut file = temporary::file_in(temporary).map_err(failed)?;
-    file.write_all(bytes).map_err(CacheError::io("write", path))?;
+    file.write_all(bytes).map_err(FileError::of("write", path))?;
     // Users and clouds have to be able to read it, whatever the umask is.
-    file.as_file()
-        .set_permissions(fs::Permissions::from_mode(mode))
-        .map_err(CacheError::io("set the mode of", path))?;
+    file.as_file().set_permissions(fs::Permissions::from_mode(mode)).map_err(FileError::of("set the mode of", path))?;
     steps.before("write: sync");
-    file.as_file().sync_all().map_err(CacheError::io("sync", path))?;
+    file.as_file().sync_all().map_err(FileError::of("sync", path))?;
     steps.before("write: rename");
-    file.persist(path).map_err(|error| CacheError::io("rename to", path)(error.error))?;
+    file.persist(path).map_err(|error| FileError::of("rename to", path)(error.error))?;
     steps.before("write: sync directory");
     sync_directory(parent(path))
 }

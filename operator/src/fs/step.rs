@@ -11,10 +11,10 @@ pub trait Steps: Send + Sync {
 
 /// An optional [`Steps`].
 #[derive(Clone, Default)]
-pub(super) struct StepHook(pub(super) Option<Arc<dyn Steps>>);
+pub(crate) struct StepHook(pub(crate) Option<Arc<dyn Steps>>);
 
 impl StepHook {
-    pub(super) fn before(&self, step: &'static str) {
+    pub(crate) fn before(&self, step: &'static str) {
         if let Some(steps) = &self.0 {
             steps.before(step);
         }

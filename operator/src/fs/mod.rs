@@ -1,0 +1,19 @@
+//! Files and directories: writes that are whole and durable, temporary files, directories read without following links.
+
+mod directory;
+mod error;
+mod step;
+mod temporary;
+mod write;
+
+pub(crate) use directory::{
+    NO_LINK, ensure_directory, make_directory, open_no_link, parent, read_directory, read_own_directory, remove,
+    sync_directory,
+};
+pub use error::FileError;
+pub(crate) use step::StepHook;
+pub use step::Steps;
+pub(crate) use temporary::make_in;
+pub use temporary::{remove_leftovers_below, remove_leftovers_in};
+pub use write::write_atomic;
+pub(crate) use write::write_over;
