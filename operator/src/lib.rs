@@ -11,15 +11,19 @@
 //! * [`trust`]: verifies the signature of a message, and whether a list may replace the last one (pure)
 //! * [`opennebula`]: XML-RPC client; carry-over: plan (pure) and steps
 //! * [`cache`]: the volume: blobs by sha512, downloads, published and archived images, accepted lists, state
+//! * [`events`]: events for programs outside: the model (pure), the spool, and the sinks
 //! * [`fetch`]: downloads: HTTP(S) with conditional GET, resume, limits; file
 //! * [`convert`]: detects the format of an image file by its bytes, and converts it to the format that a cloud takes
 //! * [`imagelist`]: the `HEPiX` image list document: model, parse, validate, select (pure)
 //! * [`xml`]: one small, bounded XML reader, for responses of clouds and for OVF files (pure)
+//! * [`yaml`]: YAML documents whose problems have a line (pure)
 //! * [`size`]: display of sizes and counts
 //! * [`digest`]: SHA-256 and SHA-512 digests as types (pure)
 //! * [`fs`]: files and directories: whole and durable writes, temporary files
+//! * [`size`]: display and parsing of sizes, display of counts (pure)
 //! * [`text`]: escapes text from outside for terminals, logs and documents (pure)
 //! * [`turns`]: a fair queue: owners take turns (pure)
+//! * [`duration`]: parses durations (pure)
 //! * [`metrics`]: counters of events
 //! * [`api`]: the custom resources: types, conditions, columns
 
@@ -31,6 +35,8 @@ pub mod cache;
 pub mod cli;
 pub mod convert;
 pub mod digest;
+pub mod duration;
+pub mod events;
 pub mod fetch;
 pub mod fs;
 pub mod imagelist;
@@ -45,3 +51,4 @@ pub mod text;
 pub mod trust;
 pub mod turns;
 pub mod xml;
+pub mod yaml;

@@ -1,5 +1,5 @@
-//! Display of sizes and counts: sizes in binary units, such as `4.88 KiB`, and counts with the right plural. Output for
-//! programs has bytes instead.
+//! Sizes and counts (pure): sizes are displayed in binary units, such as `4.88 KiB`, and counts with the right plural.
+//! Output for programs has bytes instead. Sizes of settings are parsed.
 
 use std::fmt;
 
@@ -25,6 +25,25 @@ impl fmt::Display for Size {
     }
 }
 
+/// A text is not a size.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("expected a number of bytes such as 268435456 or 256Mi (units Ki, Mi, Gi, Ti, Pi, Ei), found {found:?}")]
+pub struct SizeError {
+    /// The beginning of the text.
+    pub found: String,
+}
+
+/// Parses a size in bytes: `^[0-9]+(Ki|Mi|Gi|Ti|Pi|Ei)?$`, at most 2^64 - 1. These are the whole binary quantities of
+/// Kubernetes (resource.Quantity).
+pub fn parse_size(text: &str) -> Result<u64, SizeError> {
+    let malformed = || SizeError { found: text.chars().take(40).collect() };
+    let (digits, unit) = text.split_at(text.find(|c: char| !c.is_ascii_digit()).unwrap_or(text.len()));
+    let number: u64 = digits.parse().map_err(|_| malformed())?;
+    let named = || UNITS.iter().position(|known| known.strip_suffix('B') == Some(unit));
+    let power = if unit.is_empty() { 0 } else { 1 + named().ok_or_else(malformed)? };
+    (0..power).try_fold(number, |bytes, _| bytes.checked_mul(1024)).ok_or_else(malformed)
+}
+
 /// A count of things whose plural ends in s: `1 image`, `2 images`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Count(pub usize, pub &'static str);
@@ -45,6 +64,16 @@ mod tests {
     fn one_is_no_plural() {
         let told = [0, 1, 2].map(|number| Count(number, "trust anchor").to_string());
         assert_eq!(told, ["0 trust anchors", "1 trust anchor", "2 trust anchors"]);
+    }
+
+    #[test]
+    fn a_size_is_parsed_with_its_unit() {
+        for (text, bytes) in [("0", 0), ("20", 20), ("1Ki", 1024), ("256Mi", 256 << 20), ("15Ei", 15 << 60)] {
+            assert_eq!(parse_size(text), Ok(bytes), "{text}");
+        }
+        for text in ["", "Mi", "-1", "+1", "1 Mi", "1M", "1MiB", "1.5Gi", "1ki", "16Ei", "18446744073709551616", "é"] {
+            assert_eq!(parse_size(text), Err(SizeError { found: text.to_owned() }));
+        }
     }
 
     #[test]

@@ -22,5 +22,6 @@ pub mod opennebula;
 pub mod orders;
 pub mod patience;
 pub mod pki;
+pub mod rabbitmq;
 pub mod signer;
 pub mod site;

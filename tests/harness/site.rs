@@ -23,6 +23,7 @@ use vmcatcher_operator::api::{
     REQUESTED_AT,
 };
 use vmcatcher_operator::cache::{ConversionLimits, JobLimits, Volume};
+use vmcatcher_operator::events::EventSettings;
 use vmcatcher_operator::fetch::{Client, ClientSettings, LIST_LIMIT};
 use vmcatcher_operator::fs::Steps;
 use vmcatcher_operator::reconcile::{Context, Settings};
@@ -265,6 +266,7 @@ impl Site {
             trust_directory: self.path("trust"),
             algorithms: AlgorithmPolicy::default(),
             allow_auto_endorse: self.allow_auto_endorse,
+            events: EventSettings::default(),
         };
         Context::new(seen(store), volume, client, limits, anchors, settings)
     }

@@ -16,6 +16,7 @@ mod commands;
 mod convert;
 mod crds;
 mod disk_image;
+mod events;
 mod examples;
 mod fetch;
 mod imagelist;

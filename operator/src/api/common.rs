@@ -84,7 +84,7 @@ pub enum DeletionPolicy {
     Unknown,
 }
 
-/// The form of a duration (`reconcile::parse_duration`), in a rule rather than a pattern: its message says what is
+/// The form of a duration (`duration::parse_duration`), in a rule rather than a pattern: its message says what is
 /// expected.
 const IS_DURATION: &str = "self.matches('^([0-9]{1,5}(h|m|s|ms)){1,4}$')";
 

@@ -2,6 +2,8 @@
 
 use std::fmt;
 
+use serde::{Deserialize, Serialize};
+
 /// Namespace and name of an object.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct ObjectKey {
@@ -37,15 +39,18 @@ impl fmt::Display for ObjectKey {
 }
 
 /// The kinds that are reconciled.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub enum Kind {
     /// [`Endorser`](super::Endorser).
     Endorser,
     /// [`ImageListSubscription`](super::ImageListSubscription).
+    #[serde(rename = "ImageListSubscription")]
     Subscription,
     /// [`CachedImage`](super::CachedImage).
+    #[serde(rename = "CachedImage")]
     Image,
     /// [`CloudTarget`](super::CloudTarget).
+    #[serde(rename = "CloudTarget")]
     Target,
 }
 

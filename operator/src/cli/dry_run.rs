@@ -11,6 +11,7 @@ use super::operation::{Files, Operation};
 use super::table::{Output, render};
 use super::{NOT_GOOD, get, print};
 use crate::cache::{CacheError, Volume};
+use crate::events::config::Config;
 use crate::reconcile::Planned;
 use crate::run::directory::Driver;
 use crate::store::directory::Directory;
@@ -18,11 +19,16 @@ use crate::text;
 
 /// Makes the plan of each object and prints it. List servers and clouds are read. Nothing is written: not on the volume,
 /// not in a cloud.
-pub(super) async fn plans(operation: &Operation, directory: Directory, output: Output) -> anyhow::Result<ExitCode> {
+pub(super) async fn plans(
+    operation: &Operation,
+    directory: Directory,
+    config: Config,
+    output: Output,
+) -> anyhow::Result<ExitCode> {
     let (volume, _empty) = volume(operation)?;
     let problems = directory.problems();
     problems.iter().for_each(crate::store::directory::ManifestProblem::warn);
-    let mut context = operation.context(directory, volume, Files::Allowed)?.dry_run();
+    let mut context = operation.context(directory, volume, Files::Allowed, config)?.dry_run();
     if operation.image_server.is_some() {
         // No cloud gets this path.
         context = context.with_image_server(Arc::new(|digest, extension, _| Ok(format!("/{digest}.{extension}"))));

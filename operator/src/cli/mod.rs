@@ -7,6 +7,7 @@
 mod algorithms;
 mod available;
 mod cache;
+mod config;
 mod crds;
 mod dry_run;
 mod endorser;
@@ -100,6 +101,9 @@ enum Command {
     /// Look at the images on a volume
     #[command(subcommand)]
     Cache(cache::Args),
+    /// Look at the configuration file
+    #[command(subcommand)]
+    Config(config::Args),
     /// Print the custom resource definitions
     Crds(crds::Args),
 }
@@ -132,6 +136,7 @@ pub fn run(cli: &Cli) -> ExitCode {
         Command::List(List::Verify(args)) => list_verify::run(args),
         Command::List(List::Sign(args)) => list_sign::run(args),
         Command::Cache(args) => cache::run(args),
+        Command::Config(args) => config::run(args),
         Command::Crds(args) => crds::run(args),
     };
     ended.unwrap_or_else(|error| {
@@ -153,7 +158,8 @@ fn tell(cli: &Cli) {
     let others = if cli.verbose >= 2 { "debug" } else { "warn" };
     // Events of objects are changes, and `--quiet` still shows changes.
     let events = if level == "warn" { "info" } else { level };
-    let filter = format!("{others},vmcatcher_operator={level},{EVENTS}={events}");
+    // The AMQP library returns each error too, and logs whole messages.
+    let filter = format!("{others},lapin=off,vmcatcher_operator={level},{EVENTS}={events}");
     log::start(cli.log_format, EnvFilter::new(filter));
 }
 

@@ -14,11 +14,15 @@ use tokio::signal::unix::{SignalKind, signal};
 use tokio::task::JoinHandle;
 
 use super::algorithms::Algorithms;
+use super::config;
 use crate::anchors::{CrlRefresher, TrustDirectory};
 use crate::cache::{ConversionLimits, JobLimits, Scrub, ScrubSettings, Volume};
+use crate::duration::parse_duration;
+use crate::events::config::Config;
+use crate::events::{self, Deliveries};
 use crate::fetch::{Client, ClientSettings, LIST_LIMIT};
 use crate::imagelist::MAXIMUM_BYTES;
-use crate::reconcile::{Context, ImagePaths, Settings, parse_duration};
+use crate::reconcile::{Context, ImagePaths, Settings};
 use crate::serve::{self, ImageServer, Listening, Monitor, Tickets};
 use crate::store::ResourceStore;
 
@@ -28,6 +32,10 @@ pub(super) struct Operation {
     /// The volume that holds the images
     #[arg(long, value_name = "DIR", env = "VMCATCHER_VOLUME")]
     pub volume: PathBuf,
+    /// The configuration file: the sinks of events. It is read when the program starts; `config check` shows what is
+    /// wrong with it [default: none, and no sinks]
+    #[arg(long, value_name = "FILE", env = "VMCATCHER_CONFIG")]
+    config: Option<PathBuf>,
     /// The trust directory: certificate authorities and CRLs in IGTF layout, or a bundle
     #[arg(long, value_name = "DIR", env = "VMCATCHER_TRUST", default_value = "/etc/grid-security/certificates")]
     pub trust: PathBuf,
@@ -117,12 +125,27 @@ impl Operation {
         Ok(Volume::open_waiting(&self.volume, |locked| tracing::warn!("{locked}; waiting")).await?)
     }
 
+    /// Reads the configuration file. `None` if it is wrong; its problems are logged then.
+    pub(super) fn configuration(&self) -> anyhow::Result<Option<Config>> {
+        let Some(file) = &self.config else { return Ok(Some(Config::default())) };
+        match config::read(file)? {
+            Ok(config) => Ok(Some(config)),
+            Err(problems) => {
+                for problem in problems {
+                    tracing::error!("{}", problem.in_file(file));
+                }
+                Ok(None)
+            }
+        }
+    }
+
     /// Makes the context of the reconcilers.
     pub(super) fn context<S: ResourceStore>(
         &self,
         store: S,
         volume: Volume,
         files: Files,
+        config: Config,
     ) -> anyhow::Result<Context<S>> {
         allow_files();
         let (anchors, problems) = TrustDirectory::open(&self.trust);
@@ -150,20 +173,29 @@ impl Operation {
         };
         let served = self.image_server.filter(|_| volume.is_writable());
         let tickets = served.map(|_| Tickets::kept(&volume)).transpose()?;
-        let context = Context::new(store, volume, client, limits, anchors, self.settings());
+        let context = Context::new(store, volume, client, limits, anchors, self.settings(config));
         Ok(match tickets {
             Some(tickets) => context.with_image_server(image_paths(tickets)),
             None => context,
         })
     }
 
+    /// The context with the sinks of the configuration, and their running deliveries.
+    pub(super) fn with_events<S: ResourceStore>(context: Context<S>) -> anyhow::Result<(Context<S>, Deliveries)> {
+        let source = format!("/vmcatcher-operator/{}", context.settings.instance);
+        let started = events::start(&context.settings.events, context.volume.root(), &source);
+        let (events, deliveries) = started.context("cannot open the spool of events")?;
+        Ok((context.with_events(events), deliveries))
+    }
+
     /// The settings of the reconcilers.
-    pub(super) fn settings(&self) -> Settings {
+    pub(super) fn settings(&self, config: Config) -> Settings {
         Settings {
             instance: self.instance.clone(),
             trust_directory: self.trust.clone(),
             algorithms: self.algorithms.policy(),
             allow_auto_endorse: self.allow_auto_endorse,
+            events: config.events,
         }
     }
 

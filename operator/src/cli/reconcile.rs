@@ -7,11 +7,14 @@ use std::sync::Arc;
 
 use anyhow::Context as _;
 use clap::builder::ArgPredicate;
+use jiff::Timestamp;
 
 use super::operation::{Files, Operation, stop};
 use super::standing::{Shown, all_are_well};
 use super::table::Output;
-use super::{NOT_GOOD, dry_run, get, print, progress, survey};
+use super::{NOT_GOOD, WRONG_USE, dry_run, get, print, progress, survey};
+use crate::events::config::Config;
+use crate::reconcile::Context;
 use crate::run::directory::Driver;
 use crate::store::directory::Directory;
 
@@ -50,37 +53,34 @@ fn not_needed_to_check(volume: clap::Arg) -> clap::Arg {
 
 /// Runs until everything is done (`--once`, `--check`), or until SIGTERM or SIGINT.
 pub(super) fn run(args: &Args, quiet: bool) -> anyhow::Result<ExitCode> {
+    let Some(config) = args.operation.configuration()? else { return Ok(ExitCode::from(WRONG_USE)) };
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
     if args.check {
         let (output, shown) = shown(args, quiet);
-        return runtime.block_on(survey::check(&args.manifests, &args.operation.settings(), output, shown));
+        return runtime.block_on(survey::check(&args.manifests, &args.operation.settings(config), output, shown));
     }
     if args.dry_run {
         let store = dry_run::store(&args.manifests, &state(args))?;
-        return runtime.block_on(dry_run::plans(&args.operation, store, args.output.unwrap_or(Output::Table)));
+        return runtime.block_on(dry_run::plans(&args.operation, store, config, args.output.unwrap_or(Output::Table)));
     }
-    runtime.block_on(reconcile(args, quiet))
+    runtime.block_on(reconcile(args, config, quiet))
 }
 
-async fn reconcile(args: &Args, quiet: bool) -> anyhow::Result<ExitCode> {
+async fn reconcile(args: &Args, config: Config, quiet: bool) -> anyhow::Result<ExitCode> {
     let volume = args.operation.volume().await?;
-    let context = Arc::new(args.operation.context(store(args)?, volume, Files::Allowed)?);
+    let context = args.operation.context(store(args)?, volume, Files::Allowed, config)?;
+    let (context, deliveries) = Operation::with_events(context)?;
+    let context = Arc::new(context);
     let servers = args.operation.serve().await?;
     args.operation.monitor.watch(&context);
     let driver = Driver::new(context.clone());
     let ended = if args.once {
         args.operation.refresh_crls_once(&context.client).await;
-        let bars = progress::Bars::start(&context, std::io::stderr().is_terminal());
-        let settled = driver.once().await;
-        bars.stop().await;
-        settled.context("cannot reconcile").and_then(|settled| {
-            let (output, shown) = shown(args, quiet);
-            print(&get::everything(&context.store, output, shown)?)?;
-            Ok(settled.problems.is_empty() && settled.errors.is_empty() && all_are_well(&context.store))
-        })
+        once(args, quiet, &context, &driver).await
     } else {
         let refreshing = args.operation.keep_crls_fresh(&context.client);
         let scrub = args.operation.scrub(&context.volume)?;
+        context.events.announce_begin(Timestamp::now()).await;
         let kept = driver.keep(&args.operation.trust, &scrub, stop()?).await;
         scrub.shutdown().await;
         let kept = kept.map(|()| true).context("cannot reconcile");
@@ -91,8 +91,24 @@ async fn reconcile(args: &Args, quiet: bool) -> anyhow::Result<ExitCode> {
     };
     // A partial download stays on the volume. The next run resumes it.
     context.jobs.shutdown().await;
+    if let Err(error) = context.events.end(Timestamp::now()) {
+        tracing::warn!(%error, "the event of the end is lost");
+    }
+    deliveries.end(args.once).await;
     servers.shutdown().await;
     Ok(if ended? { ExitCode::SUCCESS } else { ExitCode::from(NOT_GOOD) })
+}
+
+/// One run, unless a handler vetoes it. Whether all is well.
+async fn once(args: &Args, quiet: bool, context: &Arc<Context<Directory>>, driver: &Driver) -> anyhow::Result<bool> {
+    context.events.begin(Timestamp::now()).await.context("the run does not begin")?;
+    let bars = progress::Bars::start(context, std::io::stderr().is_terminal());
+    let settled = driver.once().await;
+    bars.stop().await;
+    let settled = settled.context("cannot reconcile")?;
+    let (output, shown) = shown(args, quiet);
+    print(&get::everything(&context.store, output, shown)?)?;
+    Ok(settled.problems.is_empty() && settled.errors.is_empty() && all_are_well(&context.store))
 }
 
 /// The output format, and which resources are shown.

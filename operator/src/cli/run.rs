@@ -4,11 +4,14 @@ use std::process::ExitCode;
 use std::sync::Arc;
 
 use anyhow::Context as _;
-use kube::{Client, Config};
+use jiff::Timestamp;
+use kube::Client;
 use tokio_util::sync::CancellationToken;
 
+use super::WRONG_USE;
 use super::operation::{Files, Operation, stop};
 use crate::cache::Volume;
+use crate::events::config::Config;
 use crate::run::kubernetes::Driver;
 use crate::store::kubernetes::{Election, Kubernetes, Leadership, LeadershipLost, counted};
 
@@ -34,38 +37,39 @@ pub(super) struct Args {
 /// Runs until SIGTERM or SIGINT. The API server is the one of $KUBECONFIG, or that of the pod in which the program
 /// runs.
 pub(super) fn run(args: &Args) -> anyhow::Result<ExitCode> {
+    let Some(config) = args.operation.configuration()? else { return Ok(ExitCode::from(WRONG_USE)) };
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
     runtime.block_on(async {
         // The servers start before the election: a process that waits for the volume can read it, and is as healthy as
         // the leader.
         let servers = args.operation.serve().await?;
-        let ended = lead_and_keep(args).await;
+        let ended = lead_and_keep(args, config).await;
         servers.shutdown().await;
         ended
     })
 }
 
-async fn lead_and_keep(args: &Args) -> anyhow::Result<ExitCode> {
+async fn lead_and_keep(args: &Args, config: Config) -> anyhow::Result<ExitCode> {
     let (stopping, stop) = (CancellationToken::new(), stop()?);
     let told = stopping.clone();
     tokio::spawn(async move {
         stop.await;
         told.cancel();
     });
-    let configuration = Config::infer().await.context("expected a kubeconfig, or to run in a pod")?;
-    tracing::info!(server = %configuration.cluster_url, "the resources live on an API server");
-    let namespace = args.lease_namespace.as_ref().unwrap_or(&configuration.default_namespace).clone();
-    let client = counted(configuration, args.operation.monitor.metrics().clone());
+    let cluster = kube::Config::infer().await.context("expected a kubeconfig, or to run in a pod")?;
+    tracing::info!(server = %cluster.cluster_url, "the resources live on an API server");
+    let namespace = args.lease_namespace.as_ref().unwrap_or(&cluster.default_namespace).clone();
+    let client = counted(cluster, args.operation.monitor.metrics().clone());
     let client = client.context("cannot talk to the API server")?;
     if !args.leader_election {
-        keep(args, client, &stopping, None).await?;
+        keep(args, config, client, &stopping, None).await?;
         return Ok(ExitCode::SUCCESS);
     }
     // A process that waits has not opened the volume.
     let election = Election::new(client.clone(), &namespace, &args.lease);
     let won = stopping.run_until_cancelled(Box::pin(election.acquire())).await;
     let Some(mut leadership) = won else { return Ok(ExitCode::SUCCESS) };
-    let lost = keep(args, client, &stopping, Some(&mut leadership)).await?;
+    let lost = keep(args, config, client, &stopping, Some(&mut leadership)).await?;
     if let Some(lost) = lost {
         return Err(lost.into());
     }
@@ -77,6 +81,7 @@ async fn lead_and_keep(args: &Args) -> anyhow::Result<ExitCode> {
 /// Keeps the volume equal to the resources until `stopping` is cancelled, or until leadership is lost.
 async fn keep(
     args: &Args,
+    config: Config,
     client: Client,
     stopping: &CancellationToken,
     mut leadership: Option<&mut Leadership>,
@@ -89,8 +94,10 @@ async fn keep(
     };
     let Some(volume): Option<Volume> = opened else { return Ok(lost) };
     let (store, watches) = Kubernetes::new(client, &args.namespace);
-    let context = args.operation.context(store.with_permit(permit.clone()), volume, Files::Refused)?;
+    let context = args.operation.context(store.with_permit(permit.clone()), volume, Files::Refused, config)?;
+    let (context, deliveries) = Operation::with_events(context)?;
     let context = Arc::new(context.with_permit(permit));
+    context.events.announce_begin(Timestamp::now()).await;
     args.operation.monitor.watch(&context);
     let refreshing = args.operation.keep_crls_fresh(&context.client);
     let stop = async { lost = ended(stopping, leadership).await };
@@ -102,6 +109,10 @@ async fn keep(
     }
     // A partial download stays on the volume. The next run resumes it.
     context.jobs.shutdown().await;
+    if let Err(error) = context.events.end(Timestamp::now()) {
+        tracing::warn!(%error, "the event of the end is lost");
+    }
+    deliveries.end(false).await;
     kept?;
     Ok(lost)
 }

@@ -28,6 +28,8 @@ pub enum Reason {
     AdoptionRefused,
     /// The retirement of an image is not complete.
     RetirementIncomplete,
+    /// A handler refused the step.
+    HookVetoed,
     /// The cloud does not respond, or does not respond like OpenNebula.
     CloudUnreachable,
 }
@@ -46,6 +48,7 @@ impl Reason {
             Self::NotAuthorized => "NotAuthorized",
             Self::AdoptionRefused => "AdoptionRefused",
             Self::RetirementIncomplete => "RetirementIncomplete",
+            Self::HookVetoed => "HookVetoed",
             Self::CloudUnreachable => "CloudUnreachable",
         }
     }

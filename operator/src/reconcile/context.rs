@@ -13,6 +13,8 @@ use super::exchange::{
 use crate::anchors::TrustDirectory;
 use crate::api::{Kind, ObjectKey};
 use crate::cache::{JobLimits, Jobs, Volume};
+use crate::events::EventSettings;
+use crate::events::Events;
 use crate::fetch::Client;
 use crate::imagelist::Sha512Digest;
 use crate::metrics::Metrics;
@@ -57,6 +59,8 @@ pub struct Context<S: ResourceStore> {
     pub abandon_after: SignedDuration,
     /// The metrics of passes and calls: the client's metrics.
     pub metrics: Metrics,
+    /// Takes the events for programs outside.
+    pub events: Events,
     /// Takes the plans if they are only made, and not applied.
     pub dry_run: Option<DryRun>,
 }
@@ -94,6 +98,7 @@ impl<S: ResourceStore> Context<S> {
             settings,
             permit: LeadershipGuard::default(),
             abandon_after: SignedDuration::from_mins(10),
+            events: Events::default(),
             dry_run: None,
         }
     }
@@ -102,6 +107,12 @@ impl<S: ResourceStore> Context<S> {
     #[must_use]
     pub fn with_permit(self, permit: LeadershipGuard) -> Self {
         Self { permit, ..self }
+    }
+
+    /// The same context with sinks of events.
+    #[must_use]
+    pub fn with_events(self, events: Events) -> Self {
+        Self { events, ..self }
     }
 
     /// The same context, where plans are only made. Passes read list servers and clouds, and change nothing.
@@ -136,4 +147,6 @@ pub struct Settings {
     pub algorithms: AlgorithmPolicy,
     /// Whether a subscription may use `AutoEndorse`, which trusts the first signer of its list.
     pub allow_auto_endorse: bool,
+    /// The spool and the sinks of events.
+    pub events: EventSettings,
 }

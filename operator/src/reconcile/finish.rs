@@ -4,16 +4,19 @@ use jiff::Timestamp;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
 use kube::ResourceExt as _;
 use kube::core::object::HasStatus;
+use uuid::Uuid;
 
+use super::announced::object;
 use super::check::SpecError;
 use super::conditions::{Finding, merge};
 use super::context::Context;
 use super::report::Report;
 use super::transition::transition;
 use crate::api::{
-    CachedImageStatus, Class, CloudTargetStatus, EndorserStatus, HasConditions, ImageListSubscriptionStatus, MANIFEST,
-    ObjectKey, Resource,
+    CachedImageStatus, Class, CloudTargetStatus, EndorserStatus, HasConditions, ImageListSubscriptionStatus, Kind,
+    MANIFEST, ObjectKey, Resource,
 };
+use crate::events::{Event, EventType, Phase};
 use crate::store::{ObjectEvent, ResourceStore, StoreError};
 use crate::text::printable;
 
@@ -59,6 +62,13 @@ async fn write<S: ResourceStore, K: Resource>(
     let mut events = report.events;
     events.extend(transition(object, &report.status));
     let mut happened = context.pending_events.take(K::KIND, &key, events);
+    // Before the status says it: a pass that is cut off in between finds the same events again.
+    for waiting in happened.iter_mut().filter(|waiting| !waiting.spooled) {
+        match context.events.append(&for_sinks(context, &waiting.event)) {
+            Ok(()) => waiting.spooled = true,
+            Err(error) => tracing::warn!(kind = %K::KIND, object = %key, %error, "an event waits for the next pass"),
+        }
+    }
     let written = if object.status() == Some(&report.status) {
         Ok(report.requeue_at)
     } else {
@@ -78,6 +88,29 @@ async fn write<S: ResourceStore, K: Resource>(
         context.pending_events.keep(K::KIND, &key, happened);
     }
     written
+}
+
+/// The event for the sinks; none if it is one that they get in another way, or do not get.
+fn for_sinks<S: ResourceStore>(context: &Context<S>, event: &ObjectEvent) -> Vec<Event> {
+    let kind = match (event.kind, event.reason.as_str()) {
+        (Kind::Subscription, "ListAccepted") => EventType::ListAccepted,
+        (Kind::Subscription, "ListRefused") => EventType::ListRefused,
+        (Kind::Subscription, "RemovalBlocked") => EventType::RemovalBlocked,
+        _ => return Vec::new(),
+    };
+    vec![Event {
+        id: Uuid::new_v4(),
+        session: context.events.session(),
+        time: Timestamp::now(),
+        event: kind,
+        phase: Phase::After,
+        object: Some(object(event.kind, &event.key)),
+        target: None,
+        image: None,
+        reason: Some(event.reason.clone()),
+        message: Some(event.message.clone()),
+        progress: None,
+    }]
 }
 
 /// Reports that a spec is invalid. The rest of the status stays.

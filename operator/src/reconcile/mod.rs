@@ -11,13 +11,13 @@
 //! The reconcilers are level-triggered: a pass may be interrupted anywhere. The next pass observes and plans again, and
 //! needs only the volume and the status.
 
+mod announced;
 mod backoff;
 mod check;
 pub mod cloud_target;
 mod conditions;
 mod context;
 mod dry_run;
-mod duration;
 pub mod endorser;
 mod exchange;
 mod finish;
@@ -36,7 +36,6 @@ mod transition;
 pub use check::SpecError;
 pub use context::{Context, ImagePaths, Settings};
 pub use dry_run::{DryRun, Planned};
-pub use duration::{DurationError, parse_duration};
 pub use exchange::{
     Desired, DesiredState, DetachedSignature, Downloads, Force, ListInForce, ListOrigin, ListsInForce, Message, Offer,
     PendingEvents, PendingMessages, PublicationStatus, Publications, Published, ReportedProblems, Session, TriedAnew,

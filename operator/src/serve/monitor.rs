@@ -22,6 +22,7 @@ use super::exposition::Exposition;
 use super::figures::{LastUsage, register};
 use super::listening::App;
 use super::{plain, process};
+use crate::events::register_metrics;
 use crate::metrics::Metrics;
 use crate::reconcile::Context;
 use crate::store::ResourceStore;
@@ -112,6 +113,11 @@ impl<S: ResourceStore> Watched for Watching<S> {
     fn register(&self, registry: &mut Registry, now: Timestamp) {
         if let Some(context) = self.context.upgrade() {
             register(&context, &self.usage, registry, now);
+            match context.events.figures() {
+                Some((Ok(spool), sinks)) => register_metrics(&spool, &sinks, registry),
+                Some((Err(error), _)) => tracing::warn!(%error, "the figures of events are missing"),
+                None => {}
+            }
         }
     }
 

@@ -1,5 +1,6 @@
 //! The commands that people of a site without a cluster use, as they run them.
 
+mod config;
 mod dry_run;
 mod endorser;
 mod get;

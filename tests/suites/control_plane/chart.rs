@@ -9,6 +9,7 @@ use harness::disk_image::qcow2;
 use harness::image_server::Resource;
 use harness::opennebula::{Cloud, Dialect};
 use serde_json::Value;
+use vmcatcher_operator::events::{SinkKind, config};
 
 use super::ledger;
 use super::operator::{Operator, Tenant};
@@ -186,6 +187,8 @@ async fn values_that_cannot_work_are_refused() {
         ("image.repository=x,metrics.rules.freeBytes=much", "freeBytes"),
         ("image.repository=x,networkPolicy.metricsFrom=all", "metricsFrom"),
         ("image.repository=x,imageServer.service.port=0", "port"),
+        ("image.repository=x,config.sinks=x", "sinks"),
+        ("image.repository=x,configSecrets={Not_a_name}", "configSecrets"),
     ];
     for (values, expected) in cases {
         let output = helm(plane, &["template", "site", "charts/vmcatcher-operator", "--set", values]);
@@ -300,6 +303,47 @@ async fn what_is_asked_for_is_made_and_nothing_else() {
     }
 }
 
+#[tokio::test]
+#[ignore = "needs a control plane: tests/run makes one"]
+async fn the_configuration_is_one_that_the_program_reads() {
+    let plane = ControlPlane::shared().await;
+    let all = rendered(plane, ALL);
+    let get = |all: &std::collections::BTreeMap<_, Value>, kind: &str, name: &str| -> Value {
+        all[&(kind.to_owned(), name.to_owned())].clone()
+    };
+    let pod = |all: &_| get(all, "Deployment", "site")["spec"]["template"].clone();
+    let found = |list: &Value, name: &str| {
+        list.as_array().unwrap().iter().find(|item| item["name"] == name).cloned().unwrap_or_default()
+    };
+    let map = get(&all, "ConfigMap", "site-config");
+    let events = config::parse(map["data"]["vmcatcher-operator.yaml"].as_str().unwrap()).unwrap().events;
+    assert_eq!((events.spool_limit, events.sinks.len()), (256 << 20, 2));
+    let SinkKind::Amqp(amqp) = &events.sinks[1].kind else { panic!("{events:?}") };
+    let template = pod(&all);
+    let (container, volumes) = (&template["spec"]["containers"][0], &template["spec"]["volumes"]);
+    assert_eq!(found(volumes, "config")["configMap"]["name"], "site-config");
+    let mount = found(&container["volumeMounts"], "config");
+    let option = format!("--config={}/vmcatcher-operator.yaml", mount["mountPath"].as_str().unwrap());
+    assert!(container["args"].as_array().unwrap().contains(&option.into()), "{container}");
+    for (volume, secret) in [("config-secret-0", "broker"), ("config-secret-1", "example.org")] {
+        assert_eq!(found(volumes, volume)["secret"]["secretName"], secret);
+        let mount = found(&container["volumeMounts"], volume);
+        assert_eq!((&mount["mountPath"], &mount["readOnly"]), (&format!("{SECRETS}/{secret}").into(), &true.into()));
+    }
+    assert!(amqp.credentials.as_ref().unwrap().password.starts_with(format!("{SECRETS}/broker")));
+    // A change of the configuration, and nothing else, restarts the pod.
+    let annotations = &template["metadata"]["annotations"];
+    assert_eq!(annotations["a"], "b");
+    let changed = pod(&rendered(plane, &ALL.replace("events.jsonl", "log.jsonl")));
+    assert_ne!(changed["metadata"]["annotations"], *annotations);
+    assert_eq!(pod(&rendered(plane, ALL))["metadata"]["annotations"], *annotations);
+    let plain = pod(&rendered(plane, "image: {repository: x}"));
+    assert!(plain["metadata"]["annotations"].is_null() && !plain.to_string().contains("--config"), "{plain}");
+}
+
+/// The folder of the Secrets of sinks.
+const SECRETS: &str = "/etc/vmcatcher-operator/secrets";
+
 /// Everything that can be asked for.
 const ALL: &str = "
 image: {repository: x}
@@ -312,6 +356,15 @@ metrics:
   serviceMonitor: {enabled: true}
   rules: {enabled: true, freeBytes: 1000000000}
   dashboard: {enabled: true}
+podAnnotations: {a: b}
+configSecrets: [broker, example.org]
+config:
+  events:
+    spool: {limit: 268435456}
+    sinks:
+      - {name: log, file: {path: /var/lib/vmcatcher/events.jsonl}}
+      - name: broker
+        amqp: {url: amqps://b, usernameFile: /etc/vmcatcher-operator/secrets/broker/u, passwordFile: /etc/vmcatcher-operator/secrets/broker/p}
 networkPolicy:
   enabled: true
   metricsFrom: [{namespaceSelector: {matchLabels: {a: b}}}]

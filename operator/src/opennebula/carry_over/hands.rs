@@ -195,6 +195,7 @@ fn retirement_reason(error: &OneError) -> Reason {
             | Reason::NameConflict
             | Reason::ImagePersistent
             | Reason::AdoptionRefused
+            | Reason::HookVetoed
             | Reason::RetirementIncomplete => Reason::RetirementIncomplete,
         },
     }

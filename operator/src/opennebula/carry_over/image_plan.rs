@@ -71,6 +71,23 @@ impl Verdict {
 }
 
 impl ImagePlan {
+    /// Whether it takes an image out of circulation.
+    pub fn retires(&self) -> bool {
+        [&self.first, &self.afterwards, &self.overdue].iter().any(|retirements| !retirements.is_empty())
+    }
+
+    /// Does nothing for now, for this reason: the image and its record stay as they are.
+    pub fn hold(&mut self, reason: Reason, message: String, until: Timestamp, record: Record) {
+        for retirements in [&mut self.first, &mut self.afterwards, &mut self.overdue] {
+            retirements.clear();
+        }
+        self.steps.clear();
+        self.cleanup.clear();
+        (self.registers, self.copying) = (None, false);
+        (self.record, self.record_changed) = (record, false);
+        self.verdict = Verdict::Waiting { reason, message, until: Some(until) };
+    }
+
     /// Whether no call is needed.
     pub fn is_idle(&self) -> bool {
         let retirements = [&self.first, &self.afterwards, &self.overdue];

@@ -7,6 +7,7 @@ use jiff::{SignedDuration, Timestamp};
 
 use super::check::Checked;
 use super::conversions::Start;
+use super::hooks;
 use super::observe::Observed;
 use super::plan::{Plan, Requests};
 use super::refusal::Refusal;
@@ -54,7 +55,7 @@ pub(super) async fn apply<S: ResourceStore>(
         return Outcomes::default();
     };
     convert(context, checked, observed, asked, now);
-    if let Some(answer) = answer(context, checked, asked, plan, session, now).await {
+    if let Some(answer) = answer(context, checked, observed, asked, plan, session, now).await {
         let importing = answer.outcomes.iter().flatten().any(is_importing);
         session.importing = importing.then(|| session.importing.unwrap_or(now));
         let next = next(&answer, session.importing, now);
@@ -75,6 +76,7 @@ pub(super) async fn apply<S: ResourceStore>(
 async fn answer<S: ResourceStore>(
     context: &Context<S>,
     checked: &Checked,
+    observed: &Observed,
     asked: &[Asked],
     plan: Plan,
     session: &Session,
@@ -82,6 +84,7 @@ async fn answer<S: ResourceStore>(
 ) -> Option<Answer> {
     match (plan, &session.publisher) {
         (Plan::Steps(cloud, steps), Some((_, publisher))) => {
+            let steps = hooks::ask(context, checked, observed, asked, steps, now).await;
             let keeper = StateKeeper { volume: &context.volume, target: &checked.key };
             let mut outcomes = publisher.apply(steps, &cloud, &keeper, now).await.into_iter();
             let outcomes = asked.iter().map(|asked| asked.request.as_ref().and_then(|_| outcomes.next())).collect();

@@ -7,10 +7,10 @@ use url::Url;
 use super::hand_over::HandOver;
 use crate::api::{self, CloudTarget, CloudType, ImageFormat, ObjectKey, Update};
 use crate::convert::Form;
+use crate::duration::parse_duration;
 use crate::opennebula::carry_over::{Adoptable, Claim, Reference, Settings, UpdateMode};
 use crate::opennebula::template::AttributeName;
 use crate::reconcile::check::{SpecError, http_address, requested_at};
-use crate::reconcile::duration::parse_duration;
 use crate::reconcile::tls::CheckedTls;
 
 /// A target whose spec was checked.

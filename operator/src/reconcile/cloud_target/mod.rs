@@ -11,6 +11,7 @@ mod credentials;
 mod deletion;
 mod fingerprint;
 mod hand_over;
+mod hooks;
 mod observe;
 mod plan;
 mod pool;

@@ -46,7 +46,8 @@ fn publish(version: u8, has_bytes: bool) -> DesiredState {
 
 fn wanted(state: DesiredState) -> TargetImage {
     let at = BTreeMap::from([("one".to_owned(), state)]);
-    let desired = Desired { identifier: IMAGE.parse().unwrap(), at, adopt: None, asked: false, held: false };
+    let desired =
+        Desired { identifier: IMAGE.parse().unwrap(), at, adopt: None, asked: false, held: false, revoked: false };
     TargetImage { image: ObjectKey::new("n", IMAGE), desired, record: Record::default(), needed: None }
 }
 

@@ -20,6 +20,8 @@ pub(in crate::reconcile) struct Waiting {
     pub(in crate::reconcile) event: ObjectEvent,
     /// The event was already published, but the status is not written yet.
     pub(in crate::reconcile) published: bool,
+    /// The sinks have the event.
+    pub(in crate::reconcile) spooled: bool,
 }
 
 impl PendingEvents {
@@ -29,7 +31,7 @@ impl PendingEvents {
         let mut all = kept.unwrap_or_default();
         for event in found {
             if !all.iter().any(|waiting| waiting.event == event) {
-                all.push(Waiting { event, published: false });
+                all.push(Waiting { event, published: false, spooled: false });
             }
         }
         all

@@ -22,8 +22,21 @@ pub struct Desired {
     pub adopt: Option<(String, u32)>,
     /// A user requested a try now.
     pub asked: bool,
+    /// It is withdrawn because its signer was revoked. Nobody can veto that.
+    pub revoked: bool,
     /// Its object is being deleted, and keeps its finalizer until no version of it is in circulation.
     pub held: bool,
+}
+
+impl Desired {
+    /// The same, where no version is published that is not: a handler keeps the new one out of the cache.
+    #[must_use]
+    pub(in crate::reconcile) fn without_new_versions(mut self) -> Self {
+        for state in self.at.values_mut().filter(|state| matches!(state, DesiredState::Publish(_))) {
+            *state = DesiredState::Leave;
+        }
+        self
+    }
 }
 
 /// The desired state of an image at one target.
@@ -248,6 +261,7 @@ mod tests {
             adopt: None,
             asked,
             held: false,
+            revoked: false,
         };
         publications.want(&image, Some(desired(true)));
         // The image's next pass comes before the targets'.

@@ -4,11 +4,13 @@ use std::path::PathBuf;
 
 use jiff::Timestamp;
 
+use super::announce;
 use super::check::Checked;
 use super::observed::Observed;
 use super::plan::{Plan, Step};
 use crate::api::CachedImage;
 use crate::cache::DownloadRequest;
+use crate::events::Veto;
 use crate::imagelist::SourceUrl;
 use crate::reconcile::context::Context;
 use crate::reconcile::source::{SourceError, source};
@@ -36,7 +38,24 @@ pub(super) async fn apply<S: ResourceStore>(
     now: Timestamp,
 ) -> Outcomes {
     let mut outcomes = Outcomes::default();
+    let announced = announce::announce(context, checked, observed, &observed.entries, now);
+    if outcomes.failed("announce what an earlier pass did", announced) {
+        return outcomes;
+    }
+    let mut changes = plan.steps.iter().any(Step::changes_cache);
     for step in &plan.steps {
+        if step.changes_cache() && std::mem::take(&mut changes) {
+            let asked = announce::ask(context, checked, observed, plan, now).await;
+            if outcomes.failed(&step.to_string(), asked) {
+                break;
+            }
+        }
+        // Nothing reads the volume for this object any more when it is gone.
+        if matches!(step, Step::Finalize(false))
+            && outcomes.failed("announce", announce_changes(context, checked, observed, now))
+        {
+            break;
+        }
         match apply_step(context, checked, observed, step, now).await {
             Ok(published) => outcomes.published = published.or(outcomes.published),
             Err(problem) => {
@@ -46,7 +65,37 @@ pub(super) async fn apply<S: ResourceStore>(
         }
         outcomes.done += 1;
     }
+    if plan.steps.iter().take(outcomes.done).any(Step::changes_cache) {
+        outcomes.failed("announce", announce_changes(context, checked, observed, now));
+    }
     outcomes
+}
+
+/// Announces what the steps changed on the volume.
+fn announce_changes<S: ResourceStore>(
+    context: &Context<S>,
+    checked: &Checked,
+    observed: &Observed,
+    now: Timestamp,
+) -> Result<(), StepProblem> {
+    if !context.events.are_wanted() {
+        return Ok(());
+    }
+    announce::announce(context, checked, observed, &context.volume.entries(&checked.image)?, now)
+}
+
+impl Outcomes {
+    /// Records the failure of a step. The first one counts. Whether it failed.
+    fn failed(&mut self, step: &str, result: Result<(), StepProblem>) -> bool {
+        let Err(problem) = result else { return false };
+        self.failed.get_or_insert(StepError { step: step.to_owned(), problem });
+        true
+    }
+
+    /// The veto of a handler that kept a version out of the cache, or in it.
+    pub(super) fn veto(&self) -> Option<&Veto> {
+        self.failed.as_ref().and_then(StepError::veto)
+    }
 }
 
 async fn apply_step<S: ResourceStore>(

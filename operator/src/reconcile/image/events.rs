@@ -23,7 +23,7 @@ pub(super) fn events(
     desired: &Desired,
     targets: &[TargetStatus],
 ) -> Vec<ObjectEvent> {
-    let mut events = done(plan, outcomes);
+    let mut events = done(observed, plan, outcomes);
     events.extend(circulation(observed, targets));
     events.extend(obstacles(observed, desired, targets));
     events.extend(abandoned(checked, observed, plan));
@@ -40,7 +40,7 @@ pub(super) fn events(
 /// Whether it is a warning, the reason, and the message with the figures.
 type Told = (bool, &'static str, String);
 
-fn done(plan: &Plan, outcomes: &Outcomes) -> Vec<Told> {
+fn done(observed: &Observed, plan: &Plan, outcomes: &Outcomes) -> Vec<Told> {
     let done = plan.steps.iter().take(outcomes.done);
     let mut events: Vec<Told> = done
         .filter_map(|step| match step {
@@ -58,6 +58,10 @@ fn done(plan: &Plan, outcomes: &Outcomes) -> Vec<Told> {
             | Step::RemoveArchived(_) => None,
         })
         .collect();
+    let vetoed_before = || observed.status.condition("Cached").is_some_and(|cached| cached.reason == "HookVetoed");
+    if let Some(failed) = outcomes.failed.as_ref().filter(|failed| failed.veto().is_some() && !vetoed_before()) {
+        events.push((true, "HookVetoed", failed.to_string()));
+    }
     if let (Phase::Failed { reason, message }, true) = (&plan.phase, plan.tries.last.is_some() && counted(plan)) {
         events.push((true, reason, message.clone()));
     }

@@ -1,5 +1,6 @@
 //! The reconciler of `CachedImage`: publishes the verified wanted version under its path, and archives other versions.
 
+mod announce;
 mod apply;
 mod check;
 mod events;
@@ -61,6 +62,7 @@ pub async fn reconcile<S: ResourceStore>(
         context.publications.want(key, Some(desired.clone()));
     }
     let outcomes = apply::apply(context, &checked, &observed, &plan, now).await;
+    let desired = if outcomes.veto().is_some() { desired.without_new_versions() } else { desired };
     if !lets_go {
         context.publications.want(key, Some(desired.clone()));
     }

@@ -122,6 +122,20 @@ pub(super) enum Step {
     RemoveArchived(Entry),
 }
 
+impl Step {
+    /// Whether it changes which versions are available in the cache.
+    pub(super) fn changes_cache(&self) -> bool {
+        match self {
+            Self::Publish { .. } | Self::Archive(_) => true,
+            Self::Finalize(_)
+            | Self::ForgetJob(_)
+            | Self::CancelJob(_)
+            | Self::StartDownload { .. }
+            | Self::RemoveArchived(_) => false,
+        }
+    }
+}
+
 impl fmt::Display for Step {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {

@@ -47,6 +47,17 @@ pub(super) fn request(checked: &Checked, observed: &Observed) -> Option<String> 
     (!asked.is_empty()).then(|| asked.join(" "))
 }
 
+/// Whether the image is taken out of circulation because its signer was revoked. Nobody can veto that.
+pub(super) fn is_revoked(observed: &Observed) -> bool {
+    matches!(observed.want, Want::Out { reason: "CertificateRevoked" | "EndorserRevoked", .. })
+}
+
+/// Whether a user requests a try now, and no pass has handled the request.
+pub(super) fn is_asked_anew(checked: &Checked, observed: &Observed) -> bool {
+    let request = request(checked, observed);
+    request.is_some() && request != observed.status.last_handled_reconcile_at
+}
+
 /// Whether the image or its subscription is suspended.
 pub(super) fn is_suspended(checked: &Checked, observed: &Observed) -> bool {
     checked.suspend || observed.list.as_deref().is_some_and(|list| list.suspend)

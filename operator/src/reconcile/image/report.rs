@@ -363,7 +363,10 @@ fn requeue_at(
     let short = matches!(plan.phase, Phase::Failed { reason: "NoSpace", .. });
     let room = short.then(|| now.checked_add(ROOM_EVERY).ok());
     let progress = matches!(plan.phase, Phase::Downloading { .. }).then(|| now.checked_add(PROGRESS_EVERY).ok());
-    let failed = outcomes.failed.as_ref().map(|_| crate::reconcile::backoff::next_try(1, now, PROGRESS_WAIT, 0.0));
+    let failed = outcomes.failed.as_ref().map(|failed| match failed.veto() {
+        Some(veto) => veto.again,
+        None => crate::reconcile::backoff::next_try(1, now, PROGRESS_WAIT, 0.0),
+    });
     let kept = checked.keep_until.filter(|until| *until > now);
     let deleted = [observed.abandoned_from, observed.alone_from];
     let ends = ends.filter(|at| *at > now);

@@ -8,7 +8,7 @@ use jiff::Timestamp;
 use super::check::Checked;
 use super::observed::Observed;
 use super::plan::{Phase, Plan};
-use super::policy::{is_leaving, is_retired, is_suspended, request};
+use super::policy::{is_asked_anew, is_leaving, is_retired, is_revoked, is_suspended};
 use super::targets::at;
 use super::want::Want;
 use crate::api::{HasConditions, TargetStatus, time};
@@ -37,10 +37,16 @@ pub(super) fn desired(checked: &Checked, observed: &Observed, plan: &Plan) -> De
     for target in before.iter().filter(|target| observed.targets.may_have(before, &target.name)) {
         at.entry(target.name.clone()).or_insert(DesiredState::Withdraw);
     }
-    let request = request(checked, observed);
-    let asked = request.is_some() && request != observed.status.last_handled_reconcile_at;
+    let asked = is_asked_anew(checked, observed);
     let held = checked.deleting && checked.finalizer && !plan.lets_go();
-    Desired { identifier: checked.image.identifier.clone(), at, adopt: checked.adopt.clone(), asked, held }
+    Desired {
+        identifier: checked.image.identifier.clone(),
+        at,
+        adopt: checked.adopt.clone(),
+        asked,
+        held,
+        revoked: is_revoked(observed),
+    }
 }
 
 fn desire(checked: &Checked, observed: &Observed, plan: &Plan) -> DesiredState {

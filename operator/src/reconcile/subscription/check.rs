@@ -9,10 +9,10 @@ use kube::ResourceExt;
 use crate::api::{self, FINALIZER, ImageListSubscription, ImageListSubscriptionSpec, ObjectKey};
 use crate::cache::SafeName;
 use crate::cache::retention::Retention;
+use crate::duration::{DurationError, parse_duration, parse_duration_of_at_least};
 use crate::imagelist::{ImageId, Selection, SelectionError, SourceUrl};
 use crate::reconcile::check::{SpecError, requested_at, retire, targets};
 use crate::reconcile::context::Settings;
-use crate::reconcile::duration::{DurationError, parse_duration, parse_duration_of_at_least};
 use crate::reconcile::tls::CheckedTls;
 use crate::trust::Sha256Digest;
 

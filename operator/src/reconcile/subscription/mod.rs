@@ -1,5 +1,6 @@
 //! The reconciler of `ImageListSubscription`: fetches its newest list, accepts or refuses it, and creates its images.
 
+mod announce;
 mod apply;
 mod beside;
 mod check;
@@ -28,6 +29,7 @@ use self::plan::Newest;
 pub use self::schedule::FetchTrigger;
 use super::context::Context;
 use super::finish::{finish, stalled};
+use super::step::StepError;
 use crate::api::{ImageListSubscription, Kind, ObjectKey};
 use crate::store::{ResourceStore, StoreError};
 
@@ -58,7 +60,13 @@ pub async fn reconcile<S: ResourceStore>(
     let import = apply::import(context, &object, &checked, &plan).await;
     hand_over(context, key, &plan, import.is_none());
     let others = match import {
-        None => apply::follow(context, &object, &checked, &plan).await,
+        None => {
+            let announced = announce::announce(context, &checked, &observed, &plan, now);
+            let step = "announce the images of the list".to_owned();
+            let mut failed: Vec<_> = announced.err().map(|problem| StepError { step, problem }).into_iter().collect();
+            failed.extend(apply::follow(context, &object, &checked, &plan).await);
+            failed
+        }
         Some(_) => Vec::new(),
     };
     let outcomes = apply::Outcomes { import, others };

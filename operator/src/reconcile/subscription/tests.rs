@@ -13,6 +13,7 @@ use super::step::Step;
 use super::stored::{Before, Stored};
 use crate::api::{CachedImage, ImageListSubscription, ImageListSubscriptionStatus};
 use crate::cache::CacheError;
+use crate::events::EventSettings;
 use crate::fetch::Document;
 use crate::imagelist::{ImageList, ListedImage};
 use crate::reconcile::context::Settings;
@@ -34,6 +35,7 @@ fn checked(more: &str) -> Checked {
         instance: "site".to_owned(),
         algorithms: AlgorithmPolicy::default(),
         allow_auto_endorse: false,
+        events: EventSettings::default(),
     };
     check(&object, &settings).unwrap()
 }

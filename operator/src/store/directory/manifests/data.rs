@@ -3,9 +3,9 @@
 use k8s_openapi::api::core::v1::{ConfigMap, Secret};
 use serde_json::Value;
 
-use super::place::Step;
 use crate::store::{ConfigMapData, SecretData};
 use crate::text::nearest;
+use crate::yaml::{Step, describe};
 
 /// The fields of both kinds, besides those of all objects.
 const FIELDS: [&str; 5] = ["type", "immutable", "data", "stringData", "binaryData"];
@@ -47,7 +47,7 @@ fn check(value: &Value) -> Result<(), Fault> {
     let field = |name: &str| Step::Field(name.to_owned());
     let others = ["apiVersion", "kind", "metadata"];
     if let Some(kind) = value.get("type").filter(|kind| !kind.is_string() && !kind.is_null()) {
-        return Err((vec![field("type")], format!("expected text, found {}", super::definition::describe(kind))));
+        return Err((vec![field("type")], format!("expected text, found {}", describe(kind))));
     }
     for (name, entries) in value.as_object().into_iter().flatten() {
         if !FIELDS.contains(&name.as_str()) && !others.contains(&name.as_str()) {

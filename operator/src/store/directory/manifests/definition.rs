@@ -6,8 +6,8 @@ use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::{
 use serde_json::Value;
 
 use super::origin::Refusal;
-use super::place::{Step, shown};
 use crate::text::nearest;
+use crate::yaml::{Step, describe, one_of, shown};
 
 /// The fields of `metadata`, including those that an API server adds.
 const METADATA: [&str; 15] = [
@@ -192,27 +192,4 @@ fn place_of(schema: &JSONSchemaProps, name: &str, path: &mut Vec<Step>) -> Optio
         path.pop();
     }
     None
-}
-
-fn one_of(words: &[&str]) -> String {
-    match words.split_last() {
-        Some((last, [])) => (*last).to_owned(),
-        Some((last, others)) => format!("{} or {last}", others.join(", ")),
-        None => "no field".to_owned(),
-    }
-}
-
-/// A value as text for a message.
-pub(super) fn describe(value: &Value) -> String {
-    match value {
-        Value::Null => "nothing".to_owned(),
-        Value::Bool(value) => value.to_string(),
-        Value::Number(number) => format!("the number {number}"),
-        Value::String(text) if text.chars().count() > 48 => {
-            format!("the text {:?}…", text.chars().take(48).collect::<String>())
-        }
-        Value::String(text) => format!("the text {text:?}"),
-        Value::Array(_) => "a list".to_owned(),
-        Value::Object(_) => "an object".to_owned(),
-    }
 }

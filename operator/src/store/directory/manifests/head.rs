@@ -2,10 +2,10 @@
 
 use serde_json::Value;
 
-use super::definition;
 use super::origin::{Origin, Refusal};
 use crate::api::{GROUP, VERSION};
 use crate::text::nearest;
+use crate::yaml::describe;
 
 /// The kinds of this group.
 const KINDS: [&str; 4] = ["CachedImage", "CloudTarget", "Endorser", "ImageListSubscription"];
@@ -15,7 +15,7 @@ pub(super) fn head(value: &Value, origin: Origin<'_>) -> Result<Option<(String, 
     let Value::Object(object) = value else {
         let expected = "expected an object with apiVersion, kind, metadata and spec";
         let hint = if value.is_array() { "; write each item as a document, with --- between them" } else { "" };
-        return Err(Refusal::at("", format!("{expected}, found {}{hint}", definition::describe(value))));
+        return Err(Refusal::at("", format!("{expected}, found {}{hint}", describe(value))));
     };
     let is_kustomization = origin.file.file_stem().is_some_and(|name| name.eq_ignore_ascii_case("kustomization"));
     if !(object.contains_key("apiVersion") && object.contains_key("kind")) && (origin.in_chart || is_kustomization) {
@@ -23,9 +23,7 @@ pub(super) fn head(value: &Value, origin: Origin<'_>) -> Result<Option<(String, 
     }
     let field = |name: &str, example: &str| match object.get(name) {
         Some(Value::String(text)) if !text.is_empty() => Ok(text.clone()),
-        Some(other) => {
-            Err(Refusal::at(name, format!("expected text, such as {example}, found {}", definition::describe(other))))
-        }
+        Some(other) => Err(Refusal::at(name, format!("expected text, such as {example}, found {}", describe(other)))),
         None => {
             let meant = object.keys().find(|key| nearest(key, std::iter::once(name)).is_some());
             let found = meant.map_or("none".to_owned(), String::clone);

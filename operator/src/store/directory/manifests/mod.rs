@@ -2,12 +2,10 @@
 
 mod data;
 mod definition;
-mod document;
 mod entry;
 mod files;
 mod head;
 mod origin;
-mod place;
 mod problem;
 
 use std::collections::BTreeMap;
@@ -16,15 +14,14 @@ use std::path::{Path, PathBuf};
 
 use serde_json::Value;
 
-use self::document::documents;
 use self::entry::{insert, insert_data};
 use self::files::Files;
 use self::head::{check_head, head, is_others};
 use self::origin::{Origin, Refusal};
-use self::place::Step;
 pub use self::problem::ManifestProblem;
 use crate::api::{CachedImage, CloudTarget, Endorser, ImageListSubscription, ObjectKey};
 use crate::store::{ConfigMapData, SecretData};
+use crate::yaml::{Step, documents};
 
 /// The largest manifest that is read, in bytes.
 const LARGEST: u64 = 8 << 20;

@@ -2,9 +2,8 @@
 
 use std::path::Path;
 
-use super::document::Document;
-use super::place::{self, Step};
 use super::problem::{ManifestProblem, bounded};
+use crate::yaml::{self, Document, Step};
 
 /// The location of an object.
 #[derive(Clone, Copy)]
@@ -53,13 +52,13 @@ impl Origin<'_> {
         let Refusal { path, key, quote, line, mut message } = refusal;
         let place = match line {
             Some(_) => None,
-            None => place::find(self.document.text, &[self.path, &path].concat(), key),
+            None => yaml::find(self.document.text, &[self.path, &path].concat(), key),
         };
         let line = line.unwrap_or_else(|| self.document.line + place.as_ref().map_or(0, |place| place.line - 1));
         if let Some(scalar) = place.and_then(|place| place.scalar).filter(|_| quote) {
             message = format!("expected text, found {scalar} without quotes; quote it: {scalar:?}");
         }
-        let shown = place::shown(&path);
+        let shown = yaml::shown(&path);
         let message = if shown.is_empty() { message } else { format!("{shown}: {message}") };
         ManifestProblem {
             document: Some(self.document.number),

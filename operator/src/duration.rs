@@ -1,4 +1,4 @@
-//! Parses the durations of specs.
+//! Parses the durations of specs and of the configuration file (pure).
 
 use std::time::Duration;
 
@@ -47,7 +47,7 @@ fn unit(text: &str) -> Option<(u64, &str)> {
 }
 
 /// Parses a duration that has a lower bound.
-pub(super) fn parse_duration_of_at_least(text: &str, least: &'static str) -> Result<Duration, DurationError> {
+pub fn parse_duration_of_at_least(text: &str, least: &'static str) -> Result<Duration, DurationError> {
     let found = parse_duration(text)?;
     if found < parse_duration(least)? {
         return Err(DurationError::TooShort { least, found: text.to_owned() });

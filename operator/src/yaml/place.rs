@@ -8,7 +8,7 @@ use serde::de::{DeserializeSeed, Error as _, IgnoredAny, MapAccess, SeqAccess, V
 
 /// A step into a value.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) enum Step {
+pub enum Step {
     /// A field of an object.
     Field(String),
     /// An item of a list, counted from 0.
@@ -16,7 +16,7 @@ pub(super) enum Step {
 }
 
 /// A path as text: `spec.credentials[0].name`.
-pub(super) fn shown(path: &[Step]) -> String {
+pub fn shown(path: &[Step]) -> String {
     let mut shown = String::new();
     for step in path {
         match step {
@@ -30,7 +30,7 @@ pub(super) fn shown(path: &[Step]) -> String {
 
 /// The position of a value, and its text.
 #[derive(Debug, PartialEq, Eq)]
-pub(super) struct Place {
+pub struct Place {
     /// The line of the text, counted from 1.
     pub line: usize,
     /// The text of a scalar value: `1.0`, not the number after parsing.
@@ -38,7 +38,7 @@ pub(super) struct Place {
 }
 
 /// Finds the value at a path, or its key.
-pub(super) fn find(text: &str, path: &[Step], key: bool) -> Option<Place> {
+pub fn find(text: &str, path: &[Step], key: bool) -> Option<Place> {
     let scalar = RefCell::new(None);
     let seek = Seek { path, key, scalar: &scalar };
     // The visitor returns an error at the wanted value, because serde_yaml gives positions only for errors.

@@ -1,5 +1,6 @@
 //! Splits a file into YAML documents.
 
+use std::cell::Cell;
 use std::fmt;
 
 use serde::Deserializer;
@@ -8,7 +9,7 @@ use serde_json::{Map, Number, Value};
 
 /// A document of a file.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Document<'a> {
+pub struct Document<'a> {
     /// Counted from 1.
     pub number: usize,
     /// The line of the file that it begins on, counted from 1.
@@ -19,7 +20,7 @@ pub(super) struct Document<'a> {
 
 /// The documents of a file. Each begins with `---` at the start of a line, which cannot occur inside a document (YAML
 /// 1.2, 9.1.2). So a document with a syntax error does not affect the others.
-pub(super) fn documents(text: &str) -> impl Iterator<Item = Document<'_>> {
+pub fn documents(text: &str) -> impl Iterator<Item = Document<'_>> {
     let mut starts = vec![(0, 1)];
     let (mut offset, mut marked) = (0, false);
     for (index, line) in text.split_inclusive('\n').enumerate() {
@@ -51,10 +52,11 @@ fn is_blank(text: &str) -> bool {
 impl Document<'_> {
     /// Parses the document. A key that occurs twice in an object is an error, because readers could differ in which one
     /// they use.
-    pub(super) fn value(&self) -> Result<Value, serde_yaml::Error> {
+    pub fn value(&self) -> Result<Value, serde_yaml::Error> {
         let mut documents = serde_yaml::Deserializer::from_str(self.text);
         let Some(first) = documents.next() else { return Ok(Value::Null) };
-        let value = Unique.deserialize(first)?;
+        let left = Cell::new(expanded(self.text));
+        let value = Unique { left: &left }.deserialize(first)?;
         match documents.next() {
             None => Ok(value),
             Some(_) => {
@@ -64,7 +66,7 @@ impl Document<'_> {
     }
 
     /// The line in the file of a syntax error, and its message.
-    pub(super) fn malformed(&self, error: &serde_yaml::Error) -> (usize, String) {
+    pub fn malformed(&self, error: &serde_yaml::Error) -> (usize, String) {
         let line = error.location().map_or(1, |location| location.line());
         let beginning = self.text.lines().nth(line.saturating_sub(1)).unwrap_or_default();
         let blanks: String = beginning.chars().take_while(|c| c.is_whitespace()).collect();
@@ -75,24 +77,47 @@ impl Document<'_> {
         };
         // Parsed again with blank lines before it, so that the message has the line of the file.
         let placed = format!("{}{}", "\n".repeat(self.line - 1), self.text);
-        let again = serde_yaml::Deserializer::from_str(&placed).next().map(|document| Unique.deserialize(document));
+        let left = Cell::new(expanded(self.text));
+        let again = serde_yaml::Deserializer::from_str(&placed).next();
+        let again = again.map(|document| Unique { left: &left }.deserialize(document));
         let message = again.and_then(Result::err).map_or_else(|| error.to_string(), |error| error.to_string());
         (self.line + line - 1, format!("{message}{hint}"))
     }
 }
 
-/// Parses a value whose objects have no duplicate keys.
-struct Unique;
+/// How much a document may hold after its aliases are replaced, in values and bytes of text. An alias of a few bytes can
+/// repeat a long text, so a small document could need much memory.
+fn expanded(text: &str) -> usize {
+    const ALWAYS: usize = 1 << 20;
+    text.len().saturating_mul(2).saturating_add(ALWAYS)
+}
 
-impl<'de> DeserializeSeed<'de> for Unique {
+/// Parses a value whose objects have no duplicate keys.
+#[derive(Clone, Copy)]
+struct Unique<'b> {
+    /// How much the document may still hold.
+    left: &'b Cell<usize>,
+}
+
+impl Unique<'_> {
+    fn spend<E: serde::de::Error>(self, text: &str) -> Result<(), E> {
+        let left = self.left.get().checked_sub(text.len() + 1);
+        self.left
+            .set(left.ok_or_else(|| E::custom("expected a document without long repetitions, found many aliases"))?);
+        Ok(())
+    }
+}
+
+impl<'de> DeserializeSeed<'de> for Unique<'_> {
     type Value = Value;
 
     fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<Value, D::Error> {
+        self.spend("")?;
         deserializer.deserialize_any(self)
     }
 }
 
-impl<'de> Visitor<'de> for Unique {
+impl<'de> Visitor<'de> for Unique<'_> {
     type Value = Value;
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -123,7 +148,8 @@ impl<'de> Visitor<'de> for Unique {
         value.to_string().parse().map_err(E::custom).and_then(|value| self.visit_f64(value))
     }
 
-    fn visit_str<E>(self, value: &str) -> Result<Value, E> {
+    fn visit_str<E: serde::de::Error>(self, value: &str) -> Result<Value, E> {
+        self.spend(value)?;
         Ok(value.into())
     }
 
@@ -137,7 +163,7 @@ impl<'de> Visitor<'de> for Unique {
 
     fn visit_seq<A: SeqAccess<'de>>(self, mut items: A) -> Result<Value, A::Error> {
         let mut values = Vec::new();
-        while let Some(value) = items.next_element_seed(Self)? {
+        while let Some(value) = items.next_element_seed(self)? {
             values.push(value);
         }
         Ok(Value::Array(values))
@@ -146,7 +172,8 @@ impl<'de> Visitor<'de> for Unique {
     fn visit_map<A: MapAccess<'de>>(self, mut members: A) -> Result<Value, A::Error> {
         let mut object = Map::new();
         while let Some(key) = members.next_key_seed(NewKey(&object))? {
-            let value = members.next_value_seed(Self)?;
+            self.spend(&key)?;
+            let value = members.next_value_seed(self)?;
             object.insert(key, value);
         }
         Ok(Value::Object(object))
@@ -184,7 +211,7 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
-    use crate::store::directory::manifests::place::{Step, find};
+    use crate::yaml::{Step, find};
 
     fn read(text: &str) -> Vec<(usize, usize, Result<Value, String>)> {
         let one = |document: Document<'_>| {
@@ -232,5 +259,16 @@ mod tests {
         assert!(words(3).starts_with("8: ") && words(3).contains("a tab is here"), "{}", words(3));
         assert!(words(4).starts_with("11: ") && words(4).contains("found \"g\" again at line 11"), "{}", words(4));
         assert!(found[0].2.is_ok() && found[2].2.is_ok());
+    }
+
+    /// An alias of three bytes repeats any text: 80 kB would become 400 MB.
+    #[test]
+    fn aliases_do_not_fill_the_memory() {
+        let (long, aliases) = ("x".repeat(20_000), "*a,".repeat(20_000));
+        let found = read(&format!("a: &a {long}\nb: [{aliases}]\n"));
+        let words = found[0].2.as_ref().unwrap_err();
+        assert!(words.contains("found many aliases"), "{words}");
+        let few = read("a: &a {x: 1}\nb: [*a, *a]\n");
+        assert_eq!(few[0].2.as_ref().unwrap().to_string(), r#"{"a":{"x":1},"b":[{"x":1},{"x":1}]}"#);
     }
 }

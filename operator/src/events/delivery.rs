@@ -1,0 +1,151 @@
+//! The deliveries of a run: opens the spool, makes the sinks, and runs one task for each.
+
+use std::collections::HashMap;
+use std::path::Path;
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use tokio::task::JoinSet;
+use tokio_util::sync::CancellationToken;
+use uuid::Uuid;
+
+use super::dispatch::{Drained, deliver, drain};
+use super::environment::CacheDirectories;
+use super::event::{Event, Phase};
+use super::hub::{Events, GRACE, Hub};
+use super::settings::{EventFilter, EventSettings, SinkKind, SinkName, SinkSettings};
+use super::sink::{Delivery, Sink};
+use super::sink_state::SinkStates;
+use super::spool::{Reader, Spool, SpoolError};
+use super::{AmqpSink, ExecSink, FileSink, WebhookSink};
+
+/// How long a single run waits for its deliveries.
+const DRAIN: Duration = Duration::from_secs(30);
+
+/// The running deliveries.
+#[derive(Default)]
+pub struct Deliveries {
+    tasks: JoinSet<(Reader, AnySink)>,
+    stop: CancellationToken,
+    states: SinkStates,
+}
+
+/// Opens the spool in the directory `spool` of a volume and begins to deliver what is in it. `source` is the `source` of
+/// CloudEvents: a URI reference. Without a sink nothing is opened, except a spool that earlier sinks left: what only they
+/// needed is freed.
+///
+/// Must be called within a tokio runtime.
+pub fn start(settings: &EventSettings, volume: &Path, source: &str) -> Result<(Events, Deliveries), SpoolError> {
+    let directory = volume.join("spool");
+    if settings.sinks.is_empty() && !directory.exists() {
+        return Ok((Events::default(), Deliveries::default()));
+    }
+    let sinks: Vec<(SinkName, EventFilter)> =
+        settings.sinks.iter().map(|sink| (sink.name.clone(), sink.filter.clone())).collect();
+    let spool = Spool::open(&directory, settings.spool_limit, &sinks)?;
+    if settings.sinks.is_empty() {
+        return Ok((Events::default(), Deliveries::default()));
+    }
+    let directories = CacheDirectories {
+        cache: volume.join("endorsed"),
+        download: volume.join("partial"),
+        expire: volume.join("expired"),
+    };
+    let mut deliveries = Deliveries::default();
+    for settings in &settings.sinks {
+        let reader = spool.reader(&settings.name)?;
+        deliveries.spawn(reader, AnySink::new(settings, &directories, source));
+    }
+    let hub = Hub {
+        spool,
+        states: deliveries.states.clone(),
+        session: Uuid::new_v4(),
+        handlers: settings.sinks.iter().filter_map(|sink| handlers(sink, &directories)).collect(),
+        vetoes: Mutex::new(HashMap::new()),
+    };
+    Ok((Events::new(Arc::new(hub)), deliveries))
+}
+
+/// The handlers of a sink that are asked before a step.
+fn handlers(sink: &SinkSettings, directories: &CacheDirectories) -> Option<(SinkName, EventFilter, ExecSink)> {
+    match &sink.kind {
+        SinkKind::Exec(exec) if sink.filter.phases.contains(&Phase::Before) => {
+            Some((sink.name.clone(), sink.filter.clone(), ExecSink::new(exec.clone(), directories.clone())))
+        }
+        SinkKind::Exec(_) | SinkKind::Amqp(_) | SinkKind::Webhook(_) | SinkKind::File(_) => None,
+    }
+}
+
+impl Deliveries {
+    fn spawn(&mut self, mut reader: Reader, mut sink: AnySink) {
+        let (states, stop) = (self.states.clone(), self.stop.clone());
+        self.tasks.spawn(async move {
+            deliver(&mut reader, &mut sink, &states, GRACE, &stop).await;
+            (reader, sink)
+        });
+    }
+
+    /// Stops the deliveries: after a single run (`drains`) when all is delivered, or after 30 s. What was not delivered
+    /// stays in the spool, and is logged.
+    pub async fn end(mut self, drains: bool) {
+        if !drains {
+            self.stop.cancel();
+            while self.tasks.join_next().await.is_some() {}
+            return;
+        }
+        for Drained { sink, remaining, failing } in self.drain(DRAIN).await.into_iter().filter(Drained::is_behind) {
+            let failing = failing.map(|failing| failing.message);
+            tracing::warn!(%sink, remaining, failing, "events wait in the spool for the next run");
+        }
+    }
+
+    /// Delivers what waits, for at most `within`, then stops. Returns what is left for each sink.
+    async fn drain(mut self, within: Duration) -> Vec<Drained> {
+        self.stop.cancel();
+        let mut draining = JoinSet::new();
+        while let Some(ended) = self.tasks.join_next().await {
+            // A task that panicked has nothing to go on with; its events stay in the spool.
+            let Ok((mut reader, mut sink)) = ended else { continue };
+            let states = self.states.clone();
+            draining.spawn(async move { drain(&mut reader, &mut sink, &states, within).await });
+        }
+        let mut left: Vec<Drained> = draining.join_all().await;
+        left.sort_by(|one, other| one.sink.cmp(&other.sink));
+        left
+    }
+}
+
+/// A sink of any kind.
+pub enum AnySink {
+    /// Handlers.
+    Exec(ExecSink),
+    /// A broker.
+    Amqp(Box<AmqpSink>),
+    /// An HTTP receiver.
+    Webhook(WebhookSink),
+    /// A file.
+    File(FileSink),
+}
+
+impl AnySink {
+    /// The sink of these settings.
+    pub fn new(settings: &SinkSettings, directories: &CacheDirectories, source: &str) -> Self {
+        match &settings.kind {
+            SinkKind::Exec(exec) => Self::Exec(ExecSink::new(exec.clone(), directories.clone())),
+            SinkKind::Amqp(amqp) => Self::Amqp(Box::new(AmqpSink::new(amqp.clone(), source.to_owned()))),
+            SinkKind::Webhook(webhook) => Self::Webhook(WebhookSink::new(webhook.clone(), source.to_owned())),
+            SinkKind::File(file) => Self::File(FileSink::new(file.clone())),
+        }
+    }
+}
+
+impl Sink for AnySink {
+    async fn deliver(&mut self, events: &[Event]) -> Delivery {
+        match self {
+            Self::Exec(sink) => sink.deliver(events).await,
+            Self::Amqp(sink) => sink.deliver(events).await,
+            Self::Webhook(sink) => sink.deliver(events).await,
+            Self::File(sink) => sink.deliver(events).await,
+        }
+    }
+}

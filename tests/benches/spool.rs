@@ -1,0 +1,144 @@
+//! The spool: appends a second, and what the passage of 100,000 events costs. Run with
+//! `cargo bench -p vmcatcher-tests --bench spool`. A directory after `--` is where the spool is made.
+
+#![allow(clippy::expect_used, clippy::print_stdout, clippy::unwrap_used, reason = "figures are printed for people")]
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
+
+use serde_json::json;
+use tokio_util::sync::CancellationToken;
+use vmcatcher_operator::events::{
+    Delivery, Event, EventFilter, EventType, Phase, Sink, SinkName, SinkStates, Spool, deliver,
+};
+
+const EVENTS: usize = 100_000;
+const LIMIT: u64 = 256 * 1024 * 1024;
+
+struct Counter(tokio::sync::watch::Sender<usize>);
+
+impl Sink for Counter {
+    async fn deliver(&mut self, events: &[Event]) -> Delivery {
+        self.0.send_modify(|count| *count += events.len());
+        Delivery { handled: events.len(), ..Delivery::default() }
+    }
+}
+
+/// An event as long as real ones.
+fn event(number: usize) -> Event {
+    let id = format!("00000000-0000-4000-8000-{number:012}");
+    let image = json!({
+        "identifier": id, "version": "2026.01.01", "title": "Image for tests [Scientific Linux/6.4/KVM]",
+        "description": "A description of the usual length, with what is in the image and for whom it is.",
+        "hypervisor": "kvm", "size": 10_737_418_240_u64, "uri": "https://images.example/vm/scientific-linux.qcow2",
+        "format": "qcow2", "arch": "x86_64", "sha512": "0123456789abcdef".repeat(8), "comments": "", "os": "linux",
+        "osVersion": "6.4", "list": id, "fileName": format!("site/{id}/2026.01.01.qcow2"),
+    });
+    let object = json!({ "kind": "CachedImage", "namespace": "site", "name": id });
+    serde_json::from_value(json!({
+        "id": id, "session": id, "time": "2026-01-01T00:00:00Z", "event": "Available", "phase": "after",
+        "object": object, "image": image,
+    }))
+    .expect("an event")
+}
+
+fn sinks() -> Vec<(SinkName, EventFilter)> {
+    let filter = EventFilter { types: EventType::ALL.into(), phases: [Phase::After].into() };
+    vec![(SinkName::new("counter").expect("a name"), filter)]
+}
+
+/// Resident memory in KiB: now, and at most.
+fn memory() -> [u64; 2] {
+    let status = fs::read_to_string("/proc/self/status").unwrap();
+    ["VmRSS:", "VmHWM:"].map(|name| {
+        let line = status.lines().find_map(|line| line.strip_prefix(name)).unwrap();
+        line.split_whitespace().next().unwrap().parse().unwrap()
+    })
+}
+
+fn appends(directory: &Path, calls: usize, events_of_call: usize) {
+    let spool = Spool::open(directory, LIMIT, &sinks()).unwrap();
+    let batch: Vec<Event> = (0..events_of_call).map(event).collect();
+    let began = Instant::now();
+    for _ in 0..calls {
+        spool.append(&batch).unwrap();
+    }
+    let seconds = began.elapsed().as_secs_f64();
+    let events = u32::try_from(calls * events_of_call).unwrap();
+    println!("{events_of_call} a call: {:.0} events a second", f64::from(events) / seconds);
+    drop(spool);
+    Spool::open(directory, LIMIT, &[]).unwrap();
+}
+
+/// An operator that writes while a sink delivers.
+async fn passage(directory: &Path) {
+    let spool = Spool::open(directory, LIMIT, &sinks()).unwrap();
+    let (counter, mut count) = tokio::sync::watch::channel(0);
+    let mut reader = spool.reader(&sinks()[0].0).unwrap();
+    let stop = CancellationToken::new();
+    let states = SinkStates::default();
+    let began = Instant::now();
+    let [before, _] = memory();
+    let delivering = {
+        let (states, stop) = (states.clone(), stop.clone());
+        tokio::spawn(async move { deliver(&mut reader, &mut Counter(counter), &states, Duration::ZERO, &stop).await })
+    };
+    let writer = {
+        let spool = spool.clone();
+        tokio::task::spawn_blocking(move || {
+            for first in (0..EVENTS).step_by(20) {
+                spool.append(&(first..first + 20).map(event).collect::<Vec<_>>()).unwrap();
+            }
+        })
+    };
+    writer.await.unwrap();
+    count.wait_for(|count| *count >= EVENTS).await.unwrap();
+    let seconds = began.elapsed().as_secs_f64();
+    let [after, most] = memory();
+    stop.cancel();
+    delivering.await.unwrap();
+    let rate = f64::from(u32::try_from(EVENTS).unwrap()) / seconds;
+    println!(
+        "{EVENTS} events through, 20 a call: {rate:.0} a second; RSS {before} KiB before, {after} after, {most} at most"
+    );
+}
+
+/// A log of 256 MiB that nobody read.
+fn reopening(directory: &Path) {
+    let spool = Spool::open(directory, LIMIT, &sinks()).unwrap();
+    let batch: Vec<Event> = (0..1000).map(event).collect();
+    let mut bytes = 0;
+    while bytes < LIMIT - 2 * 1024 * 1024 {
+        spool.append(&batch).unwrap();
+        bytes += u64::try_from(serde_json::to_vec(&batch).unwrap().len()).unwrap();
+    }
+    drop(spool);
+    let [before, _] = memory();
+    let began = Instant::now();
+    let spool = Spool::open(directory, LIMIT, &sinks()).unwrap();
+    let opened = began.elapsed();
+    let began = Instant::now();
+    let waiting = spool.status().unwrap().sinks[&sinks()[0].0];
+    let looked = began.elapsed();
+    let began = Instant::now();
+    spool.status().unwrap();
+    let again = began.elapsed();
+    let [after, _] = memory();
+    println!(
+        "{} MiB, {} events: opened in {opened:.1?}, first status {looked:.1?}, next {again:.1?}; RSS {before} to {after} KiB",
+        waiting.bytes >> 20,
+        waiting.events
+    );
+}
+
+#[tokio::main]
+async fn main() {
+    let place = std::env::args().skip(1).find(|argument| !argument.starts_with('-')).map(PathBuf::from);
+    let folder = tempfile::tempdir_in(place.unwrap_or_else(std::env::temp_dir)).unwrap();
+    let directory = folder.path().join("spool");
+    passage(&directory).await;
+    appends(&directory, 2000, 1);
+    appends(&directory, 500, 100);
+    reopening(&directory);
+}

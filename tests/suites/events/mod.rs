@@ -1,0 +1,7 @@
+//! Events: the spool, and the sinks that deliver them to real receivers.
+
+mod amqp;
+mod exec;
+mod file;
+mod spool;
+mod webhook;
