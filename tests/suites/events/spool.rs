@@ -77,7 +77,10 @@ fn killed_at_twenty_moments_every_event_arrives_in_order() {
     // In order: a number that was not delivered before comes behind all lower ones.
     let mut found = BTreeSet::new();
     for number in &said.delivered {
-        assert!(!found.insert(*number) || found.range(..number).count() == usize::try_from(*number).unwrap(), "{number}");
+        assert!(
+            !found.insert(*number) || found.range(..number).count() == usize::try_from(*number).unwrap(),
+            "{number}"
+        );
     }
     assert!(found.into_iter().eq(0..appended), "all, and nothing else");
     assert!(appended > 500, "{appended}");

@@ -26,8 +26,8 @@ struct Named {
     identifiers: BTreeSet<String>,
 }
 
-/// Announces the images of the list in force that no earlier list named. After the first sink is configured, the images
-/// of a list that was accepted before are not new.
+/// Announces the images of the list in force that no earlier list named. After the first sink is configured, images
+/// that exist already are not new.
 pub(super) fn announce<S: ResourceStore>(
     context: &Context<S>,
     checked: &Checked,
@@ -42,8 +42,9 @@ pub(super) fn announce<S: ResourceStore>(
     if before.as_ref().is_some_and(|named| named.list == digest) {
         return Ok(());
     }
-    let is_known_list = before.is_none() && observed.status.list.is_some() && !plan.newly_accepted;
-    let mut named = before.unwrap_or_default();
+    // Before the first sink was configured nothing was announced: the images that exist are not new.
+    let known = || Named { identifiers: in_force.known.clone(), ..Named::default() };
+    let mut named = before.unwrap_or_else(|| if observed.status.list.is_some() { known() } else { Named::default() });
     let new = list.images.iter().filter(|image| !named.identifiers.contains(image.identifier.as_str()));
     let of = object(Kind::Subscription, &checked.key);
     let events = new.map(|image| Event {
@@ -59,7 +60,7 @@ pub(super) fn announce<S: ResourceStore>(
         message: None,
         progress: None,
     });
-    let events: Vec<Event> = if is_known_list { Vec::new() } else { events.collect() };
+    let events: Vec<Event> = events.collect();
     context.events.append(&events)?;
     named.identifiers.extend(list.images.iter().map(|image| image.identifier.to_string()));
     named.list = digest;
