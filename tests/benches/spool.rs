@@ -74,7 +74,7 @@ fn appends(directory: &Path, calls: usize, events_of_call: usize) {
 /// An operator that writes while a sink delivers.
 async fn passage(directory: &Path) {
     let spool = Spool::open(directory, LIMIT, &sinks()).unwrap();
-    let (counter, mut count) = tokio::sync::watch::channel(0);
+    let (sender, mut counted) = tokio::sync::watch::channel(0);
     let mut reader = spool.reader(&sinks()[0].0).unwrap();
     let stop = CancellationToken::new();
     let states = SinkStates::default();
@@ -82,7 +82,7 @@ async fn passage(directory: &Path) {
     let [before, _] = memory();
     let delivering = {
         let (states, stop) = (states.clone(), stop.clone());
-        tokio::spawn(async move { deliver(&mut reader, &mut Counter(counter), &states, Duration::ZERO, &stop).await })
+        tokio::spawn(async move { deliver(&mut reader, &mut Counter(sender), &states, Duration::ZERO, &stop).await })
     };
     let writer = {
         let spool = spool.clone();
@@ -93,7 +93,7 @@ async fn passage(directory: &Path) {
         })
     };
     writer.await.unwrap();
-    count.wait_for(|count| *count >= EVENTS).await.unwrap();
+    counted.wait_for(|count| *count >= EVENTS).await.unwrap();
     let seconds = began.elapsed().as_secs_f64();
     let [after, most] = memory();
     stop.cancel();

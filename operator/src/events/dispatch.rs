@@ -19,6 +19,9 @@ const MOST: usize = 256;
 /// The most characters of a message of a receiver.
 const MESSAGE: usize = 500;
 
+/// [`drain`] takes no longer, whatever it is asked for.
+const LONGEST_DRAIN: Duration = Duration::from_hours(24);
+
 /// What is left after [`drain`].
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Drained {
@@ -79,7 +82,7 @@ pub async fn deliver<S: Sink>(
 
 /// Delivers what waits for a sink, for at most `within`, and returns what is left: for a run that ends.
 pub async fn drain<S: Sink>(reader: &mut Reader, sink: &mut S, states: &SinkStates, within: Duration) -> Drained {
-    let until = Instant::now() + within;
+    let until = Instant::now() + within.min(LONGEST_DRAIN);
     let mut dispatcher = Dispatcher { reader, sink, states, failures: 0 };
     loop {
         let wait = match dispatcher.reader.ready(MOST).await {
@@ -190,7 +193,7 @@ impl<S: Sink> Dispatcher<'_, S> {
         self.failures = 0;
         let sink = self.reader.sink();
         if let Some(Failing { since, failures, .. }) = self.states.recovered(sink) {
-            let after = jiff::Timestamp::now().duration_since(since);
+            let after = jiff::SignedDuration::from_secs(jiff::Timestamp::now().duration_since(since).as_secs());
             tracing::info!(%sink, failures, after = %format_args!("{after:#}"), "events are delivered again");
         }
     }

@@ -45,7 +45,7 @@ impl SinkStates {
 
     /// The state of a sink.
     pub fn of(&self, sink: &SinkName) -> SinkState {
-        self.change(sink, |state| state.clone())
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).get(sink).cloned().unwrap_or_default()
     }
 
     /// Counts what the receiver took and refused.

@@ -75,14 +75,14 @@ fn killed_at_twenty_moments_every_event_arrives_in_order() {
     let appended = first + 100;
     assert_eq!(said.appended, (0..appended).collect::<Vec<_>>());
     // In order: a number that was not delivered before comes behind all lower ones.
-    let mut found = BTreeSet::new();
+    let mut arrived = BTreeSet::new();
     for number in &said.delivered {
         assert!(
-            !found.insert(*number) || found.range(..number).count() == usize::try_from(*number).unwrap(),
+            !arrived.insert(*number) || arrived.range(..number).count() == usize::try_from(*number).unwrap(),
             "{number}"
         );
     }
-    assert!(found.into_iter().eq(0..appended), "all, and nothing else");
+    assert!(arrived.into_iter().eq(0..appended), "all, and nothing else");
     assert!(appended > 500, "{appended}");
 }
 

@@ -62,7 +62,7 @@ fn busy(retry_after: Option<u64>) -> SinkError {
 }
 
 struct Fixture {
-    _folder: tempfile::TempDir,
+    folder: tempfile::TempDir,
     spool: Spool,
     name: SinkName,
     answers: Arc<Mutex<VecDeque<Answer>>>,
@@ -82,7 +82,7 @@ impl Fixture {
         let (sender, calls) = mpsc::unbounded_channel();
         let receiver = Some(Receiver { answers: answers.clone(), calls: sender });
         let (states, stop) = (SinkStates::default(), CancellationToken::new());
-        Self { _folder: folder, spool, name, answers, calls, states, stop, receiver }
+        Self { folder, spool, name, answers, calls, states, stop, receiver }
     }
 
     fn append(&self, numbers: impl IntoIterator<Item = u64>) {
@@ -263,4 +263,24 @@ async fn a_run_that_ends_delivers_what_it_can() {
     // Another try would be too late: it ends at once.
     assert_eq!(drained(vec![Answer::Fails(2, busy(Some(30)))]).await, (3, Some("Busy"), 0));
     assert_eq!(drained(vec![Answer::Hangs]).await, (5, None, 10));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_spool_that_cannot_be_read_is_a_failure_like_others() {
+    let mut fixture = Fixture::new([]);
+    fixture.append([0, 1]);
+    let (segment, aside) =
+        (fixture.folder.path().join("00000000000000000001.log"), fixture.folder.path().join("aside"));
+    std::fs::rename(&segment, &aside).unwrap();
+    std::fs::create_dir(&segment).unwrap();
+    let _task = fixture.start(Duration::ZERO);
+    while fixture.states.of(&fixture.name).failing.is_none_or(|failing| failing.failures < 3) {
+        tokio::time::advance(Duration::from_mins(1)).await;
+    }
+    let failing = fixture.states.of(&fixture.name).failing.unwrap();
+    assert_eq!(failing.reason, "SpoolFailed");
+    assert!(failing.message.contains("00000000000000000001.log"), "{failing:?}");
+    std::fs::remove_dir(&segment).unwrap();
+    std::fs::rename(&aside, &segment).unwrap();
+    assert_eq!(fixture.call().await.1, [0, 1]);
 }

@@ -55,7 +55,7 @@ pub enum SpoolError {
         /// The names that there are.
         known: String,
     },
-    /// The program ended before an operation on the spool did.
+    /// An operation on the spool did not come to its end, as when the program ends.
     #[error("an operation on {path} did not end: {found}")]
     Interrupted {
         /// The directory of the spool.

@@ -123,7 +123,10 @@ impl Log {
     /// Writes a batch behind the last record: one write, one sync.
     fn write(&self, writer: &mut Writer, batch: &Batch) -> Result<(), SpoolError> {
         let last = lock(&self.state).segments.back().map(|segment| (segment.first, segment.length));
-        let (Some(file), Some((first, length))) = (&writer.file, last) else { return Ok(()) };
+        let (Some(file), Some((first, length))) = (&writer.file, last) else {
+            let found = "no segment to write to".to_owned();
+            return Err(SpoolError::Interrupted { path: self.directory.clone(), found });
+        };
         let path = segment_path(&self.directory, first);
         let write = || {
             self.steps.before("append: write")?;

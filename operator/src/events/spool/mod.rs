@@ -74,7 +74,7 @@ impl Spool {
     /// Appends events. Those of the phase `after` that a sink gets are durable when it returns; others are not written.
     ///
     /// If it fails, none of them is in the log, and the same call can be made again. If the log is full, the oldest
-    /// segment is removed: the result has what each sink lost. A caller with very many events makes several calls: the
+    /// segment is removed: the result has what each sink lost (and [`Self::status`] the sum, also if the call fails). A caller with very many events makes several calls: the
     /// events of one call are in memory together, and in one segment.
     pub fn append(&self, events: &[Event]) -> Result<Appended, SpoolError> {
         self.0.append(events)
