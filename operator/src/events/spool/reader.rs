@@ -65,12 +65,11 @@ impl Reader {
     /// any moment.
     pub async fn next(&mut self, most: usize) -> Result<Vec<(u64, Event)>, SpoolError> {
         loop {
-            self.changed.mark_unchanged();
             let events = self.ready(most).await?;
             if !events.is_empty() {
                 return Ok(events);
             }
-            // The sender is in the log, so it is never gone.
+            // It returns at once if something changed since the last time. The sender is in the log, so it is never gone.
             let _changed = self.changed.changed().await;
         }
     }

@@ -1,6 +1,5 @@
 //! A full spool.
 
-use super::super::SpoolError;
 use super::*;
 
 const LIMIT: u64 = 64 * 1024;
@@ -100,39 +99,4 @@ fn that_it_is_nearly_full_is_said_once_until_it_is_emptier() {
         run(reader.advance(events.last().unwrap().0)).unwrap();
     }
     assert!(!is_high());
-}
-
-/// As a full file system, for as long as it is said so.
-struct Full(std::sync::atomic::AtomicBool, &'static str, std::io::ErrorKind);
-
-impl super::super::step::Steps for Full {
-    fn before(&self, step: &'static str) -> std::io::Result<()> {
-        let is_full = self.0.load(std::sync::atomic::Ordering::SeqCst) && step == self.1;
-        if is_full { Err(self.2.into()) } else { Ok(()) }
-    }
-}
-
-#[test]
-fn a_full_disk_leaves_the_log_as_it_was_and_the_same_call_works_later() {
-    let kinds = [(std::io::ErrorKind::StorageFull, "NoSpace"), (std::io::ErrorKind::ReadOnlyFilesystem, "ReadOnly")];
-    let steps = ["append: new segment", "append: sync directory", "append: write", "append: sync"];
-    for (step, (kind, reason)) in steps.into_iter().flat_map(|step| kinds.map(|kind| (step, kind))) {
-        let folder = folder();
-        let full = std::sync::Arc::new(Full(false.into(), step, kind));
-        let hook = super::super::step::StepHook::new(full.clone());
-        let spool = Spool::open_with_steps(folder.path(), LIMIT, &all(&["a"]), hook).unwrap();
-        // Over the end of a segment, so that a new one is made.
-        for written in 0..30 {
-            let before = bytes_of(folder.path());
-            full.0.store(true, std::sync::atomic::Ordering::SeqCst);
-            if let Err(error) = spool.append(&available([written])) {
-                assert!(matches!(error, SpoolError::NoSpace { .. } | SpoolError::ReadOnly { .. }), "{error}");
-                assert_eq!((error.reason(), bytes_of(folder.path())), (reason, before), "{step}");
-                full.0.store(false, std::sync::atomic::Ordering::SeqCst);
-                assert_eq!(spool.append(&available([written])).unwrap().written, 1);
-            }
-            full.0.store(false, std::sync::atomic::Ordering::SeqCst);
-        }
-        assert_eq!(run(take(&mut spool.reader(&sink("a")).unwrap())), (0..30).collect::<Vec<_>>(), "{step}");
-    }
 }
