@@ -54,7 +54,7 @@ async fn a_handler_of_vmcatcher_gets_the_events_of_vmcatcher() {
     let script = "echo \"$2: $VMCATCHER_EVENT_TYPE $VMCATCHER_EVENT_FILENAME\" >> \"$OUT/$1\"\necho failed\nexit 3";
     let old = site.add("old handler", script).display().to_string();
     let (cache, subscription) = (format!("'{old}' events 'a  b'"), format!("'{old}' new list"));
-    let variables = [("VMCATCHER_CACHE_EVENT", cache.as_str()), ("VMCATCHER_SUB_EVENT", &subscription)];
+    let variables = [("HANDLER_CACHE_EVENT", cache.as_str()), ("HANDLER_SUB_EVENT", &subscription)];
     let mut sink = sink(&site, "vmcatcher-handler", &variables, directories());
     let mut refused = Vec::new();
     for event_type in EventType::ALL {
