@@ -4,7 +4,7 @@ mod alerts;
 mod labels;
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use harness::open_metrics::{Family, parse, parse_text};
@@ -28,7 +28,11 @@ struct Watched {
 
 impl Watched {
     fn start(site: &Site) -> Self {
-        let mut running = Running::start_with(site, &["--listen", "127.0.0.1:0"]);
+        Self::start_with(site, &[])
+    }
+
+    fn start_with(site: &Site, more: &[&str]) -> Self {
+        let mut running = Running::start_with(site, &[&["--listen", "127.0.0.1:0"], more].concat());
         let line = running.wait_for("health and metrics are served");
         let base = format!("http://{}", line.rsplit_once("address=").unwrap().1.trim());
         Self { running, base, client: reqwest::Client::new() }
@@ -188,6 +192,14 @@ fn explained() -> BTreeMap<String, BTreeSet<String>> {
     rows.map(|(name, rest)| (word(name), labels(rest))).collect()
 }
 
+/// The configuration of a sink that cannot deliver: the directory of its file does not exist.
+fn sink_that_fails(site: &Site) -> PathBuf {
+    let (config, events) = (site.path("config.yaml"), site.path("nowhere/events.jsonl"));
+    let text = format!("events: {{sinks: [{{name: log, file: {{path: \"{}\"}}}}]}}\n", events.display());
+    std::fs::write(&config, text).unwrap();
+    config
+}
+
 #[tokio::test]
 async fn every_metric_is_explained_with_its_labels() {
     let monitor = Monitor::default();
@@ -203,8 +215,14 @@ async fn every_metric_is_explained_with_its_labels() {
     let cloud = Cloud::start(Dialect::V7_4);
     let site = site(&cloud);
     site.subscribe_to("gone", &site.server.url("/gone.list"), "");
-    let mut watched = Watched::start(&site);
+    let config = sink_that_fails(&site);
+    let mut watched = Watched::start_with(&site, &["--config", config.to_str().unwrap()]);
     watched.running.wait_for("ImagePublished");
+    let failures = [("sink", "log"), ("reason", "FileUnusable")];
+    let failed = |figures: &BTreeMap<String, Family>| {
+        figures.get("vmcatcher_event_sink_errors").and_then(|family| family.value(&failures)).is_some()
+    };
+    watched.until(|figures| (!failed(figures)).then(|| "no delivery has failed".to_owned())).await;
     let shown = watched.figures().await;
     assert!(watched.running.terminate().success());
     let suffix = |family: &Family| match family.kind.as_str() {

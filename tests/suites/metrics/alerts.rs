@@ -77,6 +77,40 @@ fn cases() -> Vec<Case<'static>> {
     ]
 }
 
+const LOST: &str = r#"vmcatcher_events_lost_total{job="vmcatcher", sink="log"}"#;
+const OLDEST: &str = r#"vmcatcher_events_oldest_waiting_timestamp_seconds{job="vmcatcher", sink="log"}"#;
+const SPOOL: &str = r#"vmcatcher_events_spool_bytes{job="vmcatcher"}"#;
+const SPOOL_LIMIT: &str = r#"vmcatcher_events_spool_limit_bytes{job="vmcatcher"}"#;
+
+fn cases_of_events() -> Vec<Case<'static>> {
+    let of = |series: &'static [(&'static str, &'static str)], at, alert, fires| Case { series, at, alert, fires };
+    vec![
+        of(&[(LOST, "0x60 5x60")], "1h30m", "VmcatcherEventsLost", true),
+        of(&[(LOST, "0x60 5x180")], "3h", "VmcatcherEventsLost", false),
+        // The spool was damaged when the program started.
+        of(&[(LOST, "_x30 3x200")], "40m", "VmcatcherEventsLost", true),
+        of(&[(LOST, "_x30 3x200")], "3h", "VmcatcherEventsLost", false),
+        of(&[(LOST, "0x200")], "2h", "VmcatcherEventsLost", false),
+        of(&[(OLDEST, "0x200")], "1h20m", "VmcatcherEventSinkFailing", true),
+        of(&[(OLDEST, "0x200")], "55m", "VmcatcherEventSinkFailing", false),
+        // It delivers, so another event is the oldest.
+        of(&[(OLDEST, "0x60 3000x60")], "1h45m", "VmcatcherEventSinkFailing", false),
+        of(&[(OLDEST, "0x30 _x200")], "2h", "VmcatcherEventSinkFailing", false),
+        of(&[(SPOOL, "90x100"), (SPOOL_LIMIT, "100x100")], "10m", "VmcatcherEventSpoolNearlyFull", true),
+        of(&[(SPOOL, "70x100"), (SPOOL_LIMIT, "100x100")], "10m", "VmcatcherEventSpoolNearlyFull", false),
+    ]
+}
+
+/// The labels of an alert besides its severity.
+fn labels(alert: &str, kind: &str) -> serde_json::Value {
+    match alert {
+        "VmcatcherEventSpoolNearlyFull" => serde_json::json!({}),
+        "VmcatcherEventsLost" | "VmcatcherEventSinkFailing" => serde_json::json!({"sink": "log"}),
+        "VmcatcherNotReady" => serde_json::json!({"namespace": "default", "name": "vo", "kind": kind}),
+        _ => serde_json::json!({"namespace": "default", "name": "vo"}),
+    }
+}
+
 #[test]
 fn alerts_fire_when_a_person_is_needed_and_not_for_what_a_person_said() {
     let folder = tempfile::tempdir().unwrap();
@@ -87,22 +121,17 @@ fn alerts_fire_when_a_person_is_needed_and_not_for_what_a_person_said() {
         let rules = alerts["groups"][0]["rules"].as_array().unwrap().clone();
         rules.into_iter().find(|rule| rule["alert"] == name).unwrap()
     };
-    let tests = cases().into_iter().map(|case| {
+    let tests = cases().into_iter().chain(cases_of_events()).map(|case| {
         let series = case.series.iter().map(|(series, values)| serde_json::json!({"series": series, "values": values}));
+        let kind = if case.series[0].0.contains("kind=\"Endorser\"") { "Endorser" } else { "ImageListSubscription" };
         let fill = |text: &serde_json::Value| {
-            let kind =
-                if case.series[0].0.contains("kind=\"Endorser\"") { "Endorser" } else { "ImageListSubscription" };
             let text = text.as_str().unwrap().replace("{{ $labels.kind }}", kind);
-            text.replace("{{ $labels.namespace }}", "default").replace("{{ $labels.name }}", "vo")
+            let text = text.replace("{{ $labels.namespace }}", "default").replace("{{ $labels.name }}", "vo");
+            text.replace("{{ $labels.sink }}", "log")
         };
         let rule = rule(case.alert);
-        let mut labels =
-            serde_json::json!({"severity": rule["labels"]["severity"], "namespace": "default", "name": "vo"});
-        if case.alert == "VmcatcherNotReady" {
-            let kind =
-                if case.series[0].0.contains("kind=\"Endorser\"") { "Endorser" } else { "ImageListSubscription" };
-            labels["kind"] = kind.into();
-        }
+        let mut labels = labels(case.alert, kind);
+        labels["severity"] = rule["labels"]["severity"].clone();
         let annotations = serde_json::json!({
             "summary": fill(&rule["annotations"]["summary"]), "description": fill(&rule["annotations"]["description"]),
         });

@@ -91,6 +91,13 @@ fn served() -> Values {
     code.split("StatusCode::").skip(1).map(number).map(str::to_owned).collect()
 }
 
+/// Why deliveries of events fail: what a sink says, what the spool says, and a delivery that is not whole.
+fn undelivered() -> Values {
+    let errors = ["/events/sink.rs", "/events/spool/error.rs"];
+    let found = arms(&code(|path| errors.iter().any(|error| path.ends_with(error))));
+    found.into_iter().chain(["Incomplete".to_owned()]).collect()
+}
+
 /// The methods that are counted, whatever is asked for.
 fn methods() -> Values {
     let monitor = Monitor::default();
@@ -151,6 +158,7 @@ async fn every_value_of_a_label_is_explained() {
             arms(&of_clouds).into_iter().chain(["Succeeded".to_owned()]).collect(),
         ),
         ("code of vmcatcher_image_server_requests_total".to_owned(), served()),
+        ("reason of vmcatcher_event_sink_errors_total".to_owned(), undelivered()),
     ]);
     let explained = explained();
     for (label, values) in &found {
