@@ -14,7 +14,7 @@ use crate::api::Kind;
 pub struct Event {
     /// The identity. An event that is sent again has the same one, so that a receiver can drop the second.
     pub id: Uuid,
-    /// The pass in which it occurred: all events of a pass have the same one.
+    /// The run of the program in which it occurred: all events of a run have the same one.
     pub session: Uuid,
     /// When it occurred.
     pub time: Timestamp,
@@ -208,8 +208,8 @@ pub struct ImageMetadata {
     /// `ad:vo` of the list.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub vo: Option<String>,
-    /// The file of this version, relative to the directory of cached images (`Available`) or of the archive
-    /// (`Expire`, after).
+    /// The file of this version, relative to the directory of cached images (`Available`, and `Expire` before) or of the
+    /// archive (`Expire`, after); `None` for events of clouds, and if the file is gone.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub file_name: Option<String>,
 }

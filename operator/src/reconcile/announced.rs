@@ -55,6 +55,7 @@ impl Announced {
 
     /// The version that is published at a target is this one now.
     pub(super) fn publish(&mut self, object: &Object, target: &str, now: Option<ImageMetadata>) -> Vec<Event> {
+        let now = now.map(|image| ImageMetadata { file_name: None, ..image });
         if let (Some(before), Some(now)) = (self.published.get(target), &now)
             && is_same(before, now)
         {
@@ -71,7 +72,9 @@ impl Announced {
 
     fn event(&mut self, object: &Object, event: EventType, target: Option<&str>, image: ImageMetadata) -> Event {
         self.events += 1;
-        let name = format!("{} {object} {}", object.kind, self.events);
+        let (target_name, version, sha512) = (target.unwrap_or_default(), &image.version, &image.sha512);
+        // The version is part of it, because a restored record counts some numbers again.
+        let name = format!("{} {object} {} {event} {target_name} {version} {sha512}", object.kind, self.events);
         Event {
             id: Uuid::new_v5(&Uuid::NAMESPACE_URL, name.as_bytes()),
             session: Uuid::nil(),

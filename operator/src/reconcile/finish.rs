@@ -84,9 +84,10 @@ async fn write<S: ResourceStore, K: Resource>(
         context.store.publish_event(ObjectEvent { message, ..waiting.event.clone() }).await;
         waiting.published = true;
     }
-    if written.is_err() {
-        context.pending_events.keep(K::KIND, &key, happened);
+    if written.is_ok() {
+        happened.retain(|waiting| !waiting.spooled);
     }
+    context.pending_events.keep(K::KIND, &key, happened);
     written
 }
 
