@@ -17,6 +17,7 @@ mod current;
 mod definitions;
 mod deletion_orders;
 mod gitops;
+mod hooks;
 mod leaders;
 mod ledger;
 mod many;
