@@ -91,8 +91,8 @@ async fn reconcile(args: &Args, config: Config, quiet: bool) -> anyhow::Result<E
     };
     // A partial download stays on the volume. The next run resumes it.
     context.jobs.shutdown().await;
-    if let Err(error) = context.events.end(Timestamp::now()) {
-        tracing::warn!(%error, "the event of the end is lost");
+    if ended.is_ok() {
+        context.events.end(Timestamp::now());
     }
     deliveries.end(args.once).await;
     servers.shutdown().await;

@@ -109,8 +109,8 @@ async fn keep(
     }
     // A partial download stays on the volume. The next run resumes it.
     context.jobs.shutdown().await;
-    if let Err(error) = context.events.end(Timestamp::now()) {
-        tracing::warn!(%error, "the event of the end is lost");
+    if kept.is_ok() {
+        context.events.end(Timestamp::now());
     }
     deliveries.end(false).await;
     kept?;

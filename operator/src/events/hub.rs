@@ -138,9 +138,11 @@ impl Events {
         self.announce(&self.process(Phase::Before, now)).await;
     }
 
-    /// The run over the cache has ended.
-    pub fn end(&self, now: Timestamp) -> Result<(), SpoolError> {
-        self.append(&[self.process(Phase::After, now)])
+    /// The run over the cache has ended, without a failure of the program itself.
+    pub fn end(&self, now: Timestamp) {
+        if let Err(error) = self.append(&[self.process(Phase::After, now)]) {
+            tracing::warn!(%error, "the event of the end is lost");
+        }
     }
 
     fn process(&self, phase: Phase, now: Timestamp) -> Event {

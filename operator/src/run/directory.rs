@@ -30,6 +30,8 @@ const LONGEST_SLEEP: Duration = Duration::from_mins(10);
 /// Simultaneous passes over subscriptions: each waits for a server of its own, and each list needs memory while it is
 /// downloaded.
 const SUBSCRIPTIONS_AT_ONCE: usize = 32;
+/// Simultaneous passes over images: a handler that does not end delays only its own image.
+const IMAGES_AT_ONCE: usize = 8;
 /// Simultaneous passes over targets.
 const TARGETS_AT_ONCE: usize = 32;
 /// The most rounds in a row that change something. More than this is a bug in this program.
@@ -224,7 +226,7 @@ impl Driver {
         for (kind, at_once) in [
             (Kind::Endorser, 1),
             (Kind::Subscription, SUBSCRIPTIONS_AT_ONCE),
-            (Kind::Image, 1),
+            (Kind::Image, IMAGES_AT_ONCE),
             (Kind::Target, TARGETS_AT_ONCE),
         ] {
             let snapshot = store.snapshot();
