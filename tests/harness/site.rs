@@ -23,7 +23,7 @@ use vmcatcher_operator::api::{
     REQUESTED_AT,
 };
 use vmcatcher_operator::cache::{ConversionLimits, JobLimits, Volume};
-use vmcatcher_operator::events::EventSettings;
+use vmcatcher_operator::events::{self, EventSettings};
 use vmcatcher_operator::fetch::{Client, ClientSettings, LIST_LIMIT};
 use vmcatcher_operator::fs::Steps;
 use vmcatcher_operator::reconcile::{Context, Settings};
@@ -59,6 +59,8 @@ pub struct Site {
     offset: Arc<AtomicI64>,
     /// Whether its operator lets subscriptions believe the first signer that they see.
     pub allow_auto_endorse: bool,
+    /// The sinks of events of a run in this process.
+    pub events: EventSettings,
 }
 
 /// An image on the server.
@@ -101,6 +103,7 @@ impl Site {
             min_free: Some(0),
             offset: Arc::default(),
             allow_auto_endorse: false,
+            events: EventSettings::default(),
         };
         site.trust("endorser", &site.pki.endorser, "");
         site.subscribe("");
@@ -231,11 +234,13 @@ impl Site {
             Some(steps) => volume.with_steps(steps),
             None => volume,
         };
-        let context = Arc::new(self.context(volume));
+        let (events, deliveries) = events::start(&self.events, volume.root(), "/site").unwrap();
+        let context = Arc::new(self.context(volume).with_events(events));
         let offset = self.offset.clone();
         let clock = move || Timestamp::now() + SignedDuration::from_secs(offset.load(Ordering::Relaxed));
         let settled = Driver::new(context.clone()).with_clock(Arc::new(clock)).once().await.unwrap();
         context.jobs.shutdown().await;
+        deliveries.end(true).await;
         Run { settled, directory: context.store.clone() }
     }
 
@@ -266,7 +271,7 @@ impl Site {
             trust_directory: self.path("trust"),
             algorithms: AlgorithmPolicy::default(),
             allow_auto_endorse: self.allow_auto_endorse,
-            events: EventSettings::default(),
+            events: self.events.clone(),
         };
         Context::new(seen(store), volume, client, limits, anchors, settings)
     }

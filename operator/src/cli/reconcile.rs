@@ -74,34 +74,50 @@ async fn reconcile(args: &Args, config: Config, quiet: bool) -> anyhow::Result<E
     let servers = args.operation.serve().await?;
     args.operation.monitor.watch(&context);
     let driver = Driver::new(context.clone());
-    let ended = if args.once {
-        args.operation.refresh_crls_once(&context.client).await;
-        once(args, quiet, &context, &driver).await
-    } else {
-        let refreshing = args.operation.keep_crls_fresh(&context.client);
-        let scrub = args.operation.scrub(&context.volume)?;
-        context.events.announce_begin(Timestamp::now()).await;
-        let kept = driver.keep(&args.operation.trust, &scrub, stop()?).await;
-        scrub.shutdown().await;
-        let kept = kept.map(|()| true).context("cannot reconcile");
-        if let Some(task) = refreshing {
-            task.abort();
-        }
-        kept
+    let begun = begin(args, &context).await;
+    let ended = match &begun {
+        Ok(()) => work(args, quiet, &context, &driver).await,
+        Err(_) => Ok(false),
     };
     // A partial download stays on the volume. The next run resumes it.
     context.jobs.shutdown().await;
-    if ended.is_ok() {
+    // A run that did not begin does not end.
+    if begun.is_ok() && ended.is_ok() {
         context.events.end(Timestamp::now());
     }
     deliveries.end(args.once).await;
     servers.shutdown().await;
+    begun?;
     Ok(if ended? { ExitCode::SUCCESS } else { ExitCode::from(NOT_GOOD) })
 }
 
-/// One run, unless a handler vetoes it. Whether all is well.
+/// Announces the begin of a run to the handlers. They can veto a single run.
+async fn begin(args: &Args, context: &Context<Directory>) -> anyhow::Result<()> {
+    if args.once {
+        return context.events.begin(Timestamp::now()).await.context("the run does not begin");
+    }
+    context.events.announce_begin(Timestamp::now()).await;
+    Ok(())
+}
+
+/// Does the work of the run. Whether all is well.
+async fn work(args: &Args, quiet: bool, context: &Arc<Context<Directory>>, driver: &Driver) -> anyhow::Result<bool> {
+    if args.once {
+        args.operation.refresh_crls_once(&context.client).await;
+        return once(args, quiet, context, driver).await;
+    }
+    let refreshing = args.operation.keep_crls_fresh(&context.client);
+    let scrub = args.operation.scrub(&context.volume)?;
+    let kept = driver.keep(&args.operation.trust, &scrub, stop()?).await;
+    scrub.shutdown().await;
+    if let Some(task) = refreshing {
+        task.abort();
+    }
+    kept.map(|()| true).context("cannot reconcile")
+}
+
+/// One run. Whether all is well.
 async fn once(args: &Args, quiet: bool, context: &Arc<Context<Directory>>, driver: &Driver) -> anyhow::Result<bool> {
-    context.events.begin(Timestamp::now()).await.context("the run does not begin")?;
     let bars = progress::Bars::start(context, std::io::stderr().is_terminal());
     let settled = driver.once().await;
     bars.stop().await;

@@ -4,6 +4,7 @@ use jiff::Timestamp;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
 use kube::ResourceExt as _;
 use kube::core::object::HasStatus;
+use serde::Serialize;
 use uuid::Uuid;
 
 use super::announced::object;
@@ -64,7 +65,7 @@ async fn write<S: ResourceStore, K: Resource>(
     let mut happened = context.pending_events.take(K::KIND, &key, events);
     // Before the status says it: a pass that is cut off in between finds the same events again.
     for waiting in happened.iter_mut().filter(|waiting| !waiting.spooled) {
-        match context.events.append(&for_sinks(context, &waiting.event)) {
+        match context.events.append(&for_sinks(context, &waiting.event, object.status())) {
             Ok(()) => waiting.spooled = true,
             Err(error) => tracing::warn!(kind = %K::KIND, object = %key, %error, "an event waits for the next pass"),
         }
@@ -91,21 +92,24 @@ async fn write<S: ResourceStore, K: Resource>(
     written
 }
 
-/// The event for the sinks; none if it is one that they get in another way, or do not get.
-fn for_sinks<S: ResourceStore>(context: &Context<S>, event: &ObjectEvent) -> Vec<Event> {
+/// The event for the sinks; none if it is one that they get in another way, or do not get. A pass that is cut off before
+/// it writes the status finds the event again, with the same identity: the status `before` the pass is part of it.
+fn for_sinks<S: ResourceStore>(context: &Context<S>, event: &ObjectEvent, before: Option<&impl Serialize>) -> Vec<Event> {
     let kind = match (event.kind, event.reason.as_str()) {
-        (Kind::Subscription, "ListAccepted") => EventType::ListAccepted,
         (Kind::Subscription, "ListRefused") => EventType::ListRefused,
         (Kind::Subscription, "RemovalBlocked") => EventType::RemovalBlocked,
         _ => return Vec::new(),
     };
+    let object = object(event.kind, &event.key);
+    let before = before.and_then(|status| serde_json::to_string(status).ok()).unwrap_or_default();
+    let name = format!("{} {object} {} {before}", event.kind, event.reason);
     vec![Event {
-        id: Uuid::new_v4(),
+        id: Uuid::new_v5(&Uuid::NAMESPACE_URL, name.as_bytes()),
         session: context.events.session(),
         time: Timestamp::now(),
         event: kind,
         phase: Phase::After,
-        object: Some(object(event.kind, &event.key)),
+        object: Some(object),
         target: None,
         image: None,
         reason: Some(event.reason.clone()),

@@ -1,8 +1,9 @@
-//! Events: the spool, and the sinks that deliver them to real receivers.
+//! Events: the spool, the sinks that deliver them to real receivers, and the whole program that makes them.
 
 mod amqp;
 mod broker;
 mod exec;
 mod file;
+mod reconcile;
 mod spool;
 mod webhook;

@@ -49,7 +49,7 @@ async fn scenario() -> Scenario {
 
 /// Cuts a run at one place after the other until one is not cut any more, so many sites at the same time: most of the
 /// time they wait. How many were cut.
-pub(super) async fn cut_everywhere(at_once: usize, cut_at: impl AsyncFn(usize) -> bool) -> usize {
+pub(crate) async fn cut_everywhere(at_once: usize, cut_at: impl AsyncFn(usize) -> bool) -> usize {
     let mut cuts = 0;
     for first in (0..).step_by(at_once) {
         let ended = futures::future::join_all((first..first + at_once).map(|place| cut_at(place))).await;
@@ -62,7 +62,7 @@ pub(super) async fn cut_everywhere(at_once: usize, cut_at: impl AsyncFn(usize) -
 }
 
 /// Runs until the n-th step; says whether it came to its end.
-pub(super) async fn run_cut(site: &Site, steps: usize) -> bool {
+pub(crate) async fn run_cut(site: &Site, steps: usize) -> bool {
     let cut = Arc::new(Cut { left: AtomicUsize::new(steps), ended: Notify::new() });
     let run = AssertUnwindSafe(site.run_with_steps(Some(cut.clone())));
     tokio::select! {

@@ -4,7 +4,7 @@ mod auto_endorse;
 mod clock;
 mod conversion_cuts;
 mod conversions;
-mod cuts;
+pub(crate) mod cuts;
 mod deletion;
 mod deletion_orders;
 mod departures;

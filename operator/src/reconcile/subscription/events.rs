@@ -39,10 +39,14 @@ type Told = (bool, &'static str, String);
 
 fn accepted(plan: &Plan, outcomes: &Outcomes) -> Option<Told> {
     let list = plan.list.as_ref().filter(|_| plan.newly_accepted && outcomes.import.is_none())?;
+    Some((false, "ListAccepted", accepted_message(plan, list)))
+}
+
+/// Who signed the list that was accepted, and how many images it has.
+pub(super) fn accepted_message(plan: &Plan, list: &ListInForce) -> String {
     let counts = &plan.children.counts;
     let listed = Count(counts.listed.try_into().unwrap_or(usize::MAX), "image");
-    let message = format!("{}: {listed} listed, {} selected", signed_by(list), counts.selected);
-    Some((false, "ListAccepted", message))
+    format!("{}: {listed} listed, {} selected", signed_by(list), counts.selected)
 }
 
 fn fetch_failed(observed: &Observed) -> Option<Told> {

@@ -1,7 +1,7 @@
 //! The webhook sink and real HTTP servers.
 
 mod contents;
-mod receiver;
+pub(super) mod receiver;
 pub(super) mod sample;
 mod secrets;
 mod tls;

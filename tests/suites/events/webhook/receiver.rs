@@ -11,18 +11,18 @@ use openssl::ssl::SslAcceptor;
 
 /// A request that came.
 #[derive(Debug, Clone)]
-pub(super) struct Request {
+pub(in crate::events) struct Request {
     /// The number of the connection.
-    pub(super) connection: usize,
+    pub(in crate::events) connection: usize,
     /// The method and the target.
-    pub(super) line: String,
+    pub(in crate::events) line: String,
     /// The headers, their names in lower case.
-    pub(super) headers: Vec<(String, String)>,
-    pub(super) body: Vec<u8>,
+    pub(in crate::events) headers: Vec<(String, String)>,
+    pub(in crate::events) body: Vec<u8>,
 }
 
 impl Request {
-    pub(super) fn header(&self, name: &str) -> Option<&str> {
+    pub(in crate::events) fn header(&self, name: &str) -> Option<&str> {
         let mut found = self.headers.iter().filter(|(other, _)| other == name);
         let (_, value) = found.next()?;
         assert!(found.next().is_none(), "{name} came twice");
@@ -32,7 +32,7 @@ impl Request {
 
 /// What the receiver does with a request.
 #[derive(Debug, Clone)]
-pub(super) enum Answer {
+pub(in crate::events) enum Answer {
     /// A status, further header lines and a body.
     Says(u16, &'static str, String),
     /// Nothing, until the client goes.
@@ -46,13 +46,13 @@ pub(super) enum Answer {
 }
 
 impl Answer {
-    pub(super) fn status(status: u16) -> Self {
+    pub(in crate::events) fn status(status: u16) -> Self {
         Self::Says(status, "", String::new())
     }
 }
 
 /// The receiver. Dropped, it ends.
-pub(super) struct Receiver {
+pub(in crate::events) struct Receiver {
     address: SocketAddr,
     shared: Arc<Shared>,
 }
@@ -67,11 +67,11 @@ struct Shared {
 }
 
 impl Receiver {
-    pub(super) fn start(answers: impl IntoIterator<Item = Answer>) -> Self {
+    pub(in crate::events) fn start(answers: impl IntoIterator<Item = Answer>) -> Self {
         Self::serve(None, answers)
     }
 
-    pub(super) fn start_tls(certificate: &ServerCertificate) -> Self {
+    pub(in crate::events) fn start_tls(certificate: &ServerCertificate) -> Self {
         Self::serve(Some(certificate.acceptor()), [Answer::status(204)])
     }
 
@@ -88,17 +88,17 @@ impl Receiver {
     }
 
     /// The URL of a path and query.
-    pub(super) fn url(&self, path: &str) -> String {
+    pub(in crate::events) fn url(&self, path: &str) -> String {
         let scheme = if self.shared.tls.is_some() { "https" } else { "http" };
         format!("{scheme}://{}{path}", self.address)
     }
 
-    pub(super) fn requests(&self) -> Vec<Request> {
+    pub(in crate::events) fn requests(&self) -> Vec<Request> {
         self.shared.requests.lock().unwrap().clone()
     }
 
     /// How many connections there were.
-    pub(super) fn connections(&self) -> usize {
+    pub(in crate::events) fn connections(&self) -> usize {
         self.shared.streams.lock().unwrap().len()
     }
 }

@@ -1,0 +1,193 @@
+//! The life of an image, as a handler of vmcatcher and a file see it.
+
+use std::path::Path;
+
+use serde_json::json;
+
+use super::place::{A, B, Place, Variables};
+
+/// The file of a variable and the directory that it is in.
+fn file(event: &Variables, directory: &str) -> String {
+    let (directory, name) =
+        (&event[&format!("VMCATCHER_CACHE_DIR_{directory}")], &event["VMCATCHER_EVENT_FILENAME"]);
+    format!("{directory}/{name}")
+}
+
+#[test]
+fn a_first_run_announces_each_image_and_the_handler_can_read_its_file() {
+    let place = Place::new();
+    let (a, b) = (place.site.serve(A, "1", 1, 40_000), place.site.serve(B, "3", 2, 50_000));
+    place.site.publish(&place.site.list("1.0", &[&a, &b]));
+    let run = place.good_run();
+    for (identifier, image, version) in [(A, &a, "1"), (B, &b, "3")] {
+        let handled = ["SubscriptionImageNew", "AvailablePrefix", "AvailablePostfix"];
+        assert_eq!(run.handled_of(identifier), handled.map(|event| format!("{event} {version}")), "{run:?}");
+        let logged = ["SubscriptionImageNew after", "Available after"];
+        assert_eq!(run.lines_of(identifier), logged.map(|event| format!("{event} {version}")), "{run:?}");
+        for event in ["AvailablePrefix", "AvailablePostfix"] {
+            let event = run.of(event, identifier);
+            assert_eq!(event["DIGEST"], image.sha512, "{event:?}");
+            assert_eq!(event["VMCATCHER_EVENT_SL_CHECKSUM_SHA512"], image.sha512);
+        }
+        let published = run.of("AvailablePostfix", identifier);
+        assert!(file(published, "CACHE").contains("/endorsed/default/"), "{published:?}");
+    }
+    assert_eq!(run.other_lines(), ["ListAccepted after", "Process after"]);
+    let others = ["ProcessPrefix", "ListAcceptedPostfix", "ProcessPostfix"];
+    assert_eq!(run.handled_of_none(), others, "{run:?}");
+    assert_eq!(run.handled.last().unwrap()["VMCATCHER_EVENT_TYPE"], "ProcessPostfix");
+    let sessions: std::collections::BTreeSet<_> =
+        run.handled.iter().map(|event| &event["VMCATCHER_EVENT_UUID_SESSION"]).collect();
+    assert_eq!(sessions.len(), 1, "all events of a run have the same session");
+    place.good_run().assert_only_process();
+}
+
+#[test]
+fn a_new_version_replaces_the_old_one_and_a_removed_image_expires() {
+    let place = Place::new();
+    let (old, kept) = (place.site.serve(A, "1", 1, 40_000), place.site.serve(B, "1", 2, 50_000));
+    place.site.publish(&place.site.list("1.0", &[&old, &kept]));
+    place.good_run();
+    let new = place.site.serve(A, "2", 3, 60_000);
+    place.site.publish(&place.site.list("1.1", &[&new, &kept]));
+    let run = place.good_run();
+    let expected = ["ExpirePrefix 1", "AvailablePrefix 2", "ExpirePostfix 1", "AvailablePostfix 2"];
+    assert_eq!(run.handled_of(A), expected, "{run:?}");
+    assert_eq!(run.lines_of(A), ["Expire after 1", "Available after 2"]);
+    assert_eq!(run.handled_of(B), [""; 0], "{run:?}");
+    assert_eq!(run.other_lines(), ["ListAccepted after", "Process after"]);
+    for (event, image) in
+        [("ExpirePrefix", &old), ("ExpirePostfix", &old), ("AvailablePrefix", &new), ("AvailablePostfix", &new)]
+    {
+        let event = run.of(event, A);
+        assert_eq!((&event["DIGEST"], &event["VMCATCHER_EVENT_HV_URI"]), (&image.sha512, &image.uri), "{event:?}");
+        assert_eq!(event["VMCATCHER_EVENT_SL_CHECKSUM_SHA512"], image.sha512);
+        assert_eq!(event["VMCATCHER_EVENT_HV_SIZE"], image.size.to_string());
+    }
+    assert!(file(run.of("ExpirePostfix", A), "EXPIRE").contains("/expired/default/"), "{run:?}");
+    place.good_run().assert_only_process();
+
+    place.site.publish(&place.site.list("1.2", &[&kept]));
+    let run = place.good_run();
+    assert_eq!(run.handled_of(A), ["ExpirePrefix 2", "ExpirePostfix 2"], "{run:?}");
+    assert_eq!(run.of("ExpirePostfix", A)["DIGEST"], new.sha512);
+    assert_eq!(run.of("ExpirePostfix", A)["VMCATCHER_EVENT_DC_TITLE"], format!("Image {A}"));
+    assert_eq!(run.lines_of(A), ["Expire after 2"]);
+    place.good_run().assert_only_process();
+
+    // It comes back: it is available again, and not new.
+    place.site.publish(&place.site.list("1.3", &[&new, &kept]));
+    let run = place.good_run();
+    assert_eq!(run.lines_of(A), ["Available after 2"], "{run:?}");
+    assert_eq!(run.of("AvailablePrefix", A)["DIGEST"], new.sha512);
+    place.good_run().assert_only_process();
+}
+
+#[test]
+fn the_same_bytes_under_a_new_version_are_another_version() {
+    let place = Place::new();
+    let old = place.site.serve(A, "1", 1, 40_000);
+    place.site.publish(&place.site.list("1.0", &[&old]));
+    place.good_run();
+    let new = place.site.serve(A, "2", 1, 40_000);
+    place.site.publish(&place.site.list("1.1", &[&new]));
+    let run = place.good_run();
+    let expected = ["ExpirePrefix 1", "AvailablePrefix 2", "ExpirePostfix 1", "AvailablePostfix 2"];
+    assert_eq!(run.handled_of(A), expected, "{run:?}");
+    assert_eq!(run.of("ExpirePostfix", A)["VMCATCHER_EVENT_HV_URI"], old.uri);
+    assert_eq!(run.of("AvailablePrefix", A)["VMCATCHER_EVENT_HV_URI"], new.uri);
+    place.good_run().assert_only_process();
+}
+
+#[test]
+fn a_subscription_that_is_removed_takes_its_images_out() {
+    let place = Place::new();
+    place.site.subscribe("deletionPolicy: Retire");
+    let image = place.site.serve(A, "1", 1, 40_000);
+    place.site.publish(&place.site.list("1.0", &[&image]));
+    place.good_run();
+    place.site.forget("subscription-vo");
+    let run = place.good_run();
+    assert_eq!(run.lines_of(A), ["Expire after 1"], "{run:?}");
+    assert_eq!(run.handled_of(A), ["ExpirePrefix 1", "ExpirePostfix 1"]);
+    assert_eq!(run.of("ExpirePostfix", A)["DIGEST"], image.sha512);
+    place.good_run().assert_only_process();
+}
+
+/// The recorded environments are those of vmcatcher 0.6.3.
+#[test]
+fn the_variables_of_an_image_are_those_of_vmcatcher() {
+    let transcript = std::fs::read_to_string(
+        Path::new(env!("CARGO_MANIFEST_DIR")).join("data/events/events-transcript.txt"),
+    );
+    let transcript = transcript.unwrap();
+    let variable = |line: &str| line.split_once('=').map(|(name, value)| (name.to_owned(), value.to_owned()));
+    let recorded: Vec<Variables> = transcript
+        .split("--- event at ")
+        .skip(1)
+        .map(|event| event.lines().skip(1).map_while(variable).collect())
+        .collect();
+    let with_vo = |event: &&Variables| {
+        event["VMCATCHER_EVENT_TYPE"] == "AvailablePostfix" && event.contains_key("VMCATCHER_EVENT_VO")
+    };
+    let identifier = recorded.iter().find(with_vo).unwrap()["VMCATCHER_EVENT_DC_IDENTIFIER"].clone();
+    let of = |name: &str| {
+        let found = recorded.iter().find(|event| {
+            event["VMCATCHER_EVENT_TYPE"] == name
+                && event.get("VMCATCHER_EVENT_DC_IDENTIFIER").is_some_and(|found| *found == identifier)
+        });
+        found.cloned()
+    };
+    let original = of("AvailablePostfix").unwrap();
+    let value = |name: &str| original[&format!("VMCATCHER_EVENT_{name}")].clone();
+    let place = Place::new();
+    let served = place.site.serve(&identifier, &value("HV_VERSION"), 1, 40_000);
+    let image = json!({"hv:image": {
+        "dc:title": value("DC_TITLE"), "dc:description": value("DC_DESCRIPTION"), "dc:identifier": identifier,
+        "hv:size": served.size, "hv:uri": served.uri, "hv:version": served.version, "hv:hypervisor": value("HV_HYPERVISOR"),
+        "hv:format": value("HV_FORMAT"), "sl:checksum:sha512": served.sha512, "sl:arch": value("SL_ARCH"), "sl:os": value("SL_OS"),
+        "sl:osversion": value("SL_OSVERSION"), "sl:comments": value("SL_COMMENTS"), "ad:mpuri": value("AD_MPURI"),
+    }});
+    let list = |version: &str| place.site.list(version, &[]).with("ad:vo", json!(value("VO")));
+    place.site.publish(&list("1.0").raw_image(image));
+    let mut runs = vec![place.good_run()];
+    place.site.publish(&list("1.1"));
+    runs.push(place.good_run());
+    // What is of the place and of the bytes, not of the image.
+    let differ = ["UUID_SESSION", "HV_URI", "HV_SIZE", "SL_CHECKSUM_SHA512", "IL_DC_IDENTIFIER", "FILENAME"];
+    let mut compared = 0;
+    for (run, name) in [(0, "AvailablePrefix"), (0, "AvailablePostfix"), (1, "ExpirePrefix"), (1, "ExpirePostfix")] {
+        // Each of the original's events of an image has the same variables.
+        let expected = of(name).unwrap_or_else(|| original.clone());
+        let made = runs[run].of(name, &identifier);
+        let names = |event: &Variables| -> Vec<String> {
+            event.keys().filter(|name| name.starts_with("VMCATCHER_EVENT_")).cloned().collect()
+        };
+        assert_eq!(names(made), names(&expected));
+        for name in names(made) {
+            let short = &name["VMCATCHER_EVENT_".len()..];
+            if short != "TYPE" && !differ.contains(&short) {
+                assert_eq!(made[&name], expected[&name], "{name}");
+                compared += 1;
+            }
+        }
+        assert_eq!(made["DIGEST"], served.sha512);
+    }
+    assert!(compared >= 40, "{compared}");
+}
+
+/// A handler runs in the directory `/`.
+#[test]
+fn a_volume_that_is_named_by_a_relative_path_is_found_by_handlers() {
+    let place = Place::new();
+    let image = place.site.serve(A, "1", 1, 40_000);
+    place.site.publish(&place.site.list("1.0", &[&image]));
+    let mut command = std::process::Command::new(env!("CARGO_BIN_EXE_operator"));
+    command.args(["reconcile", "--once", "--manifests", "manifests", "--volume", "volume", "--trust", "trust"]);
+    command.args(["--config", "config.yaml"]).current_dir(place.site.path(""));
+    let output = command.output().unwrap();
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    let handled = place.handled();
+    let available = handled.iter().find(|event| event["VMCATCHER_EVENT_TYPE"] == "AvailablePostfix").unwrap();
+    assert_eq!(available["DIGEST"], image.sha512, "{available:?}");
+}
