@@ -70,8 +70,8 @@ fn events_wait_for_a_receiver_that_is_away_and_come_in_order() {
     let receiver = Receiver::start([Answer::status(204)]);
     place.configure(&[&webhook(&receiver.url("/events")), &place.file_sink()]);
     let second = place.good_run();
-    let received: Vec<Event> = receiver.requests().iter().map(|request| event(&request.body)).collect();
-    assert_eq!(received, [first.logged, second.logged].concat());
+    let arrived: Vec<Event> = receiver.requests().iter().map(|request| event(&request.body)).collect();
+    assert_eq!(arrived, [first.logged, second.logged].concat());
 }
 
 /// The event in a CloudEvent.
