@@ -53,11 +53,24 @@ pub(super) fn run(Args::Check(args): &Args) -> anyhow::Result<ExitCode> {
 }
 
 /// Reads a configuration file. Fails if the file cannot be read; returns its problems if it is wrong.
-pub(super) fn read(file: &Path) -> anyhow::Result<Result<Config, Vec<ConfigProblem>>> {
+fn read(file: &Path) -> anyhow::Result<Result<Config, Vec<ConfigProblem>>> {
     let mut bytes = Vec::new();
     let opened = File::open(file).and_then(|opened| opened.take(LARGEST as u64 + 1).read_to_end(&mut bytes));
     opened.with_context(|| format!("cannot read the configuration file {}", file.display()))?;
     Ok(parse_bytes(&bytes))
+}
+
+/// Reads a configuration file. `None` if it is wrong; its problems are logged then.
+pub(super) fn read_valid(file: &Path) -> anyhow::Result<Option<Config>> {
+    match read(file)? {
+        Ok(config) => Ok(Some(config)),
+        Err(problems) => {
+            for problem in problems {
+                tracing::error!("{}", problem.in_file(file));
+            }
+            Ok(None)
+        }
+    }
 }
 
 /// The configuration as a table, without secrets.
@@ -77,7 +90,7 @@ fn shown(config: &Config) -> String {
 }
 
 /// The kind of a sink, and where its events go. Arguments and queries are left out: they can have secrets.
-fn receiver(kind: &SinkKind) -> (&'static str, String) {
+pub(super) fn receiver(kind: &SinkKind) -> (&'static str, String) {
     match kind {
         SinkKind::Exec(exec) => match &exec.handlers {
             Handlers::Directory(directory) => ("exec", format!("{}/", directory.display())),

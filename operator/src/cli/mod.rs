@@ -11,6 +11,7 @@ mod config;
 mod crds;
 mod dry_run;
 mod endorser;
+mod events;
 mod get;
 mod kept;
 mod kind;
@@ -101,6 +102,9 @@ enum Command {
     /// Look at the images on a volume
     #[command(subcommand)]
     Cache(cache::Args),
+    /// Look at events, send them again, try a sink
+    #[command(subcommand)]
+    Events(events::Args),
     /// Look at the configuration file
     #[command(subcommand)]
     Config(config::Args),
@@ -136,6 +140,7 @@ pub fn run(cli: &Cli) -> ExitCode {
         Command::List(List::Verify(args)) => list_verify::run(args),
         Command::List(List::Sign(args)) => list_sign::run(args),
         Command::Cache(args) => cache::run(args),
+        Command::Events(args) => events::run(args),
         Command::Config(args) => config::run(args),
         Command::Crds(args) => crds::run(args),
     };
@@ -195,11 +200,20 @@ fn print_bytes(bytes: &[u8]) -> anyhow::Result<()> {
     write(bytes)
 }
 
+/// As [`print()`], for a command that goes on. Returns false if the reader closed the pipe: then it should end.
+fn print_more(text: &str) -> anyhow::Result<bool> {
+    write_more(text::printable_lines(text).as_bytes())
+}
+
 fn write(bytes: &[u8]) -> anyhow::Result<()> {
+    write_more(bytes).map(drop)
+}
+
+fn write_more(bytes: &[u8]) -> anyhow::Result<bool> {
     use std::io::Write;
     let mut output = std::io::stdout().lock();
     match output.write_all(bytes).and_then(|()| output.flush()) {
-        Err(error) if error.kind() == std::io::ErrorKind::BrokenPipe => Ok(()),
-        other => other.context("cannot write to standard output"),
+        Err(error) if error.kind() == std::io::ErrorKind::BrokenPipe => Ok(false),
+        other => other.map(|()| true).context("cannot write to standard output"),
     }
 }

@@ -128,15 +128,7 @@ impl Operation {
     /// Reads the configuration file. `None` if it is wrong; its problems are logged then.
     pub(super) fn configuration(&self) -> anyhow::Result<Option<Config>> {
         let Some(file) = &self.config else { return Ok(Some(Config::default())) };
-        match config::read(file)? {
-            Ok(config) => Ok(Some(config)),
-            Err(problems) => {
-                for problem in problems {
-                    tracing::error!("{}", problem.in_file(file));
-                }
-                Ok(None)
-            }
-        }
+        config::read_valid(file)
     }
 
     /// Makes the context of the reconcilers.
@@ -182,7 +174,7 @@ impl Operation {
 
     /// The context with the sinks of the configuration, and their running deliveries.
     pub(super) fn with_events<S: ResourceStore>(context: Context<S>) -> anyhow::Result<(Context<S>, Deliveries)> {
-        let source = format!("/vmcatcher-operator/{}", context.settings.instance);
+        let source = source(&context.settings.instance);
         let started = events::start(&context.settings.events, context.volume.root(), &source);
         let (events, deliveries) = started.context("cannot open the spool of events")?;
         Ok((context.with_events(events), deliveries))
@@ -289,8 +281,13 @@ pub(super) fn list_size() -> RangedU64ValueParser {
     RangedU64ValueParser::new().range(1..=MAXIMUM_BYTES as u64)
 }
 
+/// The `source` of CloudEvents of an installation.
+pub(super) fn source(instance: &str) -> String {
+    format!("/vmcatcher-operator/{instance}")
+}
+
 /// Parser for the name of an installation: 1 to 64 letters, digits and `.`, `_`, `-`.
-fn instance(text: &str) -> Result<String, String> {
+pub(super) fn instance(text: &str) -> Result<String, String> {
     let allowed = |c: char| c.is_ascii_alphanumeric() || "._-".contains(c);
     if (1..=64).contains(&text.len()) && text.chars().all(allowed) {
         return Ok(text.to_owned());
@@ -298,8 +295,17 @@ fn instance(text: &str) -> Result<String, String> {
     Err(format!("expected 1 to 64 letters, digits and . _ -, found {text:?}"))
 }
 
-/// A future that completes at SIGTERM or SIGINT.
+/// A future that completes at SIGTERM or SIGINT, and logs it.
 pub(super) fn stop() -> anyhow::Result<impl Future<Output = ()>> {
+    let stopped = stopped()?;
+    Ok(async move {
+        stopped.await;
+        tracing::info!("stopping");
+    })
+}
+
+/// A future that completes at SIGTERM or SIGINT.
+pub(super) fn stopped() -> anyhow::Result<impl Future<Output = ()>> {
     let mut terminate = signal(SignalKind::terminate())?;
     let mut interrupt = signal(SignalKind::interrupt())?;
     Ok(async move {
@@ -307,6 +313,5 @@ pub(super) fn stop() -> anyhow::Result<impl Future<Output = ()>> {
             _ = terminate.recv() => {}
             _ = interrupt.recv() => {}
         }
-        tracing::info!("stopping");
     })
 }

@@ -36,7 +36,7 @@ pub struct Deliveries {
 ///
 /// Must be called within a tokio runtime.
 pub fn start(settings: &EventSettings, volume: &Path, source: &str) -> Result<(Events, Deliveries), SpoolError> {
-    let directory = volume.join("spool");
+    let directory = Spool::directory(volume);
     if settings.sinks.is_empty() && !directory.exists() {
         return Ok((Events::default(), Deliveries::default()));
     }
@@ -46,11 +46,7 @@ pub fn start(settings: &EventSettings, volume: &Path, source: &str) -> Result<(E
     if settings.sinks.is_empty() {
         return Ok((Events::default(), Deliveries::default()));
     }
-    let directories = CacheDirectories {
-        cache: volume.join("endorsed"),
-        download: volume.join("partial"),
-        expire: volume.join("expired"),
-    };
+    let directories = CacheDirectories::of_volume(volume);
     let mut deliveries = Deliveries::default();
     for settings in &settings.sinks {
         let reader = spool.reader(&settings.name)?;

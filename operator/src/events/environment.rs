@@ -6,7 +6,7 @@
 
 use std::collections::BTreeMap;
 use std::ffi::OsString;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use super::event::{Event, EventType, ImageMetadata, Phase};
 
@@ -29,6 +29,13 @@ pub struct CacheDirectories {
     pub download: PathBuf,
     /// The images that have expired. [`ImageMetadata::file_name`] of `Expire` after is relative to it.
     pub expire: PathBuf,
+}
+
+impl CacheDirectories {
+    /// The directories of the volume at a path, which is absolute: handlers have a working directory of their own.
+    pub fn of_volume(volume: &Path) -> Self {
+        Self { cache: volume.join("endorsed"), download: volume.join("partial"), expire: volume.join("expired") }
+    }
 }
 
 /// The environment variables of an event.

@@ -3,6 +3,7 @@
 mod config;
 mod dry_run;
 mod endorser;
+mod events;
 mod get;
 mod least;
 mod lists;

@@ -26,7 +26,7 @@ mod step;
 mod tests;
 mod view;
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use super::event::Event;
@@ -48,6 +48,11 @@ pub use view::{Records, SpoolView};
 pub struct Spool(Arc<Log>);
 
 impl Spool {
+    /// The directory of the spool of a volume.
+    pub fn directory(volume: &Path) -> PathBuf {
+        volume.join("spool")
+    }
+
     /// Opens the spool in a directory, for at most `limit` bytes of events, and mends what a crash left.
     ///
     /// A new sink gets the events from now on. What only a sink needs that is not in `sinks` any more is removed. If
