@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use clap::ValueEnum;
 use serde::Serialize;
+use uuid::Uuid;
 
 use super::super::operation::stopped;
 use super::super::{WRONG_USE, config, print_more};
@@ -61,10 +62,10 @@ enum Output {
 pub(in crate::cli) fn run(args: &Args) -> anyhow::Result<ExitCode> {
     let volume = Volume::read_only(&args.volume)?;
     let spool = Spool::read_only(&Spool::directory(volume.root()));
-    let mut tail = Tail { spool, filter: None, output: args.output, next: 0, is_begun: false };
+    let mut tail = Tail { spool, filter: None, output: args.output, next: 0, last: None, is_begun: false };
     if let Some(name) = &args.sink {
         let Some(position) = tail.position(args, name)? else { return Ok(ExitCode::from(WRONG_USE)) };
-        tail.next = position;
+        tail.begin_at(position)?;
         if let Some(file) = &args.config {
             let Some(config) = config::read_valid(file)? else { return Ok(ExitCode::from(WRONG_USE)) };
             let Some(sink) = sinks::named(&config, file, name) else { return Ok(ExitCode::from(WRONG_USE)) };
@@ -72,7 +73,7 @@ pub(in crate::cli) fn run(args: &Args) -> anyhow::Result<ExitCode> {
         }
     }
     if let Some(count) = args.last {
-        tail.next = tail.number_of_last(count)?;
+        tail.begin_with_last(count)?;
     }
     let is_read = tail.show()?;
     if args.follow && is_read {
@@ -92,6 +93,8 @@ struct Tail {
     output: Output,
     /// The number of the first event that was not shown.
     next: u64,
+    /// The number and the identity of the event before it, if it was read.
+    last: Option<(u64, Uuid)>,
     /// Whether an event was shown.
     is_begun: bool,
 }
@@ -112,20 +115,37 @@ impl Tail {
         self.filter.as_ref().is_none_or(|filter| filter.takes(event))
     }
 
-    /// The number from which on there are this many events, or fewer if there are not so many.
-    fn number_of_last(&self, count: usize) -> anyhow::Result<u64> {
-        let (mut last, mut next) = (VecDeque::new(), self.next);
+    /// Begins with the event of this number.
+    fn begin_at(&mut self, number: u64) -> anyhow::Result<()> {
+        let before = self.spool.records(number.saturating_sub(1))?.next().transpose()?;
+        self.last = before.filter(|(found, _)| *found < number).map(|(found, event)| (found, event.id));
+        self.next = number;
+        Ok(())
+    }
+
+    /// Begins where there are this many events, or fewer if there are not so many.
+    fn begin_with_last(&mut self, count: usize) -> anyhow::Result<()> {
+        let (mut firsts, mut next) = (VecDeque::new(), self.next);
         for found in self.spool.records(self.next)? {
             let (number, event) = found?;
             next = number.saturating_add(1);
             if self.takes(&event) {
-                last.push_back(number);
-                if last.len() > count {
-                    last.pop_front();
+                firsts.push_back(number);
+                if firsts.len() > count {
+                    firsts.pop_front();
                 }
             }
         }
-        Ok(last.front().copied().unwrap_or(next))
+        self.begin_at(firsts.front().copied().unwrap_or(next))
+    }
+
+    /// Whether this is not the spool any more whose events were shown. If the operator ran without sinks, the spool was
+    /// removed, and the numbers begin again.
+    fn is_another(&self) -> anyhow::Result<bool> {
+        let Some((number, id)) = self.last else { return Ok(false) };
+        // Only events before others are removed.
+        let found = self.spool.records(number)?.next().transpose()?;
+        Ok(found.is_none_or(|(found, event)| found == number && event.id != id))
     }
 
     /// Shows the events that were not shown. Returns false if nobody reads them any more.
@@ -139,7 +159,7 @@ impl Tail {
                     return Err(error.into());
                 }
             };
-            self.next = number.saturating_add(1);
+            (self.next, self.last) = (number.saturating_add(1), Some((number, event.id)));
             if self.takes(&event) {
                 text.push_str(&self.shown(number, &event)?);
             }
@@ -163,13 +183,11 @@ impl Tail {
                 () = &mut stopped => return Ok(()),
                 _ = looks.tick() => {}
             }
-            let before = self.next;
+            if self.is_another()? {
+                (self.next, self.last) = (0, None);
+            }
             if !self.show()? {
                 return Ok(());
-            }
-            if self.next == before && self.spool.records(0)?.next().is_none() {
-                // If the operator ran without sinks, the spool is gone, and its numbers begin again.
-                self.next = 0;
             }
         }
     }
