@@ -15,6 +15,7 @@ use super::table::Output;
 use super::{NOT_GOOD, WRONG_USE, dry_run, get, print, progress, survey};
 use crate::events::config::Config;
 use crate::reconcile::Context;
+use crate::run::ProgressReports;
 use crate::run::directory::Driver;
 use crate::store::directory::Directory;
 
@@ -73,6 +74,7 @@ async fn reconcile(args: &Args, config: Config, quiet: bool) -> anyhow::Result<E
     let context = Arc::new(context);
     let servers = args.operation.serve().await?;
     args.operation.monitor.watch(&context);
+    let reports = ProgressReports::start(&context);
     let driver = Driver::new(context.clone());
     let begun = begin(args, &context).await;
     let ended = match &begun {
@@ -81,6 +83,7 @@ async fn reconcile(args: &Args, config: Config, quiet: bool) -> anyhow::Result<E
     };
     // A partial download stays on the volume. The next run resumes it.
     context.jobs.shutdown().await;
+    reports.end().await;
     // A run that did not begin does not end.
     if begun.is_ok() && ended.is_ok() {
         context.events.end(Timestamp::now());

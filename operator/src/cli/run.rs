@@ -12,6 +12,7 @@ use super::WRONG_USE;
 use super::operation::{Files, Operation, stop};
 use crate::cache::Volume;
 use crate::events::config::Config;
+use crate::run::ProgressReports;
 use crate::run::kubernetes::Driver;
 use crate::store::kubernetes::{Election, Kubernetes, Leadership, LeadershipLost, counted};
 
@@ -99,6 +100,7 @@ async fn keep(
     let context = Arc::new(context.with_permit(permit));
     context.events.announce_begin(Timestamp::now()).await;
     args.operation.monitor.watch(&context);
+    let reports = ProgressReports::start(&context);
     let refreshing = args.operation.keep_crls_fresh(&context.client);
     let stop = async { lost = ended(stopping, leadership).await };
     let scrub = args.operation.scrub(&context.volume)?;
@@ -109,6 +111,7 @@ async fn keep(
     }
     // A partial download stays on the volume. The next run resumes it.
     context.jobs.shutdown().await;
+    reports.end().await;
     if kept.is_ok() {
         context.events.end(Timestamp::now());
     }

@@ -13,6 +13,7 @@ use super::dispatch::{Drained, deliver, drain};
 use super::environment::CacheDirectories;
 use super::event::{Event, Phase};
 use super::hub::{Events, GRACE, Hub};
+use super::progress::{ProgressQueue, deliver_progress};
 use super::settings::{EventFilter, EventSettings, SinkKind, SinkName, SinkSettings};
 use super::sink::{Delivery, Sink};
 use super::sink_state::SinkStates;
@@ -26,6 +27,8 @@ const DRAIN: Duration = Duration::from_secs(30);
 #[derive(Default)]
 pub struct Deliveries {
     tasks: JoinSet<(Reader, AnySink)>,
+    /// One for each sink that takes progress, with a connection of its own.
+    progress: JoinSet<()>,
     stop: CancellationToken,
     states: SinkStates,
 }
@@ -48,9 +51,14 @@ pub fn start(settings: &EventSettings, volume: &Path, source: &str) -> Result<(E
     }
     let directories = CacheDirectories::of_volume(volume);
     let mut deliveries = Deliveries::default();
+    let mut progress = Vec::new();
     for settings in &settings.sinks {
         let reader = spool.reader(&settings.name)?;
         deliveries.spawn(reader, AnySink::new(settings, &directories, source));
+        if let Some(queue) = ProgressQueue::of(&settings.filter).map(Arc::new) {
+            progress.push(queue.clone());
+            deliveries.spawn_progress(queue, AnySink::new(settings, &directories, source), settings.name.clone());
+        }
     }
     let hub = Hub {
         spool,
@@ -58,6 +66,7 @@ pub fn start(settings: &EventSettings, volume: &Path, source: &str) -> Result<(E
         session: Uuid::new_v4(),
         handlers: settings.sinks.iter().filter_map(|sink| handlers(sink, &directories)).collect(),
         vetoes: Mutex::new(HashMap::new()),
+        progress,
     };
     Ok((Events::new(Arc::new(hub)), deliveries))
 }
@@ -81,11 +90,17 @@ impl Deliveries {
         });
     }
 
+    fn spawn_progress(&mut self, queue: Arc<ProgressQueue>, mut sink: AnySink, name: SinkName) {
+        let stop = self.stop.clone();
+        self.progress.spawn(async move { deliver_progress(&queue, &mut sink, &name, GRACE, &stop).await });
+    }
+
     /// Stops the deliveries: after a single run (`drains`) when all is delivered, or after 30 s. What was not delivered
     /// stays in the spool, and is logged.
     pub async fn end(mut self, drains: bool) {
+        self.stop.cancel();
+        while self.progress.join_next().await.is_some() {}
         if !drains {
-            self.stop.cancel();
             while self.tasks.join_next().await.is_some() {}
             return;
         }
@@ -95,9 +110,8 @@ impl Deliveries {
         }
     }
 
-    /// Delivers what waits, for at most `within`, then stops. Returns what is left for each sink.
+    /// Delivers what waits, for at most `within`. Returns what is left for each sink.
     async fn drain(mut self, within: Duration) -> Vec<Drained> {
-        self.stop.cancel();
         let mut draining = JoinSet::new();
         while let Some(ended) = self.tasks.join_next().await {
             // A task that panicked has nothing to go on with; its events stay in the spool.

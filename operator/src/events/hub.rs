@@ -9,6 +9,7 @@ use uuid::Uuid;
 
 use super::event::{Event, EventType, Object, Phase};
 use super::exec::{ExecSink, Verdict};
+use super::progress::ProgressQueue;
 use super::retry::wait_after;
 use super::settings::{EventFilter, SinkName};
 use super::sink_state::{SinkState, SinkStates};
@@ -34,6 +35,8 @@ pub(super) struct Hub {
     /// The handlers that are asked before a step.
     pub(super) handlers: Vec<(SinkName, EventFilter, ExecSink)>,
     pub(super) vetoes: Mutex<HashMap<Question, Vetoed>>,
+    /// One for each sink that takes progress.
+    pub(super) progress: Vec<Arc<ProgressQueue>>,
 }
 
 /// What handlers are asked: whether this step may be done to this version of this object.
@@ -158,6 +161,20 @@ impl Events {
             reason: None,
             message: None,
             progress: None,
+        }
+    }
+
+    /// Whether any sink takes progress.
+    pub fn take_progress(&self) -> bool {
+        self.0.as_ref().is_some_and(|hub| !hub.progress.is_empty())
+    }
+
+    /// Gives an event of the phase [`Phase::Progress`] to the sinks that take it. `ends`: it is the last one of its step.
+    /// Each sink gets the newest one of a step at most once a second, and always the last one, unless it cannot be
+    /// reached: progress is not kept. Never blocks.
+    pub fn progress(&self, event: &Event, ends: bool) {
+        for queue in self.0.iter().flat_map(|hub| &hub.progress) {
+            queue.put(event, ends);
         }
     }
 

@@ -14,6 +14,7 @@ mod figures;
 mod file;
 mod hub;
 mod input_file;
+mod progress;
 mod retry;
 mod settings;
 mod sink;

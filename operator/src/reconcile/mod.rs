@@ -24,6 +24,7 @@ mod finish;
 #[cfg(test)]
 mod fixtures;
 pub mod image;
+pub mod progress;
 mod report;
 mod secret;
 mod source;

@@ -5,3 +5,6 @@ mod dependents;
 pub mod directory;
 pub mod kubernetes;
 mod pass;
+mod progress;
+
+pub use progress::ProgressReports;

@@ -233,6 +233,11 @@ impl Publications {
         self.held().sessions.entry(target.clone()).or_default().clone()
     }
 
+    /// The targets where imports run.
+    pub fn importing(&self) -> Vec<ObjectKey> {
+        self.held().importing.keys().cloned().collect()
+    }
+
     /// When the next running import is checked.
     pub fn importing_until(&self) -> Option<Timestamp> {
         self.held().importing.values().min().copied()
