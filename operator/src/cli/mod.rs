@@ -6,6 +6,7 @@
 
 mod algorithms;
 mod available;
+mod bars;
 mod cache;
 mod config;
 mod crds;
@@ -87,6 +88,8 @@ enum Command {
     Run(run::Args),
     /// Show resources and their conditions, as kubectl would
     Get(get::Args),
+    /// Show the downloads, conversions and imports that run in an operator, over its port --listen
+    Progress(progress::Args),
     /// Reconcile objects now: ask their servers, and try again what was given up after failures
     Refresh(refresh::Args),
     /// Keep an image at a version: print the manifest that pins it, or write it
@@ -131,6 +134,7 @@ pub fn run(cli: &Cli) -> ExitCode {
         Command::Reconcile(args) => reconcile::run(args, cli.quiet > 0),
         Command::Run(args) => run::run(args),
         Command::Get(args) => get::run(args),
+        Command::Progress(args) => progress::run(args),
         Command::Refresh(args) => refresh::run(args),
         Command::Pin(args) => pin::pin(args),
         Command::Unpin(args) => pin::unpin(args),
@@ -202,18 +206,20 @@ fn print_bytes(bytes: &[u8]) -> anyhow::Result<()> {
 
 /// As [`print()`], for a command that goes on. Returns false if the reader closed the pipe: then it should end.
 fn print_more(text: &str) -> anyhow::Result<bool> {
-    write_more(text::printable_lines(text).as_bytes())
+    written(text::printable_lines(text).as_bytes())
 }
 
 fn write(bytes: &[u8]) -> anyhow::Result<()> {
-    write_more(bytes).map(drop)
+    written(bytes).map(drop)
 }
 
-fn write_more(bytes: &[u8]) -> anyhow::Result<bool> {
+/// Writes bytes to standard output. Returns whether a reader is there: false after it has closed the pipe.
+fn written(bytes: &[u8]) -> anyhow::Result<bool> {
     use std::io::Write;
     let mut output = std::io::stdout().lock();
     match output.write_all(bytes).and_then(|()| output.flush()) {
+        Ok(()) => Ok(true),
         Err(error) if error.kind() == std::io::ErrorKind::BrokenPipe => Ok(false),
-        other => other.map(|()| true).context("cannot write to standard output"),
+        Err(error) => Err(error).context("cannot write to standard output"),
     }
 }

@@ -77,7 +77,8 @@ pub(super) struct Operation {
     /// URL). The server uses plain HTTP: put a proxy with TLS in front of it [default: no such server]
     #[arg(long, value_name = "ADDRESS", env = "VMCATCHER_IMAGE_SERVER")]
     pub(super) image_server: Option<SocketAddr>,
-    /// Answer /healthz, /readyz and /metrics at this address and port, such as [::]:9090 [default: no such server]
+    /// Answer /healthz, /readyz, /metrics and /progress at this address and port, such as [::]:9090 [default: no such
+    /// server]
     #[arg(long, value_name = "ADDRESS", env = "VMCATCHER_LISTEN")]
     listen: Option<SocketAddr>,
     /// Simultaneous connections of one address to each of these servers, of 256 in all. A reverse proxy has one address

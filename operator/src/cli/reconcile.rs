@@ -12,7 +12,7 @@ use jiff::Timestamp;
 use super::operation::{Files, Operation, stop};
 use super::standing::{Shown, all_are_well};
 use super::table::Output;
-use super::{NOT_GOOD, WRONG_USE, dry_run, get, print, progress, survey};
+use super::{NOT_GOOD, WRONG_USE, bars, dry_run, get, print, survey};
 use crate::events::config::Config;
 use crate::reconcile::Context;
 use crate::run::ProgressReports;
@@ -121,7 +121,7 @@ async fn work(args: &Args, quiet: bool, context: &Arc<Context<Directory>>, drive
 
 /// One run. Whether all is well.
 async fn once(args: &Args, quiet: bool, context: &Arc<Context<Directory>>, driver: &Driver) -> anyhow::Result<bool> {
-    let bars = progress::Bars::start(context, std::io::stderr().is_terminal());
+    let bars = bars::Bars::start(context, std::io::stderr().is_terminal());
     let settled = driver.once().await;
     bars.stop().await;
     let settled = settled.context("cannot reconcile")?;

@@ -96,11 +96,12 @@ impl ProgressQueue {
         let mut steps = self.steps();
         let (mut taken, mut next) = (Vec::new(), None::<Instant>);
         for waiting in steps.values_mut() {
-            if waiting.is_free(now) && taken.len() < MOST_AT_ONCE {
-                if let Some(event) = waiting.last.take().or_else(|| waiting.newest.take()) {
-                    taken.push(event);
-                    waiting.free_at = Some(now + EVERY);
-                }
+            if waiting.is_free(now)
+                && taken.len() < MOST_AT_ONCE
+                && let Some(event) = waiting.last.take().or_else(|| waiting.newest.take())
+            {
+                taken.push(event);
+                waiting.free_at = Some(now + EVERY);
             }
             let at = waiting.free_at.filter(|_| !waiting.is_empty());
             next = next.into_iter().chain(at).min();

@@ -1,4 +1,4 @@
-//! The HTTP servers: images for clouds that pull them; health and metrics.
+//! The HTTP servers: images for clouds that pull them; health, metrics and progress.
 
 mod connections;
 mod exposition;
@@ -9,6 +9,7 @@ mod listening;
 mod monitor;
 mod peer;
 mod process;
+mod progress;
 mod range;
 mod ticket;
 
@@ -20,6 +21,7 @@ pub use images::{ImageServer, router};
 pub use limits::Limits;
 pub use listening::{App, Listening};
 pub use monitor::{Monitor, monitor_app};
+pub use progress::{ProgressPage, RunningWork};
 pub use ticket::{Clock, KeyError, TicketError, Tickets};
 
 /// A response with one line of text.

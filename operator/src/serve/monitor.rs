@@ -1,7 +1,7 @@
-//! Health and metrics: `/healthz`, `/readyz`, `/metrics`.
+//! Health, metrics and progress: `/healthz`, `/readyz`, `/metrics`, `/progress`.
 //!
 //! A process that waits for its turn (another one leads, or owns the volume) is alive and ready, but has no metrics of
-//! resources.
+//! resources and no progress.
 
 use std::fmt;
 use std::sync::{Arc, OnceLock, Weak};
@@ -21,27 +21,28 @@ use tokio::sync::Semaphore;
 use super::exposition::Exposition;
 use super::figures::{LastUsage, register};
 use super::listening::App;
+use super::progress::{ProgressPage, page};
 use super::{plain, process};
 use crate::events::register_metrics;
 use crate::metrics::Metrics;
 use crate::reconcile::Context;
 use crate::store::ResourceStore;
 
-/// Simultaneous requests for metrics: each needs a thread, and takes a while if there are many objects.
+/// Simultaneous requests for metrics and progress: each needs a thread, and takes a while if there are many objects.
 const PAGES: usize = 2;
-/// The longest wait for metrics, including the wait for earlier requests.
+/// The longest wait for metrics or progress, including the wait for earlier requests.
 const PATIENCE: Duration = Duration::from_secs(30);
 /// The longest wait for the volume in a readiness check. A probe waits for 5 s.
 const PROMPT: Duration = Duration::from_secs(3);
 /// Prefix of the metric names.
 const PREFIX: &str = "vmcatcher";
 
-/// Health and metrics of one program. Cheap to clone.
+/// Health, metrics and progress of one program. Cheap to clone.
 #[derive(Clone)]
 pub struct Monitor {
     metrics: Metrics,
     watched: Arc<OnceLock<Box<dyn Watched>>>,
-    /// Limits simultaneous requests for metrics.
+    /// Limits simultaneous requests for metrics and progress.
     pages: Arc<Semaphore>,
     /// Limits simultaneous readiness checks.
     looks: Arc<Semaphore>,
@@ -91,6 +92,11 @@ impl Monitor {
         Ok(form.of_open_metrics(text))
     }
 
+    /// The work that runs; `None` while the program waits for its turn, and when it ends.
+    fn progress(&self) -> Option<ProgressPage> {
+        self.watched.get().and_then(|watched| watched.progress())
+    }
+
     /// Why the program is not ready; `None` if it is.
     fn trouble(&self) -> Option<String> {
         self.watched.get().and_then(|watched| watched.trouble())
@@ -101,6 +107,8 @@ impl Monitor {
 trait Watched: Send + Sync {
     fn register(&self, registry: &mut Registry, now: Timestamp);
     fn trouble(&self) -> Option<String>;
+    /// `None` when the program ends.
+    fn progress(&self) -> Option<ProgressPage>;
 }
 
 /// A weak reference to the context, so that the volume is released when the owner of the context drops it.
@@ -125,13 +133,17 @@ impl<S: ResourceStore> Watched for Watching<S> {
         let context = self.context.upgrade()?;
         context.store.awaits().or_else(|| context.volume.available().err().map(|error| error.to_string()))
     }
+
+    fn progress(&self) -> Option<ProgressPage> {
+        self.context.upgrade().map(|context| page(&context))
+    }
 }
 
-/// The routes `/healthz` and `/readyz`, which are probes, and `/metrics`.
+/// The routes `/healthz` and `/readyz`, which are probes, `/metrics` and `/progress`.
 pub fn monitor_app(monitor: Monitor) -> App {
     let probes =
         Router::new().route("/healthz", get(async || plain(StatusCode::OK, "alive"))).route("/readyz", get(ready));
-    let everything = probes.clone().route("/metrics", get(metrics));
+    let everything = probes.clone().route("/metrics", get(metrics)).route("/progress", get(progress));
     App::new(everything.with_state(monitor.clone()), probes.with_state(monitor))
 }
 
@@ -156,6 +168,21 @@ async fn metrics(State(monitor): State<Monitor>, headers: HeaderMap) -> Response
             response.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static(form.content_type()));
             response
         }
+        Err(error) => plain(StatusCode::SERVICE_UNAVAILABLE, &error),
+    }
+}
+
+async fn progress(State(monitor): State<Monitor>) -> Response<Body> {
+    let pages = monitor.pages.clone();
+    let page = in_turn(pages, PATIENCE, move || monitor.progress()).await;
+    match page.map(|page| page.map(|page| serde_json::to_string(&page))) {
+        Ok(Some(Ok(text))) => {
+            let mut response = Response::new(Body::from(text));
+            response.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
+            response
+        }
+        Ok(None) => plain(StatusCode::SERVICE_UNAVAILABLE, "the program waits for its turn, or ends"),
+        Ok(Some(Err(error))) => plain(StatusCode::INTERNAL_SERVER_ERROR, &error.to_string()),
         Err(error) => plain(StatusCode::SERVICE_UNAVAILABLE, &error),
     }
 }

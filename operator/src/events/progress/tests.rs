@@ -101,7 +101,7 @@ async fn one_a_second_and_always_the_last() {
         sleep(Duration::from_millis(100)).await;
     }
     fixture.queue.put(&event("i", 100), true);
-    sleep(Duration::from_secs(60)).await;
+    sleep(Duration::from_mins(1)).await;
     let expected = [(0, got("i", 0)), (1000, got("i", 9)), (2000, got("i", 19)), (3000, got("i", 100))];
     let calls = fixture.end().await;
     // A figure of the very moment may be one earlier or later.
@@ -149,7 +149,7 @@ async fn a_slow_sink_gets_the_newest_and_blocks_nobody() {
     // The last one of a step stays when another step of the name begins.
     fixture.queue.put(&event("i", 100), true);
     fixture.queue.put(&event("i", 1), false);
-    sleep(Duration::from_secs(60)).await;
+    sleep(Duration::from_mins(1)).await;
     let calls: Vec<_> = fixture.end().await.into_iter().map(|(_, got)| got[0].1).collect();
     assert_eq!((calls.len(), calls[0], &calls[2..]), (4, 0, &[100, 1][..]), "{calls:?}");
 }

@@ -73,8 +73,8 @@ impl Drawn {
     fn bar(&mut self, key: &JobKey, total: u64) -> &ProgressBar {
         self.bars.entry(key.clone()).or_insert_with(|| {
             let bar = self.all.add(ProgressBar::new(total));
-            if let Ok(style) = ProgressStyle::with_template("{msg:40!} {wide_bar} {done:>24} {rate:>13} {eta:>4}") {
-                bar.set_style(style.with_key("done", done).with_key("rate", rate));
+            if let Some(style) = style() {
+                bar.set_style(style);
             }
             let path = key.url.url().path();
             bar.with_message(path.rsplit('/').next().unwrap_or(path).to_owned())
@@ -84,6 +84,12 @@ impl Drawn {
     fn clear(&self) {
         let _ = self.all.clear();
     }
+}
+
+/// A bar with a message, sizes, the rate and the remaining time.
+pub(super) fn style() -> Option<ProgressStyle> {
+    let style = ProgressStyle::with_template("{msg:40!} {wide_bar} {done:>24} {rate:>13} {eta:>4}").ok()?;
+    Some(style.with_key("done", done).with_key("rate", rate))
 }
 
 fn done(state: &ProgressState, text: &mut dyn Write) {
