@@ -5,5 +5,6 @@ mod broker;
 mod exec;
 mod file;
 mod reconcile;
+mod progress;
 mod spool;
 mod webhook;
