@@ -1,6 +1,8 @@
 //! `get`: resources and their conditions, from the state on the volume. It only reads, so it works while an operator
 //! owns the volume.
 
+mod watch;
+
 use std::path::PathBuf;
 use std::process::ExitCode;
 use std::sync::Arc;
@@ -34,6 +36,10 @@ pub(super) struct Args {
     /// With `images`: all images of the lists in force, whether the site selects them or not
     #[arg(long)]
     available: bool,
+    /// Go on, and show what changes: on a terminal the tables again, else the rows that have changed (with `-o json` one
+    /// line each)
+    #[arg(short, long, conflicts_with = "available")]
+    watch: bool,
     #[command(flatten)]
     kept: Kept,
     /// Format of the output
@@ -46,6 +52,9 @@ pub(super) fn run(args: &Args) -> anyhow::Result<ExitCode> {
     if args.available && args.kind != KindName::Images {
         tracing::error!("expected `get images --available`, found another kind");
         return Ok(ExitCode::from(WRONG_USE));
+    }
+    if args.watch {
+        return watch::watch(args);
     }
     let (directory, whole) = args.kept.open()?;
     let (text, found, whole) = if args.available {
@@ -122,12 +131,8 @@ pub(super) fn problems(problems: &[ManifestProblem], output: Output) -> anyhow::
     }
 }
 
-/// The objects of one kind: a table, or one document each.
-fn part<K: Resource + CustomResourceExt + HasStanding>(
-    directory: &Directory,
-    args: &Args,
-    shown: Shown,
-) -> anyhow::Result<Vec<String>> {
+/// The objects of one kind that are asked for.
+fn objects<K: Resource + HasStanding>(directory: &Directory, args: &Args, shown: Shown) -> Vec<Arc<K>> {
     let mut objects: Vec<Arc<K>> = directory.all::<K>();
     objects.retain(|object| {
         let key = ObjectKey::of(&**object);
@@ -135,6 +140,16 @@ fn part<K: Resource + CustomResourceExt + HasStanding>(
             && args.namespace.as_ref().is_none_or(|namespace| *namespace == key.namespace)
             && (shown == Shown::All || !object.is_well())
     });
+    objects
+}
+
+/// The objects of one kind: a table, or one document each.
+fn part<K: Resource + CustomResourceExt + HasStanding>(
+    directory: &Directory,
+    args: &Args,
+    shown: Shown,
+) -> anyhow::Result<Vec<String>> {
+    let objects = objects::<K>(directory, args, shown);
     if objects.is_empty() {
         return Ok(Vec::new());
     }
@@ -163,6 +178,6 @@ pub(super) fn join(output: Output, parts: &[String]) -> anyhow::Result<String> {
 /// All resources, or those that are not well. `reconcile --once` prints them when it ends.
 pub(super) fn everything(directory: &Directory, output: Output, shown: Shown) -> anyhow::Result<String> {
     let kept = Kept { volume: PathBuf::new(), state: None };
-    let args = Args { kind: KindName::All, name: None, namespace: None, available: false, kept, output };
+    let args = Args { kind: KindName::All, name: None, namespace: None, available: false, watch: false, kept, output };
     join(output, &parts(directory, &args, shown)?)
 }

@@ -23,6 +23,11 @@ impl Kept {
         self.state.clone().unwrap_or_else(|| self.volume.join("state"))
     }
 
+    /// The folder of the resources: a folder for each namespace, with one for each kind.
+    pub(super) fn resources(&self) -> PathBuf {
+        self.folder().join("resources")
+    }
+
     /// Reads the stored resources, and returns whether all could be read. Those that could not are logged.
     pub(super) fn open(&self) -> anyhow::Result<(Directory, bool)> {
         let state = self.folder();

@@ -54,11 +54,13 @@ pub fn start(settings: &EventSettings, volume: &Path, source: &str) -> Result<(E
     let mut progress = Vec::new();
     for settings in &settings.sinks {
         let reader = spool.reader(&settings.name)?;
-        deliveries.spawn(reader, AnySink::new(settings, &directories, source));
+        let sink = AnySink::new(settings, &directories, source);
         if let Some(queue) = ProgressQueue::of(&settings.filter).map(Arc::new) {
             progress.push(queue.clone());
-            deliveries.spawn_progress(queue, AnySink::new(settings, &directories, source), settings.name.clone());
+            let beside = sink.beside(settings, &directories, source);
+            deliveries.spawn_progress(queue, beside, settings.name.clone());
         }
+        deliveries.spawn(reader, sink);
     }
     let hub = Hub {
         spool,
@@ -145,6 +147,14 @@ impl AnySink {
             SinkKind::Amqp(amqp) => Self::Amqp(Box::new(AmqpSink::new(amqp.clone(), source.to_owned()))),
             SinkKind::Webhook(webhook) => Self::Webhook(WebhookSink::new(webhook.clone(), source.to_owned())),
             SinkKind::File(file) => Self::File(FileSink::new(file.clone())),
+        }
+    }
+
+    /// Another sink of these settings, which delivers at the same time. Both write whole lines to a file.
+    fn beside(&self, settings: &SinkSettings, directories: &CacheDirectories, source: &str) -> Self {
+        match self {
+            Self::File(file) => Self::File(file.clone()),
+            Self::Exec(_) | Self::Amqp(_) | Self::Webhook(_) => Self::new(settings, directories, source),
         }
     }
 }

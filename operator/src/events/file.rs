@@ -17,7 +17,8 @@ use super::sink::{Delivery, Sink, SinkError};
 /// The permissions of a file that the sink creates, before the umask.
 const NEW_FILE: u32 = 0o640;
 
-/// Appends events to a file of JSON lines.
+/// Appends events to a file of JSON lines. A clone writes to the same file, one of them at a time.
+#[derive(Clone)]
 pub struct FileSink {
     settings: Arc<FileSettings>,
     /// A write that has begun ends, even if its delivery was dropped: the lock keeps the next one behind it.

@@ -91,21 +91,20 @@ impl ProgressQueue {
         self.changed.notify_one();
     }
 
-    /// Takes what may be delivered now, and returns when more may be.
+    /// Takes what may be delivered now, first the steps that waited longest, and returns when more may be.
     fn take(&self, now: Instant) -> (Vec<Event>, Option<Instant>) {
         let mut steps = self.steps();
-        let (mut taken, mut next) = (Vec::new(), None::<Instant>);
-        for waiting in steps.values_mut() {
-            if waiting.is_free(now)
-                && taken.len() < MOST_AT_ONCE
-                && let Some(event) = waiting.last.take().or_else(|| waiting.newest.take())
-            {
-                taken.push(event);
-                waiting.free_at = Some(now + EVERY);
-            }
-            let at = waiting.free_at.filter(|_| !waiting.is_empty());
-            next = next.into_iter().chain(at).min();
+        let mut free: Vec<&mut Waiting> =
+            steps.values_mut().filter(|waiting| waiting.is_free(now) && !waiting.is_empty()).collect();
+        // Otherwise a sink that is slow would get the first steps again and again.
+        free.sort_by_key(|waiting| waiting.free_at);
+        let mut taken = Vec::new();
+        for waiting in free.into_iter().take(MOST_AT_ONCE) {
+            taken.extend(waiting.last.take().or_else(|| waiting.newest.take()));
+            waiting.free_at = Some(now + EVERY);
         }
+        let waits = steps.values().filter(|waiting| !waiting.is_empty());
+        let next = waits.map(|waiting| waiting.free_at.unwrap_or(now)).min();
         steps.retain(|_, waiting| !waiting.is_empty() || !waiting.is_free(now));
         (taken, next)
     }
@@ -136,16 +135,10 @@ pub(super) async fn deliver_progress<S: Sink>(
     while !stop.is_cancelled() {
         let (events, next) = queue.take(Instant::now());
         if events.is_empty() {
-            let until_next = async {
-                match next {
-                    Some(at) => sleep_until(at).await,
-                    None => pending().await,
-                }
-            };
             tokio::select! {
                 () = stop.cancelled() => break,
                 () = queue.changed.notified() => {}
-                () = until_next => {}
+                () = until(next) => {}
             }
             continue;
         }
@@ -166,6 +159,13 @@ pub(super) async fn deliver_progress<S: Sink>(
         }
     }
     deliver_rest(queue.take_all(), sink, &mut failures, grace).await;
+}
+
+async fn until(next: Option<Instant>) {
+    match next {
+        Some(at) => sleep_until(at).await,
+        None => pending().await,
+    }
 }
 
 async fn deliver_rest<S: Sink>(events: Vec<Event>, sink: &mut S, failures: &mut Failures<'_>, grace: Duration) {
@@ -192,6 +192,9 @@ impl Failures<'_> {
     /// logged.
     fn record(&mut self, delivery: &Delivery) -> Option<Duration> {
         let sink = self.sink;
+        for (id, words) in &delivery.refused {
+            tracing::debug!(%sink, %id, words = %one_line(words.as_bytes(), MESSAGE), "the receiver refused progress");
+        }
         let Some(error) = &delivery.stopped else {
             if self.count > 0 {
                 tracing::info!(%sink, failures = self.count, "progress is delivered again");

@@ -12,6 +12,7 @@ mod pin;
 mod quiet;
 mod refresh;
 mod twins;
+mod watch;
 
 use std::process::{Command, Output};
 

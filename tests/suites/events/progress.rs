@@ -45,8 +45,8 @@ fn figures(event: &Event) -> (u64, Option<u64>) {
 #[test]
 fn a_slow_download_is_reported_once_a_second_and_at_its_end() {
     let site = Site::new();
-    let size = 4 * MEBI;
-    let slow = Resource::pattern(1, size).etag("\"v1\"").rate(MEBI);
+    let bytes = 4 * MEBI;
+    let slow = Resource::pattern(1, bytes).etag("\"v1\"").rate(MEBI);
     let served = site.serve_as(A, "1", slow);
     site.publish(&site.list("1.0", &[&served]));
     let (file, path) = configuration(&site);
@@ -59,12 +59,12 @@ fn a_slow_download_is_reported_once_a_second_and_at_its_end() {
         let image = event.image.as_ref().unwrap();
         assert_eq!((image.identifier.as_str(), image.version.as_str(), &image.sha512), (A, "1", &served.sha512));
         assert!(!image.title.is_empty() && image.uri == served.uri && image.list == harness::site::LIST, "{image:?}");
-        assert_eq!(figures(event).1, Some(size));
+        assert_eq!(figures(event).1, Some(bytes));
     }
     let done: Vec<u64> = events.iter().map(|event| figures(event).0).collect();
     assert!(done.len() >= 3 && done.is_sorted() && done[1] > 0, "{done:?}");
     let last = events.last().unwrap();
-    assert_eq!((figures(last).0, last.reason.as_deref()), (size, Some("Downloaded")));
+    assert_eq!((figures(last).0, last.reason.as_deref()), (bytes, Some("Downloaded")));
     let span = last.time.duration_since(events[0].time).as_secs();
     assert!(i64::try_from(events.len()).unwrap() <= span + 3, "{} in {span} s", events.len());
     let after = read(&site.path("after.jsonl"));
@@ -180,8 +180,8 @@ fn start(site: &Site, listen: &str) -> (Running, String) {
 #[test]
 fn the_monitor_shows_what_runs_over_restarts() {
     let site = Site::new();
-    let size = 4 * MEBI;
-    let resource = || Resource::pattern(1, size).etag("\"v1\"");
+    let bytes = 4 * MEBI;
+    let resource = || Resource::pattern(1, bytes).etag("\"v1\"");
     let served = site.serve_as(A, "1", resource().stall_after(MEBI));
     site.publish(&site.list("1.0", &[&served]));
     let (running, address) = start(&site, "127.0.0.1:0");
@@ -190,11 +190,11 @@ fn the_monitor_shows_what_runs_over_restarts() {
     let stalled = monitor.find(|line| line["done"].as_u64() >= Some(MEBI / 2));
     let expected = ["running", "Download", "default", A, "1"];
     assert_eq!(["state", "event", "namespace", "name", "version"].map(|field| stalled[field].clone()), expected);
-    assert_eq!(stalled["total"], size);
+    assert_eq!(stalled["total"], bytes);
     let once = progress(&["--once", "--url", &url]).output().unwrap();
     assert!(once.status.success(), "{once:?}");
     let line: Value = serde_json::from_slice(&once.stdout).unwrap();
-    assert_eq!((&line["name"], &line["total"]), (&A.into(), &size.into()));
+    assert_eq!((&line["name"], &line["total"]), (&A.into(), &bytes.into()));
     // It goes on when the operator comes back.
     assert!(running.terminate().success());
     monitor.wait_for("waiting");

@@ -6,9 +6,9 @@ use indicatif::{MultiProgress, ProgressBar, ProgressDrawTarget, ProgressStyle};
 use jiff::Timestamp;
 use serde::Serialize;
 
-use super::super::bars::style;
-use super::super::table::render;
-use super::super::{now, print, written};
+use crate::cli::bars::style;
+use crate::cli::table::render;
+use crate::cli::{now, print, written};
 use crate::events::EventType;
 use crate::serve::{ProgressPage, RunningWork};
 use crate::size::Size;

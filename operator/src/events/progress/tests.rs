@@ -138,6 +138,23 @@ async fn many_images_each_have_their_second() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_slow_sink_gets_each_of_many_images_in_turn() {
+    let fixture = Fixture::start(Duration::from_secs(2), 0);
+    for round in 0..100 {
+        for image in 0..1000 {
+            fixture.queue.put(&event(&image.to_string(), round), false);
+        }
+        sleep(Duration::from_millis(100)).await;
+    }
+    let mut of_image: BTreeMap<String, usize> = BTreeMap::new();
+    for (name, _) in fixture.calls.lock().unwrap().iter().take(5).flat_map(|(_, got)| got) {
+        *of_image.entry(name.clone()).or_default() += 1;
+    }
+    assert_eq!(of_image.len(), 1000);
+    assert!(of_image.values().all(|count| *count <= 2), "{of_image:?}");
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_slow_sink_gets_the_newest_and_blocks_nobody() {
     let fixture = Fixture::start(Duration::from_secs(7), 0);
     let began = Instant::now();
