@@ -17,7 +17,6 @@
 //! * [`imagelist`]: the `HEPiX` image list document: model, parse, validate, select (pure)
 //! * [`xml`]: one small, bounded XML reader, for responses of clouds and for OVF files (pure)
 //! * [`yaml`]: YAML documents whose problems have a line (pure)
-//! * [`size`]: display of sizes and counts
 //! * [`digest`]: SHA-256 and SHA-512 digests as types (pure)
 //! * [`fs`]: files and directories: whole and durable writes, temporary files
 //! * [`size`]: display and parsing of sizes, display of counts (pure)

@@ -46,19 +46,7 @@ async fn ask_image<S: ResourceStore>(
     now: Timestamp,
 ) -> Result<(), Veto> {
     let anew = wanted.desired.asked;
-    let event = |kind: EventType, image: ImageMetadata| Event {
-        id: Uuid::new_v4(),
-        session: context.events.session(),
-        time: now,
-        event: kind,
-        phase: Phase::Before,
-        object: Some(object(Kind::Image, &wanted.image)),
-        target: Some(checked.key.name.clone()),
-        image: Some(Box::new(image)),
-        reason: None,
-        message: None,
-        progress: None,
-    };
+    let event = |kind: EventType, image: ImageMetadata| before(context, checked, wanted, (kind, image), now);
     // A record that cannot be read is reported by the image's own pass.
     let known = announced::read(context, &wanted.image).ok().flatten().unwrap_or_default();
     let old = || known.published.get(&checked.key.name).cloned();
@@ -83,6 +71,28 @@ async fn ask_image<S: ResourceStore>(
         | None => {}
     }
     Ok(())
+}
+
+fn before<S: ResourceStore>(
+    context: &Context<S>,
+    checked: &Checked,
+    wanted: &TargetImage,
+    (event, image): (EventType, ImageMetadata),
+    now: Timestamp,
+) -> Event {
+    Event {
+        id: Uuid::new_v4(),
+        session: context.events.session(),
+        time: now,
+        event,
+        phase: Phase::Before,
+        object: Some(object(Kind::Image, &wanted.image)),
+        target: Some(checked.key.name.clone()),
+        image: Some(Box::new(image)),
+        reason: None,
+        message: None,
+        progress: None,
+    }
 }
 
 fn metadata(offer: &Offer) -> ImageMetadata {
