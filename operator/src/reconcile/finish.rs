@@ -94,7 +94,11 @@ async fn write<S: ResourceStore, K: Resource>(
 
 /// The event for the sinks; none if it is one that they get in another way, or do not get. A pass that is cut off before
 /// it writes the status finds the event again, with the same identity: the status `before` the pass is part of it.
-fn for_sinks<S: ResourceStore>(context: &Context<S>, event: &ObjectEvent, before: Option<&impl Serialize>) -> Vec<Event> {
+fn for_sinks<S: ResourceStore>(
+    context: &Context<S>,
+    event: &ObjectEvent,
+    before: Option<&impl Serialize>,
+) -> Vec<Event> {
     let kind = match (event.kind, event.reason.as_str()) {
         (Kind::Subscription, "ListRefused") => EventType::ListRefused,
         (Kind::Subscription, "RemovalBlocked") => EventType::RemovalBlocked,

@@ -8,8 +8,7 @@ use super::place::{A, B, Place, Variables};
 
 /// The file of a variable and the directory that it is in.
 fn file(event: &Variables, directory: &str) -> String {
-    let (directory, name) =
-        (&event[&format!("VMCATCHER_CACHE_DIR_{directory}")], &event["VMCATCHER_EVENT_FILENAME"]);
+    let (directory, name) = (&event[&format!("VMCATCHER_CACHE_DIR_{directory}")], &event["VMCATCHER_EVENT_FILENAME"]);
     format!("{directory}/{name}")
 }
 
@@ -114,12 +113,28 @@ fn a_subscription_that_is_removed_takes_its_images_out() {
     place.good_run().assert_only_process();
 }
 
+#[test]
+fn an_image_that_is_not_selected_is_new_too() {
+    let place = Place::new();
+    let select = |identifier: &str| {
+        let images = format!("images: {{include: {{identifiers: [{identifier}]}}}}");
+        place.site.subscribe_to("vo", &place.site.server.url("/image.list"), &images);
+    };
+    select(A);
+    let (a, b) = (place.site.serve(A, "1", 1, 40_000), place.site.serve(B, "1", 2, 50_000));
+    place.site.publish(&place.site.list("1.0", &[&a, &b]));
+    let run = place.good_run();
+    assert_eq!(run.lines_of(B), ["SubscriptionImageNew after 1"], "{run:?}");
+    select(&format!("{A}, {B}"));
+    let run = place.good_run();
+    assert_eq!(run.lines_of(B), ["Available after 1"], "{run:?}");
+}
+
 /// The recorded environments are those of vmcatcher 0.6.3.
 #[test]
 fn the_variables_of_an_image_are_those_of_vmcatcher() {
-    let transcript = std::fs::read_to_string(
-        Path::new(env!("CARGO_MANIFEST_DIR")).join("data/events/events-transcript.txt"),
-    );
+    let transcript =
+        std::fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("data/events/events-transcript.txt"));
     let transcript = transcript.unwrap();
     let variable = |line: &str| line.split_once('=').map(|(name, value)| (name.to_owned(), value.to_owned()));
     let recorded: Vec<Variables> = transcript

@@ -148,9 +148,10 @@ pub(super) struct Announced {
 impl Announced {
     /// What the handler was given of an image: `<type> <version>`.
     pub(super) fn handled_of(&self, identifier: &str) -> Vec<String> {
-        let of = self.handled.iter().filter(|handled| {
-            handled.get("VMCATCHER_EVENT_DC_IDENTIFIER").is_some_and(|found| found == identifier)
-        });
+        let of = self
+            .handled
+            .iter()
+            .filter(|handled| handled.get("VMCATCHER_EVENT_DC_IDENTIFIER").is_some_and(|found| found == identifier));
         of.map(|event| format!("{} {}", event["VMCATCHER_EVENT_TYPE"], event["VMCATCHER_EVENT_HV_VERSION"])).collect()
     }
 

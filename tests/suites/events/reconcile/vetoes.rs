@@ -127,7 +127,11 @@ fn a_run_that_a_handler_refuses_does_nothing() {
     assert_eq!(place.site.shelf("endorsed"), [""; 0]);
     assert!(ran.code != Some(0) && ran.text.contains("maintenance until noon"), "{ran:?}");
     assert_eq!(place.site.server.requests("/image.list").len(), 0);
-    assert_eq!(place.logged().iter().map(line).collect::<Vec<_>>(), ["HookVetoed after"], "it did not begin, so it does not end");
+    assert_eq!(
+        place.logged().iter().map(line).collect::<Vec<_>>(),
+        ["HookVetoed after"],
+        "it did not begin, so it does not end"
+    );
     place.permit("ProcessPrefix", "none");
     place.good_run();
     assert_eq!(place.site.shelf("endorsed").len(), 2);
