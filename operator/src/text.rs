@@ -12,6 +12,37 @@ use icu_properties::props::GeneralCategory;
 use serde::Serialize;
 use serde_json::Value;
 
+/// Implements `Debug` for a type of which only the name may be shown, or is worth it.
+macro_rules! opaque {
+    ($type:ty, $shown:literal) => {
+        impl std::fmt::Debug for $type {
+            fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+                f.write_str($shown)
+            }
+        }
+    };
+}
+pub(crate) use opaque;
+
+/// Gives out the text of a type around a `String` that was checked when it was made.
+macro_rules! checked_text {
+    ($type:ty) => {
+        impl $type {
+            /// The text.
+            pub fn as_str(&self) -> &str {
+                &self.0
+            }
+        }
+
+        impl std::fmt::Display for $type {
+            fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+                f.pad(&self.0)
+            }
+        }
+    };
+}
+pub(crate) use checked_text;
+
 /// Whether a character is displayed as itself: it is not a control (C0, C1, DEL), a line or paragraph separator, or an
 /// invisible format character that changes the display of others (Unicode Standard Annex 44, `Cc`, `Cf`, `Zl`, `Zp`).
 pub fn is_printable(c: char) -> bool {
@@ -47,6 +78,14 @@ pub fn one_line(bytes: &[u8], most: usize) -> String {
         shown.push('…');
     }
     shown
+}
+
+/// The text of an error and its causes. A cause whose text is already included is left out.
+pub fn with_causes(error: &(dyn std::error::Error + 'static)) -> String {
+    let causes = std::iter::successors(error.source(), |cause| cause.source());
+    causes
+        .map(ToString::to_string)
+        .fold(error.to_string(), |text, cause| if text.contains(&cause) { text } else { format!("{text}: {cause}") })
 }
 
 /// Lines of text: line ends stay, all other characters that are not printable are escaped.

@@ -4,28 +4,24 @@
 //! A field stands here only when the program honours it. Fields are only ever added, each optional or with a default.
 
 mod cached_image;
-mod class;
 mod cloud_target;
 mod common;
 mod crds;
 mod endorser;
 mod key;
 mod resource;
-mod source;
 mod subscription;
 mod subscription_status;
-mod transition;
 
 pub use cached_image::{
     Artifact, CachedImage, CachedImageSpec, CachedImageStatus, Progress, TargetStatus, VersionStatus, WantedImage,
 };
-pub use class::Class;
 pub use cloud_target::{
     Adopt, CloudTarget, CloudTargetSpec, CloudTargetStatus, CloudType, HandOver, HandOverPath, HandOverType,
     ImageFormat, Initial, LONGEST_ATTRIBUTE, OpenNebula, Retired, Update, VoGroup,
 };
 pub use common::{
-    ADOPT, ALLOW_PLAIN_HTTP, ALLOWED_HOSTS, CrlPolicy, DeletionPolicy, FINALIZER, FLUX_REQUESTED_AT, GROUP,
+    ADOPT, ALLOW_PLAIN_HTTP, ALLOWED_HOSTS, Class, CrlPolicy, DeletionPolicy, FINALIZER, FLUX_REQUESTED_AT, GROUP,
     HasConditions, MANIFEST, ObjectReference, REFRESH_REQUESTED_AT, REQUESTED_AT, SUBSCRIPTION_LABEL, Trust, VERSION,
     time,
 };
@@ -36,10 +32,10 @@ pub use endorser::{
 };
 pub use key::{Kind, ObjectKey};
 pub use resource::Resource;
-pub use source::{ListSource, Tls, TlsTrust};
+pub(crate) use resource::for_each_kind;
 pub use subscription::{
-    Exclude, ImageListSubscription, ImageListSubscriptionSpec, ImageMatch, ImageSelection, Include, RemovalLimit,
-    Retention, Verify, VerifyMode,
+    Exclude, ImageListSubscription, ImageListSubscriptionSpec, ImageMatch, ImageSelection, Include, ListSource,
+    RemovalLimit, Retention, Tls, TlsTrust, Verify, VerifyMode,
 };
 pub use subscription_status::{
     CandidateStatus, ImageCounts, ImageListSubscriptionStatus, ImageNote, ListStatus, SignerStatus,

@@ -8,8 +8,7 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use super::error::CacheError;
-use super::file_scan::{FileScan, ScanResult};
-use super::file_size::file_size;
+use super::file_scan::{FileScan, ScanResult, file_size};
 use super::record;
 use super::volume::Volume;
 use crate::convert::header::{FileBytes, look};
@@ -250,7 +249,7 @@ impl Volume {
     fn quarantine(&self, digest: &Sha512Digest) -> Result<(), CacheError> {
         let path = self.blob_path(digest);
         let directory = self.path("quarantine");
-        let aside = unused(|n| directory.join(format!("{digest}-{n}")));
+        let aside = record::unused(|n| directory.join(format!("{digest}-{n}")));
         self.prepare(&aside)?;
         self.step("quarantine: record");
         self.remove_file(&record_path(&path))?;
@@ -264,15 +263,6 @@ impl Volume {
         fs::rename(&path, &aside).map_err(CacheError::io("rename", &path))?;
         Ok(sync_directory(parent(&path))?)
     }
-}
-
-/// The first path made from 1, 2, 3, … that does not exist.
-pub(super) fn unused(path: impl Fn(u64) -> PathBuf) -> PathBuf {
-    let mut n = 1;
-    while fs::symlink_metadata(path(n)).is_ok() {
-        n += 1;
-    }
-    path(n)
 }
 
 /// `<digest>.json` next to the blob.

@@ -276,7 +276,7 @@ impl Volume {
             match &made {
                 Ok(()) => break,
                 Err(error) if error.kind() == ErrorKind::NotFound && !blob.exists() => {
-                    return Err(CacheError::Gone { path: blob.to_owned() });
+                    return Err(CacheError::Gone(blob.to_owned()));
                 }
                 Err(_) => {}
             }

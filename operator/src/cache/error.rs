@@ -67,11 +67,8 @@ pub enum CacheError {
         path: PathBuf,
     },
     /// An entry or a blob no longer exists.
-    #[error("{path} is gone")]
-    Gone {
-        /// The missing file.
-        path: PathBuf,
-    },
+    #[error("{} is gone", .0.display())]
+    Gone(PathBuf),
     /// A text that cannot be a name on the volume.
     #[error(transparent)]
     Name(#[from] NameError),
@@ -85,17 +82,7 @@ impl CacheError {
 
     /// Whether the volume was full.
     pub fn is_no_space(&self) -> bool {
-        match self {
-            Self::NoSpace { .. } => true,
-            Self::File(error) => error.is_no_space(),
-            Self::Locked { .. }
-            | Self::NoVolume { .. }
-            | Self::ReadOnly { .. }
-            | Self::StateCorrupt { .. }
-            | Self::Foreign { .. }
-            | Self::Gone { .. }
-            | Self::Name(_) => false,
-        }
+        matches!(self, Self::NoSpace { .. }) || matches!(self, Self::File(error) if error.is_no_space())
     }
 
     /// The reason of a condition.
@@ -181,11 +168,8 @@ pub enum DownloadError {
     #[error(transparent)]
     Cache(#[from] Arc<CacheError>),
     /// It was cancelled. The received bytes are kept for the next time.
-    #[error("{url}: cancelled")]
-    Cancelled {
-        /// The URL.
-        url: SourceUrl,
-    },
+    #[error("{0}: cancelled")]
+    Cancelled(SourceUrl),
 }
 
 impl From<CacheError> for DownloadError {
@@ -221,13 +205,6 @@ impl DownloadError {
 
     /// Whether the bytes were wrong. Only such failures count towards an image's three tries.
     pub fn is_mismatch(&self) -> bool {
-        match self {
-            Self::ChecksumMismatch { .. } | Self::SizeMismatch { .. } => true,
-            Self::Fetch(_)
-            | Self::NoSpace { .. }
-            | Self::QuotaExceeded { .. }
-            | Self::Cache(_)
-            | Self::Cancelled { .. } => false,
-        }
+        matches!(self, Self::ChecksumMismatch { .. } | Self::SizeMismatch { .. })
     }
 }

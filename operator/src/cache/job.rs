@@ -9,7 +9,7 @@ use tokio::sync::watch;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
-use super::bandwidth::Bandwidth;
+use super::bandwidth::{Bandwidth, Slots};
 use super::blob::VerifiedBlob;
 use super::conversion::Conversions;
 use super::download::Download;
@@ -17,7 +17,6 @@ use super::error::{CacheError, DownloadError};
 use super::job_request::{DownloadRequest, JobKey, JobLimits};
 use super::progress::{Figures, Progress};
 use super::quota::Quota;
-use super::slots::Slots;
 use super::volume::Volume;
 use crate::fetch::Client;
 
@@ -125,7 +124,7 @@ impl Jobs {
         let progress = Arc::new(Progress::new(request.size));
         let cancelled = CancellationToken::new();
         if table.closed {
-            let outcome = Some(Err(DownloadError::Cancelled { url: key.url.clone() }));
+            let outcome = Some(Err(DownloadError::Cancelled(key.url.clone())));
             return Job { number, progress, outcome, cancelled, task: None };
         }
         let download = Download {

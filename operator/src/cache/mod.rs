@@ -16,13 +16,10 @@
 mod bandwidth;
 mod blob;
 mod conversion;
-mod digest;
 mod download;
 mod entry;
 mod error;
 mod file_scan;
-mod file_size;
-mod free;
 mod garbage;
 mod job;
 mod job_request;
@@ -35,9 +32,7 @@ mod record;
 pub mod retention;
 mod right;
 mod scrub;
-mod slots;
 mod space;
-mod state;
 mod usage;
 mod volume;
 

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use std::str::FromStr;
 
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, percent_decode_str, utf8_percent_encode};
-use serde::{Deserialize, Serialize};
+use serde_with::{DeserializeFromStr, SerializeDisplay};
 use sha2::{Digest, Sha256};
 
 use crate::imagelist::{ImageId, ListVersion, is_object_name};
@@ -26,16 +26,8 @@ impl NameError {
 }
 
 /// A namespace or an object's name: an RFC 1123 subdomain, which is one component of a path.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-#[serde(try_from = "String", into = "String")]
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, SerializeDisplay, DeserializeFromStr)]
 pub struct SafeName(String);
-
-impl SafeName {
-    /// The text.
-    pub fn as_str(&self) -> &str {
-        &self.0
-    }
-}
 
 impl FromStr for SafeName {
     type Err = NameError;
@@ -49,25 +41,7 @@ impl FromStr for SafeName {
     }
 }
 
-impl fmt::Display for SafeName {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.pad(&self.0)
-    }
-}
-
-impl TryFrom<String> for SafeName {
-    type Error = NameError;
-
-    fn try_from(text: String) -> Result<Self, NameError> {
-        text.parse()
-    }
-}
-
-impl From<SafeName> for String {
-    fn from(name: SafeName) -> Self {
-        name.0
-    }
-}
+crate::text::checked_text!(SafeName);
 
 /// The key of an image: an identifier in a namespace.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]

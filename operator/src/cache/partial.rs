@@ -14,16 +14,13 @@ use sha2::{Digest, Sha256};
 use tokio_util::sync::CancellationToken;
 
 use super::blob::VerifiedBlob;
-use super::digest::ImageHasher;
 use super::error::CacheError;
-use super::file_scan::{ScanResult, read_tail};
-use super::file_size::file_size;
+use super::file_scan::{ByteScan, ScanResult, file_size};
 use super::job_request::JobKey;
 use super::name::SafeName;
 use super::record;
 use super::usage::allocated;
 use super::volume::Volume;
-use crate::convert::sniff;
 use crate::fetch::Validator;
 use crate::fs::{NO_LINK, open_no_link, parent, sync_directory};
 
@@ -35,9 +32,7 @@ pub(super) struct Partial {
     volume: Volume,
     path: PathBuf,
     file: File,
-    length: u64,
-    hasher: ImageHasher,
-    head: Vec<u8>,
+    scan: ByteScan,
     record: PartialRecord,
 }
 
@@ -74,14 +69,14 @@ impl Partial {
         let known = record::read_beside::<PartialRecord>(&record_path(&path))?;
         let validator = known.and_then(|known| known.validator);
         let record = PartialRecord { url: key.url.to_string(), size, validator };
-        let hasher = new_hasher(&path)?;
-        let mut partial = Self { volume: volume.clone(), path, file, length: 0, hasher, head: Vec::new(), record };
+        let scan = ByteScan::new(&path)?;
+        let mut partial = Self { volume: volume.clone(), path, file, scan, record };
         if partial.hash_again(cancelled, seen)? { Ok(Some(partial)) } else { Ok(None) }
     }
 
     /// The number of bytes on the volume, which is the offset to continue from.
     pub(super) fn length(&self) -> u64 {
-        self.length
+        self.scan.size()
     }
 
     /// The validator of the file that these bytes belong to.
@@ -104,15 +99,13 @@ impl Partial {
     pub(super) fn start_over(&mut self) -> Result<(), CacheError> {
         self.volume.step("partial: start over");
         self.file.set_len(0).map_err(CacheError::io("truncate", &self.path))?;
-        self.length = 0;
-        self.head.clear();
-        self.hasher = new_hasher(&self.path)?;
+        self.scan = ByteScan::new(&self.path)?;
         Ok(())
     }
 
     /// Checks that the missing bytes fit on the volume, in addition to the space that is kept free.
     pub(super) fn check_room(&self, min_free: Option<u64>) -> Result<(), CacheError> {
-        let there = allocated(&self.path).max(self.length);
+        let there = allocated(&self.path).max(self.length());
         let (needed, free) = (self.record.size.saturating_sub(there), self.volume.free(min_free)?);
         if needed <= free.usable() {
             return Ok(());
@@ -122,14 +115,14 @@ impl Partial {
 
     /// Reserves space for the missing bytes, if the file system supports it. The length does not change.
     pub(super) fn reserve(&self, min_free: Option<u64>) -> Result<(), CacheError> {
-        let missing = self.record.size.saturating_sub(self.length);
+        let missing = self.record.size.saturating_sub(self.length());
         if missing == 0 {
             return Ok(());
         }
         let _reserving = self.volume.reserving();
         self.check_room(min_free)?;
         self.volume.step("partial: reserve");
-        match rustix::fs::fallocate(&self.file, FallocateFlags::KEEP_SIZE, self.length, missing) {
+        match rustix::fs::fallocate(&self.file, FallocateFlags::KEEP_SIZE, self.length(), missing) {
             Ok(()) | Err(Errno::OPNOTSUPP | Errno::NOSYS | Errno::INVAL) => Ok(()),
             Err(Errno::NOSPC | Errno::DQUOT) => {
                 // Releases what was reserved before the space ran out.
@@ -143,23 +136,19 @@ impl Partial {
 
     /// Releases the space that was reserved beyond its length.
     pub(super) fn release(&self) -> Result<(), CacheError> {
-        self.file.set_len(self.length).map_err(CacheError::io("release space of", &self.path))
+        self.file.set_len(self.length()).map_err(CacheError::io("release space of", &self.path))
     }
 
     /// Appends bytes: first to the file, so that they are not lost, then to the digests.
     pub(super) fn append(&mut self, bytes: &[u8]) -> Result<(), CacheError> {
         self.volume.step("partial: write");
         self.file.write_all(bytes).map_err(CacheError::io("write", &self.path))?;
-        self.take_in(bytes)
+        self.scan.take(bytes, &self.path)
     }
 
     /// Returns the digests and the detected format. Must be called after all bytes were appended.
     pub(super) fn finish(&mut self) -> Result<ScanResult, CacheError> {
-        let failed = CacheError::io("read the end of", &self.path);
-        let digests = self.hasher.finish().map_err(&failed)?;
-        let tail = read_tail(&mut self.file, self.length).map_err(&failed)?;
-        let sniffed = sniff::sniff(&self.head, &tail, self.length);
-        Ok(ScanResult { digests, size: self.length, sniffed })
+        self.scan.finish(&mut self.file, &self.path)
     }
 
     /// Adds it to the cache as a blob, and grants the namespace whose request fetched it a right to it.
@@ -180,14 +169,6 @@ impl Partial {
         remove_partial(&self.volume, &self.path)
     }
 
-    fn take_in(&mut self, bytes: &[u8]) -> Result<(), CacheError> {
-        self.hasher.update(bytes).map_err(CacheError::io("hash", &self.path))?;
-        let missing = sniff::HEAD - self.head.len();
-        self.head.extend_from_slice(&bytes[..bytes.len().min(missing)]);
-        self.length += bytes.len() as u64;
-        Ok(())
-    }
-
     /// Hashes the existing bytes. Returns `false` if it was cancelled. If the file is longer than the image, its bytes
     /// are discarded.
     fn hash_again(&mut self, cancelled: &CancellationToken, seen: impl Fn(u64)) -> Result<bool, CacheError> {
@@ -203,17 +184,13 @@ impl Partial {
             }
             match self.file.read(&mut buffer) {
                 Ok(0) => return Ok(true),
-                Ok(count) => self.take_in(&buffer[..count])?,
+                Ok(count) => self.scan.take(&buffer[..count], &self.path)?,
                 Err(error) if error.kind() == ErrorKind::Interrupted => {}
                 Err(error) => return Err(CacheError::io("read", &self.path)(error)),
             }
-            seen(self.length);
+            seen(self.length());
         }
     }
-}
-
-fn new_hasher(path: &Path) -> Result<ImageHasher, CacheError> {
-    ImageHasher::new().map_err(CacheError::io("hash", path))
 }
 
 /// `<name>.json` next to a partial download.

@@ -62,10 +62,7 @@ impl Progress {
             return;
         }
         measured.running = running;
-        measured.begin_window();
-        let changed = measured.changed.clone();
-        drop(measured);
-        tell(changed.as_ref());
+        begin_window(measured);
     }
 
     /// Begins a part of the work of `total` bytes.
@@ -73,10 +70,7 @@ impl Progress {
         let mut measured = self.measured();
         (measured.bytes, measured.total) = (0, total);
         measured.running = true;
-        measured.begin_window();
-        let changed = measured.changed.clone();
-        drop(measured);
-        tell(changed.as_ref());
+        begin_window(measured);
     }
 
     /// Sets the number of bytes that are done.
@@ -119,12 +113,6 @@ impl Progress {
 }
 
 impl Measured {
-    fn begin_window(&mut self) {
-        (self.bytes_per_second, self.told) = (0, None);
-        self.window_began = Instant::now();
-        self.window_bytes = self.bytes;
-    }
-
     fn figures(&self) -> Option<Figures> {
         if !self.running {
             return None;
@@ -137,7 +125,12 @@ impl Measured {
     }
 }
 
-fn tell(changed: Option<&watch::Sender<u64>>) {
+/// Measures anew, and tells that something changed. The lock is not held while that is told.
+fn begin_window(mut measured: MutexGuard<'_, Measured>) {
+    (measured.bytes_per_second, measured.told) = (0, None);
+    (measured.window_began, measured.window_bytes) = (Instant::now(), measured.bytes);
+    let changed = measured.changed.clone();
+    drop(measured);
     if let Some(changed) = changed {
         changed.send_modify(|count| *count += 1);
     }

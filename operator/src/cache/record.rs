@@ -1,14 +1,17 @@
-//! Small JSON files. They are read with a size limit and may be incomplete or corrupt.
+//! Small JSON files: records, and the persistent state in `state/`. They are read with a size limit and may be
+//! incomplete or corrupt.
 
 use std::fs::{self, File};
 use std::io::{ErrorKind, Read};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
 use super::error::CacheError;
+use super::name::StatePath;
 use super::volume::Volume;
+use crate::fs::{parent, sync_directory};
 
 /// The maximum size of a record or a state file, in bytes.
 const LARGEST: u64 = 64 * 1024 * 1024;
@@ -55,4 +58,55 @@ pub(super) fn write_as<T: Serialize>(volume: &Volume, path: &Path, value: &T, mo
     let mut bytes = serde_json::to_vec_pretty(value).map_err(corrupt)?;
     bytes.push(b'\n');
     volume.write_file(path, &bytes, mode)
+}
+
+impl Volume {
+    /// Reads a state; `None` if it was never written.
+    ///
+    /// Fails with [`CacheError::StateCorrupt`] if the file does not contain a `T`. Such a file is never treated as
+    /// empty or overwritten. The caller decides; [`Volume::set_state_aside`] moves it away.
+    pub fn read_state<T: DeserializeOwned>(&self, state: &StatePath) -> Result<Option<T>, CacheError> {
+        read(&self.state_path(state))
+    }
+
+    /// Writes a state atomically.
+    pub fn write_state<T: Serialize>(&self, state: &StatePath, value: &T) -> Result<(), CacheError> {
+        write(self, &self.state_path(state), value)
+    }
+
+    /// The same for a secret: only the operator's user can read the file.
+    pub fn write_secret_state<T: Serialize>(&self, state: &StatePath, value: &T) -> Result<(), CacheError> {
+        write_as(self, &self.state_path(state), value, 0o600)
+    }
+
+    /// Removes a state, if there is one.
+    pub fn remove_state(&self, state: &StatePath) -> Result<(), CacheError> {
+        let path = self.state_path(state);
+        self.remove_file(&path)
+    }
+
+    /// Moves an unreadable state to `*.corrupt-<n>` next to it, for inspection by an administrator, and returns its new
+    /// path.
+    pub fn set_state_aside(&self, state: &StatePath) -> Result<PathBuf, CacheError> {
+        let path = self.state_path(state);
+        self.writable(&path)?;
+        let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
+        let aside = unused(|n| path.with_file_name(format!("{name}.corrupt-{n}")));
+        fs::rename(&path, &aside).map_err(CacheError::io("set aside", &path))?;
+        sync_directory(parent(&path))?;
+        Ok(aside)
+    }
+
+    fn state_path(&self, state: &StatePath) -> PathBuf {
+        self.path("state").join(state.relative())
+    }
+}
+
+/// The first path made from 1, 2, 3, … that does not exist.
+pub(super) fn unused(path: impl Fn(u64) -> PathBuf) -> PathBuf {
+    let mut n = 1;
+    while fs::symlink_metadata(path(n)).is_ok() {
+        n += 1;
+    }
+    path(n)
 }

@@ -12,7 +12,7 @@ use serde_json::{Value, json};
 
 use super::table::render;
 use super::{NOT_GOOD, print};
-use crate::cache::{BlobCheck, CacheError, Entry, Keep, SafeName, Volume};
+use crate::cache::{BlobCheck, CacheError, Entry, Keep, SafeName, VerifiedBlob, Volume};
 use crate::imagelist::{ImageId, Sha512Digest};
 use crate::size::{Count, Size};
 use crate::text;
@@ -128,8 +128,8 @@ fn listed(volume: &Volume, namespace: &SafeName, identifier: &ImageId, entry: &E
         "identifier": identifier,
         "version": entry.version,
         "state": if entry.archived_time.is_some() { "archived" } else { "endorsed" },
-        "size": blob.as_ref().map(crate::cache::VerifiedBlob::size),
-        "format": blob.as_ref().map(crate::cache::VerifiedBlob::format),
+        "size": blob.as_ref().map(VerifiedBlob::size),
+        "format": blob.as_ref().map(VerifiedBlob::format),
         "sha512": entry.digest,
         "path": entry.path,
         "archived": entry.archived_time,

@@ -5,17 +5,16 @@ use std::sync::Arc;
 
 use anyhow::Context as _;
 use jiff::Timestamp;
-use serde_json::{Value, json};
+use serde_json::json;
 
 use super::operation::{Files, Operation};
-use super::table::{Output, render};
+use super::table::{Output, documents, render};
 use super::{NOT_GOOD, get, print};
 use crate::cache::{CacheError, Volume};
 use crate::events::config::Config;
 use crate::reconcile::Planned;
 use crate::run::directory::Driver;
 use crate::store::directory::Directory;
-use crate::text;
 
 /// Makes the plan of each object and prints it. List servers and clouds are read. Nothing is written: not on the volume,
 /// not in a cloud.
@@ -36,7 +35,7 @@ pub(super) async fn plans(
     let context = Arc::new(context);
     let (planned, errors) = Driver::new(context.clone()).plans().await;
     context.jobs.shutdown().await;
-    let mut parts = documents(&planned, output)?;
+    let mut parts = planned_parts(&planned, output)?;
     parts.extend(get::problems(&problems, output)?);
     print(&get::join(output, &parts)?)?;
     Ok(if problems.is_empty() && errors.is_empty() { ExitCode::SUCCESS } else { ExitCode::from(NOT_GOOD) })
@@ -53,26 +52,21 @@ fn volume(operation: &Operation) -> anyhow::Result<(Volume, Option<tempfile::Tem
     }
 }
 
-fn documents(planned: &[Planned], output: Output) -> anyhow::Result<Vec<String>> {
-    let document = |Planned { kind, key, plan }: &Planned| -> Value {
-        json!({
+fn planned_parts(planned: &[Planned], output: Output) -> anyhow::Result<Vec<String>> {
+    let document = |Planned { kind, key, plan }: &Planned| {
+        Ok(json!({
             "kind": kind.to_string(),
             "metadata": {"namespace": key.namespace, "name": key.name},
             "plan": plan,
-        })
+        }))
     };
     let row = |Planned { kind, key, plan }: &Planned| {
         vec![kind.to_string(), key.namespace.clone(), key.name.clone(), plan.clone()]
     };
-    match output {
-        Output::Table | Output::Wide => {
-            let head = ["kind", "namespace", "name", "plan"];
-            Ok(vec![render(head.into_iter(), planned.iter().map(row).collect())])
-        }
-        Output::Json => Ok(planned.iter().map(|one| document(one).to_string()).collect()),
-        Output::Yaml => planned.iter().map(|one| Ok(text::yaml(&document(one))?)).collect(),
-        Output::None => Ok(Vec::new()),
-    }
+    documents(output, planned, document, |_| {
+        let head = ["kind", "namespace", "name", "plan"];
+        Ok(render(head.into_iter(), planned.iter().map(row).collect()))
+    })
 }
 
 /// The store of a dry run: the manifests, and what earlier runs stored.

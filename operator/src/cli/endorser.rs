@@ -9,11 +9,12 @@ use anyhow::{Context as _, bail};
 use clap::Subcommand;
 use jiff::Timestamp;
 
+use super::list_input::read_keys;
 use super::list_verify::{Crls, Verification};
 use super::{NOT_GOOD, WRONG_USE, print};
 use crate::anchors;
 use crate::text::printable;
-use crate::trust::{AcceptedList, Anchors, CredentialKind, PublicKey, Purpose, Refusal, RefusalReason, Signer};
+use crate::trust::{AcceptedList, Anchors, CredentialKind, Purpose, Refusal, RefusalReason, Signer};
 
 /// The commands of `endorser`.
 #[derive(Debug, Subcommand)]
@@ -145,8 +146,7 @@ fn signs_mail(args: &FromList, signer: &Signer, message: &[u8], anchors: &Anchor
 /// The fingerprint of an OpenPGP signer, and its armored key from the files of `--openpgp-key`.
 fn key(args: &FromList, subject: &str) -> anyhow::Result<(String, String)> {
     for path in &args.of.openpgp_key {
-        let bytes = std::fs::read(path).with_context(|| format!("cannot read {}", path.display()))?;
-        let keys = PublicKey::read_all(&bytes).with_context(|| path.display().to_string())?;
+        let (keys, bytes) = read_keys(path)?;
         if let Some(key) = keys.iter().find(|key| key.fingerprint().as_name() == subject) {
             return Ok((key.fingerprint().to_string(), armour(path, bytes)?));
         }

@@ -9,15 +9,15 @@ use std::sync::Arc;
 
 use jiff::Timestamp;
 use kube::CustomResourceExt;
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use super::available::{self, available};
 use super::kept::Kept;
 use super::kind::KindName;
-use super::standing::{HasStanding, Shown};
-use super::table::{Output, render, show};
+use super::standing::{Shown, is_well};
+use super::table::{Output, documents, render, show};
 use super::{NOT_GOOD, WRONG_USE, print};
-use crate::api::{CachedImage, CloudTarget, Endorser, GROUP, ImageListSubscription, ObjectKey, Resource, VERSION};
+use crate::api::{GROUP, ObjectKey, Resource, VERSION, for_each_kind};
 use crate::store::ResourceStore as _;
 use crate::store::directory::{Directory, ManifestProblem};
 use crate::text;
@@ -82,18 +82,7 @@ fn within(namespace: Option<&str>) -> String {
 
 fn parts(directory: &Directory, args: &Args, shown: Shown) -> anyhow::Result<Vec<String>> {
     let mut parts = Vec::new();
-    if args.kind.has(KindName::Targets) {
-        parts.extend(part::<CloudTarget>(directory, args, shown)?);
-    }
-    if args.kind.has(KindName::Endorsers) {
-        parts.extend(part::<Endorser>(directory, args, shown)?);
-    }
-    if args.kind.has(KindName::Subscriptions) {
-        parts.extend(part::<ImageListSubscription>(directory, args, shown)?);
-    }
-    if args.kind.has(KindName::Images) {
-        parts.extend(part::<CachedImage>(directory, args, shown)?);
-    }
+    for_each_kind!(K => parts.extend(part::<K>(directory, args, shown)?));
     if args.kind == KindName::All && args.name.is_none() {
         parts.extend(problems(&directory.problems(), args.output)?);
     }
@@ -111,40 +100,34 @@ pub(super) fn problems(problems: &[ManifestProblem], output: Output) -> anyhow::
         vec![path.display().to_string(), number(document), number(line), object.unwrap_or_default(), message]
     };
     let value = |problem: &ManifestProblem| -> anyhow::Result<Value> {
-        let mut value = serde_json::json!({"apiVersion": format!("{GROUP}/{VERSION}"), "kind": "ManifestProblem"});
-        let fields = serde_json::to_value(problem)?;
-        value
-            .as_object_mut()
-            .into_iter()
-            .for_each(|object| object.extend(fields.as_object().cloned().unwrap_or_default()));
+        let mut value = json!({"apiVersion": format!("{GROUP}/{VERSION}"), "kind": "ManifestProblem"});
+        if let (Some(object), Value::Object(fields)) = (value.as_object_mut(), serde_json::to_value(problem)?) {
+            object.extend(fields);
+        }
         Ok(value)
     };
-    match output {
-        Output::Table | Output::Wide => {
-            let head = ["file", "document", "line", "object", "problem"];
-            let table = render(head.into_iter(), problems.iter().map(row).collect());
-            Ok(vec![format!("Manifests that are not understood\n{table}")])
-        }
-        Output::Json => problems.iter().map(|problem| Ok(value(problem)?.to_string())).collect(),
-        Output::Yaml => problems.iter().map(|problem| Ok(text::yaml(&value(problem)?)?)).collect(),
-        Output::None => Ok(vec![String::new()]),
-    }
+    documents(output, problems, value, |_| {
+        let head = ["file", "document", "line", "object", "problem"];
+        let table = render(head.into_iter(), problems.iter().map(row).collect());
+        Ok(format!("Manifests that are not understood\n{table}"))
+    })
 }
 
 /// The objects of one kind that are asked for.
-fn objects<K: Resource + HasStanding>(directory: &Directory, args: &Args, shown: Shown) -> Vec<Arc<K>> {
+fn objects<K: Resource>(directory: &Directory, args: &Args, shown: Shown) -> Vec<Arc<K>> {
     let mut objects: Vec<Arc<K>> = directory.all::<K>();
     objects.retain(|object| {
         let key = ObjectKey::of(&**object);
-        args.name.as_ref().is_none_or(|name| *name == key.name)
+        args.kind.has(K::KIND)
+            && args.name.as_ref().is_none_or(|name| *name == key.name)
             && args.namespace.as_ref().is_none_or(|namespace| *namespace == key.namespace)
-            && (shown == Shown::All || !object.is_well())
+            && (shown == Shown::All || !is_well(&**object))
     });
     objects
 }
 
 /// The objects of one kind: a table, or one document each.
-fn part<K: Resource + CustomResourceExt + HasStanding>(
+fn part<K: Resource + CustomResourceExt>(
     directory: &Directory,
     args: &Args,
     shown: Shown,
@@ -153,12 +136,7 @@ fn part<K: Resource + CustomResourceExt + HasStanding>(
     if objects.is_empty() {
         return Ok(Vec::new());
     }
-    match args.output {
-        Output::Table | Output::Wide => Ok(vec![show(&objects, args.output == Output::Wide, Timestamp::now())?]),
-        Output::Json => objects.iter().map(|object| Ok(serde_json::to_string_pretty(&**object)?)).collect(),
-        Output::None => Ok(vec![String::new()]),
-        Output::Yaml => objects.iter().map(|object| Ok(text::yaml(&**object)?)).collect(),
-    }
+    documents(args.output, &objects, |object| Ok(&**object), |wide| show(&objects, wide, Timestamp::now()))
 }
 
 pub(super) fn join(output: Output, parts: &[String]) -> anyhow::Result<String> {
@@ -167,10 +145,8 @@ pub(super) fn join(output: Output, parts: &[String]) -> anyhow::Result<String> {
         Output::None => Ok(String::new()),
         Output::Yaml => Ok(format!("---\n{}", parts.join("---\n"))),
         Output::Json => {
-            let items: Vec<serde_json::Value> =
-                parts.iter().map(|part| serde_json::from_str(part)).collect::<Result<_, _>>()?;
-            let list = serde_json::json!({"apiVersion": "v1", "kind": "List", "items": items});
-            Ok(text::json(&list)?)
+            let items: Vec<Value> = parts.iter().map(|part| serde_json::from_str(part)).collect::<Result<_, _>>()?;
+            Ok(text::json(&json!({"apiVersion": "v1", "kind": "List", "items": items}))?)
         }
     }
 }

@@ -3,7 +3,7 @@
 use clap::ValueEnum;
 use kube::CustomResourceExt;
 
-use crate::api::{CachedImage, CloudTarget, Endorser, ImageListSubscription};
+use crate::api::{CachedImage, CloudTarget, Endorser, ImageListSubscription, Kind};
 
 /// The kind that a command works on.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
@@ -40,7 +40,13 @@ impl KindName {
     }
 
     /// Whether the command works on this kind.
-    pub(super) fn has(self, kind: Self) -> bool {
-        self == Self::All || self == kind
+    pub(super) fn has(self, kind: Kind) -> bool {
+        match self {
+            Self::All => true,
+            Self::Targets => kind == Kind::Target,
+            Self::Endorsers => kind == Kind::Endorser,
+            Self::Subscriptions => kind == Kind::Subscription,
+            Self::Images => kind == Kind::Image,
+        }
     }
 }

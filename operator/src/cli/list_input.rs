@@ -4,17 +4,43 @@ use std::fmt::Display;
 use std::fs::File;
 use std::io::{self, Read};
 use std::path::Path;
+use std::sync::Arc;
 
 use anyhow::{Context, bail};
+use serde_json::{Value, json};
 
-use crate::imagelist::MAXIMUM_BYTES;
-use crate::trust::SignedMessage;
+use crate::imagelist::{MAXIMUM_BYTES, RefusedImage};
+use crate::text::printable;
+use crate::trust::{PublicKey, SignedMessage};
 
 /// The bytes of a list, and where they were read from.
 pub(super) struct ListInput {
     name: String,
     /// The bytes as they were read, signed or not.
     pub(super) bytes: Vec<u8>,
+}
+
+/// The bytes of any file.
+pub(super) fn read_file(path: &Path) -> anyhow::Result<Vec<u8>> {
+    std::fs::read(path).with_context(|| format!("cannot read {}", path.display()))
+}
+
+/// The OpenPGP public keys of a file, and its bytes.
+pub(super) fn read_keys(path: &Path) -> anyhow::Result<(Vec<Arc<PublicKey>>, Vec<u8>)> {
+    let bytes = read_file(path)?;
+    let keys = PublicKey::read_all(&bytes).with_context(|| path.display().to_string())?;
+    Ok((keys, bytes))
+}
+
+/// A refused image as JSON.
+pub(super) fn refused_document(image: &RefusedImage) -> Value {
+    json!({"identifier": image.identifier, "reason": image.reason.as_str(), "message": image.message})
+}
+
+/// A refused image as a line for people.
+pub(super) fn refused_line(image: &RefusedImage) -> String {
+    let (identifier, message) = (printable(&image.identifier), printable(&image.message));
+    format!("refused: {identifier}: {}: {message}", image.reason.as_str())
 }
 
 /// Reads a file, or standard input for `-`. Fails if the list is larger than [`MAXIMUM_BYTES`].

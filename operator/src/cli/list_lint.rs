@@ -12,6 +12,7 @@ use super::list_input::{self, ListInput};
 use super::list_source::{Access, is_url};
 use super::{print, print_json};
 use crate::imagelist::{Finding, ImageList, LintRequest, Severity, SourceUrl, lint};
+use crate::size::Count;
 use crate::text::printable;
 
 /// Shows what sites would refuse or have trouble with in a list, and how to fix it. Exits with 1 when there is an
@@ -110,15 +111,14 @@ fn everywhere(path: &str) -> String {
 
 fn summary(findings: &[Finding]) -> String {
     let count = |severity: Severity| findings.iter().filter(|finding| finding.severity == severity).count();
-    let plural = |number: usize, word: &str| format!("{number} {word}{}", if number == 1 { "" } else { "s" });
     let (errors, warnings) = (count(Severity::Error), count(Severity::Warning));
-    let counts = [plural(errors, "error"), plural(warnings, "warning"), plural(count(Severity::Notice), "notice")];
+    let notices = Count(count(Severity::Notice), "notice");
     let verdict = match (errors, warnings) {
         (0, 0) => "sites will take this list, once it is signed",
         (0, _) => "sites will take this list, once it is signed; some may trip over it",
         (_, _) => "sites will refuse this list, or images of it",
     };
-    format!("{}: {verdict}", counts.join(", "))
+    format!("{}, {}, {notices}: {verdict}", Count(errors, "error"), Count(warnings, "warning"))
 }
 
 fn json(findings: &[Finding]) -> serde_json::Value {

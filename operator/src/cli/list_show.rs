@@ -7,15 +7,14 @@ use std::process::ExitCode;
 use anyhow::{Context, bail};
 use clap::ValueEnum;
 use jiff::Timestamp;
-use serde_json::json;
 
-use super::list_input::{self, ListInput};
+use super::list_input::{self, ListInput, refused_document, refused_line};
 use super::list_source::Access;
 use super::table::render;
 use super::{print, print_bytes, print_json};
 use crate::cache::{SafeName, Volume};
 use crate::imagelist::{ImageList, ListedImage};
-use crate::size::Size;
+use crate::size::{Count, Size};
 use crate::text::printable;
 
 /// Shows a list: from a file, from a server, or the last accepted list of a subscription. Signatures are not verified:
@@ -85,14 +84,7 @@ fn parse(args: &Args, input: ListInput) -> anyhow::Result<ImageList> {
 
 fn document(list: &ImageList) -> serde_json::Value {
     let mut document = list.to_json();
-    let refused = list.refused.iter().map(|refused| {
-        json!({
-            "identifier": refused.identifier,
-            "reason": refused.reason.as_str(),
-            "message": refused.message,
-        })
-    });
-    document["refused"] = refused.collect();
+    document["refused"] = list.refused.iter().map(refused_document).collect();
     document
 }
 
@@ -180,16 +172,16 @@ fn table(list: &ImageList) -> String {
     let head = ["identifier", "version", "title", "os", "arch", "hypervisor", "format", "size"];
     let _ = write!(shown, "\n{}", render(head.into_iter(), list.images.iter().map(row).collect()));
     for refused in &list.refused {
-        let (identifier, message) = (printable(&refused.identifier), printable(&refused.message));
-        let _ = writeln!(shown, "refused: {identifier}: {}: {message}", refused.reason.as_str());
+        let _ = writeln!(shown, "{}", refused_line(refused));
     }
-    let images = if list.images.len() == 1 { "image" } else { "images" };
-    let _ = writeln!(shown, "{} {images}, {} refused", list.images.len(), list.refused.len());
+    let _ = writeln!(shown, "{}, {} refused", Count(list.images.len(), "image"), list.refused.len());
     shown
 }
 
 #[cfg(test)]
 mod tests {
+    use serde_json::json;
+
     use super::*;
 
     /// One good image whose title holds a line of its own, and one bad image.

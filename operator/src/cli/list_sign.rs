@@ -1,6 +1,5 @@
 //! `list sign`: signs a list, for small publishers and for tests.
 
-use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
@@ -8,7 +7,8 @@ use anyhow::{Context, bail};
 use jiff::Timestamp;
 use secrecy::SecretString;
 
-use super::{list_input, print_bytes};
+use super::list_input::{self, read_file};
+use super::print_bytes;
 use crate::fs::{remove_leftovers_in, write_atomic};
 use crate::imagelist::ImageList;
 use crate::trust::{DistinguishedName, Fingerprint, SecretKey, SignatureForm, SigningKey, sign, sign_openpgp};
@@ -70,8 +70,8 @@ fn by_certificate(
     text: &[u8],
     list: &ImageList,
 ) -> anyhow::Result<Vec<u8>> {
-    let chain = args.chain.as_deref().map(read).transpose()?.unwrap_or_default();
-    let signing = SigningKey::from_pem(&read(certificate)?, &read(key)?, &chain)?;
+    let chain = args.chain.as_deref().map(read_file).transpose()?.unwrap_or_default();
+    let signing = SigningKey::from_pem(&read_file(certificate)?, &read_file(key)?, &chain)?;
     check_named(list, &signing)?;
     Ok(sign(text, &signing)?)
 }
@@ -79,7 +79,7 @@ fn by_certificate(
 fn by_openpgp_key(args: &Args, path: &Path, text: &[u8], list: &ImageList) -> anyhow::Result<Vec<u8>> {
     let password = std::env::var(PASSWORD).ok().map(SecretString::from);
     let now = Timestamp::now();
-    let key = SecretKey::read(&read(path)?, password.as_ref(), now)?;
+    let key = SecretKey::read(&read_file(path)?, password.as_ref(), now)?;
     check_fingerprint(list, &key)?;
     let form = if args.detached { SignatureForm::Detached } else { SignatureForm::Clear };
     Ok(sign_openpgp(text, &key, form, now)?)
@@ -104,10 +104,6 @@ fn check_named(list: &ImageList, signing: &SigningKey) -> anyhow::Result<()> {
     bail!(
         "expected hv:endorser with hv:dn {subject} and hv:ca {issuer}: sites refuse a list that does not name its signer"
     )
-}
-
-fn read(path: &Path) -> anyhow::Result<Vec<u8>> {
-    fs::read(path).with_context(|| format!("cannot read {}", path.display()))
 }
 
 /// Replaces the signed list atomically: a site that fetches it at the same time gets the old list or the new one.

@@ -1,7 +1,7 @@
 //! `list verify`: prints every check of a signed list as a row: the check, what was found, and the source of the rule.
 
 use std::num::NonZeroUsize;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::ExitCode;
 
 use anyhow::Context;
@@ -10,6 +10,7 @@ use jiff::Timestamp;
 use serde_json::json;
 
 use super::algorithms::Algorithms;
+use super::list_input::{read_file, read_keys, refused_document, refused_line};
 use super::list_source::Access;
 use super::table::render;
 use super::{print, print_json};
@@ -17,8 +18,8 @@ use crate::anchors::{self, AnchorProblem};
 use crate::text::printable;
 use crate::trust::{
     AcceptRequest, AcceptedList, Anchors, Check, CheckResult, Credential, CredentialKind, CrlPolicy, DecryptionKey,
-    DistinguishedName, EndorserPolicy, EndorserRule, OpenPgpCredential, PublicKey, Purpose, Refusal, TrustLevel,
-    VerifyRequest, accept, decrypt, is_plain_list, join_detached, verify,
+    DistinguishedName, EndorserPolicy, EndorserRule, OpenPgpCredential, Purpose, Refusal, TrustLevel, VerifyRequest,
+    accept, decrypt, is_plain_list, join_detached, verify,
 };
 
 /// Verifies a signed list and explains every check. Exits with 1 when the list is refused.
@@ -149,17 +150,16 @@ impl Verification {
     /// Reads the signed message: decrypted, or joined with its detached signatures.
     pub(super) fn read(&self) -> anyhow::Result<Vec<u8>> {
         let bytes = self.access.read(&self.list)?.bytes;
-        let file = |path: &Path| std::fs::read(path).with_context(|| format!("cannot read {}", path.display()));
         if is_plain_list(&bytes) {
             let mut signatures: Vec<Vec<u8>> =
-                self.signature.iter().map(|path| file(path)).collect::<Result<_, _>>()?;
+                self.signature.iter().map(|path| read_file(path)).collect::<Result<_, _>>()?;
             if signatures.is_empty() {
                 signatures = self.access.beside(&self.list)?;
             }
             return Ok(if signatures.is_empty() { bytes } else { join_detached(&bytes, &signatures) });
         }
         let Some(path) = &self.decrypt_with else { return Ok(bytes) };
-        let pem = file(path)?;
+        let pem = read_file(path)?;
         let key = DecryptionKey::from_pem(&pem, &pem).with_context(|| path.display().to_string())?;
         Ok(decrypt(&bytes, Some(&key)).map(std::borrow::Cow::into_owned)?)
     }
@@ -190,8 +190,7 @@ impl Verification {
     pub(super) fn keys(&self) -> anyhow::Result<Vec<EndorserRule>> {
         let mut rules = Vec::new();
         for path in &self.openpgp_key {
-            let bytes = std::fs::read(path).with_context(|| format!("cannot read {}", path.display()))?;
-            let keys = PublicKey::read_all(&bytes).with_context(|| path.display().to_string())?;
+            let (keys, _) = read_keys(path)?;
             rules.extend(keys.into_iter().map(|key| {
                 let fingerprint = key.fingerprint().clone();
                 let (name, key) = (fingerprint.to_string(), Ok(key));
@@ -256,10 +255,7 @@ fn table(
     let mut lines: Vec<String> = table.lines().map(str::to_owned).collect();
     lines.extend(problems.iter().map(|problem| format!("! trust anchors: {}", printable(&problem.to_string()))));
     let refused = outcome.as_ref().map(|list| list.list().refused.as_slice()).unwrap_or_default();
-    lines.extend(refused.iter().map(|image| {
-        let (identifier, message) = (printable(&image.identifier), printable(&image.message));
-        format!("! refused: {identifier}: {}: {message}", image.reason.as_str())
-    }));
+    lines.extend(refused.iter().map(|image| format!("! {}", refused_line(image))));
     lines.push(String::new());
     lines.push(last_line(outcome, verdict));
     lines.join("\n") + "\n"
@@ -335,9 +331,6 @@ fn document(
 
 fn list_document(list: &AcceptedList) -> serde_json::Value {
     let read = list.list();
-    let refused = read.refused.iter().map(
-        |image| json!({"identifier": image.identifier, "reason": image.reason.as_str(), "message": image.message}),
-    );
     json!({
         "identifier": read.identifier,
         "version": read.version,
@@ -345,7 +338,7 @@ fn list_document(list: &AcceptedList) -> serde_json::Value {
         "expires": read.expires,
         "images": read.images.len(),
         "refused": read.refused.len(),
-        "refusedImages": refused.collect::<Vec<_>>(),
+        "refusedImages": read.refused.iter().map(refused_document).collect::<Vec<_>>(),
         "messageDigest": list.message_digest(),
         "payloadDigest": list.payload_digest(),
         "signers": list.signers(),

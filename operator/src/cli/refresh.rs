@@ -7,7 +7,7 @@ use jiff::Timestamp;
 use super::kept::Kept;
 use super::kind::KindName;
 use super::{NOT_GOOD, print};
-use crate::api::{CachedImage, CloudTarget, Endorser, ImageListSubscription, ObjectKey, Resource};
+use crate::api::{ObjectKey, Resource, for_each_kind};
 use crate::store::ResourceStore as _;
 use crate::store::directory::Directory;
 
@@ -31,18 +31,7 @@ pub(super) struct Args {
 pub(super) fn run(args: &Args) -> anyhow::Result<ExitCode> {
     let (directory, whole) = args.kept.open()?;
     let mut asked = Vec::new();
-    if args.kind.has(KindName::Targets) {
-        ask::<CloudTarget>(&directory, args, &mut asked)?;
-    }
-    if args.kind.has(KindName::Endorsers) {
-        ask::<Endorser>(&directory, args, &mut asked)?;
-    }
-    if args.kind.has(KindName::Subscriptions) {
-        ask::<ImageListSubscription>(&directory, args, &mut asked)?;
-    }
-    if args.kind.has(KindName::Images) {
-        ask::<CachedImage>(&directory, args, &mut asked)?;
-    }
+    for_each_kind!(K => ask::<K>(&directory, args, &mut asked)?);
     if asked.is_empty() {
         let name = args.name.as_ref().map(|name| format!(" {name:?}")).unwrap_or_default();
         tracing::error!("NotFound: {}{name}; a run of `reconcile` has to have seen it", args.kind.resource());
@@ -53,7 +42,7 @@ pub(super) fn run(args: &Args) -> anyhow::Result<ExitCode> {
 }
 
 fn ask<K: Resource>(directory: &Directory, args: &Args, asked: &mut Vec<String>) -> anyhow::Result<()> {
-    for object in directory.all::<K>() {
+    for object in directory.all::<K>().into_iter().filter(|_| args.kind.has(K::KIND)) {
         let key = ObjectKey::of(&*object);
         let named = args.name.as_ref().is_none_or(|name| *name == key.name);
         if named && args.namespace.as_ref().is_none_or(|namespace| *namespace == key.namespace) {

@@ -6,10 +6,10 @@ use std::path::Path;
 use std::process::ExitCode;
 
 use jiff::Timestamp;
-use serde_json::{Value, json};
+use serde_json::json;
 
 use super::standing::Shown;
-use super::table::{Output, render};
+use super::table::{Output, documents, render};
 use super::{NOT_GOOD, get, print};
 use crate::reconcile::{Settings, Surveyed, survey};
 use crate::store::directory::Directory;
@@ -43,25 +43,21 @@ pub(super) async fn check(
 
 /// The result of the check: a table with a row for each problem, or one document for each object.
 fn objects(surveyed: &[Surveyed], output: Output) -> anyhow::Result<Vec<String>> {
-    let document = |one: &Surveyed| -> Value {
-        let Surveyed { kind, key, asks, problems } = one;
-        json!({
+    if surveyed.is_empty() {
+        return Ok(Vec::new());
+    }
+    let document = |Surveyed { kind, key, asks, problems }: &Surveyed| {
+        Ok(json!({
             "kind": kind.to_string(),
             "metadata": {"namespace": key.namespace, "name": key.name},
             "asks": asks,
             "problems": problems,
-        })
+        }))
     };
-    match output {
-        Output::Table | Output::Wide if surveyed.is_empty() => Ok(Vec::new()),
-        Output::Table | Output::Wide => {
-            let head = ["kind", "namespace", "name", "asks", "problem"];
-            Ok(vec![render(head.into_iter(), surveyed.iter().flat_map(rows).collect())])
-        }
-        Output::Json => Ok(surveyed.iter().map(|one| document(one).to_string()).collect()),
-        Output::Yaml => surveyed.iter().map(|one| Ok(text::yaml(&document(one))?)).collect(),
-        Output::None => Ok(Vec::new()),
-    }
+    documents(output, surveyed, document, |_| {
+        let head = ["kind", "namespace", "name", "asks", "problem"];
+        Ok(render(head.into_iter(), surveyed.iter().flat_map(rows).collect()))
+    })
 }
 
 fn rows(one: &Surveyed) -> Vec<Vec<String>> {

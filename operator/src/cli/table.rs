@@ -7,11 +7,12 @@ use comfy_table::presets::NOTHING;
 use jiff::{SignedDuration, Timestamp};
 use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomResourceColumnDefinition;
 use kube::CustomResourceExt;
+use serde::Serialize;
 use serde_json::Value;
 
 use crate::api::Resource;
 use crate::size::Size;
-use crate::text::printable;
+use crate::text::{self, printable};
 
 /// The most characters of a status in a table; `wide` shows the whole status.
 const LONGEST_STATUS: usize = 80;
@@ -29,6 +30,21 @@ pub(super) enum Output {
     Yaml,
     /// Nothing; only the exit code counts.
     None,
+}
+
+/// The parts of an output: one table, which is told whether all columns are wanted, or one document for each entry.
+pub(super) fn documents<'a, T, D: Serialize>(
+    output: Output,
+    entries: &'a [T],
+    document: impl Fn(&'a T) -> anyhow::Result<D>,
+    table: impl FnOnce(bool) -> anyhow::Result<String>,
+) -> anyhow::Result<Vec<String>> {
+    match output {
+        Output::Table | Output::Wide => Ok(vec![table(output == Output::Wide)?]),
+        Output::Json => entries.iter().map(|entry| Ok(serde_json::to_string(&document(entry)?)?)).collect(),
+        Output::Yaml => entries.iter().map(|entry| Ok(text::yaml(&document(entry)?)?)).collect(),
+        Output::None => Ok(vec![String::new()]),
+    }
 }
 
 /// The objects of one kind as a table.

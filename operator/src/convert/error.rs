@@ -19,11 +19,8 @@ pub enum ConvertError {
         found: &'static str,
     },
     /// The disk is encrypted.
-    #[error("expected a {format} without encryption, found one with it")]
-    Encrypted {
-        /// The format of the disk.
-        format: Format,
-    },
+    #[error("expected a {0} without encryption, found one with it")]
+    Encrypted(Format),
     /// The header is invalid.
     #[error("expected a sound {format}: {message}")]
     Malformed {
@@ -73,11 +70,8 @@ pub enum ConvertError {
         said: String,
     },
     /// It took too long.
-    #[error("expected an end within {} s, found none", after.as_secs())]
-    Timeout {
-        /// The limit.
-        after: Duration,
-    },
+    #[error("expected an end within {} s, found none", .0.as_secs())]
+    Timeout(Duration),
     /// The result is not the requested format or size.
     #[error("expected {expected}, qemu-img made {found}")]
     Output {
@@ -122,20 +116,14 @@ impl ConvertError {
 
     /// Whether the image itself is the reason, so that another try would fail too.
     pub fn is_final(&self) -> bool {
-        match self {
+        matches!(
+            self,
             Self::Outside { .. }
-            | Self::Encrypted { .. }
-            | Self::Malformed { .. }
-            | Self::TooLarge { .. }
-            | Self::NotADisk { .. }
-            | Self::Unpack { .. } => true,
-            Self::ProgramMissing { .. }
-            | Self::Failed { .. }
-            | Self::Timeout { .. }
-            | Self::Output { .. }
-            | Self::NoSpace { .. }
-            | Self::Io { .. }
-            | Self::Cancelled => false,
-        }
+                | Self::Encrypted { .. }
+                | Self::Malformed { .. }
+                | Self::TooLarge { .. }
+                | Self::NotADisk { .. }
+                | Self::Unpack { .. }
+        )
     }
 }

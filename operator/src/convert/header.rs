@@ -7,7 +7,6 @@
 
 mod qcow2;
 mod virtual_pc;
-mod virtualbox;
 mod vmware;
 
 use std::io;
@@ -90,7 +89,7 @@ pub fn inspect(bytes: &dyn Bytes, limit: u64) -> Result<Disk, ConvertError> {
         Format::Raw => bytes.size(),
         Format::Qcow2 => qcow2::inspect(&header)?,
         Format::Vmdk => vmware::inspect(&header)?,
-        Format::Vdi => virtualbox::inspect(&header)?,
+        Format::Vdi => inspect_vdi(&header)?,
         Format::Vhd => virtual_pc::inspect_vhd(&header)?,
         Format::Vhdx => virtual_pc::inspect_vhdx(&header)?,
         Format::Iso => return Err(ConvertError::NotADisk { found: "the file system of a CD (ISO 9660)".to_owned() }),
@@ -163,6 +162,31 @@ impl Header<'_> {
     fn outside(&self, found: &'static str) -> ConvertError {
         ConvertError::Outside { format: self.format, found }
     }
+}
+
+/// Image types of a VDI: dynamically allocated, fixed size, differences to another image.
+const VDI_DYNAMIC: u32 = 1;
+const VDI_FIXED: u32 = 2;
+const VDI_DIFFERENCING: u32 = 4;
+
+/// Checks the header of VirtualBox's VDI, version 1.1 (block/vdi.c of QEMU), and returns the virtual size in bytes.
+fn inspect_vdi(header: &Header<'_>) -> Result<u64, ConvertError> {
+    let version = header.little_u32(68, "a version")?;
+    if version != 0x0001_0001 {
+        return Err(header.malformed(format!("expected version 1.1, found {}.{}", version >> 16, version & 0xffff)));
+    }
+    match header.little_u32(76, "an image type")? {
+        VDI_DYNAMIC | VDI_FIXED => {}
+        VDI_DIFFERENCING => return Err(header.outside("a parent")),
+        other => return Err(header.malformed(format!("expected a dynamic or fixed image, found type {other}"))),
+    }
+    // The identifiers of the image that this one is linked to, and of its parent.
+    for (offset, what) in [(424, "a link"), (440, "a parent")] {
+        if header.array::<16>(offset, what)? != [0; 16] {
+            return Err(header.outside("a parent"));
+        }
+    }
+    header.little_u64(368, "a size")
 }
 
 #[cfg(test)]

@@ -34,30 +34,13 @@ pub enum Form {
 
 impl Form {
     /// The form of a format; `None` if it has to be converted, or cannot be.
-    pub const fn of(format: Format) -> Option<Self> {
-        match format {
-            Format::Qcow2 => Some(Self::Qcow2),
-            Format::Raw => Some(Self::Raw),
-            Format::Vmdk
-            | Format::Vdi
-            | Format::Vhd
-            | Format::Vhdx
-            | Format::Ova
-            | Format::Tar
-            | Format::Gz
-            | Format::Bz2
-            | Format::Xz
-            | Format::Zst
-            | Format::Iso => None,
-        }
+    pub fn of(format: Format) -> Option<Self> {
+        [Self::Qcow2, Self::Raw].into_iter().find(|form| form.format() == format)
     }
 
     /// The name as in OpenNebula's `DRIVER` and `FORMAT`.
     pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::Qcow2 => "qcow2",
-            Self::Raw => "raw",
-        }
+        self.format().extension()
     }
 
     /// The form as a [`Format`].

@@ -91,7 +91,7 @@ impl<'a> QemuImage<'a> {
     /// Runs `qemu-img info` on a file. It is an error if the file is not complete or does not have the format.
     pub(super) async fn info(&self, path: &Path, format: Format) -> Result<Info, ConvertError> {
         let arguments = vec!["--output=json".into(), "-f".into(), name(format).into(), path.into()];
-        let output = self.run("info", arguments, NOTHING, &|| 0).await?;
+        let output = self.run("info", arguments, NOTHING, &|| 0, &|_| {}).await?;
         let info: Info = read("info", &output)?;
         match info.outside() {
             Some(found) => Err(ConvertError::Outside { format, found }),
@@ -105,7 +105,7 @@ impl<'a> QemuImage<'a> {
         let form = ["-O".into(), "qcow2".into()];
         let from = ["--output=json".into(), "-f".into(), name(format).into()];
         let arguments: Vec<OsString> = from.into_iter().chain(form).chain([path.into()]).collect();
-        let output = self.run("measure", arguments, NOTHING, &|| 0).await?;
+        let output = self.run("measure", arguments, NOTHING, &|| 0, &|_| {}).await?;
         Ok(read::<Measured>("measure", &output)?.required)
     }
 
@@ -126,20 +126,10 @@ impl<'a> QemuImage<'a> {
             }
         };
         self.meter.tell(Part::Convert, 0, virtual_size);
-        self.run_told("convert", arguments, largest, &written, &heard).await.map(drop)
+        self.run("convert", arguments, largest, &written, &heard).await.map(drop)
     }
 
     async fn run(
-        &self,
-        command: &'static str,
-        arguments: Vec<OsString>,
-        file: u64,
-        written: &dyn Fn() -> u64,
-    ) -> Result<Vec<u8>, ConvertError> {
-        self.run_told(command, arguments, file, written, &|_| {}).await
-    }
-
-    async fn run_told(
         &self,
         command: &'static str,
         arguments: Vec<OsString>,

@@ -6,7 +6,6 @@
 
 mod archive;
 mod ovf;
-mod package;
 mod stream;
 
 use std::fs::File;
@@ -15,10 +14,9 @@ use std::path::Path;
 
 use self::archive::Archive;
 use self::ovf::Choice;
-pub(super) use self::package::Package;
-pub use self::package::{Meter, Part};
-use self::package::{fill, is_compressed};
-use self::stream::Stream;
+pub(super) use self::stream::Package;
+pub use self::stream::{Meter, Part};
+use self::stream::{Stream, fill, is_compressed};
 use super::error::ConvertError;
 use super::sniff::{self, Format, sniff};
 

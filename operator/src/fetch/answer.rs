@@ -9,8 +9,7 @@ use tokio::time::timeout;
 
 use super::came::Came;
 use super::encoding::{Decoded, Decoder, Encoding};
-use super::error::FetchError;
-use super::failure::failure;
+use super::error::{FetchError, failure};
 use crate::imagelist::SourceUrl;
 
 /// The maximum wait for the first bytes of a refused response, which are shown in the message.

@@ -7,11 +7,11 @@ use std::time::{Duration, Instant};
 
 use super::address::AddressPolicy;
 use super::budget::Budget;
-use super::error::{FetchError, chain};
+use super::error::FetchError;
 use super::proxy::Proxies;
-use super::source::{Source, TlsSettings};
-use super::tls;
+use super::source::{self, Source, TlsSettings};
 use crate::metrics::Metrics;
+use crate::text::with_causes;
 
 /// Settings of the client. All limits are settings, so that tests can make them short.
 #[derive(Debug, Clone)]
@@ -85,9 +85,9 @@ const MOST_KEPT: usize = 64;
 impl Client {
     /// A client with the proxies of the environment.
     pub fn new(settings: &ClientSettings) -> Result<Self, FetchError> {
-        let (proxies, hosts) = Proxies::of_environment().map_err(|message| FetchError::Setup { message })?;
+        let (proxies, hosts) = Proxies::of_environment().map_err(FetchError::Setup)?;
         let policy = AddressPolicy::new(settings.deny_loopback, hosts);
-        let system = base(settings, &policy).build().map_err(|error| FetchError::Setup { message: chain(&error) })?;
+        let system = base(settings, &policy).build().map_err(|error| FetchError::Setup(with_causes(&error)))?;
         let (settings, budget) = (settings.clone(), Budget::new(settings.memory));
         Ok(Self { settings, policy, proxies, budget, system, own: Arc::default() })
     }
@@ -104,7 +104,7 @@ impl Client {
 
     /// The connections for a source. `own` is whether its client certificate may be sent.
     pub(super) fn connections(&self, source: &Source, own: bool) -> Result<reqwest::Client, FetchError> {
-        let Some(key) = tls::key(&source.tls, own) else { return Ok(self.system.clone()) };
+        let Some(key) = source::key(&source.tls, own) else { return Ok(self.system.clone()) };
         let mut kept = self.own.lock().unwrap_or_else(PoisonError::into_inner);
         kept.retain(|_, (since, _)| since.elapsed() < KEPT_FOR);
         if let Some((_, client)) = kept.get(&key) {
@@ -122,15 +122,15 @@ impl Client {
         let builder = match &source.tls {
             TlsSettings::System => return Ok(self.system.clone()),
             TlsSettings::Grid(directory) => {
-                tls::directory(directory).map(|trusted| base(&self.settings, &self.policy).tls_certs_only(trusted))
+                source::directory(directory).map(|trusted| base(&self.settings, &self.policy).tls_certs_only(trusted))
             }
             TlsSettings::Own { ca_pem, identity } => {
                 let identity = identity.as_ref().filter(|_| own);
-                tls::own(base(&self.settings, &self.policy), ca_pem.as_deref(), identity)
+                source::own(base(&self.settings, &self.policy), ca_pem.as_deref(), identity)
             }
         };
         let unusable = |message| FetchError::TlsSettings { url: source.url.clone(), message };
-        builder.map_err(unusable)?.build().map_err(|error| unusable(chain(&error)))
+        builder.map_err(unusable)?.build().map_err(|error| unusable(with_causes(&error)))
     }
 }
 

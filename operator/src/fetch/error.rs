@@ -2,10 +2,12 @@
 
 use std::time::Duration;
 
+use super::address::AddressRefused;
 use super::came::Came;
 use super::challenge::Challenges;
 use crate::api::Class;
 use crate::imagelist::SourceUrl;
+use crate::text::with_causes;
 
 /// The error of a fetch. No message contains a query, a password or a token.
 #[derive(Debug, Clone, thiserror::Error)]
@@ -41,11 +43,8 @@ pub enum FetchError {
         refusal: Box<ProxyRefusal>,
     },
     /// Credentials that cannot be sent in a request. Nothing was sent.
-    #[error("{url}: its credentials cannot be sent: expected a bearer token of visible characters, found others")]
-    CredentialsUnusable {
-        /// The URL of the request.
-        url: SourceUrl,
-    },
+    #[error("{0}: its credentials cannot be sent: expected a bearer token of visible characters, found others")]
+    CredentialsUnusable(SourceUrl),
     /// A URL that is not allowed: a refused address range, a scheme that is not allowed here, or a bad redirect.
     #[error("{url}: {message}")]
     UrlInvalid {
@@ -125,11 +124,8 @@ pub enum FetchError {
         message: String,
     },
     /// The client cannot be set up: there is no TLS library, or a proxy in the environment is not a URL.
-    #[error("the HTTP client cannot be set up: {message}")]
-    Setup {
-        /// The error.
-        message: String,
-    },
+    #[error("the HTTP client cannot be set up: {0}")]
+    Setup(String),
     /// A local file that cannot be read.
     #[error("{url}: {message}")]
     File {
@@ -178,22 +174,12 @@ impl FetchError {
 
     /// Whether the document does not exist. Some stores answer 403 for a missing object.
     pub fn is_absence(&self) -> bool {
-        match self {
-            Self::AuthenticationFailed { status, .. } | Self::Status { status, .. } => [403, 404, 410].contains(status),
-            Self::File { .. } => true,
-            Self::CredentialsUnusable { .. }
-            | Self::ProxyAuthenticationFailed { .. }
-            | Self::ProxyRefused { .. }
-            | Self::UrlInvalid { .. }
-            | Self::Tls { .. }
-            | Self::TlsSettings { .. }
-            | Self::Timeout { .. }
-            | Self::Encoding { .. }
-            | Self::Connection { .. }
-            | Self::TooLarge { .. }
-            | Self::NotKept { .. }
-            | Self::Setup { .. } => false,
-        }
+        matches!(
+            self,
+            Self::AuthenticationFailed { status: 403 | 404 | 410, .. }
+                | Self::Status { status: 403 | 404 | 410, .. }
+                | Self::File { .. }
+        )
     }
 
     /// The reason of the condition `FetchFailed`.
@@ -233,16 +219,36 @@ impl FetchError {
     }
 }
 
-/// An error with its causes in one line, without the URL (the caller adds it, redacted).
-pub(super) fn chain(error: &(dyn std::error::Error + 'static)) -> String {
-    let mut text = error.to_string();
-    let mut next = error.source();
-    while let Some(cause) = next {
-        let more = cause.to_string();
-        if !text.contains(&more) {
-            text = format!("{text}: {more}");
-        }
-        next = cause.source();
+/// Converts an error of the HTTP client.
+pub(super) fn failure(url: &SourceUrl, error: reqwest::Error) -> FetchError {
+    let error = error.without_url();
+    let url = url.clone();
+    if let Some(refused) = cause::<AddressRefused>(&error) {
+        return FetchError::UrlInvalid { url, message: refused.to_string() };
     }
-    text
+    let tls = cause::<openssl::ssl::Error>(&error).is_some_and(|error| error.ssl_error().is_some())
+        || cause::<openssl::error::ErrorStack>(&error).is_some();
+    let message = with_causes(&error);
+    if tls {
+        FetchError::Tls { url, message }
+    } else if error.is_timeout() {
+        FetchError::Timeout { url, message }
+    } else {
+        FetchError::Connection { url, message }
+    }
+}
+
+fn cause<'a, E: std::error::Error + 'static>(error: &'a (dyn std::error::Error + 'static)) -> Option<&'a E> {
+    let mut next = Some(error);
+    while let Some(error) = next {
+        if let Some(found) = error.downcast_ref() {
+            return Some(found);
+        }
+        // The `source` of an `io::Error` is the source of its inner error, not the inner error itself.
+        if let Some(found) = error.downcast_ref::<std::io::Error>().and_then(|error| error.get_ref()?.downcast_ref()) {
+            return Some(found);
+        }
+        next = error.source();
+    }
+    None
 }

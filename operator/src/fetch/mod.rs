@@ -18,16 +18,13 @@ mod came;
 mod challenge;
 mod client;
 mod document;
-mod embedded;
 mod encoding;
 mod error;
-mod failure;
 mod image;
 mod list;
 mod proxy;
 mod request;
 mod source;
-mod tls;
 mod validator;
 
 pub use budget::{Budget, Permit};

@@ -153,11 +153,7 @@ impl fmt::Display for Proxy {
     }
 }
 
-impl fmt::Debug for Proxies {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("Proxies(of the environment)")
-    }
-}
+crate::text::opaque!(Proxies, "Proxies(of the environment)");
 
 #[cfg(test)]
 mod tests {

@@ -9,11 +9,11 @@ use secrecy::ExposeSecret;
 use super::answer::Answer;
 use super::challenge::Challenges;
 use super::client::Client;
-use super::error::{FetchError, ProxyChallenge, ProxyRefusal, chain, reason_phrase};
-use super::failure::failure;
+use super::error::{FetchError, ProxyChallenge, ProxyRefusal, failure, reason_phrase};
 use super::proxy::{Proxy, TunnelAnswer};
 use super::source::{Credentials, Source};
 use crate::imagelist::SourceUrl;
+use crate::text::with_causes;
 
 /// The maximum number of redirects. Browsers and wget follow at least as many.
 const MOST_REDIRECTS: usize = 10;
@@ -85,7 +85,7 @@ impl Client {
     /// The error if there is no response. With a proxy it contains the proxy's response.
     async fn not_sent(&self, url: &SourceUrl, error: reqwest::Error) -> FetchError {
         let Some(proxy) = self.proxies.for_url(url.url()) else { return failure(url, error) };
-        let told = chain(&error);
+        let told = with_causes(&error);
         // The tunnel errors have no public type.
         if told.contains("tunnel error: proxy authorization required") || told.contains("tunnel error: unsuccessful") {
             return refused_tunnel(url, &proxy, proxy.tunnel_answer(url.url()).await, &told);
@@ -139,7 +139,7 @@ impl FetchError {
 
 fn bearer(url: &SourceUrl, token: &str) -> Result<HeaderValue, FetchError> {
     let value = HeaderValue::from_str(&format!("Bearer {token}"));
-    let mut value = value.map_err(|_| FetchError::CredentialsUnusable { url: url.clone() })?;
+    let mut value = value.map_err(|_| FetchError::CredentialsUnusable(url.clone()))?;
     value.set_sensitive(true);
     Ok(value)
 }

@@ -1,9 +1,8 @@
 //! `dc:identifier` of images and lists.
 
-use std::fmt;
 use std::str::FromStr;
 
-use serde::{Deserialize, Serialize};
+use serde_with::{DeserializeFromStr, SerializeDisplay};
 use sha2::{Digest, Sha256};
 
 /// The `dc:identifier` of an image or a list: usually a UUID, but any text that is safe as a component of a path is
@@ -11,8 +10,7 @@ use sha2::{Digest, Sha256};
 ///
 /// 1 to 128 characters: a letter or digit first, then letters, digits and `. _ @ + = -`. A list can contain any text
 /// (`../../evil` has been seen). Other texts are refused and never become a path.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-#[serde(try_from = "String", into = "String")]
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, SerializeDisplay, DeserializeFromStr)]
 pub struct ImageId(String);
 
 /// Why a text is not a valid identifier.
@@ -27,11 +25,6 @@ pub struct IdentifierError {
 impl ImageId {
     /// The longest identifier, in characters (each is one byte).
     pub const MAXIMUM_LENGTH: usize = 128;
-
-    /// The text, for output and for attributes that hold text.
-    pub fn as_str(&self) -> &str {
-        &self.0
-    }
 
     /// The name of the `CachedImage` of this identifier: the identifier itself if it is a valid object name (RFC 1123
     /// subdomain), otherwise `sha256-` and the first 40 hexadecimal digits of its SHA-256.
@@ -68,25 +61,7 @@ impl FromStr for ImageId {
     }
 }
 
-impl fmt::Display for ImageId {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.pad(&self.0)
-    }
-}
-
-impl TryFrom<String> for ImageId {
-    type Error = IdentifierError;
-
-    fn try_from(text: String) -> Result<Self, IdentifierError> {
-        text.parse()
-    }
-}
-
-impl From<ImageId> for String {
-    fn from(id: ImageId) -> Self {
-        id.0
-    }
-}
+crate::text::checked_text!(ImageId);
 
 #[cfg(test)]
 mod tests {

@@ -1,6 +1,5 @@
 //! Checks a list before it is signed: what sites refuse, and what some of them have trouble with.
 
-mod compare;
 mod image;
 mod keys;
 mod list;
@@ -74,7 +73,7 @@ pub fn lint(payload: &[u8], request: &LintRequest<'_>) -> Vec<Finding> {
         Err(error) => report.refused(&error),
     }
     if let (Some(previous), Ok(list)) = (request.previous, ImageList::parse(payload)) {
-        compare::check(&mut report, previous, &list);
+        list::compare(&mut report, previous, &list);
     }
     report.findings.sort_by_key(|finding| finding.severity);
     report.findings

@@ -11,11 +11,9 @@ mod json;
 mod lint;
 mod model;
 mod parse;
-mod render;
 mod select;
 mod source_url;
 mod version;
-mod wanted;
 mod written;
 
 pub use error::ListError;
@@ -23,10 +21,9 @@ pub(crate) use identifier::is_object_name;
 pub use identifier::{IdentifierError, ImageId};
 pub use lint::{Finding, LintRequest, Severity, lint};
 pub use model::{ImageList, ImageRefusal, LeftOut, ListedImage, NamedEndorser, RefusedImage};
-pub use select::{ExcludedBy, ImageMatch, Selected, Selection, SelectionError};
+pub use select::{ExcludedBy, ImageMatch, Selected, Selection, SelectionError, WantedImages};
 pub use source_url::{SourceUrl, SourceUrlError};
 pub use version::{ListVersion, VersionError};
-pub use wanted::WantedImages;
 
 pub use crate::digest::{DigestError, Sha512Digest};
 

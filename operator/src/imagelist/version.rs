@@ -1,18 +1,16 @@
 //! `hv:version` of lists and images, and the order of versions.
 
 use std::cmp::Ordering;
-use std::fmt;
 use std::str::FromStr;
 
-use serde::{Deserialize, Serialize};
+use serde_with::{DeserializeFromStr, SerializeDisplay};
 
 use crate::text::is_printable;
 
 /// An `hv:version`: 1 to 128 printable characters, ordered as vmcatcher ordered them.
 ///
 /// There is no `Ord`: `1.0` and `1-0` are equal as versions but not as texts, so an order would not agree with `Eq`.
-#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
-#[serde(try_from = "String", into = "String")]
+#[derive(Debug, Clone, PartialEq, Eq, Hash, SerializeDisplay, DeserializeFromStr)]
 pub struct ListVersion(String);
 
 /// Why a text is not a version.
@@ -23,11 +21,6 @@ pub struct VersionError {
 }
 
 impl ListVersion {
-    /// The text as it was published.
-    pub fn as_str(&self) -> &str {
-        &self.0
-    }
-
     /// Compares two versions. They are split at `- , . /`. Two numbers are compared by value, a number is newer than
     /// text, and two texts are compared by their runs of digits and other characters. If all common parts are equal,
     /// the version with more parts is newer.
@@ -60,20 +53,16 @@ fn compare_parts<'a>(
 }
 
 fn compare_part(a: &str, b: &str) -> Ordering {
-    match (is_number(a), is_number(b)) {
-        (true, true) => compare_numbers(a, b),
-        (true, false) => Ordering::Greater,
-        (false, true) => Ordering::Less,
-        (false, false) => compare_parts(runs(a), runs(b), compare_run),
-    }
+    numbers_first(a, b, |a, b| compare_parts(runs(a), runs(b), |a, b| numbers_first(a, b, str::cmp)))
 }
 
-fn compare_run(a: &str, b: &str) -> Ordering {
+/// Compares two numbers by value. A number is newer than a text; two texts are compared by `texts`.
+fn numbers_first(a: &str, b: &str, texts: fn(&str, &str) -> Ordering) -> Ordering {
     match (is_number(a), is_number(b)) {
         (true, true) => compare_numbers(a, b),
         (true, false) => Ordering::Greater,
         (false, true) => Ordering::Less,
-        (false, false) => a.cmp(b),
+        (false, false) => texts(a, b),
     }
 }
 
@@ -112,25 +101,7 @@ impl FromStr for ListVersion {
     }
 }
 
-impl fmt::Display for ListVersion {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.pad(&self.0)
-    }
-}
-
-impl TryFrom<String> for ListVersion {
-    type Error = VersionError;
-
-    fn try_from(text: String) -> Result<Self, VersionError> {
-        text.parse()
-    }
-}
-
-impl From<ListVersion> for String {
-    fn from(version: ListVersion) -> Self {
-        version.0
-    }
-}
+crate::text::checked_text!(ListVersion);
 
 #[cfg(test)]
 mod tests {

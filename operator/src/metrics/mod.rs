@@ -4,7 +4,6 @@
 //! it for each request, so that objects that no longer exist are not included. Every label has a small set of values.
 
 use std::borrow::Cow;
-use std::fmt;
 use std::sync::Arc;
 use std::time::Instant;
 
@@ -148,8 +147,4 @@ fn known(method: &http::Method) -> &'static str {
     known.into_iter().find(|name| *name == method.as_str()).unwrap_or("other")
 }
 
-impl fmt::Debug for Metrics {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("Metrics")
-    }
-}
+crate::text::opaque!(Metrics, "Metrics");

@@ -71,50 +71,40 @@ impl Client {
 
     /// `one.system.version`. It also checks that the session is accepted.
     pub async fn version(&self) -> Result<ServerVersion, OneError> {
-        const METHOD: &str = "one.system.version";
-        let text = self.read(METHOD, &[]).await?;
-        ServerVersion::parse(&text).ok_or_else(|| malformed(METHOD, ValueError::unexpected("a version", &text)))
+        let version = |text: &str| ServerVersion::parse(text).ok_or_else(|| ValueError::unexpected("a version", text));
+        self.document("one.system.version", &[], version).await
     }
 
     /// `one.user.info` of the session itself (-1).
     pub async fn myself(&self) -> Result<User, OneError> {
-        const METHOD: &str = "one.user.info";
-        let text = self.read(METHOD, &[Value::Integer(-1)]).await?;
-        document::read_user(&text).map_err(|source| malformed(METHOD, source))
+        self.document("one.user.info", &[Value::Integer(-1)], document::read_user).await
     }
 
     /// `one.userpool.info`: all users for an administrator; otherwise only the user itself.
     pub async fn users(&self) -> Result<Vec<Named>, OneError> {
-        const METHOD: &str = "one.userpool.info";
-        document::read_users(&self.read(METHOD, &[]).await?).map_err(|source| malformed(METHOD, source))
+        self.document("one.userpool.info", &[], document::read_users).await
     }
 
     /// `one.grouppool.info`: all groups for an administrator; otherwise only the user's own.
     pub async fn groups(&self) -> Result<Vec<Named>, OneError> {
-        const METHOD: &str = "one.grouppool.info";
-        document::read_groups(&self.read(METHOD, &[]).await?).map_err(|source| malformed(METHOD, source))
+        self.document("one.grouppool.info", &[], document::read_groups).await
     }
 
     /// `one.datastorepool.info`.
     pub async fn datastores(&self) -> Result<Vec<Datastore>, OneError> {
-        const METHOD: &str = "one.datastorepool.info";
-        document::read_datastores(&self.read(METHOD, &[]).await?).map_err(|source| malformed(METHOD, source))
+        self.document("one.datastorepool.info", &[], document::read_datastores).await
     }
 
     /// `one.imagepool.info` with filter -2, without pages: reading pages can skip images, because the order is
     /// descending and images are added and removed. The result contains only images that the session may use.
     pub async fn images(&self) -> Result<ImagePool, OneError> {
-        const METHOD: &str = "one.imagepool.info";
-        let text = self.read(METHOD, &[-2, -1, -1].map(Value::Integer)).await?;
-        document::read_images(&text).map_err(|source| malformed(METHOD, source))
+        self.document("one.imagepool.info", &[-2, -1, -1].map(Value::Integer), document::read_images).await
     }
 
     /// `one.image.info`. Fails with [`OneError::NotFound`] if there is no such image, and with
     /// [`OneError::NotAuthorized`] if the session may not use it.
     pub async fn image(&self, id: u32) -> Result<Image, OneError> {
-        const METHOD: &str = "one.image.info";
-        let text = self.read(METHOD, &[id.into()]).await?;
-        document::read_image(&text).map_err(|source| malformed(METHOD, source))
+        self.document("one.image.info", &[id.into()], document::read_image).await
     }
 
     /// `one.image.allocate`. Returns the new id; the copy continues in the background. It is not safe to repeat: after
@@ -173,7 +163,7 @@ impl Client {
 
     async fn write(&self, method: &'static str, parameters: &[Value], limit: Duration) -> Result<u32, OneError> {
         if !self.permit.is_valid() {
-            return Err(OneError::NotLeading { method });
+            return Err(OneError::NotLeading(method));
         }
         match self.call(method, parameters, limit).await? {
             Value::Integer(number) => {
@@ -182,6 +172,16 @@ impl Client {
             }
             other => Err(malformed(method, ValueError::unexpected("an object id", &format!("{other:?}")))),
         }
+    }
+
+    /// Reads a document and parses it.
+    async fn document<T>(
+        &self,
+        method: &'static str,
+        parameters: &[Value],
+        parse: impl FnOnce(&str) -> Result<T, ValueError>,
+    ) -> Result<T, OneError> {
+        parse(&self.read(method, parameters).await?).map_err(|source| malformed(method, source))
     }
 
     async fn read(&self, method: &'static str, parameters: &[Value]) -> Result<String, OneError> {

@@ -86,11 +86,8 @@ pub enum OneError {
         after: Duration,
     },
     /// The call was not sent, because another instance may be the leader now, and only the leader may change a cloud.
-    #[error("{method}: not sent, for this program cannot be sure that it still leads")]
-    NotLeading {
-        /// The call.
-        method: &'static str,
-    },
+    #[error("{0}: not sent, for this program cannot be sure that it still leads")]
+    NotLeading(&'static str),
     /// An HTTP status other than 200, or a body that is not an XML-RPC response.
     #[error("{method}: expected an XML-RPC answer from {endpoint}, found {found}")]
     NotOpenNebula {
@@ -187,12 +184,6 @@ pub enum OneError {
 pub enum Object {
     /// An image.
     Image,
-    /// A datastore.
-    Datastore,
-    /// A user.
-    User,
-    /// A group.
-    Group,
     /// Something else.
     Other,
 }
@@ -207,7 +198,8 @@ impl OneError {
             0x0200 if text.contains(" is locked.") => Self::Locked(text),
             0x0200 if text.contains(" quota ") => Self::Quota(text),
             0x0200 => Self::NotAuthorized(text),
-            0x0400 => Self::NotFound { what: missing(&text), text },
+            0x0400 if text.contains("getting image") => Self::NotFound { what: Object::Image, text },
+            0x0400 => Self::NotFound { what: Object::Other, text },
             _ if text.contains("is already taken by IMAGE") => Self::name_taken(text, "taken by IMAGE "),
             _ if text.contains("collides with image") => Self::name_taken(text, "collides with image "),
             _ if text.contains(" already owns image [") => Self::name_taken(text, " already owns image ["),
@@ -295,17 +287,6 @@ impl OneError {
                 | Self::NotOpenNebula { .. }
         )
     }
-}
-
-/// The object in a message such as `Error getting image [12].` or `Error getting user [4711].`.
-fn missing(text: &str) -> Object {
-    let words = [
-        ("getting image", Object::Image),
-        ("getting datastore", Object::Datastore),
-        ("getting user", Object::User),
-        ("getting group", Object::Group),
-    ];
-    words.iter().find(|(words, _)| text.contains(words)).map_or(Object::Other, |(_, object)| *object)
 }
 
 fn wrong_state(text: &str) -> bool {

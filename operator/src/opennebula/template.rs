@@ -7,7 +7,7 @@
 //! [`clean`].
 
 use std::collections::BTreeMap;
-use std::fmt::{self, Write as _};
+use std::fmt::Write as _;
 use std::str::FromStr;
 
 use crate::xml::escape;
@@ -24,13 +24,6 @@ pub struct AttributeNameError {
     found: String,
 }
 
-impl AttributeName {
-    /// The text.
-    pub fn as_str(&self) -> &str {
-        &self.0
-    }
-}
-
 impl FromStr for AttributeName {
     type Err = AttributeNameError;
 
@@ -45,11 +38,7 @@ impl FromStr for AttributeName {
     }
 }
 
-impl fmt::Display for AttributeName {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.pad(&self.0)
-    }
-}
+crate::text::checked_text!(AttributeName);
 
 /// Attributes sorted by name, with cleaned values. An attribute without a value is left out, because the server would
 /// ignore it.

@@ -20,8 +20,7 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::oneshot;
 use tokio::task::{JoinHandle, JoinSet};
 
-use super::connections::{Connection, Connections, Place};
-use super::limits::Limits;
+use super::connections::{Connection, Connections, Limits, Place};
 use super::peer::{Answer, Peer};
 use super::plain;
 

@@ -4,21 +4,19 @@ mod connections;
 mod exposition;
 mod figures;
 mod images;
-mod limits;
 mod listening;
 mod monitor;
 mod peer;
 mod process;
 mod progress;
-mod range;
 mod ticket;
 
 use axum::body::Body;
 use axum::http::{HeaderValue, Response, StatusCode, header};
 
+pub use connections::Limits;
 pub use exposition::Exposition;
 pub use images::{ImageServer, router};
-pub use limits::Limits;
 pub use listening::{App, Listening};
 pub use monitor::{Monitor, monitor_app};
 pub use progress::{ProgressPage, RunningWork};

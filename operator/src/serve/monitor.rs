@@ -55,11 +55,7 @@ impl Default for Monitor {
     }
 }
 
-impl fmt::Debug for Monitor {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("Monitor")
-    }
-}
+crate::text::opaque!(Monitor, "Monitor");
 
 impl Monitor {
     /// The counters of the program.

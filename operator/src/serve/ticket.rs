@@ -1,6 +1,5 @@
 //! Tickets: the right to download one image for some hours, as part of the URL path.
 
-use std::fmt;
 use std::sync::Arc;
 
 use jiff::{SignedDuration, Timestamp};
@@ -64,11 +63,7 @@ pub enum TicketError {
     Expired(Timestamp),
 }
 
-impl fmt::Debug for Tickets {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("Tickets")
-    }
-}
+crate::text::opaque!(Tickets, "Tickets");
 
 impl Tickets {
     /// Reads the key of this volume. If there is none, or it is damaged, makes and stores a new random key.

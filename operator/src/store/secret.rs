@@ -1,10 +1,11 @@
-//! The content of a Secret.
+//! The content of a Secret or a `ConfigMap`.
 
 use std::collections::BTreeMap;
 
-use k8s_openapi::api::core::v1::Secret;
+use k8s_openapi::api::core::v1::{ConfigMap, Secret};
 use secrecy::SecretSlice;
 
+use super::ConfigMapData;
 use crate::api::{ALLOW_PLAIN_HTTP, ALLOWED_HOSTS};
 
 /// The type of a Secret without an explicit type.
@@ -36,4 +37,11 @@ impl From<Secret> for SecretData {
             entries: encoded.chain(plain).map(|(name, bytes)| (name, bytes.into())).collect(),
         }
     }
+}
+
+/// The entries of a `ConfigMap`.
+pub(super) fn config_map_data(map: ConfigMap) -> ConfigMapData {
+    let binary = map.binary_data.unwrap_or_default().into_iter().map(|(name, bytes)| (name, bytes.0));
+    let text = map.data.unwrap_or_default().into_iter().map(|(name, text)| (name, text.into_bytes()));
+    binary.chain(text).collect()
 }

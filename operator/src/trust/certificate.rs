@@ -9,8 +9,7 @@ use x509_cert::ext::pkix::{BasicConstraints, CrlDistributionPoints, ExtendedKeyU
 use x509_cert::time::Time;
 
 use super::algorithm::weak_digest;
-use super::extension::{self, Extension};
-use super::tlv::{self, Reader};
+use super::tlv::{self, Extension, Reader};
 use super::{DistinguishedName, Sha256Digest};
 
 /// The object identifiers of `proxyCertInfo`: the one of RFC 3820, and the one of its drafts.
@@ -158,7 +157,7 @@ impl<'a> ExactParts<'a> {
             inner.optional(tag);
         }
         let extensions = match inner.optional(tlv::context(3)) {
-            Some(tagged) => extension::all(tlv::only(tagged.content, tlv::SEQUENCE)?.content)?,
+            Some(tagged) => tlv::extensions(tlv::only(tagged.content, tlv::SEQUENCE)?.content)?,
             None => Vec::new(),
         };
         let parts = Self { serial, issuer, not_after, subject, key, extensions, weak_digest };

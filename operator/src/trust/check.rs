@@ -48,75 +48,44 @@ pub enum Rule {
 impl Rule {
     /// The rule as one word, for programs.
     pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::Message => "Message",
-            Self::Signature => "Signature",
-            Self::Digest => "Digest",
-            Self::Chain => "Chain",
-            Self::Strength => "Strength",
-            Self::Revocation => "Revocation",
-            Self::Namespace => "Namespace",
-            Self::KeyRevocation => "KeyRevocation",
-            Self::Key => "Key",
-            Self::Endorser => "Endorser",
-            Self::Endorsements => "Endorsements",
-            Self::Shape => "Shape",
-            Self::NamedEndorser => "NamedEndorser",
-            Self::Identifier => "Identifier",
-            Self::Created => "Created",
-            Self::Expires => "Expires",
-            Self::Age => "Age",
-            Self::Version => "Version",
-            Self::Replay => "Replay",
-        }
+        self.texts()[0]
     }
 
     /// The rule in a few words, for the first column of the table.
     pub const fn title(self) -> &'static str {
-        match self {
-            Self::Message => "message is signed",
-            Self::Signature => "signature fits the text",
-            Self::Digest => "digests are allowed",
-            Self::Chain => "signer leads to a trust anchor",
-            Self::Strength => "keys are long enough",
-            Self::Revocation => "no certificate of the path is revoked",
-            Self::Namespace => "CAs keep to their namespace",
-            Self::KeyRevocation => "key is not revoked",
-            Self::Key => "key may sign, and is in its time",
-            Self::Endorser => "signer is a trusted endorser",
-            Self::Endorsements => "enough endorsers signed",
-            Self::Shape => "payload is an image list",
-            Self::NamedEndorser => "hv:endorser names the signer",
-            Self::Identifier => "dc:identifier is the expected one",
-            Self::Created => "dc:date:created is not in the future",
-            Self::Expires => "dc:date:expires is not past",
-            Self::Age => "list is not too old",
-            Self::Version => "hv:version does not go back",
-            Self::Replay => "not an older message again",
-        }
+        self.texts()[1]
     }
 
     /// The source of the rule: an RFC, a specification, or a setting.
     pub const fn source(self) -> &'static str {
+        self.texts()[2]
+    }
+
+    const fn texts(self) -> [&'static str; 3] {
         match self {
-            Self::Message => "RFC 8551 section 3.5; RFC 9580 sections 7 and 10.3",
-            Self::Signature => "RFC 5652 section 5.6; RFC 9580 section 5.2.4",
-            Self::Digest => "RFC 8551 section 2.1; --allow-digest",
-            Self::Chain => "RFC 5280 section 6; RFC 8550 section 4.4",
-            Self::Strength => "NIST SP 800-57 part 1; --min-key-strength",
-            Self::Revocation => "RFC 5280 section 6.3; crlPolicy",
-            Self::Namespace => "IGTF signing policy (EACL, namespaces)",
-            Self::KeyRevocation => "RFC 9580 sections 5.2.1.11 to 5.2.1.13",
-            Self::Key => "RFC 9580 sections 5.2.1.8 and 10.1",
-            Self::Endorser => "Endorser credentials",
-            Self::Endorsements => "verify.requiredEndorsements",
-            Self::Shape => "HEPiX image list format",
-            Self::NamedEndorser => "HEPiX hv:endorser (hv:dn, hv:ca)",
-            Self::Identifier => "verify.identifier",
-            Self::Created | Self::Expires => "HEPiX image list format, dates",
-            Self::Age => "verify.maxListAge",
-            Self::Version => "HEPiX hv:version order",
-            Self::Replay => "last accepted list",
+            Self::Message => ["Message", "message is signed", "RFC 8551 section 3.5; RFC 9580 sections 7 and 10.3"],
+            Self::Signature => ["Signature", "signature fits the text", "RFC 5652 section 5.6; RFC 9580 section 5.2.4"],
+            Self::Digest => ["Digest", "digests are allowed", "RFC 8551 section 2.1; --allow-digest"],
+            Self::Chain => ["Chain", "signer leads to a trust anchor", "RFC 5280 section 6; RFC 8550 section 4.4"],
+            Self::Strength => ["Strength", "keys are long enough", "NIST SP 800-57 part 1; --min-key-strength"],
+            Self::Revocation => {
+                ["Revocation", "no certificate of the path is revoked", "RFC 5280 section 6.3; crlPolicy"]
+            }
+            Self::Namespace => ["Namespace", "CAs keep to their namespace", "IGTF signing policy (EACL, namespaces)"],
+            Self::KeyRevocation => ["KeyRevocation", "key is not revoked", "RFC 9580 sections 5.2.1.11 to 5.2.1.13"],
+            Self::Key => ["Key", "key may sign, and is in its time", "RFC 9580 sections 5.2.1.8 and 10.1"],
+            Self::Endorser => ["Endorser", "signer is a trusted endorser", "Endorser credentials"],
+            Self::Endorsements => ["Endorsements", "enough endorsers signed", "verify.requiredEndorsements"],
+            Self::Shape => ["Shape", "payload is an image list", "HEPiX image list format"],
+            Self::NamedEndorser => {
+                ["NamedEndorser", "hv:endorser names the signer", "HEPiX hv:endorser (hv:dn, hv:ca)"]
+            }
+            Self::Identifier => ["Identifier", "dc:identifier is the expected one", "verify.identifier"],
+            Self::Created => ["Created", "dc:date:created is not in the future", "HEPiX image list format, dates"],
+            Self::Expires => ["Expires", "dc:date:expires is not past", "HEPiX image list format, dates"],
+            Self::Age => ["Age", "list is not too old", "verify.maxListAge"],
+            Self::Version => ["Version", "hv:version does not go back", "HEPiX hv:version order"],
+            Self::Replay => ["Replay", "not an older message again", "last accepted list"],
         }
     }
 }

@@ -18,7 +18,7 @@ use x509_cert::time::Time;
 use super::algorithm::weak_digest;
 use super::certificate::{Certificate, timestamp, without_leading_zeros};
 use super::tlv::{self, Reader, Tlv};
-use super::{DistinguishedName, Sha256Digest, extension};
+use super::{DistinguishedName, Sha256Digest};
 
 const CRL_NUMBER: &[u8] = &[0x55, 0x1d, 0x14];
 const REASON_CODE: &[u8] = &[0x55, 0x1d, 0x15];
@@ -108,7 +108,7 @@ impl Crl {
 
     /// The CRL number without leading zeros, if there is one.
     pub(super) fn number(&self) -> Option<Vec<u8>> {
-        let found = extension::all(Shape::of(&self.bytes)?.extensions)?;
+        let found = tlv::extensions(Shape::of(&self.bytes)?.extensions)?;
         let value = found.iter().find(|extension| extension.kind == CRL_NUMBER)?.value;
         Some(without_leading_zeros(tlv::only(value, tlv::INTEGER)?.content).to_vec())
     }
@@ -255,7 +255,7 @@ impl<'a> Shape<'a> {
     /// not be used (RFC 5280 section 5.2).
     fn check_extensions(&self) -> Result<Option<IssuingDistributionPoint>, String> {
         let mut scope = None;
-        for extension in extension::all(self.extensions).ok_or("extensions that cannot be read")? {
+        for extension in tlv::extensions(self.extensions).ok_or("extensions that cannot be read")? {
             if extension.kind == ISSUING_DISTRIBUTION_POINT {
                 let point = IssuingDistributionPoint::from_der(extension.value)
                     .map_err(|error| format!("an issuing distribution point that cannot be read: {error}"))?;
@@ -286,13 +286,13 @@ impl Entry<'_> {
         if self.extensions.is_empty() {
             return Ok(());
         }
-        let found = extension::all(self.extensions).ok_or("an entry whose extensions cannot be read")?;
+        let found = tlv::extensions(self.extensions).ok_or("an entry whose extensions cannot be read")?;
         let unknown = found.iter().any(|extension| extension.critical && extension.kind != REASON_CODE);
         if unknown { Err("an entry with a critical extension, which is not understood") } else { Ok(()) }
     }
 
     fn reason(&self) -> Option<u8> {
-        let found = extension::all(self.extensions)?;
+        let found = tlv::extensions(self.extensions)?;
         let value = found.iter().find(|extension| extension.kind == REASON_CODE)?.value;
         tlv::only(value, tlv::ENUMERATED)?.content.last().copied()
     }

@@ -5,8 +5,7 @@ use jiff::Timestamp;
 use super::certificate::Certificate;
 use super::chain::Path;
 use super::signer::{AuthenticatedSigner, SignerNames};
-use super::weak_digest::allowed;
-use super::weak_digest::describe_digests;
+use super::weak_digest::{allowed, describe_digests};
 use super::{
     AlgorithmPolicy, Anchors, Check, Credential, CredentialKind, CrlPolicy, EndorserPolicy, EndorserRule, Purpose,
     Refusal, RefusalReason, Rule, Signer, SignerName, TrustLevel, VerifyRequest, openpgp, revocation, strength,
@@ -258,12 +257,9 @@ fn revoked_by_a_person(
     candidate: Candidate<'_>,
     request: &VerifyRequest<'_>,
 ) -> Option<Refusal> {
-    let referenced = match request.policy {
-        EndorserPolicy::Enforce { endorsers, .. } => endorsers,
-        EndorserPolicy::AutoEndorse { .. } | EndorserPolicy::NotAsked { .. } => &[],
-    };
     let says_so = |rule: &EndorserRule| rule.revoked_credentials().any(|kind| kind.names(signer));
-    let elsewhere = request.revoked.iter().any(|kind| kind.names(signer)) || referenced.iter().any(says_so);
+    let elsewhere =
+        request.revoked.iter().any(|kind| kind.names(signer)) || request.policy.endorsers().iter().any(says_so);
     let of = match candidate.endorser {
         Some((_, rule, credential)) if rule.trust == TrustLevel::Revoked || credential.trust == TrustLevel::Revoked => {
             format!("{}/{} is revoked", rule.name, credential.name)

@@ -24,11 +24,7 @@ pub struct DecryptionKey {
     key: PKey<Private>,
 }
 
-impl std::fmt::Debug for DecryptionKey {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str("DecryptionKey")
-    }
-}
+crate::text::opaque!(DecryptionKey, "DecryptionKey");
 
 impl DecryptionKey {
     /// Reads the certificate that lists are encrypted to, and its private key without a pass phrase, both in PEM.

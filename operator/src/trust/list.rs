@@ -1,5 +1,7 @@
 //! The result types of verification: a verified list, an accepted list, and the record of the last accepted list.
 
+use std::ops::Deref;
+
 use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
 
@@ -167,31 +169,19 @@ impl VerifiedList {
     }
 }
 
+impl Deref for AcceptedList {
+    type Target = VerifiedList;
+
+    fn deref(&self) -> &VerifiedList {
+        &self.verified
+    }
+}
+
 impl AcceptedList {
     /// A list that nobody signed, for unit tests.
     #[cfg(test)]
     pub(crate) fn for_tests(list: ImageList, accepted: Timestamp) -> Self {
         Self { verified: VerifiedList::for_tests(list), accepted, revoked: Vec::new() }
-    }
-
-    /// The parsed list.
-    pub fn list(&self) -> &ImageList {
-        &self.verified.list
-    }
-
-    /// The signers, in the order of the signatures, each counted once.
-    pub fn signers(&self) -> &[Signer] {
-        &self.verified.signers
-    }
-
-    /// SHA-256 of the whole message as it was fetched. `acceptList` names a message by this digest.
-    pub fn message_digest(&self) -> Sha256Digest {
-        self.verified.message
-    }
-
-    /// SHA-256 of the payload; see [`VerifiedList::payload_digest`].
-    pub fn payload_digest(&self) -> Sha256Digest {
-        self.verified.payload
     }
 
     /// When it was accepted.

@@ -117,12 +117,11 @@ pub struct EndorserRule {
 impl VerifyRequest<'_> {
     /// All OpenPGP keys that signatures can be verified with.
     pub(super) fn public_keys(&self) -> Vec<Arc<PublicKey>> {
-        let EndorserPolicy::Enforce { endorsers, .. } = self.policy else { return Vec::new() };
         let key = |credential: &Credential| match &credential.kind {
             CredentialKind::OpenPgp(OpenPgpCredential { key: Ok(key), .. }) => Some(Arc::clone(key)),
             CredentialKind::OpenPgp(_) | CredentialKind::X509 { .. } => None,
         };
-        endorsers.iter().flat_map(|rule| &rule.credentials).filter_map(key).collect()
+        self.policy.endorsers().iter().flat_map(|rule| &rule.credentials).filter_map(key).collect()
     }
 }
 
@@ -159,6 +158,24 @@ pub enum EndorserPolicy<'a> {
         /// How CRLs are checked.
         crl_policy: CrlPolicy,
     },
+}
+
+impl<'a> EndorserPolicy<'a> {
+    /// The endorsers that the subscription references.
+    pub(super) fn endorsers(&self) -> &'a [EndorserRule] {
+        match self {
+            Self::Enforce { endorsers, .. } => endorsers,
+            Self::AutoEndorse { .. } | Self::NotAsked { .. } => &[],
+        }
+    }
+
+    /// The number of different endorsers that must have signed.
+    pub(super) fn required(&self) -> usize {
+        match self {
+            Self::Enforce { required, .. } => required.get(),
+            Self::AutoEndorse { .. } | Self::NotAsked { .. } => 1,
+        }
+    }
 }
 
 /// Which digests and keys are allowed in signatures. SHA-2 and better are always allowed; weak digests only if enabled

@@ -6,8 +6,8 @@ use super::endorsement::{self, Group, Judgement, Times};
 use super::message::SignedMessage;
 use super::verify::{Payload, read_payload};
 use super::{
-    AcceptedList, CredentialKind, EndorserPolicy, EndorserRule, Fingerprint, LastAccepted, Refusal, RefusalReason,
-    Reverification, RevokedSigner, Sha256Digest, VerifiedList, VerifyRequest,
+    AcceptedList, CredentialKind, EndorserRule, Fingerprint, LastAccepted, Refusal, RefusalReason, Reverification,
+    RevokedSigner, Sha256Digest, VerifiedList, VerifyRequest,
 };
 
 /// Verifies a stored message again. The certificates' dates are checked at the time of its acceptance, everything else
@@ -112,11 +112,8 @@ fn revoked_and_gone(group: &Group<'_>, last: &LastAccepted, request: &VerifyRequ
     let (then, _) = last.signers.iter().zip(&last.certificates).find(|(_, certificate)| **certificate == digest)?;
     let named: Fingerprint = then.subject.parse().ok()?;
     let is = |kind: &CredentialKind| matches!(kind, CredentialKind::OpenPgp(one) if one.fingerprint == named);
-    let referenced = match request.policy {
-        EndorserPolicy::Enforce { endorsers, .. } => endorsers,
-        EndorserPolicy::AutoEndorse { .. } | EndorserPolicy::NotAsked { .. } => &[],
-    };
-    let mut all = request.revoked.iter().chain(referenced.iter().flat_map(EndorserRule::revoked_credentials));
+    let mut all =
+        request.revoked.iter().chain(request.policy.endorsers().iter().flat_map(EndorserRule::revoked_credentials));
     let message = format!("an endorser calls the credential of {} revoked", then.subject);
     all.any(is)
         .then(|| Refusal::new(RefusalReason::EndorserNotTrusted, message).about(then.subject.as_str(), 0).stated())

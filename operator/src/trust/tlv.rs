@@ -93,6 +93,29 @@ pub(super) fn only(bytes: &[u8], tag: u8) -> Option<Tlv<'_>> {
     reader.is_empty().then_some(element)
 }
 
+/// One extension, not decoded.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Extension<'a> {
+    /// The contents octets of its object identifier.
+    pub(super) kind: &'a [u8],
+    pub(super) critical: bool,
+    /// Its value in DER.
+    pub(super) value: &'a [u8],
+}
+
+/// All extensions of a certificate, a CRL or one of its entries (RFC 5280 section 4.1.2.9); `None` if one cannot be read.
+pub(super) fn extensions(bytes: &[u8]) -> Option<Vec<Extension<'_>>> {
+    Reader::new(bytes).all()?.into_iter().map(extension).collect()
+}
+
+fn extension(element: Tlv<'_>) -> Option<Extension<'_>> {
+    let mut inner = Reader::new(only(element.whole, SEQUENCE)?.content);
+    let kind = inner.expect(OBJECT_IDENTIFIER)?.content;
+    let critical = inner.optional(BOOLEAN).is_some_and(|flag| flag.content != [0]);
+    let value = inner.expect(OCTET_STRING)?.content;
+    inner.is_empty().then_some(Extension { kind, critical, value })
+}
+
 /// Writes one element.
 pub(super) fn write(tag: u8, parts: &[&[u8]]) -> Vec<u8> {
     let length: usize = parts.iter().map(|part| part.len()).sum();

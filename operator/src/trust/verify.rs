@@ -57,16 +57,6 @@ impl Payload {
     }
 }
 
-impl EndorserPolicy<'_> {
-    /// The number of different endorsers that must have signed.
-    pub(super) fn required(&self) -> usize {
-        match self {
-            Self::Enforce { required, .. } => required.get(),
-            Self::AutoEndorse { .. } | Self::NotAsked { .. } => 1,
-        }
-    }
-}
-
 fn verify_signature<'m>(
     message: &'m [u8],
     request: &VerifyRequest<'_>,

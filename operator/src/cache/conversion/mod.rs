@@ -5,10 +5,7 @@
 //! one is not retried after every restart. The work is done in a separate directory in `scratch/`, which the next start
 //! of the program removes.
 
-mod part;
 mod record;
-mod request;
-mod space;
 mod work;
 
 use std::collections::HashMap;
@@ -21,16 +18,15 @@ use tokio::sync::{Semaphore, watch};
 use tokio::task::{JoinHandle, spawn_blocking};
 use tokio_util::sync::CancellationToken;
 
-pub use self::part::Part;
-use self::part::PartProgress;
+pub use self::record::{ConversionKey, ConversionLimits};
 use self::record::{ConversionRecord, Failure};
-pub use self::request::{ConversionKey, ConversionLimits};
-use self::work::{Clock, Work, WorkError};
+use self::work::{Clock, PartProgress, Work, WorkError};
 use super::blob::VerifiedBlob;
 use super::error::CacheError;
 use super::progress::Figures;
 use super::quota::Quota;
 use super::volume::Volume;
+pub use crate::convert::Part;
 use crate::convert::{ConvertError, Form};
 
 /// The wait after an error of the volume itself, when no record of the failure could be written.
@@ -120,18 +116,12 @@ impl Conversions {
 
     /// The state of a conversion. `None` if it was never made, or if its result no longer exists.
     pub fn look(&self, key: &ConversionKey) -> Result<Option<ConversionState>, CacheError> {
-        match self.active(key, PartProgress::figures) {
-            Some(state) => Ok(Some(state)),
-            None => self.ended(key),
-        }
+        self.state(key, PartProgress::figures)
     }
 
     /// The same, with progress figures that change only every few seconds, for a status.
     pub fn told(&self, key: &ConversionKey) -> Result<Option<ConversionState>, CacheError> {
-        match self.active(key, |progress| progress.told(Instant::now())) {
-            Some(state) => Ok(Some(state)),
-            None => self.ended(key),
-        }
+        self.state(key, |progress| progress.told(Instant::now()))
     }
 
     /// How often this process started it, and its current part. The second value is `None` if it is neither waiting nor
@@ -145,16 +135,17 @@ impl Conversions {
         (table.starts.get(key).copied().unwrap_or_default(), runs)
     }
 
-    fn active(
+    fn state(
         &self,
         key: &ConversionKey,
         figures: impl FnOnce(&PartProgress) -> Option<(Part, Figures)>,
-    ) -> Option<ConversionState> {
-        Some(match self.inner.table().jobs.get(key)? {
+    ) -> Result<Option<ConversionState>, CacheError> {
+        let state = self.inner.table().jobs.get(key).map(|job| match job {
             Job::Active { progress, .. } => figures(progress)
                 .map_or(ConversionState::Queued, |(part, figures)| ConversionState::Running { part, figures }),
             Job::Trouble { message, next } => ConversionState::Failed { message: message.clone(), next: Some(*next) },
-        })
+        });
+        if state.is_some() { Ok(state) } else { self.ended(key) }
     }
 
     fn ended(&self, key: &ConversionKey) -> Result<Option<ConversionState>, CacheError> {

@@ -1,13 +1,13 @@
-//! The result of a conversion, in one small file each.
+//! What a conversion is asked for, and its result, in one small file each.
 
 use std::collections::BTreeSet;
 use std::path::PathBuf;
+use std::time::Duration;
 
 use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
 use serde_with::skip_serializing_none;
 
-use super::request::ConversionKey;
 use crate::cache::blob::VerifiedBlob;
 use crate::cache::error::CacheError;
 use crate::cache::name::StatePath;
@@ -29,6 +29,40 @@ const LONGEST_WAIT: SignedDuration = SignedDuration::from_hours(6);
 const OUTSIDE_WAIT: SignedDuration = SignedDuration::from_mins(5);
 /// The version of the operator. Another version may be able to convert an image that this version cannot.
 const VERSION: &str = env!("CARGO_PKG_VERSION");
+
+/// The key of a conversion.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct ConversionKey {
+    /// SHA-512 of the source image.
+    pub source: Sha512Digest,
+    /// The target form.
+    pub form: Form,
+}
+
+impl std::fmt::Display for ConversionKey {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{}… to {}", self.source.short(), self.form)
+    }
+}
+
+/// Limits of conversions.
+#[derive(Debug, Clone)]
+pub struct ConversionLimits {
+    /// The maximum number of conversions at the same time.
+    pub at_once: usize,
+    /// The maximum size of a disk in bytes.
+    pub largest: u64,
+    /// The maximum duration of one conversion.
+    pub timeout: Duration,
+    /// The `qemu-img` program: a path, or a name that is searched in `PATH`.
+    pub program: PathBuf,
+}
+
+impl Default for ConversionLimits {
+    fn default() -> Self {
+        Self { at_once: 1, largest: 1 << 40, timeout: Duration::from_hours(2), program: PathBuf::from("qemu-img") }
+    }
+}
 
 /// `state/conversions/<source>-<form>.json`.
 #[skip_serializing_none]

@@ -13,14 +13,13 @@ use std::time::Duration;
 use jiff::Timestamp;
 use tokio_util::sync::CancellationToken;
 
-use super::bandwidth::Bandwidth;
+use super::bandwidth::{Bandwidth, Slots};
 use super::blob::VerifiedBlob;
 use super::error::{CacheError, DownloadError};
 use super::job_request::{DownloadRequest, JobLimits};
 use super::partial::{Partial, partial_path, remove_partial};
 use super::progress::Progress;
 use super::quota::{Claim, Exceeded, Quota};
-use super::slots::Slots;
 use super::volume::Volume;
 use crate::fetch::{Came, Client, FetchError, ImageAnswer, ImageBody, ImageRequest, RateFloor, Validator};
 use crate::metrics::Work;
@@ -331,7 +330,7 @@ impl Download {
     }
 
     fn was_cancelled(&self) -> DownloadError {
-        DownloadError::Cancelled { url: self.request.source.url.clone() }
+        DownloadError::Cancelled(self.request.source.url.clone())
     }
 
     /// Runs file operations on a blocking thread. They are never abandoned half-way.

@@ -13,10 +13,9 @@ use jiff::Timestamp;
 use kube::CustomResourceExt;
 
 use super::{Args, join, objects, parts};
-use crate::api::{CachedImage, CloudTarget, Endorser, ImageListSubscription, ObjectKey, Resource};
-use crate::cli::kind::KindName;
+use crate::api::{Kind, CachedImage, CloudTarget, Endorser, ImageListSubscription, ObjectKey, Resource};
 use crate::cli::operation::stop;
-use crate::cli::standing::{HasStanding, Shown};
+use crate::cli::standing::Shown;
 use crate::cli::table::{Output, show};
 use crate::cli::written;
 use crate::store::directory::Directory;
@@ -80,16 +79,16 @@ impl Watched {
 
     fn changes(&mut self, directory: &Directory, args: &Args) -> anyhow::Result<String> {
         let mut text = String::new();
-        if args.kind.has(KindName::Targets) {
+        if args.kind.has(Kind::Target) {
             text.push_str(&self.changes_of::<CloudTarget>(directory, args)?);
         }
-        if args.kind.has(KindName::Endorsers) {
+        if args.kind.has(Kind::Endorser) {
             text.push_str(&self.changes_of::<Endorser>(directory, args)?);
         }
-        if args.kind.has(KindName::Subscriptions) {
+        if args.kind.has(Kind::Subscription) {
             text.push_str(&self.changes_of::<ImageListSubscription>(directory, args)?);
         }
-        if args.kind.has(KindName::Images) {
+        if args.kind.has(Kind::Image) {
             text.push_str(&self.changes_of::<CachedImage>(directory, args)?);
         }
         Ok(text)
@@ -97,7 +96,7 @@ impl Watched {
 
     /// The objects of one kind that are new or have changed: rows, or one document each. The head of the table comes
     /// before the first row, and again after rows of another kind.
-    fn changes_of<K: Resource + CustomResourceExt + HasStanding>(
+    fn changes_of<K: Resource + CustomResourceExt>(
         &mut self,
         directory: &Directory,
         args: &Args,

@@ -30,7 +30,7 @@ pub(super) fn inspect(header: &Header<'_>) -> Result<u64, ConvertError> {
         return Err(header.malformed(format!("expected clusters of 2^9 to 2^21 bytes, found 2^{bits}")));
     }
     if header.big_u32(32, "the method of encryption")? != 0 {
-        return Err(ConvertError::Encrypted { format: header.format });
+        return Err(ConvertError::Encrypted(header.format));
     }
     let mut length = 72;
     if version >= 3 {
@@ -63,7 +63,7 @@ fn extensions(header: &Header<'_>, from: u64, cluster: u64) -> Result<(), Conver
         match header.big_u32(offset, "a header extension")? {
             END => return Ok(()),
             DATA_FILE_NAME => return Err(header.outside("an external data file")),
-            ENCRYPTION => return Err(ConvertError::Encrypted { format: header.format }),
+            ENCRYPTION => return Err(ConvertError::Encrypted(header.format)),
             _ => offset += 8 + length.next_multiple_of(8),
         }
     }

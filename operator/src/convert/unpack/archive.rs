@@ -5,10 +5,8 @@
 
 use std::io::{self, Read};
 
-use super::ovf;
-use super::ovf::Choice;
-use super::package::fill;
-use super::stream::{Stream, unpack_error};
+use super::ovf::{self, Choice};
+use super::stream::{Stream, fill, unpack_error};
 use crate::convert::error::ConvertError;
 use crate::convert::sniff::Format;
 

@@ -1,9 +1,9 @@
-//! The decompressed bytes of a file, with a count.
+//! The decompressed bytes of a file, with a count; the limits, and how progress is reported.
 
 use std::fs::File;
 use std::io::{self, BufReader, ErrorKind, Read, Seek, SeekFrom};
+use std::path::Path;
 
-use super::package::{Meter, Package, Part, is_compressed};
 use crate::convert::error::ConvertError;
 use crate::convert::sniff::Format;
 
@@ -15,6 +15,40 @@ const ASK_AFTER: u64 = 8 * 1024 * 1024;
 /// fit.
 const XZ_MEMORY_KIB: u32 = 96 * 1024;
 const ZSTD_WINDOW_LOG: u32 = 27;
+
+/// Called regularly while data is written.
+pub trait Meter {
+    /// Checks whether to continue, with the number of bytes on the disk. The error is the reason to stop.
+    fn check(&self, written: u64) -> Result<(), ConvertError>;
+
+    /// Reports the progress: `bytes` of the `total` bytes of a part are done.
+    fn tell(&self, part: Part, bytes: u64, total: u64);
+}
+
+/// A part of a conversion.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Part {
+    /// Unpacking. The progress is in bytes of the input file.
+    Unpack,
+    /// Conversion to another format. The progress is in bytes of the disk.
+    Convert,
+}
+
+/// The input and the limits of unpacking.
+pub(in crate::convert) struct Package<'a> {
+    /// The file.
+    pub path: &'a Path,
+    /// Its format: compressed, or an archive.
+    pub format: Format,
+    /// The maximum number of bytes in the output.
+    pub limit: u64,
+    /// Called regularly.
+    pub meter: &'a dyn Meter,
+}
+
+pub(super) const fn is_compressed(format: Format) -> bool {
+    matches!(format, Format::Gz | Format::Bz2 | Format::Xz | Format::Zst)
+}
 
 /// A file, or its decoded bytes.
 pub(super) struct Stream<'a> {
@@ -130,6 +164,20 @@ impl Read for Stream<'_> {
         }
         Ok(count)
     }
+}
+
+/// Fills a buffer, or reads to the end.
+pub(super) fn fill(from: &mut dyn Read, buffer: &mut [u8]) -> std::io::Result<usize> {
+    let mut filled = 0;
+    while filled < buffer.len() {
+        match from.read(&mut buffer[filled..]) {
+            Ok(0) => break,
+            Ok(count) => filled += count,
+            Err(error) if error.kind() == ErrorKind::Interrupted => {}
+            Err(error) => return Err(error),
+        }
+    }
+    Ok(filled)
 }
 
 /// Converts the error of a read: an error of an inner stream, or broken data.

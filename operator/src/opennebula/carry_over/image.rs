@@ -1,20 +1,19 @@
-//! Makes the plan for one image.
+//! Makes the plan.
 //!
-//! It checks three things in this order: whether the wanted version exists in the cloud; if so, whether it has the
+//! For each image it checks three things in this order: whether the wanted version exists in the cloud; if so, whether it has the
 //! name; if not, what prevents its registration.
 
 mod cleanup;
 mod register;
 mod take_over;
-mod withdraw;
 
 use jiff::Timestamp;
 
 use super::attributes::{self, Role};
-use super::image_plan::{ImagePlan, Verdict};
+use super::image_plan::{ImagePlan, Plan, Verdict};
 use super::names::{refuse_name, retired_name};
 use super::recognise::{Index, Mine, Recognised};
-use super::{Cloud, Metadata, PublishedImage, Record, Reference, Request, Settings, Step, Wanted};
+use super::{Cloud, Metadata, PublishedImage, Record, Reference, Request, Settings, Snapshot, Step, Wanted};
 use crate::opennebula::document::{Image, ImageState, Permissions};
 use crate::opennebula::error::Reason;
 
@@ -41,13 +40,13 @@ struct Wish {
     labels: Option<String>,
 }
 
-pub(super) fn plan_image(
-    index: &Index<'_>,
-    request: &Request,
-    settings: &Settings,
-    cloud: &Cloud,
-    now: Timestamp,
-) -> ImagePlan {
+/// Makes the plan for all images from one snapshot of the pool. Pure; the same input gives the same plan.
+pub fn plan(snapshot: &Snapshot, requests: &[Request], settings: &Settings, cloud: &Cloud, now: Timestamp) -> Plan {
+    let index = Index::new(snapshot, requests);
+    Plan { images: requests.iter().map(|request| plan_image(&index, request, settings, cloud, now)).collect() }
+}
+
+fn plan_image(index: &Index<'_>, request: &Request, settings: &Settings, cloud: &Cloud, now: Timestamp) -> ImagePlan {
     let Recognised { ours, rival, strangers, refused } = index.recognise(request, settings, cloud);
     let situation = Situation { index, request, settings, cloud, now, ours, rival, refused };
     let mut plan = ImagePlan {

@@ -1,4 +1,4 @@
-//! The plan for one image: its steps, and what is reported when they are done.
+//! The plan for a cloud and for each of its images: the steps, and what is reported when they are done.
 
 use std::fmt;
 
@@ -7,6 +7,13 @@ use jiff::Timestamp;
 use super::{Record, Retirement, Step};
 use crate::imagelist::{ImageId, Sha512Digest};
 use crate::opennebula::error::Reason;
+
+/// The plan for all requested images, in the order of the requests.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Plan {
+    /// One plan for each request.
+    pub images: Vec<ImagePlan>,
+}
 
 /// The plan for one image.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -95,6 +102,12 @@ impl ImagePlan {
     }
 }
 
+impl fmt::Display for Plan {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.images.iter().try_for_each(|image| image.fmt(f))
+    }
+}
+
 impl fmt::Display for ImagePlan {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         writeln!(f, "{}: {}", self.identifier, self.verdict)?;
@@ -133,5 +146,37 @@ impl fmt::Display for Verdict {
                 until.map_or(Ok(()), |until| write!(f, ", again at {until}"))
             }
         }
+    }
+}
+
+/// The result of a pass for one image.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Outcome {
+    /// The identifier of the image.
+    pub identifier: ImageId,
+    /// The state of the image now.
+    pub verdict: Verdict,
+    /// Whether the cloud is copying it. This needs no further action.
+    pub copying: bool,
+    /// The record for the next pass. The [`Keeper`](super::Keeper) has already stored it.
+    pub record: Record,
+    /// The number of its images that are out of circulation.
+    pub retired: usize,
+    /// Images that claim to be this one but are not trusted.
+    pub strangers: Vec<u32>,
+    /// The steps that were done, as text.
+    pub done: Vec<String>,
+    /// Images that should be out of circulation but are not completely: the reason, and what is missing.
+    pub unfinished: Vec<(Reason, String)>,
+    /// Other messages: deletions that failed and are tried again, or an image that is not adopted.
+    pub notes: Vec<String>,
+}
+
+impl Outcome {
+    /// Everything that is unfinished, as one: the first reason, and all messages.
+    pub fn all_unfinished(&self) -> Option<(Reason, String)> {
+        let (reason, _) = self.unfinished.first()?;
+        let messages: Vec<_> = self.unfinished.iter().map(|(_, message)| message.as_str()).collect();
+        Some((*reason, messages.join("; ")))
     }
 }

@@ -13,14 +13,10 @@
 
 mod apply;
 mod attributes;
-mod cloud;
-mod hands;
 mod image;
 mod image_plan;
 mod names;
-mod outcome;
 mod pass;
-mod plan;
 mod recognise;
 mod record;
 mod retirement;
@@ -29,15 +25,13 @@ mod step;
 mod wanted;
 
 pub use apply::apply;
-pub use cloud::Cloud;
-pub use image_plan::{ImagePlan, Verdict};
+pub use image::plan;
+pub use image_plan::{ImagePlan, Outcome, Plan, Verdict};
 pub use names::{LONGEST_IDENTIFIER, retired_name, staged_name};
-pub use outcome::Outcome;
 pub use pass::{PassReport, Publisher};
-pub use plan::{Plan, plan};
 pub use record::{Keeper, Metadata, PublishedImage, Record, Registration};
 pub use retirement::{End, Retirement};
-pub use snapshot::{Hidden, Snapshot};
+pub use snapshot::{Cloud, Hidden, Snapshot};
 pub use step::Step;
 pub use wanted::{
     Adoptable, Claim, EventAttributes, Reference, Request, Retired, Settings, SettingsError, Source, UpdateMode, Wanted,

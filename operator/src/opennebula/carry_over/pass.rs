@@ -4,13 +4,11 @@ use std::sync::Mutex;
 
 use jiff::{SignedDuration, Timestamp};
 
-use super::cloud::Cloud;
-use super::record::Keeper;
-use super::{Outcome, Plan, Reference, Request, Settings, Snapshot, apply, plan};
+use super::{Cloud, Keeper, Outcome, Plan, Request, Settings, Snapshot, apply, plan};
 use crate::opennebula::client::Client;
 use crate::opennebula::error::OneError;
 
-/// The default number of images that are processed at the same time.
+/// The number of images that are processed at the same time.
 const IN_FLIGHT: usize = 8;
 
 /// How long the result of a probe is valid.
@@ -30,20 +28,13 @@ pub struct PassReport {
 pub struct Publisher {
     client: Client,
     settings: Settings,
-    in_flight: usize,
     probed: Mutex<Option<(Timestamp, Cloud)>>,
 }
 
 impl Publisher {
     /// Makes a target. No call is made yet.
     pub fn new(client: Client, settings: Settings) -> Self {
-        Self { client, settings, in_flight: IN_FLIGHT, probed: Mutex::new(None) }
-    }
-
-    /// Sets the number of images that are processed at the same time; the default is 8.
-    #[must_use]
-    pub fn with_in_flight(self, in_flight: usize) -> Self {
-        Self { in_flight, ..self }
+        Self { client, settings, probed: Mutex::new(None) }
     }
 
     /// The settings of the target.
@@ -63,7 +54,8 @@ impl Publisher {
         let datastores = self.client.datastores().await?;
         let wanted = &self.settings.datastore;
         let datastore = datastores.iter().find(|datastore| wanted.is(datastore.id, &datastore.name));
-        let datastore = datastore.ok_or_else(|| unknown_datastore(wanted))?.id;
+        let datastore =
+            datastore.ok_or_else(|| OneError::UnknownName { what: "datastore", name: wanted.to_string() })?.id;
         let cloud = Cloud { version, user, datastore };
         *self.cell() = Some((now, cloud.clone()));
         Ok(cloud)
@@ -73,13 +65,13 @@ impl Publisher {
     /// from the pool one by one. Changes nothing.
     pub async fn read(&self, requests: &[Request], now: Timestamp) -> Result<(Cloud, Snapshot), OneError> {
         let cloud = self.cloud(now).await?;
-        Ok((cloud, Snapshot::read(&self.client, requests, self.in_flight).await?))
+        Ok((cloud, Snapshot::read(&self.client, requests, IN_FLIGHT).await?))
     }
 
     /// Makes the changes of a plan. In addition, it reads the images that are retired by it, one by one. Returns one
     /// outcome for each request, in order.
     pub async fn apply(&self, plan: Plan, cloud: &Cloud, keeper: &dyn Keeper, now: Timestamp) -> Vec<Outcome> {
-        apply(plan, &self.client, keeper, cloud.datastore, self.in_flight, now).await
+        apply(plan, &self.client, keeper, cloud.datastore, IN_FLIGHT, now).await
     }
 
     /// One pass: reads, plans and applies.
@@ -110,8 +102,4 @@ impl Publisher {
     fn cell(&self) -> std::sync::MutexGuard<'_, Option<(Timestamp, Cloud)>> {
         self.probed.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
     }
-}
-
-fn unknown_datastore(reference: &Reference) -> OneError {
-    OneError::UnknownName { what: "datastore", name: reference.to_string() }
 }

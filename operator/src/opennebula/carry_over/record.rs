@@ -3,8 +3,7 @@
 use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
 
-use crate::imagelist::ImageId;
-use crate::imagelist::Sha512Digest;
+use crate::imagelist::{ImageId, Sha512Digest};
 use crate::opennebula::document::{Image, Permissions};
 
 /// The record of what was published of one image at one target. Anyone who may change an image can forge its
@@ -70,7 +69,6 @@ pub struct Metadata {
     /// Group.
     pub gid: u32,
     /// Permission bits, three octal digits.
-    #[serde(with = "octal")]
     pub permissions: Permissions,
     /// False when the site disabled it.
     pub enabled: bool,
@@ -134,21 +132,6 @@ impl Record {
         self.failures = 0;
         self.last_failure = None;
         self.failure = None;
-    }
-}
-
-mod octal {
-    use serde::{Deserialize as _, Deserializer, Serializer, de};
-
-    use crate::opennebula::document::Permissions;
-
-    #[expect(clippy::trivially_copy_pass_by_ref, reason = "the signature serde asks for")]
-    pub(super) fn serialize<S: Serializer>(permissions: &Permissions, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.collect_str(permissions)
-    }
-
-    pub(super) fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Permissions, D::Error> {
-        String::deserialize(deserializer)?.parse().map_err(de::Error::custom)
     }
 }
 

@@ -9,9 +9,20 @@ use std::collections::BTreeSet;
 use futures::{StreamExt as _, TryStreamExt as _, stream};
 
 use super::Request;
-use crate::opennebula::client::Client;
-use crate::opennebula::document::{Image, Unreadable};
+use crate::opennebula::client::{Client, ServerVersion};
+use crate::opennebula::document::{Image, Unreadable, User};
 use crate::opennebula::error::{Object, OneError};
+
+/// The properties of a cloud that a plan needs, besides the images.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Cloud {
+    /// Its version.
+    pub version: ServerVersion,
+    /// The operator's user.
+    pub user: User,
+    /// The datastore of the settings.
+    pub datastore: u32,
+}
 
 /// The images of a cloud.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]

@@ -3,8 +3,10 @@
 use std::fmt;
 use std::str::FromStr;
 
+use serde_with::{DeserializeFromStr, SerializeDisplay};
+
 /// Permissions of an object: bit 8 is the owner's use, bit 0 the others' administer, as in the octal form `640`.
-#[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+#[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, SerializeDisplay, DeserializeFromStr)]
 pub struct Permissions(u16);
 
 /// The text is not valid permissions.
@@ -31,11 +33,6 @@ impl Permissions {
     #[must_use]
     pub const fn administered_as(self, other: Self) -> Self {
         Self(self.0 & Self::USE_AND_MANAGE | other.0 & !Self::USE_AND_MANAGE)
-    }
-
-    /// Whether anyone except the owner has any right.
-    pub const fn is_shared(self) -> bool {
-        self.0 & 0o077 != 0
     }
 
     /// The nine bits.

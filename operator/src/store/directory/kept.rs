@@ -6,8 +6,8 @@ use std::path::{Path, PathBuf};
 
 use super::manifests::ManifestProblem;
 use super::objects::Objects;
-use crate::api::{CachedImage, CloudTarget, Endorser, ImageListSubscription, ObjectKey, Resource};
-use crate::fs::{FileError, remove_leftovers_below, write_atomic};
+use crate::api::{ObjectKey, Resource, for_each_kind};
+use crate::fs::{FileError, remove, remove_leftovers_below, write_atomic};
 use crate::store::StoreError;
 use crate::text;
 
@@ -29,10 +29,7 @@ pub(super) fn read_all(resources: &Path) -> (Objects, Vec<KeptProblem>) {
     let mut objects = Objects::default();
     let mut problems = Vec::new();
     for namespace in told(entries(resources), &mut problems) {
-        read_kind::<CloudTarget>(&namespace, &mut objects, &mut problems);
-        read_kind::<Endorser>(&namespace, &mut objects, &mut problems);
-        read_kind::<ImageListSubscription>(&namespace, &mut objects, &mut problems);
-        read_kind::<CachedImage>(&namespace, &mut objects, &mut problems);
+        for_each_kind!(K => read_kind::<K>(&namespace, &mut objects, &mut problems));
     }
     (objects, problems)
 }
@@ -129,10 +126,7 @@ pub(super) fn read_problems(resources: &Path) -> Vec<ManifestProblem> {
 pub(super) fn write_problems(resources: &Path, problems: &[ManifestProblem]) -> Result<(), FileError> {
     let path = problems_path(resources);
     if problems.is_empty() {
-        return match fs::remove_file(&path) {
-            Err(error) if error.kind() != io::ErrorKind::NotFound => Err(FileError::of("remove", &path)(error)),
-            _ => Ok(()),
-        };
+        return remove(&path);
     }
     let encoded = text::yaml(&problems).map_err(|error| FileError::of("write", &path)(io::Error::other(error)));
     encoded.and_then(|text| write_atomic(&path, text.as_bytes(), 0o644))
@@ -145,13 +139,7 @@ pub(super) fn forget<K: Resource>(resources: &Path, key: &ObjectKey) -> Result<(
     if path.ancestors().skip(1).take(3).any(Path::is_symlink) {
         return Ok(());
     }
-    match fs::remove_file(&path) {
-        Err(error) if error.kind() != io::ErrorKind::NotFound => {
-            let source = FileError::of("remove", &path)(error);
-            Err(StoreError::Keep { kind: K::KIND, key: key.clone(), source })
-        }
-        _ => Ok(()),
-    }
+    remove(&path).map_err(|source| StoreError::Keep { kind: K::KIND, key: key.clone(), source })
 }
 
 /// Removes the files of a kind whose objects no longer exist.

@@ -28,8 +28,8 @@ pub(crate) use self::objects::Changed;
 use self::objects::Objects;
 use super::{ConfigMapData, ObjectEvent, ResourceStore, SecretData, StoreError};
 use crate::api::{
-    CachedImage, CachedImageSpec, CloudTarget, Endorser, FINALIZER, ImageListSubscription, Kind, ObjectKey,
-    ObjectReference, Resource, SUBSCRIPTION_LABEL,
+    CachedImage, CachedImageSpec, FINALIZER, ImageListSubscription, Kind, ObjectKey, ObjectReference, Resource,
+    SUBSCRIPTION_LABEL, for_each_kind,
 };
 use crate::fs::FileError;
 use crate::imagelist::ImageId;
@@ -63,17 +63,14 @@ struct Held {
 /// The objects at a moment.
 pub(crate) struct Snapshot(Objects);
 
-/// Why a folder of manifests cannot be used.
+/// A folder of manifests that does not exist or cannot be read. The known objects stay in force.
 #[derive(Debug, thiserror::Error)]
-pub enum DirectoryError {
-    /// The folder does not exist or cannot be read. The known objects stay in force.
-    #[error("cannot read the manifests in {}", path.display())]
-    Manifests {
-        /// The folder.
-        path: PathBuf,
-        /// Why.
-        source: std::io::Error,
-    },
+#[error("cannot read the manifests in {}", path.display())]
+pub struct DirectoryError {
+    /// The folder.
+    pub path: PathBuf,
+    /// Why.
+    pub source: std::io::Error,
 }
 
 impl Directory {
@@ -134,7 +131,7 @@ impl Directory {
 
     fn read_manifests(&self, now: Timestamp) -> Result<(), DirectoryError> {
         let mut manifests = Manifests::read(&self.manifests)
-            .map_err(|source| DirectoryError::Manifests { path: self.manifests.clone(), source })?;
+            .map_err(|source| DirectoryError { path: self.manifests.clone(), source })?;
         let mut held = self.held();
         let secrets = data(&mut manifests.secrets);
         let config_maps = data(&mut manifests.config_maps);
@@ -160,10 +157,7 @@ impl Directory {
     /// Removes the stored files of objects that no longer exist.
     pub fn sweep(&self) -> Result<(), StoreError> {
         let objects = self.held().objects.clone();
-        kept::sweep::<CloudTarget>(&self.resources, &objects)?;
-        kept::sweep::<Endorser>(&self.resources, &objects)?;
-        kept::sweep::<ImageListSubscription>(&self.resources, &objects)?;
-        kept::sweep::<CachedImage>(&self.resources, &objects)?;
+        for_each_kind!(K => kept::sweep::<K>(&self.resources, &objects)?);
         requests::sweep(&self.requests, &objects)
     }
 

@@ -10,9 +10,7 @@ use kube::ResourceExt;
 use uuid::Uuid;
 
 use super::manifests::{ManifestProblem, Manifests};
-use crate::api::{
-    CachedImage, CloudTarget, Endorser, ImageListSubscription, Kind, MANIFEST, ObjectKey, Resource, time,
-};
+use crate::api::{CachedImage, ImageListSubscription, Kind, MANIFEST, ObjectKey, Resource, for_each_kind, time};
 
 /// Objects of all kinds, by kind and key.
 #[derive(Clone, Default)]
@@ -82,10 +80,9 @@ pub(super) fn settle(objects: &mut Objects, manifests: &Manifests, now: Timestam
 
 impl Objects {
     fn has_manifests(&self) -> bool {
-        self.all::<CloudTarget>().any(|object| object.annotations().contains_key(MANIFEST))
-            || self.all::<Endorser>().any(|object| object.annotations().contains_key(MANIFEST))
-            || self.all::<ImageListSubscription>().any(|object| object.annotations().contains_key(MANIFEST))
-            || self.all::<CachedImage>().any(|object| object.annotations().contains_key(MANIFEST))
+        let mut found = false;
+        for_each_kind!(K => found |= self.all::<K>().any(|object| object.annotations().contains_key(MANIFEST)));
+        found
     }
 }
 

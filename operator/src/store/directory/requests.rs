@@ -13,10 +13,8 @@ use sha2::{Digest, Sha256};
 
 use super::kept::KeptProblem;
 use super::objects::Objects;
-use crate::api::{
-    CachedImage, CloudTarget, Endorser, ImageListSubscription, ObjectKey, REFRESH_REQUESTED_AT, Resource,
-};
-use crate::fs::{FileError, write_atomic};
+use crate::api::{ObjectKey, REFRESH_REQUESTED_AT, Resource, for_each_kind};
+use crate::fs::{FileError, remove, write_atomic};
 use crate::store::StoreError;
 
 /// The largest request, in bytes.
@@ -72,20 +70,15 @@ fn file_name(request: &Request) -> String {
 /// Adds each request to its object as an annotation. Returns the files that could not be read, which are skipped.
 pub(super) fn apply(folder: &Path, objects: &mut Objects) -> Vec<KeptProblem> {
     let (requests, problems) = read_all(folder);
-    apply_to::<CloudTarget>(objects, &requests);
-    apply_to::<Endorser>(objects, &requests);
-    apply_to::<ImageListSubscription>(objects, &requests);
-    apply_to::<CachedImage>(objects, &requests);
+    for_each_kind!(K => apply_to::<K>(objects, &requests));
     problems
 }
 
 /// Removes the requests of objects that no longer exist.
 pub(super) fn sweep(folder: &Path, objects: &Objects) -> Result<(), StoreError> {
     let (requests, _) = read_all(folder);
-    sweep_of::<CloudTarget>(objects, &requests)?;
-    sweep_of::<Endorser>(objects, &requests)?;
-    sweep_of::<ImageListSubscription>(objects, &requests)?;
-    sweep_of::<CachedImage>(objects, &requests)
+    for_each_kind!(K => sweep_of::<K>(objects, &requests)?);
+    Ok(())
 }
 
 fn apply_to<K: Resource>(objects: &mut Objects, requests: &BTreeMap<PathBuf, Request>) {
@@ -103,15 +96,8 @@ fn apply_to<K: Resource>(objects: &mut Objects, requests: &BTreeMap<PathBuf, Req
 fn sweep_of<K: Resource>(objects: &Objects, requests: &BTreeMap<PathBuf, Request>) -> Result<(), StoreError> {
     for (path, request) in requests.iter().filter(|(_, request)| request.resource == *K::plural(&())) {
         let key = request.key();
-        if objects.get::<K>(&key).is_some() {
-            continue;
-        }
-        match fs::remove_file(path) {
-            Err(error) if error.kind() != ErrorKind::NotFound => {
-                let source = FileError::of("remove", path)(error);
-                return Err(StoreError::Keep { kind: K::KIND, key, source });
-            }
-            _ => {}
+        if objects.get::<K>(&key).is_none() {
+            remove(path).map_err(|source| StoreError::Keep { kind: K::KIND, key, source })?;
         }
     }
     Ok(())

@@ -1,10 +1,19 @@
-//! Calls of the API server, with a time-out, and with failures as [`StoreError`].
+//! Calls of the API server: counted, with a time-out, and with failures as [`StoreError`].
 
 use std::future::Future;
+use std::pin::Pin;
+use std::task::{Context, Poll};
 use std::time::Duration;
 
+use kube::client::ClientBuilder;
+use kube::{Client, Config};
+use tower::Service;
+use tower::layer::layer_fn;
+
 use crate::api::{Kind, ObjectKey};
+use crate::metrics::Metrics;
 use crate::store::StoreError;
+use crate::text::with_causes;
 
 /// Describes a call, for messages.
 pub(super) struct Call<'a> {
@@ -38,7 +47,7 @@ const TERMINATING: &str = "NamespaceTerminating";
 fn failed(about: Call<'_>, error: &kube::Error) -> StoreError {
     let Call { action, object, gone } = about;
     let kube::Error::Api(status) = error else {
-        return StoreError::Unavailable { action, object, message: chain(error) };
+        return StoreError::Unavailable { action, object, message: with_causes(error) };
     };
     let message = status.message.clone();
     let mut causes = status.details.iter().flat_map(|details| &details.causes);
@@ -57,27 +66,50 @@ pub(crate) fn words(error: &kube::Error) -> String {
     match error {
         kube::Error::Api(status) if status.message.trim().is_empty() => format!("HTTP {}", status.code),
         kube::Error::Api(status) => status.message.trim().to_owned(),
-        other => chain(other),
+        other => with_causes(other),
     }
-}
-
-/// An error with its causes.
-fn chain(error: &dyn std::error::Error) -> String {
-    let mut told = error.to_string();
-    let mut cause = error.source();
-    while let Some(error) = cause {
-        let more = error.to_string();
-        if !told.contains(&more) {
-            told.push_str(": ");
-            told.push_str(&more);
-        }
-        cause = error.source();
-    }
-    told
 }
 
 /// The time-out of one call of the API server.
 const LONGEST_CALL: Duration = Duration::from_secs(30);
+
+/// A client whose requests are counted in `metrics`. A watch counts once, when it starts.
+pub fn counted(configuration: Config, metrics: Metrics) -> kube::Result<Client> {
+    Ok(ClientBuilder::try_from(configuration)?
+        .with_layer(&layer_fn(move |inner| Counted { inner, metrics: metrics.clone() }))
+        .build())
+}
+
+/// A service that counts its requests.
+#[derive(Clone)]
+struct Counted<S> {
+    inner: S,
+    metrics: Metrics,
+}
+
+impl<S, A, B> Service<http::Request<A>> for Counted<S>
+where
+    S: Service<http::Request<A>, Response = http::Response<B>>,
+    S::Future: Send + 'static,
+{
+    type Response = S::Response;
+    type Error = S::Error;
+    type Future = Pin<Box<dyn Future<Output = Result<S::Response, S::Error>> + Send>>;
+
+    fn poll_ready(&mut self, context: &mut Context<'_>) -> Poll<Result<(), S::Error>> {
+        self.inner.poll_ready(context)
+    }
+
+    fn call(&mut self, request: http::Request<A>) -> Self::Future {
+        let (method, metrics) = (request.method().clone(), self.metrics.clone());
+        let answer = self.inner.call(request);
+        Box::pin(async move {
+            let answer = answer.await;
+            metrics.request(&method, answer.as_ref().ok().map(|answer| answer.status().as_u16()));
+            answer
+        })
+    }
+}
 
 #[cfg(test)]
 mod tests {

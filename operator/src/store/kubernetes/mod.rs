@@ -5,7 +5,6 @@
 
 mod cache_sync;
 mod call;
-mod counted;
 mod event;
 mod image;
 mod lease;
@@ -21,13 +20,14 @@ use kube::runtime::reflector::{ObjectRef, Store, store::Writer};
 use kube::{Api, Client, ResourceExt};
 use serde_json::json;
 
+pub use call::counted;
 pub(crate) use call::words;
-pub use counted::counted;
 pub use lease::{Election, Leadership, LeadershipLost};
 
 use self::cache_sync::CacheSync;
 use self::call::{Call, call};
 use self::write_overlay::WriteOverlay;
+use super::secret::config_map_data;
 use super::{ConfigMapData, ObjectEvent, ResourceStore, SecretData, StoreError};
 use crate::api::{CachedImage, CloudTarget, Endorser, FINALIZER, ImageListSubscription, Kind, ObjectKey, Resource};
 use crate::imagelist::ImageId;
@@ -203,10 +203,7 @@ impl ResourceStore for Kubernetes {
     async fn config_map(&self, key: &ObjectKey) -> Result<Option<ConfigMapData>, StoreError> {
         let maps: Api<ConfigMap> = Api::namespaced(self.client.clone(), &key.namespace);
         let about = Call { action: "read", object: format!("ConfigMap {key}"), gone: None };
-        let Some(map) = call(about, maps.get_opt(&key.name)).await? else { return Ok(None) };
-        let binary = map.binary_data.unwrap_or_default().into_iter().map(|(name, value)| (name, value.0));
-        let text = map.data.unwrap_or_default().into_iter().map(|(name, value)| (name, value.into_bytes()));
-        Ok(Some(binary.chain(text).collect()))
+        Ok(call(about, maps.get_opt(&key.name)).await?.map(config_map_data))
     }
 
     fn watch_lag(&self) -> SignedDuration {

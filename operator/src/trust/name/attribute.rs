@@ -2,6 +2,9 @@
 
 use const_oid::ObjectIdentifier;
 
+/// RDNs, most significant first, with the octets of their values.
+pub(super) type Names = Vec<Vec<(ObjectIdentifier, Vec<u8>)>>;
+
 /// `CN` (X.520).
 pub(super) const COMMON_NAME: ObjectIdentifier = ObjectIdentifier::new_unwrap("2.5.4.3");
 
@@ -89,4 +92,10 @@ pub(super) fn is_sound(attribute: &ObjectIdentifier) -> bool {
 /// The name that OpenSSL prints for an attribute. `None` for others, which are shown as object identifiers.
 pub(super) fn short_name(attribute: &ObjectIdentifier) -> Option<&'static str> {
     ATTRIBUTES.iter().find(|(known, _, _)| known == attribute).map(|(_, name, _)| *name)
+}
+
+/// The byte of two hexadecimal digits in a text.
+pub(super) fn hex_pair(high: u8, low: u8) -> u8 {
+    let digit = |c: u8| char::from(c).to_digit(16).map_or(0, |n| u8::try_from(n).unwrap_or(0));
+    digit(high) << 4 | digit(low)
 }

@@ -2,8 +2,7 @@
 
 use const_oid::ObjectIdentifier;
 
-use super::attribute::{Keyword, keyword};
-use super::octets::{Names, hex_pair};
+use super::attribute::{Keyword, Names, hex_pair, keyword};
 use super::value::Value;
 use crate::trust::tlv::Reader;
 

@@ -2,7 +2,6 @@
 
 mod attribute;
 mod listed;
-mod octets;
 mod text;
 mod value;
 

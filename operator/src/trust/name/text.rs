@@ -4,8 +4,7 @@ use std::fmt;
 
 use const_oid::ObjectIdentifier;
 
-use super::attribute::{Keyword, keyword};
-use super::octets::{Names, hex_pair};
+use super::attribute::{Keyword, Names, hex_pair, keyword};
 use super::{DistinguishedName, listed};
 
 pub(super) fn parse(text: &str) -> Result<DistinguishedName, String> {

@@ -8,8 +8,7 @@
 //! A file may contain several such blocks. `neg_rights` denies. An unknown line makes the whole file unusable, because
 //! it could be a condition.
 
-use super::words::{Word, split};
-use super::{Pattern, PolicyFile, Statement};
+use super::{Pattern, PolicyFile, Statement, Word, split};
 use crate::trust::DistinguishedName;
 
 /// Reads a file.

@@ -7,15 +7,14 @@
 //! look like several RDNs.
 
 mod eacl;
-mod pattern;
 mod statements;
-mod words;
 
 pub(super) use eacl::parse as parse_signing_policy;
-use pattern::Pattern;
+use regex::Regex;
 pub(super) use statements::parse as parse_namespaces;
 
 use super::DistinguishedName;
+use super::name::canonical_attributes;
 
 /// The maximum size of a policy file, in bytes. The largest files in use have 4 KiB.
 const LARGEST: usize = 1 << 20;
@@ -83,6 +82,95 @@ impl Policies {
         }
         let found = format!("expected a signing policy of {issuer} in the trust directory, found none");
         Some(found)
+    }
+}
+
+/// A pattern of subjects: a glob in EACL, a regular expression in namespaces. It is compiled only when it is used, because most patterns of a trust directory never are.
+#[derive(Debug, Clone, PartialEq, Eq)]
+enum Pattern {
+    /// `*` matches any characters, `?` matches one; everything else is literal.
+    Glob(String),
+    /// A regular expression. Some files contain names that are not valid expressions (`CN=CA (old`) or that match
+    /// something else (`CN=CA G3 [Run by the Issuer]`). So the pattern is also matched as a literal text, in which only
+    /// `.*` matches any characters.
+    Expression(String),
+}
+
+impl Pattern {
+    fn glob(text: &str) -> Self {
+        Self::Glob(canonical_attributes(text))
+    }
+
+    fn expression(text: &str) -> Self {
+        Self::Expression(canonical_attributes(text))
+    }
+
+    /// Whether the pattern matches the whole of a one-line name.
+    fn matches(&self, subject: &str) -> bool {
+        let spaced = single_spaced(subject);
+        match self {
+            Self::Glob(text) => fits(&literal(text).replace(r"\*", ".*").replace(r"\?", "."), &spaced),
+            Self::Expression(text) => fits(&literal(text).replace(r"\.\*", ".*"), &spaced) || fits(text, subject),
+        }
+    }
+}
+
+/// The expression that matches a text literally.
+fn literal(text: &str) -> String {
+    regex::escape(&single_spaced(text))
+}
+
+/// Replaces runs of spaces by one (RFC 5280 section 7.1). Some policy files have more spaces than the certificates.
+fn single_spaced(text: &str) -> String {
+    text.split(' ').filter(|word| !word.is_empty()).collect::<Vec<_>>().join(" ")
+}
+
+fn fits(expression: &str, subject: &str) -> bool {
+    let whole = format!("^(?s:{expression})$");
+    expression.len() <= DistinguishedName::MAXIMUM_LENGTH && Regex::new(&whole).is_ok_and(|r| r.is_match(subject))
+}
+
+/// A word of a policy file, and whether it was in quotation marks. Words are separated by white space; one with white
+/// space in it is in quotation marks. `#` begins a comment, and a backslash at the end of a line joins the next line.
+#[derive(Debug, Clone, PartialEq, Eq)]
+struct Word {
+    text: String,
+    quoted: bool,
+}
+
+impl Word {
+    /// Whether it is this keyword, regardless of case. A quoted word is never a keyword.
+    fn is(&self, keyword: &str) -> bool {
+        !self.quoted && self.text.eq_ignore_ascii_case(keyword)
+    }
+}
+
+/// Splits a text into words. A quotation mark that is not closed is an error. Text in quotation marks is unchanged.
+fn split(bytes: &[u8]) -> Result<Vec<Word>, String> {
+    if bytes.len() > LARGEST {
+        return Err(format!("{} bytes, expected at most {}", bytes.len(), LARGEST));
+    }
+    let text = String::from_utf8_lossy(bytes);
+    let mut words = Vec::new();
+    let mut rest = text.trim_start_matches('\u{feff}');
+    loop {
+        rest = rest.trim_start();
+        let Some(first) = rest.chars().next() else { return Ok(words) };
+        let after = &rest[first.len_utf8()..];
+        rest = match first {
+            '#' => after.split_once('\n').map_or("", |(_, next)| next),
+            '\\' if after.trim_start_matches([' ', '\t', '\r']).starts_with('\n') => after,
+            '"' | '\'' => {
+                let (inside, next) = after.split_once(first).ok_or("a quotation mark that is not closed")?;
+                words.push(Word { text: inside.to_owned(), quoted: true });
+                next
+            }
+            _ => {
+                let end = rest.find(char::is_whitespace).unwrap_or(rest.len());
+                words.push(Word { text: rest[..end].to_owned(), quoted: false });
+                &rest[end..]
+            }
+        };
     }
 }
 

@@ -6,8 +6,7 @@
 //! TO Issuer SELF DENY Subject "/C=XX/O=Guests/.*"
 //! ```
 
-use super::words::{Word, split};
-use super::{Pattern, PolicyFile, Statement};
+use super::{Pattern, PolicyFile, Statement, Word, split};
 use crate::trust::DistinguishedName;
 
 /// Parses a file. `own` are the subjects of the CAs whose certificate files have the same base name; `SELF` in the file

@@ -8,8 +8,7 @@ use super::message::{Proven, Signer};
 use super::statement::{Binding, Revocation};
 use crate::trust::endorsement::Times;
 use crate::trust::strength::Judged;
-use crate::trust::weak_digest::allowed;
-use crate::trust::weak_digest::describe_digests;
+use crate::trust::weak_digest::{allowed, describe_digests};
 use crate::trust::{
     AlgorithmPolicy, Check, CredentialKind, Fingerprint, KeyStrength, OpenPgpCredential, Refusal, RefusalReason, Rule,
 };

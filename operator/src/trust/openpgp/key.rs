@@ -10,8 +10,7 @@ use pgp::types::{
     EcdsaPublicParams, EddsaLegacyPublicParams, KeyDetails, KeyId, KeyVersion, PublicParams, VerifyingKey,
 };
 
-use super::key_error::KeyError;
-use super::keyring::{Certificate, Keyring};
+use super::keyring::{Certificate, KeyError, Keyring};
 use super::statement::{Binding, Prover, Revocation};
 use super::{Fingerprint, facts};
 use crate::trust::strength::Judged;

@@ -4,13 +4,49 @@
 use pgp::packet::{Packet, PublicKey, PublicSubkey, Signature, SignatureType, UserId};
 use pgp::types::KeyDetails;
 
-use super::{Fingerprint, KeyError, armor, packets};
+use super::{Fingerprint, armor, packets};
 
 /// The maximum total size of the files with public keys, in bytes.
 const LARGEST: usize = 1 << 20;
 /// The maximum number of primary keys, and of user IDs and of subkeys of one key.
 const MOST_KEYS: usize = 64;
 const MOST_PARTS: usize = 64;
+
+/// The bytes contain no public key that a credential can use.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum KeyError {
+    /// The file is too large.
+    #[error("expected at most {limit} bytes of public keys, found more")]
+    TooLarge {
+        /// The limit in bytes.
+        limit: usize,
+    },
+    /// A secret key. Its content is not repeated in the message.
+    #[error("expected a public key, found a secret one: a secret key must never leave its owner; replace it")]
+    Secret,
+    /// The bytes are not OpenPGP, or are broken.
+    #[error("expected an OpenPGP public key (gpg --armor --export), found {found}")]
+    Unreadable {
+        /// What was found.
+        found: String,
+    },
+    /// The file contains only other keys.
+    #[error("expected the key {expected}, found {found}")]
+    NotFound {
+        /// The fingerprint of the credential.
+        expected: Fingerprint,
+        /// The primary keys in the file.
+        found: String,
+    },
+    /// The key is too weak, or of an algorithm that is not supported.
+    #[error("{key}: {why}")]
+    Weak {
+        /// The key.
+        key: Fingerprint,
+        /// What was expected, and what was found.
+        why: String,
+    },
+}
 
 /// A primary key with its user IDs, subkeys and signatures, not verified.
 #[derive(Debug)]

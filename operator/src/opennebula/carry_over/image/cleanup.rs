@@ -1,12 +1,13 @@
-//! Retires old images, and deletes them after their retention time.
+//! Retires old images, and all images of what is no longer wanted; deletes them after their retention time.
 
-use super::{Situation, is_upload};
+use super::{Situation, claimed, is_upload};
 use crate::opennebula::carry_over::attributes::{self, Role};
-use crate::opennebula::carry_over::image_plan::ImagePlan;
+use crate::opennebula::carry_over::image_plan::{ImagePlan, Verdict};
 use crate::opennebula::carry_over::names::is_retired_name;
 use crate::opennebula::carry_over::recognise::Mine;
 use crate::opennebula::carry_over::{End, Retirement, Step};
 use crate::opennebula::document::ImageState;
+use crate::opennebula::error::Reason;
 use crate::opennebula::template::Template;
 
 /// Whether an image keeps its name until its retirement renames it, or was renamed before.
@@ -99,8 +100,10 @@ impl Situation<'_> {
     /// Plans what is left to do for images that are not in circulation. `serving` is not changed. `current` is the
     /// image that has the name, if any.
     pub(super) fn clean_up(&self, serving: Option<u32>, current: Option<u32>, plan: &mut ImagePlan) {
-        let renamed: Vec<u32> = plan.steps.iter().filter_map(renames).collect();
-        let deleted: Vec<u32> = plan.steps.iter().filter_map(deletes).collect();
+        let new_name = |step: &Step| if let Step::Rename { id, .. } = step { Some(*id) } else { None };
+        let deletion = |step: &Step| if let Step::Delete { id, .. } = step { Some(*id) } else { None };
+        let renamed: Vec<u32> = plan.steps.iter().filter_map(new_name).collect();
+        let deleted: Vec<u32> = plan.steps.iter().filter_map(deletion).collect();
         let done: Vec<u32> = plan.first.iter().chain(&plan.afterwards).map(|retirement| retirement.id).collect();
         for mine in self.ours.iter().filter(|mine| Some(mine.image.id) != serving && !done.contains(&mine.image.id)) {
             let (id, unlocked) = (mine.image.id, mine.image.lock.is_none());
@@ -162,6 +165,40 @@ impl Situation<'_> {
         let why = if is_upload(mine) { "registration given up" } else { "no longer wanted" };
         Step::Delete { id: mine.image.id, force: mine.image.state.is_arriving(), why }
     }
+
+    /// Retires every image that was ever in circulation, and deletes uploads. An image that ever had the name is not
+    /// deleted.
+    pub(super) fn withdraw(&self, plan: &mut ImagePlan) {
+        plan.verdict = Verdict::Retired;
+        plan.record.clear_failures();
+        for mine in self.ours.iter().filter(|mine| !mine.legacy) {
+            if self.is_only_an_upload(mine) {
+                if mine.image.lock.is_none() {
+                    plan.steps.push(Self::delete_upload(mine));
+                }
+            } else if mine.role == Role::Retired || mine.image.is_usable() || mine.is_live(&self.request.identifier) {
+                let retirement = self.put_out(mine, plan);
+                plan.overdue.extend(retirement);
+            }
+        }
+        if let Some(image) = self.lost() {
+            let message = format!("{}, though it was published from here; it is not touched", claimed(image));
+            plan.verdict = Verdict::waiting(Reason::NameConflict, message);
+        }
+        if let Some(message) = self.hidden() {
+            plan.verdict = Verdict::waiting(Reason::NotAuthorized, message);
+        }
+        if let Some(until) = plan.record.may_appear_until(self.now) {
+            let message = "a registration was sent and not answered: its image may still appear".to_owned();
+            plan.verdict = Verdict::Waiting { reason: Reason::Importing, message, until: Some(until) };
+        }
+    }
+
+    /// Whether it is an unused upload that never had the name. An image that a VM uses is retired like any other,
+    /// because only its role shows that it was an upload, and its owner can write the role.
+    fn is_only_an_upload(&self, mine: &Mine<'_>) -> bool {
+        matches!(mine.role, Role::Staged | Role::Registering) && self.is_stale(mine)
+    }
 }
 
 fn is_in_use(mine: &Mine<'_>) -> bool {
@@ -173,12 +210,4 @@ fn is_in_use(mine: &Mine<'_>) -> bool {
             | ImageState::LockedUsed
             | ImageState::LockedUsedPersistent
     )
-}
-
-fn renames(step: &Step) -> Option<u32> {
-    if let Step::Rename { id, .. } = step { Some(*id) } else { None }
-}
-
-fn deletes(step: &Step) -> Option<u32> {
-    if let Step::Delete { id, .. } = step { Some(*id) } else { None }
 }
