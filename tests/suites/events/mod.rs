@@ -4,7 +4,7 @@ mod amqp;
 mod broker;
 mod exec;
 mod file;
-mod reconcile;
 mod progress;
+mod reconcile;
 mod spool;
 mod webhook;

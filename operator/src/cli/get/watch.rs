@@ -13,7 +13,7 @@ use jiff::Timestamp;
 use kube::CustomResourceExt;
 
 use super::{Args, join, objects, parts};
-use crate::api::{Kind, CachedImage, CloudTarget, Endorser, ImageListSubscription, ObjectKey, Resource};
+use crate::api::{CachedImage, CloudTarget, Endorser, ImageListSubscription, Kind, ObjectKey, Resource};
 use crate::cli::operation::stop;
 use crate::cli::standing::Shown;
 use crate::cli::table::{Output, show};

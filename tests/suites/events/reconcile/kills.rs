@@ -81,11 +81,16 @@ fn killed_at_twenty_moments_the_file_has_every_event_once() {
     }
     let last = place.once();
     assert_eq!(last.code, Some(0), "SEED={seed}: {}", last.text);
-    let events = once_each(&place);
+    assert_whole(&place, cached, seed);
+}
+
+/// The events of the file are those of what was on the volume.
+fn assert_whole(place: &Place, cached: [(&str, BTreeSet<String>); 2], seed: u64) {
+    let events = once_each(place);
     let shown = || format!("SEED={seed}: {:#?}", events.iter().map(line).collect::<Vec<_>>());
     for (identifier, mut cached) in cached {
         assert_in_order(&events, identifier, &shown);
-        let endorsed = on_shelf(&place, "endorsed", identifier);
+        let endorsed = on_shelf(place, "endorsed", identifier);
         cached.extend(endorsed.iter().cloned());
         let available: BTreeSet<String> = versions(&events, identifier, EventType::Available).into_iter().collect();
         let gone: BTreeSet<String> = versions(&events, identifier, EventType::Expire).into_iter().collect();
@@ -94,7 +99,7 @@ fn killed_at_twenty_moments_the_file_has_every_event_once() {
         assert_eq!(versions(&events, identifier, EventType::SubscriptionImageNew).len(), 1, "{}", shown());
     }
     let accepted = events.iter().filter(|event| event.event == EventType::ListAccepted).count();
-    assert_eq!(accepted, accepted_lists(&place), "{}", shown());
+    assert_eq!(accepted, accepted_lists(place), "{}", shown());
     let known = [EventType::Available, EventType::Expire, EventType::SubscriptionImageNew, EventType::ListAccepted];
     assert!(
         events.iter().all(|event| known.contains(&event.event) || event.event == EventType::Process),

@@ -72,7 +72,7 @@ impl Place {
 
     /// Writes the configuration file with these sinks.
     pub(super) fn configure(&self, sinks: &[&str]) {
-        let sinks: String = sinks.iter().map(|sink| format!("\n  - {sink}")).collect();
+        let sinks = sinks.iter().map(|sink| format!("\n  - {sink}")).collect::<Vec<_>>().concat();
         let sinks = if sinks.is_empty() { " []".to_owned() } else { sinks };
         fs::write(self.site.path("config.yaml"), format!("events:\n  sinks:{sinks}\n")).unwrap();
     }

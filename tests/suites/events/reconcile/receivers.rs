@@ -2,7 +2,7 @@
 
 use std::net::TcpListener;
 
-use vmcatcher_operator::events::{Event, Spool};
+use vmcatcher_operator::events::{Event, SinkName, Spool};
 
 use super::place::{A, B, Place, line};
 use crate::events::webhook::receiver::{Answer, Receiver};
@@ -70,8 +70,8 @@ fn events_wait_for_a_receiver_that_is_away_and_come_in_order() {
     let receiver = Receiver::start([Answer::status(204)]);
     place.configure(&[&webhook(&receiver.url("/events")), &place.file_sink()]);
     let second = place.good_run();
-    let arrived: Vec<Event> = receiver.requests().iter().map(|request| event(&request.body)).collect();
-    assert_eq!(arrived, [first.logged, second.logged].concat());
+    let came: Vec<Event> = receiver.requests().iter().map(|request| event(&request.body)).collect();
+    assert_eq!(came, [first.logged, second.logged].concat());
 }
 
 /// The event in a CloudEvent.
@@ -95,7 +95,7 @@ fn what_only_a_removed_sink_needs_is_removed() {
     assert_eq!(run.lines(), ["Process after"]);
     // The segment in which events are appended stays until it is full.
     let positions = Spool::read_only(&place.site.path("volume/spool")).positions().unwrap();
-    assert_eq!(positions.keys().map(|sink| sink.as_str()).collect::<Vec<_>>(), ["log"]);
+    assert_eq!(positions.keys().map(SinkName::as_str).collect::<Vec<_>>(), ["log"]);
     place.configure(&[&away]);
     place.good_run();
     place.configure(&[]);
