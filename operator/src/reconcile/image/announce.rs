@@ -11,7 +11,7 @@ use super::plan::{Plan, Step};
 use super::policy::{is_asked_anew, is_revoked};
 use crate::api::Kind;
 use crate::cache::{Entries, Entry};
-use crate::events::{Event, EventType, ImageMetadata, Phase};
+use crate::events::{Event, EventType, ImageMetadata, Object, Phase};
 use crate::imagelist::{ListVersion, ListedImage, Sha512Digest};
 use crate::reconcile::announced::{self, Announced, object, of_list_entry};
 use crate::reconcile::context::Context;
@@ -43,22 +43,29 @@ pub(super) fn announce<S: ResourceStore>(
             |entry: &&Entry| entry.version.as_str() == image.version && entry.digest.to_string() == image.sha512;
         file("expired", entries.expired.iter().rev().find(is_it)?)
     });
-    for (target, status) in &observed.targets.statuses {
-        let published = match &status.published {
-            Some(published) => {
-                let version = published.version.parse::<ListVersion>().ok();
-                version.map(|version| metadata(checked, observed, &announced, &version, &published.sha512))
-            }
-            None if status.withdrawn => None,
-            // The last pass of the target could not determine it.
-            None => continue,
-        };
-        events.extend(announced.publish(&of, target, published));
-    }
+    events.extend(publications(checked, observed, &of, &mut announced));
     if before.as_ref() == Some(&announced) {
         return Ok(());
     }
     announced::announce(context, &checked.key, &announced, events, now)
+}
+
+/// The events of the versions at targets.
+fn publications(checked: &Checked, observed: &Observed, of: &Object, announced: &mut Announced) -> Vec<Event> {
+    let mut events = Vec::new();
+    for (target, status) in &observed.targets.statuses {
+        let version = status.published.as_ref().map(|published| published.version.parse::<ListVersion>());
+        let published = match (&status.published, version) {
+            (Some(published), Some(Ok(version))) => {
+                Some(metadata(checked, observed, announced, &version, &published.sha512))
+            }
+            (None, None) if status.withdrawn => None,
+            // The last pass of the target could not determine it.
+            _ => continue,
+        };
+        events.extend(announced.publish(of, target, published));
+    }
+    events
 }
 
 /// What an operator that had no sink before would have announced, according to the status.
