@@ -12,7 +12,7 @@ use crate::reconcile::cuts::{cut_everywhere, run_cut};
 
 const C: &str = "aaaaaaaa-0000-4000-8000-000000000003";
 /// Sites at the same time: most of the time they wait.
-const AT_ONCE: usize = 8;
+const AT_ONCE: usize = 32;
 
 /// A site with a file sink where one image is to be replaced, one is to go, and one is to come.
 async fn scenario() -> (Site, [Served; 3]) {
@@ -72,5 +72,6 @@ async fn a_run_cut_at_every_step_loses_no_event_and_invents_none() {
     let _ = std::panic::take_hook();
     let failures = failures.into_inner().unwrap();
     assert!(failures.is_empty(), "{} of {cuts}: {}", failures.len(), failures.join("\n"));
-    assert!(cuts > 30, "only {cuts} steps were seen");
+    eprintln!("{cuts} cuts");
+    assert!(cuts > 100, "only {cuts} steps were seen");
 }
