@@ -88,6 +88,22 @@ pub fn with_causes(error: &(dyn std::error::Error + 'static)) -> String {
         .fold(error.to_string(), |text, cause| if text.contains(&cause) { text } else { format!("{text}: {cause}") })
 }
 
+/// The first error of a type among an error and its causes.
+pub fn cause<'a, E: std::error::Error + 'static>(error: &'a (dyn std::error::Error + 'static)) -> Option<&'a E> {
+    let mut next = Some(error);
+    while let Some(error) = next {
+        if let Some(found) = error.downcast_ref() {
+            return Some(found);
+        }
+        // The `source` of an `io::Error` is the source of its inner error, not the inner error itself.
+        if let Some(found) = error.downcast_ref::<std::io::Error>().and_then(|error| error.get_ref()?.downcast_ref()) {
+            return Some(found);
+        }
+        next = error.source();
+    }
+    None
+}
+
 /// Lines of text: line ends stay, all other characters that are not printable are escaped.
 pub fn printable_lines(text: &str) -> Cow<'_, str> {
     escape(text, |c| c == '\n' || is_printable(c), |c, shown| shown.extend(c.escape_default()))

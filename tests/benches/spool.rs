@@ -3,15 +3,18 @@
 
 #![allow(clippy::expect_used, clippy::print_stdout, clippy::unwrap_used, reason = "figures are printed for people")]
 
+mod sample;
+
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
-use serde_json::json;
 use tokio_util::sync::CancellationToken;
 use vmcatcher_operator::events::{
     Delivery, Event, EventFilter, EventType, Phase, Sink, SinkName, SinkStates, Spool, deliver,
 };
+
+use self::sample::event;
 
 const EVENTS: usize = 100_000;
 const LIMIT: u64 = 256 * 1024 * 1024;
@@ -23,24 +26,6 @@ impl Sink for Counter {
         self.0.send_modify(|count| *count += events.len());
         Delivery { handled: events.len(), ..Delivery::default() }
     }
-}
-
-/// An event as long as real ones.
-fn event(number: usize) -> Event {
-    let id = format!("00000000-0000-4000-8000-{number:012}");
-    let image = json!({
-        "identifier": id, "version": "2026.01.01", "title": "Image for tests [Scientific Linux/6.4/KVM]",
-        "description": "A description of the usual length, with what is in the image and for whom it is.",
-        "hypervisor": "kvm", "size": 10_737_418_240_u64, "uri": "https://images.example/vm/scientific-linux.qcow2",
-        "format": "qcow2", "arch": "x86_64", "sha512": "0123456789abcdef".repeat(8), "comments": "", "os": "linux",
-        "osVersion": "6.4", "list": id, "fileName": format!("site/{id}/2026.01.01.qcow2"),
-    });
-    let object = json!({ "kind": "CachedImage", "namespace": "site", "name": id });
-    serde_json::from_value(json!({
-        "id": id, "session": id, "time": "2026-01-01T00:00:00Z", "event": "Available", "phase": "after",
-        "object": object, "image": image,
-    }))
-    .expect("an event")
 }
 
 fn sinks() -> Vec<(SinkName, EventFilter)> {

@@ -99,17 +99,12 @@ mod tests {
 
     fn event() -> Event {
         Event {
-            id: Uuid::from_u128(1),
             session: Uuid::from_u128(2),
             time: "2026-11-29T18:00:00.25Z".parse().unwrap(),
-            event: EventType::ListRefused,
-            phase: Phase::After,
             object: Some(Object { kind: Kind::Subscription, namespace: "vo-a".to_owned(), name: "list".to_owned() }),
-            target: None,
-            image: None,
             reason: Some("BadSignature".to_owned()),
             message: Some("é \u{202e}\n\"".to_owned()),
-            progress: None,
+            ..Event::new(Uuid::from_u128(1), EventType::ListRefused, Phase::After)
         }
     }
 

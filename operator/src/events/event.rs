@@ -42,6 +42,25 @@ pub struct Event {
     pub progress: Option<Progress>,
 }
 
+impl Event {
+    /// An event without an object, of no run and no time.
+    pub fn new(id: Uuid, event: EventType, phase: Phase) -> Self {
+        Self {
+            id,
+            session: Uuid::nil(),
+            time: Timestamp::UNIX_EPOCH,
+            event,
+            phase,
+            object: None,
+            target: None,
+            image: None,
+            reason: None,
+            message: None,
+            progress: None,
+        }
+    }
+}
+
 /// The object that an event is about.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct Object {

@@ -7,7 +7,7 @@ use std::time::Duration;
 use jiff::Timestamp;
 use uuid::Uuid;
 
-use super::event::{Event, EventType, Object, Phase};
+use super::event::{Event, EventType, ImageMetadata, Object, Phase};
 use super::exec::{ExecSink, Verdict};
 use super::progress::ProgressQueue;
 use super::retry::wait_after;
@@ -148,20 +148,21 @@ impl Events {
         }
     }
 
+    /// The event that handlers get before a step to a version of an object.
+    pub fn before(
+        &self,
+        event: EventType,
+        (object, target): (Object, Option<String>),
+        image: ImageMetadata,
+        now: Timestamp,
+    ) -> Event {
+        let (object, image) = (Some(object), Some(Box::new(image)));
+        let event = Event::new(Uuid::new_v4(), event, Phase::Before);
+        Event { session: self.session(), time: now, object, target, image, ..event }
+    }
+
     fn process(&self, phase: Phase, now: Timestamp) -> Event {
-        Event {
-            id: Uuid::new_v4(),
-            session: self.session(),
-            time: now,
-            event: EventType::Process,
-            phase,
-            object: None,
-            target: None,
-            image: None,
-            reason: None,
-            message: None,
-            progress: None,
-        }
+        Event { session: self.session(), time: now, ..Event::new(Uuid::new_v4(), EventType::Process, phase) }
     }
 
     /// Whether any sink takes progress.

@@ -7,7 +7,7 @@ use super::came::Came;
 use super::challenge::Challenges;
 use crate::api::Class;
 use crate::imagelist::SourceUrl;
-use crate::text::with_causes;
+use crate::text::{cause, with_causes};
 
 /// The error of a fetch. No message contains a query, a password or a token.
 #[derive(Debug, Clone, thiserror::Error)]
@@ -236,19 +236,4 @@ pub(super) fn failure(url: &SourceUrl, error: reqwest::Error) -> FetchError {
     } else {
         FetchError::Connection { url, message }
     }
-}
-
-fn cause<'a, E: std::error::Error + 'static>(error: &'a (dyn std::error::Error + 'static)) -> Option<&'a E> {
-    let mut next = Some(error);
-    while let Some(error) = next {
-        if let Some(found) = error.downcast_ref() {
-            return Some(found);
-        }
-        // The `source` of an `io::Error` is the source of its inner error, not the inner error itself.
-        if let Some(found) = error.downcast_ref::<std::io::Error>().and_then(|error| error.get_ref()?.downcast_ref()) {
-            return Some(found);
-        }
-        next = error.source();
-    }
-    None
 }

@@ -76,17 +76,10 @@ impl Announced {
         // The version is part of it, because a restored record counts some numbers again.
         let name = format!("{} {object} {} {event} {target_name} {version} {sha512}", object.kind, self.events);
         Event {
-            id: Uuid::new_v5(&Uuid::NAMESPACE_URL, name.as_bytes()),
-            session: Uuid::nil(),
-            time: Timestamp::UNIX_EPOCH,
-            event,
-            phase: Phase::After,
             object: Some(object.clone()),
             target: target.map(str::to_owned),
             image: Some(Box::new(image)),
-            reason: None,
-            message: None,
-            progress: None,
+            ..Event::new(Uuid::new_v5(&Uuid::NAMESPACE_URL, name.as_bytes()), event, Phase::After)
         }
     }
 }

@@ -108,17 +108,12 @@ fn for_sinks<S: ResourceStore>(
     let before = before.and_then(|status| serde_json::to_string(status).ok()).unwrap_or_default();
     let name = format!("{} {object} {} {before}", event.kind, event.reason);
     vec![Event {
-        id: Uuid::new_v5(&Uuid::NAMESPACE_URL, name.as_bytes()),
         session: context.events.session(),
         time: Timestamp::now(),
-        event: kind,
-        phase: Phase::After,
         object: Some(object),
-        target: None,
-        image: None,
         reason: Some(event.reason.clone()),
         message: Some(event.message.clone()),
-        progress: None,
+        ..Event::new(Uuid::new_v5(&Uuid::NAMESPACE_URL, name.as_bytes()), kind, Phase::After)
     }]
 }
 

@@ -37,16 +37,12 @@ pub(super) fn event(phase: Phase, id: Uuid, session: Uuid, time: Timestamp) -> E
         vo: Some("test.invalid".to_owned()),
     };
     Event {
-        id,
         session,
         time,
-        event: EventType::Available,
-        phase,
         object: Some(Object { kind: Kind::Image, namespace: "test".to_owned(), name: IMAGE.to_owned() }),
-        target: None,
         image: Some(Box::new(image)),
         reason: Some("Test".to_owned()),
         message: Some("a test of the sink: this image does not exist".to_owned()),
-        progress: None,
+        ..Event::new(id, EventType::Available, phase)
     }
 }

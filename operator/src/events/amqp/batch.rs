@@ -154,25 +154,12 @@ fn settle(events: &[Event], answers: Answers, failure: Stop, exchange: &str) -> 
 
 #[cfg(test)]
 mod tests {
-    use jiff::Timestamp;
 
     use super::*;
     use crate::events::event::{EventType, Phase};
 
     fn events(count: usize) -> Vec<Event> {
-        let event = |_| Event {
-            id: Uuid::new_v4(),
-            session: Uuid::nil(),
-            time: Timestamp::UNIX_EPOCH,
-            event: EventType::Process,
-            phase: Phase::After,
-            object: None,
-            target: None,
-            image: None,
-            reason: None,
-            message: None,
-            progress: None,
-        };
+        let event = |_| Event::new(Uuid::new_v4(), EventType::Process, Phase::After);
         (0..count).map(event).collect()
     }
 

@@ -2,8 +2,7 @@
 
 use std::path::Path;
 
-use tokio::io::AsyncReadExt as _;
-
+use crate::events::input_file::{self, without_line_end};
 use crate::events::settings::FileCredentials;
 use crate::events::sink::SinkError;
 use crate::text::one_line;
@@ -27,21 +26,16 @@ pub(super) async fn credentials(files: Option<&FileCredentials>) -> Result<Crede
 
 /// The text of a file without one line end at its end.
 async fn line(path: &Path) -> Result<String, SinkError> {
-    let text = String::from_utf8(bytes(path).await?).map_err(|_| unusable(path, "it is not UTF-8"))?;
-    let text = text.strip_suffix('\n').unwrap_or(&text);
-    Ok(text.strip_suffix('\r').unwrap_or(text).to_owned())
+    let bytes = bytes(path).await?;
+    let text = std::str::from_utf8(without_line_end(&bytes)).map_err(|_| unusable(path, "it is not UTF-8"))?;
+    Ok(text.to_owned())
 }
 
 /// The bytes of a file, at most 1 MiB.
 pub(super) async fn bytes(path: &Path) -> Result<Vec<u8>, SinkError> {
-    let failed = |error: std::io::Error| unusable(path, &error.to_string());
-    let file = tokio::fs::File::open(path).await.map_err(failed)?;
-    let mut bytes = Vec::new();
-    file.take(LARGEST_FILE + 1).read_to_end(&mut bytes).await.map_err(failed)?;
-    if bytes.len() as u64 > LARGEST_FILE {
-        return Err(unusable(path, "expected at most 1 MiB, it is longer"));
-    }
-    Ok(bytes)
+    let file = path.to_owned();
+    let read = tokio::task::spawn_blocking(move || input_file::read(&file, LARGEST_FILE)).await;
+    read.unwrap_or_else(|error| Err(unusable(path, &error.to_string())))
 }
 
 /// What is wrong with a file. The words never contain what is in it.
@@ -77,7 +71,7 @@ mod tests {
         let path = |name: &str| folder.path().join(name);
         std::fs::write(path("binary"), b"secret\xff").unwrap();
         std::fs::write(path("long"), vec![b's'; (1 << 20) + 1]).unwrap();
-        for (name, found) in [("missing", "No such file"), ("binary", "not UTF-8"), ("long", "at most 1 MiB")] {
+        for (name, found) in [("missing", "No such file"), ("binary", "not UTF-8"), ("long", "at most 1048576 bytes")] {
             let error = line(&path(name)).await.unwrap_err();
             let text = error.to_string();
             assert!(text.contains(found) && text.contains(name) && !text.contains("secret"), "{text}");

@@ -1,7 +1,6 @@
 use std::collections::{BTreeSet, VecDeque};
 use std::sync::{Arc, Mutex};
 
-use jiff::Timestamp;
 use tokio::sync::mpsc;
 
 use super::*;
@@ -86,19 +85,7 @@ impl Fixture {
     }
 
     fn append(&self, numbers: impl IntoIterator<Item = u64>) {
-        let event = |number: u64| Event {
-            id: Uuid::from_u128(number.into()),
-            session: Uuid::nil(),
-            time: Timestamp::UNIX_EPOCH,
-            event: EventType::Available,
-            phase: Phase::After,
-            object: None,
-            target: None,
-            image: None,
-            reason: None,
-            message: None,
-            progress: None,
-        };
+        let event = |number: u64| Event::new(Uuid::from_u128(number.into()), EventType::Available, Phase::After);
         self.spool.append(&numbers.into_iter().map(event).collect::<Vec<_>>()).unwrap();
     }
 

@@ -7,7 +7,7 @@ use url::Url;
 
 use super::super::sink::SinkError;
 use super::verdict::shown;
-use crate::text;
+use crate::text::{self, cause};
 
 /// The most characters of a chain of causes.
 const LONGEST_CHAIN: usize = 400;
@@ -42,29 +42,5 @@ fn tls(stack: &ErrorStack, chain: &str) -> String {
 
 /// An error with its causes on one line.
 pub(super) fn chain(error: &(dyn Error + 'static)) -> String {
-    let mut chain = error.to_string();
-    let mut next = error.source();
-    while let Some(cause) = next {
-        let more = cause.to_string();
-        if !chain.contains(&more) {
-            chain = format!("{chain}: {more}");
-        }
-        next = cause.source();
-    }
-    text::one_line(chain.as_bytes(), LONGEST_CHAIN)
-}
-
-fn cause<'a, E: Error + 'static>(error: &'a (dyn Error + 'static)) -> Option<&'a E> {
-    let mut next = Some(error);
-    while let Some(error) = next {
-        if let Some(found) = error.downcast_ref() {
-            return Some(found);
-        }
-        // The `source` of an `io::Error` is the source of its inner error, not the inner error itself.
-        if let Some(found) = error.downcast_ref::<std::io::Error>().and_then(|error| error.get_ref()?.downcast_ref()) {
-            return Some(found);
-        }
-        next = error.source();
-    }
-    None
+    text::one_line(text::with_causes(error).as_bytes(), LONGEST_CHAIN)
 }

@@ -1,13 +1,12 @@
 //! Asks the handlers before an image is published in the cloud, or retired there.
 
 use jiff::Timestamp;
-use uuid::Uuid;
 
 use super::check::Checked;
 use super::observe::{Observed, TargetImage};
 use super::request::Asked;
 use crate::api::Kind;
-use crate::events::{Event, EventType, ImageMetadata, Phase, Veto};
+use crate::events::{EventType, ImageMetadata, Veto};
 use crate::opennebula::Reason;
 use crate::opennebula::carry_over::{ImagePlan, Plan};
 use crate::reconcile::announced::{self, object, of_list_entry};
@@ -46,7 +45,8 @@ async fn ask_image<S: ResourceStore>(
     now: Timestamp,
 ) -> Result<(), Veto> {
     let anew = wanted.desired.asked;
-    let event = |kind: EventType, image: ImageMetadata| before(context, checked, wanted, (kind, image), now);
+    let of = || (object(Kind::Image, &wanted.image), Some(checked.key.name.clone()));
+    let event = |kind: EventType, image: ImageMetadata| context.events.before(kind, of(), image, now);
     // A record that cannot be read is reported by the image's own pass.
     let known = announced::read(context, &wanted.image).ok().flatten().unwrap_or_default();
     let old = || known.published.get(&checked.key.name).cloned();
@@ -71,28 +71,6 @@ async fn ask_image<S: ResourceStore>(
         | None => {}
     }
     Ok(())
-}
-
-fn before<S: ResourceStore>(
-    context: &Context<S>,
-    checked: &Checked,
-    wanted: &TargetImage,
-    (event, image): (EventType, ImageMetadata),
-    now: Timestamp,
-) -> Event {
-    Event {
-        id: Uuid::new_v4(),
-        session: context.events.session(),
-        time: now,
-        event,
-        phase: Phase::Before,
-        object: Some(object(Kind::Image, &wanted.image)),
-        target: Some(checked.key.name.clone()),
-        image: Some(Box::new(image)),
-        reason: None,
-        message: None,
-        progress: None,
-    }
 }
 
 fn metadata(offer: &Offer) -> ImageMetadata {

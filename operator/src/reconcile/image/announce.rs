@@ -3,7 +3,6 @@
 use std::path::Path;
 
 use jiff::Timestamp;
-use uuid::Uuid;
 
 use super::check::Checked;
 use super::observed::Observed;
@@ -11,7 +10,7 @@ use super::plan::{Plan, Step};
 use super::policy::{is_asked_anew, is_revoked};
 use crate::api::Kind;
 use crate::cache::{Entries, Entry};
-use crate::events::{Event, EventType, ImageMetadata, Object, Phase};
+use crate::events::{Event, EventType, ImageMetadata, Object};
 use crate::imagelist::{ListVersion, ListedImage, Sha512Digest};
 use crate::reconcile::announced::{self, Announced, object, of_list_entry};
 use crate::reconcile::context::Context;
@@ -105,7 +104,7 @@ pub(super) async fn ask<S: ResourceStore>(
     let about = |kind: EventType, path: &Path, version: &ListVersion, digest: &Sha512Digest| {
         let file_name = relative(&observed.root.join("endorsed"), path);
         let image = ImageMetadata { file_name, ..metadata(checked, observed, &announced, version, digest) };
-        before(context, checked, kind, image, now)
+        context.events.before(kind, (object(Kind::Image, &checked.key), None), image, now)
     };
     for step in &plan.steps {
         if let Step::Archive(entry) = step {
@@ -123,28 +122,6 @@ pub(super) async fn ask<S: ResourceStore>(
         }
     }
     Ok(())
-}
-
-fn before<S: ResourceStore>(
-    context: &Context<S>,
-    checked: &Checked,
-    event: EventType,
-    image: ImageMetadata,
-    now: Timestamp,
-) -> Event {
-    Event {
-        id: Uuid::new_v4(),
-        session: context.events.session(),
-        time: now,
-        event,
-        phase: Phase::Before,
-        object: Some(object(Kind::Image, &checked.key)),
-        target: None,
-        image: Some(Box::new(image)),
-        reason: None,
-        message: None,
-        progress: None,
-    }
 }
 
 /// The metadata of a version: as it was announced, else from the lists that are known; else only what identifies it.

@@ -94,19 +94,8 @@ fn accepted(checked: &Checked, named: &Named, digest: &str, message: String) -> 
 /// An event of the subscription. What occurred makes its identity.
 fn event(checked: &Checked, event: EventType, occurred: &str) -> Event {
     let object = object(Kind::Subscription, &checked.key);
-    Event {
-        id: Uuid::new_v5(&Uuid::NAMESPACE_URL, format!("{} {object} {occurred}", object.kind).as_bytes()),
-        session: Uuid::nil(),
-        time: Timestamp::UNIX_EPOCH,
-        event,
-        phase: Phase::After,
-        object: Some(object),
-        target: None,
-        image: None,
-        reason: None,
-        message: None,
-        progress: None,
-    }
+    let id = Uuid::new_v5(&Uuid::NAMESPACE_URL, format!("{} {object} {occurred}", object.kind).as_bytes());
+    Event { object: Some(object), ..Event::new(id, event, Phase::After) }
 }
 
 fn path(checked: &Checked) -> Result<StatePath, NameError> {

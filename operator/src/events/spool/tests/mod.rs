@@ -29,17 +29,9 @@ fn folder() -> tempfile::TempDir {
 /// An event that knows its number.
 fn event(number: u64, kind: EventType) -> Event {
     Event {
-        id: Uuid::from_u128(u128::from(number)),
-        session: Uuid::nil(),
         time: Timestamp::from_second(1_700_000_000 + i64::try_from(number).unwrap()).unwrap(),
-        event: kind,
-        phase: Phase::After,
-        object: None,
-        target: None,
-        image: None,
-        reason: None,
         message: Some(format!("line\nend, \u{202e} and \u{7f}; number {number}")),
-        progress: None,
+        ..Event::new(Uuid::from_u128(u128::from(number)), kind, Phase::After)
     }
 }
 
