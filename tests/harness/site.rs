@@ -23,7 +23,7 @@ use vmcatcher_operator::api::{
     REQUESTED_AT,
 };
 use vmcatcher_operator::cache::{ConversionLimits, JobLimits, Volume};
-use vmcatcher_operator::events::{self, EventSettings};
+use vmcatcher_operator::events::{self, EventSettings, RunKind};
 use vmcatcher_operator::fetch::{Client, ClientSettings, LIST_LIMIT};
 use vmcatcher_operator::fs::Steps;
 use vmcatcher_operator::reconcile::{Context, Settings};
@@ -234,13 +234,13 @@ impl Site {
             Some(steps) => volume.with_steps(steps),
             None => volume,
         };
-        let (events, deliveries) = events::start(&self.events, volume.root(), "/site").unwrap();
+        let (events, deliveries) = events::start(&self.events, volume.root(), "/site", RunKind::Once).unwrap();
         let context = Arc::new(self.context(volume).with_events(events));
         let offset = self.offset.clone();
         let clock = move || Timestamp::now() + SignedDuration::from_secs(offset.load(Ordering::Relaxed));
         let settled = Driver::new(context.clone()).with_clock(Arc::new(clock)).once().await.unwrap();
         context.jobs.shutdown().await;
-        deliveries.end(true).await;
+        deliveries.end().await;
         Run { settled, directory: context.store.clone() }
     }
 

@@ -19,7 +19,7 @@ use crate::anchors::{CrlRefresher, TrustDirectory};
 use crate::cache::{ConversionLimits, JobLimits, Scrub, ScrubSettings, Volume};
 use crate::duration::parse_duration;
 use crate::events::config::Config;
-use crate::events::{self, Deliveries};
+use crate::events::{self, Deliveries, RunKind};
 use crate::fetch::{Client, ClientSettings, LIST_LIMIT};
 use crate::imagelist::MAXIMUM_BYTES;
 use crate::reconcile::{Context, ImagePaths, Settings};
@@ -174,9 +174,12 @@ impl Operation {
     }
 
     /// The context with the sinks of the configuration, and their running deliveries.
-    pub(super) fn with_events<S: ResourceStore>(context: Context<S>) -> anyhow::Result<(Context<S>, Deliveries)> {
+    pub(super) fn with_events<S: ResourceStore>(
+        context: Context<S>,
+        run: RunKind,
+    ) -> anyhow::Result<(Context<S>, Deliveries)> {
         let source = source(&context.settings.instance);
-        let started = events::start(&context.settings.events, context.volume.root(), &source);
+        let started = events::start(&context.settings.events, context.volume.root(), &source, run);
         let (events, deliveries) = started.context("cannot open the spool of events")?;
         Ok((context.with_events(events), deliveries))
     }

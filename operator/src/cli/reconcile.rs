@@ -13,6 +13,7 @@ use super::operation::{Files, Operation, stop};
 use super::standing::{Shown, all_are_well};
 use super::table::Output;
 use super::{NOT_GOOD, WRONG_USE, bars, dry_run, get, print, survey};
+use crate::events::RunKind;
 use crate::events::config::Config;
 use crate::reconcile::Context;
 use crate::run::ProgressReports;
@@ -70,7 +71,8 @@ pub(super) fn run(args: &Args, quiet: bool) -> anyhow::Result<ExitCode> {
 async fn reconcile(args: &Args, config: Config, quiet: bool) -> anyhow::Result<ExitCode> {
     let volume = args.operation.volume().await?;
     let context = args.operation.context(store(args)?, volume, Files::Allowed, config)?;
-    let (context, deliveries) = Operation::with_events(context)?;
+    let (context, deliveries) =
+        Operation::with_events(context, if args.once { RunKind::Once } else { RunKind::Continuous })?;
     let context = Arc::new(context);
     let servers = args.operation.serve().await?;
     args.operation.monitor.watch(&context);
@@ -88,7 +90,7 @@ async fn reconcile(args: &Args, config: Config, quiet: bool) -> anyhow::Result<E
     if begun.is_ok() && ended.is_ok() {
         context.events.end(Timestamp::now());
     }
-    deliveries.end(args.once).await;
+    deliveries.end().await;
     servers.shutdown().await;
     begun?;
     Ok(if ended? { ExitCode::SUCCESS } else { ExitCode::from(NOT_GOOD) })

@@ -11,6 +11,7 @@ use tokio_util::sync::CancellationToken;
 use super::WRONG_USE;
 use super::operation::{Files, Operation, stop};
 use crate::cache::Volume;
+use crate::events::RunKind;
 use crate::events::config::Config;
 use crate::run::ProgressReports;
 use crate::run::kubernetes::Driver;
@@ -96,7 +97,7 @@ async fn keep(
     let Some(volume): Option<Volume> = opened else { return Ok(lost) };
     let (store, watches) = Kubernetes::new(client, &args.namespace);
     let context = args.operation.context(store.with_permit(permit.clone()), volume, Files::Refused, config)?;
-    let (context, deliveries) = Operation::with_events(context)?;
+    let (context, deliveries) = Operation::with_events(context, RunKind::Continuous)?;
     let context = Arc::new(context.with_permit(permit));
     context.events.announce_begin(Timestamp::now()).await;
     args.operation.monitor.watch(&context);
@@ -115,7 +116,7 @@ async fn keep(
     if kept.is_ok() {
         context.events.end(Timestamp::now());
     }
-    deliveries.end(false).await;
+    deliveries.end().await;
     kept?;
     Ok(lost)
 }

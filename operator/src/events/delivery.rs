@@ -12,7 +12,7 @@ use uuid::Uuid;
 use super::dispatch::{Drained, deliver, drain};
 use super::environment::CacheDirectories;
 use super::event::{Event, Phase};
-use super::hub::{Events, GRACE, Hub};
+use super::hub::{Events, Hub};
 use super::progress::{ProgressQueue, deliver_progress};
 use super::settings::{EventFilter, EventSettings, SinkKind, SinkName, SinkSettings};
 use super::sink::{Delivery, Sink};
@@ -23,6 +23,29 @@ use super::{AmqpSink, ExecSink, FileSink, WebhookSink};
 /// How long a single run waits for its deliveries.
 const DRAIN: Duration = Duration::from_secs(30);
 
+/// How long a delivery of progress may go on at the end.
+const PROGRESS_GRACE: Duration = Duration::from_secs(5);
+
+/// Whether the program ends by itself.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum RunKind {
+    /// A single run, which waits for its deliveries.
+    Once,
+    /// It runs until it is stopped.
+    #[default]
+    Continuous,
+}
+
+impl RunKind {
+    /// How long a delivery that is running may go on at the end. A handler with the default time limit can end.
+    const fn grace(self) -> Duration {
+        match self {
+            Self::Once => DRAIN,
+            Self::Continuous => Duration::from_secs(15),
+        }
+    }
+}
+
 /// The running deliveries.
 #[derive(Default)]
 pub struct Deliveries {
@@ -31,6 +54,7 @@ pub struct Deliveries {
     progress: JoinSet<()>,
     stop: CancellationToken,
     states: SinkStates,
+    run: RunKind,
 }
 
 /// Opens the spool in the directory `spool` of a volume and begins to deliver what is in it. `source` is the `source` of
@@ -38,7 +62,12 @@ pub struct Deliveries {
 /// needed is freed.
 ///
 /// Must be called within a tokio runtime.
-pub fn start(settings: &EventSettings, volume: &Path, source: &str) -> Result<(Events, Deliveries), SpoolError> {
+pub fn start(
+    settings: &EventSettings,
+    volume: &Path,
+    source: &str,
+    run: RunKind,
+) -> Result<(Events, Deliveries), SpoolError> {
     let directory = Spool::directory(volume);
     if settings.sinks.is_empty() && !directory.exists() {
         return Ok((Events::default(), Deliveries::default()));
@@ -50,7 +79,7 @@ pub fn start(settings: &EventSettings, volume: &Path, source: &str) -> Result<(E
         return Ok((Events::default(), Deliveries::default()));
     }
     let directories = CacheDirectories::of_volume(volume);
-    let mut deliveries = Deliveries::default();
+    let mut deliveries = Deliveries { run, ..Deliveries::default() };
     let mut progress = Vec::new();
     for settings in &settings.sinks {
         let reader = spool.reader(&settings.name)?;
@@ -85,24 +114,24 @@ fn handlers(sink: &SinkSettings, directories: &CacheDirectories) -> Option<(Sink
 
 impl Deliveries {
     fn spawn(&mut self, mut reader: Reader, mut sink: AnySink) {
-        let (states, stop) = (self.states.clone(), self.stop.clone());
+        let (states, stop, grace) = (self.states.clone(), self.stop.clone(), self.run.grace());
         self.tasks.spawn(async move {
-            deliver(&mut reader, &mut sink, &states, GRACE, &stop).await;
+            deliver(&mut reader, &mut sink, &states, grace, &stop).await;
             (reader, sink)
         });
     }
 
     fn spawn_progress(&mut self, queue: Arc<ProgressQueue>, mut sink: AnySink, name: SinkName) {
         let stop = self.stop.clone();
-        self.progress.spawn(async move { deliver_progress(&queue, &mut sink, &name, GRACE, &stop).await });
+        self.progress.spawn(async move { deliver_progress(&queue, &mut sink, &name, PROGRESS_GRACE, &stop).await });
     }
 
-    /// Stops the deliveries: after a single run (`drains`) when all is delivered, or after 30 s. What was not delivered
-    /// stays in the spool, and is logged.
-    pub async fn end(mut self, drains: bool) {
+    /// Stops the deliveries: after a single run when all is delivered, or after 30 s. What was not delivered then stays in
+    /// the spool, and is logged.
+    pub async fn end(mut self) {
         self.stop.cancel();
         while self.progress.join_next().await.is_some() {}
-        if !drains {
+        if self.run == RunKind::Continuous {
             while self.tasks.join_next().await.is_some() {}
             return;
         }

@@ -235,6 +235,3 @@ impl Question {
         Self { event: event.event, object: event.object.clone(), target: event.target.clone(), sha512 }
     }
 }
-
-/// How long a delivery may go on after the program was asked to stop.
-pub(super) const GRACE: Duration = Duration::from_secs(5);

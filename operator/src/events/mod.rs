@@ -23,7 +23,7 @@ mod spool;
 mod webhook;
 
 pub use amqp::AmqpSink;
-pub use delivery::{AnySink, Deliveries, start};
+pub use delivery::{AnySink, Deliveries, RunKind, start};
 pub use dispatch::{Drained, deliver, drain};
 pub use environment::{CacheDirectories, arguments, environment};
 pub use event::{Event, EventType, ImageMetadata, Object, Phase, Progress};
