@@ -25,7 +25,8 @@ pub(super) fn announce<S: ResourceStore>(
     entries: &Entries,
     now: Timestamp,
 ) -> Result<(), StepProblem> {
-    if !context.events.are_wanted() {
+    // What could not be read is not gone.
+    if !context.events.are_wanted() || observed.trouble.is_some() {
         return Ok(());
     }
     let before = announced::read(context, &checked.key)?;
