@@ -22,7 +22,7 @@ mod sink_state;
 mod spool;
 mod webhook;
 
-pub use amqp::AmqpSink;
+pub use amqp::{AmqpSink, ProgressListener};
 pub use delivery::{AnySink, Deliveries, RunKind, start};
 pub use dispatch::{Drained, deliver, drain};
 pub use environment::{CacheDirectories, arguments, environment};

@@ -1,9 +1,13 @@
-//! The whole program with a broker that is away during a run, refuses, and comes back.
+//! The whole program with a broker: it is away during a run, refuses, and comes back; progress is followed through it.
 
-use std::process::Output;
+use std::io::{BufRead, BufReader};
+use std::process::{Command, Output, Stdio};
 
+use harness::image_server::Resource;
+use harness::patience::until;
 use harness::rabbitmq::{Queue, RabbitMq};
 use harness::site::Site;
+use rustix::process::{Pid, Signal, kill_process};
 use serde_json::Value;
 
 const ONE: &str = "858a817e-0ca2-473f-89d3-d5bdfc51968e";
@@ -82,4 +86,48 @@ async fn a_broker_that_is_away_or_refuses_gets_every_event_in_the_end() {
     assert_eq!(arrived(&queue).await, expected);
     assert!(run(&site).status.success());
     assert_eq!(arrived(&queue).await, [""; 0], "none a second time");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn progress_is_followed_through_a_broker() {
+    let broker = RabbitMq::shared().await;
+    let site = Site::new();
+    let file = site.path("configuration.yaml");
+    let configuration = format!(
+        "events:\n  sinks:\n  - name: broker\n    phases: [progress]\n    amqp: {{url: 'amqp://127.0.0.1:{}', exchange: \
+         followed, declare: true}}\n",
+        broker.port
+    );
+    std::fs::write(&file, configuration).unwrap();
+    let mut program = Command::new(env!("CARGO_BIN_EXE_operator"));
+    let mut monitor =
+        program.args(["progress", "--sink", "broker", "--config"]).arg(&file).stdout(Stdio::piped()).spawn().unwrap();
+    until("the monitor has a queue", async || {
+        broker.ctl(&["list_bindings", "source_name", "routing_key"]).contains("followed\tvmcatcher.*.progress")
+    })
+    .await;
+
+    let bytes = 3 << 20;
+    let served = site.serve_as(ONE, "1", Resource::pattern(1, bytes).rate(1 << 20));
+    site.publish(&site.list("1.0", &[&served]));
+    let ran = run(&site);
+    assert!(ran.status.success(), "{}", told(&ran));
+
+    let lines = BufReader::new(monitor.stdout.take().unwrap()).lines();
+    let lines = lines.map(|line| serde_json::from_str::<Value>(&line.unwrap()).unwrap());
+    let mut running = 0;
+    for line in lines {
+        assert_eq!(
+            (&line["event"], &line["name"], &line["total"]),
+            (&"Download".into(), &ONE.into(), &bytes.into()),
+            "{line}"
+        );
+        if line["state"] == "ended" {
+            break;
+        }
+        running += 1;
+    }
+    assert!(running > 0, "no line before the end");
+    kill_process(Pid::from_child(&monitor), Signal::INT).unwrap();
+    assert!(monitor.wait().unwrap().success());
 }

@@ -1,9 +1,11 @@
-//! `progress`: shows the running work of an operator, which it answers at the address of `--listen`.
+//! `progress`: shows the running work of an operator, which it answers at the address of `--listen`, or sends to a broker.
 
+mod broker;
 mod client;
 mod view;
 
 use std::io::IsTerminal as _;
+use std::path::{Path, PathBuf};
 use std::pin::pin;
 use std::process::ExitCode;
 use std::time::Duration;
@@ -13,6 +15,8 @@ use url::Url;
 use self::client::{Client, ClientError};
 use self::view::View;
 use super::operation::stop;
+use super::{WRONG_USE, config};
+use crate::events::{AmqpSettings, Phase, SinkKind};
 use crate::serve::ProgressPage;
 
 /// How often the operator is asked.
@@ -27,11 +31,22 @@ pub(super) struct Args {
     /// Show what runs now, and end
     #[arg(long)]
     once: bool,
+    /// Take the progress from the broker of this amqp sink instead, which has the phase progress
+    #[arg(long, value_name = "NAME", requires = "config", conflicts_with_all = ["url", "once"])]
+    sink: Option<String>,
+    /// The configuration file with the sink
+    #[arg(long, value_name = "FILE", env = "VMCATCHER_CONFIG")]
+    config: Option<PathBuf>,
 }
 
 /// Shows the running work until SIGINT or SIGTERM: bars on a terminal, else one line of JSON for each change.
 pub(super) fn run(args: &Args) -> anyhow::Result<ExitCode> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    if let (Some(sink), Some(file)) = (&args.sink, &args.config) {
+        let Some(settings) = settings(sink, file)? else { return Ok(ExitCode::from(WRONG_USE)) };
+        let view = View::new(std::io::stdout().is_terminal());
+        return runtime.block_on(broker::follow(&settings, view)).map(|()| ExitCode::SUCCESS);
+    }
     runtime.block_on(async {
         let client = Client::new(&args.url)?;
         let terminal = std::io::stdout().is_terminal();
@@ -42,6 +57,23 @@ pub(super) fn run(args: &Args) -> anyhow::Result<ExitCode> {
         }
         Ok(ExitCode::SUCCESS)
     })
+}
+
+/// The settings of an amqp sink. `None` if the file or the name is wrong; what is wrong is logged then.
+fn settings(sink: &str, file: &Path) -> anyhow::Result<Option<AmqpSettings>> {
+    let Some(config) = config::read_valid(file)? else { return Ok(None) };
+    let found = config.events.sinks.into_iter().find(|one| one.name.as_str() == sink);
+    match found.map(|one| (one.filter.phases.contains(&Phase::Progress), one.kind)) {
+        Some((true, SinkKind::Amqp(settings))) => Ok(Some(settings)),
+        Some((false, SinkKind::Amqp(_))) => {
+            tracing::error!("{}: expected the phase progress in the sink {sink}, found others only", file.display());
+            Ok(None)
+        }
+        Some(_) | None => {
+            tracing::error!("{}: expected an amqp sink {sink}, found none", file.display());
+            Ok(None)
+        }
+    }
 }
 
 /// Follows an operator over its restarts. Fails only if it does not answer at the beginning.

@@ -13,11 +13,14 @@
 mod batch;
 mod broker;
 mod files;
+mod listener;
 mod message;
 mod peer;
 mod socket;
 mod tls;
 mod uri;
+
+pub use listener::ProgressListener;
 
 use batch::Stop;
 use broker::Broker;

@@ -21,8 +21,12 @@ fn a_first_run_announces_each_image_and_the_handler_can_read_its_file() {
     place.site.publish(&place.site.list("1.0", &[&a, &b]));
     let run = place.good_run();
     for (identifier, image, version) in [(A, &a, "1"), (B, &b, "3")] {
-        let handled = ["SubscriptionImageNew", "AvailablePrefix", "AvailablePostfix"];
-        assert_eq!(run.handled_of(identifier), handled.map(|event| format!("{event} {version}")), "{run:?}");
+        // A step asks its handlers at once; what occurred comes by the spool, in its own order.
+        let handled = run.handled_of(identifier);
+        let place = |event: &str| handled.iter().position(|one| *one == format!("{event} {version}"));
+        let [new, asked, published] = ["SubscriptionImageNew", "AvailablePrefix", "AvailablePostfix"].map(place);
+        assert!(new.is_some() && asked.is_some(), "{run:?}");
+        assert!(handled.len() == 3 && new < published && asked < published, "{run:?}");
         let logged = ["SubscriptionImageNew after", "Available after"];
         assert_eq!(run.lines_of(identifier), logged.map(|event| format!("{event} {version}")), "{run:?}");
         for event in ["AvailablePrefix", "AvailablePostfix"] {
