@@ -49,7 +49,10 @@ async fn the_first_signer_is_believed_and_then_nobody_else() {
     assert_eq!(site.shelf("endorsed"), [image.entry()]);
     let status = run.subscription("vo");
     let said = &status.conditions.iter().find(|one| one.type_ == "SourceVerified").unwrap().message;
-    assert!(said.contains("CN=Erin Endorser") && said.contains("seen first (AutoEndorse)"), "{said}");
+    assert!(
+        said.contains("CN=Erin Endorser") && said.contains("the first signer that was seen (AutoEndorse)"),
+        "{said}"
+    );
     assert!(status.list.unwrap().signers[0].subject.ends_with("CN=Erin Endorser"));
 
     let run = publish(&site, "1.2", &site.pki.second, &image).await;

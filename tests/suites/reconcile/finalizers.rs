@@ -64,7 +64,10 @@ async fn a_target_that_is_taken_away_under_an_image_is_told_by_it() {
     scene.context.store.set_finalizer::<CloudTarget>(&key("one"), false).await.unwrap();
     scene.settle().await;
     let told = events(&scene);
-    assert!(has(&told, "CachedImage TargetNotFound: ", &["CloudTarget one is gone", "image 0 at one"]), "{told:#?}");
+    assert!(
+        has(&told, "CachedImage TargetNotFound: ", &["CloudTarget one does not exist any more", "image 0 at one"]),
+        "{told:#?}"
+    );
 }
 
 #[tokio::test]

@@ -57,7 +57,7 @@ async fn an_old_version_that_could_not_be_given_away_keeps_its_image_from_being_
         assert_eq!(run.image_condition(A, "Ready"), "False NotAuthorized");
         let condition = at(&run, A).condition("Retired").cloned().expect("it says what is missing");
         assert_eq!((condition.status.as_str(), condition.reason.as_str()), ("False", "NotAuthorized"));
-        assert!(condition.message.contains("image 0 is not wholly out of circulation"), "{}", condition.message);
+        assert!(condition.message.contains("image 0 is not completely out of circulation"), "{}", condition.message);
     }
     as_a_user(&site, &cloud, OWN);
     let run = site.run().await;
@@ -96,7 +96,7 @@ fn an_old_version_that_could_not_be_given_away_is_an_event() {
     let told = running.wait_for("RetirementIncomplete");
     let line = told.lines().last().unwrap();
     assert!(
-        line.contains("image 0 is not wholly out of circulation") && line.contains("expected owner oneadmin"),
+        line.contains("image 0 is not completely out of circulation") && line.contains("expected owner oneadmin"),
         "{line}"
     );
     assert!(running.terminate().success());
