@@ -1,4 +1,4 @@
-//! The spool: appends a second, and what the passage of 100,000 events costs. Run with
+//! The spool: appends a second, and how long a log of 256 MiB takes to open. `sinks` has the passage of events. Run with
 //! `cargo bench -p vmcatcher-tests --bench spool`. A directory after `--` is where the spool is made.
 
 #![allow(clippy::expect_used, clippy::print_stdout, clippy::unwrap_used, reason = "figures are printed for people")]
@@ -7,26 +7,13 @@ mod sample;
 
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
-use tokio_util::sync::CancellationToken;
-use vmcatcher_operator::events::{
-    Delivery, Event, EventFilter, EventType, Phase, Sink, SinkName, SinkStates, Spool, deliver,
-};
+use vmcatcher_operator::events::{Event, EventFilter, EventType, Phase, SinkName, Spool};
 
 use self::sample::event;
 
-const EVENTS: usize = 100_000;
 const LIMIT: u64 = 256 * 1024 * 1024;
-
-struct Counter(tokio::sync::watch::Sender<usize>);
-
-impl Sink for Counter {
-    async fn deliver(&mut self, events: &[Event]) -> Delivery {
-        self.0.send_modify(|count| *count += events.len());
-        Delivery { handled: events.len(), ..Delivery::default() }
-    }
-}
 
 fn sinks() -> Vec<(SinkName, EventFilter)> {
     let filter = EventFilter { types: EventType::ALL.into(), phases: [Phase::After].into() };
@@ -56,40 +43,7 @@ fn appends(directory: &Path, calls: usize, events_of_call: usize) {
     Spool::open(directory, LIMIT, &[]).unwrap();
 }
 
-/// An operator that writes while a sink delivers.
-async fn passage(directory: &Path) {
-    let spool = Spool::open(directory, LIMIT, &sinks()).unwrap();
-    let (sender, mut counted) = tokio::sync::watch::channel(0);
-    let mut reader = spool.reader(&sinks()[0].0).unwrap();
-    let stop = CancellationToken::new();
-    let states = SinkStates::default();
-    let began = Instant::now();
-    let [before, _] = memory();
-    let delivering = {
-        let (states, stop) = (states.clone(), stop.clone());
-        tokio::spawn(async move { deliver(&mut reader, &mut Counter(sender), &states, Duration::ZERO, &stop).await })
-    };
-    let writer = {
-        let spool = spool.clone();
-        tokio::task::spawn_blocking(move || {
-            for first in (0..EVENTS).step_by(20) {
-                spool.append(&(first..first + 20).map(event).collect::<Vec<_>>()).unwrap();
-            }
-        })
-    };
-    writer.await.unwrap();
-    counted.wait_for(|count| *count >= EVENTS).await.unwrap();
-    let seconds = began.elapsed().as_secs_f64();
-    let [after, most] = memory();
-    stop.cancel();
-    delivering.await.unwrap();
-    let rate = f64::from(u32::try_from(EVENTS).unwrap()) / seconds;
-    println!(
-        "{EVENTS} events through, 20 a call: {rate:.0} a second; RSS {before} KiB before, {after} after, {most} at most"
-    );
-}
-
-/// A log of 256 MiB that nobody read.
+/// A log of 256 MiB of which no sink has read anything.
 fn reopening(directory: &Path) {
     let spool = Spool::open(directory, LIMIT, &sinks()).unwrap();
     let batch: Vec<Event> = (0..1000).map(event).collect();
@@ -117,12 +71,10 @@ fn reopening(directory: &Path) {
     );
 }
 
-#[tokio::main]
-async fn main() {
+fn main() {
     let place = std::env::args().skip(1).find(|argument| !argument.starts_with('-')).map(PathBuf::from);
     let folder = tempfile::tempdir_in(place.unwrap_or_else(std::env::temp_dir)).unwrap();
     let directory = folder.path().join("spool");
-    passage(&directory).await;
     appends(&directory, 2000, 1);
     appends(&directory, 500, 100);
     reopening(&directory);

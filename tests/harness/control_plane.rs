@@ -5,10 +5,8 @@
 
 mod audit;
 
-use std::io::{BufRead, BufReader, Write};
 use std::path::{Path, PathBuf};
-use std::process::{Child, ChildStdin, ChildStdout, Command, Output, Stdio};
-use std::sync::Mutex;
+use std::process::{Command, Output};
 use std::time::Instant;
 
 use k8s_openapi::api::core::v1::Namespace;
@@ -18,22 +16,16 @@ use kube::{Api, Client, Config, ResourceExt};
 use tokio::sync::OnceCell;
 use vmcatcher_operator::api::crds;
 
-use crate::patience::{PATIENCE, until};
-
 pub use audit::RecordedCall;
+
+use crate::patience::{PATIENCE, until};
+use crate::served::Served;
 
 /// A control plane of its own, with the definitions of the resources installed.
 pub struct ControlPlane {
     kubeconfig: PathBuf,
     programs: PathBuf,
-    line: Mutex<Line>,
-    _process: Child,
-}
-
-/// The way to the process that runs it.
-struct Line {
-    input: ChildStdin,
-    output: BufReader<ChildStdout>,
+    served: Served,
 }
 
 static SHARED: OnceCell<ControlPlane> = OnceCell::const_new();
@@ -60,19 +52,9 @@ impl ControlPlane {
         let programs = directory();
         let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("control-plane/serve");
         let mut command = Command::new(script);
-        command.args(arguments).arg(&programs).stdin(Stdio::piped()).stdout(Stdio::piped());
-        let mut process = command.spawn().expect("tests/control-plane/serve starts");
-        let input = process.stdin.take().unwrap();
-        let mut output = BufReader::new(process.stdout.take().unwrap());
-        let mut first = String::new();
-        output.read_line(&mut first).unwrap();
+        let (served, first) = Served::start(command.args(arguments).arg(&programs));
         let kubeconfig = first.trim_end().strip_prefix("ready ").expect("a control plane: tests/control-plane/get");
-        let plane = Self {
-            kubeconfig: kubeconfig.into(),
-            programs,
-            line: Mutex::new(Line { input, output }),
-            _process: process,
-        };
+        let plane = Self { kubeconfig: kubeconfig.into(), programs, served };
         plane.install_definitions().await;
         eprintln!("control plane ready in {:.1} s", started.elapsed().as_secs_f64());
         plane
@@ -157,35 +139,27 @@ impl ControlPlane {
 
     /// Kills the API server.
     pub fn stop_api(&self) {
-        self.order("stop api");
+        self.served.order("stop api");
     }
 
     /// Starts the API server again, and waits until it answers.
     pub fn start_api(&self) {
-        self.order("start api");
+        self.served.order("start api");
     }
 
     /// Kills etcd.
     pub fn stop_etcd(&self) {
-        self.order("stop etcd");
+        self.served.order("stop etcd");
     }
 
     /// Starts etcd again, and waits until it answers.
     pub fn start_etcd(&self) {
-        self.order("start etcd");
+        self.served.order("start etcd");
     }
 
     /// etcd forgets every version but the last.
     pub fn compact(&self) {
-        self.order("compact");
-    }
-
-    fn order(&self, order: &str) {
-        let mut line = self.line.lock().unwrap();
-        writeln!(line.input, "{order}").unwrap();
-        let mut answer = String::new();
-        line.output.read_line(&mut answer).unwrap();
-        assert_eq!(answer, "ok\n", "{order}");
+        self.served.order("compact");
     }
 
     /// Creates the definitions, and waits until the API server serves and describes them.

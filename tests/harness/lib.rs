@@ -23,5 +23,6 @@ pub mod orders;
 pub mod patience;
 pub mod pki;
 pub mod rabbitmq;
+mod served;
 pub mod signer;
 pub mod site;

@@ -1,10 +1,8 @@
 //! RabbitMQ on free ports of 127.0.0.1: `tests/rabbitmq/get` installs it, `serve` runs it and ends with its input, so that
 //! nothing is left however a test ends.
 
-use std::io::{BufRead, BufReader, Write};
 use std::path::{Path, PathBuf};
-use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
-use std::sync::Mutex;
+use std::process::Command;
 use std::time::Instant;
 
 use jiff::Timestamp;
@@ -16,6 +14,7 @@ use tokio::sync::{OnceCell, RwLock, RwLockReadGuard, RwLockWriteGuard};
 
 use crate::der::{SEQUENCE, tlv};
 use crate::pki::{CertificateSpec, Identity, Usage};
+use crate::served::Served;
 
 /// A broker of its own, with a user `guest` that has all rights, and a TLS listener that requires a client certificate.
 pub struct RabbitMq {
@@ -25,14 +24,7 @@ pub struct RabbitMq {
     pub tls_port: u16,
     work: PathBuf,
     certificates: TempDir,
-    line: Mutex<Line>,
-    _process: Child,
-}
-
-/// The way to the process that runs it.
-struct Line {
-    input: ChildStdin,
-    output: BufReader<ChildStdout>,
+    served: Served,
 }
 
 static SHARED: OnceCell<RwLock<RabbitMq>> = OnceCell::const_new();
@@ -53,12 +45,7 @@ impl RabbitMq {
         let started = Instant::now();
         let certificates = certificates();
         let mut command = Command::new(Path::new(env!("CARGO_MANIFEST_DIR")).join("rabbitmq/serve"));
-        command.arg(certificates.path()).stdin(Stdio::piped()).stdout(Stdio::piped());
-        let mut process = command.spawn().expect("tests/rabbitmq/serve starts");
-        let input = process.stdin.take().unwrap();
-        let mut output = BufReader::new(process.stdout.take().unwrap());
-        let mut first = String::new();
-        output.read_line(&mut first).unwrap();
+        let (served, first) = Served::start(command.arg(certificates.path()));
         let words: Vec<&str> = first.split_whitespace().collect();
         let ["ready", work, port, tls_port] = words[..] else {
             panic!("expected RabbitMQ, found none: run tests/rabbitmq/get, which installs it");
@@ -69,8 +56,7 @@ impl RabbitMq {
             tls_port: tls_port.parse().unwrap(),
             work: work.into(),
             certificates,
-            line: Mutex::new(Line { input, output }),
-            _process: process,
+            served,
         }
     }
 
@@ -82,20 +68,12 @@ impl RabbitMq {
 
     /// Kills it with SIGKILL, with all that it started.
     pub fn kill(&self) {
-        self.order("kill");
+        self.served.order("kill");
     }
 
     /// Starts it again on the same data, and waits until it answers.
     pub fn start(&self) {
-        self.order("start");
-    }
-
-    fn order(&self, order: &str) {
-        let mut line = self.line.lock().unwrap();
-        writeln!(line.input, "{order}").unwrap();
-        let mut answer = String::new();
-        line.output.read_line(&mut answer).unwrap();
-        assert_eq!(answer, "ok\n", "{order}");
+        self.served.order("start");
     }
 
     /// What `rabbitmqctl` prints.

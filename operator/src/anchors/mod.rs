@@ -18,9 +18,10 @@ use std::sync::{Arc, PoisonError, RwLock};
 use std::time::SystemTime;
 use std::{fs, io};
 
+use jiff::Timestamp;
+
 pub use assembly::{AnchorProblem, from_files};
 use assembly::{Assembly, Kind};
-use jiff::Timestamp;
 pub use refresh::{CrlRefresher, RefreshError, Refreshed};
 
 use crate::trust::{Anchors, DistinguishedName};

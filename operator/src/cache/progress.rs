@@ -125,7 +125,7 @@ impl Measured {
     }
 }
 
-/// Measures anew, and tells that something changed. The lock is not held while that is told.
+/// Measures again, and announces a change. The lock is not held while listeners are called.
 fn begin_window(mut measured: MutexGuard<'_, Measured>) {
     (measured.bytes_per_second, measured.told) = (0, None);
     (measured.window_began, measured.window_bytes) = (Instant::now(), measured.bytes);

@@ -32,7 +32,7 @@ pub(super) enum Output {
     None,
 }
 
-/// The parts of an output: one table, which is told whether all columns are wanted, or one document for each entry.
+/// The parts of an output: one table, with all columns if they are wanted, or one document for each entry.
 pub(super) fn documents<'a, T, D: Serialize>(
     output: Output,
     entries: &'a [T],

@@ -161,14 +161,7 @@ impl<S: Sink> Dispatcher<'_, S> {
     }
 
     fn sink_failed(&mut self, error: &SinkError) -> Duration {
-        let asked = match error {
-            SinkError::Busy { retry_after, .. } => *retry_after,
-            SinkError::Unreachable { .. }
-            | SinkError::Denied { .. }
-            | SinkError::TimedOut { .. }
-            | SinkError::File { .. } => None,
-        };
-        self.failed(error.reason(), &error.to_string(), asked)
+        self.failed(error.reason(), &error.to_string(), error.retry_after())
     }
 
     fn spool_failed(&mut self, error: &SpoolError) -> Duration {

@@ -1,6 +1,6 @@
 //! Takes the events of the reconcilers: asks the handlers before a step, and puts what occurred into the spool.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -82,13 +82,14 @@ impl Events {
         self.0.as_ref().map_or(Uuid::nil(), |hub| hub.session)
     }
 
-    /// Puts events of the phase [`Phase::After`] into the spool. They are on the disk when this returns. It blocks for
-    /// one write.
-    pub fn append(&self, events: &[Event]) -> Result<(), SpoolError> {
-        match &self.0 {
-            Some(hub) if !events.is_empty() => hub.spool.append(events).map(drop),
-            Some(_) | None => Ok(()),
+    /// Puts events of the phase [`Phase::After`], which occurred at this time in this run, into the spool. They are on the
+    /// disk when this returns. It blocks for one write.
+    pub fn append(&self, mut events: Vec<Event>, now: Timestamp) -> Result<(), SpoolError> {
+        let Some(hub) = self.0.as_ref().filter(|_| !events.is_empty()) else { return Ok(()) };
+        for event in &mut events {
+            (event.session, event.time) = (hub.session, now);
         }
+        hub.spool.append(&events).map(drop)
     }
 
     /// Asks the handlers whether a step may be done. After a veto they are asked again with back-off, from 10 s to
@@ -143,7 +144,7 @@ impl Events {
 
     /// The run over the cache has ended, without a failure of the program itself.
     pub fn end(&self, now: Timestamp) {
-        if let Err(error) = self.append(&[self.process(Phase::After, now)]) {
+        if let Err(error) = self.append(vec![self.process(Phase::After, now)], now) {
             tracing::warn!(%error, "the event of the end is lost");
         }
     }
@@ -180,9 +181,7 @@ impl Events {
     }
 
     /// The state of the spool and of each sink; `None` without a sink.
-    pub fn figures(
-        &self,
-    ) -> Option<(Result<SpoolStatus, SpoolError>, std::collections::BTreeMap<SinkName, SinkState>)> {
+    pub fn figures(&self) -> Option<(Result<SpoolStatus, SpoolError>, BTreeMap<SinkName, SinkState>)> {
         self.0.as_ref().map(|hub| (hub.spool.status(), hub.states.all()))
     }
 }

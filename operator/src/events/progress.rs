@@ -12,7 +12,7 @@ use tokio_util::sync::CancellationToken;
 use super::event::{Event, EventType, Object, Phase};
 use super::retry::wait_after;
 use super::settings::{EventFilter, SinkName};
-use super::sink::{Delivery, Sink, SinkError};
+use super::sink::{Delivery, Sink};
 use crate::text::one_line;
 
 /// A sink gets the progress of a step at most once in this time.
@@ -209,14 +209,7 @@ impl Failures<'_> {
         } else {
             tracing::debug!(%sink, reason = error.reason(), error = %message, "progress is still not delivered");
         }
-        let asked = match error {
-            SinkError::Busy { retry_after, .. } => *retry_after,
-            SinkError::Unreachable { .. }
-            | SinkError::Denied { .. }
-            | SinkError::TimedOut { .. }
-            | SinkError::File { .. } => None,
-        };
-        Some(wait_after(self.count, asked, fastrand::f64()).min(LONGEST_WAIT))
+        Some(wait_after(self.count, error.retry_after(), fastrand::f64()).min(LONGEST_WAIT))
     }
 }
 

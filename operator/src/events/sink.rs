@@ -74,6 +74,14 @@ pub enum SinkError {
 }
 
 impl SinkError {
+    /// How long the receiver asks to wait.
+    pub const fn retry_after(&self) -> Option<std::time::Duration> {
+        match self {
+            Self::Busy { retry_after, .. } => *retry_after,
+            Self::Unreachable { .. } | Self::Denied { .. } | Self::TimedOut { .. } | Self::File { .. } => None,
+        }
+    }
+
     /// One word for metrics.
     pub const fn reason(&self) -> &'static str {
         match self {

@@ -133,13 +133,10 @@ pub(super) fn announce<S: ResourceStore>(
     context: &Context<S>,
     key: &ObjectKey,
     announced: &Announced,
-    mut events: Vec<Event>,
+    events: Vec<Event>,
     now: Timestamp,
 ) -> Result<(), StepProblem> {
-    for event in &mut events {
-        (event.session, event.time) = (context.events.session(), now);
-    }
-    context.events.append(&events)?;
+    context.events.append(events, now)?;
     context.volume.write_state(&path(key)?, announced)?;
     Ok(())
 }

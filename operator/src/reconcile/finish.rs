@@ -65,7 +65,7 @@ async fn write<S: ResourceStore, K: Resource>(
     let mut happened = context.pending_events.take(K::KIND, &key, events);
     // Before the status says it: a pass that is cut off in between finds the same events again.
     for waiting in happened.iter_mut().filter(|waiting| !waiting.spooled) {
-        match context.events.append(&for_sinks(context, &waiting.event, object.status())) {
+        match context.events.append(for_sinks(&waiting.event, object.status()), Timestamp::now()) {
             Ok(()) => waiting.spooled = true,
             Err(error) => tracing::warn!(kind = %K::KIND, object = %key, %error, "an event waits for the next pass"),
         }
@@ -94,11 +94,7 @@ async fn write<S: ResourceStore, K: Resource>(
 
 /// The event for the sinks; none if it is one that they get in another way, or do not get. A pass that is cut off before
 /// it writes the status finds the event again, with the same identity: the status `before` the pass is part of it.
-fn for_sinks<S: ResourceStore>(
-    context: &Context<S>,
-    event: &ObjectEvent,
-    before: Option<&impl Serialize>,
-) -> Vec<Event> {
+fn for_sinks(event: &ObjectEvent, before: Option<&impl Serialize>) -> Vec<Event> {
     let kind = match (event.kind, event.reason.as_str()) {
         (Kind::Subscription, "ListRefused") => EventType::ListRefused,
         (Kind::Subscription, "RemovalBlocked") => EventType::RemovalBlocked,
@@ -108,8 +104,6 @@ fn for_sinks<S: ResourceStore>(
     let before = before.and_then(|status| serde_json::to_string(status).ok()).unwrap_or_default();
     let name = format!("{} {object} {} {before}", event.kind, event.reason);
     vec![Event {
-        session: context.events.session(),
-        time: Timestamp::now(),
         object: Some(object),
         reason: Some(event.reason.clone()),
         message: Some(event.message.clone()),

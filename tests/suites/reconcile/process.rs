@@ -230,7 +230,7 @@ fn temporary_files(site: &Site) -> Vec<std::path::PathBuf> {
     found
 }
 
-/// A moment is a line of the log: how many there are is known from a run that nobody disturbs.
+/// A moment is a line of the log: how many there are is known from a run that is not interrupted.
 #[test]
 fn a_hundred_kills_leave_no_temporary_file_behind_the_next_pass() {
     let seed: u64 = std::env::var("SEED").ok().and_then(|seed| seed.parse().ok()).unwrap_or_else(|| fastrand::u64(..));

@@ -148,7 +148,7 @@ impl Tail {
         Ok(found.is_none_or(|(found, event)| found == number && event.id != id))
     }
 
-    /// Shows the events that were not shown. Returns false if nobody reads them any more.
+    /// Shows the events that were not shown. Returns false if the reader has closed the pipe.
     fn show(&mut self) -> anyhow::Result<bool> {
         let mut text = String::new();
         for found in self.spool.records(self.next)? {
@@ -173,7 +173,7 @@ impl Tail {
         print_more(&text)
     }
 
-    /// Shows the events that come, until SIGINT or SIGTERM, or until nobody reads them any more.
+    /// Shows the events that come, until SIGINT or SIGTERM, or until the reader closes the pipe.
     async fn follow(&mut self) -> anyhow::Result<()> {
         let mut stopped = pin!(stopped()?);
         let mut looks = tokio::time::interval(LOOK);

@@ -22,7 +22,7 @@ pub(super) enum ClientError {
     /// The client could not be made.
     #[error("cannot make an HTTP client: {0}")]
     Client(String),
-    /// Nobody answers.
+    /// There is no answer.
     #[error("no operator answers at {address}: {found}; does it run with --listen, and is this its address and port?")]
     Unreachable {
         /// The address.

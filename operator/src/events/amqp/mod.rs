@@ -20,10 +20,9 @@ mod socket;
 mod tls;
 mod uri;
 
-pub use listener::ProgressListener;
-
 use batch::Stop;
 use broker::Broker;
+pub use listener::ProgressListener;
 use peer::Peer;
 
 use super::event::Event;

@@ -7,6 +7,7 @@ use uuid::Uuid;
 use super::*;
 use crate::api::Kind;
 use crate::events::Progress;
+use crate::events::SinkError;
 
 /// What a receiver got: when, and per event the name, the bytes that are done, and the target.
 type Calls = Arc<Mutex<Vec<(Duration, Vec<(String, u64)>)>>>;
@@ -162,7 +163,7 @@ async fn a_slow_sink_gets_the_newest_and_blocks_nobody() {
         fixture.queue.put(&event("i", done), false);
         sleep(Duration::from_millis(100)).await;
     }
-    assert_eq!(began.elapsed().as_millis(), 10_000, "nobody waits");
+    assert_eq!(began.elapsed().as_millis(), 10_000, "there is no wait");
     // The last one of a step stays when another step of the name begins.
     fixture.queue.put(&event("i", 100), true);
     fixture.queue.put(&event("i", 1), false);

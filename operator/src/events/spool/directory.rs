@@ -8,9 +8,7 @@ use std::path::{Path, PathBuf};
 use super::error::SpoolError;
 use super::record::SEQUENCES;
 use super::step::StepHook;
-
-/// Does not follow a symbolic link at the end of a path.
-const NO_LINK: i32 = rustix::fs::OFlags::NOFOLLOW.bits().cast_signed();
+use crate::fs::{NO_LINK, parent, sync_directory};
 
 /// The path of the segment whose first record has this sequence number.
 pub(super) fn segment_path(directory: &Path, first: u64) -> PathBuf {
@@ -51,7 +49,7 @@ pub(super) fn ensure(directory: &Path, steps: &StepHook) -> Result<(), SpoolErro
     if directory.is_dir() {
         return Ok(());
     }
-    let above = directory.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    let above = parent(directory);
     ensure(above, steps)?;
     let made = steps.before("open: make directory").and_then(|()| fs::create_dir(directory));
     match made {
@@ -62,12 +60,7 @@ pub(super) fn ensure(directory: &Path, steps: &StepHook) -> Result<(), SpoolErro
 
 /// Syncs a directory, so that what was made, renamed and removed in it survives a power failure.
 pub(super) fn sync(directory: &Path) -> Result<(), SpoolError> {
-    File::open(directory).and_then(|file| file.sync_all()).map_err(SpoolError::io("sync", directory))
-}
-
-/// Opens a file for reading.
-pub(super) fn open_to_read(path: &Path) -> io::Result<File> {
-    OpenOptions::new().read(true).custom_flags(NO_LINK).open(path)
+    Ok(sync_directory(directory)?)
 }
 
 /// Opens a file for writing; `empty` makes it, or removes what is in it.
@@ -106,7 +99,7 @@ mod tests {
         let (victim, link) = (folder.path().join("victim"), segment_path(folder.path(), 1));
         fs::write(&victim, "theirs").unwrap();
         std::os::unix::fs::symlink(&victim, &link).unwrap();
-        assert!(open_to_read(&link).is_err() && open_to_write(&link, true).is_err());
+        assert!(crate::fs::open_no_link(&link).is_err() && open_to_write(&link, true).is_err());
         assert_eq!(fs::read_to_string(&victim).unwrap(), "theirs");
     }
 }

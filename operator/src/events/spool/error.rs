@@ -7,6 +7,7 @@ use uuid::Uuid;
 
 use crate::api::Class;
 use crate::events::settings::SinkName;
+use crate::fs::FileError;
 
 /// Why something in the spool cannot be read or written. What was in it before is unchanged.
 #[derive(Debug, thiserror::Error)]
@@ -63,6 +64,12 @@ pub enum SpoolError {
         /// What was found.
         found: String,
     },
+}
+
+impl From<FileError> for SpoolError {
+    fn from(FileError { action, path, source }: FileError) -> Self {
+        Self::io(action, &path)(source)
+    }
 }
 
 impl SpoolError {

@@ -4,11 +4,12 @@
 use std::io::{self, ErrorKind, Read, Write};
 use std::path::Path;
 
-use super::directory::{open_to_read, paths, positions_path, remove, sync};
+use super::directory::{paths, positions_path, remove, sync};
 use super::error::SpoolError;
 use super::record::{parse_position, position_line};
 use super::step::StepHook;
 use crate::events::settings::SinkName;
+use crate::fs::open_no_link;
 
 /// The prefix and suffix of temporary names. They are not names of sinks.
 const TEMPORARY: (&str, &str) = (".position-", ".tmp");
@@ -29,7 +30,7 @@ pub(super) enum Saved {
 /// Reads the position of a sink.
 pub(super) fn read(directory: &Path, sink: &SinkName) -> Result<Saved, SpoolError> {
     let path = positions_path(directory).join(sink.as_str());
-    let file = match open_to_read(&path) {
+    let file = match open_no_link(&path) {
         Ok(file) => file,
         Err(error) if error.kind() == ErrorKind::NotFound => return Ok(Saved::New),
         Err(error) => return Err(SpoolError::io("open", &path)(error)),

@@ -7,13 +7,14 @@ use std::sync::Arc;
 use tokio::sync::watch;
 use tokio::task::spawn_blocking;
 
-use super::directory::{open_to_read, segment_path};
+use super::directory::segment_path;
 use super::error::SpoolError;
 use super::log::{Log, lock};
 use super::segment::{Found, Part, find};
 use super::state::{Ahead, Segment};
 use crate::events::event::Event;
 use crate::events::settings::{EventFilter, SinkName};
+use crate::fs::open_no_link;
 
 /// Reads the events of one sink. They are read in blocks: at most 1 MiB and one event more are in memory.
 #[derive(Debug)]
@@ -148,7 +149,7 @@ fn look_into(
     let nothing = Found { passed: end, missing: end.saturating_sub(from), events: Vec::new() };
     let Some(segment) = &ahead.segment else { return Ok(Some(nothing)) };
     let path = segment_path(&log.directory, segment.first);
-    match open_to_read(&path) {
+    match open_no_link(&path) {
         Ok(file) => {
             let part = Part { segment, end, from, offset: cursor.offset_in(segment, from) };
             find(file, Path::new(&log.directory), &part, filter, most).map(Some)

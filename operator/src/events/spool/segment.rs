@@ -3,13 +3,14 @@
 use std::fs::File;
 use std::path::Path;
 
-use super::directory::{open_to_read, segment_path};
+use super::directory::segment_path;
 use super::error::SpoolError;
 use super::lines::{Line, Lines};
 use super::record::{Head, Record};
 use super::state::{Counts, Segment, takes};
 use crate::events::event::Event;
 use crate::events::settings::EventFilter;
+use crate::fs::open_no_link;
 
 /// The most bytes of events that are read at once, but for the last one of them.
 const MOST_BYTES: u64 = 1024 * 1024;
@@ -29,7 +30,7 @@ pub(super) struct Scanned {
 /// Opens a segment for reading.
 pub(super) fn open(directory: &Path, first: u64) -> Result<File, SpoolError> {
     let path = segment_path(directory, first);
-    open_to_read(&path).map_err(SpoolError::io("open", &path))
+    open_no_link(&path).map_err(SpoolError::io("open", &path))
 }
 
 /// Whether a record can be in a segment: it has a number that fits the place. A record has more than one byte.

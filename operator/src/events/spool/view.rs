@@ -4,13 +4,14 @@ use std::collections::{BTreeMap, VecDeque};
 use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 
-use super::directory::{open_to_read, segment_path, segments};
+use super::directory::{segment_path, segments};
 use super::error::SpoolError;
 use super::lines::Lines;
 use super::position::{self, Saved};
 use super::record::Record;
 use crate::events::event::Event;
 use crate::events::settings::SinkName;
+use crate::fs::open_no_link;
 
 /// A spool that is read only. It takes no lock, and changes nothing.
 #[derive(Debug, Clone)]
@@ -74,7 +75,7 @@ impl Records {
     fn begin_next(&mut self) -> Result<bool, SpoolError> {
         while let Some(first) = self.firsts.pop_front() {
             let path = segment_path(&self.directory, first);
-            match open_to_read(&path) {
+            match open_no_link(&path) {
                 Ok(file) => {
                     self.current = Some((first, Lines::new(file, 0, u64::MAX)));
                     return Ok(true);

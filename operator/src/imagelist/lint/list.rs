@@ -61,7 +61,7 @@ fn check_dates(report: &mut Report, list: Member<'_, '_>, now: Timestamp) {
         report.error(path, "expected a time after dc:date:created, found an earlier one", "set it to some weeks later");
     } else if expires.duration_since(created.unwrap_or(now)) > LONG_LIFE {
         let message = format!("expected an expiry within two years, found {expires}");
-        let advice = "a list that never expires is still used when nobody maintains it any more: some weeks are usual";
+        let advice = "a list that never expires is still used after its maintenance has ended: some weeks are usual";
         report.warn(path, message, advice);
     }
 }

@@ -48,8 +48,8 @@ async fn ask_image<S: ResourceStore>(
     let of = || (object(Kind::Image, &wanted.image), Some(checked.key.name.clone()));
     let event = |kind: EventType, image: ImageMetadata| context.events.before(kind, of(), image, now);
     // A record that cannot be read is reported by the image's own pass.
-    let known = announced::read(context, &wanted.image).ok().flatten().unwrap_or_default();
-    let old = || known.published.get(&checked.key.name).cloned();
+    let known = || announced::read(context, &wanted.image).ok().flatten();
+    let old = || known().and_then(|mut known| known.published.remove(&checked.key.name));
     match wanted.desired.at.get(&checked.key.name) {
         Some(DesiredState::Publish(offer)) if plan.registers.is_some() => {
             context.events.ask(&event(EventType::Publish, metadata(offer)), anew).await?;

@@ -22,7 +22,7 @@ pub struct Desired {
     pub adopt: Option<(String, u32)>,
     /// A user requested a try now.
     pub asked: bool,
-    /// It is withdrawn because its signer was revoked. Nobody can veto that.
+    /// It is withdrawn because its signer was revoked. It cannot be vetoed.
     pub revoked: bool,
     /// Its object is being deleted, and keeps its finalizer until no version of it is in circulation.
     pub held: bool,

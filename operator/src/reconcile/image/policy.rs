@@ -47,7 +47,7 @@ pub(super) fn request(checked: &Checked, observed: &Observed) -> Option<String> 
     (!asked.is_empty()).then(|| asked.join(" "))
 }
 
-/// Whether the image is taken out of circulation because its signer was revoked. Nobody can veto that.
+/// Whether the image is taken out of circulation because its signer was revoked. It cannot be vetoed.
 pub(super) fn is_revoked(observed: &Observed) -> bool {
     matches!(observed.want, Want::Out { reason: "CertificateRevoked" | "EndorserRevoked", .. })
 }

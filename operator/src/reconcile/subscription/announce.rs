@@ -61,10 +61,7 @@ pub(super) fn announce<S: ResourceStore>(
     if named.list == digest && events.is_empty() {
         return Ok(());
     }
-    for event in &mut events {
-        (event.session, event.time) = (context.events.session(), now);
-    }
-    context.events.append(&events)?;
+    context.events.append(events, now)?;
     named.identifiers.extend(list.images.iter().map(|image| image.identifier.to_string()));
     named.list = digest;
     context.volume.write_state(&path, &named)?;

@@ -9,8 +9,9 @@
 mod eacl;
 mod statements;
 
-pub(super) use eacl::parse as parse_signing_policy;
 use regex::Regex;
+
+pub(super) use eacl::parse as parse_signing_policy;
 pub(super) use statements::parse as parse_namespaces;
 
 use super::DistinguishedName;

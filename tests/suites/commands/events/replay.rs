@@ -27,7 +27,7 @@ fn a_sink_gets_the_events_of_the_spool_a_second_time() {
     let expected =
         format!("no event is sent to log again: there is none that it had from there on; {count} events waited");
     assert!(again.code == Some(0) && again.shown.starts_with(&expected), "{again:?}");
-    assert_eq!(logged.delivered().len(), count, "the operator sends them, nobody else");
+    assert_eq!(logged.delivered().len(), count, "only the operator sends them");
     logged.run();
     let second = logged.delivered();
     assert_eq!(second[count..2 * count], first, "the same events, with the same ids");

@@ -131,7 +131,7 @@ fn a_webhook_is_called() {
 #[test]
 fn who_does_not_listen_is_said() {
     let logged = Logged::new();
-    // Nobody listens at a port whose listener is gone.
+    // A port whose listener is gone refuses connections.
     let address = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
     for sink in [format!("webhook: {{url: 'http://{address}/'}}"), format!("amqp: {{url: 'amqp://{address}/'}}")] {
         let ran = tried(&logged, &sink);

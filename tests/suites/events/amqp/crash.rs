@@ -30,7 +30,7 @@ async fn a_broker_that_is_killed_in_the_middle_gets_each_event_at_least_once_and
     assert_eq!(error.reason(), "Unreachable", "{error}");
     let mut handled = delivery.handled;
     assert!((1..events.len()).contains(&handled), "{handled} were confirmed before the broker was killed");
-    assert_eq!(sink.deliver(&events[handled..]).await.stopped.expect("nobody listens").reason(), "Unreachable");
+    assert_eq!(sink.deliver(&events[handled..]).await.stopped.expect("there is no listener").reason(), "Unreachable");
 
     tokio::task::block_in_place(|| broker.start());
     let queue = Queue::open(&broker, &queue.name).await;

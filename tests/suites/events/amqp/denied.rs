@@ -54,9 +54,9 @@ async fn a_missing_credentials_file_is_named() {
 async fn a_user_without_rights_on_the_exchange_is_denied() {
     let broker = RabbitMq::shared().await;
     declare(&broker, "forbidden", ExchangeKind::Topic).await;
-    broker.add_user("nobody", "n", ["^$", "^$", ".*"]);
+    broker.add_user("outsider", "n", ["^$", "^$", ".*"]);
     let folder = tempfile::tempdir().unwrap();
-    let credentials = Some(credentials(folder.path(), "nobody", "n"));
+    let credentials = Some(credentials(folder.path(), "outsider", "n"));
     for declare in [true, false] {
         let settings = AmqpSettings { credentials: credentials.clone(), declare, ..settings(&broker, "forbidden") };
         let found = denied(settings).await;
@@ -89,7 +89,7 @@ async fn a_port_where_nobody_listens_is_unreachable() {
     let broker = RabbitMq::shared().await;
     let free = TcpListener::bind("127.0.0.1:0").await.unwrap().local_addr().unwrap();
     let url = format!("amqp://{free}").parse().unwrap();
-    let error = stopped(AmqpSettings { url, ..settings(&broker, "nobody") }).await;
+    let error = stopped(AmqpSettings { url, ..settings(&broker, "outsider") }).await;
     assert!(matches!(&error, SinkError::Unreachable { found, .. } if found.contains("refused")), "{error:?}");
 }
 

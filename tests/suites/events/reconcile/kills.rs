@@ -45,7 +45,7 @@ fn accepted_lists(place: &Place) -> usize {
     1 + older.and_then(serde_json::Value::as_array).map_or(0, Vec::len)
 }
 
-/// A moment is a line of the log: how many there are is known from a run that nobody disturbs.
+/// A moment is a line of the log: how many there are is known from a run that is not interrupted.
 #[test]
 fn killed_at_twenty_moments_the_file_has_every_event_once() {
     let seed: u64 = std::env::var("SEED").ok().and_then(|seed| seed.parse().ok()).unwrap_or_else(|| fastrand::u64(..));

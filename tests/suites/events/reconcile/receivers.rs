@@ -59,7 +59,7 @@ fn events_wait_for_a_receiver_that_is_away_and_come_in_order() {
     let place = Place::new();
     let image = place.site.serve(A, "1", 1, 40_000);
     place.site.publish(&place.site.list("1.0", &[&image]));
-    // Nobody listens at a port that was just free.
+    // A port that was just free refuses connections.
     let closed = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
     place.configure(&[&webhook(&format!("http://{closed}/events")), &place.file_sink()]);
     let first = place.good_run();

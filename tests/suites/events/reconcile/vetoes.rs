@@ -1,8 +1,9 @@
 //! What a handler keeps from being done, and what it cannot.
 
+use harness::site::Served;
+
 use super::place::{A, B, Place, line};
 use crate::reconcile::process::Running;
-use harness::site::Served;
 
 /// A condition of an image: status, reason and message.
 fn condition(place: &Place, identifier: &str, name: &str) -> (String, String, String) {

@@ -1,4 +1,4 @@
-//! A receiver of webhooks that behaves, or misbehaves, as it is told. Real sockets.
+//! A receiver of webhooks that behaves, or misbehaves, as it is configured. Real sockets.
 
 use std::collections::VecDeque;
 use std::io::{Read, Write};

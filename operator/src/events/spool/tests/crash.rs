@@ -99,7 +99,10 @@ async fn check(directory: &Path, done: &Done, is_full: bool, about: &str) {
         let found = take(&mut spool.reader(&sink(name)).unwrap()).await;
         assert!(found.is_sorted() && found.windows(2).all(|pair| pair[0] != pair[1]), "{about}: {name}: {found:?}");
         let both: BTreeSet<u64> = found.iter().chain(&done.delivered[index]).copied().collect();
-        assert!(both.iter().all(|number| done.tried.contains(number)), "{about}: {name} gets what nobody wrote");
+        assert!(
+            both.iter().all(|number| done.tried.contains(number)),
+            "{about}: {name} gets an event that was not written"
+        );
         let missing = done.acknowledged.iter().filter(|number| !both.contains(number)).count();
         let lost = done.lost[index] + lost(&spool)[index];
         assert!(is_full || lost == 0, "{about}: {name}: {lost} lost, though there is room");
