@@ -25,7 +25,7 @@ const DIRECTORIES: [&str; 8] =
 pub struct Volume {
     root: Arc<Path>,
     /// `None` if it was opened read-only.
-    lock: Option<Arc<File>>,
+    lock: Option<Arc<Lock>>,
     steps: StepHook,
     /// Held while a blob is added, so that two downloads of one digest make one file.
     adding: Arc<Mutex<()>>,
@@ -97,7 +97,7 @@ impl Volume {
         self.lock.is_some()
     }
 
-    fn of(root: PathBuf, lock: Option<File>) -> Self {
+    fn of(root: PathBuf, lock: Option<Lock>) -> Self {
         let (lock, steps) = (lock.map(Arc::new), StepHook::default());
         Self { root: root.into(), lock, steps, adding: Arc::default(), reserving: Arc::default() }
     }
@@ -162,7 +162,7 @@ impl Volume {
     pub(super) fn writable(&self, path: &Path) -> Result<(), CacheError> {
         let Some(lock) = &self.lock else { return Err(CacheError::ReadOnly { path: path.to_owned() }) };
         let there = self.path("lock");
-        let held = lock.metadata().map_err(CacheError::io("look at", &there))?;
+        let held = lock.0.metadata().map_err(CacheError::io("look at", &there))?;
         let found = match fs::metadata(&there) {
             Ok(found) if (found.dev(), found.ino()) == (held.dev(), held.ino()) => return self.without_links(path),
             Ok(_) => "another volume in its place".to_owned(),
@@ -208,8 +208,21 @@ fn canonical(root: &Path) -> Result<PathBuf, CacheError> {
     if path.is_dir() { Ok(path) } else { Err(missing("something that is no directory".to_owned())) }
 }
 
+/// The lock of a volume, held until it is dropped.
+#[derive(Debug)]
+struct Lock(File);
+
+impl Drop for Lock {
+    fn drop(&mut self) {
+        // Closing the file is not enough: a process that was forked and has not executed its program yet has it open too.
+        if let Err(error) = self.0.unlock() {
+            tracing::warn!(%error, "the lock of the volume is held until the program ends");
+        }
+    }
+}
+
 /// Takes the lock. The lock file is written in place, because a new file with its name would be another lock.
-fn take_lock(root: &Path) -> Result<File, CacheError> {
+fn take_lock(root: &Path) -> Result<Lock, CacheError> {
     let path = root.join("lock");
     let mut options = File::options();
     options.read(true).write(true).create(true).truncate(false).custom_flags(NO_LINK);
@@ -230,5 +243,22 @@ fn take_lock(root: &Path) -> Result<File, CacheError> {
     let holder = format!("process {} on {}\n", std::process::id(), host.trim());
     let written = file.set_len(0).and_then(|()| file.rewind()).and_then(|()| file.write_all(holder.as_bytes()));
     written.map_err(CacheError::io("write", &path))?;
-    Ok(file)
+    Ok(Lock(file))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_copy_of_its_descriptor_does_not_hold_the_lock() {
+        let directory = tempfile::tempdir().unwrap();
+        let volume = Volume::open(directory.path()).unwrap();
+        // A child process has such a copy between fork and exec.
+        let copy = volume.lock.as_ref().unwrap().0.try_clone().unwrap();
+        assert!(matches!(Volume::open(directory.path()), Err(CacheError::Locked { .. })));
+        drop(volume);
+        Volume::open(directory.path()).unwrap();
+        drop(copy);
+    }
 }
