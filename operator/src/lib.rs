@@ -9,6 +9,7 @@
 //! * [`store`]: the store of the resources: an API server, or a folder of manifests
 //! * [`anchors`]: the trust directory: load, watch, refresh CRLs (the I/O around `trust`)
 //! * [`trust`]: verifies the signature of a message, and whether a list may replace the last one (pure)
+//! * [`cloud`]: what the clouds have in common: requests, records, outcomes, and the trait that a cloud implements
 //! * [`opennebula`]: XML-RPC client; carry-over: plan (pure) and steps
 //! * [`cache`]: the volume: blobs by sha512, downloads, published and archived images, accepted lists, state
 //! * [`events`]: events for programs outside: the model (pure), the spool, and the sinks
@@ -32,6 +33,7 @@ pub mod anchors;
 pub mod api;
 pub mod cache;
 pub mod cli;
+pub mod cloud;
 pub mod convert;
 pub mod digest;
 pub mod duration;

@@ -4,10 +4,10 @@ use std::time::Duration;
 
 use super::document::{self, Datastore, Image, ImagePool, Named, Permissions, User};
 use super::error::OneError;
-use super::leadership_guard::LeadershipGuard;
 use super::template::Template;
 use super::transport::{Connection, Transport};
 use super::xmlrpc::{Answer, Value, ValueError, decode_answer, encode_call};
+use crate::cloud::LeadershipGuard;
 use crate::metrics::{Metrics, Work};
 
 /// A session with one cloud. It keeps no state of the cloud. A clone shares the HTTP client.

@@ -4,55 +4,7 @@ use std::time::Duration;
 
 use super::xmlrpc::{Failure, ValueError};
 use crate::api::Class;
-
-/// Reasons of a `Published` condition that come from a cloud or from the plan for it.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub enum Reason {
-    /// The wanted version exists under its name.
-    Published,
-    /// Taken out of circulation, as requested.
-    Retired,
-    /// Being registered, or about to get the name.
-    Importing,
-    /// The cloud could not import the image; tried again with growing pauses.
-    ImportFailed,
-    /// The name belongs to an image of somebody else, or is not valid in the cloud.
-    NameConflict,
-    /// A user locked the current image.
-    ImageLocked,
-    /// The current image is persistent and contains users' data.
-    ImagePersistent,
-    /// The operator's user lacks the necessary rights.
-    NotAuthorized,
-    /// An image that was named for adoption may not be adopted.
-    AdoptionRefused,
-    /// The retirement of an image is not complete.
-    RetirementIncomplete,
-    /// A handler refused the step.
-    HookVetoed,
-    /// The cloud does not respond, or does not respond like OpenNebula.
-    CloudUnreachable,
-}
-
-impl Reason {
-    /// The text in conditions, events and metric labels.
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Published => "Published",
-            Self::Retired => "Retired",
-            Self::Importing => "Importing",
-            Self::ImportFailed => "ImportFailed",
-            Self::NameConflict => "NameConflict",
-            Self::ImageLocked => "ImageLocked",
-            Self::ImagePersistent => "ImagePersistent",
-            Self::NotAuthorized => "NotAuthorized",
-            Self::AdoptionRefused => "AdoptionRefused",
-            Self::RetirementIncomplete => "RetirementIncomplete",
-            Self::HookVetoed => "HookVetoed",
-            Self::CloudUnreachable => "CloudUnreachable",
-        }
-    }
-}
+use crate::cloud::{CloudError, Reason};
 
 /// The error of a call. No variant contains the session.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -286,6 +238,17 @@ impl OneError {
                 | Self::NotLeading { .. }
                 | Self::NotOpenNebula { .. }
         )
+    }
+}
+
+impl From<OneError> for CloudError {
+    fn from(error: OneError) -> Self {
+        let reason = match &error {
+            OneError::UnknownName { what: "datastore", .. } => "DatastoreNotFound",
+            error => error.reason().as_str(),
+        };
+        let is_refused = error.reason() == Reason::NotAuthorized;
+        Self { reason, class: error.class(), is_refused, message: error.to_string() }
     }
 }
 

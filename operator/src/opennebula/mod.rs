@@ -4,8 +4,8 @@
 //! * [`transport`]: one HTTP POST, limited in time and size
 //! * [`client`]: the calls of OpenNebula 5.12 to 7.x that the operator uses, with types
 //! * [`document`]: images, datastores and users in OpenNebula's documents
-//! * [`leadership_guard`]: whether this instance may change a cloud
 //! * [`carry_over`]: how a new version replaces an old one
+//! * [`target`]: an OpenNebula as the reconciler uses it
 //! * [`template`]: attributes, encoded so that a value cannot become another attribute
 //!
 //! Facts about the API are from the OpenNebula documentation ("XML-RPC API") and from traffic recorded with servers of
@@ -15,11 +15,11 @@ pub mod carry_over;
 pub mod client;
 pub mod document;
 pub mod error;
-pub mod leadership_guard;
+pub mod target;
 pub mod template;
 pub mod transport;
 pub mod xmlrpc;
 
 pub use client::Client;
-pub use error::{OneError, Reason};
-pub use leadership_guard::LeadershipGuard;
+pub use error::OneError;
+pub use target::Target;

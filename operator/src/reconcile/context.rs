@@ -13,12 +13,12 @@ use super::exchange::{
 use crate::anchors::TrustDirectory;
 use crate::api::{Kind, ObjectKey};
 use crate::cache::{JobLimits, Jobs, Volume};
+use crate::cloud::LeadershipGuard;
 use crate::events::EventSettings;
 use crate::events::Events;
 use crate::fetch::Client;
 use crate::imagelist::Sha512Digest;
 use crate::metrics::Metrics;
-use crate::opennebula::LeadershipGuard;
 use crate::store::ResourceStore;
 use crate::trust::AlgorithmPolicy;
 

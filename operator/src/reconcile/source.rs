@@ -8,7 +8,6 @@ use super::tls::CheckedTls;
 use crate::api::{Class, ObjectKey};
 use crate::fetch::{ClientIdentity, Credentials, Source, TlsSettings};
 use crate::imagelist::SourceUrl;
-use crate::opennebula::transport::Connection;
 use crate::store::{ResourceStore, SecretData, StoreError};
 use crate::trust::DecryptionKey;
 
@@ -119,45 +118,56 @@ pub(super) async fn decryption_key<S: ResourceStore>(
         .map_err(|_| secret.invalid("tls.crt and tls.key in PEM, without a pass phrase"))
 }
 
-/// The connection to a cloud, with the session and the certificates from Secrets.
-pub(super) async fn cloud_connection<S: ResourceStore>(
+/// The certificates for the server of a cloud, from Secrets.
+#[derive(Debug, Default)]
+pub(super) struct CloudCertificates {
+    /// The only authorities that are trusted for the server (PEM); `None` means those of the system.
+    pub authorities: Option<Vec<u8>>,
+    /// A client certificate and its key (PEM).
+    pub identity: Option<(Vec<u8>, SecretString)>,
+}
+
+/// Reads the certificates for the server of a cloud.
+pub(super) async fn cloud_certificates<S: ResourceStore>(
+    store: &S,
+    namespace: &str,
+    endpoint: &Url,
+    tls: &CheckedTls,
+) -> Result<CloudCertificates, SourceError> {
+    let mut certificates = CloudCertificates::default();
+    let (secret, own) = match tls {
+        CheckedTls::System(None) | CheckedTls::Grid => return Ok(certificates),
+        CheckedTls::System(Some(name)) => (read(store, namespace, name).await?, false),
+        CheckedTls::Secret(name) => (read(store, namespace, name).await?, true),
+    };
+    if own {
+        let ca = secret.text("ca.crt").ok_or_else(|| secret.invalid("ca.crt"))?;
+        certificates.authorities = Some(ca.expose_secret().as_bytes().to_vec());
+    }
+    if !own || secret.data.entries.contains_key("tls.crt") {
+        let identity = identity_for(&secret, endpoint)?;
+        certificates.identity = Some((identity.certificate_pem, identity.key_pem));
+    }
+    Ok(certificates)
+}
+
+/// The session with an OpenNebula, `user:password`, from the entries `username` and `password` of a Secret, or from the
+/// line in `one_auth`.
+pub(super) async fn opennebula_session<S: ResourceStore>(
     store: &S,
     namespace: &str,
     endpoint: &Url,
     secret: &str,
-    tls: &CheckedTls,
-) -> Result<Connection, SourceError> {
+) -> Result<SecretString, SourceError> {
     let secret = read(store, namespace, secret).await?;
-    let session = session(&secret)?;
-    secret.data.does_not_refuse(endpoint).map_err(|message| secret.not_allowed(message))?;
-    let mut connection = Connection::new(endpoint.clone(), session);
-    let certificates = match tls {
-        CheckedTls::System(None) | CheckedTls::Grid => None,
-        CheckedTls::System(Some(name)) => Some((read(store, namespace, name).await?, false)),
-        CheckedTls::Secret(name) => Some((read(store, namespace, name).await?, true)),
-    };
-    let Some((secret, own)) = certificates else { return Ok(connection) };
-    if own {
-        let ca = secret.text("ca.crt").ok_or_else(|| secret.invalid("ca.crt"))?;
-        connection.authorities = Some(ca.expose_secret().as_bytes().to_vec());
-    }
-    if !own || secret.data.entries.contains_key("tls.crt") {
-        let identity = identity_for(&secret, endpoint)?;
-        connection.identity = Some((identity.certificate_pem, identity.key_pem));
-    }
-    Ok(connection)
-}
-
-/// The session `user:password`, from the entries `username` and `password`, or from the line in `one_auth`.
-fn session(secret: &Named) -> Result<SecretString, SourceError> {
     secret.data.holds_credentials().map_err(|message| secret.not_allowed(message))?;
-    match (secret.text("username"), secret.text("password"), secret.text("one_auth")) {
-        (Some(user), Some(password), None) => {
-            Ok(format!("{}:{}", user.expose_secret(), password.expose_secret()).into())
-        }
-        (None, None, Some(line)) if line.expose_secret().contains(':') => Ok(line),
-        _ => Err(secret.invalid("username and password, or one_auth with the line user:password")),
-    }
+    let session = match (secret.text("username"), secret.text("password"), secret.text("one_auth")) {
+        (Some(user), Some(password), None) => format!("{}:{}", user.expose_secret(), password.expose_secret()).into(),
+        (None, None, Some(line)) if line.expose_secret().contains(':') => line,
+        _ => return Err(secret.invalid("username and password, or one_auth with the line user:password")),
+    };
+    secret.data.does_not_refuse(endpoint).map_err(|message| secret.not_allowed(message))?;
+    Ok(session)
 }
 
 /// A Secret with its key, for messages.

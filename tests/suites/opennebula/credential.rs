@@ -5,7 +5,7 @@ use std::fs;
 use std::path::Path;
 
 use harness::opennebula::Dialect;
-use vmcatcher_operator::opennebula::Reason;
+use vmcatcher_operator::cloud::Reason;
 use vmcatcher_operator::opennebula::carry_over::{Reference, Retired, UpdateMode, Verdict};
 
 use super::site::{ALICE, IDENTIFIER, ONEADMIN, SITES, Site, USERS, Want, condition};

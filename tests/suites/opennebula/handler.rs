@@ -5,10 +5,10 @@ use std::sync::Barrier;
 
 use harness::opennebula::{Dialect, Fault, Refusal, State};
 use jiff::SignedDuration;
+use vmcatcher_operator::cloud::{Reason, Source, Wanted};
 use vmcatcher_operator::convert::Form;
 use vmcatcher_operator::imagelist::ImageId;
-use vmcatcher_operator::opennebula::Reason;
-use vmcatcher_operator::opennebula::carry_over::{Reference, Source, UpdateMode, Wanted};
+use vmcatcher_operator::opennebula::carry_over::{Reference, UpdateMode};
 
 use super::credential::{Credential, with_each_credential};
 use super::site::{IDENTIFIER, ONEADMIN, Site, Want, resolves, role, wanted};

@@ -3,8 +3,8 @@
 use std::collections::BTreeMap;
 
 use harness::opennebula::{Dialect, State, World};
-use vmcatcher_operator::opennebula::Reason;
-use vmcatcher_operator::opennebula::carry_over::{Claim, Reference, UpdateMode};
+use vmcatcher_operator::cloud::{Claim, Reason};
+use vmcatcher_operator::opennebula::carry_over::{Reference, UpdateMode};
 
 use super::credential::{Credential, with_each_credential};
 use super::site::{ALICE, BOB, IDENTIFIER, ONEADMIN, SITES, Site, USERS, Want, digest, role};

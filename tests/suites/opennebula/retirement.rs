@@ -1,7 +1,7 @@
 //! What leaves circulation does so, whatever the operator's user may do: or a condition names what is missing.
 
 use harness::opennebula::{Dialect, Fault, State};
-use vmcatcher_operator::opennebula::Reason;
+use vmcatcher_operator::cloud::Reason;
 use vmcatcher_operator::opennebula::carry_over::{Retired, UpdateMode, Verdict};
 
 use super::credential::{CATCHER, Credential};

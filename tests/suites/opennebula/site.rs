@@ -7,14 +7,14 @@ use std::sync::Mutex;
 use harness::opennebula::{Cloud, Dialect, Image, State, World};
 use jiff::Timestamp;
 use secrecy::SecretString;
+use vmcatcher_operator::cloud::{Claim, EventAttributes, Keeper, Reason, Source, StoredRecord, Wanted};
 use vmcatcher_operator::convert::Form;
 use vmcatcher_operator::imagelist::{ImageId, Sha512Digest};
 use vmcatcher_operator::opennebula::carry_over::{
-    Claim, EventAttributes, Keeper, Outcome, PassReport, Plan, Publisher, Record, Reference, Request, Settings, Source,
-    UpdateMode, Verdict, Wanted, plan,
+    Outcome, PassReport, Plan, Publisher, Record, Reference, Request, Settings, UpdateMode, Verdict, plan,
 };
 use vmcatcher_operator::opennebula::transport::Connection;
-use vmcatcher_operator::opennebula::{Client, OneError, Reason};
+use vmcatcher_operator::opennebula::{Client, OneError};
 
 use super::credential::{CATCHER, CREW, DORA, MANAGER};
 
@@ -31,8 +31,8 @@ pub(super) const SITES: u32 = 100;
 pub(super) struct Kept(pub(super) Mutex<BTreeMap<ImageId, Record>>);
 
 impl Keeper for Kept {
-    fn keep(&self, identifier: &ImageId, record: &Record) -> Result<(), String> {
-        self.0.lock().unwrap().insert(identifier.clone(), record.clone());
+    fn keep(&self, identifier: &ImageId, record: &StoredRecord) -> Result<(), String> {
+        self.0.lock().unwrap().insert(identifier.clone(), record.typed().unwrap());
         Ok(())
     }
 }
@@ -238,7 +238,8 @@ pub(super) fn wanted(version: u8) -> Wanted {
         ..EventAttributes::default()
     };
     let location = format!("/var/lib/vmcatcher/endorsed/{version}.qcow2");
-    let source = Source { location, format: Form::Qcow2, sha1: Some("ab".repeat(20)) };
+    let (format, sha512, size) = (Form::Qcow2, digest(version), 10_485_760);
+    let source = Source { location, format, sha1: Some("ab".repeat(20)), sha512, size };
     Wanted { sha512: digest(version), event, source: Some(source) }
 }
 

@@ -2,8 +2,8 @@
 
 use harness::opennebula::{Dialect, Fault, Lock, State};
 use jiff::SignedDuration;
-use vmcatcher_operator::opennebula::Reason;
-use vmcatcher_operator::opennebula::carry_over::{Source, UpdateMode, Wanted};
+use vmcatcher_operator::cloud::{Reason, Source, Wanted};
+use vmcatcher_operator::opennebula::carry_over::UpdateMode;
 
 use super::credential::{Credential, with_each_credential};
 use super::site::{ALICE, BOB, IDENTIFIER, Site, Want, role, wanted};

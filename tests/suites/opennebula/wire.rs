@@ -9,8 +9,9 @@ use harness::pki::{CertificateSpec, Identity, Usage};
 use jiff::Timestamp;
 use openssl::ssl::{SslAcceptor, SslMethod, SslStream};
 use secrecy::SecretString;
+use vmcatcher_operator::cloud::Reason;
 use vmcatcher_operator::opennebula::transport::Connection;
-use vmcatcher_operator::opennebula::{Client, OneError, Reason};
+use vmcatcher_operator::opennebula::{Client, OneError};
 
 use super::credential::{Credential, with_each_credential};
 use super::site::{ALICE, IDENTIFIER, Site, Want, client, condition};

@@ -8,11 +8,12 @@ use futures::{StreamExt as _, stream};
 use jiff::Timestamp;
 use tokio::sync::OnceCell;
 
-use super::{ImagePlan, Keeper, Outcome, Plan, PublishedImage, Reference, Retirement, Step, Verdict};
+use super::{ImagePlan, Outcome, Plan, Reference, Retirement, Step, Verdict};
+use crate::cloud::{Keeper, PublishedImage, Reason};
 use crate::imagelist::Sha512Digest;
 use crate::opennebula::client::Client;
 use crate::opennebula::document::Named;
-use crate::opennebula::error::{Object, OneError, Reason};
+use crate::opennebula::error::{Object, OneError};
 
 /// Applies a plan, `in_flight` images at a time, and returns the outcomes in the order of the plan.
 pub async fn apply(
@@ -255,7 +256,8 @@ impl<'a> Hands<'a> {
 
     /// Stores the record. Returns `false` if that failed, and sets the verdict.
     fn keep(&self, outcome: &mut Outcome) -> bool {
-        let kept = self.keeper.keep(&outcome.identifier, &outcome.record);
+        let record = outcome.record.stored().map_err(|error| error.to_string());
+        let kept = record.and_then(|record| self.keeper.keep(&outcome.identifier, &record));
         if let Err(error) = &kept {
             let message = format!("nothing is done in the cloud, since what was done could not be kept: {error}");
             outcome.verdict = Verdict::waiting(Reason::ImportFailed, message);

@@ -5,7 +5,8 @@ use std::str::FromStr;
 
 use jiff::Timestamp;
 
-use super::{Metadata, Request, Settings, Source, Wanted};
+use super::{Metadata, Request, Settings};
+use crate::cloud::{Source, Wanted};
 use crate::imagelist::{ImageId, Sha512Digest};
 use crate::opennebula::client::ServerVersion;
 use crate::opennebula::document::Image;

@@ -10,12 +10,12 @@ mod take_over;
 use jiff::Timestamp;
 
 use super::attributes::{self, Role};
-use super::image_plan::{ImagePlan, Plan, Verdict};
+use super::image_plan::{ImagePlan, Plan};
 use super::names::{refuse_name, retired_name};
 use super::recognise::{Index, Mine, Recognised};
-use super::{Cloud, Metadata, PublishedImage, Record, Reference, Request, Settings, Snapshot, Step, Wanted};
+use super::{Cloud, Metadata, Record, Reference, Request, Settings, Snapshot, Step, Verdict};
+use crate::cloud::{PublishedImage, Reason, Wanted};
 use crate::opennebula::document::{Image, ImageState, Permissions};
-use crate::opennebula::error::Reason;
 
 /// The input of the plan for one image.
 struct Situation<'a> {

@@ -4,9 +4,9 @@ use std::fmt;
 
 use jiff::Timestamp;
 
-use super::{Record, Retirement, Step};
+use super::{Record, Retirement, Step, Verdict};
+use crate::cloud::Reason;
 use crate::imagelist::{ImageId, Sha512Digest};
-use crate::opennebula::error::Reason;
 
 /// The plan for all requested images, in the order of the requests.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -48,33 +48,6 @@ pub struct ImagePlan {
     pub retired: usize,
     /// Images that claim to be this one but are not trusted.
     pub strangers: Vec<u32>,
-}
-
-/// The state of an image.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Verdict {
-    /// The wanted version has the name.
-    Published {
-        /// Its id in the cloud.
-        id: u32,
-    },
-    /// No image of it is in circulation, as requested.
-    Retired,
-    /// It is not published or retired yet, or cannot be for now.
-    Waiting {
-        /// The reason.
-        reason: Reason,
-        /// The message.
-        message: String,
-        /// When it may continue, if known.
-        until: Option<Timestamp>,
-    },
-}
-
-impl Verdict {
-    pub(super) fn waiting(reason: Reason, message: impl Into<String>) -> Self {
-        Self::Waiting { reason, message: message.into(), until: None }
-    }
 }
 
 impl ImagePlan {
@@ -133,50 +106,5 @@ impl fmt::Display for ImagePlan {
             writeln!(f, "  not ours: {id}")?;
         }
         Ok(())
-    }
-}
-
-impl fmt::Display for Verdict {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Published { id } => write!(f, "Published as {id}"),
-            Self::Retired => f.write_str("Retired"),
-            Self::Waiting { reason, message, until } => {
-                write!(f, "{}: {message}", reason.as_str())?;
-                until.map_or(Ok(()), |until| write!(f, ", again at {until}"))
-            }
-        }
-    }
-}
-
-/// The result of a pass for one image.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Outcome {
-    /// The identifier of the image.
-    pub identifier: ImageId,
-    /// The state of the image now.
-    pub verdict: Verdict,
-    /// Whether the cloud is copying it. This needs no further action.
-    pub copying: bool,
-    /// The record for the next pass. The [`Keeper`](super::Keeper) has already stored it.
-    pub record: Record,
-    /// The number of its images that are out of circulation.
-    pub retired: usize,
-    /// Images that claim to be this one but are not trusted.
-    pub strangers: Vec<u32>,
-    /// The steps that were done, as text.
-    pub done: Vec<String>,
-    /// Images that should be out of circulation but are not completely: the reason, and what is missing.
-    pub unfinished: Vec<(Reason, String)>,
-    /// Other messages: deletions that failed and are tried again, or an image that is not adopted.
-    pub notes: Vec<String>,
-}
-
-impl Outcome {
-    /// Everything that is unfinished, as one: the first reason, and all messages.
-    pub fn all_unfinished(&self) -> Option<(Reason, String)> {
-        let (reason, _) = self.unfinished.first()?;
-        let messages: Vec<_> = self.unfinished.iter().map(|(_, message)| message.as_str()).collect();
-        Some((*reason, messages.join("; ")))
     }
 }

@@ -15,24 +15,31 @@ mod apply;
 mod attributes;
 mod image;
 mod image_plan;
+mod metadata;
 mod names;
 mod pass;
 mod recognise;
-mod record;
 mod retirement;
+mod settings;
 mod snapshot;
 mod step;
-mod wanted;
 
 pub use apply::apply;
 pub use image::plan;
-pub use image_plan::{ImagePlan, Outcome, Plan, Verdict};
+pub use image_plan::{ImagePlan, Plan};
+pub use metadata::{Metadata, Record};
 pub use names::{LONGEST_IDENTIFIER, retired_name, staged_name};
 pub use pass::{PassReport, Publisher};
-pub use record::{Keeper, Metadata, PublishedImage, Record, Registration};
 pub use retirement::{End, Retirement};
+pub use settings::{Adoptable, Reference, Retired, Settings, SettingsError, UpdateMode};
 pub use snapshot::{Cloud, Hidden, Snapshot};
 pub use step::Step;
-pub use wanted::{
-    Adoptable, Claim, EventAttributes, Reference, Request, Retired, Settings, SettingsError, Source, UpdateMode, Wanted,
-};
+
+use crate::cloud;
+
+/// One image of one target.
+pub type Request = cloud::Request<u32, Metadata>;
+/// The state of an image.
+pub type Verdict = cloud::Verdict<u32>;
+/// The result of a pass for one image.
+pub type Outcome = cloud::Outcome<u32, Metadata>;

@@ -4,7 +4,8 @@ use std::sync::Mutex;
 
 use jiff::{SignedDuration, Timestamp};
 
-use super::{Cloud, Keeper, Outcome, Plan, Request, Settings, Snapshot, apply, plan};
+use super::{Cloud, Outcome, Plan, Request, Settings, Snapshot, apply, plan};
+use crate::cloud::Keeper;
 use crate::opennebula::client::Client;
 use crate::opennebula::error::OneError;
 

@@ -14,9 +14,8 @@ use super::refusal::Refusal;
 use super::request::Asked;
 use crate::api::ObjectKey;
 use crate::cache::{ConversionKey, Volume};
+use crate::cloud::{AnyOutcome, Keeper, Reason, StoredRecord, Verdict};
 use crate::imagelist::ImageId;
-use crate::opennebula::Reason;
-use crate::opennebula::carry_over::{Keeper, Outcome, Record, Verdict};
 use crate::reconcile::context::Context;
 use crate::reconcile::exchange::{Answer, Last, Session, state_path};
 use crate::store::ResourceStore;
@@ -55,7 +54,7 @@ pub(super) async fn apply<S: ResourceStore>(
         return Outcomes::default();
     };
     convert(context, checked, observed, asked, now);
-    if let Some(answer) = answer(context, checked, observed, asked, plan, session, now).await {
+    if let Some(answer) = answer(context, checked, observed, asked, plan, now).await {
         let importing = answer.outcomes.iter().flatten().any(is_importing);
         session.importing = importing.then(|| session.importing.unwrap_or(now));
         let next = next(&answer, session.importing, now);
@@ -79,19 +78,18 @@ async fn answer<S: ResourceStore>(
     observed: &Observed,
     asked: &[Asked],
     plan: Plan,
-    session: &Session,
     now: Timestamp,
 ) -> Option<Answer> {
-    match (plan, &session.publisher) {
-        (Plan::Steps(cloud, steps), Some((_, publisher))) => {
+    match plan {
+        Plan::Steps(cloud, steps) => {
             let steps = hooks::ask(context, checked, observed, asked, steps, now).await;
             let keeper = StateKeeper { volume: &context.volume, target: &checked.key };
-            let mut outcomes = publisher.apply(steps, &cloud, &keeper, now).await.into_iter();
+            let mut outcomes = steps.apply(&keeper, now).await.into_iter();
             let outcomes = asked.iter().map(|asked| asked.request.as_ref().and_then(|_| outcomes.next())).collect();
             Some(Answer { cloud: Ok(cloud), outcomes, at: now })
         }
-        (Plan::Unreachable(error), _) => Some(Answer { cloud: Err(error), outcomes: vec![None; asked.len()], at: now }),
-        (Plan::Steps(..), None) | (Plan::Rest, _) => None,
+        Plan::Unreachable(error) => Some(Answer { cloud: Err(error), outcomes: vec![None; asked.len()], at: now }),
+        Plan::Rest => None,
     }
 }
 
@@ -128,7 +126,7 @@ pub(super) fn want_conversions<S: ResourceStore>(
     }
 }
 
-fn is_importing(outcome: &Outcome) -> bool {
+fn is_importing(outcome: &AnyOutcome) -> bool {
     matches!(outcome.verdict, Verdict::Waiting { reason: Reason::Importing, .. })
 }
 
@@ -156,7 +154,7 @@ struct StateKeeper<'a> {
 }
 
 impl Keeper for StateKeeper<'_> {
-    fn keep(&self, identifier: &ImageId, record: &Record) -> Result<(), String> {
+    fn keep(&self, identifier: &ImageId, record: &StoredRecord) -> Result<(), String> {
         let path = state_path(self.target, identifier).map_err(|error| error.to_string())?;
         self.volume.write_state(&path, record).map_err(|error| error.to_string())
     }

@@ -6,9 +6,10 @@ use url::Url;
 
 use super::hand_over::HandOver;
 use crate::api::{self, CloudTarget, CloudType, ImageFormat, ObjectKey, Update};
+use crate::cloud::Claim;
 use crate::convert::Form;
 use crate::duration::parse_duration;
-use crate::opennebula::carry_over::{Adoptable, Claim, Reference, Settings, UpdateMode};
+use crate::opennebula::carry_over::{Adoptable, Reference, Settings, UpdateMode};
 use crate::opennebula::template::AttributeName;
 use crate::reconcile::check::{SpecError, http_address, requested_at};
 use crate::reconcile::tls::CheckedTls;
@@ -36,15 +37,24 @@ pub(super) struct Checked {
     pub tls: CheckedTls,
     /// How the cloud gets the bytes.
     pub hand_over: HandOver,
-    /// The settings for images in the cloud.
-    pub settings: Settings,
+    /// What is special about this type of cloud.
+    pub cloud: CheckedCloud,
+}
+
+/// What is special about a type of cloud.
+#[derive(Debug, Clone)]
+pub(super) enum CheckedCloud {
+    /// The settings for images at an OpenNebula.
+    OpenNebula(Settings),
 }
 
 impl Checked {
     /// Disables the time-based deletion of retired images while the local clock is in doubt.
     pub(super) fn by_clock(mut self, doubted: bool) -> Self {
         if doubted {
-            self.settings.retired.delete_after = None;
+            match &mut self.cloud {
+                CheckedCloud::OpenNebula(settings) => settings.retired.delete_after = None,
+            }
         }
         self
     }
@@ -71,7 +81,7 @@ pub(super) fn check(object: &CloudTarget, instance: &str) -> Result<Checked, Spe
         secret: cloud.secret_ref.name.clone(),
         tls: tls(&cloud.tls)?,
         hand_over: HandOver::check(&cloud.hand_over)?,
-        settings: settings(cloud, claim)?,
+        cloud: CheckedCloud::OpenNebula(settings(cloud, claim)?),
         key,
     })
 }

@@ -3,8 +3,10 @@
 //! The objects of a namespace, or of a file, are deleted in any order, and nothing holds a Secret. So a target that
 //! must still take images out of circulation uses the content that was read before. It is used for nothing else.
 
+use std::sync::Arc;
+
 use super::check::Checked;
-use crate::opennebula::transport::Connection;
+use crate::cloud::Connection;
 use crate::reconcile::exchange::{Credentials, Known};
 use crate::reconcile::source::SourceError;
 use crate::store::StoreError;
@@ -13,16 +15,16 @@ use crate::store::StoreError;
 #[derive(Debug)]
 pub(super) enum Access {
     /// With the current Secrets.
-    Given(Connection),
+    Given(Arc<dyn Connection>),
     /// With the previous content of the Secrets, because they can no longer be read.
-    Before(Connection, SourceError),
+    Before(Arc<dyn Connection>, SourceError),
     /// No access.
     Refused(SourceError),
 }
 
 impl Access {
     /// The connection, with the current or the previous Secrets.
-    pub(super) fn connection(&self) -> Option<&Connection> {
+    pub(super) fn connection(&self) -> Option<&Arc<dyn Connection>> {
         match self {
             Self::Given(connection) | Self::Before(connection, _) => Some(connection),
             Self::Refused(_) => None,
@@ -32,7 +34,12 @@ impl Access {
 
 impl Credentials {
     /// Sets the result of reading the Secrets. The content is kept while the target's object is held.
-    pub(super) fn take(&mut self, checked: &Checked, held: bool, read: Result<Connection, SourceError>) -> Access {
+    pub(super) fn take(
+        &mut self,
+        checked: &Checked,
+        held: bool,
+        read: Result<Arc<dyn Connection>, SourceError>,
+    ) -> Access {
         let of = (checked.endpoint.clone(), checked.secret.clone(), checked.tls.clone());
         if !held || self.0.as_ref().is_some_and(|known| known.of != of) {
             self.0 = None;

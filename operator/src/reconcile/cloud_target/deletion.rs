@@ -9,8 +9,8 @@ use std::sync::Arc;
 use jiff::{SignedDuration, Timestamp};
 
 use crate::api::{CachedImage, CloudTarget, DeletionPolicy, FINALIZER, ImageListSubscription, ObjectKey};
+use crate::cloud::StoredRecord;
 use crate::imagelist::ImageId;
-use crate::opennebula::carry_over::Record;
 use crate::reconcile::context::Context;
 use crate::reconcile::exchange::{Desired, DesiredState, PublicationStatus, state_path};
 use crate::size::Count;
@@ -167,7 +167,7 @@ fn unborn<S: ResourceStore>(context: &Context<S>, target: &ObjectKey, images: &[
 /// Whether the volume has a record of an image at a target. A record that cannot be read counts as one.
 fn is_recorded<S: ResourceStore>(context: &Context<S>, target: &ObjectKey, identifier: &ImageId) -> bool {
     let Ok(path) = state_path(target, identifier) else { return false };
-    let record = context.volume.read_state::<Record>(&path);
+    let record = context.volume.read_state::<StoredRecord>(&path);
     record.map_or(true, |record| record.is_some_and(|record| record.may_be_there()))
 }
 

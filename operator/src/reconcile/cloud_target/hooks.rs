@@ -6,9 +6,8 @@ use super::check::Checked;
 use super::observe::{Observed, TargetImage};
 use super::request::Asked;
 use crate::api::Kind;
+use crate::cloud::{Plan, PlannedImage, Reason};
 use crate::events::{EventType, ImageMetadata, Veto};
-use crate::opennebula::Reason;
-use crate::opennebula::carry_over::{ImagePlan, Plan};
 use crate::reconcile::announced::{self, object, of_list_entry};
 use crate::reconcile::context::Context;
 use crate::reconcile::exchange::{DesiredState, Offer};
@@ -21,17 +20,16 @@ pub(super) async fn ask<S: ResourceStore>(
     checked: &Checked,
     observed: &Observed,
     asked: &[Asked],
-    mut plan: Plan,
+    mut plan: Box<dyn Plan>,
     now: Timestamp,
-) -> Plan {
+) -> Box<dyn Plan> {
     if !context.events.are_wanted() {
         return plan;
     }
     let requested = asked.iter().zip(&observed.wanted).filter(|(asked, _)| asked.request.is_some());
-    for (image, (asked, wanted)) in plan.images.iter_mut().zip(requested) {
-        if let Err(veto) = ask_image(context, checked, wanted, image, now).await {
-            let record = asked.request.as_ref().map(|request| request.record.clone()).unwrap_or_default();
-            image.hold(Reason::HookVetoed, veto.to_string(), veto.again, record);
+    for (mut image, (_, wanted)) in plan.images().into_iter().zip(requested) {
+        if let Err(veto) = ask_image(context, checked, wanted, &*image, now).await {
+            image.hold(Reason::HookVetoed, veto.to_string(), veto.again);
         }
     }
     plan
@@ -41,7 +39,7 @@ async fn ask_image<S: ResourceStore>(
     context: &Context<S>,
     checked: &Checked,
     wanted: &TargetImage,
-    plan: &ImagePlan,
+    plan: &dyn PlannedImage,
     now: Timestamp,
 ) -> Result<(), Veto> {
     let anew = wanted.desired.asked;
@@ -51,7 +49,7 @@ async fn ask_image<S: ResourceStore>(
     let known = || announced::read(context, &wanted.image).ok().flatten();
     let old = || known().and_then(|mut known| known.published.remove(&checked.key.name));
     match wanted.desired.at.get(&checked.key.name) {
-        Some(DesiredState::Publish(offer)) if plan.registers.is_some() => {
+        Some(DesiredState::Publish(offer)) if plan.registers() => {
             context.events.ask(&event(EventType::Publish, metadata(offer)), anew).await?;
             if let Some(old) = old() {
                 context.events.ask(&event(EventType::Retire, old), anew).await?;

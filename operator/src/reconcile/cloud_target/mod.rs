@@ -1,11 +1,12 @@
 //! The reconciler of `CloudTarget`: one pass over its cloud for all images that name it.
 //!
-//! What is asked of the cloud is decided before it is read. The plan is that of [`crate::opennebula::carry_over`]: the
-//! pool is read once, whatever the number of images.
+//! What is asked of the cloud is decided before it is read. The plan is that of the cloud's own module
+//! ([`crate::cloud::Cloud`]): the pool is read once, whatever the number of images.
 
 mod apply;
 mod check;
 mod clock;
+mod connection;
 mod conversions;
 mod credentials;
 mod deletion;
@@ -69,11 +70,11 @@ pub async fn reconcile<S: ResourceStore>(
     let requests = plan::requests(&checked, &observed, now);
     let pool = match observed.access.connection() {
         Some(connection) if plan::is_due(&checked, &observed, &requests, now) => {
-            pool::read(context, &checked, connection, &requests.for_cloud(), &mut session, now).await
+            pool::read(context, &**connection, &requests.for_cloud(), &mut session, now).await
         }
         Some(_) | None => Pool::Unread,
     };
-    let plan = plan::plan(&checked, &requests, pool, now);
+    let plan = plan::plan(pool, now);
     if context.only_plans(Kind::Target, key, &format_args!("{requests}; {plan}")) {
         return Ok(None);
     }

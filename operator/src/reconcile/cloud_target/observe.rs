@@ -7,16 +7,16 @@ use std::sync::Arc;
 use jiff::Timestamp;
 
 use super::check::Checked;
+use super::connection::cloud_connection;
 use super::conversions::{Needed, needed};
 use super::credentials::Access;
 use super::deletion::Deletion;
 use super::fingerprint::fingerprint;
 use crate::api::{CachedImage, CloudTarget, CloudTargetStatus, ObjectKey};
 use crate::cache::ConversionKey;
-use crate::opennebula::carry_over::Record;
+use crate::cloud::StoredRecord;
 use crate::reconcile::context::{Context, ImagePaths};
 use crate::reconcile::exchange::{Desired, DesiredState, Last, Session, state_path};
-use crate::reconcile::source::cloud_connection;
 use crate::store::ResourceStore;
 
 /// Everything that a plan is made from.
@@ -46,7 +46,7 @@ pub(super) struct TargetImage {
     /// Its desired state.
     pub desired: Desired,
     /// Its record on the volume.
-    pub record: Record,
+    pub record: StoredRecord,
     /// The conversion that it needs for this target.
     pub needed: Option<Needed>,
 }
@@ -70,9 +70,9 @@ pub(super) async fn observe<S: ResourceStore>(
     });
     let wanted = wanted.collect();
     let store = &*context.store;
-    let read = cloud_connection(store, &checked.key.namespace, &checked.endpoint, &checked.secret, &checked.tls).await;
+    let read = cloud_connection(store, checked).await;
     let access = session.credentials.take(checked, deletion.is_held(), read);
-    let same = access.connection().is_some_and(|connection| session.is_with(&fingerprint(connection, checked)));
+    let same = access.connection().is_some_and(|connection| session.is_with(&fingerprint(&**connection)));
     Observed {
         status: object.status.clone().unwrap_or_default(),
         wanted,
@@ -121,8 +121,8 @@ fn other<S: ResourceStore>(context: &Context<S>, checked: &Checked) -> Option<St
 
 /// The record of an image at this target. A record that cannot be read is moved aside: the images in the cloud have
 /// enough information.
-fn record<S: ResourceStore>(context: &Context<S>, checked: &Checked, desired: &Desired) -> Record {
-    let Ok(path) = state_path(&checked.key, &desired.identifier) else { return Record::default() };
+fn record<S: ResourceStore>(context: &Context<S>, checked: &Checked, desired: &Desired) -> StoredRecord {
+    let Ok(path) = state_path(&checked.key, &desired.identifier) else { return StoredRecord::default() };
     match context.volume.read_state(&path) {
         Ok(record) => record.unwrap_or_default(),
         Err(error) => {
@@ -130,7 +130,7 @@ fn record<S: ResourceStore>(context: &Context<S>, checked: &Checked, desired: &D
             if let Err(error) = context.volume.set_state_aside(&path) {
                 tracing::warn!(%error, "it could not be moved aside");
             }
-            Record::default()
+            StoredRecord::default()
         }
     }
 }

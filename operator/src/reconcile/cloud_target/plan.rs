@@ -10,8 +10,7 @@ use super::observe::Observed;
 use super::pool::Pool;
 use super::request::{Asked, request};
 use crate::api::Class;
-use crate::opennebula::OneError;
-use crate::opennebula::carry_over::{self, Cloud, Request};
+use crate::cloud::{self, About, AnyRequest, CloudError};
 
 /// What is asked of the cloud.
 #[derive(Debug)]
@@ -40,9 +39,9 @@ pub(super) enum Plan {
     /// The cloud is not called: nothing is asked of it, or its last answer is recent enough.
     Rest,
     /// The steps at the cloud.
-    Steps(Cloud, carry_over::Plan),
+    Steps(About, Box<dyn cloud::Plan>),
     /// The cloud could not be read, so nothing is changed there.
-    Unreachable(OneError),
+    Unreachable(CloudError),
 }
 
 /// Why a cloud can be reached only with the previous content of its Secrets.
@@ -88,8 +87,8 @@ impl Requests {
         }
     }
 
-    /// The requests in the form that the carry-over takes.
-    pub(super) fn for_cloud(&self) -> Vec<Request> {
+    /// The requests in the form that clouds take.
+    pub(super) fn for_cloud(&self) -> Vec<AnyRequest> {
         self.asked().iter().filter_map(|asked| asked.request.clone()).collect()
     }
 }
@@ -109,22 +108,19 @@ pub(super) fn is_due(checked: &Checked, observed: &Observed, requests: &Requests
 }
 
 /// Whether the requests are the same as before. The records of images are not compared, because passes change them.
-fn is_same(before: &[Option<Request>], now: &[Asked]) -> bool {
-    let question = |request: &Option<Request>| {
+fn is_same(before: &[Option<AnyRequest>], now: &[Asked]) -> bool {
+    let question = |request: &Option<AnyRequest>| {
         request.as_ref().map(|request| (request.identifier.clone(), request.wanted.clone(), request.adopt))
     };
     before.len() == now.len() && before.iter().zip(now).all(|(before, now)| question(before) == question(&now.request))
 }
 
 /// Makes the plan.
-pub(super) fn plan(checked: &Checked, requests: &Requests, pool: Pool, now: Timestamp) -> Plan {
+pub(super) fn plan(pool: Pool, now: Timestamp) -> Plan {
     match pool {
         Pool::Unread => Plan::Rest,
         Pool::Failed(error) => Plan::Unreachable(error),
-        Pool::Read(cloud, snapshot) => {
-            let steps = carry_over::plan(&snapshot, &requests.for_cloud(), &checked.settings, &cloud, now);
-            Plan::Steps(cloud, steps)
-        }
+        Pool::Read(snapshot) => Plan::Steps(snapshot.about(), snapshot.plan(now)),
     }
 }
 

@@ -14,8 +14,7 @@ use super::plan::{Lost, Requests};
 use super::refusal::Refusal;
 use super::request::Asked;
 use crate::api::{Class, CloudTargetStatus, ObjectKey, time};
-use crate::opennebula::carry_over::{Outcome, Verdict};
-use crate::opennebula::{OneError, Reason};
+use crate::cloud::{AnyOutcome, Reason, Verdict};
 use crate::reconcile::conditions::{Finding, Status, merge};
 use crate::reconcile::exchange::{Answer, DesiredState, PublicationStatus, Published};
 use crate::reconcile::report::Report;
@@ -49,7 +48,7 @@ pub(super) fn report(
     let mut status = CloudTargetStatus {
         observed_generation: checked.generation,
         conditions: Vec::new(),
-        server_version: cloud.map(|(_, cloud)| cloud.version.text.clone()).or_else(|| before.server_version.clone()),
+        server_version: cloud.map(|(_, cloud)| cloud.version.clone()).or_else(|| before.server_version.clone()),
         images: number(images),
         pending: number(pending),
         // Set when the cloud first responded after a failure, not at every pass: an unchanged status is not written.
@@ -137,10 +136,10 @@ fn ready(checked: &Checked, observed: &Observed, requests: &Requests, outcomes: 
                 return Finding::fails(NAME, reason, message);
             }
             let open = if is_readable_on_the_way(&checked.endpoint) { READABLE } else { "" };
-            let message = format!("OpenNebula {} as {}{open}", cloud.version.text, cloud.user.name);
+            let message = format!("{}{open}", cloud.text);
             Finding::holds(NAME, "Succeeded", message)
         }
-        (Requests::Ask { .. }, Some(Err(error))) => Finding::fails(NAME, reason(error), error.to_string()),
+        (Requests::Ask { .. }, Some(Err(error))) => Finding::fails(NAME, error.reason, error.to_string()),
         (Requests::Ask { .. }, None) => Finding::unknown(
             NAME,
             "Progressing",
@@ -163,20 +162,12 @@ fn is_readable_on_the_way(endpoint: &Url) -> bool {
     endpoint.scheme() != "https" && !is_here
 }
 
-/// The reason if the cloud cannot be used.
-fn reason(error: &OneError) -> &'static str {
-    match error {
-        OneError::UnknownName { what: "datastore", .. } => "DatastoreNotFound",
-        error => error.reason().as_str(),
-    }
-}
-
 fn moving(requests: &Requests, outcomes: &Outcomes) -> Option<&'static str> {
     let class = match (requests, outcomes.answer.as_ref()) {
         (Requests::Nothing { reason: "Suspended", .. }, _) => return None,
         (Requests::Nothing { class, .. }, _) => *class,
         (Requests::Ask { lost: Some(_), .. }, _) => Class::Waiting,
-        (Requests::Ask { .. }, Some(Answer { cloud: Err(error), .. })) => error.class(),
+        (Requests::Ask { .. }, Some(Answer { cloud: Err(error), .. })) => error.class,
         (Requests::Ask { .. }, _) => Class::Waiting,
     };
     Some(match class {
@@ -212,7 +203,7 @@ fn without_secret(wanted: &TargetImage, asked: &Asked, lost: &Lost, answer: &Ans
     if asked.request.is_none() {
         return Some(PublicationStatus::nothing(wanted, lost.reason, &lost.message));
     }
-    let refused = answer.cloud.as_ref().err().filter(|error| error.reason() == Reason::NotAuthorized)?;
+    let refused = answer.cloud.as_ref().err().filter(|error| error.is_refused)?;
     let message = format!("{}; what was read of it before is refused: {refused}", lost.message);
     Some(PublicationStatus::nothing(wanted, lost.reason, &message))
 }
@@ -226,7 +217,7 @@ fn publication(
 ) -> Option<PublicationStatus> {
     let outcome = match (&answer.cloud, answer.outcomes.get(place)) {
         (Err(error), _) => {
-            return Some(PublicationStatus::nothing(wanted, error.reason().as_str(), &error.to_string()));
+            return Some(PublicationStatus::nothing(wanted, error.reason, &error.to_string()));
         }
         (Ok(_), outcome) => outcome?.as_ref()?,
     };
@@ -252,7 +243,7 @@ fn verdict(
     checked: &Checked,
     wanted: &TargetImage,
     asked: &Asked,
-    outcome: &Outcome,
+    outcome: &AnyOutcome,
 ) -> Option<(Option<Published>, &'static str, String)> {
     let told = told(outcome);
     Some(match &outcome.verdict {
@@ -278,7 +269,7 @@ fn verdict(
 }
 
 /// Additional notes for the message.
-fn told(outcome: &Outcome) -> String {
+fn told(outcome: &AnyOutcome) -> String {
     let mut told = String::new();
     if !outcome.strangers.is_empty() {
         let ids: Vec<_> = outcome.strangers.iter().map(ToString::to_string).collect();

@@ -9,9 +9,9 @@ use super::conversions::{Handed, Start};
 use super::observe::TargetImage;
 use super::refusal::Refusal;
 use crate::cache::VerifiedBlob;
+use crate::cloud::{self, AnyRequest, EventAttributes, Source};
 use crate::convert::Form;
 use crate::convert::sniff::Outside;
-use crate::opennebula::carry_over::{self, EventAttributes, Request, Source};
 use crate::reconcile::context::ImagePaths;
 use crate::reconcile::exchange::{DesiredState, Offer};
 
@@ -27,7 +27,7 @@ pub(super) fn request(checked: &Checked, wanted: &TargetImage, paths: Option<&Im
         Some(DesiredState::Publish(offer)) => {
             let source = offer.blob.as_ref().and_then(|blob| source(checked, wanted, blob, paths, &mut asked, now));
             let sha512 = offer.image.sha512;
-            Some(carry_over::Wanted { sha512, event: event(offer), source })
+            Some(cloud::Wanted { sha512, event: event(offer), source })
         }
     };
     let adopt = desired.adopt.as_ref().filter(|(target, _)| *target == checked.key.name).map(|(_, id)| *id);
@@ -35,7 +35,7 @@ pub(super) fn request(checked: &Checked, wanted: &TargetImage, paths: Option<&Im
     if desired.asked {
         record.clear_failures();
     }
-    asked.request = Some(Request { identifier, wanted: version, record, adopt });
+    asked.request = Some(AnyRequest { identifier, wanted: version, record, adopt });
     asked
 }
 
@@ -64,7 +64,10 @@ fn source(
         }
     };
     match checked.hand_over.location(blob, format, paths, now) {
-        Ok(location) => Some(Source { location, format, sha1: Some(blob.sha1().to_owned()) }),
+        Ok(location) => {
+            let (sha1, sha512, size) = (Some(blob.sha1().to_owned()), *blob.digest(), blob.size());
+            Some(Source { location, format, sha1, sha512, size })
+        }
         Err(refusal) => {
             asked.refusal = Some(refusal);
             None
@@ -115,7 +118,7 @@ fn event(offer: &Offer) -> EventAttributes {
 #[derive(Debug, Default)]
 pub(super) struct Asked {
     /// The request; `None` if the current state stays.
-    pub request: Option<Request>,
+    pub request: Option<AnyRequest>,
     /// Why its bytes are not handed over.
     pub refusal: Option<Refusal>,
     /// A conversion to start.

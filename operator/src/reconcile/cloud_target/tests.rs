@@ -5,14 +5,14 @@ use std::sync::Arc;
 
 use proptest::prelude::*;
 
-use super::check::{Checked, check};
+use super::check::{Checked, CheckedCloud, check};
 use super::credentials::Access;
 use super::deletion::{Deletion, told};
 use super::observe::{Observed, TargetImage};
 use super::plan::{Requests, requests};
 use crate::api::{CloudTarget, CloudTargetStatus, ObjectKey};
-use crate::opennebula::carry_over::Record;
-use crate::opennebula::transport::Connection;
+use crate::cloud::{Connection, StoredRecord};
+use crate::opennebula;
 use crate::reconcile::exchange::{Desired, DesiredState, Offer};
 use crate::reconcile::fixtures::{IMAGE, blob, listed, now};
 use crate::reconcile::source::SourceError;
@@ -27,8 +27,11 @@ fn checked(more: &str) -> Checked {
     check(&object, "site").unwrap()
 }
 
-fn connection() -> Connection {
-    Connection::new("https://one.example.org/RPC2".parse().unwrap(), "oneadmin:secret".to_owned().into())
+fn connection() -> Arc<dyn Connection> {
+    let CheckedCloud::OpenNebula(settings) = checked("").cloud;
+    let endpoint = "https://one.example.org/RPC2".parse().unwrap();
+    let connection = opennebula::transport::Connection::new(endpoint, "oneadmin:secret".to_owned().into());
+    Arc::new(opennebula::Target { connection, settings })
 }
 
 fn lost() -> SourceError {
@@ -48,7 +51,7 @@ fn wanted(state: DesiredState) -> TargetImage {
     let at = BTreeMap::from([("one".to_owned(), state)]);
     let desired =
         Desired { identifier: IMAGE.parse().unwrap(), at, adopt: None, asked: false, held: false, revoked: false };
-    TargetImage { image: ObjectKey::new("n", IMAGE), desired, record: Record::default(), needed: None }
+    TargetImage { image: ObjectKey::new("n", IMAGE), desired, record: StoredRecord::default(), needed: None }
 }
 
 fn observed(states: Vec<DesiredState>) -> Observed {

@@ -9,6 +9,7 @@ use jiff::Timestamp;
 use super::session::Session;
 use crate::api::{ObjectKey, Progress};
 use crate::cache::{ConversionKey, VerifiedBlob};
+use crate::cloud::CloudImageId;
 use crate::imagelist::{ImageId, ListedImage, Sha512Digest};
 
 /// The desired state of an image at its targets.
@@ -19,7 +20,7 @@ pub struct Desired {
     /// The desired state at each target, by the target's name.
     pub at: BTreeMap<String, DesiredState>,
     /// An existing image in a cloud that a user assigned to this object: the target's name, and the id there.
-    pub adopt: Option<(String, u32)>,
+    pub adopt: Option<(String, CloudImageId)>,
     /// A user requested a try now.
     pub asked: bool,
     /// It is withdrawn because its signer was revoked. It cannot be vetoed.
@@ -92,7 +93,7 @@ pub struct PublicationStatus {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Published {
     /// The id of the image there.
-    pub id: u32,
+    pub id: CloudImageId,
     /// The digest of its content.
     pub sha512: Sha512Digest,
     /// Its `hv:version`.

@@ -5,9 +5,7 @@ use std::sync::Arc;
 use jiff::Timestamp;
 use url::Url;
 
-use crate::opennebula::OneError;
-use crate::opennebula::carry_over::{Cloud, Outcome, Publisher, Request};
-use crate::opennebula::transport::Connection;
+use crate::cloud::{About, AnyOutcome, AnyRequest, Cloud, CloudError, Connection};
 use crate::reconcile::tls::CheckedTls;
 
 /// The state of a target that is kept between passes.
@@ -15,7 +13,7 @@ use crate::reconcile::tls::CheckedTls;
 pub struct Session {
     /// The last content of the target's Secrets.
     pub(in crate::reconcile) credentials: Credentials,
-    pub(in crate::reconcile) publisher: Option<(Fingerprint, Publisher)>,
+    pub(in crate::reconcile) cloud: Option<(Fingerprint, Arc<dyn Cloud>)>,
     /// The last requests, the answer, and when the cloud is called again if nothing changes.
     pub(in crate::reconcile) last: Option<Arc<Last>>,
     /// When the running import began.
@@ -25,7 +23,7 @@ pub struct Session {
 /// The last requests and the answer.
 #[derive(Debug)]
 pub(in crate::reconcile) struct Last {
-    pub asked: Vec<Option<Request>>,
+    pub asked: Vec<Option<AnyRequest>>,
     pub requested_at: Option<String>,
     pub answer: Answer,
     pub next: Timestamp,
@@ -38,9 +36,9 @@ pub(in crate::reconcile) type Fingerprint = [u8; 32];
 #[derive(Debug, Clone)]
 pub(in crate::reconcile) struct Answer {
     /// The state of the cloud itself.
-    pub cloud: Result<Cloud, OneError>,
+    pub cloud: Result<About, CloudError>,
     /// The result of each request, in the order of the images with a desired state.
-    pub outcomes: Vec<Option<Outcome>>,
+    pub outcomes: Vec<Option<AnyOutcome>>,
     /// The time of the answer.
     pub at: Timestamp,
 }
@@ -53,5 +51,5 @@ pub(in crate::reconcile) struct Credentials(pub(in crate::reconcile) Option<Know
 #[derive(Debug)]
 pub(in crate::reconcile) struct Known {
     pub of: (Url, String, CheckedTls),
-    pub connection: Connection,
+    pub connection: Arc<dyn Connection>,
 }

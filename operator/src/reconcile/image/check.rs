@@ -5,6 +5,7 @@ use kube::ResourceExt;
 
 use crate::api::{ADOPT, CachedImage, FINALIZER, ObjectKey};
 use crate::cache::ImageKey;
+use crate::cloud::CloudImageId;
 use crate::imagelist::{ImageId, ListVersion, ListedImage, Sha512Digest};
 use crate::reconcile::check::{SpecError, requested_at, retire, targets};
 
@@ -27,7 +28,7 @@ pub(super) struct Checked {
     pub targets: Option<Vec<String>>,
     /// An existing image in a cloud that a user assigned to this object: the target's name, and the id of the image
     /// there.
-    pub adopt: Option<(String, u32)>,
+    pub adopt: Option<(String, CloudImageId)>,
     /// Suspended: no download and no new version.
     pub suspend: bool,
     /// Whether the image is retired when the object is deleted; `None`: as the subscription says.
@@ -110,7 +111,7 @@ pub(in crate::reconcile) fn can_work(object: &CachedImage) -> Result<(), SpecErr
 }
 
 /// Parses the annotation for adoption: `<target>/<id>`.
-fn adopt(object: &CachedImage) -> Result<Option<(String, u32)>, SpecError> {
+fn adopt(object: &CachedImage) -> Result<Option<(String, CloudImageId)>, SpecError> {
     let Some(text) = object.annotations().get(ADOPT) else { return Ok(None) };
     let parts = text.split_once('/').and_then(|(target, id)| Some((target.to_owned(), id.parse().ok()?)));
     let message = || format!("expected <target>/<id of the image there>, found {text:?}");

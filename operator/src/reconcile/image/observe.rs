@@ -13,7 +13,7 @@ use crate::api::{
     CachedImage, CachedImageStatus, CloudTarget, Endorser, HasConditions, ImageListSubscription, ObjectKey, Resource,
 };
 use crate::cache::{CacheError, Entries, JobKey};
-use crate::opennebula::carry_over::Record;
+use crate::cloud::{CloudImageId, StoredRecord};
 use crate::reconcile::check::{retire, targets as target_names};
 use crate::reconcile::context::Context;
 use crate::reconcile::exchange::{ListInForce, state_path};
@@ -131,9 +131,9 @@ fn recorded<S: ResourceStore>(
     checked: &Checked,
     observed: &Observed,
     target: &ObjectKey,
-) -> Option<Vec<u32>> {
+) -> Option<Vec<CloudImageId>> {
     let path = state_path(target, &checked.image.identifier).ok()?;
-    let record = match context.volume.read_state::<Record>(&path) {
+    let record = match context.volume.read_state::<StoredRecord>(&path) {
         Ok(record) => record?,
         Err(_) => return Some(Vec::new()),
     };

@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use crate::api::{Progress, TargetStatus};
+use crate::cloud::CloudImageId;
 use crate::reconcile::exchange::PublicationStatus;
 
 /// The state of an image at the targets that it names, or where it was published.
@@ -18,7 +19,7 @@ pub(super) struct Targets {
     pub leaving: Vec<String>,
     /// Targets where images of it may exist that its status does not have, according to the volume: an unfinished
     /// registration, or all images if the object was created again. With the ids in the cloud.
-    pub recorded: BTreeMap<String, Vec<u32>>,
+    pub recorded: BTreeMap<String, Vec<CloudImageId>>,
 }
 
 impl Targets {

@@ -17,7 +17,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::call::{Call, call};
 use super::{MANAGER, host};
-use crate::opennebula::LeadershipGuard;
+use crate::cloud::LeadershipGuard;
 use crate::store::StoreError;
 
 /// The duration of the lease. A lease that has not been renewed for its duration is free to take.

@@ -30,8 +30,8 @@ use self::write_overlay::WriteOverlay;
 use super::secret::config_map_data;
 use super::{ConfigMapData, ObjectEvent, ResourceStore, SecretData, StoreError};
 use crate::api::{CachedImage, CloudTarget, Endorser, FINALIZER, ImageListSubscription, Kind, ObjectKey, Resource};
+use crate::cloud::LeadershipGuard;
 use crate::imagelist::ImageId;
-use crate::opennebula::LeadershipGuard;
 
 /// The field manager, and the component that reports Events.
 const MANAGER: &str = "vmcatcher-operator";

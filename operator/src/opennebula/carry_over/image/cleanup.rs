@@ -1,13 +1,14 @@
 //! Retires old images, and all images of what is no longer wanted; deletes them after their retention time.
 
 use super::{Situation, claimed, is_upload};
+use crate::cloud::Reason;
+use crate::opennebula::carry_over::Verdict;
 use crate::opennebula::carry_over::attributes::{self, Role};
-use crate::opennebula::carry_over::image_plan::{ImagePlan, Verdict};
+use crate::opennebula::carry_over::image_plan::ImagePlan;
 use crate::opennebula::carry_over::names::is_retired_name;
 use crate::opennebula::carry_over::recognise::Mine;
 use crate::opennebula::carry_over::{End, Retirement, Step};
 use crate::opennebula::document::ImageState;
-use crate::opennebula::error::Reason;
 use crate::opennebula::template::Template;
 
 /// Whether an image keeps its name until its retirement renames it, or was renamed before.

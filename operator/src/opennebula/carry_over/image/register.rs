@@ -1,13 +1,14 @@
 //! The wanted version is not in the cloud, or is being copied.
 
 use super::{Situation, is_upload};
+use crate::cloud::{Reason, Registration, Wanted};
+use crate::opennebula::carry_over::Verdict;
 use crate::opennebula::carry_over::attributes::{self, Role};
-use crate::opennebula::carry_over::image_plan::{ImagePlan, Verdict};
+use crate::opennebula::carry_over::image_plan::ImagePlan;
 use crate::opennebula::carry_over::names::staged_name;
 use crate::opennebula::carry_over::recognise::Mine;
-use crate::opennebula::carry_over::{Reference, Registration, Step, UpdateMode, Wanted};
+use crate::opennebula::carry_over::{Reference, Step, UpdateMode};
 use crate::opennebula::document::{Image, ImageState};
-use crate::opennebula::error::Reason;
 
 impl Situation<'_> {
     /// The image is registered. The cloud is copying it, or the copy failed or takes too long.
@@ -70,7 +71,7 @@ impl Situation<'_> {
         let template = attributes::registration(from, (self.settings, &self.cloud.version), &name, role);
         plan.steps.push(Step::Allocate { name, template });
         plan.registers = Some(wanted.sha512);
-        plan.record.registration = Some(Registration { at: self.now, sha512: wanted.sha512, seen: false });
+        plan.record.registration = Some(Registration::new(wanted.sha512, self.now));
         plan.copying = true;
         plan.verdict = Verdict::waiting(Reason::Importing, "registering it; the cloud then copies it");
     }

@@ -1,13 +1,14 @@
 //! The wanted version is in the cloud and gets the name.
 
 use super::{Situation, Wish};
+use crate::cloud::{Reason, Wanted};
+use crate::opennebula::carry_over::Verdict;
 use crate::opennebula::carry_over::attributes::{self, Role};
-use crate::opennebula::carry_over::image_plan::{ImagePlan, Verdict};
+use crate::opennebula::carry_over::image_plan::ImagePlan;
 use crate::opennebula::carry_over::names::is_retired_name;
 use crate::opennebula::carry_over::recognise::Mine;
-use crate::opennebula::carry_over::{Metadata, Reference, Step, Wanted};
+use crate::opennebula::carry_over::{Metadata, Reference, Step};
 use crate::opennebula::document::ImageState;
-use crate::opennebula::error::Reason;
 
 impl Situation<'_> {
     /// Everything is prepared under the other name. Then the old image is renamed and the new one gets the name, with

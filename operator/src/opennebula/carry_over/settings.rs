@@ -1,100 +1,13 @@
-//! The input of carry-over: the wanted images, and the settings of the site.
+//! The settings of the site for its images.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 
 use jiff::SignedDuration;
 
-use super::Record;
-use crate::convert::Form;
-use crate::imagelist::{ImageId, Sha512Digest};
+use crate::cloud::Claim;
 use crate::opennebula::document::{Image, Permissions};
 use crate::opennebula::template::AttributeName;
-
-/// One image of one target.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Request {
-    /// The identifier of the image.
-    pub identifier: ImageId,
-    /// The version to publish; `None` means to take all images of it out of circulation.
-    pub wanted: Option<Wanted>,
-    /// The record of earlier passes.
-    pub record: Record,
-    /// An image id that a user named as this image. It is used only if [`Settings::adopt`] allows it.
-    pub adopt: Option<u32>,
-}
-
-/// A version of an image.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Wanted {
-    /// The digest in the list, which identifies the version.
-    pub sha512: Sha512Digest,
-    /// The properties in the list, for the attributes.
-    pub event: EventAttributes,
-    /// Where the cloud reads the bytes. `None` while they are not ready; then nothing can be registered.
-    pub source: Option<Source>,
-}
-
-/// The location of verified bytes for the cloud.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Source {
-    /// A path on the cloud's front-end, or a URL (`PATH` accepts both).
-    pub location: String,
-    /// The format of the bytes at `location`.
-    pub format: Form,
-    /// SHA-1 of the bytes at `location`, 40 lower-case hexadecimal digits. The cloud checks it while it copies.
-    pub sha1: Option<String>,
-}
-
-/// The values of `VMCATCHER_EVENT_*`, with the names of the original handler. `None` and empty values are left out.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct EventAttributes {
-    /// `DC_TITLE`.
-    pub title: Option<String>,
-    /// `DC_DESCRIPTION`, and `DESCRIPTION` (which falls back to the title).
-    pub description: Option<String>,
-    /// `HV_HYPERVISOR`.
-    pub hypervisor: Option<String>,
-    /// `HV_SIZE`, in bytes, as in the list.
-    pub size: Option<String>,
-    /// `HV_URI`.
-    pub uri: Option<String>,
-    /// `HV_FORMAT`, as in the list.
-    pub format: Option<String>,
-    /// `HV_VERSION`.
-    pub version: Option<String>,
-    /// `SL_ARCH`.
-    pub arch: Option<String>,
-    /// `SL_COMMENTS`.
-    pub comments: Option<String>,
-    /// `SL_OS`.
-    pub os: Option<String>,
-    /// `SL_OSVERSION`.
-    pub os_version: Option<String>,
-    /// `IL_DC_IDENTIFIER`: the list's identifier.
-    pub list_identifier: Option<String>,
-    /// `FILENAME`: base name of the file.
-    pub filename: Option<String>,
-    /// `AD_MPURI`.
-    pub mpuri: Option<String>,
-    /// `VO` of the list; also chooses the group of a first registration.
-    pub vo: Option<String>,
-}
-
-/// The operator's claim on an image, written as `VMCATCHER_OPERATOR=<instance>/<namespace>`.
-#[derive(Debug, Clone, PartialEq, Eq, Hash)]
-pub struct Claim {
-    /// The name of this installation in its configuration.
-    pub instance: String,
-    /// The namespace of the target.
-    pub namespace: String,
-}
-
-impl fmt::Display for Claim {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}/{}", self.instance, self.namespace)
-    }
-}
 
 /// A reference to a user, group or datastore in the configuration.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
