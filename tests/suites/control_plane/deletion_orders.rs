@@ -8,7 +8,6 @@ use harness::image_server::Resource;
 use harness::list::ListBuilder;
 use harness::opennebula::{Cloud, Dialect, State};
 use harness::orders::partial_orders;
-use harness::patience::until;
 use harness::signer::{Form, sign};
 use harness::site::Site;
 use jiff::SignedDuration;
@@ -79,8 +78,7 @@ impl<'a> Scene<'a> {
             let image = self.api::<CachedImage>().get_opt(&self.image).await.unwrap();
             image.and_then(|image| image.status).filter(|status| status.is_true("Published")).map(|_| ())
         };
-        let found = harness::patience::found(published).await;
-        assert!(found.is_some(), "{} is not published: {}", self.namespace, self.all());
+        assert!(patient(published).await, "{} is not published: {}", self.namespace, self.all());
     }
 
     /// What there is in the namespace, for people.
@@ -110,21 +108,15 @@ impl<'a> Scene<'a> {
             Err(kube::Error::Api(refused)) if refused.code == 404 => return,
             deleted => deleted.map(|_| ()).unwrap(),
         }
-        let what = format!("{} {name} of {} goes", K::KIND, self.namespace);
-        until(&what, async || goes(api.get_opt(name).await.unwrap())).await;
+        let goes = async || goes(api.get_opt(name).await.unwrap()).then_some(());
+        assert!(patient(goes).await, "{} {name} of {} does not go: {}", K::KIND, self.namespace, self.all());
     }
 
     async fn ends(&self) {
         let namespaces: Api<Namespace> = Api::all(self.client.clone());
         namespaces.delete(&self.namespace, &DeleteParams::background()).await.unwrap();
-        // The namespace controller has much to do here.
-        for _ in 0..4 {
-            let gone = async || namespaces.get_opt(&self.namespace).await.unwrap().is_none().then_some(());
-            if harness::patience::found(gone).await.is_some() {
-                return;
-            }
-        }
-        panic!("{} stays: {}", self.namespace, self.all());
+        let gone = async || namespaces.get_opt(&self.namespace).await.unwrap().is_none().then_some(());
+        assert!(patient(gone).await, "{} stays: {}", self.namespace, self.all());
     }
 
     fn enabled(&self, cloud: &Cloud) -> usize {
@@ -134,6 +126,16 @@ impl<'a> Scene<'a> {
             own.filter(|image| image.state != State::Disabled).count()
         })
     }
+}
+
+/// Waits four times as long as elsewhere: the control plane has much to do with so many namespaces at once.
+async fn patient(mut look: impl AsyncFnMut() -> Option<()>) -> bool {
+    for _ in 0..4 {
+        if harness::patience::found(&mut look).await.is_some() {
+            return true;
+        }
+    }
+    false
 }
 
 /// Whether an object is gone, or says that it goes; one that was made again has said so.
