@@ -10,6 +10,7 @@
 //! * [`anchors`]: the trust directory: load, watch, refresh CRLs (the I/O around `trust`)
 //! * [`trust`]: verifies the signature of a message, and whether a list may replace the last one (pure)
 //! * [`opennebula`]: XML-RPC client; carry-over: plan (pure) and steps
+//! * [`openstack`]: client of Keystone and Glance
 //! * [`cache`]: the volume: blobs by sha512, downloads, published and archived images, accepted lists, state
 //! * [`events`]: events for programs outside: the model (pure), the spool, and the sinks
 //! * [`fetch`]: downloads: HTTP(S) with conditional GET, resume, limits; file
@@ -41,6 +42,7 @@ pub mod fs;
 pub mod imagelist;
 pub mod metrics;
 pub mod opennebula;
+pub mod openstack;
 pub mod reconcile;
 pub mod run;
 pub mod serve;

@@ -60,7 +60,7 @@ const FLOORS: [&[&str]; 7] = [
     &["serve", "run"],
     &["reconcile"],
     &["store"],
-    &["cache", "fetch", "convert", "opennebula", "events", "anchors"],
+    &["cache", "fetch", "convert", "opennebula", "openstack", "events", "anchors"],
     &["trust", "imagelist", "metrics", "size", "xml", "yaml", "api"],
     &["text", "turns", "digest", "duration", "fs"],
 ];
