@@ -22,8 +22,8 @@ use super::image::{Image, Member, MemberStatus};
 use super::keystone::Session;
 use super::keystone::login::Need;
 use super::transport::Answer;
-use crate::metrics::Metrics;
 use crate::cloud::LeadershipGuard;
+use crate::metrics::Metrics;
 
 /// How often a listing begins anew if the image before the next page is deleted meanwhile.
 const WALKS: usize = 3;

@@ -1,4 +1,4 @@
-//! OpenStack: the Keystone and Glance calls that the operator uses.
+//! OpenStack: the Keystone and Glance calls that the operator uses, and carry-over.
 //!
 //! * [`address`], [`interface`]: addresses of servers, and which of them is used (pure)
 //! * [`connection`]: the settings of a connection
@@ -9,11 +9,15 @@
 //! * [`glance`]: requests and answers of the Image API v2, and the body of an upload
 //! * [`image`]: images, as Glance returns them (pure)
 //! * [`client`]: the calls, with types
+//! * [`settings`]: the settings of the site for its images (pure)
+//! * [`carry_over`]: replaces an old image by a new version: plan (pure) and steps
+//! * [`target`]: an OpenStack as the reconciler of `CloudTarget` uses it
 //!
 //! Facts about the APIs are from the API references ("Identity API v3", "Image Service API v2") and from traffic
 //! recorded with Keystone 30.0.0 and Glance 33.0.0.
 
 mod address;
+pub mod carry_over;
 pub mod client;
 pub mod connection;
 pub mod credentials;
@@ -22,6 +26,8 @@ pub mod glance;
 pub mod image;
 pub mod interface;
 pub mod keystone;
+pub mod settings;
+pub mod target;
 mod transport;
 mod words;
 
@@ -32,3 +38,5 @@ pub use error::OpenStackError;
 pub use image::{DiskFormat, Image, ImageStatus, Member, MemberStatus, Unreadable, Visibility};
 pub use interface::Interface;
 pub use keystone::Session;
+pub use settings::Settings;
+pub use target::Target;

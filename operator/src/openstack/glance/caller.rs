@@ -9,8 +9,8 @@ use serde_json::Value;
 use url::Url;
 
 use super::request::address;
-use crate::metrics::{Metrics, Work};
 use crate::cloud::LeadershipGuard;
+use crate::metrics::{Metrics, Work};
 use crate::openstack::connection::Connection;
 use crate::openstack::error::OpenStackError;
 use crate::openstack::keystone::Session;
