@@ -11,6 +11,7 @@
 //! * [`trust`]: verifies the signature of a message, and whether a list may replace the last one (pure)
 //! * [`cloud`]: what the clouds have in common: requests, records, outcomes, and the trait that a cloud implements
 //! * [`opennebula`]: XML-RPC client; carry-over: plan (pure) and steps
+//! * [`openstack`]: client of Keystone and Glance
 //! * [`cache`]: the volume: blobs by sha512, downloads, published and archived images, accepted lists, state
 //! * [`events`]: events for programs outside: the model (pure), the spool, and the sinks
 //! * [`fetch`]: downloads: HTTP(S) with conditional GET, resume, limits; file
@@ -43,6 +44,7 @@ pub mod fs;
 pub mod imagelist;
 pub mod metrics;
 pub mod opennebula;
+pub mod openstack;
 pub mod reconcile;
 pub mod run;
 pub mod serve;

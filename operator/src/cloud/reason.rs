@@ -1,7 +1,9 @@
 //! The reasons of conditions that come from a cloud.
 
+use serde::{Deserialize, Serialize};
+
 /// Reasons of a `Published` condition that come from a cloud or from the plan for it.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 pub enum Reason {
     /// The wanted version exists under its name.
     Published,
@@ -11,6 +13,8 @@ pub enum Reason {
     Importing,
     /// The cloud could not import the image; tried again with growing pauses.
     ImportFailed,
+    /// The cloud does not accept the format of the image.
+    FormatNotAccepted,
     /// The name belongs to an image of somebody else, or is not valid in the cloud.
     NameConflict,
     /// A user locked the current image.
@@ -39,6 +43,7 @@ impl Reason {
             Self::Retired => "Retired",
             Self::Importing => "Importing",
             Self::ImportFailed => "ImportFailed",
+            Self::FormatNotAccepted => "FormatNotAccepted",
             Self::NameConflict => "NameConflict",
             Self::ImageLocked => "ImageLocked",
             Self::ImagePersistent => "ImagePersistent",

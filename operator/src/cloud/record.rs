@@ -4,7 +4,7 @@ use jiff::{SignedDuration, Timestamp};
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
-use super::CloudImageId;
+use super::{CloudImageId, Reason};
 use crate::imagelist::{ImageId, Sha512Digest};
 
 /// The record of what was published of one image at one target. Anyone who may change an image can forge its
@@ -27,6 +27,9 @@ pub struct Record<I, M> {
     pub last_failure: Option<Timestamp>,
     /// The message of the last failure.
     pub failure: Option<String>,
+    /// The reason of the last failure, if it is not that the cloud could not import the image.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub failure_reason: Option<Reason>,
 }
 
 /// A registration. It is stored before it is sent, because its response may be lost.
@@ -84,6 +87,7 @@ impl<I, M> Default for Record<I, M> {
             failures: 0,
             last_failure: None,
             failure: None,
+            failure_reason: None,
         }
     }
 }
@@ -122,6 +126,7 @@ impl<I: Copy + Into<CloudImageId>, M: Serialize> Record<I, M> {
             failures: self.failures,
             last_failure: self.last_failure,
             failure: self.failure.clone(),
+            failure_reason: self.failure_reason,
         })
     }
 }
@@ -153,6 +158,13 @@ impl<I, M> Record<I, M> {
         self.failures = self.failures.saturating_add(1);
         self.last_failure = Some(now);
         self.failure = Some(message);
+        self.failure_reason = None;
+    }
+
+    /// Records a failure with another reason.
+    pub fn fail_as(&mut self, reason: Reason, message: String, now: Timestamp) {
+        self.fail(message, now);
+        self.failure_reason = Some(reason).filter(|reason| *reason != Reason::ImportFailed);
     }
 
     /// Forgets failures, because it succeeded or a user asked to try now.
@@ -160,6 +172,7 @@ impl<I, M> Record<I, M> {
         self.failures = 0;
         self.last_failure = None;
         self.failure = None;
+        self.failure_reason = None;
     }
 }
 
