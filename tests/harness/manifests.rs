@@ -7,6 +7,8 @@ use serde_json::{Value, json};
 pub struct BadManifest {
     /// Its kind.
     pub kind: &'static str,
+    /// The good manifest that it is made from.
+    base: &'static str,
     /// The field of its spec, as a JSON pointer.
     pub field: &'static str,
     /// What that may not be; null: that it is missing.
@@ -20,12 +22,12 @@ pub struct BadManifest {
 impl BadManifest {
     /// The whole manifest.
     pub fn manifest(&self) -> Value {
-        changed(self.kind, self.field, &self.value)
+        changed(self.base, self.field, &self.value)
     }
 }
 
-/// A manifest that works.
-pub fn good(kind: &str) -> Value {
+/// A manifest that works, by its kind; "OpenStack" is a CloudTarget of that type.
+pub fn good(kind: &'static str) -> Value {
     let spec = match kind {
         "Endorser" => json!({
             "credentials": [{"name": "a", "x509": {"subject": "/CN=a", "issuer": "/CN=b"}}],
@@ -45,13 +47,25 @@ pub fn good(kind: &str) -> Value {
                 "handOver": {"type": "Path", "path": {"prefix": "/var/lib/vmcatcher"}},
             },
         }),
+        OPENSTACK => json!({
+            "type": "OpenStack",
+            "openStack": {"authUrl": "http://127.0.0.1:9/v3", "secretRef": {"name": "openstack"}},
+        }),
         other => panic!("{other}"),
     };
+    let kind = kind_of(kind);
     json!({"apiVersion": "vmcatcher.io/v1alpha1", "kind": kind, "metadata": {"name": "image-a"}, "spec": spec})
 }
 
+/// A CloudTarget of type OpenStack, in the tables here.
+const OPENSTACK: &str = "OpenStack";
+
+fn kind_of(base: &'static str) -> &'static str {
+    if base == OPENSTACK { "CloudTarget" } else { base }
+}
+
 /// The same with another value in one field of its spec; null takes it away.
-pub fn changed(kind: &str, field: &str, value: &Value) -> Value {
+pub fn changed(kind: &'static str, field: &str, value: &Value) -> Value {
     let mut manifest = good(kind);
     let (parent, name) = field.rsplit_once('/').unwrap();
     let parent = manifest["spec"].pointer_mut(parent).unwrap().as_object_mut().unwrap();
@@ -64,8 +78,9 @@ pub fn changed(kind: &str, field: &str, value: &Value) -> Value {
 
 /// All of them.
 pub fn bad_manifests() -> Vec<BadManifest> {
-    let all = table().into_iter();
-    all.map(|(kind, field, value, rule, named)| BadManifest { kind, field, value, rule, named }).collect()
+    let all = table().into_iter().chain(openstack());
+    all.map(|(base, field, value, rule, named)| BadManifest { kind: kind_of(base), base, field, value, rule, named })
+        .collect()
 }
 
 type Row = (&'static str, &'static str, Value, &'static str, &'static str);
@@ -147,6 +162,31 @@ fn table() -> Vec<Row> {
             json!({"type": "URL", "url": url("https://u:p@h")}),
             "paths are signed",
             "openNebula.handOver.url.base",
+        ),
+    ]
+}
+
+fn openstack() -> Vec<Row> {
+    let base = OPENSTACK;
+    let url = |base: &str| json!({"base": base});
+    vec![
+        (base, "/openStack", Value::Null, "expected openStack", "openStack"),
+        (base, "/openNebula", good("CloudTarget")["spec"]["openNebula"].clone(), "no openNebula", "openNebula"),
+        ("CloudTarget", "/openStack", good(base)["spec"]["openStack"].clone(), "no openStack", "openStack"),
+        (base, "/openStack/authUrl", json!("http://u:p@h/v3"), "use secretRef", "openStack.authUrl"),
+        (base, "/openStack/tls", json!({"trust": "Grid"}), "System or Secret", "openStack.tls.trust"),
+        (base, "/openStack/tls", json!({"trust": "Secret"}), "certSecretRef", "openStack.tls.certSecretRef"),
+        (base, "/openStack/update", json!("InPlace"), "update: Staged", "openStack.update"),
+        (base, "/openStack/retired", json!({"deleteAfter": "90d"}), "no days", "openStack.retired.deleteAfter"),
+        (base, "/openStack/initial", json!({"members": ["a"]}), "Shared only", "openStack.initial.members"),
+        (base, "/openStack/handOver", json!({"type": "URL"}), "expected url", "openStack.handOver.url"),
+        (base, "/openStack/handOver", json!({"url": url("https://h")}), "expected no url", "openStack.handOver.url"),
+        (
+            base,
+            "/openStack/handOver",
+            json!({"type": "URL", "url": url("https://u:p@h")}),
+            "paths are signed",
+            "openStack.handOver.url.base",
         ),
     ]
 }

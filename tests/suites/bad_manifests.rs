@@ -49,6 +49,7 @@ async fn the_rules_and_the_operator_refuse_the_same() {
         assert_eq!(ruled(kind, &good(kind), None), "", "{kind}");
         assert_eq!(ruled(kind, &good(kind), Some(&good(kind))), "", "{kind}, unchanged");
     }
+    assert_eq!(ruled("CloudTarget", &good("OpenStack"), None), "");
     let mut site = Site::new();
     site.allow_auto_endorse = true;
     for (number, bad) in bad_manifests().iter().enumerate() {
@@ -93,10 +94,12 @@ fn what_may_not_change_does_not_and_taking_it_away_is_no_way_round() {
             "cannot change",
         ),
         ("CachedImage", good("CachedImage"), changed("CachedImage", "/version", &json!("1")), ""),
+        ("CloudTarget", good("CloudTarget"), good("OpenStack"), "cannot change"),
     ];
     for (kind, old, new, expected) in cases {
         let told = match kind {
             "CachedImage" => transition::<CachedImage>(&old, &new),
+            "CloudTarget" => transition::<CloudTarget>(&old, &new),
             _ => transition::<ImageListSubscription>(&old, &new),
         };
         let told = told.err().unwrap_or_default();

@@ -50,7 +50,7 @@ const OTHERS: &[&str] = &[
 /// Where reasons come from: the reconcilers, and the errors that they repeat.
 fn speaks_of_reasons(path: &Path) -> bool {
     let path = path.to_string_lossy();
-    let errors = ["error.rs", "refusal.rs", "store/kubernetes/call.rs"];
+    let errors = ["error.rs", "refusal.rs", "cloud/reason.rs", "store/kubernetes/call.rs"];
     path.contains("/reconcile/") || errors.iter().any(|end| path.ends_with(end))
 }
 

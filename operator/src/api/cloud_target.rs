@@ -11,6 +11,7 @@ use serde_with::skip_serializing_none;
 
 use super::Tls;
 use super::common::{ObjectReference, duration, has_conditions};
+use super::openstack::OpenStack;
 
 /// A cloud where images are published.
 #[skip_serializing_none]
@@ -36,8 +37,14 @@ use super::common::{ObjectReference, duration, has_conditions};
 )]
 #[serde(rename_all = "camelCase")]
 #[schemars(extend("x-kubernetes-validations" = [{
-    "rule": "self.type != 'OpenNebula' || has(self.openNebula)",
-    "message": "expected openNebula with type: OpenNebula",
+    "rule": "self.type != 'OpenNebula' || (has(self.openNebula) && !has(self.openStack))",
+    "message": "expected openNebula, and no openStack, with type: OpenNebula",
+}, {
+    "rule": "self.type != 'OpenStack' || (has(self.openStack) && !has(self.openNebula))",
+    "message": "expected openStack, and no openNebula, with type: OpenStack",
+}, {
+    "rule": "self.type == oldSelf.type",
+    "message": "type cannot change, make another CloudTarget",
 }]))]
 pub struct CloudTargetSpec {
     /// What kind of cloud it is; names the one member that is set.
@@ -53,6 +60,55 @@ pub struct CloudTargetSpec {
     pub formats: Vec<ImageFormat>,
     /// With type OpenNebula.
     pub open_nebula: Option<OpenNebula>,
+    /// With type OpenStack.
+    pub open_stack: Option<OpenStack>,
+}
+
+impl CloudTargetSpec {
+    /// What the member that `type` names has in common with those of other types; `None` if it is missing.
+    pub fn access(&self) -> Option<CloudAccess<'_>> {
+        match self.r#type {
+            CloudType::OpenNebula => self.open_nebula.as_ref().map(|cloud| CloudAccess {
+                member: "openNebula",
+                address: &cloud.endpoint,
+                secret_ref: &cloud.secret_ref,
+                tls: &cloud.tls,
+                place: None,
+            }),
+            CloudType::OpenStack => self.open_stack.as_ref().map(|cloud| CloudAccess {
+                member: "openStack",
+                address: &cloud.auth_url,
+                secret_ref: &cloud.secret_ref,
+                tls: &cloud.tls,
+                place: Some((cloud.region.as_deref(), cloud.cloud.as_deref(), &cloud.secret_ref.name)),
+            }),
+            CloudType::Unknown => None,
+        }
+    }
+}
+
+/// How a cloud is reached, whatever its type.
+#[derive(Debug, Clone, Copy)]
+pub struct CloudAccess<'a> {
+    /// The member of the spec.
+    pub member: &'static str,
+    /// The address of its API.
+    pub address: &'a str,
+    /// The Secret with the credentials.
+    pub secret_ref: &'a ObjectReference,
+    /// How the server's certificate is checked.
+    pub tls: &'a Tls,
+    /// What distinguishes the places for images behind one address: the region, the entry of clouds.yaml and the Secret.
+    /// `None` where there is only one place.
+    pub place: Option<(Option<&'a str>, Option<&'a str>, &'a str)>,
+}
+
+impl CloudAccess<'_> {
+    /// Whether both lead to the same images. An address that is no URL leads nowhere.
+    pub fn is_same_place(&self, other: &Self) -> bool {
+        let address = |access: &Self| access.address.parse::<url::Url>().ok();
+        self.place == other.place && address(self).is_some_and(|own| address(other) == Some(own))
+    }
 }
 
 fn default_formats() -> Vec<ImageFormat> {
@@ -64,6 +120,8 @@ fn default_formats() -> Vec<ImageFormat> {
 pub enum CloudType {
     /// OpenNebula 5.12 to 7.x, by XML-RPC.
     OpenNebula,
+    /// OpenStack, by Keystone v3 and Glance v2.
+    OpenStack,
     /// A value of a newer version of this API: the object is `Stalled`.
     #[serde(other)]
     #[schemars(skip)]

@@ -9,6 +9,7 @@ mod common;
 mod crds;
 mod endorser;
 mod key;
+mod openstack;
 mod resource;
 mod subscription;
 mod subscription_status;
@@ -17,8 +18,8 @@ pub use cached_image::{
     Artifact, CachedImage, CachedImageSpec, CachedImageStatus, Progress, TargetStatus, VersionStatus, WantedImage,
 };
 pub use cloud_target::{
-    Adopt, CloudTarget, CloudTargetSpec, CloudTargetStatus, CloudType, HandOver, HandOverPath, HandOverType,
-    ImageFormat, Initial, LONGEST_ATTRIBUTE, OpenNebula, Retired, Update, VoGroup,
+    Adopt, CloudAccess, CloudTarget, CloudTargetSpec, CloudTargetStatus, CloudType, HandOver, HandOverPath,
+    HandOverType, ImageFormat, Initial, LONGEST_ATTRIBUTE, OpenNebula, Retired, Update, VoGroup,
 };
 pub use common::{
     ADOPT, ALLOW_PLAIN_HTTP, ALLOWED_HOSTS, Class, CrlPolicy, DeletionPolicy, FINALIZER, FLUX_REQUESTED_AT, GROUP,
@@ -31,6 +32,10 @@ pub use endorser::{
     X509Credential,
 };
 pub use key::{Kind, ObjectKey};
+pub use openstack::{
+    Interface, LONGEST_PROPERTY, OpenStack, OpenStackAdopt, OpenStackHandOver, OpenStackHandOverType, OpenStackInitial,
+    OpenStackName, OpenStackRetired, OpenStackVisibility, VoProject,
+};
 pub use resource::Resource;
 pub(crate) use resource::for_each_kind;
 pub use subscription::{

@@ -58,6 +58,10 @@ impl Resource for CachedImage {
 
 impl Resource for CloudTarget {
     const KIND: Kind = Kind::Target;
+
+    fn transition(old: &Self::Spec, new: &Self::Spec) -> Result<(), String> {
+        unchanged("type", &old.r#type, &new.r#type)
+    }
 }
 
 /// Refuses a change of a field that identifies what the object is about.

@@ -8,6 +8,7 @@ use super::tls::CheckedTls;
 use crate::api::{Class, ObjectKey};
 use crate::fetch::{ClientIdentity, Credentials, Source, TlsSettings};
 use crate::imagelist::SourceUrl;
+use crate::openstack;
 use crate::store::{ResourceStore, SecretData, StoreError};
 use crate::trust::DecryptionKey;
 
@@ -30,6 +31,14 @@ pub enum SourceError {
         /// The names of the entries that were found, never their values.
         found: String,
     },
+    /// The entries of the Secret are no credentials for the cloud.
+    #[error("Secret {key}: {message}")]
+    CredentialsInvalid {
+        /// The Secret.
+        key: ObjectKey,
+        /// What was expected and what was found.
+        message: String,
+    },
     /// The Secret does not allow this use or this address.
     #[error("Secret {key}: {message}")]
     NotAllowed {
@@ -48,7 +57,7 @@ impl SourceError {
     pub(super) fn class(&self) -> Class {
         match self {
             Self::SecretNotFound { .. } => Class::Waiting,
-            Self::SecretInvalid { .. } | Self::NotAllowed { .. } => Class::Stalled,
+            Self::SecretInvalid { .. } | Self::CredentialsInvalid { .. } | Self::NotAllowed { .. } => Class::Stalled,
             Self::Store(error) => error.class(),
         }
     }
@@ -57,7 +66,7 @@ impl SourceError {
     pub(super) fn reason(&self) -> &'static str {
         match self {
             Self::SecretNotFound { .. } => "SecretNotFound",
-            Self::SecretInvalid { .. } => "SecretInvalid",
+            Self::SecretInvalid { .. } | Self::CredentialsInvalid { .. } => "SecretInvalid",
             Self::NotAllowed { .. } => "CredentialsNotAllowed",
             Self::Store(error) => error.reason(),
         }
@@ -168,6 +177,23 @@ pub(super) async fn opennebula_session<S: ResourceStore>(
     };
     secret.data.does_not_refuse(endpoint).map_err(|message| secret.not_allowed(message))?;
     Ok(session)
+}
+
+/// The credentials for Keystone from the Secret of a namespace with this name, and what its `clouds.yaml` says besides.
+pub(super) async fn openstack_credentials<S: ResourceStore>(
+    store: &S,
+    (namespace, secret): (&str, &str),
+    auth_url: &Url,
+    cloud: Option<&str>,
+) -> Result<(openstack::Credentials, openstack::CloudSettings), SourceError> {
+    let secret = read(store, namespace, secret).await?;
+    secret.data.holds_credentials().map_err(|message| secret.not_allowed(message))?;
+    let names: Vec<String> = secret.data.entries.keys().cloned().collect();
+    let credentials = openstack::Credentials::from_entries(|entry| secret.text(entry), &names, cloud, auth_url);
+    let credentials = credentials
+        .map_err(|error| SourceError::CredentialsInvalid { key: secret.key.clone(), message: error.to_string() })?;
+    secret.data.does_not_refuse(auth_url).map_err(|message| secret.not_allowed(message))?;
+    Ok(credentials)
 }
 
 /// A Secret with its key, for messages.

@@ -4,7 +4,8 @@ use super::check::SpecError;
 use super::context::Settings;
 use super::{cloud_target, endorser, image, subscription};
 use crate::api::{
-    CachedImage, CloudTarget, Endorser, FilesSource, ImageListSubscription, Kind, ObjectKey, ObjectReference, Resource,
+    CachedImage, CloudAccess, CloudTarget, Endorser, FilesSource, ImageListSubscription, Kind, ObjectKey,
+    ObjectReference, Resource,
 };
 use crate::store::{ResourceStore, StoreError};
 
@@ -66,9 +67,9 @@ impl<'c, S: ResourceStore> Look<'c, S> {
     }
 
     async fn target(mut self, object: &CloudTarget, endpoint: Option<&url::Url>) -> Result<Surveyed, StoreError> {
-        if let Some(cloud) = &object.spec.open_nebula {
-            self.secret("openNebula.secretRef", Some(&cloud.secret_ref)).await?;
-            self.secret("openNebula.tls.certSecretRef", cloud.tls.cert_secret_ref.as_ref()).await?;
+        if let Some(CloudAccess { member, secret_ref, tls, .. }) = object.spec.access() {
+            self.secret(&format!("{member}.secretRef"), Some(secret_ref)).await?;
+            self.secret(&format!("{member}.tls.certSecretRef"), tls.cert_secret_ref.as_ref()).await?;
         }
         if let Some(endpoint) = endpoint {
             self.surveyed.asks = asks(endpoint, None, object.spec.suspend);

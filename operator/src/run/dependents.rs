@@ -159,8 +159,8 @@ pub(super) fn subscription_secrets(object: &ImageListSubscription) -> impl Itera
 }
 
 fn target_secrets(object: &CloudTarget) -> impl Iterator<Item = &str> {
-    let clouds = object.spec.open_nebula.iter();
-    let references = clouds.flat_map(|cloud| std::iter::once(&cloud.secret_ref).chain(&cloud.tls.cert_secret_ref));
+    let access = object.spec.access().into_iter();
+    let references = access.flat_map(|access| std::iter::once(access.secret_ref).chain(&access.tls.cert_secret_ref));
     references.map(|reference| reference.name.as_str())
 }
 

@@ -130,7 +130,7 @@ async fn every_value_of_a_label_is_explained() {
     let shown = watched.figures().await;
     assert!(watched.running.terminate().success());
     let kinds = [Endorser::kind(&()), ImageListSubscription::kind(&()), CachedImage::kind(&()), CloudTarget::kind(&())];
-    let of_clouds = code(|path| path.ends_with("/opennebula/error.rs"));
+    let of_clouds = code(|path| path.ends_with("/cloud/reason.rs"));
     let errors = ["/fetch/error.rs", "/cache/error.rs", "/opennebula/error.rs", "/store/error.rs"];
     let mut reasons = arms(&code(|path| errors.iter().any(|error| path.ends_with(error))));
     reasons.retain(|word| !kinds.iter().any(|kind| kind == word));

@@ -1,18 +1,19 @@
 //! `CloudTarget` spec -> checked values. Pure.
 
+mod of_opennebula;
+mod of_openstack;
+
 use jiff::{SignedDuration, Timestamp};
-use k8s_openapi::apimachinery::pkg::util::intstr::IntOrString;
 use url::Url;
 
 use super::hand_over::HandOver;
-use crate::api::{self, CloudTarget, CloudType, ImageFormat, ObjectKey, Update};
+use crate::api::{self, CloudAccess, CloudTarget, CloudType, ImageFormat, ObjectKey};
 use crate::cloud::Claim;
 use crate::convert::Form;
 use crate::duration::parse_duration;
-use crate::opennebula::carry_over::{Adoptable, Reference, Settings, UpdateMode};
-use crate::opennebula::template::AttributeName;
 use crate::reconcile::check::{SpecError, http_address, requested_at};
 use crate::reconcile::tls::CheckedTls;
+use crate::{opennebula, openstack};
 
 /// A target whose spec was checked.
 #[derive(Debug, Clone)]
@@ -45,7 +46,20 @@ pub(super) struct Checked {
 #[derive(Debug, Clone)]
 pub(super) enum CheckedCloud {
     /// The settings for images at an OpenNebula.
-    OpenNebula(Settings),
+    OpenNebula(Box<opennebula::carry_over::Settings>),
+    /// The settings for images at an OpenStack, and how its services are found.
+    OpenStack(Box<openstack::Settings>, OpenStackAccess),
+}
+
+/// How the services of an OpenStack are found.
+#[derive(Debug, Clone, Default)]
+pub(super) struct OpenStackAccess {
+    /// The region of Glance in the catalogue.
+    pub region: Option<String>,
+    /// Which address in the catalogue is used.
+    pub interface: Option<openstack::Interface>,
+    /// The entry of the Secret's `clouds.yaml`.
+    pub cloud: Option<String>,
 }
 
 impl Checked {
@@ -54,6 +68,7 @@ impl Checked {
         if doubted {
             match &mut self.cloud {
                 CheckedCloud::OpenNebula(settings) => settings.retired.delete_after = None,
+                CheckedCloud::OpenStack(settings, _) => settings.delete_after = None,
             }
         }
         self
@@ -64,26 +79,43 @@ impl Checked {
 pub(super) fn check(object: &CloudTarget, instance: &str) -> Result<Checked, SpecError> {
     let key = ObjectKey::of(object);
     let spec = &object.spec;
-    match spec.r#type {
-        CloudType::OpenNebula => {}
-        CloudType::Unknown => return Err(SpecError::unsupported("type", "OpenNebula")),
-    }
-    let missing = || SpecError::invalid("openNebula", "expected it with type OpenNebula, found none");
-    let cloud = spec.open_nebula.as_ref().ok_or_else(missing)?;
     let claim = Claim { instance: instance.to_owned(), namespace: key.namespace.clone() };
+    let (cloud, hand_over) = match spec.r#type {
+        CloudType::OpenNebula => of_opennebula::check(spec, claim)?,
+        CloudType::OpenStack => of_openstack::check(spec, claim)?,
+        CloudType::Unknown => return Err(SpecError::unsupported("type", "OpenNebula or OpenStack")),
+    };
+    let access =
+        spec.access().ok_or_else(|| SpecError::invalid("type", "expected the member that it names, found none"))?;
     Ok(Checked {
         generation: object.metadata.generation,
         suspend: spec.suspend,
         deleting: object.metadata.deletion_timestamp.as_ref().map(|time| time.0),
         requested_at: requested_at(object),
         formats: formats(&spec.formats)?,
-        endpoint: http_address("openNebula.endpoint", &cloud.endpoint, "use secretRef")?,
-        secret: cloud.secret_ref.name.clone(),
-        tls: tls(&cloud.tls)?,
-        hand_over: HandOver::check(&cloud.hand_over)?,
-        cloud: CheckedCloud::OpenNebula(settings(cloud, claim)?),
+        endpoint: endpoint(&access)?,
+        secret: access.secret_ref.name.clone(),
+        tls: tls(&access)?,
+        hand_over,
+        cloud,
         key,
     })
+}
+
+/// The member that `type` names. Fails if it is missing, or if there is a member of another type.
+fn member<'a, T, U>(own: (&str, &'a Option<T>), other: (&str, &Option<U>)) -> Result<&'a T, SpecError> {
+    if other.1.is_some() {
+        return Err(SpecError::invalid(other.0, &format!("expected none beside {}, found one", own.0)));
+    }
+    own.1.as_ref().ok_or_else(|| SpecError::invalid(own.0, "expected it with this type, found none"))
+}
+
+fn endpoint(access: &CloudAccess<'_>) -> Result<Url, SpecError> {
+    let name = match access.member {
+        "openStack" => "authUrl",
+        _ => "endpoint",
+    };
+    http_address(&format!("{}.{name}", access.member), access.address, "use secretRef")
 }
 
 /// The address of a target's cloud. Fails if the spec is invalid.
@@ -103,82 +135,23 @@ fn formats(formats: &[ImageFormat]) -> Result<Vec<Form>, SpecError> {
     checked.collect()
 }
 
-fn tls(tls: &api::Tls) -> Result<CheckedTls, SpecError> {
-    const FIELD: &str = "openNebula.tls.trust";
-    let secret = tls.cert_secret_ref.as_ref().map(|reference| reference.name.clone());
-    match (tls.trust, secret) {
+fn tls(access: &CloudAccess<'_>) -> Result<CheckedTls, SpecError> {
+    let field = |name: &str| format!("{}.tls.{name}", access.member);
+    let secret = access.tls.cert_secret_ref.as_ref().map(|reference| reference.name.clone());
+    match (access.tls.trust, secret) {
         (api::TlsTrust::System, secret) => Ok(CheckedTls::System(secret)),
         (api::TlsTrust::Secret, Some(secret)) => Ok(CheckedTls::Secret(secret)),
         (api::TlsTrust::Secret, None) => {
-            Err(SpecError::invalid("openNebula.tls.certSecretRef", "expected it with trust Secret, found none"))
+            Err(SpecError::invalid(field("certSecretRef"), "expected it with trust Secret, found none"))
         }
-        (api::TlsTrust::Grid | api::TlsTrust::Unknown, _) => Err(SpecError::unsupported(FIELD, "System or Secret")),
-    }
-}
-
-fn settings(cloud: &api::OpenNebula, claim: Claim) -> Result<Settings, SpecError> {
-    let mut settings = Settings::new(claim, reference("openNebula.datastore", &cloud.datastore)?);
-    settings.mode = match cloud.update {
-        Update::Staged => UpdateMode::Staged,
-        Update::InPlace => UpdateMode::InPlace,
-        Update::Unknown => return Err(SpecError::unsupported("openNebula.update", "Staged or InPlace")),
-    };
-    settings.initial_permissions = (cloud.initial.permissions.parse())
-        .map_err(|error| SpecError::invalid("openNebula.initial.permissions", &error))?;
-    let group = cloud.initial.group.as_ref();
-    settings.initial_group = group.map(|group| reference("openNebula.initial.group", group)).transpose()?;
-    for api::VoGroup { vo, group } in &cloud.initial.vo_groups {
-        settings.vo_groups.insert(vo.clone(), reference("openNebula.initial.voGroups", group)?);
-    }
-    settings.retired.owner = reference("openNebula.retired.owner", &cloud.retired.owner)?;
-    settings.retired.group = reference("openNebula.retired.group", &cloud.retired.group)?;
-    settings.adopt = cloud.adopt.as_ref().map(adoptable).transpose()?.unwrap_or_default();
-    let after = cloud.retired.delete_after.as_deref().map(parse_duration).transpose();
-    let after = after.map_err(|error| SpecError::invalid("openNebula.retired.deleteAfter", &error))?;
-    settings.retired.delete_after = after.map(|after| SignedDuration::try_from(after).unwrap_or(SignedDuration::MAX));
-    settings.template = template(cloud)?;
-    Ok(settings)
-}
-
-fn adoptable(adopt: &api::Adopt) -> Result<Adoptable, SpecError> {
-    const FIELD: &str = "openNebula.adopt";
-    if adopt.image_ids.is_empty() && adopt.owners.is_empty() {
-        return Err(SpecError::invalid(FIELD, "expected imageIds, owners or both, found neither"));
-    }
-    let id = |id: &i64| {
-        let bad =
-            |_| SpecError::invalid("openNebula.adopt.imageIds", &format!("expected an id of 0 or more, found {id}"));
-        i32::try_from(*id).and_then(u32::try_from).map_err(bad)
-    };
-    let images = adopt.image_ids.iter().map(id).collect::<Result<_, _>>()?;
-    let owners = adopt.owners.iter().map(|owner| reference("openNebula.adopt.owners", owner));
-    Ok(Adoptable { images, owners: owners.collect::<Result<_, _>>()? })
-}
-
-fn template(cloud: &api::OpenNebula) -> Result<Vec<(AttributeName, String)>, SpecError> {
-    const FIELD: &str = "openNebula.template";
-    if let Some((name, value)) = cloud.template.iter().find(|(_, value)| value.chars().count() > api::LONGEST_ATTRIBUTE)
-    {
-        let (most, found) = (api::LONGEST_ATTRIBUTE, value.chars().count());
-        return Err(SpecError::invalid(FIELD, &format!("expected at most {most} characters in {name}, found {found}")));
-    }
-    let checked = cloud.template.iter().map(|(name, value)| Ok((name.parse()?, value.clone())));
-    let checked: Result<Vec<_>, crate::opennebula::template::AttributeNameError> = checked.collect();
-    let checked = checked.map_err(|error| SpecError::invalid(FIELD, &error))?;
-    Settings::check_template(&checked).map_err(|error| SpecError::invalid(FIELD, &error))?;
-    Ok(checked)
-}
-
-/// A number is an id, a string is a name.
-fn reference(field: &str, value: &IntOrString) -> Result<Reference, SpecError> {
-    match value {
-        IntOrString::Int(number) => {
-            let bad = |_| SpecError::invalid(field, &format!("expected an id of 0 or more, found {number}"));
-            u32::try_from(*number).map(Reference::Id).map_err(bad)
+        (api::TlsTrust::Grid | api::TlsTrust::Unknown, _) => {
+            Err(SpecError::unsupported(field("trust"), "System or Secret"))
         }
-        IntOrString::String(name) if name.is_empty() || name.len() > 128 => {
-            Err(SpecError::invalid(field, &format!("expected a name of 1 to 128 bytes, found {}", name.len())))
-        }
-        IntOrString::String(name) => Ok(Reference::Name(name.clone())),
     }
+}
+
+/// When retired images are deleted; `None` means never.
+fn delete_after(field: &str, text: Option<&str>) -> Result<Option<SignedDuration>, SpecError> {
+    let after = text.map(parse_duration).transpose().map_err(|error| SpecError::invalid(field, &error))?;
+    Ok(after.map(|after| SignedDuration::try_from(after).unwrap_or(SignedDuration::MAX)))
 }

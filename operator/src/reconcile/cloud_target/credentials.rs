@@ -59,6 +59,9 @@ impl Credentials {
 fn is_lost(error: &SourceError) -> bool {
     match error {
         SourceError::SecretNotFound { .. } | SourceError::Store(StoreError::Denied { .. }) => true,
-        SourceError::SecretInvalid { .. } | SourceError::NotAllowed { .. } | SourceError::Store(_) => false,
+        SourceError::SecretInvalid { .. }
+        | SourceError::CredentialsInvalid { .. }
+        | SourceError::NotAllowed { .. }
+        | SourceError::Store(_) => false,
     }
 }

@@ -189,16 +189,14 @@ fn is_wanted_at(desired: &Desired, targets: &[String]) -> bool {
     targets.iter().any(|name| matches!(desired.at.get(name), Some(DesiredState::Publish(_))))
 }
 
-/// Other targets of the namespace with the same address that are not being deleted. Images that one of them publishes
+/// Other targets of the namespace with the same cloud that are not being deleted. Images that one of them publishes
 /// belong to it.
 fn others<S: ResourceStore>(context: &Context<S>, object: &CloudTarget) -> Vec<String> {
-    let address = |target: &CloudTarget| -> Option<url::Url> {
-        target.spec.open_nebula.as_ref().and_then(|cloud| cloud.endpoint.parse().ok())
-    };
-    let Some(own) = address(object) else { return Vec::new() };
+    let Some(own) = object.spec.access() else { return Vec::new() };
+    let is_same = |other: &CloudTarget| other.spec.access().is_some_and(|other| own.is_same_place(&other));
     let all = context.store.list::<CloudTarget>(&ObjectKey::of(object).namespace);
     let stay = all.iter().filter(|other| other.metadata.deletion_timestamp.is_none());
-    stay.filter(|other| address(other).as_ref() == Some(&own)).filter_map(|other| other.metadata.name.clone()).collect()
+    stay.filter(|other| is_same(other)).filter_map(|other| other.metadata.name.clone()).collect()
 }
 
 /// The message of a target that is held, with the obstacle.

@@ -4,7 +4,7 @@ use jiff::Timestamp;
 use url::Url;
 
 use super::refusal::Refusal;
-use crate::api::{self, HandOverType};
+use crate::api::{self, HandOverType, OpenStackHandOverType};
 use crate::cache::VerifiedBlob;
 use crate::convert::Form;
 use crate::reconcile::check::{SpecError, http_address};
@@ -20,6 +20,8 @@ pub(super) enum HandOver {
     Path(String),
     /// The cloud downloads from the image server at this address, which ends with a slash.
     Url(Url),
+    /// The operator sends them.
+    Upload,
 }
 
 impl HandOver {
@@ -27,7 +29,7 @@ impl HandOver {
     pub(super) fn check(hand_over: &api::HandOver) -> Result<Self, SpecError> {
         match (hand_over.r#type, &hand_over.path, &hand_over.url) {
             (HandOverType::Path, Some(path), None) => prefix(&path.prefix).map(Self::Path),
-            (HandOverType::Url, None, Some(url)) => base(&url.base).map(Self::Url),
+            (HandOverType::Url, None, Some(url)) => base("openNebula.handOver.url.base", &url.base).map(Self::Url),
             (HandOverType::Path, None, _) => {
                 Err(SpecError::invalid(FIELD_PATH, "expected it with type Path, found none"))
             }
@@ -39,6 +41,24 @@ impl HandOver {
                 Err(SpecError::invalid(FIELD_PATH, "expected none with type URL, found one"))
             }
             (HandOverType::Unknown, _, _) => Err(SpecError::unsupported("openNebula.handOver.type", "Path or URL")),
+        }
+    }
+
+    /// Checks the spec of an OpenStack.
+    pub(super) fn check_openstack(hand_over: &api::OpenStackHandOver) -> Result<Self, SpecError> {
+        const FIELD: &str = "openStack.handOver.url";
+        match (hand_over.r#type, &hand_over.url) {
+            (OpenStackHandOverType::Upload, None) => Ok(Self::Upload),
+            (OpenStackHandOverType::Upload, Some(_)) => {
+                Err(SpecError::invalid(FIELD, "expected none with type Upload, found one"))
+            }
+            (OpenStackHandOverType::Url, Some(url)) => base("openStack.handOver.url.base", &url.base).map(Self::Url),
+            (OpenStackHandOverType::Url, None) => {
+                Err(SpecError::invalid(FIELD, "expected it with type URL, found none"))
+            }
+            (OpenStackHandOverType::Unknown, _) => {
+                Err(SpecError::unsupported("openStack.handOver.type", "Upload or URL"))
+            }
         }
     }
 
@@ -57,6 +77,13 @@ impl HandOver {
                 return Ok(format!("{prefix}/blobs/sha512/{}/{digest}", &digest[..2]));
             }
             Self::Url(base) => base,
+            Self::Upload => {
+                let path = blob.path().to_str().ok_or_else(|| Refusal {
+                    reason: "ImageServerFailed",
+                    message: format!("expected a volume whose path is UTF-8, found {}", blob.path().display()),
+                })?;
+                return Ok(path.to_owned());
+            }
         };
         let paths = paths.ok_or_else(no_image_server)?;
         let path = paths(blob.digest(), format.as_str(), now);
@@ -67,7 +94,7 @@ impl HandOver {
     /// Why no image can be handed over; `None` if nothing prevents it.
     pub(super) fn obstacle(&self, has_image_server: bool) -> Option<Refusal> {
         match self {
-            Self::Path(_) => None,
+            Self::Path(_) | Self::Upload => None,
             Self::Url(_) => (!has_image_server).then(no_image_server),
         }
     }
@@ -107,11 +134,10 @@ fn prefix(text: &str) -> Result<String, SpecError> {
     Err(SpecError::invalid("openNebula.handOver.path.prefix", &message))
 }
 
-fn base(text: &str) -> Result<Url, SpecError> {
-    const FIELD: &str = "openNebula.handOver.url.base";
-    let mut url = http_address(FIELD, text, "the paths are signed")?;
+fn base(field: &str, text: &str) -> Result<Url, SpecError> {
+    let mut url = http_address(field, text, "the paths are signed")?;
     if url.query().is_some() || url.fragment().is_some() {
-        return Err(SpecError::invalid(FIELD, "expected an address that a path can be put below, found ? or # in it"));
+        return Err(SpecError::invalid(field, "expected an address that a path can be put below, found ? or # in it"));
     }
     let path = format!("{}/", url.path().trim_end_matches('/'));
     url.set_path(&path);

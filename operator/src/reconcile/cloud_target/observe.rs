@@ -79,7 +79,7 @@ pub(super) async fn observe<S: ResourceStore>(
         access,
         last: session.last.clone().filter(|_| same),
         there: there(context, &checked.key),
-        other: other(context, checked),
+        other: other(context, object, checked),
         deletion,
         image_paths: context.image_paths.clone(),
     }
@@ -103,13 +103,11 @@ fn conversion(checked: &Checked, desired: &Desired) -> Option<ConversionKey> {
     }
 }
 
-/// The first target of this namespace, by name, that has the same address, if it is not this one. Targets that are
+/// The first target of this namespace, by name, of the same cloud, if it is not this one. Targets that are
 /// being deleted neither block others nor are blocked.
-fn other<S: ResourceStore>(context: &Context<S>, checked: &Checked) -> Option<String> {
-    let same = |target: &&std::sync::Arc<CloudTarget>| {
-        let cloud = target.spec.open_nebula.as_ref();
-        cloud.and_then(|cloud| cloud.endpoint.parse().ok()).is_some_and(|url: url::Url| url == checked.endpoint)
-    };
+fn other<S: ResourceStore>(context: &Context<S>, object: &CloudTarget, checked: &Checked) -> Option<String> {
+    let own = object.spec.access()?;
+    let same = |target: &&Arc<CloudTarget>| target.spec.access().is_some_and(|other| own.is_same_place(&other));
     if checked.deleting.is_some() {
         return None;
     }

@@ -131,7 +131,7 @@ pub(super) fn requests(checked: &Checked, observed: &Observed, now: Timestamp) -
         return Requests::Nothing { reason: "Suspended", message, class: Class::Waiting };
     }
     if let Some(other) = &observed.other {
-        let message = format!("expected one target for each cloud, found that {other} has the same address");
+        let message = format!("expected one target for each cloud, found that {other} leads to the same");
         return Requests::Nothing { reason: "TargetConflict", message, class: Class::Stalled };
     }
     let lost = match &observed.access {

@@ -28,10 +28,10 @@ fn checked(more: &str) -> Checked {
 }
 
 fn connection() -> Arc<dyn Connection> {
-    let CheckedCloud::OpenNebula(settings) = checked("").cloud;
+    let CheckedCloud::OpenNebula(settings) = checked("").cloud else { panic!("it is an OpenNebula") };
     let endpoint = "https://one.example.org/RPC2".parse().unwrap();
     let connection = opennebula::transport::Connection::new(endpoint, "oneadmin:secret".to_owned().into());
-    Arc::new(opennebula::Target { connection, settings })
+    Arc::new(opennebula::Target { connection, settings: *settings })
 }
 
 fn lost() -> SourceError {
@@ -103,7 +103,7 @@ fn the_plan_of_each_case() {
             "",
             vec![publish(2, true)],
             |_, o| o.other = Some("first".to_owned()),
-            "no call: TargetConflict: expected one target for each cloud, found that first has the same address",
+            "no call: TargetConflict: expected one target for each cloud, found that first leads to the same",
         ),
         (
             "no Secret",
