@@ -1,0 +1,4 @@
+//! OpenStack: the stand-in that other suites use, and the real servers.
+
+mod real;
+mod stand_in;
