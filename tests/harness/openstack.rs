@@ -14,6 +14,7 @@ mod members;
 mod patch;
 mod projects;
 mod quota;
+mod real;
 mod request;
 mod schema;
 mod server;
@@ -27,6 +28,7 @@ pub use projects::{
     ADMIN, Credential, DTEAM, Endpoint, OPS, PASSWORD, PUBLISHER, Project, READONLY, User, VMCATCHER, ids,
 };
 pub use quota::Limits;
+pub use real::RealOpenStack;
 pub use request::{Answer, Request, Service};
 pub use server::OpenStack;
 pub use world::{Image, Member, World};

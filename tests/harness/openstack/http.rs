@@ -142,6 +142,30 @@ pub(super) fn fetch(uri: &str) -> io::Result<Vec<u8>> {
     Err(io::Error::other("too many redirects"))
 }
 
+/// Status, `Location`, and whether the end of the body is known without the end of the connection.
+fn read_response_head(connection: &mut TcpStream, body: &mut Body) -> io::Result<(u16, Option<String>, bool)> {
+    loop {
+        body.fill(connection)?;
+        let mut headers = [httparse::EMPTY_HEADER; 64];
+        let mut response = httparse::Response::new(&mut headers);
+        let head = match response.parse(&body.buffer) {
+            Ok(httparse::Status::Complete(head)) => head,
+            Ok(httparse::Status::Partial) => continue,
+            Err(_) => return Err(io::ErrorKind::InvalidData.into()),
+        };
+        let header = |name: &str| {
+            let found = response.headers.iter().find(|header| header.name.eq_ignore_ascii_case(name))?;
+            Some(String::from_utf8_lossy(found.value).into_owned())
+        };
+        let (status, location) = (response.code.unwrap_or_default(), header("location"));
+        let length = header("content-length").and_then(|length| length.parse().ok());
+        body.is_chunked = header("transfer-encoding").is_some_and(|coding| coding.contains("chunked"));
+        body.left = length.unwrap_or_default();
+        body.buffer.drain(..head);
+        return Ok((status, location, length.is_some() || body.is_chunked));
+    }
+}
+
 /// The bytes, or where they are.
 fn fetch_once(uri: &str) -> io::Result<Result<Vec<u8>, String>> {
     let broken = |what: &str| io::Error::new(io::ErrorKind::InvalidData, what.to_owned());
@@ -150,25 +174,20 @@ fn fetch_once(uri: &str) -> io::Result<Result<Vec<u8>, String>> {
     let mut connection = TcpStream::connect(host)?;
     connection.set_read_timeout(Some(PATIENCE))?;
     write!(connection, "GET /{path} HTTP/1.1\r\nHost: {host}\r\nConnection: close\r\n\r\n")?;
-    let mut bytes = Vec::new();
-    connection.read_to_end(&mut bytes)?;
-    let mut headers = [httparse::EMPTY_HEADER; 64];
-    let mut response = httparse::Response::new(&mut headers);
-    let parsed = response.parse(&bytes).map_err(|error| broken(&error.to_string()))?;
-    let httparse::Status::Complete(head) = parsed else { return Err(broken("half a head")) };
-    let header = |name: &str| {
-        let found = response.headers.iter().find(|header| header.name.eq_ignore_ascii_case(name))?;
-        Some(String::from_utf8_lossy(found.value).into_owned())
+    let mut body = Body { buffer: Vec::new(), is_chunked: false, is_over: false, left: 0 };
+    let (status, location, is_framed) = read_response_head(&mut connection, &mut body)?;
+    let bytes = if is_framed {
+        body.rest(&mut connection)?
+    } else {
+        let mut bytes = std::mem::take(&mut body.buffer);
+        connection.read_to_end(&mut bytes)?;
+        bytes
     };
-    let (status, location) = (response.code.unwrap_or_default(), header("location"));
-    let length = header("content-length").and_then(|length| length.parse::<usize>().ok());
-    let body = bytes.split_off(head);
     match (status, location) {
         (300..400, Some(location)) => {
             Ok(Err(if location.starts_with('/') { format!("http://{host}{location}") } else { location }))
         }
-        (200, _) if length.is_none_or(|length| length == body.len()) => Ok(Ok(body)),
-        (200, _) => Err(broken("fewer bytes than announced")),
+        (200, _) => Ok(Ok(bytes)),
         _ => Err(broken("another status than 200")),
     }
 }

@@ -36,7 +36,10 @@ impl World {
     pub fn answer(&mut self, request: &Request) -> Answer {
         match request.service {
             Service::Identity => self.identity(request),
-            Service::Image => self.image_answer(request).unwrap_or_else(|refusal| refusal),
+            Service::Image => {
+                let answer = self.image_answer(request).unwrap_or_else(|refusal| refusal);
+                answer.rendered(request.header("accept"))
+            }
         }
     }
 

@@ -160,11 +160,14 @@ impl World {
             _ => ("failure", "Task failed due to Internal Error".to_owned()),
         };
         if let Some(image) = self.images.get_mut(&image) {
-            if stored {
-                for name in ["os_glance_importing_to_stores", "os_glance_failed_import"] {
-                    image.properties.insert(name.to_owned(), String::new());
-                }
-            } else {
+            image.properties.remove("os_glance_import_task");
+            let failed = if stored { "" } else { "local" };
+            for (name, value) in [("os_glance_importing_to_stores", ""), ("os_glance_failed_import", failed)] {
+                image.properties.insert(name.to_owned(), value.to_owned());
+            }
+            if !stored {
+                // Other than after an upload, no digest is left.
+                (image.checksum, image.os_hash_value, image.stored) = (None, None, false);
                 "queued".clone_into(&mut image.status);
             }
         }

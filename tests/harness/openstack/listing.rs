@@ -44,8 +44,12 @@ fn falls(direction: &str) -> Result<bool, Answer> {
     match direction {
         "desc" | "" => Ok(true),
         "asc" => Ok(false),
-        _ => Err(invalid(&format!("Invalid sort direction: {direction}. It must be one of the following: asc, desc."))),
+        _ => Err(invalid(&format!("Invalid sort direction: {direction}"))),
     }
+}
+
+fn one_of(value: &str, known: &[&str], text: &str) -> Result<(), Answer> {
+    if known.contains(&value) { Ok(()) } else { Err(invalid(text)) }
 }
 
 impl Query {
@@ -54,15 +58,6 @@ impl Query {
         let mut direction = String::new();
         for (name, value) in pairs {
             match name.as_str() {
-                "limit" => {
-                    let limit = value.parse().map_err(|_| invalid("limit param must be an integer"))?;
-                    query.limit = Some(limit);
-                }
-                "marker" => query.marker = Some(value),
-                "member_status" => query.member_status = Some(value),
-                "visibility" => query.visibility = Some(value),
-                "os_hidden" => query.os_hidden = value.eq_ignore_ascii_case("true"),
-                "tag" => query.tags.push(value.trim().to_owned()),
                 "sort" => {
                     for part in value.split(',') {
                         let (key, direction) = part.split_once(':').unwrap_or((part, ""));
@@ -71,7 +66,7 @@ impl Query {
                 }
                 "sort_key" => query.sort.push((sort_key(value.trim())?, true)),
                 "sort_dir" => direction = value,
-                _ => query.filters.push((name, value)),
+                _ => query.take(name, value)?,
             }
         }
         if !direction.is_empty() {
@@ -80,6 +75,39 @@ impl Query {
         }
         query.complete_order();
         Ok(query)
+    }
+
+    /// What has nothing to do with the order.
+    fn take(&mut self, name: String, value: String) -> Result<(), Answer> {
+        match name.as_str() {
+            "limit" => {
+                let limit: i64 = value.parse().map_err(|_| invalid("limit param must be an integer"))?;
+                self.limit = Some(limit.try_into().map_err(|_| invalid("limit param must be positive"))?);
+            }
+            "marker" => self.marker = Some(value),
+            "member_status" => {
+                one_of(&value, &["pending", "accepted", "rejected", "all"], &format!("Invalid status: {value}"))?;
+                self.member_status = Some(value);
+            }
+            "visibility" => {
+                let known = ["community", "public", "private", "shared", "all"];
+                one_of(&value, &known, &format!("Invalid visibility value: {value}"))?;
+                self.visibility = Some(value);
+            }
+            "os_hidden" => {
+                let value = value.to_lowercase();
+                let known = "Valid values are 'true' or 'false'.";
+                one_of(
+                    &value,
+                    &["true", "false"],
+                    &format!("Invalid value '{value}' for 'os_hidden' filter. {known}"),
+                )?;
+                self.os_hidden = value == "true";
+            }
+            "tag" => self.tags.push(value.trim().to_owned()),
+            _ => self.filters.push((name, value)),
+        }
+        Ok(())
     }
 
     /// `created_at` and `id` come last, so that the order is of all images.
@@ -159,7 +187,7 @@ fn fits(image: &Image, name: &str, wanted: &str) -> bool {
     let document = image.document();
     match name {
         "size_min" => image.size >= wanted.parse().ok(),
-        "size_max" => image.size <= wanted.parse().ok(),
+        "size_max" => image.size.is_some() && image.size <= wanted.parse().ok(),
         "created_at" => fits_time(image.created, wanted),
         "updated_at" => fits_time(image.updated, wanted),
         "name" | "status" | "id" | "container_format" | "disk_format" => {

@@ -30,7 +30,8 @@ fn operation(raw: &Map<String, Value>, is_old: bool) -> Result<(String, String),
         })?;
         return Ok((name.to_owned(), pointer.to_owned()));
     }
-    let name = raw.get("op").and_then(Value::as_str).unwrap_or_default();
+    let missing = "Unable to find `op` in JSON Schema change. It must be one of the following: add, remove, replace.";
+    let name = raw.get("op").and_then(Value::as_str).ok_or_else(|| invalid(missing))?;
     if !["add", "remove", "replace"].contains(&name) {
         return Err(invalid(&format!(
             "Invalid operation: `{name}`. It must be one of the following: add, remove, replace."
@@ -43,7 +44,8 @@ fn operation(raw: &Map<String, Value>, is_old: bool) -> Result<(String, String),
 
 /// The attribute that a pointer leads to.
 fn attribute(pointer: &str) -> Result<String, Answer> {
-    let name = pointer.strip_prefix('/').ok_or_else(|| invalid("Pointer `%s` does not start with \"/\"."))?;
+    let name =
+        pointer.strip_prefix('/').ok_or_else(|| invalid(&format!("Pointer `{pointer}` does not start with \"/\".")))?;
     if name.is_empty() || name.contains('/') {
         return Err(invalid(&format!("Invalid JSON pointer for this resource: '{pointer}'")));
     }
@@ -71,6 +73,9 @@ impl World {
         let name = attribute(&pointer)?;
         if name == "id" || name == "os_hash_value" {
             return Err(Answer::refuse(403, &format!("Attribute '{name}' is read-only.")));
+        }
+        if name.starts_with("os_glance") {
+            return Err(Answer::refuse(403, &format!("Attribute '{name}' is reserved.")));
         }
         check_name(&name)?;
         let value = raw.get("value").cloned();

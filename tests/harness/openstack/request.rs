@@ -123,11 +123,47 @@ impl Answer {
         Self::text(status, &format!("{status} {}\n\n{explanation}\n\n {detail}  ", reason(status)))
     }
 
+    /// A refusal of Glance in the form that the client accepts: HTML for all that take anything, JSON for those that take JSON, plain
+    /// text for those that say nothing.
+    #[must_use]
+    pub(super) fn rendered(self, accept: Option<&str>) -> Self {
+        let accept = accept.unwrap_or_default();
+        let text = String::from_utf8_lossy(&self.body).into_owned();
+        let is_refusal = self.headers.iter().any(|(_, value)| value.starts_with("text/plain"));
+        let mut parts = text.splitn(3, "\n\n").map(str::trim);
+        let (Some(code), Some(explanation), Some(detail)) = (parts.next(), parts.next(), parts.next()) else {
+            return self;
+        };
+        if !is_refusal || !(accept.contains("json") || accept.contains("*/*") || accept.contains("html")) {
+            return self;
+        }
+        // The template of 415 has other line ends than those of all others.
+        let (before, after) = if self.status == 415 { ("\n", "") } else { ("", "\n\n") };
+        let (kind, body) = if accept.contains("json") {
+            let message = format!("{explanation}{before}<br /><br />\n{detail}{after}");
+            let title = reason(self.status);
+            ("application/json", serde_json::json!({"message": message, "code": code, "title": title}).to_string())
+        } else {
+            let (explanation, detail) = (escape(explanation), escape(detail));
+            let body = format!("  <h1>{code}</h1>\n  {explanation}{before}<br /><br />\n{detail}{after}\n");
+            let head = format!("<html>\n <head>\n  <title>{code}</title>\n </head>\n");
+            ("text/html; charset=UTF-8", format!("{head} <body>\n{body} </body>\n</html>"))
+        };
+        let others = self.headers.into_iter().filter(|(name, _)| name != "Content-Type");
+        let headers = [("Content-Type".to_owned(), kind.to_owned())].into_iter().chain(others).collect();
+        Self { status: self.status, headers, body: body.into_bytes() }
+    }
+
     /// As Keystone refuses.
     pub fn refuse_identity(status: u16, message: &str) -> Self {
         let error = serde_json::json!({"error": {"code": status, "message": message, "title": reason(status)}});
         Self::json(status, &error)
     }
+}
+
+fn escape(text: &str) -> String {
+    let text = text.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;");
+    text.replace('"', "&quot;").replace('\'', "&#x27;")
 }
 
 /// The reason phrase of a status.

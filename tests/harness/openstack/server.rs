@@ -266,16 +266,20 @@ impl Exchange {
     }
 
     fn reply(mut self, answer: &Answer, fault: Option<&Fault>) {
+        let render = |answer: &Answer| match self.request.service {
+            Service::Identity => answer.clone(),
+            Service::Image => answer.clone().rendered(self.request.header("accept")),
+        };
         let bytes = match fault {
             Some(Fault::LoseAnswer) => return,
             Some(Fault::Hang | Fault::Stall(_)) => return lock(&self.shared).hanging.push((self.connection, None)),
             Some(Fault::HalfAnswer) => {
-                let whole = http::encode(answer);
+                let whole = http::encode(&render(answer));
                 whole[..whole.len() - (answer.body.len() / 2).max(3)].to_vec()
             }
-            Some(Fault::DoneBut(other)) => http::encode(other),
+            Some(Fault::DoneBut(other)) => http::encode(&render(other)),
             Some(Fault::Garbage(text)) => http::encode(&Answer::text(200, text)),
-            Some(Fault::Drop | Fault::Refuse(_) | Fault::Cut(_)) | None => http::encode(answer),
+            Some(Fault::Drop | Fault::Refuse(_) | Fault::Cut(_)) | None => http::encode(&render(answer)),
         };
         let _ = self.connection.write_all(&bytes);
         let _ = self.connection.flush();

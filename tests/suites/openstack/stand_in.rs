@@ -3,26 +3,14 @@
 mod directions;
 mod faults;
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
 use harness::openstack::{Answer, Request, Service, World};
-use serde_json::{Value, json};
+use serde_json::Value;
+
+use super::telling::telling;
 
 const RECORDED: &str = include_str!("../../data/openstack/glance-33.0.0_keystone-30.0.0.jsonl");
-/// What differs from one cloud to the next: times, and ids that a server chooses and no client repeats.
-const CHANCE: [&str; 8] = [
-    "created_at",
-    "updated_at",
-    "expires_at",
-    "issued_at",
-    "audit_ids",
-    "request_id",
-    "os_glance_import_task",
-    "password_expires_at",
-];
-/// Headers that say something.
-const HEADERS: [&str; 5] = ["content-type", "content-md5", "content-range", "location", "www-authenticate"];
-
 /// One exchange.
 struct Recording {
     name: String,
@@ -73,48 +61,6 @@ fn recordings() -> Vec<Recording> {
         }
     };
     RECORDED.lines().map(read).collect()
-}
-
-/// Without what is chance, and with lists whose order means nothing in order.
-fn comparable(value: Value) -> Value {
-    match value {
-        Value::Object(object) => {
-            let is_endpoint_or_service = object.contains_key("interface") || object.contains_key("endpoints");
-            let is_task = object.get("type") == Some(&json!("api_image_import"));
-            let kept = object.into_iter().filter(|(name, _)| {
-                !CHANCE.contains(&name.as_str()) && !(name == "id" && (is_endpoint_or_service || is_task))
-            });
-            Value::Object(kept.map(|(name, value)| (name, comparable(value))).collect())
-        }
-        Value::Array(mut items)
-            if items.iter().all(|item| item["name"].is_string() && item.as_object().unwrap().len() == 2) =>
-        {
-            items.sort_by_key(|role| role["name"].as_str().unwrap().to_owned());
-            Value::Array(items)
-        }
-        Value::Array(items) if items.iter().all(Value::is_string) => {
-            let items: BTreeSet<String> = items.iter().map(|item| item.as_str().unwrap().to_owned()).collect();
-            json!(items)
-        }
-        Value::Array(items) => items.into_iter().map(comparable).collect(),
-        other => other,
-    }
-}
-
-/// Status, headers that say something, and the body. A mismatch with the schema ends with a part of the schema, which is left out.
-fn telling(answer: &Answer) -> Value {
-    let headers: BTreeMap<String, String> = answer
-        .headers
-        .iter()
-        .map(|(name, value)| (name.to_lowercase(), value.clone()))
-        .filter(|(name, _)| HEADERS.contains(&name.as_str()))
-        .collect();
-    let text = String::from_utf8_lossy(&answer.body);
-    let body = match serde_json::from_slice::<Value>(&answer.body) {
-        Ok(json) if json.is_object() => comparable(json),
-        _ => json!(text.split("  Failed validating").next().unwrap().trim_end()),
-    };
-    json!({"status": answer.status, "headers": headers, "body": body})
 }
 
 /// The stand-in gets the recorded requests in their order. What it did not see happen is told by [`directions`].
