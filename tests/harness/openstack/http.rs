@@ -7,7 +7,7 @@ use std::time::Duration;
 use super::request::{Answer, Request, Service, reason};
 
 /// How long a read of a peer that says nothing takes.
-const PATIENCE: Duration = Duration::from_secs(60);
+const PATIENCE: Duration = Duration::from_mins(1);
 /// Redirects that a fetch follows.
 const REDIRECTS: usize = 5;
 
@@ -22,7 +22,7 @@ pub(super) struct Body {
 
 impl Body {
     fn fill(&mut self, connection: &mut TcpStream) -> io::Result<()> {
-        let mut piece = [0; 64 << 10];
+        let mut piece = vec![0; 64 << 10];
         let count = connection.read(&mut piece)?;
         if count == 0 {
             return Err(io::ErrorKind::UnexpectedEof.into());
@@ -120,10 +120,8 @@ pub(super) fn read_head(connection: &mut TcpStream, service: Service) -> io::Res
 /// An answer as bytes.
 pub(super) fn encode(answer: &Answer) -> Vec<u8> {
     let Answer { status, headers, body } = answer;
-    let mut head = format!("HTTP/1.1 {status} {}\r\n", reason(*status));
-    for (name, value) in headers {
-        head.push_str(&format!("{name}: {value}\r\n"));
-    }
+    let fields: Vec<_> = headers.iter().map(|(name, value)| format!("{name}: {value}\r\n")).collect();
+    let head = format!("HTTP/1.1 {status} {}\r\n{}", reason(*status), fields.concat());
     let length = if *status == 204 { String::new() } else { format!("Content-Length: {}\r\n", body.len()) };
     let id = "x-openstack-request-id: req-00000000-0000-4000-8000-000000000000";
     let head = format!("{head}{length}{id}\r\nConnection: close\r\n\r\n");

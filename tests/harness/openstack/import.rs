@@ -110,12 +110,11 @@ impl World {
         };
         let number = task.id;
         self.tasks.push(task);
-        match method {
-            "web-download" => self.fetches.push(Fetch { task: number, uri: uri.to_owned() }),
-            _ => {
-                let staged = self.image(key).data.clone().unwrap_or_default();
-                self.finish_import(number, Some(&staged));
-            }
+        if method == "web-download" {
+            self.fetches.push(Fetch { task: number, uri: uri.to_owned() });
+        } else {
+            let staged = self.image(key).data.clone().unwrap_or_default();
+            self.finish_import(number, Some(&staged));
         }
         Ok(Answer::empty(202))
     }

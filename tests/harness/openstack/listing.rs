@@ -196,8 +196,9 @@ fn fits(image: &Image, name: &str, wanted: &str) -> bool {
         }
         _ => match &document[name] {
             Value::String(found) => found == wanted,
-            Value::Null => false,
-            found => found.to_string() == wanted,
+            Value::Bool(found) => wanted.parse() == Ok(*found),
+            Value::Number(found) => found.as_u64() == wanted.parse().ok(),
+            Value::Null | Value::Array(_) | Value::Object(_) => false,
         },
     }
 }

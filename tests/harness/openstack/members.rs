@@ -97,7 +97,7 @@ impl World {
             return Err(Answer::refuse(403, &format!("Not allowed to update members for image {id}.")));
         }
         self.member(caller, id, project)?;
-        if !caller.is_admin && !(caller.is_member && caller.project == project) {
+        if !(caller.is_admin || caller.is_member && caller.project == project) {
             return Err(not_authorized("modify_member"));
         }
         if !["pending", "accepted", "rejected"].contains(&status) {

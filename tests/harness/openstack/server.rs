@@ -100,7 +100,9 @@ impl OpenStack {
         let mut shared = self.shared();
         shared.faults = Faults::default();
         for (_, upload) in std::mem::take(&mut shared.hanging) {
-            upload.iter().for_each(|upload| shared.world.fail_upload(upload));
+            if let Some(upload) = upload {
+                shared.world.fail_upload(&upload);
+            }
         }
     }
 

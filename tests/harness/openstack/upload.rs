@@ -117,9 +117,9 @@ impl World {
         }
         let (key, owner) = (image.id, image.owner.clone());
         if is_stage {
-            self.check_stage(&owner, coming)?
+            self.check_stage(&owner, coming)?;
         } else {
-            self.check_size(&owner, coming)?
+            self.check_size(&owner, coming)?;
         }
         let before = self.image(key).clone();
         self.save(key, if is_stage { "uploading" } else { "saving" })?;

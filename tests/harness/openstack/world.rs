@@ -216,6 +216,13 @@ impl World {
         }
     }
 
+    /// Everything is as it was then; but clients stay logged in, and what is under way from later on has no effect.
+    pub fn restore(&mut self, then: &Self) {
+        let now = std::mem::replace(self, then.clone());
+        self.tokens = now.tokens;
+        (self.uploads, self.counter) = (now.uploads, now.counter);
+    }
+
     /// Lets time pass.
     pub fn advance(&mut self, seconds: i64) {
         self.clock += seconds;

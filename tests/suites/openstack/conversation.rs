@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use harness::image_server::{ImageServer, Resource};
 use harness::openstack::Answer;
 use harness::patience;
+use reqwest::RequestBuilder;
 use reqwest::header::HeaderMap;
 use serde_json::{Value, json};
 
@@ -31,6 +32,7 @@ pub(super) struct Speaker<'a> {
 const OURS: &str = "aaaaaaaa-0000-4000-8000-000000000001";
 const QCOW: &str = "aaaaaaaa-0000-4000-8000-000000000002";
 const FETCHED: &str = "aaaaaaaa-0000-4000-8000-000000000003";
+const CHANGED: &str = "aaaaaaaa-0000-4000-8000-000000000004";
 const NONE: &str = "aaaaaaaa-0000-4000-8000-00000000000f";
 const JSON: &str = "application/json";
 const BYTES: &str = "application/octet-stream";
@@ -58,12 +60,22 @@ impl<'a> Speaker<'a> {
         answer.headers()["x-subject-token"].to_str().unwrap().to_owned()
     }
 
-    /// Sends a request to Glance.
-    pub(super) async fn send(&self, who: &str, call: &str, headers: &[(&str, &str)], body: Vec<u8>) -> Answer {
+    fn request(
+        &self,
+        who: &str,
+        call: &str,
+        headers: &[(&str, &str)],
+        body: impl Into<reqwest::Body>,
+    ) -> RequestBuilder {
         let (method, path) = call.split_once(' ').unwrap();
         let request = self.http.request(method.parse().unwrap(), format!("{}{path}", self.cloud.image_url));
         let request = request.header("x-auth-token", &self.tokens[who]).body(body);
-        let request = headers.iter().fold(request, |request, (name, value)| request.header(*name, *value));
+        headers.iter().fold(request, |request, (name, value)| request.header(*name, *value))
+    }
+
+    /// Sends a request to Glance.
+    async fn send(&self, who: &str, call: &str, headers: &[(&str, &str)], body: Vec<u8>) -> Answer {
+        let request = self.request(who, call, headers, body);
         let answer = request.send().await.unwrap();
         let (status, headers) = (answer.status().as_u16(), pairs(answer.headers()));
         Answer { status, headers, body: answer.bytes().await.unwrap().to_vec() }
@@ -107,6 +119,7 @@ pub(super) async fn converse(cloud: &Cloud) -> Vec<(String, Value)> {
     let mut speaker = Speaker::new(cloud).await;
     refusals(&mut speaker).await;
     bytes(&mut speaker).await;
+    changes_meanwhile(&mut speaker).await;
     members(&mut speaker).await;
     lists(&mut speaker).await;
     imports(&mut speaker).await;
@@ -160,6 +173,34 @@ async fn bytes(speaker: &mut Speaker<'_>) {
         speaker.ask("publisher", &format!("GET /v2/images/{OURS}/file"), JSON, "").await;
         speaker.show(OURS).await;
     }
+}
+
+/// What is changed while bytes are on their way is lost when they are there.
+async fn changes_meanwhile(speaker: &mut Speaker<'_>) {
+    let image = json!({"id": CHANGED, "name": "changed", "disk_format": "raw", "container_format": "bare"});
+    speaker.ask("publisher", "POST /v2/images", JSON, image.to_string()).await;
+    let (sender, body) = futures::channel::mpsc::unbounded::<Result<Vec<u8>, std::io::Error>>();
+    let body = reqwest::Body::wrap_stream(body);
+    let call = format!("PUT /v2/images/{CHANGED}/file");
+    let upload = speaker.request("publisher", &call, &[("content-type", BYTES), ("content-length", "200000")], body);
+    let upload = tokio::spawn(upload.send());
+    sender.unbounded_send(Ok(vec![0; 100_000])).unwrap();
+    let shown = format!("GET /v2/images/{CHANGED}");
+    patience::until("a saving image", async || {
+        let answer = speaker.send("publisher", &shown, &[], Vec::new()).await;
+        serde_json::from_slice::<Value>(&answer.body).unwrap()["status"] == "saving"
+    })
+    .await;
+    let changes = json!([
+        {"op": "add", "path": "/property", "value": "v"}, {"op": "replace", "path": "/name", "value": "renamed"},
+        {"op": "replace", "path": "/visibility", "value": "private"}, {"op": "replace", "path": "/os_hidden", "value": true},
+        {"op": "replace", "path": "/tags", "value": ["a"]}, {"op": "replace", "path": "/min_disk", "value": 1},
+    ]);
+    speaker.change("publisher", CHANGED, changes).await;
+    sender.unbounded_send(Ok(vec![0; 100_000])).unwrap();
+    drop(sender);
+    assert_eq!(upload.await.unwrap().unwrap().status(), 204);
+    speaker.show(CHANGED).await;
 }
 
 async fn members(speaker: &mut Speaker<'_>) {

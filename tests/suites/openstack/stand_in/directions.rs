@@ -34,10 +34,9 @@ pub(super) fn before(world: &mut World, name: &str) {
         "info_usage_after" => WEB.iter().for_each(|image| world.fill(id(image), &super::pattern(300_000))),
         // An administrator changed the limits.
         "create_over_count" => world.limits.count_total = 1,
-        "create_for_quota" => world.limits = Limits::default(),
+        "create_for_quota" | "delete" => world.limits = Limits::default(),
         "upload_over_size" => world.limits.size_total = 0,
         "upload_over_uploading" => world.limits = Limits { count_uploading: 0, ..Limits::default() },
-        "delete" => world.limits = Limits::default(),
         _ => {}
     }
 }

@@ -131,6 +131,23 @@ async fn an_upload_that_is_cut_is_queued_again_and_loses_what_was_changed_meanwh
 }
 
 #[tokio::test]
+async fn a_world_that_is_restored_knows_nothing_of_an_upload_that_goes_on() {
+    let site = Site::new().await;
+    let id = site.queued();
+    let then = site.cloud.world(|world| world.clone());
+    let (sender, body) = futures::channel::mpsc::unbounded::<Result<Vec<u8>, std::io::Error>>();
+    let upload = tokio::spawn(site.upload(id, reqwest::Body::wrap_stream(body)).send());
+    sender.unbounded_send(Ok(b"first".to_vec())).unwrap();
+    patience::until("a saving image", async || site.status(id) == "saving").await;
+    site.cloud.world(|world| world.restore(&then));
+    assert_eq!(site.status(id), "queued");
+    drop(sender);
+    assert_eq!(outcome(upload.await.unwrap()).await, Some(410));
+    assert_eq!(site.status(id), "queued");
+    assert_eq!(outcome(site.upload(id, "bytes").send().await).await, Some(204), "the token is still valid");
+}
+
+#[tokio::test]
 async fn an_upload_into_an_image_that_is_deleted_meanwhile_is_gone() {
     let site = Site::new().await;
     let id = site.queued();
