@@ -115,7 +115,8 @@ impl Client {
     }
 
     /// `PUT /v2/images/{id}/file` of a file at its start, in constant memory. `sent` counts the bytes. Any error leaves
-    /// the image `queued`, but for [`OpenStackError::may_be_done`]; an upload then starts anew. Before it, the token is
+    /// the image `queued`, but for [`OpenStackError::may_be_done`]; an upload then starts anew.
+    /// Right after a cut, Glance may still be at work on what came, and answer 409 for a moment. Before it, the token is
     /// renewed if less than half of its life is left, because this call is not repeated after a 401.
     pub async fn upload(&self, id: Uuid, file: File, size: u64, sent: Arc<AtomicU64>) -> Result<(), OpenStackError> {
         let id = id.to_string();

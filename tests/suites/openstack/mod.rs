@@ -1,0 +1,3 @@
+//! OpenStack: the client of Keystone and Glance.
+
+mod client;
