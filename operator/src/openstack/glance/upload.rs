@@ -5,7 +5,8 @@
 //!
 //! A server may refuse an upload before it reads the data, and close the connection. If that happens while data is being
 //! written, the error of the write can hide the answer. So the first chunk waits a moment for such an answer. Later, the
-//! connection mostly waits for the server, and then reads an answer before it writes on.
+//! connection mostly waits for the server, and then reads an answer before it writes on. If an answer is hidden all the same,
+//! the next upload gets it.
 
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};

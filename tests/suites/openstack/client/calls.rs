@@ -194,6 +194,22 @@ async fn an_answer_that_does_not_come_ends_in_its_time() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn what_is_no_glance_is_named() {
+    let cases = [
+        (http("200 OK", "<html>welcome</html>"), "expected JSON from http://127.0.0.1"),
+        (http("302 Found", ""), "expected a status of success or of an error"),
+        (http("200 OK", &image(OTHER).to_string()), "found image 99999999-0000-4000-8000-000000000000"),
+        (http("200 OK", "[]"), "found image without an id: expected an object, found a list"),
+    ];
+    for (answer, expected) in cases {
+        let server = Server::start(move |_| Act::Answer(answer.clone()));
+        let error = server.client().image(id()).await.unwrap_err();
+        assert!(matches!(error, OpenStackError::NotOpenStack { .. }), "{error:?}");
+        assert!(error.to_string().contains(expected), "{error}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn an_import_does_not_repeat_its_signed_address_in_a_message() {
     let server = Server::start(|_| {
         let words = "URI for web-download does not pass filtering: https://o.example.org/images/ticket-1?s=2";
