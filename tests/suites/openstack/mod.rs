@@ -1,5 +1,6 @@
-//! OpenStack: the stand-in that other suites use, and the real servers.
+//! OpenStack: the client of Keystone and Glance, the stand-in that other suites use, and the real servers.
 
+mod client;
 mod conversation;
 mod real;
 mod stand_in;
