@@ -76,34 +76,37 @@ impl<G: Glance> Hands<'_, G> {
         true
     }
 
-    /// Takes images out of circulation. A failed change ends the steps of an image, because it is what remembers the
-    /// site's metadata.
+    /// Takes images out of circulation.
     async fn put_out(&self, retirements: &[Retirement], outcome: &mut Outcome) {
-        for Retirement { id, steps } in retirements {
-            let mut complete = true;
-            for step in steps {
-                let error = match self.step(step, outcome).await {
-                    Ok(()) => continue,
-                    Err(error) => error,
-                };
-                match (step, &error) {
-                    // The policy does not let the project do this. The image is hidden and private in any case.
-                    (Step::Deactivate { .. }, OpenStackError::Forbidden(_)) => {}
-                    (_, OpenStackError::NotFound(_) | OpenStackError::Gone(_)) => break,
-                    _ => {
-                        let message = format!("image {id} is not completely out of circulation: {step}: {error}");
-                        outcome.unfinished.push((retirement_reason(&error), message));
-                        complete = false;
-                    }
-                }
-                if matches!(step, Step::Patch { .. }) {
-                    break;
-                }
-            }
-            if complete {
-                self.note_retired(*id, outcome);
+        for retirement in retirements {
+            if self.retire(retirement, outcome).await {
+                self.note_retired(retirement.id, outcome);
             }
         }
+    }
+
+    /// Returns whether the image is out of circulation now.
+    async fn retire(&self, Retirement { id, steps }: &Retirement, outcome: &mut Outcome) -> bool {
+        let mut complete = true;
+        for step in steps {
+            let Err(error) = self.step(step, outcome).await else { continue };
+            let refused = matches!(error, OpenStackError::Forbidden(_));
+            match (step, &error) {
+                (_, OpenStackError::NotFound(_) | OpenStackError::Gone(_)) => return complete,
+                // The policy does not let the project do this. The image is hidden and private in any case.
+                (Step::Deactivate { .. }, _) if refused => continue,
+                _ => {}
+            }
+            let message = format!("image {id} is not completely out of circulation: {step}: {error}");
+            outcome.unfinished.push((retirement_reason(&error), message));
+            complete = false;
+            // A failed change ends the steps, because it is what remembers the site's metadata. A member that cannot be
+            // removed does not keep the image from being private.
+            if !(refused && matches!(step, Step::RemoveMember { .. })) {
+                break;
+            }
+        }
+        complete
     }
 
     fn note_retired(&self, id: uuid::Uuid, outcome: &mut Outcome) {
@@ -221,8 +224,7 @@ impl<G: Glance> Hands<'_, G> {
 /// Whether an error means that everything is already as the step makes it.
 fn is_done_before(step: &Step, error: &OpenStackError) -> bool {
     match (step, error) {
-        (Step::AddMember { .. }, OpenStackError::Conflict(_))
-        | (Step::RemoveMember { .. }, OpenStackError::NotFound(_))
+        (Step::RemoveMember { .. }, OpenStackError::NotFound(_))
         | (Step::Delete { .. }, OpenStackError::NotFound(_) | OpenStackError::Gone(_)) => true,
         (_, _) => false,
     }

@@ -28,6 +28,11 @@ impl Situation<'_> {
             plan.verdict = Verdict::waiting(Reason::Importing, "the members of its images are not known yet");
             return;
         };
+        if new.role == Role::Retired && wish.visibility == Visibility::Shared && image.visibility != Visibility::Shared
+        {
+            self.uncover_members(image, plan);
+            return;
+        }
         match (wish.active, &image.status) {
             (true, ImageStatus::Deactivated) => plan.steps.push(Step::Reactivate { id: image.id }),
             (false, ImageStatus::Active) => plan.steps.push(Step::Deactivate { id: image.id }),
@@ -39,6 +44,15 @@ impl Situation<'_> {
         plan.afterwards.extend(retirements);
         plan.verdict = Verdict::Published { id: image.id };
         plan.record.clear_failures();
+    }
+
+    /// A retired image can have members that could not be removed, and that count again once it is shared. Those of a
+    /// private image cannot be read. So it is shared while it is hidden, and the next pass goes on.
+    fn uncover_members(&self, image: &Image, plan: &mut ImagePlan) {
+        let changes = Changes::of(image).hidden(true).visibility(&Visibility::Shared);
+        plan.steps.extend(changes.step("to see its members"));
+        let message = format!("image {} comes into circulation again", image.id);
+        plan.verdict = Verdict::waiting(Reason::Importing, message);
     }
 
     /// Gives an image its members while it is hidden. They can be given to a shared image only.
