@@ -4,4 +4,5 @@ mod client;
 mod conversation;
 mod real;
 mod stand_in;
+mod target;
 mod telling;
