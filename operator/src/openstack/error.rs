@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use crate::api::Class;
+use crate::cloud::{CloudError, Reason};
 
 /// A call that Keystone or Glance refused, with its own words.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -203,32 +204,34 @@ impl OpenStackError {
         }
     }
 
-    /// The name of the variant, for the label `outcome` of the metric of calls.
-    pub fn outcome(&self) -> &'static str {
+    /// The reason in the `Published` condition, and in metric labels.
+    pub fn reason(&self) -> Reason {
         match self {
-            Self::Configuration { .. } => "Configuration",
-            Self::Unreachable { .. } => "Unreachable",
-            Self::TimedOut { .. } => "TimedOut",
-            Self::NotLeading { .. } => "NotLeading",
-            Self::NotOpenStack { .. } => "NotOpenStack",
-            Self::TooLarge { .. } => "TooLarge",
-            Self::LoginRefused(_) => "LoginRefused",
-            Self::NoProject { .. } => "NoProject",
-            Self::NoImageService { .. } => "NoImageService",
-            Self::Unauthorized(_) => "Unauthorized",
-            Self::Forbidden(_) => "Forbidden",
-            Self::NotFound(_) => "NotFound",
-            Self::Conflict(_) => "Conflict",
-            Self::InUse(_) => "InUse",
-            Self::QuotaExceeded(_) => "QuotaExceeded",
-            Self::FormatRefused(_) => "FormatRefused",
-            Self::Invalid(_) => "Invalid",
-            Self::Gone(_) => "Gone",
-            Self::Rejected(_) => "Rejected",
-            Self::Failed(_) => "Failed",
-            Self::UploadBroken { .. } => "UploadBroken",
-            Self::File { .. } => "File",
+            Self::Configuration { .. }
+            | Self::Unreachable { .. }
+            | Self::TimedOut { .. }
+            | Self::NotLeading { .. }
+            | Self::NotOpenStack { .. }
+            | Self::TooLarge { .. }
+            | Self::NoImageService { .. }
+            | Self::Failed(_) => Reason::CloudUnreachable,
+            Self::LoginRefused(_) | Self::NoProject { .. } | Self::Unauthorized(_) | Self::Forbidden(_) => {
+                Reason::NotAuthorized
+            }
+            // The image was changed or removed between reading and writing. The next pass makes it again.
+            Self::NotFound(_) | Self::Conflict(_) | Self::InUse(_) | Self::Gone(_) => Reason::Importing,
+            Self::QuotaExceeded(_) => Reason::QuotaExceeded,
+            Self::FormatRefused(_)
+            | Self::Invalid(_)
+            | Self::Rejected(_)
+            | Self::UploadBroken { .. }
+            | Self::File { .. } => Reason::ImportFailed,
         }
+    }
+
+    /// The label `outcome` of the metric of calls.
+    pub(super) fn outcome<T>(result: &Result<T, Self>) -> &'static str {
+        result.as_ref().map_or_else(|error| error.reason().as_str(), |_| "Succeeded")
     }
 
     /// Whether the call may have been executed, or may still be.
@@ -257,6 +260,14 @@ impl OpenStackError {
                 | Self::NoImageService { .. }
                 | Self::Unauthorized(_)
         )
+    }
+}
+
+impl From<OpenStackError> for CloudError {
+    fn from(error: OpenStackError) -> Self {
+        let reason = error.reason();
+        let is_refused = reason == Reason::NotAuthorized;
+        Self { reason: reason.as_str(), class: error.class(), is_refused, message: error.to_string() }
     }
 }
 

@@ -33,14 +33,12 @@ pub enum Transfer {
 pub struct Adoptable {
     /// Images by their ids.
     pub images: BTreeSet<Uuid>,
-    /// All images of these projects, by id.
-    pub projects: BTreeSet<String>,
 }
 
 impl Adoptable {
     /// Whether an image may be adopted.
     pub fn has(&self, image: &Image) -> bool {
-        self.images.contains(&image.id) || self.projects.contains(&image.owner)
+        self.images.contains(&image.id)
     }
 }
 

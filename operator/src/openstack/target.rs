@@ -7,7 +7,6 @@ use futures::FutureExt as _;
 use futures::future::BoxFuture;
 use jiff::Timestamp;
 use secrecy::ExposeSecret as _;
-use tokio::sync::Notify;
 use uuid::Uuid;
 
 use super::carry_over::{self, Metadata, Publisher, Record, Request};
@@ -24,8 +23,6 @@ pub struct Target {
     pub connection: Connection,
     /// The settings.
     pub settings: Settings,
-    /// Notified when an upload ends, so that the next pass can begin at once.
-    pub upload_ended: Option<Arc<Notify>>,
 }
 
 impl cloud::Connection for Target {
@@ -42,7 +39,7 @@ impl cloud::Connection for Target {
 
     fn connect(&self, permit: LeadershipGuard, metrics: Metrics) -> Result<Arc<dyn cloud::Cloud>, CloudError> {
         let client = Client::new(self.connection.clone())?.with_permit(permit).with_metrics(metrics);
-        let publisher = Publisher::new(client, self.settings.clone(), self.upload_ended.clone());
+        let publisher = Publisher::new(client, self.settings.clone());
         Ok(Arc::new(Session(Arc::new(publisher))))
     }
 }

@@ -121,6 +121,18 @@ fn tried_again() -> Values {
     values(&counted(&monitor)["vmcatcher_retries"], "what")
 }
 
+/// The names of the calls to clouds: methods of XML-RPC, and methods with paths of HTTP.
+fn cloud_calls() -> Values {
+    let one = after(&code(|path| path.contains("/opennebula/")), &["\"one."]);
+    let openstack = code(|path| path.contains("/openstack/"));
+    let of = |method: &'static str| {
+        let paths = after(&openstack, &[&format!("\"{method} /v")]);
+        paths.into_iter().map(move |path| format!("{method} /v{path}"))
+    };
+    let http = ["GET", "POST", "PUT", "PATCH", "DELETE"].into_iter().flat_map(of);
+    one.iter().map(|name| format!("one.{name}")).chain(http).collect()
+}
+
 #[tokio::test]
 async fn every_value_of_a_label_is_explained() {
     let cloud = Cloud::start(Dialect::V7_4);
@@ -131,7 +143,7 @@ async fn every_value_of_a_label_is_explained() {
     assert!(watched.running.terminate().success());
     let kinds = [Endorser::kind(&()), ImageListSubscription::kind(&()), CachedImage::kind(&()), CloudTarget::kind(&())];
     let of_clouds = code(|path| path.ends_with("/cloud/reason.rs"));
-    let errors = ["/fetch/error.rs", "/cache/error.rs", "/opennebula/error.rs", "/store/error.rs"];
+    let errors = ["/fetch/error.rs", "/cache/error.rs", "/cloud/reason.rs", "/store/error.rs"];
     let mut reasons = arms(&code(|path| errors.iter().any(|error| path.ends_with(error))));
     reasons.retain(|word| !kinds.iter().any(|kind| kind == word));
     let gauge = |name: &str, label| values(&shown[name], label);
@@ -146,13 +158,7 @@ async fn every_value_of_a_label_is_explained() {
         ("what of vmcatcher_retries_total".to_owned(), tried_again()),
         ("reason of vmcatcher_retries_total".to_owned(), reasons),
         ("method of vmcatcher_kubernetes_requests_total".to_owned(), methods()),
-        (
-            "method of vmcatcher_cloud_calls_total".to_owned(),
-            after(&code(|path| path.contains("/opennebula/")), &["\"one."])
-                .iter()
-                .map(|name| format!("one.{name}"))
-                .collect(),
-        ),
+        ("method of vmcatcher_cloud_calls_total".to_owned(), cloud_calls()),
         (
             "outcome of vmcatcher_cloud_calls_total".to_owned(),
             arms(&of_clouds).into_iter().chain(["Succeeded".to_owned()]).collect(),

@@ -6,7 +6,7 @@ use std::sync::OnceLock;
 use futures::{StreamExt as _, stream};
 use jiff::Timestamp;
 
-use super::failure::{advice, reason, reason_of};
+use super::failure::{advice, reason_of};
 use super::glance::Glance;
 use super::{ImagePlan, Outcome, Plan, Retirement, Step, Verdict};
 use crate::cloud::{Keeper, PublishedImage, Reason};
@@ -232,7 +232,7 @@ fn is_done_before(step: &Step, error: &OpenStackError) -> bool {
 
 /// The reason if the cloud refused a part of a retirement.
 fn retirement_reason(error: &OpenStackError) -> Reason {
-    let reason = reason(error);
+    let reason = error.reason();
     if matches!(reason, Reason::NotAuthorized | Reason::CloudUnreachable) {
         reason
     } else {

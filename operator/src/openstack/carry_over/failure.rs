@@ -1,7 +1,7 @@
 //! What a failed call means for an image: the reason, what to do next, and advice. Pure.
 
 use super::Step;
-use crate::cloud::{CloudError, Reason};
+use crate::cloud::Reason;
 use crate::openstack::error::OpenStackError;
 
 /// What to do after a failed upload.
@@ -42,42 +42,13 @@ pub(super) fn remedy(error: &OpenStackError) -> Remedy {
     }
 }
 
-/// The reason in the `Published` condition.
-pub(super) fn reason(error: &OpenStackError) -> Reason {
-    match error {
-        OpenStackError::Configuration { .. }
-        | OpenStackError::Unreachable { .. }
-        | OpenStackError::TimedOut { .. }
-        | OpenStackError::NotLeading { .. }
-        | OpenStackError::NotOpenStack { .. }
-        | OpenStackError::TooLarge { .. }
-        | OpenStackError::NoImageService { .. }
-        | OpenStackError::Failed(_) => Reason::CloudUnreachable,
-        OpenStackError::LoginRefused(_)
-        | OpenStackError::NoProject { .. }
-        | OpenStackError::Unauthorized(_)
-        | OpenStackError::Forbidden(_) => Reason::NotAuthorized,
-        // The image was changed or removed between reading and writing. The next pass makes it again.
-        OpenStackError::NotFound(_)
-        | OpenStackError::Conflict(_)
-        | OpenStackError::InUse(_)
-        | OpenStackError::Gone(_) => Reason::Importing,
-        OpenStackError::QuotaExceeded(_) => Reason::QuotaExceeded,
-        OpenStackError::FormatRefused(_)
-        | OpenStackError::Invalid(_)
-        | OpenStackError::Rejected(_)
-        | OpenStackError::UploadBroken { .. }
-        | OpenStackError::File { .. } => Reason::ImportFailed,
-    }
-}
-
 /// The reason if a step of a hand-over or a creation failed.
 pub(super) fn reason_of(step: &Step, error: &OpenStackError) -> Reason {
     match (step, error) {
         (Step::Create { .. }, OpenStackError::Invalid(refusal)) if refusal.text.contains("disk_format") => {
             Reason::FormatNotAccepted
         }
-        _ => reason(error),
+        _ => error.reason(),
     }
 }
 
@@ -107,13 +78,5 @@ pub(super) fn advice(step: &Step, error: &OpenStackError) -> &'static str {
             "; delete images of the project, or let an administrator raise its limits"
         }
         _ => "",
-    }
-}
-
-impl From<OpenStackError> for CloudError {
-    fn from(error: OpenStackError) -> Self {
-        let reason = reason(&error);
-        let is_refused = reason == Reason::NotAuthorized;
-        Self { reason: reason.as_str(), class: error.class(), is_refused, message: error.to_string() }
     }
 }

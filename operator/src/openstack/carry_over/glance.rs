@@ -2,9 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
-use std::sync::Arc;
 
-use tokio::sync::Notify;
 use uuid::Uuid;
 
 use super::snapshot::{Account, Progress};
@@ -50,9 +48,9 @@ pub struct GlanceSession {
 }
 
 impl GlanceSession {
-    /// Makes a session without uploads. No call is made yet. `ended` is notified when an upload ends.
-    pub fn new(client: Client, ended: Option<Arc<Notify>>) -> Self {
-        Self { uploads: Uploads::new(client.clone(), ended), client }
+    /// Makes a session without uploads. No call is made yet.
+    pub fn new(client: Client) -> Self {
+        Self { uploads: Uploads::new(client.clone()), client }
     }
 
     /// The client, for other calls.

@@ -1,10 +1,9 @@
 //! One pass over a target: lists the images, makes the plan, and applies its steps.
 
 use std::collections::BTreeSet;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use jiff::{SignedDuration, Timestamp};
-use tokio::sync::Notify;
 use uuid::Uuid;
 
 use super::properties::Role;
@@ -48,9 +47,9 @@ struct Memory {
 }
 
 impl Publisher {
-    /// Makes a target. No call is made yet. `ended` is notified when an upload ends.
-    pub fn new(client: Client, settings: Settings, ended: Option<Arc<Notify>>) -> Self {
-        Self { session: GlanceSession::new(client, ended), settings, memory: Mutex::default() }
+    /// Makes a target. No call is made yet.
+    pub fn new(client: Client, settings: Settings) -> Self {
+        Self { session: GlanceSession::new(client), settings, memory: Mutex::default() }
     }
 
     /// The settings of the target.

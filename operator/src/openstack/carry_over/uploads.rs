@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use tokio::sync::{Notify, Semaphore};
+use tokio::sync::Semaphore;
 use tokio::task::AbortHandle;
 use uuid::Uuid;
 
@@ -22,7 +22,6 @@ pub struct Uploads {
     client: Client,
     running: Arc<Semaphore>,
     entries: Entries,
-    ended: Option<Arc<Notify>>,
 }
 
 type Entries = Arc<Mutex<BTreeMap<Uuid, Entry>>>;
@@ -34,9 +33,9 @@ enum Entry {
 }
 
 impl Uploads {
-    /// No uploads yet. `ended` is notified when one ends, so that the next pass can begin at once.
-    pub fn new(client: Client, ended: Option<Arc<Notify>>) -> Self {
-        Self { client, running: Arc::new(Semaphore::new(AT_ONCE)), entries: Entries::default(), ended }
+    /// No uploads yet.
+    pub fn new(client: Client) -> Self {
+        Self { client, running: Arc::new(Semaphore::new(AT_ONCE)), entries: Entries::default() }
     }
 
     /// All uploads that have not succeeded.
@@ -59,7 +58,7 @@ impl Uploads {
             entries.insert(id, Entry::Running { sent: sent.clone(), size, task: None });
         }
         let (client, running) = (self.client.clone(), self.running.clone());
-        let (entries, ended) = (self.entries.clone(), self.ended.clone());
+        let entries = self.entries.clone();
         let task = tokio::spawn(async move {
             let result = upload(&client, &running, id, path, size, &sent).await;
             let mut entries = lock(&entries);
@@ -70,10 +69,6 @@ impl Uploads {
                     Ok(()) => drop(entries.remove(&id)),
                     Err(error) => drop(entries.insert(id, Entry::Failed(error))),
                 }
-            }
-            drop(entries);
-            if let Some(ended) = ended {
-                ended.notify_one();
             }
         });
         if let Some(Entry::Running { task: handle, .. }) = lock(&self.entries).get_mut(&id) {

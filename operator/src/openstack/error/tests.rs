@@ -8,27 +8,27 @@ fn refusal(status: u16, text: &str) -> OpenStackError {
 #[test]
 fn refusals_are_sorted_by_status_and_words() {
     let cases = [
-        (400, "Malformed JSON in request body.", "Invalid", Class::Stalled),
-        (401, "This server could not verify", "Unauthorized", Class::Transient),
-        (402, "?", "Rejected", Class::Transient),
-        (403, "You are not authorized to complete add_image action.", "Forbidden", Class::Stalled),
-        (404, "No image found with ID x", "NotFound", Class::Transient),
-        (409, "Image ID x already exists!", "Conflict", Class::Waiting),
+        (400, "Malformed JSON in request body.", Reason::ImportFailed, Class::Stalled),
+        (401, "This server could not verify", Reason::NotAuthorized, Class::Transient),
+        (402, "?", Reason::ImportFailed, Class::Transient),
+        (403, "You are not authorized to complete add_image action.", Reason::NotAuthorized, Class::Stalled),
+        (404, "No image found with ID x", Reason::Importing, Class::Transient),
+        (409, "Image ID x already exists!", Reason::Importing, Class::Waiting),
         (
             409,
             "Image x could not be deleted because it is in use: The image cannot be deleted because it has snapshot(s).",
-            "InUse",
+            Reason::Importing,
             Class::Waiting,
         ),
-        (410, "Image x not found", "Gone", Class::Transient),
-        (413, "Project x is over a limit for [..]", "QuotaExceeded", Class::Stalled),
-        (415, "Image disk_format qcow2 does not match stream data raw", "FormatRefused", Class::Stalled),
-        (429, "Too many requests", "Rejected", Class::Transient),
-        (503, "No server is available", "Failed", Class::Transient),
+        (410, "Image x not found", Reason::Importing, Class::Transient),
+        (413, "Project x is over a limit for [..]", Reason::QuotaExceeded, Class::Stalled),
+        (415, "Image disk_format qcow2 does not match stream data raw", Reason::ImportFailed, Class::Stalled),
+        (429, "Too many requests", Reason::ImportFailed, Class::Transient),
+        (503, "No server is available", Reason::CloudUnreachable, Class::Transient),
     ];
-    for (status, text, outcome, class) in cases {
+    for (status, text, reason, class) in cases {
         let error = refusal(status, text);
-        assert_eq!((error.outcome(), error.class()), (outcome, class), "{error}");
+        assert_eq!((error.reason(), error.class()), (reason, class), "{error}");
         let shown = error.to_string();
         let expected = format!("DELETE /v2/images/{{id}}: http://glance.example.org answered {status}: {text}");
         assert!(shown.ends_with(&expected), "{shown}");

@@ -113,7 +113,7 @@ impl Caller {
             let result = self.ended(request, session, result).await;
             match result {
                 Err(error @ OpenStackError::Unreachable { .. }) if !request.changes && tries < READS => {
-                    self.metrics.retried(Work::Cloud, error.outcome());
+                    self.metrics.retried(Work::Cloud, error.reason().as_str());
                     tries += 1;
                 }
                 result => return result,
@@ -163,7 +163,7 @@ impl Caller {
         result: Result<Answer, OpenStackError>,
     ) -> Result<Answer, OpenStackError> {
         let result = result.and_then(|answer| expected(request, session, answer));
-        self.metrics.call(request.name, result.as_ref().map_or_else(OpenStackError::outcome, |_| "Succeeded"));
+        self.metrics.call(request.name, OpenStackError::outcome(&result));
         if let Err(OpenStackError::Unauthorized(_)) = &result {
             self.login.forget(session).await;
         }

@@ -101,10 +101,10 @@ impl Login {
         let mut tries = 1;
         loop {
             let result = self.log_in(transport).await;
-            metrics.call(LOGIN, result.as_ref().map_or_else(OpenStackError::outcome, |_| "Succeeded"));
+            metrics.call(LOGIN, OpenStackError::outcome(&result));
             match result {
                 Err(error @ OpenStackError::Unreachable { .. }) if tries < TRIES => {
-                    metrics.retried(Work::Cloud, error.outcome());
+                    metrics.retried(Work::Cloud, error.reason().as_str());
                     tries += 1;
                 }
                 result => return result,

@@ -30,7 +30,7 @@ pub(super) async fn cloud_connection<S: ResourceStore>(
             (connection.authorities, connection.identity) = (certificates.authorities, certificates.identity);
             connection.region = region.clone().or(defaults.region);
             connection.interface = interface.or(defaults.interface).unwrap_or_default();
-            Ok(Arc::new(openstack::Target { connection, settings: (**settings).clone(), upload_ended: None }))
+            Ok(Arc::new(openstack::Target { connection, settings: (**settings).clone() }))
         }
     }
 }

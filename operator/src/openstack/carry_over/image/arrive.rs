@@ -1,11 +1,11 @@
 //! The bytes of the wanted version are on their way, or did not arrive. Pure.
 
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 
 use super::Situation;
 use super::register::{failed, not_ready};
 use crate::cloud::{Reason, Wanted};
-use crate::openstack::carry_over::failure::{Remedy, reason, remedy};
+use crate::openstack::carry_over::failure::{Remedy, remedy};
 use crate::openstack::carry_over::image_plan::ImagePlan;
 use crate::openstack::carry_over::properties;
 use crate::openstack::carry_over::recognise::Mine;
@@ -15,6 +15,9 @@ use crate::openstack::error::OpenStackError;
 use crate::openstack::glance::TaskStatus;
 use crate::openstack::image::{Image, ImageStatus};
 use crate::openstack::settings::Transfer;
+
+/// How soon a running upload is looked at again.
+const LOOK_AGAIN: SignedDuration = SignedDuration::from_secs(10);
 
 impl Situation<'_> {
     /// The image was created. It gets its bytes, or has others than it should.
@@ -33,7 +36,9 @@ impl Situation<'_> {
             (_, Some(Progress::Running { sent, size })) => {
                 let share = sent.saturating_mul(100).checked_div(*size).unwrap_or_default().min(100);
                 let message = format!("uploading image {}: {share} % sent", image.id);
-                (plan.verdict, plan.copying) = (Verdict::waiting(Reason::Importing, message), true);
+                let until = self.now.checked_add(LOOK_AGAIN).ok();
+                plan.verdict = Verdict::Waiting { reason: Reason::Importing, message, until };
+                plan.copying = true;
             }
             (ImageStatus::Queued, Some(Progress::Failed(error))) => self.failed_upload(image, error, plan),
             (ImageStatus::Queued, None) => self.send(upload, wanted, plan),
@@ -78,11 +83,11 @@ impl Situation<'_> {
         plan.seen_upload = Some(image.id);
         match remedy(error) {
             Remedy::Again => {
-                plan.record.fail_as(reason(error), error.to_string(), self.now);
+                plan.record.fail_as(error.reason(), error.to_string(), self.now);
                 plan.verdict = failed(plan);
             }
-            Remedy::Anew => self.give_up(image, reason(error), error.to_string(), plan),
-            Remedy::Look => plan.verdict = Verdict::waiting(reason(error), error.to_string()),
+            Remedy::Anew => self.give_up(image, error.reason(), error.to_string(), plan),
+            Remedy::Look => plan.verdict = Verdict::waiting(error.reason(), error.to_string()),
         }
     }
 

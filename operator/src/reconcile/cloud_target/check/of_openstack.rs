@@ -105,7 +105,7 @@ fn adoptable(adopt: &api::OpenStackAdopt) -> Result<Adoptable, SpecError> {
         let bad = |_| SpecError::invalid(FIELD, &format!("expected the id of an image, a UUID, found {text:?}"));
         text.parse::<Uuid>().map_err(bad)
     };
-    Ok(Adoptable { images: adopt.image_ids.iter().map(id).collect::<Result<_, _>>()?, ..Adoptable::default() })
+    Ok(Adoptable { images: adopt.image_ids.iter().map(id).collect::<Result<_, _>>()? })
 }
 
 fn interface(interface: api::Interface) -> Result<Interface, SpecError> {
