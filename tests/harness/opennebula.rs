@@ -10,7 +10,6 @@ mod change;
 mod codec;
 mod dispatch;
 mod document;
-mod gate;
 mod pull;
 mod read;
 mod server;

@@ -24,6 +24,7 @@ mod kill;
 mod list_commands;
 mod metrics;
 mod opennebula;
+mod openstack;
 mod proxies;
 mod reasons;
 mod reconcile;

@@ -10,8 +10,8 @@ use std::thread::JoinHandle;
 use vmcatcher_operator::opennebula::xmlrpc::Value;
 
 use super::codec::{self, decode_call, encode_refusal, encode_success};
-use super::gate::Gate;
 use super::world::{Dialect, Refusal, World};
+use crate::gate::Gate;
 
 /// One call that arrived.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -4,7 +4,7 @@ use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 #[derive(Default)]
-pub(super) struct Gate {
+pub(crate) struct Gate {
     state: Mutex<State>,
     opened: Condvar,
 }
@@ -20,11 +20,11 @@ struct State {
 }
 
 impl Gate {
-    pub(super) fn hold(&self, method: &str, needed: usize) {
+    pub(crate) fn hold(&self, method: &str, needed: usize) {
         *self.state() = State { method: method.to_owned(), needed, ..State::default() };
     }
 
-    pub(super) fn most(&self) -> usize {
+    pub(crate) fn most(&self) -> usize {
         self.state().most
     }
 
@@ -33,7 +33,7 @@ impl Gate {
     }
 
     /// Runs an exchange; if it is of the method in question, after enough others have come too.
-    pub(super) fn pass<T>(&self, body: &str, exchange: impl FnOnce() -> T) -> T {
+    pub(crate) fn pass<T>(&self, body: &str, exchange: impl FnOnce() -> T) -> T {
         let mut state = self.state();
         if state.method.is_empty() || !body.contains(&state.method) {
             drop(state);
