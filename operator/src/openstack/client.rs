@@ -104,19 +104,20 @@ impl Client {
 
     /// `GET /v2/images/{id}`. [`OpenStackError::NotFound`] if there is none, or none that the project may see.
     pub async fn image(&self, id: Uuid) -> Result<Image, OpenStackError> {
-        self.image_of(&Request::read("GET /v2/images/{id}", &["images", &id.to_string()])).await
+        self.image_of(id, &Request::read("GET /v2/images/{id}", &["images", &id.to_string()])).await
     }
 
     /// `POST /v2/images`. Safe to repeat: [`OpenStackError::Conflict`] if the id is or was in use.
     pub async fn create(&self, new: &NewImage) -> Result<Image, OpenStackError> {
         let name = "POST /v2/images";
         let body = new.body().map_err(|message| self.0.misused(message))?;
-        self.image_of(&Request::write(name, Method::POST, &["images"]).json(&body)).await
+        self.image_of(new.id, &Request::write(name, Method::POST, &["images"]).json(&body)).await
     }
 
-    /// `PUT /v2/images/{id}/file` of a file at its start, in constant memory. `sent` counts the bytes. Any error leaves
-    /// the image `queued`, but for [`OpenStackError::may_be_done`]; an upload then starts anew. Before it, the token is
-    /// renewed if less than half of its life is left, because this call is not repeated after a 401.
+    /// `PUT /v2/images/{id}/file` of a file at its start, in constant memory. `sent` counts the bytes. An error leaves the
+    /// image `queued`, unless it is one of [`OpenStackError::may_be_done`], and an upload then starts anew. Right after a
+    /// cut, Glance may still be at work on what came, and answer 409 for a moment. The token is renewed before if less
+    /// than half of its life is left, because this call is not repeated after a 401.
     pub async fn upload(&self, id: Uuid, file: File, size: u64, sent: Arc<AtomicU64>) -> Result<(), OpenStackError> {
         let id = id.to_string();
         let request = Request::write("PUT /v2/images/{id}/file", Method::PUT, &["images", &id, "file"]);
@@ -169,7 +170,7 @@ impl Client {
     /// `PATCH /v2/images/{id}`: all changes, or none. Returns the image after them.
     pub async fn patch(&self, id: Uuid, changes: &[Change]) -> Result<Image, OpenStackError> {
         let request = Request::write("PATCH /v2/images/{id}", Method::PATCH, &["images", &id.to_string()]);
-        self.image_of(&request.body(PATCH, &request::patch(changes))).await
+        self.image_of(id, &request.body(PATCH, &request::patch(changes))).await
     }
 
     /// `GET /v2/images/{id}/members`. A member sees only itself.
@@ -227,9 +228,15 @@ impl Client {
         self.0.call(&request).await.map(|_| ())
     }
 
-    async fn image_of(&self, request: &Request) -> Result<Image, OpenStackError> {
+    /// The image in a response, which must be the one that was asked for.
+    async fn image_of(&self, id: Uuid, request: &Request) -> Result<Image, OpenStackError> {
         let (body, endpoint) = self.json(request).await?;
-        Image::parse(&body).map_err(|found| request.at(&endpoint).unexpected("an image", found.to_string()))
+        let unexpected = |found: String| request.at(&endpoint).unexpected("the image that was asked for", found);
+        let image = Image::parse(&body).map_err(|found| unexpected(found.to_string()))?;
+        if image.id != id {
+            return Err(unexpected(format!("image {}", image.id)));
+        }
+        Ok(image)
     }
 
     async fn json(&self, request: &Request) -> Result<(Value, Url), OpenStackError> {

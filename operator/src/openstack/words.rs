@@ -17,7 +17,11 @@ pub(super) fn words(status: &str, body: &[u8], hidden: &[&str]) -> String {
     let text = hide(&text, hidden);
     let found = message_of_json(&text).unwrap_or_else(|| without_markup(&text));
     let found = one_line(hide(&found, hidden).as_bytes(), LONGEST);
-    let message = found.strip_prefix(status).map_or(found.as_str(), str::trim_start);
+    let mut message = found.as_str();
+    // HTML has the status as its title, and as its heading.
+    while let Some(rest) = message.strip_prefix(status) {
+        message = rest.trim_start();
+    }
     if message.is_empty() { format!("{status}, without a message") } else { message.to_owned() }
 }
 
@@ -38,7 +42,9 @@ fn message_of_json(text: &str) -> Option<String> {
     let found = std::iter::once(outer)
         .chain(inner)
         .find_map(|object| NAMES.iter().find_map(|name| object.get(*name).and_then(Value::as_str)));
-    found.or_else(|| outer.get("error").and_then(Value::as_str)).map(str::to_owned)
+    let found = found.or_else(|| outer.get("error").and_then(Value::as_str))?;
+    // WebOb, on which Glance is built, ends its messages in JSON by line breaks of HTML.
+    Some(found.replace("<br />", " "))
 }
 
 /// The text of HTML without elements; a text that is not HTML stays as it is.
@@ -87,7 +93,12 @@ mod tests {
             ("500 Internal Server Error", r#"{"message": "<script>\u001b[2J\u202e"}"#, "<script> [2J\\u{202e}"),
             ("500 Internal Server Error", r#"{"error": "no database"}"#, "no database"),
             ("400 Bad Request", "[1, 2]", "[1, 2]"),
-            ("502 Bad Gateway", html, "502 Bad Gateway The server's answer was <bad>."),
+            ("502 Bad Gateway", html, "The server's answer was <bad>."),
+            (
+                "409 Conflict",
+                r#"{"message": "Image ID 1 already exists!<br /><br />\n", "code": "409 Conflict"}"#,
+                "Image ID 1 already exists!",
+            ),
             ("503 Service Unavailable", "", "503 Service Unavailable, without a message"),
             ("503 Service Unavailable", "503 Service Unavailable\n", "503 Service Unavailable, without a message"),
         ];

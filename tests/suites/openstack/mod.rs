@@ -1,5 +1,6 @@
-//! OpenStack: the stand-in that other suites use, and the real servers.
+//! OpenStack: the stand-in that other suites use, the real servers, and the client.
 
+mod client;
 mod conversation;
 mod real;
 mod stand_in;

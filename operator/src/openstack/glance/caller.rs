@@ -122,7 +122,7 @@ impl Caller {
     }
 
     async fn exchange(&self, request: &Request, session: &Session) -> Result<Answer, OpenStackError> {
-        let mut prepared = self.prepare(request, session)?.header(ACCEPT, "application/json");
+        let mut prepared = self.prepare(request, session)?;
         if let Some((media_type, body)) = &request.body {
             prepared = prepared.header(CONTENT_TYPE, *media_type).body(body.clone());
         }
@@ -150,7 +150,9 @@ impl Caller {
             request.at(endpoint).unexpected("a token that is a header's value", "one with other characters")
         })?;
         token.set_sensitive(true);
-        Ok(self.transport.http().request(request.method.clone(), url).header("x-auth-token", token))
+        // Messages in plain text. The bodies of successes are JSON in any case.
+        let head = self.transport.http().request(request.method.clone(), url).header(ACCEPT, "text/plain");
+        Ok(head.header("x-auth-token", token))
     }
 
     /// Counts a call, makes an error of a status that is no success, and forgets a token that was not accepted.

@@ -2,6 +2,11 @@
 //!
 //! The file is read in chunks while it is sent, so the memory is constant. The last chunk is sent only if the file ends
 //! where it should: otherwise the connection is closed early, and Glance sets the image back to `queued`.
+//!
+//! A server may refuse an upload before it reads the data, and close the connection. If that happens while data is being
+//! written, the error of the write can hide the answer. So the first chunk waits a moment for such an answer. Later, the
+//! connection mostly waits for the server, and then reads an answer before it writes on. If an answer is hidden all the same,
+//! the next upload gets it.
 
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
@@ -21,6 +26,9 @@ use crate::openstack::transport::{Answer, Call, last_cause};
 
 /// How much of the file is in memory, in bytes; the connection holds up to as much again.
 const CHUNK: usize = 256 << 10;
+
+/// How long the first chunk waits for an early answer.
+const EARLY: Duration = Duration::from_millis(100);
 
 /// How often it is checked whether an upload moves and is still permitted.
 const TICK: Duration = Duration::from_secs(1);
@@ -159,6 +167,9 @@ impl Upload {
 impl Reading {
     /// The next chunk, checked and counted.
     async fn next(&mut self) -> Result<Bytes, Stop> {
+        if self.left == self.upload.size {
+            tokio::time::sleep(EARLY).await;
+        }
         if self.upload.over.load(Ordering::SeqCst) {
             return Err(Stop::Over);
         }
