@@ -9,7 +9,7 @@ use std::time::Duration;
 use serde_json::json;
 use tokio::time::Instant;
 use uuid::Uuid;
-use vmcatcher_operator::opennebula::LeadershipGuard;
+use vmcatcher_operator::cloud::LeadershipGuard;
 use vmcatcher_operator::openstack::glance::{Change, ImageFilter, NewImage, Value};
 use vmcatcher_operator::openstack::{Client, DiskFormat, MemberStatus, OpenStackError, Visibility};
 

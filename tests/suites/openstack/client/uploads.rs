@@ -8,7 +8,7 @@ use std::time::Duration;
 use harness::patience::until;
 use tokio::fs::File;
 use tokio::time::Instant;
-use vmcatcher_operator::opennebula::LeadershipGuard;
+use vmcatcher_operator::cloud::LeadershipGuard;
 use vmcatcher_operator::openstack::{Client, OpenStackError};
 
 use super::server::{Act, ID, Life, Server, http};
