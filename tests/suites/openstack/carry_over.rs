@@ -4,3 +4,4 @@ mod carry;
 mod cuts;
 mod load;
 mod site;
+mod trouble;

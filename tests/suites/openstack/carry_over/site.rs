@@ -40,6 +40,8 @@ pub(super) struct Site {
     pub(super) cloud: OpenStack,
     pub(super) kept: Kept,
     pub(super) settings: Settings,
+    /// Where Glance reads the bytes, if it does itself.
+    pub(super) location: Option<String>,
     client: Client,
     publisher: RefCell<Option<Publisher>>,
     ended: Arc<Notify>,
@@ -48,7 +50,7 @@ pub(super) struct Site {
 }
 
 /// The bytes of a version.
-fn bytes(version: u8) -> Vec<u8> {
+pub(super) fn bytes(version: u8) -> Vec<u8> {
     vec![version; 5000]
 }
 
@@ -84,6 +86,7 @@ impl Site {
             cloud,
             kept: Kept::default(),
             settings: Settings::new(claim),
+            location: None,
             client,
             publisher: RefCell::default(),
             ended: Arc::new(Notify::new()),
@@ -97,7 +100,8 @@ impl Site {
     }
 
     fn wanted(&self, version: u8) -> Wanted {
-        let location = self.files.path().join(version.to_string()).display().to_string();
+        let file = || self.files.path().join(version.to_string()).display().to_string();
+        let location = self.location.clone().unwrap_or_else(file);
         let event = EventAttributes {
             title: Some("EGI Ubuntu".to_owned()),
             version: Some(format!("4.{version}")),
@@ -143,13 +147,27 @@ impl Site {
         });
     }
 
+    /// Waits until the only image has this status.
+    pub(super) fn cloud_has(&self, status: &str) {
+        self.until(status, || self.images().iter().all(|image| image.status == status));
+    }
+
+    /// Waits until the last import ended like this.
+    pub(super) fn cloud_imports(&self, status: &str) {
+        self.until(status, || self.cloud.world(|world| world.tasks.last().is_some_and(|task| task.status == status)));
+    }
+
+    fn until(&self, expected: &str, holds: impl Fn() -> bool) {
+        self.runtime.block_on(harness::patience::until(expected, async || holds()));
+    }
+
     /// Passes until nothing is left to do.
     pub(super) fn converge(&self, wants: &[Want<'_>]) -> Vec<Outcome> {
         for _ in 0..40 {
             let outcomes = self.pass(wants).unwrap().outcomes;
             self.uploaded();
-            let waits = |outcome: &Outcome| outcome.copying || matches!(outcome.verdict, Verdict::Waiting { .. });
-            if !outcomes.iter().any(waits) && self.is_idle(wants) {
+            let is_waiting = |outcome: &Outcome| outcome.copying || matches!(outcome.verdict, Verdict::Waiting { .. });
+            if !outcomes.iter().any(is_waiting) && self.is_idle(wants) {
                 return outcomes;
             }
             self.cloud.world(|world| world.advance(61));

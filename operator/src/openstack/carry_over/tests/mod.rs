@@ -2,7 +2,9 @@
 
 mod carry;
 mod chance;
+mod change;
 mod cuts;
+mod model;
 mod recognise;
 mod site;
 mod trouble;

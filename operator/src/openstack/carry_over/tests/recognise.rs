@@ -75,7 +75,7 @@ fn two_operators_do_not_take_each_others_images() {
     assert_eq!(other.images(), images);
     // One that the other operator retired is no conflict.
     with(&other, images[0].id, |image| {
-        drop(image.properties.insert("vmcatcher_role".to_owned(), "retired".to_owned()))
+        drop(image.properties.insert("vmcatcher_role".to_owned(), "retired".to_owned()));
     });
     assert!(matches!(other.converge(Some(2)).verdict, Verdict::Published { .. }));
     // A claim that somebody wrote on an image of the record: it is neither changed nor forgotten.
@@ -98,7 +98,7 @@ fn what_a_person_removed_of_ours_is_repaired() {
             image.tags.clear();
         });
         site.converge(Some(1));
-        assert_eq!(site.images(), [before.clone()], "{remove}");
+        assert_eq!(site.images(), std::slice::from_ref(&before), "{remove}");
     }
     site.change(|image| image.tags.extend(["vmcatcher-retired".to_owned()]));
     site.converge(Some(1));

@@ -1,11 +1,12 @@
 //! Uploads that fail, and clouds that refuse.
 
+use super::change::fill;
 use super::site::{Site, digest};
-use super::world::{fill, refusal};
+use super::world::refusal;
 use crate::cloud::Reason;
 use crate::openstack::carry_over::{Progress, Verdict};
 use crate::openstack::error::OpenStackError;
-use crate::openstack::image::{ImageStatus, Visibility};
+use crate::openstack::image::{Image, ImageStatus, Visibility};
 
 /// An upload of version 1 that failed like this, and what the next pass says of it.
 fn failed(error: OpenStackError) -> (Site, Reason, String) {
@@ -73,9 +74,11 @@ fn an_image_that_was_deleted_during_its_upload_is_made_anew_at_once() {
     assert_eq!(site.model.world().uploads.len(), 0, "the failure is forgotten");
 }
 
+type Change = fn(&mut Image);
+
 #[test]
 fn data_that_is_not_what_was_sent_is_deleted() {
-    let wrong: [(fn(&mut crate::openstack::image::Image), &str); 4] = [
+    let wrong: [(Change, &str); 4] = [
         (|image| fill(image, digest(9)), "to have the SHA-512 0101"),
         (|image| (image.status, image.size) = (ImageStatus::Active, Some(0)), "to have data, found 0 bytes"),
         (
