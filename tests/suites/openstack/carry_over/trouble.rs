@@ -17,12 +17,14 @@ fn an_upload_of_a_process_that_ended_is_waited_for_and_begun_anew() {
     let site = Site::new();
     let want = Want(IDENTIFIER, Some(1));
     // Log in, two lists, create, upload.
-    site.cloud.fail(4, Fault::Stall(1000));
+    site.cloud.fail(4, Fault::Stall(0));
     site.pass(&[want]).unwrap();
     site.cloud_has("saving");
-    assert!(said(&site, want).contains("% sent"), "{}", said(&site, want));
+    let message = said(&site, want);
+    assert!(message.contains("% sent"), "{message}");
     site.restart();
-    assert!(said(&site, want).contains("on their way (saving)"), "{}", said(&site, want));
+    let message = said(&site, want);
+    assert!(message.contains("on their way (saving)"), "{message}");
     site.cloud.recover();
     site.cloud_has("queued");
     site.converge(&[want]);
