@@ -64,7 +64,7 @@ pub trait Plan: fmt::Display + fmt::Debug + Send {
     fn images(&mut self) -> Vec<Box<dyn PlannedImage + '_>>;
 
     /// Makes the changes. Returns one outcome for each request, in order.
-    fn apply<'a>(self: Box<Self>, keeper: &'a dyn Keeper, now: Timestamp) -> BoxFuture<'a, Vec<AnyOutcome>>;
+    fn apply(self: Box<Self>, keeper: &dyn Keeper, now: Timestamp) -> BoxFuture<'_, Vec<AnyOutcome>>;
 }
 
 /// The plan for one image.

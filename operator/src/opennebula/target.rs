@@ -56,8 +56,8 @@ impl cloud::Cloud for Session {
         async move {
             let publisher = self.0.clone();
             let requests: Vec<Request> = requests.iter().map(cloud::request::typed_or_new::<u32, Metadata>).collect();
-            let (cloud, snapshot) = publisher.read(&requests, now).await?;
-            Ok(Box::new(Snapshot { publisher, cloud, snapshot, requests }) as Box<dyn cloud::Snapshot>)
+            let (cloud, pool) = publisher.read(&requests, now).await?;
+            Ok(Box::new(Snapshot { publisher, cloud, pool, requests }) as Box<dyn cloud::Snapshot>)
         }
         .boxed()
     }
@@ -67,7 +67,7 @@ impl cloud::Cloud for Session {
 struct Snapshot {
     publisher: Arc<Publisher>,
     cloud: carry_over::Cloud,
-    snapshot: carry_over::Snapshot,
+    pool: carry_over::Snapshot,
     requests: Vec<Request>,
 }
 
@@ -78,9 +78,9 @@ impl cloud::Snapshot for Snapshot {
     }
 
     fn plan(&self, now: Timestamp) -> Box<dyn cloud::Plan> {
-        let plan = carry_over::plan(&self.snapshot, &self.requests, self.publisher.settings(), &self.cloud, now);
+        let steps = carry_over::plan(&self.pool, &self.requests, self.publisher.settings(), &self.cloud, now);
         let records = self.requests.iter().map(|request| request.record.clone()).collect();
-        Box::new(Plan { publisher: self.publisher.clone(), cloud: self.cloud.clone(), plan, records })
+        Box::new(Plan { publisher: self.publisher.clone(), cloud: self.cloud.clone(), steps, records })
     }
 }
 
@@ -88,27 +88,27 @@ impl cloud::Snapshot for Snapshot {
 struct Plan {
     publisher: Arc<Publisher>,
     cloud: carry_over::Cloud,
-    plan: carry_over::Plan,
+    steps: carry_over::Plan,
     /// The records before this plan.
     records: Vec<Record>,
 }
 
 impl fmt::Display for Plan {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.plan.fmt(f)
+        self.steps.fmt(f)
     }
 }
 
 impl cloud::Plan for Plan {
     fn images(&mut self) -> Vec<Box<dyn cloud::PlannedImage + '_>> {
-        let images = self.plan.images.iter_mut().zip(&self.records);
+        let images = self.steps.images.iter_mut().zip(&self.records);
         images.map(|(plan, record)| Box::new(PlannedImage { plan, record }) as Box<dyn cloud::PlannedImage>).collect()
     }
 
-    fn apply<'a>(self: Box<Self>, keeper: &'a dyn Keeper, now: Timestamp) -> BoxFuture<'a, Vec<AnyOutcome>> {
-        let Self { publisher, cloud, plan, .. } = *self;
+    fn apply(self: Box<Self>, keeper: &dyn Keeper, now: Timestamp) -> BoxFuture<'_, Vec<AnyOutcome>> {
+        let Self { publisher, cloud, steps, .. } = *self;
         async move {
-            let outcomes = publisher.apply(plan, &cloud, keeper, now).await;
+            let outcomes = publisher.apply(steps, &cloud, keeper, now).await;
             outcomes.into_iter().map(carry_over::Outcome::any).collect()
         }
         .boxed()

@@ -30,7 +30,7 @@ impl Situation<'_> {
         };
         if new.role == Role::Retired && wish.visibility == Visibility::Shared && image.visibility != Visibility::Shared
         {
-            self.uncover_members(image, plan);
+            Self::uncover_members(image, plan);
             return;
         }
         match (wish.active, &image.status) {
@@ -48,7 +48,7 @@ impl Situation<'_> {
 
     /// A retired image can have members that could not be removed, and that count again once it is shared. Those of a
     /// private image cannot be read. So it is shared while it is hidden, and the next pass goes on.
-    fn uncover_members(&self, image: &Image, plan: &mut ImagePlan) {
+    fn uncover_members(image: &Image, plan: &mut ImagePlan) {
         let changes = Changes::of(image).hidden(true).visibility(&Visibility::Shared);
         plan.steps.extend(changes.step("to see its members"));
         let message = format!("image {} comes into circulation again", image.id);

@@ -6,11 +6,12 @@ use std::sync::{Mutex, MutexGuard};
 use jiff::{SignedDuration, Timestamp};
 use uuid::Uuid;
 
+use super::change::{apply, blank, fill};
 use crate::imagelist::Sha512Digest;
-use crate::openstack::carry_over::{Account, Glance, Progress, Step};
+use crate::openstack::carry_over::{Account, Progress, Step};
 use crate::openstack::error::{OpenStackError, Refusal};
-use crate::openstack::glance::{Change, ImageFilter, Listing, NewImage, Task, Value};
-use crate::openstack::image::{Image, ImageStatus, Member, MemberStatus, Visibility};
+use crate::openstack::glance::{Change, NewImage};
+use crate::openstack::image::{Image, ImageStatus, MemberStatus, Visibility};
 
 pub(super) const PROJECT: &str = "project-of-the-operator";
 
@@ -48,7 +49,7 @@ pub(super) struct World {
     /// The uploads of the process that is running.
     pub(super) uploads: BTreeMap<Uuid, Progress>,
     /// The files of running uploads.
-    sending: BTreeMap<Uuid, String>,
+    pub(super) sending: BTreeMap<Uuid, String>,
     /// The data of all uploads that succeeded.
     pub(super) uploaded: Vec<Sha512Digest>,
     /// All calls, those that change something, and uploads.
@@ -56,7 +57,7 @@ pub(super) struct World {
     pub(super) writes: usize,
     /// The write that fails.
     pub(super) fault: Option<(usize, Fault)>,
-    dead: bool,
+    pub(super) dead: bool,
     pub(super) watch: Option<Watch>,
     pub(super) seen: Vec<String>,
     counter: u128,
@@ -74,7 +75,7 @@ pub(super) fn refusal(status: u16, text: &str) -> OpenStackError {
     OpenStackError::from_refusal(Refusal { call: "CALL", endpoint: endpoint(), status, text })
 }
 
-fn cut() -> OpenStackError {
+pub(super) fn cut() -> OpenStackError {
     OpenStackError::Unreachable { call: "CALL", endpoint: endpoint(), message: "reset".to_owned() }
 }
 
@@ -148,7 +149,7 @@ impl World {
     }
 
     /// Makes a change, or lets it fail.
-    fn write<T>(
+    pub(super) fn write<T>(
         &mut self,
         name: String,
         change: impl FnOnce(&mut Self) -> Result<T, OpenStackError>,
@@ -218,7 +219,7 @@ impl World {
         Ok(())
     }
 
-    fn shared(&mut self, id: Uuid) -> Result<&mut BTreeMap<String, MemberStatus>, OpenStackError> {
+    pub(super) fn shared(&mut self, id: Uuid) -> Result<&mut BTreeMap<String, MemberStatus>, OpenStackError> {
         if self.own(id)?.visibility != Visibility::Shared {
             return Err(refusal(403, "Only shared images have members."));
         }
@@ -246,7 +247,7 @@ impl World {
         Ok(())
     }
 
-    fn make(&mut self, step: &Step) -> Result<Option<Image>, OpenStackError> {
+    pub(super) fn make(&mut self, step: &Step) -> Result<Option<Image>, OpenStackError> {
         match step {
             Step::Create { new } => return self.create(new),
             Step::Upload { .. } | Step::Import { .. } => Ok(()),
@@ -293,123 +294,5 @@ impl World {
                 Err(error) => drop(self.uploads.insert(id, Progress::Failed(error))),
             }
         }
-    }
-}
-
-fn blank(id: Uuid, owner: &str, now: Timestamp) -> Image {
-    Image {
-        id,
-        name: None,
-        status: ImageStatus::Queued,
-        visibility: Visibility::Shared,
-        owner: owner.to_owned(),
-        protected: false,
-        os_hidden: false,
-        tags: BTreeSet::new(),
-        disk_format: None,
-        container_format: None,
-        size: None,
-        checksum: None,
-        os_hash_algo: None,
-        os_hash_value: None,
-        min_disk: 0,
-        min_ram: 0,
-        created_at: now,
-        updated_at: now,
-        properties: BTreeMap::new(),
-    }
-}
-
-pub(super) fn fill(image: &mut Image, data: Sha512Digest) {
-    image.status = ImageStatus::Active;
-    image.size = Some(4096);
-    image.os_hash_algo = Some("sha512".to_owned());
-    image.os_hash_value = Some(data.to_string());
-}
-
-fn apply(image: &mut Image, change: &Change, may_publicise: bool) -> Result<(), OpenStackError> {
-    let text = |value: &Value| if let Value::Text(text) = value { text.clone() } else { panic!("{value:?}") };
-    let flag = |value: &Value| if let Value::Bool(flag) = value { *flag } else { panic!("{value:?}") };
-    let number = |value: &Value| if let Value::Number(number) = value { *number } else { panic!("{value:?}") };
-    match change {
-        Change::Remove { name } => {
-            return image.properties.remove(name).map(drop).ok_or_else(|| refusal(409, "Property does not exist."));
-        }
-        Change::Replace { name, value } | Change::Add { name, value } => match (name.as_str(), value) {
-            ("name", value) => image.name = Some(text(value)),
-            ("visibility", value) if text(value) == "public" && !may_publicise => {
-                return Err(refusal(403, "You are not authorized to complete publicize_image action."));
-            }
-            ("visibility", value) => image.visibility = Visibility::parse(&text(value)),
-            ("os_hidden", value) => image.os_hidden = flag(value),
-            ("protected", value) => image.protected = flag(value),
-            ("min_disk", value) => image.min_disk = number(value),
-            ("min_ram", value) => image.min_ram = number(value),
-            ("tags", Value::Tags(tags)) => image.tags.clone_from(tags),
-            (name, value) => drop(image.properties.insert(name.to_owned(), text(value))),
-        },
-    }
-    Ok(())
-}
-
-impl Glance for Model {
-    async fn account(&self) -> Result<Account, OpenStackError> {
-        let world = self.world();
-        if world.dead { Err(cut()) } else { Ok(world.account.clone()) }
-    }
-
-    async fn list(&self, filter: &ImageFilter) -> Result<Listing, OpenStackError> {
-        let mut world = self.world();
-        world.calls.push(format!("list{}", if filter.os_hidden == Some(true) { " hidden" } else { "" }));
-        let fits = |image: &&Image| {
-            filter.owner.as_ref() == Some(&image.owner)
-                && Some(image.os_hidden) == filter.os_hidden
-                && filter.tags.is_subset(&image.tags)
-        };
-        let images = world.images.values().filter(fits).cloned().collect();
-        Ok(Listing { images, unreadable: Vec::new(), calls: 1 })
-    }
-
-    async fn image(&self, id: Uuid) -> Result<Image, OpenStackError> {
-        let mut world = self.world();
-        world.calls.push("show".to_owned());
-        let image =
-            world.images.get(&id).filter(|image| image.owner == PROJECT || image.visibility != Visibility::Private);
-        image.cloned().ok_or_else(|| refusal(404, "No image found"))
-    }
-
-    async fn members(&self, id: Uuid) -> Result<Vec<Member>, OpenStackError> {
-        let mut world = self.world();
-        world.calls.push("members".to_owned());
-        let member =
-            |(project, status): (&String, &MemberStatus)| Member { project: project.clone(), status: status.clone() };
-        Ok(world.shared(id)?.iter().map(member).collect())
-    }
-
-    async fn tasks(&self, _: Uuid) -> Result<Vec<Task>, OpenStackError> {
-        Ok(Vec::new())
-    }
-
-    fn uploads(&self) -> BTreeMap<Uuid, Progress> {
-        self.world().uploads.clone()
-    }
-
-    fn forget_failure(&self, id: Uuid) {
-        self.world().uploads.remove(&id);
-    }
-
-    async fn make(&self, step: &Step) -> Result<Option<Image>, OpenStackError> {
-        let mut world = self.world();
-        if let Step::Upload { id, path, size } = step {
-            if !world.dead {
-                world.uploads.insert(*id, Progress::Running { sent: 0, size: *size });
-                world.sending.insert(*id, path.clone());
-                if let Some(image) = world.images.get_mut(id) {
-                    image.status = ImageStatus::Saving;
-                }
-            }
-            return Ok(None);
-        }
-        world.write(step.to_string(), |world| world.make(step))
     }
 }
