@@ -43,6 +43,8 @@ const OTHERS: &[&str] = &[
     "Secret",
     "Warning",
     "Normal",
+    // Words by which Glance says that something uses an image.
+    "InUse",
     // A cause by which an API server refuses.
     "NamespaceTerminating",
 ];
@@ -71,7 +73,7 @@ fn words(text: &str) -> impl Iterator<Item = &str> {
 #[test]
 fn every_reason_is_explained() {
     let docs = Path::new(env!("CARGO_MANIFEST_DIR")).join("../docs");
-    let told: String = ["resources.md", "opennebula.md", "progress.md"]
+    let told: String = ["resources.md", "opennebula.md", "openstack.md", "progress.md"]
         .iter()
         .map(|name| fs::read_to_string(docs.join(name)).unwrap())
         .collect();

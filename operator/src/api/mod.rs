@@ -9,6 +9,7 @@ mod common;
 mod crds;
 mod endorser;
 mod key;
+mod opennebula;
 mod openstack;
 mod resource;
 mod subscription;
@@ -17,10 +18,7 @@ mod subscription_status;
 pub use cached_image::{
     Artifact, CachedImage, CachedImageSpec, CachedImageStatus, Progress, TargetStatus, VersionStatus, WantedImage,
 };
-pub use cloud_target::{
-    Adopt, CloudAccess, CloudTarget, CloudTargetSpec, CloudTargetStatus, CloudType, HandOver, HandOverPath,
-    HandOverType, ImageFormat, Initial, LONGEST_ATTRIBUTE, OpenNebula, Retired, Update, VoGroup,
-};
+pub use cloud_target::{CloudAccess, CloudTarget, CloudTargetSpec, CloudTargetStatus, CloudType, ImageFormat};
 pub use common::{
     ADOPT, ALLOW_PLAIN_HTTP, ALLOWED_HOSTS, Class, CrlPolicy, DeletionPolicy, FINALIZER, FLUX_REQUESTED_AT, GROUP,
     HasConditions, MANIFEST, ObjectReference, REFRESH_REQUESTED_AT, REQUESTED_AT, SUBSCRIPTION_LABEL, Trust, VERSION,
@@ -32,6 +30,10 @@ pub use endorser::{
     X509Credential,
 };
 pub use key::{Kind, ObjectKey};
+pub use opennebula::{
+    Adopt, HandOver, HandOverPath, HandOverType, HandOverUrl, Initial, LONGEST_ATTRIBUTE, OpenNebula, Retired, Update,
+    VoGroup,
+};
 pub use openstack::{
     Interface, LONGEST_PROPERTY, OpenStack, OpenStackAdopt, OpenStackHandOver, OpenStackHandOverType, OpenStackInitial,
     OpenStackName, OpenStackRetired, OpenStackVisibility, VoProject,

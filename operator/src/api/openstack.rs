@@ -6,8 +6,8 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_with::skip_serializing_none;
 
-use super::cloud_target::{HandOverUrl, Update};
 use super::common::{ObjectReference, duration};
+use super::opennebula::{HandOverUrl, Update};
 use super::subscription::Tls;
 
 /// The longest value of a property in `openStack.properties`, in characters.
@@ -204,7 +204,7 @@ pub struct OpenStackRetired {
 pub struct OpenStackAdopt {
     /// Their ids.
     #[schemars(length(min = 1, max = 1024))]
-    #[schemars(inner(regex(pattern = r"^[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}$")))]
+    #[schemars(inner(length(max = 36), regex(pattern = r"^[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}$")))]
     #[schemars(extend("x-kubernetes-list-type" = "set"))]
     pub image_ids: Vec<String>,
 }
