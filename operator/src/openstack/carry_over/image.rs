@@ -206,15 +206,19 @@ impl<'a> Situation<'a> {
                 record.registration = None;
             }
         }
-        if let Some(current) = self.ours.iter().find(|mine| mine.role == Role::Current && mine.digest.is_some()) {
-            let read = self.snapshot().members.get(&current.image.id).cloned();
-            let kept = || record.metadata.as_ref().map(|metadata| metadata.members.clone()).unwrap_or_default();
-            let metadata = Some(Metadata::of(current.image, read.unwrap_or_else(kept)));
-            if metadata != record.metadata {
-                (record.metadata, record.seen) = (metadata, Some(self.now));
-            }
+        let metadata = self.seen_metadata(&record).or_else(|| self.memory());
+        if metadata.is_some() && metadata != record.metadata {
+            (record.metadata, record.seen) = (metadata, Some(self.now));
         }
         record
+    }
+
+    /// The site's metadata of the image in circulation. Its members are those that were read last.
+    fn seen_metadata(&self, record: &Record) -> Option<Metadata> {
+        let current = self.ours.iter().find(|mine| mine.role == Role::Current && mine.digest.is_some())?;
+        let read = self.snapshot().members.get(&current.image.id).cloned();
+        let kept = || record.metadata.as_ref().map(|metadata| metadata.members.clone()).unwrap_or_default();
+        Some(Metadata::of(current.image, read.unwrap_or_else(kept)))
     }
 
     /// Entries of the record that stay although their images were not recognised: those of retired images, unless hidden

@@ -9,7 +9,7 @@ use uuid::Uuid;
 
 use super::properties::Role;
 use super::read::{Known, read};
-use super::{GlanceSession, Outcome, Plan, Request, Snapshot, apply, plan};
+use super::{Glance as _, GlanceSession, Outcome, Plan, Progress, Request, Snapshot, apply, plan};
 use crate::cloud::Keeper;
 use crate::openstack::client::Client;
 use crate::openstack::error::OpenStackError;
@@ -61,6 +61,12 @@ impl Publisher {
     /// The client, for other calls.
     pub fn client(&self) -> &Client {
         self.session.client()
+    }
+
+    /// The number of uploads that are running, or wait for others.
+    pub fn uploading(&self) -> usize {
+        let running = |progress: &&Progress| matches!(progress, Progress::Running { .. });
+        self.session.uploads().values().filter(running).count()
     }
 
     /// Reads what a plan is made from. Changes nothing.

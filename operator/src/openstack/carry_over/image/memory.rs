@@ -60,7 +60,7 @@ impl<'a> Situation<'a> {
 
     /// The metadata that was remembered when the image was last in circulation: from the retired images, unless the
     /// record is newer.
-    fn memory(&self) -> Option<Metadata> {
+    pub(super) fn memory(&self) -> Option<Metadata> {
         let retired = self.ours.iter().filter(|mine| mine.role == Role::Retired);
         let remembered =
             |mine: &Mine<'_>| Some((remembered::retired_since(mine.image)?, remembered::read_remembered(mine.image)?));
