@@ -4,6 +4,7 @@
 
 #![allow(clippy::expect_used, clippy::panic, reason = "all of it is test code")]
 
+mod detour;
 mod faults;
 mod http;
 mod images;
@@ -21,6 +22,7 @@ mod server;
 mod upload;
 mod world;
 
+pub use detour::{Detour, Moment};
 pub use faults::{Call, Fault};
 pub use import::Task;
 pub use keystone::Token;

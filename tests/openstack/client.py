@@ -32,6 +32,15 @@ def images(cloud, **query):
     return [{**image.to_dict(computed=False), "members": members(cloud, image.id)} for image in cloud.image.images(**query)]
 
 
+def overview(cloud):
+    """All images of the project, hidden ones too, with the members of those that are shared."""
+    project = cloud.current_project_id
+    lists = [cloud.image.images(owner=project, os_hidden=hidden, limit=1000) for hidden in (False, True)]
+    every = [image for images in lists for image in images]
+    shared = {image.id: members(cloud, image.id) for image in every if image.visibility == "shared"}
+    return [{**image.to_dict(computed=False), "members": shared.get(image.id, {})} for image in every]
+
+
 def create(cloud, data=None, **document):
     """An image from its document; with data, a text, which is uploaded."""
     answer = cloud.image.post("/images", json=document)
@@ -91,6 +100,20 @@ def limit(cloud, name, value):
     """As an administrator: the quota of all projects."""
     [registered] = cloud.identity.registered_limits(resource_name=name)
     cloud.identity.update_registered_limit(registered, default_limit=value)
+
+
+def create_project(cloud, name):
+    """As an administrator."""
+    return cloud.identity.create_project(name=name).id
+
+
+def delete_project(cloud, id):
+    cloud.identity.delete_project(id, ignore_missing=False)
+
+
+def revoke(cloud, token):
+    """As an administrator: ends the life of a token."""
+    exceptions.raise_from_response(cloud.identity.delete("/auth/tokens", headers={"X-Subject-Token": token}))
 
 
 def main(name, action, arguments="{}"):

@@ -63,7 +63,8 @@ filesystem_store_datadir = {work}/glance/staging
 [os_glance_tasks_store]
 filesystem_store_datadir = {work}/glance/tasks
 [database]
-connection = sqlite:///{work}/glance/glance.db
+connection = sqlite:///{work}/glance/glance.db?timeout=60
+sqlite_synchronous = false
 [paste_deploy]
 flavor = keystone
 config_file = {paste}

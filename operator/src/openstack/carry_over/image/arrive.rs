@@ -42,6 +42,13 @@ impl Situation<'_> {
             }
             (ImageStatus::Queued, Some(Progress::Failed(error))) => self.failed_upload(image, error, plan),
             (ImageStatus::Queued, None) => self.send(upload, wanted, plan),
+            (ImageStatus::Saving, Some(Progress::Failed(error))) if remedy(error) != Remedy::Look => {
+                // Glance notices it in a moment, unless it was killed in it.
+                plan.seen_upload = Some(image.id);
+                plan.record.fail_as(reason(error), error.to_string(), self.now);
+                plan.verdict = failed(plan);
+            }
+            (ImageStatus::Saving, None) if self.was_cut(image) => self.wait_for_queued(image, plan),
             (ImageStatus::Saving | ImageStatus::Uploading | ImageStatus::Importing, _) => {
                 self.wait_for_others(image, image.updated_at, plan);
             }
@@ -149,6 +156,25 @@ impl Situation<'_> {
         let registration = self.request.record.registration.as_ref();
         let own = registration.filter(|registration| registration.id == Some(image.id));
         own.map_or(image.created_at, |registration| registration.at)
+    }
+
+    /// Whether an upload from here failed after Glance had begun to save it, so that nothing is on its way.
+    fn was_cut(&self, image: &Image) -> bool {
+        let record = &self.request.record;
+        let own = record.registration.as_ref().is_some_and(|registration| registration.id == Some(image.id));
+        own && record.last_failure.is_some_and(|time| time >= image.updated_at)
+    }
+
+    /// Glance sets an image back to `queued` when an upload is cut. A Glance that was killed meanwhile never does, and takes
+    /// no other upload for it.
+    fn wait_for_queued(&self, image: &Image, plan: &mut ImagePlan) {
+        if let Some(verdict) = self.pause(plan) {
+            plan.verdict = verdict;
+            return;
+        }
+        let message =
+            format!("Glance did not end the upload of image {} that was cut: its status is still saving", image.id);
+        self.give_up(image, Reason::ImportFailed, message, plan);
     }
 
     /// Bytes that this process does not send: of an import, of another process, or of an earlier upload whose end Glance

@@ -63,6 +63,35 @@ fn a_failed_upload_is_repeated_into_the_same_image_or_begun_anew() {
 }
 
 #[test]
+fn an_upload_that_glance_never_ended_is_given_up_after_a_pause() {
+    let site = Site::new();
+    site.pass(Some(1)).unwrap();
+    let id = *site.model.world().uploads.keys().next().unwrap();
+    {
+        let mut world = site.model.world();
+        let error = OpenStackError::Unreachable {
+            call: "PUT",
+            endpoint: "http://g".to_owned(),
+            message: "connection reset".to_owned(),
+        };
+        world.uploads.insert(id, Progress::Failed(error));
+        world.images.get_mut(&id).unwrap().status = ImageStatus::Saving;
+    }
+    for _ in 0..3 {
+        let outcome = site.pass(Some(1)).unwrap();
+        let Verdict::Waiting { reason, until, .. } = outcome.verdict else { panic!("{outcome:?}") };
+        assert_eq!((reason, until.is_some(), outcome.copying), (Reason::CloudUnreachable, true, false));
+        assert_eq!(site.record().failures, 1, "counted once");
+    }
+    site.model.world().advance(61);
+    let outcome = site.pass(Some(1)).unwrap();
+    assert!(outcome.done[0].starts_with(&format!("delete {id}")), "{outcome:?}");
+    site.converge(Some(1));
+    assert_eq!(site.images().len(), 1);
+    assert_eq!(site.model.world().used.len(), 2, "an id is used once");
+}
+
+#[test]
 fn an_image_that_was_deleted_during_its_upload_is_made_anew_at_once() {
     let site = Site::new();
     site.pass(Some(1)).unwrap();
