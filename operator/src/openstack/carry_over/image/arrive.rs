@@ -45,7 +45,7 @@ impl Situation<'_> {
             (ImageStatus::Saving, Some(Progress::Failed(error))) if remedy(error) != Remedy::Look => {
                 // Glance notices it in a moment, unless it was killed in it.
                 plan.seen_upload = Some(image.id);
-                plan.record.fail_as(reason(error), error.to_string(), self.now);
+                plan.record.fail_as(error.reason(), error.to_string(), self.now);
                 plan.verdict = failed(plan);
             }
             (ImageStatus::Saving, None) if self.was_cut(image) => self.wait_for_queued(image, plan),
