@@ -12,6 +12,7 @@ mod policy;
 mod report;
 mod target_status;
 mod targets;
+mod version_status;
 #[cfg(test)]
 mod tests;
 mod want;

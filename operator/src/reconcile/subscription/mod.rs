@@ -9,6 +9,7 @@ mod clock;
 mod envelope;
 mod events;
 mod judge;
+mod kept;
 mod observe;
 mod plan;
 mod problem;
@@ -24,6 +25,7 @@ mod verification;
 use jiff::Timestamp;
 
 pub(super) use self::check::check;
+pub use self::kept::{KeptLists, kept_lists};
 pub use self::observe::ListMemory;
 use self::plan::Newest;
 pub use self::schedule::FetchTrigger;

@@ -40,7 +40,8 @@ pub(super) struct Observed {
     pub memory: Option<ListMemory>,
     /// The signed message in force.
     pub stored: Option<Document>,
-    /// Whether an image may need an older list: it has a pin, or its previous version is still in circulation.
+    /// Whether an image may need an older list: it has a pin, its previous version is still in circulation, or its
+    /// status does not have the versions of the older lists yet.
     pub look_back: bool,
     /// The stored messages before it, the newest first, each with its digest. If an image may need an older list, all
     /// of them; otherwise one for each certificate that signed no newer list, to check whether it was revoked.
@@ -57,6 +58,8 @@ pub(super) struct Observed {
     pub pending: Option<Message>,
     /// All images of the namespace.
     pub images: Vec<Arc<CachedImage>>,
+    /// The identifier of an image whose entries are kept although nothing selects it.
+    pub asked_for: Option<String>,
 }
 
 /// The persistent record of a subscription's list: `state/lists/<namespace>/<name>.json`.
@@ -135,10 +138,14 @@ pub(super) async fn observe<S: ResourceStore>(
     let Remembered { memory, stored, rebuild_from, trouble } = remembered(&context.volume, checked);
     let first_signer = first_signer(memory.as_ref(), &status);
     let images = context.store.list::<CachedImage>(&checked.key.namespace);
-    let look_back = images.iter().any(|image| may_be_older(checked, image));
+    let look_back = ask == FetchTrigger::Never || images.iter().any(|image| may_be_older(checked, image));
     let older = memory.as_ref().map(|memory| older(&context.volume, checked, memory, look_back)).unwrap_or_default();
     let pending = context.pending.get(&checked.key);
-    let ask = ask == FetchTrigger::Now || schedule::fetch_due(checked, &status, now);
+    let ask = match ask {
+        FetchTrigger::Now => true,
+        FetchTrigger::WhenDue => schedule::fetch_due(checked, &status, now),
+        FetchTrigger::Never => false,
+    };
     let (fetched, server_time) = match (checked.suspend || checked.deleting, ask) {
         (false, true) => fetch(context, checked, memory.as_ref().filter(|_| stored.is_some())).await,
         (true, _) | (false, false) => (Fetched::NotAsked, None),
@@ -161,6 +168,7 @@ pub(super) async fn observe<S: ResourceStore>(
         server_time,
         pending,
         images,
+        asked_for: None,
     }
 }
 
@@ -169,11 +177,17 @@ pub(super) fn is_pinned(image: &CachedImage) -> bool {
     image.spec.version.is_some() || image.spec.sha512.is_some()
 }
 
-/// Whether an image of the subscription has a pin, or a version may be in circulation that the list in force does not
-/// endorse.
+/// Whether an image of the subscription has a pin, a version may be in circulation that the list in force does not
+/// endorse, or its status does not name the lists of its versions: it is new, or an older program wrote it.
 fn may_be_older(checked: &Checked, image: &CachedImage) -> bool {
-    let (ours, pinned) = (image.spec.subscription_ref.name == checked.key.name, is_pinned(image));
-    let Some(status) = image.status.as_ref().filter(|_| ours && !pinned) else { return ours && pinned };
+    let ours = image.spec.subscription_ref.name == checked.key.name;
+    if !ours || is_pinned(image) {
+        return ours;
+    }
+    let Some(status) = &image.status else { return true };
+    if status.image.is_some() && status.versions.iter().all(|version| version.list_version.is_none()) {
+        return true;
+    }
     let endorsed = status.image.as_ref().filter(|_| status.is_true("Endorsed")).map(|wanted| wanted.sha512.as_str());
     let published = status.artifact.iter().map(|artifact| artifact.sha512.as_str());
     let at_targets = status.targets.iter().filter(|target| target.id.is_some()).filter_map(|at| at.sha512.as_deref());

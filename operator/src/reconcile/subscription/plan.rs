@@ -18,7 +18,7 @@ use super::stored::{Before, Stored};
 use super::verification::accept_request;
 use crate::cache::CacheError;
 use crate::imagelist::ListVersion;
-use crate::reconcile::exchange::{Force, ListInForce, ListOrigin, Message, WithdrawnList};
+use crate::reconcile::exchange::{Force, KeptList, ListInForce, ListOrigin, Message, WithdrawnList};
 use crate::trust::{AcceptedList, LastAccepted, Refusal, RefusalReason, Sha256Digest, VerifiedList, accept};
 
 /// The maximum number of older lists in the record.
@@ -95,6 +95,7 @@ pub(super) fn plan(checked: &Checked, observed: &Observed, judged: Judged, now: 
         Outcome::Other(newest) => (newest, None),
     };
     let newly_accepted = accepted.is_some();
+    let before_it = memory.as_ref().map(|memory| if newly_accepted { older_after(memory) } else { memory.older.clone() });
     let mut steps: Vec<Step> = set_aside(observed).into_iter().collect();
     let import = accepted.or(rebuilt);
     steps.extend(match &import {
@@ -111,16 +112,29 @@ pub(super) fn plan(checked: &Checked, observed: &Observed, judged: Judged, now: 
         (None, Before::Frozen(list, refusal)) => (Some((list, None)), Some(refusal)),
         (None, Before::Withdrawn(list, refusal)) => (Some((list, Some(refusal))), None),
     };
+    let kept = kept(before_it.unwrap_or_default(), &withdrawn);
     let disowned = withdrawn.into_iter().map(withdrawn_list).collect();
     let doubt = clock::doubt(checked, observed, now);
     let expiring = doubt.is_none();
     let list = list.map(|(list, withdrawn)| {
         let state = State { withdrawn, frozen: frozen.is_some(), expiring, known };
-        ListInForce { withdrawn: disowned, ..in_force(checked, observed, list, older, state, now) }
+        ListInForce { withdrawn: disowned, kept, ..in_force(checked, observed, list, older, state, now) }
     });
     let children = children::plan(checked, observed, list.as_ref(), now);
     steps.extend(children.steps.iter().cloned());
     Plan { steps, list, newly_accepted, newest, message, doubt, frozen, children }
+}
+
+/// The older lists without those that a revoked signer signed. A list that is not read now counts as such if it has a
+/// certificate of one that was withdrawn.
+fn kept(older: Vec<OlderList>, withdrawn: &[(AcceptedList, Refusal)]) -> Vec<KeptList> {
+    let revoked: BTreeSet<Sha256Digest> =
+        withdrawn.iter().flat_map(|(list, _)| list.last_accepted().certificates).collect();
+    let stays = |list: &LastAccepted| {
+        list.revoked.is_empty() && !list.certificates.iter().any(|certificate| revoked.contains(certificate))
+    };
+    let kept = older.into_iter().map(|older| older.last).filter(stays);
+    kept.map(|list| KeptList { version: list.version, created: list.created }).collect()
 }
 
 /// The step that writes the record, if verifying the stored lists has changed it.
@@ -163,7 +177,7 @@ impl Import {
                 None => checked.accept_list.filter(|digest| *digest == self.list.message_digest()),
                 taken => taken,
             },
-            older: before.map(older).unwrap_or_default(),
+            older: before.map(older_after).unwrap_or_default(),
         };
         let store = Step::StoreList {
             version: memory.last.version.clone(),
@@ -175,7 +189,7 @@ impl Import {
 }
 
 /// The older lists after an import: the list in force so far, then those before it.
-fn older(memory: &ListMemory) -> Vec<OlderList> {
+fn older_after(memory: &ListMemory) -> Vec<OlderList> {
     let so_far = OlderList { last: memory.last.clone(), message: memory.message };
     [so_far].into_iter().chain(memory.older.iter().cloned()).take(MOST_OLDER).collect()
 }
@@ -265,6 +279,8 @@ fn in_force(
     ListInForce {
         accepted: Arc::new(accepted),
         older: older.into_iter().map(Arc::new).collect(),
+        looked_back: observed.look_back,
+        kept: Vec::new(),
         withdrawn: Vec::new(),
         known: state.known,
         expires,

@@ -78,6 +78,7 @@ fn observed(images: Vec<Arc<CachedImage>>) -> Observed {
         server_time: None,
         pending: None,
         images,
+        asked_for: None,
     }
 }
 
