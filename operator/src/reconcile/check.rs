@@ -7,9 +7,7 @@ use kube::ResourceExt;
 use url::Url;
 
 use super::conditions::shorten;
-use crate::api::{
-    self, Class, DeletionPolicy, FLUX_REQUESTED_AT, ObjectReference, REFRESH_REQUESTED_AT, REQUESTED_AT,
-};
+use crate::api::{self, Class, DeletionPolicy, FLUX_REQUESTED_AT, ObjectReference, REFRESH_REQUESTED_AT, REQUESTED_AT};
 use crate::cache::retention::Retention;
 use crate::duration::parse_duration;
 use crate::imagelist::SourceUrl;
@@ -90,8 +88,8 @@ pub(super) fn requested_at(object: &impl ResourceExt) -> Option<String> {
 
 /// How long replaced versions are kept. `field` is the path of the field below `spec`.
 pub(super) fn retention(field: &str, retention: &api::Retention) -> Result<Retention, SpecError> {
-    let keep_for = parse_duration(&retention.keep_for)
-        .map_err(|error| SpecError::invalid(format!("{field}.keepFor"), &error))?;
+    let keep_for =
+        parse_duration(&retention.keep_for).map_err(|error| SpecError::invalid(format!("{field}.keepFor"), &error))?;
     if retention.keep_versions > 10 {
         let message = format!("expected at most 10, found {}", retention.keep_versions);
         return Err(SpecError::invalid(format!("{field}.keepVersions"), &message));

@@ -39,9 +39,9 @@ pub use check::SpecError;
 pub use context::{Context, ImagePaths, Settings};
 pub use dry_run::{DryRun, Planned};
 pub use exchange::{
-    Desired, DesiredState, DetachedSignature, Downloads, Force, KeptList, ListInForce, ListOrigin, ListsInForce, Message, Offer,
-    PendingEvents, PendingMessages, PublicationStatus, Publications, Published, ReportedProblems, Session, TriedAnew,
-    WithdrawnList,
+    Desired, DesiredState, DetachedSignature, Downloads, Force, KeptList, ListInForce, ListOrigin, ListsInForce,
+    Message, Offer, PendingEvents, PendingMessages, PublicationStatus, Publications, Published, ReportedProblems,
+    Session, TriedAnew, WithdrawnList,
 };
 pub use finish::Stallable;
 pub use report::Report;

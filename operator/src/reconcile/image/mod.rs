@@ -12,9 +12,9 @@ mod policy;
 mod report;
 mod target_status;
 mod targets;
-mod version_status;
 #[cfg(test)]
 mod tests;
+mod version_status;
 mod want;
 
 use jiff::Timestamp;

@@ -21,7 +21,9 @@ pub(super) fn versions(
 ) -> Vec<VersionStatus> {
     let before = &observed.status.versions;
     let listed = match observed.list.as_deref() {
-        Some(list) if is_complete(list, before) => with_those_before(list, listed(list, &checked.image.identifier), before),
+        Some(list) if is_complete(list, before) => {
+            with_those_before(list, listed(list, &checked.image.identifier), before)
+        }
         // The next pass of the subscription reads the older lists.
         Some(_) => Vec::new(),
         None => before.iter().filter_map(|one| of_status(one, one.state != "Listed")).collect(),

@@ -142,8 +142,7 @@ fn endorsed(checked: &Checked, in_force: &ListInForce) -> Result<WantedVersion, 
     }
     // The identifier is endorsed, so an older version from a list that was once accepted may be used.
     let all = std::iter::once(list).chain(in_force.older.iter().map(|accepted| accepted.list()));
-    let mut pinned =
-        all.filter_map(|list| Some((list, find(checked, list).filter(|image| checked.pin.takes(image))?)));
+    let mut pinned = all.filter_map(|list| Some((list, find(checked, list).filter(|image| checked.pin.takes(image))?)));
     match pinned.next().map(|(list, image)| wanted(image, list, in_force.expires)) {
         Some(mut wanted) => {
             let same = pinned.filter(|(_, image)| image.sha512 == wanted.image.sha512);

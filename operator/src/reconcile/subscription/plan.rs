@@ -10,7 +10,9 @@ use super::check::Checked;
 use super::children::{self, Children};
 use super::clock;
 use super::judge::{self, Judged, Verdict};
-use super::observe::{ListMemory, Observed, OlderList, address};
+use super::memory::ListMemory;
+use super::observe::{Observed, address};
+use super::older::{kept, needed, older_after};
 use super::removal::{self, Blocked};
 use super::schedule::expiry;
 use super::step::Step;
@@ -18,11 +20,8 @@ use super::stored::{Before, Stored};
 use super::verification::accept_request;
 use crate::cache::CacheError;
 use crate::imagelist::ListVersion;
-use crate::reconcile::exchange::{Force, KeptList, ListInForce, ListOrigin, Message, WithdrawnList};
+use crate::reconcile::exchange::{Force, ListInForce, ListOrigin, Message, WithdrawnList};
 use crate::trust::{AcceptedList, LastAccepted, Refusal, RefusalReason, Sha256Digest, VerifiedList, accept};
-
-/// The maximum number of older lists in the record.
-const MOST_OLDER: usize = 100;
 
 /// The plan of a pass over a subscription.
 pub(super) struct Plan {
@@ -95,11 +94,13 @@ pub(super) fn plan(checked: &Checked, observed: &Observed, judged: Judged, now: 
         Outcome::Other(newest) => (newest, None),
     };
     let newly_accepted = accepted.is_some();
-    let before_it = memory.as_ref().map(|memory| if newly_accepted { older_after(memory) } else { memory.older.clone() });
+    let needed = needed(&observed.on_volume, &before, &older);
+    let before_it =
+        memory.as_ref().map(|memory| if newly_accepted { older_after(memory, &needed) } else { memory.older.clone() });
     let mut steps: Vec<Step> = set_aside(observed).into_iter().collect();
     let import = accepted.or(rebuilt);
     steps.extend(match &import {
-        Some(import) => import.steps(checked, memory.as_ref()),
+        Some(import) => import.steps(checked, memory.as_ref(), &needed),
         None => learned(observed, memory).into_iter().collect(),
     });
     let (list, frozen) = match (import, before) {
@@ -123,18 +124,6 @@ pub(super) fn plan(checked: &Checked, observed: &Observed, judged: Judged, now: 
     let children = children::plan(checked, observed, list.as_ref(), now);
     steps.extend(children.steps.iter().cloned());
     Plan { steps, list, newly_accepted, newest, message, doubt, frozen, children }
-}
-
-/// The older lists without those that a revoked signer signed. A list that is not read now counts as such if it has a
-/// certificate of one that was withdrawn.
-fn kept(older: Vec<OlderList>, withdrawn: &[(AcceptedList, Refusal)]) -> Vec<KeptList> {
-    let revoked: BTreeSet<Sha256Digest> =
-        withdrawn.iter().flat_map(|(list, _)| list.last_accepted().certificates).collect();
-    let stays = |list: &LastAccepted| {
-        list.revoked.is_empty() && !list.certificates.iter().any(|certificate| revoked.contains(certificate))
-    };
-    let kept = older.into_iter().map(|older| older.last).filter(stays);
-    kept.map(|list| KeptList { version: list.version, created: list.created }).collect()
 }
 
 /// The step that writes the record, if verifying the stored lists has changed it.
@@ -166,7 +155,7 @@ struct Import {
 }
 
 impl Import {
-    fn steps(&self, checked: &Checked, before: Option<&ListMemory>) -> Vec<Step> {
+    fn steps(&self, checked: &Checked, before: Option<&ListMemory>, needed: &BTreeSet<Sha256Digest>) -> Vec<Step> {
         let memory = ListMemory {
             last: self.list.last_accepted(),
             message: self.list.message_digest(),
@@ -177,7 +166,7 @@ impl Import {
                 None => checked.accept_list.filter(|digest| *digest == self.list.message_digest()),
                 taken => taken,
             },
-            older: before.map(older_after).unwrap_or_default(),
+            older: before.map(|before| older_after(before, needed)).unwrap_or_default(),
         };
         let store = Step::StoreList {
             version: memory.last.version.clone(),
@@ -186,12 +175,6 @@ impl Import {
         };
         vec![store, Step::Remember(Box::new(memory))]
     }
-}
-
-/// The older lists after an import: the list in force so far, then those before it.
-fn older_after(memory: &ListMemory) -> Vec<OlderList> {
-    let so_far = OlderList { last: memory.last.clone(), message: memory.message };
-    [so_far].into_iter().chain(memory.older.iter().cloned()).take(MOST_OLDER).collect()
 }
 
 fn judge_newest(

@@ -1,5 +1,6 @@
 //! The plan for a subscription, as values: a manifest through the real check, what was observed and judged built in memory.
 
+use std::collections::BTreeSet;
 use std::path::PathBuf;
 use std::sync::Arc;
 
@@ -7,7 +8,8 @@ use proptest::prelude::*;
 
 use super::check::{Checked, check};
 use super::judge::{Judged, Newest, Verdict};
-use super::observe::{Fetched, ListMemory, Observed, address};
+use super::memory::ListMemory;
+use super::observe::{Fetched, Observed, address};
 use super::plan::{self, Plan, plan};
 use super::step::Step;
 use super::stored::{Before, Stored};
@@ -71,6 +73,7 @@ fn observed(images: Vec<Arc<CachedImage>>) -> Observed {
         memory: None,
         stored: None,
         look_back: false,
+        on_volume: BTreeSet::new(),
         older: Vec::new(),
         rebuild_from: None,
         trouble: None,
