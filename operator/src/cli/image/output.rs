@@ -8,10 +8,9 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, bail};
 use openssl::hash::{Hasher, MessageDigest};
-use rustix::fs::{CWD, RenameFlags, renameat_with};
 
 use crate::cache::{CacheError, Volume};
-use crate::fs::{open_no_link, parent, sync_directory};
+use crate::fs::{Existing, open_no_link, parent, rename};
 use crate::imagelist::Sha512Digest;
 
 /// The bytes per read.
@@ -142,24 +141,11 @@ impl Work {
         // The lock file was made with the permissions that this user's files have.
         let mode = fs::metadata(self.root.join("lock"))?.permissions();
         fs::set_permissions(from, mode).with_context(|| format!("cannot set the mode of {}", from.display()))?;
-        let renamed = if force { fs::rename(from, to) } else { rename_new(from, to) };
-        match renamed {
-            Err(error) if error.kind() == std::io::ErrorKind::AlreadyExists => refuse_existing(to, false)?,
-            renamed => renamed.with_context(|| format!("cannot give the image the name {}", to.display()))?,
+        let existing = if force { Existing::Replaced } else { Existing::Kept };
+        match rename(from, to, existing) {
+            Err(error) if error.source.kind() == std::io::ErrorKind::AlreadyExists => refuse_existing(to, false),
+            renamed => Ok(renamed?),
         }
-        Ok(sync_directory(parent(to))?)
-    }
-}
-
-/// Renames a file, and fails if the new name exists.
-fn rename_new(from: &Path, to: &Path) -> std::io::Result<()> {
-    match renameat_with(CWD, from, CWD, to, RenameFlags::NOREPLACE) {
-        // The file system or the kernel cannot do it in one step.
-        Err(rustix::io::Errno::INVAL | rustix::io::Errno::NOSYS) => {
-            fs::hard_link(from, to)?;
-            fs::remove_file(from)
-        }
-        renamed => Ok(renamed?),
     }
 }
 

@@ -150,3 +150,59 @@ fn shown<'v>(versions: impl Iterator<Item = &'v KnownVersion>) -> String {
     let first: Vec<String> = all.into_iter().take(MOST_VERSIONS).collect();
     if first.is_empty() { "none".to_owned() } else { format!("{}{more}", first.join(", ")) }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::reconcile::{ListedVersion, Place};
+
+    /// A version whose digest begins with zeros and has this byte at its end; `list` is the age in days of its list.
+    fn version(version: &str, end: u8, list: Option<i64>) -> KnownVersion {
+        let mut bytes = [0; 64];
+        bytes[63] = end;
+        let (version, sha512): (ListVersion, _) = (version.parse().unwrap(), Sha512Digest::from_bytes(bytes));
+        let listed = list.map(|days| ListedVersion {
+            version: version.clone(),
+            sha512,
+            size: Some(1),
+            list_version: days.to_string().parse().unwrap(),
+            list_created: Timestamp::UNIX_EPOCH - jiff::SignedDuration::from_hours(24 * days),
+            is_older: days > 0,
+            entry: None,
+            addresses: Vec::new(),
+        });
+        KnownVersion { version, sha512, place: Place::Elsewhere, listed }
+    }
+
+    #[test]
+    fn a_version_is_found_by_name_by_content_by_pin_or_as_the_lists() {
+        let versions = [version("1", 1, Some(9)), version("1", 2, Some(8)), version("3", 3, Some(0))];
+        let got = |wished: Option<&str>, pin| {
+            let wished: Option<Wished> = wished.map(|text| text.parse().unwrap());
+            wanted(&versions, wished.as_ref(), pin).map(|one| one.sha512.as_bytes()[63])
+        };
+        let none = (None, None);
+        assert_eq!(got(None, none), Ok(3), "that of the list in force");
+        assert_eq!(got(Some("1"), none), Ok(2), "that of the newest list");
+        assert_eq!(got(Some(&versions[0].sha512.to_string()), none), Ok(1));
+        assert_eq!(got(None, (Some("1"), None)), Ok(2));
+        let digest = versions[0].sha512.to_string();
+        assert_eq!(got(None, (Some("1"), Some(&digest))), Ok(1));
+        assert_eq!(got(Some("3"), (Some("1"), None)), Ok(3), "what is asked for wins over the pin");
+        let ambiguous = got(Some("sha512:00000000"), none).unwrap_err().to_string();
+        assert!(ambiguous.contains("found sha512:00000000, with which 1 (000000000000), 1 ("), "{ambiguous}");
+        let unknown = got(Some("2"), none).unwrap_err().to_string();
+        assert!(unknown.contains("found 2; known are 1 ("), "{unknown}");
+        let pinned = got(None, (Some("2"), None)).unwrap_err().to_string();
+        assert!(pinned.contains("found the pin 2;"), "{pinned}");
+        let gone = wanted(&versions[..2], None, none).unwrap_err().to_string();
+        assert!(gone.contains("the list in force does not have the image"), "{gone}");
+    }
+
+    #[test]
+    fn what_no_list_has_is_not_got() {
+        let archived = version("1", 1, None);
+        let refused = allowed(&archived, None, Timestamp::UNIX_EPOCH).unwrap_err().to_string();
+        assert!(refused.contains("nothing shows that its signer is still trusted"), "{refused}");
+    }
+}

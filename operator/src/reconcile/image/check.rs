@@ -80,6 +80,7 @@ impl std::fmt::Display for Pin {
 pub(super) fn check(object: &CachedImage) -> Result<Checked, SpecError> {
     let key = ObjectKey::of(object);
     let spec = &object.spec;
+    let retention = spec.retention.as_ref().map(|own| retention("retention", own)).transpose()?;
     let identifier: ImageId = spec.identifier.parse().map_err(|error| SpecError::invalid("identifier", &error))?;
     if key.name != identifier.object_name() {
         let message = format!("expected the object's name to be {}, found {}", identifier.object_name(), key.name);
@@ -95,7 +96,7 @@ pub(super) fn check(object: &CachedImage) -> Result<Checked, SpecError> {
             sha512: parse("sha512", spec.sha512.as_deref())?,
         },
         keep_until: spec.keep_until.as_ref().map(|time| time.0),
-        retention: spec.retention.as_ref().map(|own| retention("retention", own)).transpose()?,
+        retention,
         targets: spec.target_refs.as_deref().map(targets).transpose()?,
         adopt: adopt(object)?,
         suspend: spec.suspend,

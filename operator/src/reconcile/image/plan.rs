@@ -271,16 +271,11 @@ fn fetch(
 ) -> Phase {
     let key = wanted.job(checked, observed.running.as_ref(), observed.status.failures.unwrap_or_default());
     let total = wanted.image.size;
-    let start = |failures: u32| {
-        let (digest, url) = (wanted.image.sha512, wanted.address(failures).clone());
-        (Step::StartDownload { digest, size: total, url }, Phase::Downloading { bytes: 0, total, bytes_per_second: 0 })
-    };
-    match &observed.job {
+    match observed.job.as_ref() {
         // `stale_job` cancels it, because it is not wanted for now.
         Some(JobState::Queued | JobState::Running { .. }) if hold.is_some() => {}
         Some(JobState::Queued) => return Phase::Downloading { bytes: 0, total, bytes_per_second: 0 },
-        Some(JobState::Running { bytes, total, bytes_per_second }) => {
-            let (bytes, total, bytes_per_second) = (*bytes, *total, *bytes_per_second);
+        Some(&JobState::Running { bytes, total, bytes_per_second }) => {
             return Phase::Downloading { bytes, total, bytes_per_second };
         }
         Some(JobState::Failed(error)) => {
@@ -288,9 +283,7 @@ fn fetch(
             count_failure(observed, wanted, tries, error.is_mismatch(), now);
             let has_another = (tries.failures as usize) < wanted.addresses.len() && !tries.are_exhausted();
             if has_another && hold.is_none() {
-                let (step, phase) = start(tries.failures);
-                steps.push(step);
-                return phase;
+                return start(wanted, tries, steps);
             }
             return Phase::Failed { reason: error.reason(), message: error.to_string() };
         }
@@ -306,9 +299,14 @@ fn fetch(
     if tries.are_exhausted() || waits {
         return failed_before(observed);
     }
-    let (step, phase) = start(tries.failures);
-    steps.push(step);
-    phase
+    start(wanted, tries, steps)
+}
+
+/// Starts the download from the address that is next.
+fn start(wanted: &WantedVersion, tries: &Tries, steps: &mut Vec<Step>) -> Phase {
+    let (digest, size) = (wanted.image.sha512, wanted.image.size);
+    steps.push(Step::StartDownload { digest, size, url: wanted.address(tries.failures).clone() });
+    Phase::Downloading { bytes: 0, total: size, bytes_per_second: 0 }
 }
 
 fn count_failure(observed: &Observed, wanted: &WantedVersion, tries: &mut Tries, mismatch: bool, now: Timestamp) {

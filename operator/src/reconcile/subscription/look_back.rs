@@ -16,8 +16,8 @@ use crate::trust::{LastAccepted, Sha256Digest};
 pub(super) struct LookBack {
     /// Whether all older lists are read.
     pub all: bool,
-    /// The versions of images on the volume, if lists may leave the record.
-    pub on_volume: BTreeSet<(ImageId, Sha512Digest)>,
+    /// The versions of images on the volume, if lists may leave the record; `None` if not, or if they cannot be read.
+    pub on_volume: Option<BTreeSet<(ImageId, Sha512Digest)>>,
     /// The messages, the newest first, each with its digest.
     pub older: Vec<(Sha256Digest, Document)>,
 }
@@ -34,7 +34,7 @@ pub(super) fn look_back(
 ) -> LookBack {
     let Some(memory) = memory else { return LookBack { all: true, ..LookBack::default() } };
     let may_leave = is_new && memory.older.len() >= MOST_OLDER;
-    let on_volume = if may_leave { on_volume(volume, checked) } else { BTreeSet::new() };
+    let on_volume = if may_leave { on_volume(volume, checked) } else { None };
     let all = may_leave || asked_for || images.iter().any(|image| may_be_older(checked, image));
     LookBack { all, on_volume, older: older(volume, checked, memory, all) }
 }
@@ -61,14 +61,15 @@ fn may_be_older(checked: &Checked, image: &CachedImage) -> bool {
     published.chain(at_targets).any(|digest| endorsed != Some(digest))
 }
 
-/// The versions of images of the namespace on the volume. What cannot be read counts as missing.
-fn on_volume(volume: &Volume, checked: &Checked) -> BTreeSet<(ImageId, Sha512Digest)> {
-    let index = volume.index(&checked.namespace).unwrap_or_default();
+/// The versions of images of the namespace on the volume; `None` if they cannot be read.
+fn on_volume(volume: &Volume, checked: &Checked) -> Option<BTreeSet<(ImageId, Sha512Digest)>> {
+    let index = volume.index(&checked.namespace);
+    let index = index.inspect_err(|error| tracing::warn!(%error, "the versions on the volume are not known")).ok()?;
     let of_image = |(identifier, entries): (ImageId, Entries)| {
         let entries = entries.endorsed.into_iter().chain(entries.expired);
         entries.map(move |entry| (identifier.clone(), entry.digest)).collect::<Vec<_>>()
     };
-    index.into_iter().flat_map(of_image).collect()
+    Some(index.into_iter().flat_map(of_image).collect())
 }
 
 /// The older messages that still exist. A message that cannot be read is skipped.

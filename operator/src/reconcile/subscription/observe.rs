@@ -45,8 +45,9 @@ pub(super) struct Observed {
     /// Whether an image may need an older list: it has a pin, its previous version is still in circulation, or its
     /// status does not have the versions of the older lists yet.
     pub look_back: bool,
-    /// The versions of images on the volume, if the record has so many older lists that some may leave it.
-    pub on_volume: BTreeSet<(ImageId, Sha512Digest)>,
+    /// The versions of images on the volume, if the record has so many older lists that some may leave it; `None` if not,
+    /// or if they cannot be read.
+    pub on_volume: Option<BTreeSet<(ImageId, Sha512Digest)>>,
     /// The stored messages before it, the newest first, each with its digest. If an image may need an older list, all
     /// of them; otherwise one for each certificate that signed no newer list, to check whether it was revoked.
     pub older: Vec<(Sha256Digest, Document)>,
@@ -101,14 +102,10 @@ pub(super) async fn observe<S: ResourceStore>(
     let first_signer = first_signer(memory.as_ref(), &status);
     let images = context.store.list::<CachedImage>(&checked.key.namespace);
     let pending = context.pending.get(&checked.key);
-    let is_due = match ask {
-        FetchTrigger::Now => true,
-        FetchTrigger::WhenDue => schedule::fetch_due(checked, &status, now),
-        FetchTrigger::Never => false,
-    };
-    let (fetched, server_time) = match (checked.suspend || checked.deleting, is_due) {
-        (false, true) => fetch(context, checked, memory.as_ref().filter(|_| stored.is_some())).await,
-        (true, _) | (false, false) => (Fetched::NotAsked, None),
+    let (fetched, server_time) = if is_due(checked, &status, ask, now) {
+        fetch(context, checked, memory.as_ref().filter(|_| stored.is_some())).await
+    } else {
+        (Fetched::NotAsked, None)
     };
     let is_new = matches!(fetched, Fetched::Message(_)) || pending.is_some();
     let LookBack { all: look_back, on_volume, older } =
@@ -134,6 +131,16 @@ pub(super) async fn observe<S: ResourceStore>(
         images,
         asked_for: None,
     }
+}
+
+/// Whether the server is asked in this pass.
+fn is_due(checked: &Checked, status: &ImageListSubscriptionStatus, ask: FetchTrigger, now: Timestamp) -> bool {
+    let is_due = match ask {
+        FetchTrigger::Now => true,
+        FetchTrigger::WhenDue => schedule::fetch_due(checked, status, now),
+        FetchTrigger::Never => false,
+    };
+    is_due && !checked.suspend && !checked.deleting
 }
 
 type Endorsers = (Vec<EndorserRule>, Vec<String>, Vec<CredentialKind>);

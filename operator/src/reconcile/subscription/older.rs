@@ -11,34 +11,36 @@ use crate::trust::{AcceptedList, LastAccepted, Refusal, Sha256Digest};
 /// The maximum number of older lists in the record, with those that versions on the volume need.
 const MOST_NEEDED: usize = 300;
 
-/// The lists that a pin needs to go back to a version on the volume, by the digests of their messages: of each version,
-/// the newest list that has it. `older` are the lists that were read, the newest first.
-pub(super) fn needed(
-    on_volume: &BTreeSet<(ImageId, Sha512Digest)>,
+/// The lists that no pin needs to go back to a version on the volume, by the digests of their messages: of each version,
+/// only the newest list that has it is needed. `older` are the lists that were read, the newest first. If it is not
+/// known what is on the volume, every list may be needed.
+pub(super) fn unneeded(
+    on_volume: Option<&BTreeSet<(ImageId, Sha512Digest)>>,
     before: &Before,
     older: &[AcceptedList],
 ) -> BTreeSet<Sha256Digest> {
-    let (mut left, mut needed) = (on_volume.clone(), BTreeSet::new());
+    let Some(mut left) = on_volume.cloned() else { return BTreeSet::new() };
     let before = match before {
         Before::InForce(list) | Before::Frozen(list, _) => Some(list),
         Before::None | Before::Withdrawn(..) => None,
     };
+    let mut unneeded = BTreeSet::new();
     for list in before.into_iter().chain(older) {
-        for image in &list.list().images {
-            if left.remove(&(image.identifier.clone(), image.sha512)) {
-                needed.insert(list.message_digest());
-            }
+        let images = &list.list().images;
+        let new = images.iter().filter(|image| left.remove(&(image.identifier.clone(), image.sha512)));
+        if new.count() == 0 {
+            unneeded.insert(list.message_digest());
         }
     }
-    needed
+    unneeded
 }
 
-/// The older lists after an import: the list in force so far, then those before it. Beyond [`MOST_OLDER`], only those
-/// that are needed stay.
-pub(super) fn older_after(memory: &ListMemory, needed: &BTreeSet<Sha256Digest>) -> Vec<OlderList> {
+/// The older lists after an import: the list in force so far, then those before it. Beyond [`MOST_OLDER`], those that are
+/// not needed leave the record. A list that could not be read stays.
+pub(super) fn older_after(memory: &ListMemory, unneeded: &BTreeSet<Sha256Digest>) -> Vec<OlderList> {
     let so_far = OlderList { last: memory.last.clone(), message: memory.message };
     let all = [so_far].into_iter().chain(memory.older.iter().cloned()).enumerate();
-    let stays = all.filter(|(nth, older)| *nth < MOST_OLDER || needed.contains(&older.message));
+    let stays = all.filter(|(nth, older)| *nth < MOST_OLDER || !unneeded.contains(&older.message));
     stays.map(|(_, older)| older).take(MOST_NEEDED).collect()
 }
 
@@ -84,7 +86,7 @@ mod tests {
         let before = Before::InForce(newest);
         let on_volume = |versions: &[u8]| versions.iter().map(|n| (IMAGE.parse().unwrap(), digest(*n))).collect();
         let after = |versions: &[u8]| {
-            let older = older_after(&memory, &needed(&on_volume(versions), &before, &lists));
+            let older = older_after(&memory, &unneeded(Some(&on_volume(versions)), &before, &lists));
             older.iter().map(|older| older.last.version.to_string()).collect::<Vec<_>>()
         };
         let without = after(&[]);
@@ -92,5 +94,8 @@ mod tests {
         assert_eq!(after(&[2]), without, "the newest list has it");
         let with = after(&[1, 2, 3]);
         assert_eq!((&with[..100], &with[100..]), (&without[..], &["20".to_owned()][..]), "the newest list that has it");
+        assert_eq!(older_after(&memory, &unneeded(None, &before, &lists)).len(), 151, "nothing is known");
+        let unread = older_after(&memory, &unneeded(Some(&BTreeSet::new()), &before, &lists[..140]));
+        assert_eq!(unread.len(), 110, "the last ten could not be read");
     }
 }

@@ -1,6 +1,5 @@
 //! The plan for a subscription, as values: a manifest through the real check, what was observed and judged built in memory.
 
-use std::collections::BTreeSet;
 use std::path::PathBuf;
 use std::sync::Arc;
 
@@ -73,7 +72,7 @@ fn observed(images: Vec<Arc<CachedImage>>) -> Observed {
         memory: None,
         stored: None,
         look_back: false,
-        on_volume: BTreeSet::new(),
+        on_volume: None,
         older: Vec::new(),
         rebuild_from: None,
         trouble: None,
