@@ -270,11 +270,10 @@ fn fetch(
     now: Timestamp,
 ) -> Phase {
     let key = wanted.job(checked, observed.running.as_ref(), observed.status.failures.unwrap_or_default());
-    let total = wanted.image.size;
     match observed.job.as_ref() {
         // `stale_job` cancels it, because it is not wanted for now.
         Some(JobState::Queued | JobState::Running { .. }) if hold.is_some() => {}
-        Some(JobState::Queued) => return Phase::Downloading { bytes: 0, total, bytes_per_second: 0 },
+        Some(JobState::Queued) => return queued(wanted),
         Some(&JobState::Running { bytes, total, bytes_per_second }) => {
             return Phase::Downloading { bytes, total, bytes_per_second };
         }
@@ -306,7 +305,11 @@ fn fetch(
 fn start(wanted: &WantedVersion, tries: &Tries, steps: &mut Vec<Step>) -> Phase {
     let (digest, size) = (wanted.image.sha512, wanted.image.size);
     steps.push(Step::StartDownload { digest, size, url: wanted.address(tries.failures).clone() });
-    Phase::Downloading { bytes: 0, total: size, bytes_per_second: 0 }
+    queued(wanted)
+}
+
+fn queued(wanted: &WantedVersion) -> Phase {
+    Phase::Downloading { bytes: 0, total: wanted.image.size, bytes_per_second: 0 }
 }
 
 fn count_failure(observed: &Observed, wanted: &WantedVersion, tries: &mut Tries, mismatch: bool, now: Timestamp) {

@@ -102,11 +102,8 @@ pub(super) async fn observe<S: ResourceStore>(
     let first_signer = first_signer(memory.as_ref(), &status);
     let images = context.store.list::<CachedImage>(&checked.key.namespace);
     let pending = context.pending.get(&checked.key);
-    let (fetched, server_time) = if is_due(checked, &status, ask, now) {
-        fetch(context, checked, memory.as_ref().filter(|_| stored.is_some())).await
-    } else {
-        (Fetched::NotAsked, None)
-    };
+    let (is_due, known) = (is_due(checked, &status, ask, now), memory.as_ref().filter(|_| stored.is_some()));
+    let (fetched, server_time) = fetch_if(is_due, context, checked, known).await;
     let is_new = matches!(fetched, Fetched::Message(_)) || pending.is_some();
     let LookBack { all: look_back, on_volume, older } =
         look_back(&context.volume, checked, memory.as_ref(), &images, ask == FetchTrigger::Never, is_new);
@@ -208,6 +205,16 @@ fn stored_last(volume: &Volume, checked: &Checked) -> Option<Document> {
 
 /// The result of a fetch, and the time according to the server.
 type FetchedAt = (Fetched, Option<Timestamp>);
+
+/// Fetches the list if the server is asked in this pass.
+async fn fetch_if<S: ResourceStore>(
+    is_due: bool,
+    context: &Context<S>,
+    checked: &Checked,
+    memory: Option<&ListMemory>,
+) -> FetchedAt {
+    if is_due { fetch(context, checked, memory).await } else { (Fetched::NotAsked, None) }
+}
 
 /// Fetches the list, with a conditional request if the last fetched message is in force.
 async fn fetch<S: ResourceStore>(context: &Context<S>, checked: &Checked, memory: Option<&ListMemory>) -> FetchedAt {
