@@ -123,6 +123,7 @@ fn table() -> Vec<Row> {
         (subscription, "/timeout", json!("1 minute"), "no days", "timeout"),
         (subscription, "/verify/maxListAge", json!("30d"), "no days", "verify.maxListAge"),
         (subscription, "/retention", json!({"keepFor": "30d"}), "no days", "retention.keepFor"),
+        ("CachedImage", "/retention", json!({"keepFor": "30d"}), "no days", "retention.keepFor"),
         ("CachedImage", "/identifier", json!("image-b"), "expected the object's name", "identifier"),
         ("CachedImage", "/identifier", json!("Image_B"), "expected the object's name", "identifier"),
         ("Endorser", "/trustAnchors", json!({}), "exactly one", "trustAnchors"),

@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 use serde_with::skip_serializing_none;
 
 use super::common::{DeletionPolicy, ObjectReference, has_conditions};
+use super::subscription::Retention;
 
 /// An image's object has the name of its identifier (`ImageId::object_name`). CEL knows no SHA-256: the operator checks
 /// the rest.
@@ -61,8 +62,8 @@ pub struct CachedImageSpec {
     /// dc:identifier of the image. Cannot change.
     #[schemars(length(max = 128), regex(pattern = r"^[A-Za-z0-9][A-Za-z0-9._@+=-]*$"))]
     pub identifier: String,
-    /// Pins one hv:version. It is looked for in the accepted lists, newest first; its bytes in the archive, then at
-    /// its address.
+    /// Pins one hv:version. It is looked for in the accepted lists, newest first; its bytes in the cache, in the
+    /// archive, then at the addresses that those lists have for it.
     #[schemars(length(min = 1, max = 128))]
     pub version: Option<String>,
     /// Pins the content by sha512 (128 hexadecimal digits); with version, both hold.
@@ -78,6 +79,9 @@ pub struct CachedImageSpec {
     /// True: no download and no new version. Expiry, revocation and exclude still act.
     #[serde(default)]
     pub suspend: bool,
+    /// How long its replaced versions stay in the archive. Unset: as the subscription says. Set: instead of that, as a
+    /// whole; a field that is left out has its default.
+    pub retention: Option<Retention>,
     /// What becomes of the image when this object is deleted. Unset: as the subscription says.
     pub deletion_policy: Option<DeletionPolicy>,
 }
@@ -111,9 +115,10 @@ pub struct CachedImageStatus {
     /// The value of the requestedAt annotation that was last acted on.
     #[schemars(length(max = 256))]
     pub last_handled_reconcile_at: Option<String>,
-    /// Versions on the volume, newest first.
+    /// The versions that are known: on the volume, in the list in force, and in the older lists that are kept. What is
+    /// on the volume is first, then the newest of the others.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    #[schemars(length(max = 10))]
+    #[schemars(length(max = 50))]
     pub versions: Vec<VersionStatus>,
     /// How it stands at each target.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
@@ -253,7 +258,7 @@ impl Progress {
     }
 }
 
-/// One version on the volume.
+/// One version that is known.
 #[skip_serializing_none]
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
@@ -264,11 +269,19 @@ pub struct VersionStatus {
     /// sha512 of the file.
     #[schemars(length(max = 128))]
     pub sha512: String,
-    /// `Endorsed` or `Archived`.
+    /// Where it is. `Endorsed` or `Archived`: on the volume. `Listed`: the list in force has it, and it is not on the
+    /// volume. `OlderList`: only an older list that is kept has it. A pin of the last two downloads it.
     #[schemars(length(max = 32))]
     pub state: String,
     /// When it was archived.
     pub archived_time: Option<Time>,
+    /// hv:size in bytes, if a list has it.
+    pub size: Option<u64>,
+    /// hv:version of the newest list that has it.
+    #[schemars(length(max = 128))]
+    pub list_version: Option<String>,
+    /// dc:date:created of that list.
+    pub list_created: Option<Time>,
 }
 
 has_conditions!(CachedImageStatus);

@@ -44,6 +44,7 @@ pub use garbage::{Collected, Keep};
 pub use job::{JobState, Jobs};
 pub use job_request::{DownloadRequest, JobKey, JobLimits};
 pub use list_store::StoredList;
+pub(crate) use name::encode_version;
 pub use name::{ImageKey, NameError, SafeName, StatePath};
 pub use progress::Figures;
 pub use scrub::{Scrub, ScrubSettings, Spoiled};

@@ -103,7 +103,7 @@ const LONGEST_VERSION: usize = 160;
 /// Encodes a version as the first part of a file name, with percent-encoding. A leading dot or dash is encoded too, so
 /// that the name is not hidden, not `..`, and not an option of a command.
 /// If the result is too long, it is shortened and ends with `~` and 12 digits of its SHA-256.
-pub(super) fn encode_version(version: &ListVersion) -> String {
+pub(crate) fn encode_version(version: &ListVersion) -> String {
     let mut text = utf8_percent_encode(version.as_str(), ENCODED).to_string();
     match text.as_bytes().first() {
         Some(b'.') => text.replace_range(..1, "%2E"),

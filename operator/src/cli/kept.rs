@@ -19,7 +19,8 @@ pub(super) struct Kept {
 }
 
 impl Kept {
-    fn folder(&self) -> PathBuf {
+    /// The state folder.
+    pub(super) fn folder(&self) -> PathBuf {
         self.state.clone().unwrap_or_else(|| self.volume.join("state"))
     }
 

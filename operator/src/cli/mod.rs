@@ -14,6 +14,7 @@ mod dry_run;
 mod endorser;
 mod events;
 mod get;
+mod image;
 mod kept;
 mod kind;
 mod list_input;
@@ -96,6 +97,9 @@ enum Command {
     Pin(pin::Pin),
     /// Let a pinned image follow its list again
     Unpin(pin::Unpin),
+    /// Look at the versions of an image, and get one of them as a file
+    #[command(subcommand)]
+    Image(image::Args),
     /// Make Endorser manifests: whose signatures are trusted
     #[command(subcommand)]
     Endorser(endorser::Args),
@@ -138,6 +142,7 @@ pub fn run(cli: &Cli) -> ExitCode {
         Command::Refresh(args) => refresh::run(args),
         Command::Pin(args) => pin::pin(args),
         Command::Unpin(args) => pin::unpin(args),
+        Command::Image(args) => image::run(args),
         Command::Endorser(args) => endorser::run(args),
         Command::List(List::Show(args)) => list_show::run(args),
         Command::List(List::Lint(args)) => list_lint::run(args),

@@ -2,6 +2,7 @@
 
 mod directory;
 mod error;
+mod rename;
 mod step;
 mod temporary;
 mod write;
@@ -11,6 +12,7 @@ pub(crate) use directory::{
     sync_directory,
 };
 pub use error::FileError;
+pub(crate) use rename::{Existing, rename};
 pub(crate) use step::StepHook;
 pub use step::Steps;
 pub(crate) use temporary::make_in;

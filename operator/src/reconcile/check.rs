@@ -2,11 +2,14 @@
 
 use std::fmt::Display;
 
+use jiff::SignedDuration;
 use kube::ResourceExt;
 use url::Url;
 
 use super::conditions::shorten;
-use crate::api::{Class, DeletionPolicy, FLUX_REQUESTED_AT, ObjectReference, REFRESH_REQUESTED_AT, REQUESTED_AT};
+use crate::api::{self, Class, DeletionPolicy, FLUX_REQUESTED_AT, ObjectReference, REFRESH_REQUESTED_AT, REQUESTED_AT};
+use crate::cache::retention::Retention;
+use crate::duration::parse_duration;
 use crate::imagelist::SourceUrl;
 
 /// An error in a spec. The object is `Stalled` until a user changes the spec.
@@ -81,6 +84,18 @@ pub(super) fn requested_at(object: &impl ResourceExt) -> Option<String> {
     // A new value of either annotation is a new request.
     let asked: Vec<&str> = said(REFRESH_REQUESTED_AT).into_iter().chain(annotation).map(String::as_str).collect();
     (!asked.is_empty()).then(|| shorten(&asked.join(" "), LONGEST_REQUEST))
+}
+
+/// How long replaced versions are kept. `field` is the path of the field below `spec`.
+pub(super) fn retention(field: &str, retention: &api::Retention) -> Result<Retention, SpecError> {
+    let keep_for =
+        parse_duration(&retention.keep_for).map_err(|error| SpecError::invalid(format!("{field}.keepFor"), &error))?;
+    if retention.keep_versions > 10 {
+        let message = format!("expected at most 10, found {}", retention.keep_versions);
+        return Err(SpecError::invalid(format!("{field}.keepVersions"), &message));
+    }
+    let keep_for = SignedDuration::try_from(keep_for).unwrap_or(SignedDuration::MAX);
+    Ok(Retention { keep_versions: retention.keep_versions as usize, keep_for })
 }
 
 /// The names of the referenced targets, sorted. Fails if there are more than 8, or if one occurs twice.

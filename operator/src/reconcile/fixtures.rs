@@ -91,6 +91,8 @@ pub(super) fn in_force(list: ImageList) -> ListInForce {
         expires: list.expires,
         accepted: Arc::new(AcceptedList::for_tests(list, now())),
         older: Vec::new(),
+        looked_back: false,
+        kept: Vec::new(),
         withdrawn: Vec::new(),
         force: Force::InForce,
         frozen: false,

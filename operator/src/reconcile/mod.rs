@@ -33,17 +33,19 @@ pub mod subscription;
 mod survey;
 mod tls;
 mod transition;
+mod versions;
 
 pub use check::SpecError;
 pub use context::{Context, ImagePaths, Settings};
 pub use dry_run::{DryRun, Planned};
 pub use exchange::{
-    Desired, DesiredState, DetachedSignature, Downloads, Force, ListInForce, ListOrigin, ListsInForce, Message, Offer,
-    PendingEvents, PendingMessages, PublicationStatus, Publications, Published, ReportedProblems, Session, TriedAnew,
-    WithdrawnList,
+    Desired, DesiredState, DetachedSignature, Downloads, Force, KeptList, ListInForce, ListOrigin, ListsInForce,
+    Message, Offer, PendingEvents, PendingMessages, PublicationStatus, Publications, Published, ReportedProblems,
+    Session, TriedAnew, WithdrawnList,
 };
 pub use finish::Stallable;
 pub use report::Report;
-pub use source::{SourceError, credentials_for};
+pub use source::{SourceError, credentials_for, image_source};
 pub use survey::{Surveyed, survey};
 pub use tls::CheckedTls;
+pub use versions::{KnownVersion, ListedVersion, Place, known, listed};

@@ -3,7 +3,7 @@
 use secrecy::{ExposeSecret, SecretString};
 use url::Url;
 
-use super::exchange::ListOrigin;
+use super::exchange::{ListInForce, ListOrigin};
 use super::tls::CheckedTls;
 use crate::api::{Class, ObjectKey};
 use crate::fetch::{ClientIdentity, Credentials, Source, TlsSettings};
@@ -100,6 +100,20 @@ pub(super) async fn source<S: ResourceStore>(
         CheckedTls::Secret(name) => own_authority(&read(store, namespace, name).await?, url.url())?,
     };
     Ok(Source { url: url.clone(), credentials, tls })
+}
+
+/// The source of an image at an address that a list has, with the credentials of the list in force where they apply.
+pub async fn image_source<S: ResourceStore>(
+    store: &S,
+    namespace: &str,
+    list: Option<&ListInForce>,
+    url: &SourceUrl,
+    trust_directory: &std::path::Path,
+) -> Result<Source, SourceError> {
+    match list {
+        Some(list) => source(store, namespace, &list.source, url, trust_directory).await,
+        None => Ok(Source::public(url.clone())),
+    }
 }
 
 /// The credentials of a Secret. Fails if the Secret does not allow the address.

@@ -5,6 +5,7 @@ mod dry_run;
 mod endorser;
 mod events;
 mod get;
+mod image;
 mod least;
 mod lists;
 mod pages;

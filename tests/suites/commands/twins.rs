@@ -86,8 +86,8 @@ async fn an_old_version_is_pinned_and_gone_back_from() {
     site.pass_time(SignedDuration::from_secs(2));
     site.publish(&site.list("1.1", &[&new]));
     site.run().await;
-    let versions = well(run(&site, example, "cache ls"));
-    assert!(versions.contains("1.26-13") && versions.contains("archived"), "{versions}");
+    let versions = well(run(&site, example, "image versions"));
+    assert!(versions.contains("1.26-13") && versions.contains(" archive "), "{versions}");
     well(run(&site, example, " pin "));
     site.run().await;
     assert_eq!(site.shelf("endorsed"), [old.entry()]);

@@ -4,9 +4,9 @@ use harness::image_server::Resource;
 use harness::list::ListBuilder;
 use harness::pki::{CrlSpec, Reason};
 use harness::signer::{Form, sign};
-use harness::site::{LIST, Served, Site};
+use harness::site::{LIST, Run, Served, Site};
 use jiff::SignedDuration;
-use vmcatcher_operator::api::HasConditions;
+use vmcatcher_operator::api::{HasConditions, VersionStatus};
 
 use super::process::{once, text};
 
@@ -48,6 +48,94 @@ async fn an_older_version_comes_back_from_the_archive_or_else_from_its_address()
     let run = site.run().await;
     assert_eq!(run.image_condition(A, "Ready"), "True Succeeded");
     assert_eq!(site.shelf("endorsed"), [served[2].entry()]);
+}
+
+/// The versions in the status: each with its state and the version of the newest list that has it.
+fn versions(run: &Run) -> Vec<String> {
+    let versions = run.image(A).unwrap().versions;
+    let list = |one: &VersionStatus| one.list_version.clone().unwrap_or_else(|| "-".to_owned());
+    versions.iter().map(|one| format!("{} {} {}", one.version, one.state, list(one))).collect()
+}
+
+#[tokio::test]
+async fn the_status_has_every_version_that_is_known_and_where_it_is() {
+    let site = Site::new();
+    site.subscribe("retention: {keepVersions: 1, keepFor: 0s}");
+    let mut served = Vec::new();
+    for version in 1..=3_u64 {
+        served.push(site.serve(A, &version.to_string(), version, 50_000));
+        site.publish(&site.list(&format!("0.{version}"), &[&served[served.len() - 1]]));
+        site.run().await;
+        site.pass_time(SignedDuration::from_mins(5));
+    }
+    let all = ["3 Endorsed 0.3", "2 Archived 0.2", "1 OlderList 0.1"];
+    assert_eq!(versions(&site.run().await), all);
+    assert_eq!(versions(&site.run().await), all, "they stay though the older lists are not read again");
+    // A new list names the old version again, and drops none of the others.
+    site.publish(&site.list("0.4", &[&served[2]]));
+    assert_eq!(versions(&site.run().await), ["3 Endorsed 0.4", "2 Archived 0.2", "1 OlderList 0.1"]);
+    // The status is lost, as when the object is made again.
+    std::fs::remove_dir_all(site.path("volume/state/resources")).unwrap();
+    site.run().await;
+    assert_eq!(versions(&site.run().await), ["3 Endorsed 0.4", "2 Archived 0.2", "1 OlderList 0.1"]);
+    let first = site.run().await.image(A).unwrap().versions.pop().unwrap();
+    assert_eq!((first.size, first.sha512), (Some(50_000), served[0].sha512.clone()));
+    // What a revoked signer endorsed is known no more.
+    site.trust("renewed", &site.pki.second, "");
+    second_list(&site, &served[2]).await;
+    site.trust("endorser", &site.pki.endorser, "trust: Revoked");
+    site.run().await;
+    let left = versions(&site.run().await);
+    assert!(left.iter().all(|version| !version.contains("OlderList")), "{left:?}");
+}
+
+#[tokio::test]
+async fn a_pin_tries_each_address_that_lists_have_for_the_version() {
+    let site = Site::new();
+    site.subscribe("retention: {keepVersions: 0, keepFor: 0s}");
+    let old = site.serve(A, "1", 1, 50_000);
+    let moved = Served { uri: site.server.url("/moved.img"), ..old.clone() };
+    site.server.put("/moved.img", Resource::pattern(9, 50_000));
+    let new = site.serve(A, "2", 2, 50_000);
+    for (version, image) in [("1.1", &new), ("1.2", &old), ("1.3", &moved), ("1.4", &new)] {
+        site.publish(&site.list(version, &[image]));
+        site.run().await;
+        // Bytes that nothing refers to are removed after an hour.
+        site.pass_time(SignedDuration::from_hours(2));
+        site.run().await;
+    }
+    assert_eq!((site.shelf("endorsed"), site.shelf("expired")), (vec![new.entry()], Vec::new()));
+    site.manifest("pin", &pin("version: '1'"));
+    let run = site.run().await;
+    assert_eq!(run.image_condition(A, "Ready"), "True Succeeded");
+    assert_eq!(
+        site.shelf("endorsed"),
+        [old.entry()],
+        "the newest list's address has other bytes, the older one's has them"
+    );
+    assert!(!site.server.requests("/moved.img").is_empty());
+}
+
+#[tokio::test]
+async fn the_retention_of_an_image_has_priority() {
+    let site = Site::new();
+    site.subscribe("retention: {keepVersions: 0, keepFor: 0s}");
+    site.manifest("own", &pin("retention: {keepVersions: 1, keepFor: 0s}"));
+    let served = [1, 2, 3].map(|version| site.serve(A, &version.to_string(), version, 50_000));
+    for (number, image) in served.iter().enumerate() {
+        site.publish(&site.list(&format!("1.{number}"), &[image]));
+        site.run().await;
+        site.pass_time(SignedDuration::from_mins(5));
+    }
+    site.run().await;
+    assert_eq!(site.shelf("expired"), [served[1].entry()], "one, though the subscription keeps none");
+    site.manifest("own", &pin("retention: {keepVersions: 1, keepFor: 30d}"));
+    site.run().await;
+    assert_eq!(site.shelf("expired"), [served[1].entry()], "a manifest that is wrong changes nothing");
+    // Without its own it has its subscription's again.
+    site.manifest("own", &pin("suspend: false"));
+    site.run().await;
+    assert_eq!(site.shelf("expired"), Vec::<String>::new());
 }
 
 /// The versions that `cache ls` reports, with their states.

@@ -8,7 +8,7 @@ use jiff::Timestamp;
 
 use crate::api::ObjectKey;
 use crate::cache::retention::Retention;
-use crate::imagelist::{ImageId, LeftOut, Selection, SourceUrl};
+use crate::imagelist::{ImageId, LeftOut, ListVersion, Selection, SourceUrl};
 use crate::reconcile::tls::CheckedTls;
 use crate::trust::AcceptedList;
 
@@ -20,6 +20,10 @@ pub struct ListInForce {
     /// Older accepted lists that still verify, the newest first. Pins look for versions in them. Empty if no image
     /// needs an older list.
     pub older: Vec<Arc<AcceptedList>>,
+    /// Whether all older lists were read for this. If not, [`Self::older`] is empty.
+    pub looked_back: bool,
+    /// The older lists that are kept on the volume, whether they were read or not, without those of revoked signers.
+    pub kept: Vec<KeptList>,
     /// Older accepted lists whose signers were revoked since, if versions of them may still be published. Those
     /// versions are removed, unless a valid list has them.
     pub withdrawn: Vec<WithdrawnList>,
@@ -71,6 +75,15 @@ impl ListInForce {
         let selected: BTreeSet<&str> = images.map(|image| image.identifier.as_str()).collect();
         self.known.iter().map(String::as_str).filter(|known| !selected.contains(known)).collect()
     }
+}
+
+/// An older list that is kept.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct KeptList {
+    /// `hv:version` of the list.
+    pub version: ListVersion,
+    /// `dc:date:created` of the list.
+    pub created: Timestamp,
 }
 
 /// A list whose signers were revoked after another one had come into force.

@@ -11,7 +11,7 @@ mod reported_problems;
 mod session;
 
 pub use downloads::{Downloads, TriedAnew};
-pub use lists::{Force, ListInForce, ListOrigin, ListsInForce, WithdrawnList};
+pub use lists::{Force, KeptList, ListInForce, ListOrigin, ListsInForce, WithdrawnList};
 pub use messages::{DetachedSignature, Message, PendingMessages};
 pub use pending_events::PendingEvents;
 pub use publications::{Desired, DesiredState, Offer, PublicationStatus, Publications, Published};

@@ -11,9 +11,8 @@ use super::plan::{Plan, Step};
 use crate::api::CachedImage;
 use crate::cache::DownloadRequest;
 use crate::events::Veto;
-use crate::imagelist::SourceUrl;
 use crate::reconcile::context::Context;
-use crate::reconcile::source::{SourceError, source};
+use crate::reconcile::source::image_source;
 use crate::reconcile::step::{StepError, StepProblem};
 use crate::store::ResourceStore;
 
@@ -117,7 +116,8 @@ async fn apply_step<S: ResourceStore>(
             }
         }
         Step::StartDownload { digest, size, url } => {
-            let source = download_source(context, checked, observed, url).await?;
+            let (list, trust) = (observed.list.as_deref(), &context.settings.trust_directory);
+            let source = image_source(&*context.store, &checked.key.namespace, list, url, trust).await?;
             let namespace = checked.image.namespace.clone();
             let request = DownloadRequest { namespace, digest: *digest, size: *size, source };
             context.downloads.want(&checked.key, request.key());
@@ -134,17 +134,4 @@ async fn apply_step<S: ResourceStore>(
         Step::RemoveArchived(entry) => context.volume.remove_archived(&checked.image, entry)?,
     }
     Ok(None)
-}
-
-async fn download_source<S: ResourceStore>(
-    context: &Context<S>,
-    checked: &Checked,
-    observed: &Observed,
-    url: &SourceUrl,
-) -> Result<crate::fetch::Source, SourceError> {
-    let trust = &context.settings.trust_directory;
-    match observed.list.as_deref() {
-        Some(list) => source(&*context.store, &checked.key.namespace, &list.source, url, trust).await,
-        None => Ok(crate::fetch::Source::public(url.clone())),
-    }
 }

@@ -5,9 +5,10 @@ use kube::ResourceExt;
 
 use crate::api::{ADOPT, CachedImage, FINALIZER, ObjectKey};
 use crate::cache::ImageKey;
+use crate::cache::retention::Retention;
 use crate::cloud::CloudImageId;
 use crate::imagelist::{ImageId, ListVersion, ListedImage, Sha512Digest};
-use crate::reconcile::check::{SpecError, requested_at, retire, targets};
+use crate::reconcile::check::{SpecError, requested_at, retention, retire, targets};
 
 /// An image whose spec was checked.
 #[derive(Debug, Clone)]
@@ -24,6 +25,8 @@ pub(super) struct Checked {
     pub pin: Pin,
     /// Until when a user keeps it, even if it is no longer endorsed.
     pub keep_until: Option<Timestamp>,
+    /// How long its replaced versions are kept; `None`: as the subscription says.
+    pub retention: Option<Retention>,
     /// The targets that this object names; `None`: those of the subscription.
     pub targets: Option<Vec<String>>,
     /// An existing image in a cloud that a user assigned to this object: the target's name, and the id of the image
@@ -77,6 +80,7 @@ impl std::fmt::Display for Pin {
 pub(super) fn check(object: &CachedImage) -> Result<Checked, SpecError> {
     let key = ObjectKey::of(object);
     let spec = &object.spec;
+    let retention = spec.retention.as_ref().map(|own| retention("retention", own)).transpose()?;
     let identifier: ImageId = spec.identifier.parse().map_err(|error| SpecError::invalid("identifier", &error))?;
     if key.name != identifier.object_name() {
         let message = format!("expected the object's name to be {}, found {}", identifier.object_name(), key.name);
@@ -92,6 +96,7 @@ pub(super) fn check(object: &CachedImage) -> Result<Checked, SpecError> {
             sha512: parse("sha512", spec.sha512.as_deref())?,
         },
         keep_until: spec.keep_until.as_ref().map(|time| time.0),
+        retention,
         targets: spec.target_refs.as_deref().map(targets).transpose()?,
         adopt: adopt(object)?,
         suspend: spec.suspend,

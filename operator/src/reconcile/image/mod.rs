@@ -14,6 +14,7 @@ mod target_status;
 mod targets;
 #[cfg(test)]
 mod tests;
+mod version_status;
 mod want;
 
 use jiff::Timestamp;

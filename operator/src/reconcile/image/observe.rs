@@ -12,7 +12,7 @@ use super::want::Want;
 use crate::api::{
     CachedImage, CachedImageStatus, CloudTarget, Endorser, HasConditions, ImageListSubscription, ObjectKey, Resource,
 };
-use crate::cache::{CacheError, Entries, JobKey};
+use crate::cache::{CacheError, Entries};
 use crate::cloud::{CloudImageId, StoredRecord};
 use crate::reconcile::check::{retire, targets as target_names};
 use crate::reconcile::context::Context;
@@ -169,9 +169,9 @@ fn look<S: ResourceStore>(
 ) -> Result<(), CacheError> {
     observed.entries = context.volume.entries(&checked.image)?;
     if let Want::Image(wanted) = &observed.want {
-        let (namespace, digest) = (checked.image.namespace.clone(), wanted.image.sha512);
-        observed.blob = context.volume.blob_for(&namespace, &digest)?;
-        observed.job = context.jobs.told(&JobKey { namespace, digest, url: wanted.image.uri.clone() });
+        observed.blob = context.volume.blob_for(&checked.image.namespace, &wanted.image.sha512)?;
+        let failures = observed.status.failures.unwrap_or_default();
+        observed.job = context.jobs.told(&wanted.job(checked, observed.running.as_ref(), failures));
         let size = wanted.image.size;
         observed.space_again = observed.job.is_none()
             && failed_for_space(&observed.status)

@@ -188,7 +188,7 @@ pub(super) fn plan(checked: &Checked, observed: &Observed, now: Timestamp) -> Pl
         }
     };
     steps.extend(stale_job(checked, observed));
-    steps.extend(beyond_retention(observed, now));
+    steps.extend(beyond_retention(checked, observed, now));
     let twice = twice(observed, &steps);
     steps.extend(twice);
     Plan { steps, phase, tries }
@@ -269,20 +269,21 @@ fn fetch(
     hold: Option<Hold>,
     now: Timestamp,
 ) -> Phase {
-    let namespace = checked.image.namespace.clone();
-    let key = JobKey { namespace, digest: wanted.image.sha512, url: wanted.image.uri.clone() };
-    let total = wanted.image.size;
-    match &observed.job {
+    let key = wanted.job(checked, observed.running.as_ref(), observed.status.failures.unwrap_or_default());
+    match observed.job.as_ref() {
         // `stale_job` cancels it, because it is not wanted for now.
         Some(JobState::Queued | JobState::Running { .. }) if hold.is_some() => {}
-        Some(JobState::Queued) => return Phase::Downloading { bytes: 0, total, bytes_per_second: 0 },
-        Some(JobState::Running { bytes, total, bytes_per_second }) => {
-            let (bytes, total, bytes_per_second) = (*bytes, *total, *bytes_per_second);
+        Some(JobState::Queued) => return queued(wanted),
+        Some(&JobState::Running { bytes, total, bytes_per_second }) => {
             return Phase::Downloading { bytes, total, bytes_per_second };
         }
         Some(JobState::Failed(error)) => {
             steps.push(Step::ForgetJob(key));
             count_failure(observed, wanted, tries, error.is_mismatch(), now);
+            let has_another = (tries.failures as usize) < wanted.addresses.len() && !tries.are_exhausted();
+            if has_another && hold.is_none() {
+                return start(wanted, tries, steps);
+            }
             return Phase::Failed { reason: error.reason(), message: error.to_string() };
         }
         // The download is done, but its bytes are gone from the volume: somebody removed them, so they are downloaded
@@ -297,8 +298,18 @@ fn fetch(
     if tries.are_exhausted() || waits {
         return failed_before(observed);
     }
-    steps.push(Step::StartDownload { digest: wanted.image.sha512, size: total, url: wanted.image.uri.clone() });
-    Phase::Downloading { bytes: 0, total, bytes_per_second: 0 }
+    start(wanted, tries, steps)
+}
+
+/// Starts the download from the address that is next.
+fn start(wanted: &WantedVersion, tries: &Tries, steps: &mut Vec<Step>) -> Phase {
+    let (digest, size) = (wanted.image.sha512, wanted.image.size);
+    steps.push(Step::StartDownload { digest, size, url: wanted.address(tries.failures).clone() });
+    queued(wanted)
+}
+
+fn queued(wanted: &WantedVersion) -> Phase {
+    Phase::Downloading { bytes: 0, total: wanted.image.size, bytes_per_second: 0 }
 }
 
 fn count_failure(observed: &Observed, wanted: &WantedVersion, tries: &mut Tries, mismatch: bool, now: Timestamp) {
@@ -334,15 +345,17 @@ fn stale_job(checked: &Checked, observed: &Observed) -> Option<Step> {
     let running = observed.running.clone()?;
     let still = match &observed.want {
         Want::Image(wanted) if hold(checked, observed).is_none() => {
-            wanted.image.sha512 == running.digest && wanted.image.uri == running.url
+            wanted.image.sha512 == running.digest && wanted.addresses.contains(&running.url)
         }
         Want::Image(_) | Want::Kept { .. } | Want::Unclear { .. } | Want::Out { .. } => false,
     };
     (!still || checked.deleting).then_some(Step::CancelJob(running))
 }
 
-fn beyond_retention(observed: &Observed, now: Timestamp) -> Vec<Step> {
+/// The steps that remove versions from the archive. The image's own retention has priority over its subscription's.
+fn beyond_retention(checked: &Checked, observed: &Observed, now: Timestamp) -> Vec<Step> {
     let Some(list) = observed.list.as_deref() else { return Vec::new() };
+    let limits = checked.retention.unwrap_or(list.retention);
     let pinned: Vec<Sha512Digest> = match &observed.want {
         Want::Image(wanted) => vec![wanted.image.sha512],
         Want::Kept { .. } | Want::Unclear { .. } | Want::Out { .. } => Vec::new(),
@@ -350,7 +363,7 @@ fn beyond_retention(observed: &Observed, now: Timestamp) -> Vec<Step> {
     let Entries { endorsed, expired } = &observed.entries;
     let is_endorsed = |entry: &Entry| endorsed.iter().any(|other| other.is_version_of(entry));
     let archived: Vec<Entry> = expired.iter().filter(|entry| !is_endorsed(entry)).cloned().collect();
-    let removed = retention::select(&archived, &list.retention, &pinned, now);
+    let removed = retention::select(&archived, &limits, &pinned, now);
     removed.into_iter().cloned().map(Step::RemoveArchived).collect()
 }
 

@@ -11,8 +11,9 @@ use super::observed::Observed;
 use super::plan::{Phase, Plan, Step};
 use super::policy::{Hold, is_suspended, request};
 use super::target_status;
+use super::version_status::versions;
 use super::want::{Want, WantedVersion};
-use crate::api::{Artifact, CachedImageStatus, Class, Progress, TargetStatus, VersionStatus, WantedImage, time};
+use crate::api::{Artifact, CachedImageStatus, Class, Progress, TargetStatus, WantedImage, time};
 use crate::cache::{Entry, VerifiedBlob};
 use crate::reconcile::conditions::{Finding, Status, merge, request_ignored, shorten};
 use crate::reconcile::exchange::Desired;
@@ -24,8 +25,6 @@ use crate::size::Size;
 const PROGRESS_EVERY: SignedDuration = SignedDuration::from_secs(10);
 /// How often it is checked whether there is space for an image that did not fit.
 const ROOM_EVERY: SignedDuration = SignedDuration::from_mins(1);
-/// The maximum number of versions in a status.
-const MOST_VERSIONS: usize = 10;
 
 /// The report of a pass.
 pub(super) fn report(
@@ -50,7 +49,7 @@ pub(super) fn report(
         last_failure_time: tries.last.map(time),
         next_retry_time: tries.next.map(time),
         last_handled_reconcile_at: handled(checked, observed),
-        versions: after.versions(),
+        versions: versions(checked, observed, &after.endorsed, &after.archived),
         targets: target_status::statuses(checked, observed, desired, now),
     };
     let mut findings = findings(observed, plan, outcomes, &after, &status.targets);
@@ -124,22 +123,6 @@ impl After {
             Step::RemoveArchived(entry) => self.archived.retain(|other| other != entry),
             Step::Finalize(_) | Step::ForgetJob(_) | Step::CancelJob(_) | Step::StartDownload { .. } => {}
         }
-    }
-
-    /// The versions, newest first.
-    fn versions(&self) -> Vec<VersionStatus> {
-        let endorsed = self.endorsed.iter().rev().map(|entry| version(entry, "Endorsed"));
-        let archived = self.archived.iter().rev().map(|entry| version(entry, "Archived"));
-        endorsed.chain(archived).take(MOST_VERSIONS).collect()
-    }
-}
-
-fn version(entry: &Entry, state: &str) -> VersionStatus {
-    VersionStatus {
-        version: entry.version.to_string(),
-        sha512: entry.digest.to_string(),
-        state: state.to_owned(),
-        archived_time: entry.archived_time.map(time),
     }
 }
 

@@ -2,8 +2,9 @@
 
 use jiff::Timestamp;
 
-use super::check::Checked;
-use crate::imagelist::{ImageList, ListVersion, ListedImage, Sha512Digest};
+use super::check::{Checked, Pin};
+use crate::cache::JobKey;
+use crate::imagelist::{ImageList, ListVersion, ListedImage, Sha512Digest, SourceUrl};
 use crate::reconcile::exchange::{Force, ListInForce};
 use crate::trust::AcceptedList;
 
@@ -44,6 +45,9 @@ pub(super) enum Want {
 pub(super) struct WantedVersion {
     /// The image as the list has it.
     pub image: ListedImage,
+    /// The addresses of its bytes, the list's own first. The others are those of older lists, for a version that a user
+    /// pinned.
+    pub addresses: Vec<SourceUrl>,
     /// `hv:version` of the list.
     pub list_version: ListVersion,
     /// `dc:date:created` of the list.
@@ -52,6 +56,26 @@ pub(super) struct WantedVersion {
     pub vo: Option<String>,
     /// When the endorsement ends: the end of the list or of the image, whichever is first.
     pub expires: Timestamp,
+}
+
+impl WantedVersion {
+    /// The download to look at: the one that an earlier pass started for it, or else the one that is next after this
+    /// many failures. Each failure moves on to the next address.
+    pub(super) fn job(&self, checked: &Checked, running: Option<&JobKey>, failures: u32) -> JobKey {
+        let ours = running.filter(|key| key.digest == self.image.sha512 && self.addresses.contains(&key.url));
+        let next = || JobKey {
+            namespace: checked.image.namespace.clone(),
+            digest: self.image.sha512,
+            url: self.address(failures).clone(),
+        };
+        ours.cloned().unwrap_or_else(next)
+    }
+
+    /// The address that is tried after this many failures.
+    pub(super) fn address(&self, failures: u32) -> &SourceUrl {
+        let nth = failures as usize % self.addresses.len().max(1);
+        self.addresses.get(nth).unwrap_or(&self.image.uri)
+    }
 }
 
 /// Decides what is wanted. An image is taken out of circulation only by a statement: a revocation, an exclusion, an
@@ -113,14 +137,22 @@ enum Missing {
 fn endorsed(checked: &Checked, in_force: &ListInForce) -> Result<WantedVersion, Missing> {
     let list = in_force.accepted.list();
     let Some(current) = find(checked, list) else { return Err(missing(checked, in_force)) };
-    if checked.pin.takes(current) {
+    if checked.pin == Pin::default() {
         return Ok(wanted(current, list, in_force.expires));
     }
     // The identifier is endorsed, so an older version from a list that was once accepted may be used.
-    let older = in_force.older.iter().map(|accepted| accepted.list());
-    let pinned = older.filter_map(|list| Some((list, find(checked, list).filter(|image| checked.pin.takes(image))?)));
-    match pinned.map(|(list, image)| wanted(image, list, in_force.expires)).next() {
-        Some(wanted) => Ok(wanted),
+    let all = std::iter::once(list).chain(in_force.older.iter().map(|accepted| accepted.list()));
+    let mut pinned = all.filter_map(|list| Some((list, find(checked, list).filter(|image| checked.pin.takes(image))?)));
+    match pinned.next().map(|(list, image)| wanted(image, list, in_force.expires)) {
+        Some(mut wanted) => {
+            let same = pinned.filter(|(_, image)| image.sha512 == wanted.image.sha512);
+            for address in same.map(|(_, image)| &image.uri) {
+                if !wanted.addresses.contains(address) {
+                    wanted.addresses.push(address.clone());
+                }
+            }
+            Ok(wanted)
+        }
         None => Err(Missing::Unclear {
             reason: "PinNotFound",
             message: format!(
@@ -154,6 +186,7 @@ fn missing(checked: &Checked, in_force: &ListInForce) -> Missing {
 fn wanted(image: &ListedImage, list: &ImageList, list_expires: Timestamp) -> WantedVersion {
     WantedVersion {
         image: image.clone(),
+        addresses: vec![image.uri.clone()],
         list_version: list.version.clone(),
         list_created: list.created,
         vo: list.vo.clone(),

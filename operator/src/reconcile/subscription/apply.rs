@@ -1,7 +1,7 @@
 //! Carries out the plan. Decides nothing.
 
 use super::check::Checked;
-use super::observe::ListMemory;
+use super::memory::ListMemory;
 use super::plan::Plan;
 use super::step::Step;
 use crate::api::ImageListSubscription;

@@ -3,7 +3,6 @@
 use std::num::NonZeroUsize;
 use std::time::Duration;
 
-use jiff::SignedDuration;
 use kube::ResourceExt;
 
 use crate::api::{self, FINALIZER, ImageListSubscription, ImageListSubscriptionSpec, ObjectKey};
@@ -11,7 +10,7 @@ use crate::cache::SafeName;
 use crate::cache::retention::Retention;
 use crate::duration::{DurationError, parse_duration, parse_duration_of_at_least};
 use crate::imagelist::{ImageId, Selection, SelectionError, SourceUrl};
-use crate::reconcile::check::{SpecError, requested_at, retire, targets};
+use crate::reconcile::check::{SpecError, requested_at, retention, retire, targets};
 use crate::reconcile::context::Settings;
 use crate::reconcile::tls::CheckedTls;
 use crate::trust::Sha256Digest;
@@ -93,7 +92,7 @@ pub(in crate::reconcile) fn check(object: &ImageListSubscription, settings: &Set
         timeout: duration("timeout", &spec.timeout, "1s")?,
         suspend: spec.suspend,
         selection: Selection::new(&spec.images).map_err(|error| selection_error(&error))?,
-        retention: retention(&spec.retention)?,
+        retention: retention("retention", &spec.retention)?,
         targets: targets(&spec.target_refs)?,
         removal_limit: removal_limit(&spec.removal_limit)?,
         retire: retire("deletionPolicy", spec.deletion_policy)?,
@@ -165,17 +164,6 @@ fn removal_limit(limit: &api::RemovalLimit) -> Result<Limit, SpecError> {
         return Err(SpecError::invalid("removalLimit.percent", &message));
     }
     Ok(Limit { percent: limit.percent, free: limit.free as usize })
-}
-
-fn retention(retention: &api::Retention) -> Result<Retention, SpecError> {
-    let keep_for =
-        parse_duration(&retention.keep_for).map_err(|error| SpecError::invalid("retention.keepFor", &error))?;
-    if retention.keep_versions > 10 {
-        let message = format!("expected at most 10, found {}", retention.keep_versions);
-        return Err(SpecError::invalid("retention.keepVersions", &message));
-    }
-    let keep_for = SignedDuration::try_from(keep_for).unwrap_or(SignedDuration::MAX);
-    Ok(Retention { keep_versions: retention.keep_versions as usize, keep_for })
 }
 
 fn tls(tls: &api::Tls) -> Result<CheckedTls, SpecError> {

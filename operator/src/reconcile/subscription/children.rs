@@ -6,7 +6,8 @@ use jiff::{SignedDuration, Timestamp};
 use kube::ResourceExt;
 
 use super::check::Checked;
-use super::observe::{Observed, is_pinned};
+use super::look_back::is_pinned;
+use super::observe::Observed;
 use super::step::Step;
 use crate::api::{CachedImage, FINALIZER, HasConditions, ImageCounts, ImageNote, ObjectKey};
 use crate::imagelist::{ImageId, ListedImage};

@@ -86,7 +86,8 @@ fn room(document: &Document) -> u64 {
 
 fn judge_in(checked: &Checked, observed: &Observed, now: Timestamp) -> Judged {
     let ours = observed.images.iter().filter(|image| image.spec.subscription_ref.name == checked.key.name);
-    let known: BTreeSet<String> = ours.map(|image| image.spec.identifier.clone()).collect();
+    let ours = ours.map(|image| image.spec.identifier.clone());
+    let known: BTreeSet<String> = ours.chain(observed.asked_for.clone()).collect();
     let wanted = WantedImages { selection: &checked.selection, known: &known };
     let request = VerifyRequest { wanted: Some(wanted), ..verify_request(checked, observed, now) };
     let rebuilt = observed.rebuild_from.as_ref().and_then(|document| rebuild(checked, document, &request, now));

@@ -1,24 +1,26 @@
 //! Observes the list's bytes, the endorsers, what was accepted before, and the images. Decides nothing.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use jiff::Timestamp;
-use serde::{Deserialize, Serialize};
 
 use super::check::Checked;
+use super::look_back::{LookBack, look_back};
+use super::memory::ListMemory;
 use super::problem::FetchProblem;
 use super::schedule::FetchTrigger;
 use super::{beside, envelope, schedule};
-use crate::api::{CachedImage, Endorser, HasConditions, ImageListSubscription, ImageListSubscriptionStatus};
-use crate::cache::{CacheError, StatePath, Volume};
-use crate::fetch::{Document, FetchError, ListAnswer, Source, Validator};
-use crate::imagelist::SourceUrl;
+use crate::api::{CachedImage, Endorser, ImageListSubscription, ImageListSubscriptionStatus};
+use crate::cache::{CacheError, Volume};
+use crate::fetch::{Document, FetchError, ListAnswer, Source};
+use crate::imagelist::{ImageId, Sha512Digest, SourceUrl};
 use crate::reconcile::context::Context;
 use crate::reconcile::endorser;
-use crate::reconcile::exchange::{DetachedSignature, ListOrigin, Message};
+use crate::reconcile::exchange::{ListOrigin, Message};
 use crate::reconcile::source::{SourceError, source};
 use crate::store::ResourceStore;
-use crate::trust::{AlgorithmPolicy, Anchors, CredentialKind, EndorserRule, LastAccepted, Sha256Digest, SignerName};
+use crate::trust::{AlgorithmPolicy, Anchors, CredentialKind, EndorserRule, Sha256Digest, SignerName};
 
 /// Everything that a plan is made from.
 pub(super) struct Observed {
@@ -40,8 +42,12 @@ pub(super) struct Observed {
     pub memory: Option<ListMemory>,
     /// The signed message in force.
     pub stored: Option<Document>,
-    /// Whether an image may need an older list: it has a pin, or its previous version is still in circulation.
+    /// Whether an image may need an older list: it has a pin, its previous version is still in circulation, or its
+    /// status does not have the versions of the older lists yet.
     pub look_back: bool,
+    /// The versions of images on the volume, if the record has so many older lists that some may leave it; `None` if not,
+    /// or if they cannot be read.
+    pub on_volume: Option<BTreeSet<(ImageId, Sha512Digest)>>,
     /// The stored messages before it, the newest first, each with its digest. If an image may need an older list, all
     /// of them; otherwise one for each certificate that signed no newer list, to check whether it was revoked.
     pub older: Vec<(Sha256Digest, Document)>,
@@ -57,41 +63,8 @@ pub(super) struct Observed {
     pub pending: Option<Message>,
     /// All images of the namespace.
     pub images: Vec<Arc<CachedImage>>,
-}
-
-/// The persistent record of a subscription's list: `state/lists/<namespace>/<name>.json`.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase")]
-pub struct ListMemory {
-    /// The last accepted list, against which rollback and replay are detected.
-    pub last: LastAccepted,
-    /// SHA-256 of the message.
-    pub message: Sha256Digest,
-    /// The validator (ETag or Last-Modified) of the fetched list. It is used only for the address of which `address` is
-    /// the digest.
-    pub validator: Option<Validator>,
-    /// The detached signatures that are part of the message.
-    #[serde(default)]
-    pub beside: Vec<DetachedSignature>,
-    /// SHA-256 of the address that the message was fetched from. The address itself may contain a secret.
-    pub address: Sha256Digest,
-    /// The value of `verify.acceptList` with which a list came into force. It applies once: while it is unchanged, the
-    /// same message cannot be accepted with it again.
-    #[serde(default)]
-    pub taken: Option<Sha256Digest>,
-    /// The lists that were in force before it, the newest first. Pins look for older versions in them.
-    #[serde(default)]
-    pub older: Vec<OlderList>,
-}
-
-/// A list that was in force before.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase")]
-pub struct OlderList {
-    /// The record of its acceptance.
-    pub last: LastAccepted,
-    /// SHA-256 of its message.
-    pub message: Sha256Digest,
+    /// The identifier of an image whose entries are kept although nothing selects it.
+    pub asked_for: Option<String>,
 }
 
 /// The result of a fetch.
@@ -104,13 +77,6 @@ pub(super) enum Fetched {
     Message(Message),
     /// The fetch failed.
     Failed(FetchProblem),
-}
-
-impl ListMemory {
-    /// The path of the record of a subscription.
-    pub fn path(checked: &Checked) -> Result<StatePath, CacheError> {
-        Ok(StatePath::new(["lists", checked.namespace.as_str(), checked.name.as_str()])?)
-    }
 }
 
 /// The signer of the list in force, from the volume, or from the status if the volume has lost it. A name that cannot
@@ -135,14 +101,12 @@ pub(super) async fn observe<S: ResourceStore>(
     let Remembered { memory, stored, rebuild_from, trouble } = remembered(&context.volume, checked);
     let first_signer = first_signer(memory.as_ref(), &status);
     let images = context.store.list::<CachedImage>(&checked.key.namespace);
-    let look_back = images.iter().any(|image| may_be_older(checked, image));
-    let older = memory.as_ref().map(|memory| older(&context.volume, checked, memory, look_back)).unwrap_or_default();
     let pending = context.pending.get(&checked.key);
-    let ask = ask == FetchTrigger::Now || schedule::fetch_due(checked, &status, now);
-    let (fetched, server_time) = match (checked.suspend || checked.deleting, ask) {
-        (false, true) => fetch(context, checked, memory.as_ref().filter(|_| stored.is_some())).await,
-        (true, _) | (false, false) => (Fetched::NotAsked, None),
-    };
+    let (is_due, known) = (is_due(checked, &status, ask, now), memory.as_ref().filter(|_| stored.is_some()));
+    let (fetched, server_time) = fetch_if(is_due, context, checked, known).await;
+    let is_new = matches!(fetched, Fetched::Message(_)) || pending.is_some();
+    let LookBack { all: look_back, on_volume, older } =
+        look_back(&context.volume, checked, memory.as_ref(), &images, ask == FetchTrigger::Never, is_new);
     Observed {
         status,
         rules,
@@ -154,6 +118,7 @@ pub(super) async fn observe<S: ResourceStore>(
         memory,
         stored,
         look_back,
+        on_volume,
         older,
         rebuild_from,
         trouble,
@@ -161,41 +126,18 @@ pub(super) async fn observe<S: ResourceStore>(
         server_time,
         pending,
         images,
+        asked_for: None,
     }
 }
 
-/// Whether a user pinned the version of an image.
-pub(super) fn is_pinned(image: &CachedImage) -> bool {
-    image.spec.version.is_some() || image.spec.sha512.is_some()
-}
-
-/// Whether an image of the subscription has a pin, or a version may be in circulation that the list in force does not
-/// endorse.
-fn may_be_older(checked: &Checked, image: &CachedImage) -> bool {
-    let (ours, pinned) = (image.spec.subscription_ref.name == checked.key.name, is_pinned(image));
-    let Some(status) = image.status.as_ref().filter(|_| ours && !pinned) else { return ours && pinned };
-    let endorsed = status.image.as_ref().filter(|_| status.is_true("Endorsed")).map(|wanted| wanted.sha512.as_str());
-    let published = status.artifact.iter().map(|artifact| artifact.sha512.as_str());
-    let at_targets = status.targets.iter().filter(|target| target.id.is_some()).filter_map(|at| at.sha512.as_deref());
-    published.chain(at_targets).any(|digest| endorsed != Some(digest))
-}
-
-/// The older messages that still exist. A message that cannot be read is skipped.
-fn older(volume: &Volume, checked: &Checked, memory: &ListMemory, all: bool) -> Vec<(Sha256Digest, Document)> {
-    let read = |older: &OlderList| {
-        let digest = hex::encode(older.message.as_bytes());
-        let message = volume.read_list(&checked.namespace, &checked.name, &older.last.version, &digest).ok()??;
-        Some((older.message, message))
+/// Whether the server is asked in this pass.
+fn is_due(checked: &Checked, status: &ImageListSubscriptionStatus, ask: FetchTrigger, now: Timestamp) -> bool {
+    let is_due = match ask {
+        FetchTrigger::Now => true,
+        FetchTrigger::WhenDue => schedule::fetch_due(checked, status, now),
+        FetchTrigger::Never => false,
     };
-    let mut seen = memory.last.certificates.clone();
-    let mut is_new = |older: &&OlderList| {
-        let LastAccepted { certificates, revoked, .. } = &older.last;
-        let known = |one: &Sha256Digest| seen.contains(one) || revoked.iter().any(|known| known.certificate == *one);
-        let new = !certificates.iter().all(known);
-        seen.extend(certificates);
-        all || new
-    };
-    memory.older.iter().filter(|older| is_new(older)).filter_map(read).collect()
+    is_due && !checked.suspend && !checked.deleting
 }
 
 type Endorsers = (Vec<EndorserRule>, Vec<String>, Vec<CredentialKind>);
@@ -263,6 +205,16 @@ fn stored_last(volume: &Volume, checked: &Checked) -> Option<Document> {
 
 /// The result of a fetch, and the time according to the server.
 type FetchedAt = (Fetched, Option<Timestamp>);
+
+/// Fetches the list if the server is asked in this pass.
+async fn fetch_if<S: ResourceStore>(
+    is_due: bool,
+    context: &Context<S>,
+    checked: &Checked,
+    memory: Option<&ListMemory>,
+) -> FetchedAt {
+    if is_due { fetch(context, checked, memory).await } else { (Fetched::NotAsked, None) }
+}
 
 /// Fetches the list, with a conditional request if the last fetched message is in force.
 async fn fetch<S: ResourceStore>(context: &Context<S>, checked: &Checked, memory: Option<&ListMemory>) -> FetchedAt {

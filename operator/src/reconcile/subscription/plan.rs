@@ -10,7 +10,9 @@ use super::check::Checked;
 use super::children::{self, Children};
 use super::clock;
 use super::judge::{self, Judged, Verdict};
-use super::observe::{ListMemory, Observed, OlderList, address};
+use super::memory::{ListMemory, OlderList};
+use super::observe::{Observed, address};
+use super::older::{kept, older_after, unneeded};
 use super::removal::{self, Blocked};
 use super::schedule::expiry;
 use super::step::Step;
@@ -20,9 +22,6 @@ use crate::cache::CacheError;
 use crate::imagelist::ListVersion;
 use crate::reconcile::exchange::{Force, ListInForce, ListOrigin, Message, WithdrawnList};
 use crate::trust::{AcceptedList, LastAccepted, Refusal, RefusalReason, Sha256Digest, VerifiedList, accept};
-
-/// The maximum number of older lists in the record.
-const MOST_OLDER: usize = 100;
 
 /// The plan of a pass over a subscription.
 pub(super) struct Plan {
@@ -95,10 +94,11 @@ pub(super) fn plan(checked: &Checked, observed: &Observed, judged: Judged, now: 
         Outcome::Other(newest) => (newest, None),
     };
     let newly_accepted = accepted.is_some();
+    let recorded = recorded(observed, memory.as_ref(), &before, &older, newly_accepted);
     let mut steps: Vec<Step> = set_aside(observed).into_iter().collect();
     let import = accepted.or(rebuilt);
     steps.extend(match &import {
-        Some(import) => import.steps(checked, memory.as_ref()),
+        Some(import) => import.steps(checked, memory.as_ref(), recorded.clone()),
         None => learned(observed, memory).into_iter().collect(),
     });
     let (list, frozen) = match (import, before) {
@@ -111,16 +111,31 @@ pub(super) fn plan(checked: &Checked, observed: &Observed, judged: Judged, now: 
         (None, Before::Frozen(list, refusal)) => (Some((list, None)), Some(refusal)),
         (None, Before::Withdrawn(list, refusal)) => (Some((list, Some(refusal))), None),
     };
+    let kept = kept(recorded, &withdrawn);
     let disowned = withdrawn.into_iter().map(withdrawn_list).collect();
     let doubt = clock::doubt(checked, observed, now);
-    let expiring = doubt.is_none();
     let list = list.map(|(list, withdrawn)| {
-        let state = State { withdrawn, frozen: frozen.is_some(), expiring, known };
-        ListInForce { withdrawn: disowned, ..in_force(checked, observed, list, older, state, now) }
+        let state = State { withdrawn, frozen: frozen.is_some(), expiring: doubt.is_none(), known };
+        ListInForce { withdrawn: disowned, kept, ..in_force(checked, observed, list, older, state, now) }
     });
     let children = children::plan(checked, observed, list.as_ref(), now);
     steps.extend(children.steps.iter().cloned());
     Plan { steps, list, newly_accepted, newest, message, doubt, frozen, children }
+}
+
+/// The older lists in the record after the pass.
+fn recorded(
+    observed: &Observed,
+    memory: Option<&ListMemory>,
+    before: &Before,
+    older: &[AcceptedList],
+    newly_accepted: bool,
+) -> Vec<OlderList> {
+    match memory {
+        Some(memory) if newly_accepted => older_after(memory, &unneeded(observed.on_volume.as_ref(), before, older)),
+        Some(memory) => memory.older.clone(),
+        None => Vec::new(),
+    }
 }
 
 /// The step that writes the record, if verifying the stored lists has changed it.
@@ -152,7 +167,7 @@ struct Import {
 }
 
 impl Import {
-    fn steps(&self, checked: &Checked, before: Option<&ListMemory>) -> Vec<Step> {
+    fn steps(&self, checked: &Checked, before: Option<&ListMemory>, older: Vec<OlderList>) -> Vec<Step> {
         let memory = ListMemory {
             last: self.list.last_accepted(),
             message: self.list.message_digest(),
@@ -163,7 +178,7 @@ impl Import {
                 None => checked.accept_list.filter(|digest| *digest == self.list.message_digest()),
                 taken => taken,
             },
-            older: before.map(older).unwrap_or_default(),
+            older,
         };
         let store = Step::StoreList {
             version: memory.last.version.clone(),
@@ -172,12 +187,6 @@ impl Import {
         };
         vec![store, Step::Remember(Box::new(memory))]
     }
-}
-
-/// The older lists after an import: the list in force so far, then those before it.
-fn older(memory: &ListMemory) -> Vec<OlderList> {
-    let so_far = OlderList { last: memory.last.clone(), message: memory.message };
-    [so_far].into_iter().chain(memory.older.iter().cloned()).take(MOST_OLDER).collect()
 }
 
 fn judge_newest(
@@ -265,6 +274,8 @@ fn in_force(
     ListInForce {
         accepted: Arc::new(accepted),
         older: older.into_iter().map(Arc::new).collect(),
+        looked_back: observed.look_back,
+        kept: Vec::new(),
         withdrawn: Vec::new(),
         known: state.known,
         expires,

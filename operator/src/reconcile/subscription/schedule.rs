@@ -45,4 +45,6 @@ pub enum FetchTrigger {
     WhenDue,
     /// Now, because a user or cron started the run.
     Now,
+    /// Not at all. Only what is on the volume is read, and all older lists of it.
+    Never,
 }

@@ -3,7 +3,7 @@
 use std::fmt;
 use std::path::PathBuf;
 
-use super::observe::ListMemory;
+use super::memory::ListMemory;
 use crate::api::ObjectKey;
 use crate::fetch::Document;
 use crate::imagelist::{ImageId, ListVersion};

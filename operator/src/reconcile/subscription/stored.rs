@@ -1,7 +1,8 @@
 //! Verifies the accepted lists again: the one in force, and the older ones that pins refer to. Pure.
 
 use super::check::Checked;
-use super::observe::{ListMemory, Observed};
+use super::memory::ListMemory;
+use super::observe::Observed;
 use crate::fetch::Document;
 use crate::trust::{AcceptedList, LastAccepted, Refusal, Reverification, RevokedSigner, VerifyRequest, reverify};
 

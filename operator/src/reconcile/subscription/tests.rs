@@ -7,7 +7,8 @@ use proptest::prelude::*;
 
 use super::check::{Checked, check};
 use super::judge::{Judged, Newest, Verdict};
-use super::observe::{Fetched, ListMemory, Observed, address};
+use super::memory::ListMemory;
+use super::observe::{Fetched, Observed, address};
 use super::plan::{self, Plan, plan};
 use super::step::Step;
 use super::stored::{Before, Stored};
@@ -71,6 +72,7 @@ fn observed(images: Vec<Arc<CachedImage>>) -> Observed {
         memory: None,
         stored: None,
         look_back: false,
+        on_volume: None,
         older: Vec::new(),
         rebuild_from: None,
         trouble: None,
@@ -78,6 +80,7 @@ fn observed(images: Vec<Arc<CachedImage>>) -> Observed {
         server_time: None,
         pending: None,
         images,
+        asked_for: None,
     }
 }
 

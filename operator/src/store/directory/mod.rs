@@ -316,6 +316,7 @@ fn generated_image(owner: &ImageListSubscription, key: &ObjectKey, identifier: &
         keep_until: None,
         target_refs: None,
         suspend: false,
+        retention: None,
         deletion_policy: None,
     };
     let metadata = ObjectMeta {

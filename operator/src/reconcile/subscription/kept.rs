@@ -1,0 +1,41 @@
+//! The accepted lists of a subscription, verified again from the volume. Its server is not asked, nothing is written.
+
+use jiff::Timestamp;
+
+use super::check::check;
+use super::schedule::FetchTrigger;
+use super::{judge, observe, plan};
+use crate::api::{ImageListSubscription, ObjectKey};
+use crate::imagelist::ImageId;
+use crate::reconcile::check::SpecError;
+use crate::reconcile::context::Context;
+use crate::reconcile::exchange::ListInForce;
+use crate::store::ResourceStore;
+
+/// The lists of a subscription, as a pass would hand them to the passes of its images.
+#[derive(Debug)]
+pub struct KeptLists {
+    /// The list in force, with all older lists that are still valid.
+    pub list: ListInForce,
+    /// Why the list in force cannot be verified again; `None` if it was. Nothing new of it is downloaded then.
+    pub frozen: Option<String>,
+}
+
+/// Verifies the stored lists of a subscription again, by the same rules as a pass. The entries of `identifier` are kept,
+/// whether the subscription selects the image or not. `None` if the subscription does not exist, or if no list of it is
+/// in force. Fails if its spec is invalid.
+pub async fn kept_lists<S: ResourceStore>(
+    context: &Context<S>,
+    key: &ObjectKey,
+    identifier: &ImageId,
+    now: Timestamp,
+) -> Result<Option<KeptLists>, SpecError> {
+    let Some(object) = context.store.get::<ImageListSubscription>(key) else { return Ok(None) };
+    let checked = check(&object, &context.settings)?;
+    let mut observed = observe::observe(context, &object, &checked, FetchTrigger::Never, now).await;
+    observed.asked_for = Some(identifier.to_string());
+    let (observed, judged) = judge::judge(context, &checked, observed, now).await;
+    let plan = plan::plan(&checked, &observed, judged, now);
+    let frozen = plan.frozen.map(|refusal| refusal.message);
+    Ok(plan.list.map(|list| KeptLists { list, frozen }))
+}
