@@ -84,7 +84,7 @@ impl Scene {
         let run = site.run().await;
         assert_eq!(run.image_condition(A, "Published"), "True Published", "{:?}", run.image(A));
         let context = context(&site).await;
-        Self { site, cloud, context, number }.again().await
+        Box::pin(Self { site, cloud, context, number }.again()).await
     }
 
     /// Everything is there, and the image in circulation.
@@ -233,7 +233,7 @@ async fn in_orders(
             let (mut scene, mut wrong) = (Scene::new(first).await, Vec::new());
             for order in own {
                 let (used, found) = tried(scene, order).await;
-                scene = if found.is_some() { Scene::new(first).await } else { used.again().await };
+                scene = if found.is_some() { Scene::new(first).await } else { Box::pin(used.again()).await };
                 wrong.extend(found);
             }
             wrong

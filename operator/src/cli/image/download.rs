@@ -79,7 +79,10 @@ async fn request(image: &Image, wanted: &Wanted<'_>, url: &SourceUrl) -> anyhow:
         SourceError::SecretNotFound { .. } => {
             anyhow::Error::new(error).context("the Secrets of a source are in the folder of manifests (--manifests)")
         }
-        SourceError::SecretInvalid { .. } | SourceError::NotAllowed { .. } | SourceError::Store(_) => error.into(),
+        SourceError::SecretInvalid { .. }
+        | SourceError::CredentialsInvalid { .. }
+        | SourceError::NotAllowed { .. }
+        | SourceError::Store(_) => error.into(),
     })?;
     Ok(DownloadRequest { namespace, digest: wanted.digest, size: wanted.size, source })
 }
