@@ -94,7 +94,8 @@ impl<'a> Situation<'a> {
     fn publish(&self, wanted: &Wanted, plan: &mut ImagePlan) {
         let version = |mine: &&Mine<'_>| mine.digest == Some(wanted.sha512);
         let usable = self.ours.iter().filter(version).filter(|mine| mine.is_usable());
-        let chosen = usable.filter(|mine| mine.role != Role::Staged || self.is_verified(mine, wanted));
+        let is_complete = |mine: &Mine<'_>| !mine.is_being_imported() && self.is_verified(mine, wanted);
+        let chosen = usable.filter(|mine| mine.role != Role::Staged || is_complete(mine));
         let chosen = chosen.min_by_key(|mine| (mine.role, mine.image.status != ImageStatus::Active)).copied();
         let serving = match chosen {
             Some(new) if new.role == Role::Current => {

@@ -56,6 +56,12 @@ impl Mine<'_> {
         self.image.has_data()
     }
 
+    /// Whether an import of it has not ended, although its data may be there. At its end Glance writes the image as it was,
+    /// which undoes what was changed meanwhile.
+    pub(super) fn is_being_imported(&self) -> bool {
+        self.image.properties.contains_key("os_glance_import_task")
+    }
+
     /// Whether nobody but the project can see it, and only by its id or if it asks for hidden images.
     pub(super) fn is_closed(&self) -> bool {
         self.image.os_hidden && self.image.visibility == crate::openstack::image::Visibility::Private

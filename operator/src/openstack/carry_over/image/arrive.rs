@@ -25,6 +25,9 @@ impl Situation<'_> {
         let image = upload.image;
         let progress = self.snapshot().uploads.get(&image.id);
         match (&image.status, progress) {
+            (ImageStatus::Active | ImageStatus::Deactivated, _) if upload.is_being_imported() => {
+                self.wait_for_others(image, self.begun(image), plan);
+            }
             (ImageStatus::Active | ImageStatus::Deactivated, _) => {
                 let message = self.wrong_bytes(upload, wanted);
                 self.give_up(image, Reason::ImportFailed, message, plan);

@@ -153,6 +153,26 @@ fn bytes_that_others_send_are_waited_for() {
     }
 }
 
+/// The last thing that an import does is to write the image, with the properties that it had before.
+#[test]
+fn an_import_has_ended_before_its_image_is_changed() {
+    const TASK: &str = "os_glance_import_task";
+    let site = Site::new();
+    site.pass(Some(1)).unwrap();
+    {
+        let mut world = site.model.world();
+        world.uploads.clear();
+        let image = world.images.values_mut().next().unwrap();
+        image.properties.insert(TASK.to_owned(), "1".to_owned());
+        fill(image, digest(1));
+    }
+    let outcome = site.pass(Some(1)).unwrap();
+    assert!(outcome.copying && outcome.done.is_empty(), "{outcome:?}");
+    assert!(outcome.verdict.to_string().contains("are on their way (active)"), "{}", outcome.verdict);
+    site.model.world().images.values_mut().for_each(|image| drop(image.properties.remove(TASK)));
+    assert!(matches!(site.pass(Some(1)).unwrap().verdict, Verdict::Published { .. }));
+}
+
 #[test]
 fn an_id_that_cannot_be_used_is_given_up() {
     let site = Site::new();
