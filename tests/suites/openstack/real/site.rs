@@ -1,14 +1,13 @@
 //! A site whose cloud is real: what is published, passes over it, and how an independent client reads it.
 
 use std::collections::BTreeMap;
-use std::sync::{Arc, Mutex};
+use std::sync::Mutex;
 
 use harness::openstack::RealOpenStack;
-use harness::patience::PATIENCE;
+use harness::patience::until;
 use jiff::{SignedDuration, Timestamp};
 use serde_json::{Value, json};
 use sha2::{Digest as _, Sha512};
-use tokio::sync::Notify;
 use uuid::Uuid;
 use vmcatcher_operator::cloud::{Claim, EventAttributes, Keeper, Source, StoredRecord, Wanted};
 use vmcatcher_operator::convert::Form;
@@ -49,7 +48,6 @@ pub(super) struct Site {
     /// The notes of all passes.
     pub(super) notes: Vec<String>,
     publisher: Option<Publisher>,
-    ended: Arc<Notify>,
     kept: Kept,
     files: tempfile::TempDir,
     later: SignedDuration,
@@ -98,7 +96,6 @@ impl Site {
             done: Vec::new(),
             notes: Vec::new(),
             publisher: None,
-            ended: Arc::new(Notify::new()),
             kept: Kept::default(),
             files: tempfile::tempdir().unwrap(),
             later: SignedDuration::ZERO,
@@ -162,7 +159,7 @@ impl Site {
     }
 
     fn publisher(&mut self) -> &Publisher {
-        let new = || Publisher::new(self.client.clone(), self.settings.clone(), Some(self.ended.clone()));
+        let new = || Publisher::new(self.client.clone(), self.settings.clone());
         self.publisher.get_or_insert_with(new)
     }
 
@@ -178,11 +175,8 @@ impl Site {
 
     /// Waits until no upload is running.
     pub(super) async fn uploaded(&mut self) {
-        let ended = self.ended.clone();
-        while self.publisher().uploading() > 0 {
-            let ended = tokio::time::timeout(PATIENCE, ended.notified()).await;
-            assert!(ended.is_ok(), "expected the uploads to end");
-        }
+        let publisher = self.publisher();
+        until("no upload is running", async || publisher.uploading() == 0).await;
     }
 
     /// Passes until nothing is left to do.
@@ -191,8 +185,8 @@ impl Site {
             self.pass(wants).await.unwrap();
             self.uploaded().await;
             let outcomes = self.pass(wants).await.unwrap().outcomes;
-            let waits = |outcome: &Outcome| outcome.copying || matches!(outcome.verdict, Verdict::Waiting { .. });
-            if !outcomes.iter().any(waits) && self.is_idle(wants).await {
+            let is_open = |outcome: &Outcome| outcome.copying || matches!(outcome.verdict, Verdict::Waiting { .. });
+            if !outcomes.iter().any(is_open) && self.is_idle(wants).await {
                 return outcomes;
             }
             self.pass_time(SignedDuration::from_secs(61));
