@@ -62,7 +62,7 @@ impl Mine<'_> {
         self.image.properties.contains_key("os_glance_import_task")
     }
 
-    /// Whether nobody but the project can see it, and only by its id or if it asks for hidden images.
+    /// Whether only the project can see it, and only by its id or if it asks for hidden images.
     pub(super) fn is_closed(&self) -> bool {
         self.image.os_hidden && self.image.visibility == crate::openstack::image::Visibility::Private
     }

@@ -149,7 +149,7 @@ fn accepted_members_are_accepted_by_an_administrator_and_named_otherwise() {
     }
 }
 
-/// A retired image whose members could not be removed is shared with nobody else when it comes back.
+/// A retired image whose members could not be removed is shared with no other project when it comes back.
 #[test]
 fn dormant_members_do_not_come_back() {
     let site = Site::new();

@@ -1,4 +1,4 @@
-//! Whatever happens in whatever order: once the faults end, there is one image in circulation, and nobody else's image was
+//! Whatever happens in whatever order: once the faults end, there is one image in circulation, and no image of others was
 //! touched.
 
 use proptest::prelude::*;
