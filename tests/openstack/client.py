@@ -27,6 +27,10 @@ def show(cloud, id):
     return {**image.to_dict(computed=False), "members": members(cloud, id)}
 
 
+def show_all(cloud, ids):
+    return [show(cloud, id) for id in ids]
+
+
 def images(cloud, **query):
     """All pages of a list, each image with its members."""
     return [{**image.to_dict(computed=False), "members": members(cloud, image.id)} for image in cloud.image.images(**query)]

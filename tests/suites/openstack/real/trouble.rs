@@ -30,11 +30,13 @@ async fn twice(site: &mut Site, want: Want<'_>) -> Outcome {
 #[tokio::test]
 #[ignore = "needs the servers that tests/openstack/get installs"]
 async fn a_quota_is_named_and_raised() {
-    let servers = RealOpenStack::alone().await;
+    let servers = RealOpenStack::start();
     let limit = |name: &str, value: u32| {
         servers.client("admin", "limit", &json!({"name": name, "value": value}));
     };
     let mut site = Site::new(&servers, "trouble");
+    // Quotas count MiB.
+    site.size = 2 << 20;
     let identifier = "trouble-quota";
     let old = site.published(Want(identifier, Some(1))).await;
     servers.enforce_limits(true);
@@ -54,7 +56,6 @@ async fn a_quota_is_named_and_raised() {
         assert_ne!(new, old);
         assert_eq!(count(&servers, identifier), before + 1, "nothing is left of the refused one");
     }
-    servers.enforce_limits(false);
 }
 
 /// A file whose reader waits until its writer goes on.
