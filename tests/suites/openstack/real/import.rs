@@ -53,7 +53,7 @@ async fn what_glance_downloads_is_refused_unless_it_is_what_was_promised() {
     let want = Want("import-other", Some(1));
     site.import_from(&server.url("/a.img"));
     for (resource, expected) in [
-        (Resource::bytes(site.bytes(2)), format!("expected the data of image")),
+        (Resource::bytes(site.bytes(2)), "expected the data of image".to_owned()),
         (Resource::status(404), "Glance could not download image".to_owned()),
     ] {
         server.put("/a.img", resource);

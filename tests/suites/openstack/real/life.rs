@@ -149,9 +149,9 @@ pub(super) fn target(site: &Lists, servers: &RealOpenStack, more: &Value) {
 }
 
 /// A qcow2 image of some MiB.
-pub(super) fn qcow2(site: &Lists, identifier: &str, version: &str, size: usize) -> Served {
+pub(super) fn qcow2(site: &Lists, identifier: &str, version: &str, length: usize) -> Served {
     let mut data = format!("{identifier} {version}").into_bytes();
-    data.resize(size, 0);
+    data.resize(length, 0);
     site.serve_as(identifier, version, Resource::bytes(harness::disk_image::qcow2(1 << 30, &data)))
 }
 

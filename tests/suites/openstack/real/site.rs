@@ -191,8 +191,8 @@ impl Site {
             self.pass(wants).await.unwrap();
             self.uploaded().await;
             let outcomes = self.pass(wants).await.unwrap().outcomes;
-            let waits = |outcome: &Outcome| outcome.copying || matches!(outcome.verdict, Verdict::Waiting { .. });
-            if !outcomes.iter().any(waits) && self.is_idle(wants).await {
+            let is_pending = |outcome: &Outcome| outcome.copying || matches!(outcome.verdict, Verdict::Waiting { .. });
+            if !outcomes.iter().any(is_pending) && self.is_idle(wants).await {
                 return outcomes;
             }
             self.pass_time(SignedDuration::from_secs(61));
