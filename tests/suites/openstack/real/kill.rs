@@ -175,8 +175,8 @@ async fn killed_at_twenty_moments_it_ends_with_one_image_of_each_version() {
         cut.publish(2 + number);
         // One in each twentieth of a run.
         let (first, next) = (number * moments / MOMENTS, (number + 1) * moments / MOMENTS);
-        let moments_seen = cut.run_until(Some(random.usize(first..next.max(first + 1))));
-        let last = moments_seen.iter().last().cloned().unwrap_or_default();
+        let met = cut.run_until(Some(random.usize(first..next.max(first + 1))));
+        let last = met.last().cloned().unwrap_or_default();
         let told = format!("{number}, SEED={seed}: {last}");
         *kinds.entry(last.split(' ').take(2).collect::<Vec<_>>().join(" ")).or_default() += 1;
         cut.assert_usable(&told).await;
