@@ -7,7 +7,7 @@ use std::process::Command;
 use std::time::Instant;
 
 use serde_json::Value;
-use tokio::sync::{OnceCell, RwLock, RwLockReadGuard, RwLockWriteGuard};
+use tokio::sync::{Mutex, MutexGuard, OnceCell};
 
 use crate::served::Served;
 
@@ -28,7 +28,8 @@ pub struct RealOpenStack {
     served: Served,
 }
 
-static SHARED: OnceCell<RwLock<RealOpenStack>> = OnceCell::const_new();
+static SHARED: OnceCell<RealOpenStack> = OnceCell::const_new();
+static FOR_ONE: OnceCell<Mutex<RealOpenStack>> = OnceCell::const_new();
 
 fn names(access: &Value, kind: &str) -> BTreeMap<String, String> {
     let names = access[kind].as_object().unwrap().iter();
@@ -37,13 +38,14 @@ fn names(access: &Value, kind: &str) -> BTreeMap<String, String> {
 
 impl RealOpenStack {
     /// The servers of this test binary. Tests have images of their own in them.
-    pub async fn shared() -> RwLockReadGuard<'static, Self> {
-        SHARED.get_or_init(async || RwLock::new(Self::start())).await.read().await
+    pub async fn shared() -> &'static Self {
+        SHARED.get_or_init(async || Self::start()).await
     }
 
-    /// The same, for a test that kills a server, changes quotas or counts images: no other test uses them meanwhile.
-    pub async fn alone() -> RwLockWriteGuard<'static, Self> {
-        SHARED.get_or_init(async || RwLock::new(Self::start())).await.write().await
+    /// Others, for a test that kills a server, changes quotas or counts images: no other test uses them meanwhile, and none
+    /// of those that share waits for it.
+    pub async fn alone() -> MutexGuard<'static, Self> {
+        FOR_ONE.get_or_init(async || Mutex::new(Self::start())).await.lock().await
     }
 
     /// Servers for one test: eight seconds.

@@ -163,7 +163,7 @@ async fn killed_at_twenty_moments_it_ends_with_one_image_of_each_version() {
     eprintln!("SEED={seed}");
     let mut random = fastrand::Rng::with_seed(seed);
     let servers = RealOpenStack::shared().await;
-    let mut cut = Cut::new(&servers);
+    let mut cut = Cut::new(servers);
     cut.publish(0);
     cut.run_to_the_end().await;
     cut.publish(1);
@@ -184,7 +184,7 @@ async fn killed_at_twenty_moments_it_ends_with_one_image_of_each_version() {
         cut.assert_ended(&told).await;
     }
     eprintln!("killed at {kinds:?}");
-    let images = overview(&servers, "vmcatcher");
+    let images = overview(servers, "vmcatcher");
     for served in &cut.served {
         let current: Vec<&Value> = of_role(&images, &served.identifier, "current");
         assert_eq!((current.len(), &current[0]["hash_value"]), (1, &json!(served.sha512)));

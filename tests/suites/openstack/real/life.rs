@@ -22,9 +22,9 @@ fn current(images: &std::collections::BTreeMap<String, Value>, identifier: &str)
 #[ignore = "needs the servers that tests/openstack/get installs"]
 async fn a_first_version_is_what_the_list_says() {
     let servers = RealOpenStack::shared().await;
-    let mut site = Site::new(&servers, "life");
+    let mut site = Site::new(servers, "life");
     let id = site.published(Want("life-first", Some(1))).await;
-    let image = current(&overview(&servers, "vmcatcher"), "life-first");
+    let image = current(&overview(servers, "vmcatcher"), "life-first");
     assert_eq!(image["id"], json!(id));
     assert_eq!(image["name"], "Image life-first");
     assert_eq!((&image["visibility"], &image["status"]), (&json!("private"), &json!("active")));
@@ -51,7 +51,7 @@ async fn a_first_version_is_what_the_list_says() {
 #[ignore = "needs the servers that tests/openstack/get installs"]
 async fn new_metadata_and_a_way_back_need_no_upload() {
     let servers = RealOpenStack::shared().await;
-    let mut site = Site::new(&servers, "life");
+    let mut site = Site::new(servers, "life");
     let identifier = "life-back";
     let first = site.published(Want(identifier, Some(1))).await;
     assert_eq!(site.take_done("upload"), 1);
@@ -60,7 +60,7 @@ async fn new_metadata_and_a_way_back_need_no_upload() {
     let same = site.published(Want(identifier, Some(1))).await;
     assert_eq!((same, site.done.len()), (first, 1), "one call: {:?}", site.done);
     assert_eq!(site.take_done("change"), 1);
-    let image = current(&overview(&servers, "vmcatcher"), identifier);
+    let image = current(&overview(servers, "vmcatcher"), identifier);
     assert_eq!(property(&image, "vmcatcher_event_sl_comments"), site.comment);
     assert_eq!(image["hash_value"], site.digest(1).to_string());
 
@@ -73,7 +73,7 @@ async fn new_metadata_and_a_way_back_need_no_upload() {
     // A pin: the first image comes back, with what the site made of the second.
     assert_eq!(site.published(Want(identifier, Some(1))).await, first);
     assert_eq!(site.take_done("upload"), 0);
-    let images = overview(&servers, "vmcatcher");
+    let images = overview(servers, "vmcatcher");
     let image = current(&images, identifier);
     assert_eq!((&image["id"], &image["visibility"]), (&json!(first), &json!("community")));
     assert_eq!((&image["status"], &image["is_hidden"]), (&json!("active"), &json!(false)));
@@ -87,27 +87,27 @@ async fn new_metadata_and_a_way_back_need_no_upload() {
     site.restart();
     assert_eq!(site.published(Want(identifier, Some(2))).await, second);
     assert_eq!(site.take_done("upload"), 0);
-    assert_eq!(current(&overview(&servers, "vmcatcher"), identifier)["visibility"], "community");
+    assert_eq!(current(&overview(servers, "vmcatcher"), identifier)["visibility"], "community");
 }
 
 #[tokio::test]
 #[ignore = "needs the servers that tests/openstack/get installs"]
 async fn what_is_not_wanted_is_out_of_reach_of_its_members_and_returns_to_them() {
     let servers = RealOpenStack::shared().await;
-    let mut site = Site::of(client(&servers.auth_url, administrator(&servers)), "life");
+    let mut site = Site::of(client(&servers.auth_url, administrator(servers)), "life");
     let dteam = servers.projects["dteam"].clone();
     site.settings.visibility = Visibility::Shared;
     site.settings.shared_with = [dteam.clone(), servers.projects["ops"].clone()].into();
     let identifier = "life-retired";
     let id = site.published(Want(identifier, Some(1))).await;
-    let member = client(&servers.auth_url, person(&servers, "dteam-user", "dteam", "egi"));
+    let member = client(&servers.auth_url, person(servers, "dteam-user", "dteam", "egi"));
     let accepted = vmcatcher_operator::openstack::MemberStatus::Accepted;
     member.set_member_status(id, &dteam, accepted).await.unwrap();
 
     let outcomes = site.converge(&[Want(identifier, None)]).await;
     assert_eq!(outcomes[0].verdict, Verdict::Retired);
     assert!(member.image(id).await.is_err(), "a former member does not see it");
-    let images = overview(&servers, "admin");
+    let images = overview(servers, "admin");
     assert!(of_role(&images, identifier, "current").is_empty());
     let old = of_role(&images, identifier, "retired")[0];
     assert_eq!((&old["status"], &old["is_hidden"]), (&json!("deactivated"), &json!(true)));
@@ -118,7 +118,7 @@ async fn what_is_not_wanted_is_out_of_reach_of_its_members_and_returns_to_them()
     assert_eq!(site.client.members(id).await.unwrap(), []);
 
     assert_eq!(site.published(Want(identifier, Some(1))).await, id);
-    let image = current(&overview(&servers, "admin"), identifier);
+    let image = current(&overview(servers, "admin"), identifier);
     let ops = &servers.projects["ops"];
     assert_eq!(image["members"], json!({dteam.as_str(): "accepted", ops.as_str(): "pending"}));
     assert_eq!((&image["status"], &image["name"]), (&json!("active"), &json!("Image life-retired")));
@@ -161,7 +161,7 @@ pub(super) fn qcow2(site: &Lists, identifier: &str, version: &str, length: usize
 async fn a_site_pins_and_revokes() {
     const A: &str = "aaaaaaaa-0000-4000-8000-000000000001";
     let servers = RealOpenStack::shared().await;
-    let site = lists(&servers, &json!({}));
+    let site = lists(servers, &json!({}));
     let old = qcow2(&site, A, "1", 5000);
     site.publish(&site.list("1.0", &[&old]));
     let run = site.run().await;
@@ -172,7 +172,7 @@ async fn a_site_pins_and_revokes() {
     let new = qcow2(&site, A, "2", 5000);
     site.publish(&site.list("1.1", &[&new]));
     let second = at(&site.run().await);
-    let images = overview(&servers, "vmcatcher");
+    let images = overview(servers, "vmcatcher");
     assert_eq!(current(&images, A)["hash_value"], new.sha512);
     assert_eq!((&current(&images, A)["id"], of_role(&images, A, "retired").len()), (&json!(second), 1));
 
@@ -183,7 +183,7 @@ async fn a_site_pins_and_revokes() {
     site.manifest("pin", &pin);
     let run = site.run().await;
     assert_eq!((run.image_condition(A, "Published").as_str(), at(&run)), ("True Published", first.clone()));
-    let images = overview(&servers, "vmcatcher");
+    let images = overview(servers, "vmcatcher");
     let ids = |images: &std::collections::BTreeMap<String, Value>| {
         let of = |image: &&Value| property(image, "vmcatcher_event_dc_identifier") == A;
         images.values().filter(of).map(|image| image["id"].clone()).collect::<Vec<_>>()
@@ -195,7 +195,7 @@ async fn a_site_pins_and_revokes() {
     site.trust("endorser", &site.pki.endorser, "trust: Revoked");
     let run = site.run().await;
     assert_ne!(run.image_condition(A, "Published"), "True Published");
-    let images = overview(&servers, "vmcatcher");
+    let images = overview(servers, "vmcatcher");
     assert!(of_role(&images, A, "current").is_empty());
     let retired = of_role(&images, A, "retired");
     assert_eq!(retired.len(), 2);
@@ -208,5 +208,5 @@ async fn a_site_pins_and_revokes() {
     site.trust("endorser", &site.pki.endorser, "");
     let run = site.run().await;
     assert_eq!((run.image_condition(A, "Published").as_str(), at(&run)), ("True Published", first));
-    assert_eq!(ids(&overview(&servers, "vmcatcher")).len(), 2);
+    assert_eq!(ids(&overview(servers, "vmcatcher")).len(), 2);
 }

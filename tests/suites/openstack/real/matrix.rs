@@ -185,10 +185,10 @@ async fn carry_over(servers: &RealOpenStack, site: &mut Site, cloud: &str, cases
 #[ignore = "needs the servers that tests/openstack/get installs"]
 async fn an_administrator_carries_over_every_combination() {
     let servers = RealOpenStack::shared().await;
-    let mut site = Site::of(client(&servers.auth_url, administrator(&servers)), "matrix");
+    let mut site = Site::of(client(&servers.auth_url, administrator(servers)), "matrix");
     let cases = cases(&["private", "shared", "community", "public"]);
     assert_eq!(cases.len(), 96);
-    carry_over(&servers, &mut site, "admin", &cases, true).await;
+    carry_over(servers, &mut site, "admin", &cases, true).await;
 }
 
 /// All that differs for a member of the project: who may accept, and what the policy allows.
@@ -196,9 +196,9 @@ async fn an_administrator_carries_over_every_combination() {
 #[ignore = "needs the servers that tests/openstack/get installs"]
 async fn a_member_carries_over_what_it_may() {
     let servers = RealOpenStack::shared().await;
-    let mut site = Site::new(&servers, "matrix");
+    let mut site = Site::new(servers, "matrix");
     let all = cases(&["private", "shared", "community"]);
     let some = all.into_iter().filter(|case| case.tagged == case.hidden).collect::<Vec<_>>();
     assert_eq!(some.len(), 5 * 8);
-    carry_over(&servers, &mut site, "vmcatcher", &some, false).await;
+    carry_over(servers, &mut site, "vmcatcher", &some, false).await;
 }

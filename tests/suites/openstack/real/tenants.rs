@@ -23,11 +23,11 @@ fn forge(servers: &RealOpenStack, cloud: &str, site: &Site, identifier: &str, mo
 #[ignore = "needs the servers that tests/openstack/get installs"]
 async fn an_image_of_a_tenant_is_never_ours() {
     let servers = RealOpenStack::shared().await;
-    let mut site = Site::new(&servers, "tenants");
+    let mut site = Site::new(servers, "tenants");
     let identifier = "tenants-image";
     let forged = ["community", "shared", "public"].map(|visibility| {
         let cloud = if visibility == "public" { "admin" } else { "ops-user" };
-        let id = forge(&servers, cloud, &site, identifier, &json!({"visibility": visibility}));
+        let id = forge(servers, cloud, &site, identifier, &json!({"visibility": visibility}));
         if visibility == "shared" {
             let project = &servers.projects["publisher"];
             servers.client(cloud, "share", &json!({"id": id, "project": project}));
@@ -61,7 +61,7 @@ async fn an_image_of_a_tenant_is_never_ours() {
     let outcome = site.converge(&[Want(identifier, None)]).await.remove(0);
     assert_eq!((outcome.verdict, outcome.retired), (Verdict::Retired, 2));
     assert_eq!(shown(), before);
-    let images = overview(&servers, "vmcatcher");
+    let images = overview(servers, "vmcatcher");
     let own = |image: &&Value| property(image, "vmcatcher_event_dc_identifier") == identifier;
     assert_eq!(images.values().filter(own).count(), 2);
 }
@@ -70,9 +70,9 @@ async fn an_image_of_a_tenant_is_never_ours() {
 #[ignore = "needs the servers that tests/openstack/get installs"]
 async fn an_image_of_another_operator_of_the_project_is_left_alone() {
     let servers = RealOpenStack::shared().await;
-    let mut site = Site::new(&servers, "tenants");
+    let mut site = Site::new(servers, "tenants");
     let identifier = "tenants-rival";
-    let id = forge(&servers, "publisher", &site, identifier, &json!({"vmcatcher_operator": "another/default"}));
+    let id = forge(servers, "publisher", &site, identifier, &json!({"vmcatcher_operator": "another/default"}));
     let before = servers.client("vmcatcher", "show", &json!({"id": id}));
     let outcome = site.pass(&[Want(identifier, Some(1))]).await.unwrap().outcomes.remove(0);
     let (reason, message) = waiting(&outcome);
@@ -92,6 +92,6 @@ async fn an_image_of_another_operator_of_the_project_is_left_alone() {
     let own = site.published(Want(identifier, Some(1))).await;
     assert_ne!(own.to_string(), id);
     assert_eq!(servers.client("vmcatcher", "show", &json!({"id": id})), before);
-    let images = overview(&servers, "vmcatcher");
+    let images = overview(servers, "vmcatcher");
     assert_eq!(of_role(&images, identifier, "current").len(), 2, "theirs says so too");
 }

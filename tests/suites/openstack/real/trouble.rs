@@ -161,7 +161,7 @@ async fn glance_without_keystone_is_a_cloud_that_is_not_there() {
 #[ignore = "needs the servers that tests/openstack/get installs"]
 async fn a_reader_is_told_what_it_may_not_do() {
     let servers = RealOpenStack::shared().await;
-    let mut site = Site::of(client(&servers.auth_url, application_credential(&servers, "readonly")), "trouble");
+    let mut site = Site::of(client(&servers.auth_url, application_credential(servers, "readonly")), "trouble");
     let want = Want("trouble-reader", Some(1));
     let outcome = twice(&mut site, want).await;
     let (reason, message) = waiting(&outcome);
@@ -169,9 +169,9 @@ async fn a_reader_is_told_what_it_may_not_do() {
     for part in ["POST /v2/images", "403", "the project must have a role, such as member"] {
         assert!(message.contains(part), "{part}: {message}");
     }
-    assert_eq!(count(&servers, want.0), 0);
+    assert_eq!(count(servers, want.0), 0);
     // The credential is another one, which may.
-    site.client = client(&servers.auth_url, application_credential(&servers, "vmcatcher"));
+    site.client = client(&servers.auth_url, application_credential(servers, "vmcatcher"));
     site.restart();
     site.pass_time(SignedDuration::from_mins(5));
     site.published(want).await;
@@ -182,7 +182,7 @@ async fn a_reader_is_told_what_it_may_not_do() {
 #[ignore = "needs the servers that tests/openstack/get installs"]
 async fn what_only_an_administrator_may_do_is_named_and_the_old_image_stays() {
     let servers = RealOpenStack::shared().await;
-    let mut site = Site::new(&servers, "trouble");
+    let mut site = Site::new(servers, "trouble");
     let identifier = "trouble-public";
     let publish = |id: &Value| {
         let changes = json!([{"op": "replace", "path": "/visibility", "value": "public"}]);
@@ -194,7 +194,7 @@ async fn what_only_an_administrator_may_do_is_named_and_the_old_image_stays() {
     let (reason, message) = waiting(&outcome);
     assert_eq!(reason, "NotAuthorized", "{message}");
     assert!(message.contains("an administrator must make the new image public"), "{message}");
-    let images = overview(&servers, "vmcatcher");
+    let images = overview(servers, "vmcatcher");
     let current = of_role(&images, identifier, "current");
     assert_eq!((current.len(), &current[0]["id"], &current[0]["visibility"]), (1, &json!(old), &json!("public")));
     let staged = of_role(&images, identifier, "staged");
@@ -202,7 +202,7 @@ async fn what_only_an_administrator_may_do_is_named_and_the_old_image_stays() {
     publish(&staged[0]["id"]);
     let new = site.published(Want(identifier, Some(2))).await;
     assert_eq!(json!(new), staged[0]["id"]);
-    let images = overview(&servers, "vmcatcher");
+    let images = overview(servers, "vmcatcher");
     assert_eq!(of_role(&images, identifier, "current")[0]["visibility"], "public");
     assert_eq!(of_role(&images, identifier, "retired").len(), 1);
 }
@@ -212,7 +212,7 @@ async fn what_only_an_administrator_may_do_is_named_and_the_old_image_stays() {
 #[ignore = "needs the servers that tests/openstack/get installs"]
 async fn a_member_whose_project_is_gone_is_no_obstacle() {
     let servers = RealOpenStack::shared().await;
-    let mut site = Site::of(client(&servers.auth_url, administrator(&servers)), "trouble");
+    let mut site = Site::of(client(&servers.auth_url, administrator(servers)), "trouble");
     let identifier = "trouble-member";
     let gone = servers.client("admin", "create_project", &json!({"name": "gone"})).as_str().unwrap().to_owned();
     site.settings.visibility = vmcatcher_operator::openstack::Visibility::Shared;
@@ -221,7 +221,7 @@ async fn a_member_whose_project_is_gone_is_no_obstacle() {
     servers.client("admin", "delete_project", &json!({"id": gone}));
     let outcome = site.converge(&[Want(identifier, Some(2))]).await.remove(0);
     assert!(matches!(outcome.verdict, Verdict::Published { .. }), "{outcome:#?}");
-    let images = overview(&servers, "admin");
+    let images = overview(servers, "admin");
     let current = of_role(&images, identifier, "current")[0];
     assert_eq!((&current["visibility"], &current["members"]), (&json!("shared"), &json!({gone.as_str(): "pending"})));
     assert_eq!(site.converge(&[Want(identifier, None)]).await[0].verdict, Verdict::Retired);
