@@ -105,7 +105,7 @@ pub struct HandOverPath {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct HandOverUrl {
-    /// The address that leads to the operator's image server, such as https://images.example.org. Signed paths that are
+    /// The address that leads to the operator's image server, such as `https://images.example.org`. Signed paths that are
     /// good for some hours are put below it.
     #[schemars(length(max = 1024), regex(pattern = r"^https?://[^?#]+$"))]
     #[schemars(extend("x-kubernetes-validations" = [{

@@ -25,7 +25,7 @@ pub const LONGEST_PROPERTY: usize = 4096;
     "message": "expected update: Staged, the only order: Glance lets two images have one name",
 }]))]
 pub struct OpenStack {
-    /// Address of Keystone, with or without /v3, such as https://keystone.example.org:5000/v3. Never with user:password@,
+    /// Address of Keystone, with or without /v3, such as `https://keystone.example.org:5000/v3`. Never with user:password@,
     /// use secretRef.
     #[schemars(length(max = 2048), regex(pattern = r"^https?://"))]
     #[schemars(extend("x-kubernetes-validations" = [{

@@ -1,10 +1,10 @@
 //! OpenStack: the Keystone and Glance calls that the operator uses, and carry-over.
 //!
-//! * [`address`], [`interface`]: addresses of servers, and which of them is used (pure)
+//! * `address`, [`interface`]: addresses of servers, and which of them is used (pure)
 //! * [`connection`]: the settings of a connection
 //! * [`credentials`]: the credentials for Keystone, read from the entries of a Secret or from `clouds.yaml` (pure)
-//! * [`transport`]: one HTTP call, limited in time and size
-//! * [`words`]: the message in the body of an error (pure)
+//! * `transport`: one HTTP call, limited in time and size
+//! * `words`: the message in the body of an error (pure)
 //! * [`keystone`]: tokens (Identity API v3): requests, sessions, and the catalogue with the address of Glance
 //! * [`glance`]: requests and answers of the Image API v2, and the body of an upload
 //! * [`image`]: images, as Glance returns them (pure)

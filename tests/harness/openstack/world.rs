@@ -181,7 +181,7 @@ pub struct World {
 }
 
 impl World {
-    /// A fresh cloud without images: projects, users and credentials as [`projects`] has them.
+    /// A fresh cloud without images: projects, users and credentials as `projects` has them.
     pub fn new(identity_url: &str, image_url: &str) -> Self {
         Self {
             clock: Timestamp::now().as_second(),

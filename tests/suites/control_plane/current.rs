@@ -44,6 +44,9 @@ async fn what_cannot_work_is_refused_when_it_is_applied() {
         let mut manifest = bad.manifest();
         // Of its own: nothing is merged with what is there.
         manifest["metadata"]["name"] = json!("bad");
+        if bad.kind == "CachedImage" && bad.field != "/identifier" {
+            manifest["spec"]["identifier"] = json!("bad");
+        }
         let told = refused(&apply(&plane, &manifest));
         assert!(told.contains(bad.rule), "{}{}: {}: {told}", bad.kind, bad.field, bad.value);
         if bad.rule == "no days" {

@@ -3,8 +3,8 @@
 //! * [`request`]: requests that create and change images (pure)
 //! * [`listing`]: lists of images, in pages (pure)
 //! * [`task`]: tasks of imports (pure)
-//! * [`caller`]: one call, with a token
-//! * [`upload`]: the body of an upload, from a file
+//! * `caller`: one call, with a token
+//! * `upload`: the body of an upload, from a file
 
 pub(super) mod caller;
 pub mod listing;

@@ -3,7 +3,7 @@
 //! * [`request`]: the request for a token (pure)
 //! * [`session`]: a token, and what Keystone says about it
 //! * [`catalogue`]: the address of Glance (pure)
-//! * [`login`]: one log-in at a time, renewed before the token expires
+//! * `login`: one log-in at a time, renewed before the token expires
 
 pub mod catalogue;
 pub(super) mod login;
