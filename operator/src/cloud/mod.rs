@@ -2,12 +2,14 @@
 //! that a cloud implements.
 //!
 //! * [`target`]: the trait, and what a pass over a cloud consists of: read, plan, apply
+//! * `http`: what their HTTP clients have in common
 //! * [`request`]: one image of one target: the version that it should have
 //! * [`record`]: what was published of an image, kept between passes
 //! * [`outcome`]: the state of an image after a pass
 //! * [`reason`]: the reasons of conditions that come from a cloud
 //! * [`leadership_guard`]: whether this instance may change a cloud
 
+pub(crate) mod http;
 mod id;
 pub mod leadership_guard;
 pub mod outcome;

@@ -61,7 +61,7 @@ pub struct About {
 /// The steps for all requested images. It is shown as the log shows it.
 pub trait Plan: fmt::Display + fmt::Debug + Send {
     /// The plans of the images, in the order of the requests.
-    fn images(&mut self) -> Vec<Box<dyn PlannedImage + '_>>;
+    fn images(&mut self) -> Vec<&mut dyn PlannedImage>;
 
     /// Makes the changes. Returns one outcome for each request, in order.
     fn apply(self: Box<Self>, keeper: &dyn Keeper, now: Timestamp) -> BoxFuture<'_, Vec<AnyOutcome>>;

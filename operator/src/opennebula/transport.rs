@@ -3,12 +3,13 @@
 use std::fmt;
 use std::time::Duration;
 
+use reqwest::Certificate;
 use reqwest::header::CONTENT_TYPE;
-use reqwest::{Certificate, Identity, redirect};
 use secrecy::{ExposeSecret as _, SecretString};
 use url::Url;
 
 use super::error::OneError;
+use crate::cloud::http::{self, last_cause};
 
 /// The connection settings of a cloud.
 #[derive(Debug, Clone)]
@@ -90,7 +91,7 @@ impl Transport {
         {
             return Err(refuse("expected at least one certificate authority in PEM, found none".to_owned()));
         }
-        let http = build(&connection).map_err(|error| refuse(chain(&error)))?;
+        let http = build(&connection).map_err(|error| refuse(last_cause(&error)))?;
         Ok(Self { http, connection, endpoint })
     }
 
@@ -131,39 +132,13 @@ impl Transport {
 
     fn unreachable(&self, method: &'static str, error: &reqwest::Error) -> OneError {
         let endpoint = self.endpoint.clone();
-        OneError::Unreachable { method, endpoint, message: chain(error) }
+        OneError::Unreachable { method, endpoint, message: last_cause(error) }
     }
 }
 
 fn build(connection: &Connection) -> reqwest::Result<reqwest::Client> {
-    let mut builder = reqwest::Client::builder()
-        .tls_backend_native()
-        .redirect(redirect::Policy::none())
-        .connect_timeout(connection.timeouts.connect)
-        .pool_max_idle_per_host(0)
-        .http1_only()
-        .user_agent(concat!("vmcatcher-operator/", env!("CARGO_PKG_VERSION")));
-    if let Some(pem) = &connection.authorities {
-        builder = builder.tls_certs_only(Certificate::from_pem_bundle(pem)?);
-    }
-    if let Some((certificate, key)) = &connection.identity {
-        builder = builder.identity(Identity::from_pkcs8_pem(certificate, key.expose_secret().as_bytes())?);
-    }
-    builder.build()
-}
-
-/// The last cause of an error, without the URL, which the error variant contains redacted.
-fn chain(error: &reqwest::Error) -> String {
-    let mut causes = Vec::new();
-    let mut next = std::error::Error::source(error);
-    while let Some(cause) = next {
-        causes.push(cause.to_string());
-        next = cause.source();
-    }
-    // The outermost text of reqwest contains the URL; the last cause is the useful part.
-    causes
-        .pop()
-        .unwrap_or_else(|| if error.is_connect() { "no connection".to_owned() } else { "it broke off".to_owned() })
+    let (authorities, identity) = (connection.authorities.as_deref(), connection.identity.as_ref());
+    http::builder(connection.timeouts.connect, authorities, identity)?.build()
 }
 
 fn shown(endpoint: &Url) -> String {

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use jiff::SignedDuration;
 use uuid::Uuid;
 
-use super::image::{Image, Visibility};
+use super::image::{Image, Visibility, is_field};
 use crate::cloud::Claim;
 
 /// What the name of a first registration is made from. Later versions keep the name of the old one.
@@ -107,40 +107,8 @@ const MOST_PROPERTIES: usize = 64;
 /// Prefixes of the operator, and of other programs that publish images from lists.
 const OURS: [&str; 3] = ["vmcatcher_", "cloudkeeper_", "appliance_"];
 
-/// Names that belong to Glance: fields of an image ("Show image"), its own properties, and those that are about the bytes.
-const GLANCES: [&str; 31] = [
-    "id",
-    "name",
-    "status",
-    "visibility",
-    "owner",
-    "protected",
-    "os_hidden",
-    "tags",
-    "disk_format",
-    "container_format",
-    "size",
-    "virtual_size",
-    "checksum",
-    "os_hash_algo",
-    "os_hash_value",
-    "min_disk",
-    "min_ram",
-    "created_at",
-    "updated_at",
-    "deleted",
-    "deleted_at",
-    "self",
-    "file",
-    "schema",
-    "locations",
-    "direct_url",
-    "stores",
-    "members",
-    "is_public",
-    "image_id",
-    "owner_id",
-];
+/// Names that belong to Glance besides the fields of an image ("Show image"): those of older versions and of members.
+const GLANCES: [&str; 4] = ["members", "is_public", "image_id", "owner_id"];
 
 /// Prefixes that belong to Glance, or to signatures of the bytes.
 const GLANCE_PREFIXES: [&str; 3] = ["os_glance_", "img_signature", "owner_specified."];
@@ -181,7 +149,10 @@ fn check_property(name: &str, value: &str) -> Result<(), SettingsError> {
     if OURS.iter().any(|prefix| lower.starts_with(prefix)) {
         return Err(SettingsError::Ours(name.to_owned()));
     }
-    if GLANCES.contains(&lower.as_str()) || GLANCE_PREFIXES.iter().any(|prefix| lower.starts_with(prefix)) {
+    if is_field(&lower)
+        || GLANCES.contains(&lower.as_str())
+        || GLANCE_PREFIXES.iter().any(|prefix| lower.starts_with(prefix))
+    {
         return Err(SettingsError::Glances(name.to_owned()));
     }
     if value.len() > LONGEST_VALUE {

@@ -9,11 +9,11 @@ use jiff::Timestamp;
 use secrecy::ExposeSecret as _;
 use uuid::Uuid;
 
-use super::carry_over::{self, Metadata, Publisher, Record, Request};
+use super::carry_over::{self, Metadata, Publisher, Request};
 use super::client::Client;
 use super::connection::Connection;
 use super::settings::Settings;
-use crate::cloud::{self, About, AnyOutcome, AnyRequest, CloudError, Keeper, LeadershipGuard, Reason};
+use crate::cloud::{self, About, AnyOutcome, AnyRequest, CloudError, Keeper, LeadershipGuard, PlannedImage};
 use crate::metrics::Metrics;
 
 /// The connection to an OpenStack, and the settings of the target.
@@ -79,8 +79,7 @@ impl cloud::Snapshot for Snapshot {
 
     fn plan(&self, now: Timestamp) -> Box<dyn cloud::Plan> {
         let steps = carry_over::plan(&self.images, &self.requests, self.publisher.settings(), now);
-        let records = self.requests.iter().map(|request| request.record.clone()).collect();
-        Box::new(Plan { publisher: self.publisher.clone(), steps, records })
+        Box::new(Plan { publisher: self.publisher.clone(), steps })
     }
 }
 
@@ -88,8 +87,6 @@ impl cloud::Snapshot for Snapshot {
 struct Plan {
     publisher: Arc<Publisher>,
     steps: carry_over::Plan,
-    /// The records before this plan.
-    records: Vec<Record>,
 }
 
 impl fmt::Display for Plan {
@@ -99,36 +96,16 @@ impl fmt::Display for Plan {
 }
 
 impl cloud::Plan for Plan {
-    fn images(&mut self) -> Vec<Box<dyn cloud::PlannedImage + '_>> {
-        let images = self.steps.images.iter_mut().zip(&self.records);
-        images.map(|(plan, record)| Box::new(PlannedImage { plan, record }) as Box<dyn cloud::PlannedImage>).collect()
+    fn images(&mut self) -> Vec<&mut dyn PlannedImage> {
+        self.steps.images.iter_mut().map(|image| image as &mut dyn PlannedImage).collect()
     }
 
     fn apply(self: Box<Self>, keeper: &dyn Keeper, now: Timestamp) -> BoxFuture<'_, Vec<AnyOutcome>> {
-        let Self { publisher, steps, .. } = *self;
+        let Self { publisher, steps } = *self;
         async move {
             let outcomes = publisher.apply(steps, keeper, now).await;
             outcomes.into_iter().map(carry_over::Outcome::any).collect()
         }
         .boxed()
-    }
-}
-
-struct PlannedImage<'a> {
-    plan: &'a mut carry_over::ImagePlan,
-    record: &'a Record,
-}
-
-impl cloud::PlannedImage for PlannedImage<'_> {
-    fn registers(&self) -> bool {
-        self.plan.registers.is_some()
-    }
-
-    fn retires(&self) -> bool {
-        self.plan.retires()
-    }
-
-    fn hold(&mut self, reason: Reason, message: String, until: Timestamp) {
-        self.plan.hold(reason, message, until, self.record.clone());
     }
 }

@@ -4,7 +4,7 @@ use std::fmt;
 use std::time::Duration;
 
 use reqwest::header::HeaderMap;
-use reqwest::{Certificate, Client, Identity, RequestBuilder, Response, StatusCode, redirect};
+use reqwest::{Certificate, Client, RequestBuilder, Response, StatusCode};
 use secrecy::{ExposeSecret as _, SecretString};
 use url::Url;
 
@@ -12,6 +12,7 @@ use super::address::{check, shown};
 use super::connection::{Connection, Timeouts};
 use super::error::{OpenStackError, Refusal};
 use super::words::words;
+use crate::cloud::http::{self, last_cause};
 
 /// How much of an error's body is read, in bytes.
 const LONGEST_MESSAGE: usize = 64 << 10;
@@ -146,32 +147,9 @@ pub(super) fn configuration(endpoint: &Url, message: String) -> OpenStackError {
     OpenStackError::Configuration { endpoint: shown(endpoint), message }
 }
 
-/// Connections are not kept: a server may close one at the moment in which a call is sent that must not be repeated.
 fn build(connection: &Connection) -> reqwest::Result<Client> {
-    let mut builder = Client::builder()
-        .tls_backend_native()
-        .redirect(redirect::Policy::none())
-        .connect_timeout(connection.timeouts.connect)
-        .pool_max_idle_per_host(0)
-        .http1_only()
-        // The default of 30 s would end an upload while the server's store is slow.
-        .tcp_user_timeout(connection.timeouts.stall.max(connection.timeouts.call))
-        .user_agent(concat!("vmcatcher-operator/", env!("CARGO_PKG_VERSION")));
-    if let Some(pem) = &connection.authorities {
-        builder = builder.tls_certs_only(Certificate::from_pem_bundle(pem)?);
-    }
-    if let Some((certificate, key)) = &connection.identity {
-        builder = builder.identity(Identity::from_pkcs8_pem(certificate, key.expose_secret().as_bytes())?);
-    }
-    builder.build()
-}
-
-/// The last cause of an error, without the URL, which the error variant contains redacted.
-pub(super) fn last_cause(error: &reqwest::Error) -> String {
-    let mut causes = std::iter::successors(std::error::Error::source(error), |cause| cause.source());
-    // The outermost text of reqwest contains the URL; the last cause is the useful part.
-    causes.by_ref().last().map_or_else(
-        || if error.is_connect() { "no connection".to_owned() } else { "it broke off".to_owned() },
-        ToString::to_string,
-    )
+    let (authorities, identity) = (connection.authorities.as_deref(), connection.identity.as_ref());
+    let builder = http::builder(connection.timeouts.connect, authorities, identity)?;
+    // The default of 30 s would end an upload while the server's store is slow.
+    builder.tcp_user_timeout(connection.timeouts.stall.max(connection.timeouts.call)).build()
 }

@@ -30,6 +30,7 @@ pub async fn apply(
 
 impl Hands<'_> {
     async fn image(&self, plan: ImagePlan) -> Outcome {
+        let changed = plan.record_changed();
         let ImagePlan { first, steps, afterwards, overdue, cleanup, .. } = plan;
         let mut outcome = Outcome {
             identifier: plan.identifier,
@@ -42,7 +43,7 @@ impl Hands<'_> {
             unfinished: plan.unfinished,
             notes: plan.notes,
         };
-        if plan.record_changed && !self.keep(&mut outcome) {
+        if changed && !self.keep(&mut outcome) {
             return outcome;
         }
         if self.free(&first, &mut outcome).await && self.all(&steps, plan.registers, &mut outcome).await {

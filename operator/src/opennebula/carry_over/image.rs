@@ -62,7 +62,7 @@ fn plan_image(index: &Index<'_>, request: &Request, settings: &Settings, cloud: 
         verdict: Verdict::Retired,
         copying: false,
         record: situation.record(),
-        record_changed: false,
+        before: request.record.clone(),
         retired: situation.ours.iter().filter(|mine| mine.role == Role::Retired).count(),
         strangers: strangers.iter().map(|image| image.id).collect(),
     };
@@ -77,7 +77,6 @@ fn plan_image(index: &Index<'_>, request: &Request, settings: &Settings, cloud: 
             None => situation.publish(wanted, &mut plan),
         },
     }
-    plan.record_changed = plan.record != request.record;
     plan
 }
 

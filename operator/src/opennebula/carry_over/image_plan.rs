@@ -5,7 +5,7 @@ use std::fmt;
 use jiff::Timestamp;
 
 use super::{Record, Retirement, Step, Verdict};
-use crate::cloud::Reason;
+use crate::cloud::{PlannedImage, Reason};
 use crate::imagelist::{ImageId, Sha512Digest};
 
 /// The plan for all requested images, in the order of the requests.
@@ -42,8 +42,8 @@ pub struct ImagePlan {
     pub copying: bool,
     /// The record to store before the first step.
     pub record: Record,
-    /// Whether the record differs from the stored one.
-    pub record_changed: bool,
+    /// The stored record.
+    pub before: Record,
     /// The number of its images that are out of circulation in the cloud.
     pub retired: usize,
     /// Images that claim to be this one but are not trusted.
@@ -51,27 +51,36 @@ pub struct ImagePlan {
 }
 
 impl ImagePlan {
-    /// Whether it takes an image out of circulation.
-    pub fn retires(&self) -> bool {
-        [&self.first, &self.afterwards, &self.overdue].iter().any(|retirements| !retirements.is_empty())
-    }
-
-    /// Does nothing for now, for this reason: the image and its record stay as they are.
-    pub fn hold(&mut self, reason: Reason, message: String, until: Timestamp, record: Record) {
-        for retirements in [&mut self.first, &mut self.afterwards, &mut self.overdue] {
-            retirements.clear();
-        }
-        self.steps.clear();
-        self.cleanup.clear();
-        (self.registers, self.copying) = (None, false);
-        (self.record, self.record_changed) = (record, false);
-        self.verdict = Verdict::Waiting { reason, message, until: Some(until) };
+    /// Whether the record differs from the stored one.
+    pub fn record_changed(&self) -> bool {
+        self.record != self.before
     }
 
     /// Whether no call is needed.
     pub fn is_idle(&self) -> bool {
         let retirements = [&self.first, &self.afterwards, &self.overdue];
         retirements.iter().all(|retirements| retirements.is_empty()) && self.steps.is_empty() && self.cleanup.is_empty()
+    }
+}
+
+impl PlannedImage for ImagePlan {
+    fn registers(&self) -> bool {
+        self.registers.is_some()
+    }
+
+    fn retires(&self) -> bool {
+        [&self.first, &self.afterwards, &self.overdue].iter().any(|retirements| !retirements.is_empty())
+    }
+
+    fn hold(&mut self, reason: Reason, message: String, until: Timestamp) {
+        for retirements in [&mut self.first, &mut self.afterwards, &mut self.overdue] {
+            retirements.clear();
+        }
+        self.steps.clear();
+        self.cleanup.clear();
+        (self.registers, self.copying) = (None, false);
+        self.record = self.before.clone();
+        self.verdict = Verdict::Waiting { reason, message, until: Some(until) };
     }
 }
 

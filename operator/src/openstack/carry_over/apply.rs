@@ -36,6 +36,7 @@ struct Hands<'a, G> {
 
 impl<G: Glance> Hands<'_, G> {
     async fn image(&self, plan: ImagePlan) -> Outcome {
+        let changed = plan.record_changed();
         let ImagePlan { steps, afterwards, overdue, cleanup, seen_upload, .. } = plan;
         let mut outcome = Outcome {
             identifier: plan.identifier,
@@ -48,7 +49,7 @@ impl<G: Glance> Hands<'_, G> {
             unfinished: plan.unfinished,
             notes: plan.notes,
         };
-        if plan.record_changed && !self.keep(&mut outcome) {
+        if changed && !self.keep(&mut outcome) {
             return outcome;
         }
         if let Some(id) = seen_upload {

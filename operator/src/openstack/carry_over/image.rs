@@ -70,7 +70,7 @@ fn plan_image(
         verdict: Verdict::Retired,
         copying: false,
         record: situation.record(),
-        record_changed: false,
+        before: request.record.clone(),
         retired: situation.count_retired(),
         strangers: strangers.iter().map(|image| image.id).collect(),
     };
@@ -82,7 +82,6 @@ fn plan_image(
             None => situation.publish(wanted, &mut plan),
         },
     }
-    plan.record_changed = plan.record != request.record;
     plan
 }
 

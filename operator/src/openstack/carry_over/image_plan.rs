@@ -7,7 +7,7 @@ use jiff::Timestamp;
 use uuid::Uuid;
 
 use super::{Record, Step, Verdict};
-use crate::cloud::Reason;
+use crate::cloud::{PlannedImage, Reason};
 use crate::imagelist::{ImageId, Sha512Digest};
 
 /// The plan for all requested images, in the order of the requests.
@@ -64,8 +64,8 @@ pub struct ImagePlan {
     pub copying: bool,
     /// The record to store before the first step.
     pub record: Record,
-    /// Whether the record differs from the stored one.
-    pub record_changed: bool,
+    /// The stored record.
+    pub before: Record,
     /// The number of its images that are out of circulation.
     pub retired: usize,
     /// Images that claim to be this one but are not trusted.
@@ -73,26 +73,35 @@ pub struct ImagePlan {
 }
 
 impl ImagePlan {
-    /// Whether it takes an image out of circulation.
-    pub fn retires(&self) -> bool {
+    /// Whether the record differs from the stored one.
+    pub fn record_changed(&self) -> bool {
+        self.record != self.before
+    }
+
+    /// Whether no call is needed.
+    pub fn is_idle(&self) -> bool {
+        !self.retires() && self.steps.is_empty() && self.cleanup.is_empty()
+    }
+}
+
+impl PlannedImage for ImagePlan {
+    fn registers(&self) -> bool {
+        self.registers.is_some()
+    }
+
+    fn retires(&self) -> bool {
         !self.afterwards.is_empty() || !self.overdue.is_empty()
     }
 
-    /// Does nothing for now, for this reason: the image and its record stay as they are.
-    pub fn hold(&mut self, reason: Reason, message: String, until: Timestamp, record: Record) {
+    fn hold(&mut self, reason: Reason, message: String, until: Timestamp) {
         for retirements in [&mut self.afterwards, &mut self.overdue] {
             retirements.clear();
         }
         self.steps.clear();
         self.cleanup.clear();
         (self.registers, self.copying, self.seen_upload) = (None, false, None);
-        (self.record, self.record_changed) = (record, false);
+        self.record = self.before.clone();
         self.verdict = Verdict::Waiting { reason, message, until: Some(until) };
-    }
-
-    /// Whether no call is needed.
-    pub fn is_idle(&self) -> bool {
-        !self.retires() && self.steps.is_empty() && self.cleanup.is_empty()
     }
 }
 

@@ -20,9 +20,10 @@ use tokio::io::AsyncReadExt as _;
 use tokio::time::Instant;
 
 use crate::cloud::LeadershipGuard;
+use crate::cloud::http::last_cause;
 use crate::openstack::connection::Timeouts;
 use crate::openstack::error::OpenStackError;
-use crate::openstack::transport::{Answer, Call, last_cause};
+use crate::openstack::transport::{Answer, Call};
 
 /// How much of the file is in memory, in bytes; the connection holds up to as much again.
 const CHUNK: usize = 256 << 10;

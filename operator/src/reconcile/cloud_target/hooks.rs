@@ -27,8 +27,8 @@ pub(super) async fn ask<S: ResourceStore>(
         return plan;
     }
     let requested = asked.iter().zip(&observed.wanted).filter(|(asked, _)| asked.request.is_some());
-    for (mut image, (_, wanted)) in plan.images().into_iter().zip(requested) {
-        if let Err(veto) = ask_image(context, checked, wanted, &*image, now).await {
+    for (image, (_, wanted)) in plan.images().into_iter().zip(requested) {
+        if let Err(veto) = ask_image(context, checked, wanted, image, now).await {
             image.hold(Reason::HookVetoed, veto.to_string(), veto.again);
         }
     }

@@ -171,7 +171,7 @@ impl Site {
         let now = self.now();
         let snapshot = self.with_publisher(async |publisher| publisher.read(&requests, now).await.unwrap());
         let plan = plan(&snapshot, &requests, &self.settings, now);
-        plan.images.iter().all(|image| image.is_idle() && !image.record_changed)
+        plan.images.iter().all(|image| image.is_idle() && !image.record_changed())
     }
 
     pub(super) fn images(&self) -> Vec<Image> {

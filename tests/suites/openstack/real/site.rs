@@ -201,7 +201,7 @@ impl Site {
         let now = self.now();
         let snapshot = self.publisher().read(&requests, now).await.unwrap();
         let plan = plan(&snapshot, &requests, &self.settings, now);
-        plan.images.iter().all(|image| image.is_idle() && !image.record_changed)
+        plan.images.iter().all(|image| image.is_idle() && !image.record_changed())
     }
 
     /// The id of the image in circulation.

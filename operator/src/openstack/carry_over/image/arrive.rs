@@ -161,7 +161,7 @@ impl Situation<'_> {
         own.map_or(image.created_at, |registration| registration.at)
     }
 
-    /// Whether an upload from here failed after Glance had begun to save it, so that nothing is on its way.
+    /// Whether an upload from here failed after Glance had begun to save it, so that no bytes follow.
     fn was_cut(&self, image: &Image) -> bool {
         let record = &self.request.record;
         let own = record.registration.as_ref().is_some_and(|registration| registration.id == Some(image.id));

@@ -3,7 +3,7 @@
 use super::change::fill;
 use super::site::{Site, digest};
 use super::world::refusal;
-use crate::cloud::Reason;
+use crate::cloud::{PlannedImage as _, Reason};
 use crate::openstack::carry_over::{Progress, Verdict};
 use crate::openstack::error::OpenStackError;
 use crate::openstack::image::{Image, ImageStatus, Visibility};
@@ -251,6 +251,6 @@ fn a_held_plan_does_nothing() {
     let mut plan = site.plan(Some(2)).unwrap().images.remove(0);
     assert!(plan.registers.is_some() && !plan.is_idle());
     let until = site.model.world().now;
-    plan.hold(Reason::HookVetoed, "not now".to_owned(), until, record.clone());
-    assert!(plan.is_idle() && plan.registers.is_none() && !plan.record_changed && plan.record == record);
+    plan.hold(Reason::HookVetoed, "not now".to_owned(), until);
+    assert!(plan.is_idle() && plan.registers.is_none() && !plan.record_changed() && plan.record == record);
 }
