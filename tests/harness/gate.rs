@@ -32,12 +32,11 @@ impl Gate {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Runs an exchange; if it is of the method in question, after enough others have come too.
-    pub(crate) fn pass<T>(&self, body: &str, exchange: impl FnOnce() -> T) -> T {
+    /// Lets a call in; if it is of the method in question, after enough others have come too.
+    pub(crate) fn enter(&self, call: &str) -> Within<'_> {
         let mut state = self.state();
-        if state.method.is_empty() || !body.contains(&state.method) {
-            drop(state);
-            return exchange();
+        if state.method.is_empty() || !call.contains(&state.method) {
+            return Within(None);
         }
         state.arrived += 1;
         state.within += 1;
@@ -45,10 +44,41 @@ impl Gate {
         self.opened.notify_all();
         // The bound only keeps a test that fails from standing still.
         let waiting = |state: &mut State| state.arrived < state.needed;
-        let waited = self.opened.wait_timeout_while(state, Duration::from_secs(20), waiting);
-        drop(waited);
-        let result = exchange();
-        self.state().within -= 1;
-        result
+        drop(self.opened.wait_timeout_while(state, Duration::from_secs(20), waiting));
+        Within(Some(self))
+    }
+}
+
+/// A call that is under way. Dropped before its answer is written: a client that has the answer may send the next
+/// call, which is not one more at once.
+pub(crate) struct Within<'a>(Option<&'a Gate>);
+
+impl Drop for Within<'_> {
+    fn drop(&mut self) {
+        if let Some(gate) = self.0 {
+            gate.state().within -= 1;
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn calls_count_until_they_are_answered_and_others_do_not() {
+        let gate = Gate::default();
+        drop(gate.enter("POST /images"));
+        assert_eq!(gate.most(), 0, "nothing is held");
+        gate.hold("POST", 1);
+        for _ in 0..3 {
+            drop(gate.enter("POST /images"));
+            drop(gate.enter("GET /images"));
+        }
+        assert_eq!(gate.most(), 1, "one after another");
+        let first = gate.enter("POST /images");
+        drop(gate.enter("POST /images"));
+        drop(first);
+        assert_eq!(gate.most(), 2);
     }
 }

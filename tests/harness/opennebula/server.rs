@@ -11,7 +11,7 @@ use vmcatcher_operator::opennebula::xmlrpc::Value;
 
 use super::codec::{self, decode_call, encode_refusal, encode_success};
 use super::world::{Dialect, Refusal, World};
-use crate::gate::Gate;
+use crate::gate::{Gate, Within};
 
 /// One call that arrived.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -189,12 +189,14 @@ fn serve(mut connection: TcpStream, shared: &Mutex<Shared>, gate: &Gate) {
         let _ = respond(&mut connection, status, &body);
         return;
     }
-    gate.pass(&body, || exchange(connection, &body, shared));
+    let within = gate.enter(&body);
+    exchange(connection, &body, shared, within);
 }
 
-fn exchange(mut connection: TcpStream, body: &str, shared: &Mutex<Shared>) {
+fn exchange(mut connection: TcpStream, body: &str, shared: &Mutex<Shared>, within: Within<'_>) {
     let mut shared = shared.lock().unwrap_or_else(PoisonError::into_inner);
     let (answer, fault) = shared.handle(body);
+    drop(within);
     match fault {
         Some(Fault::Drop | Fault::LoseAnswer) => {}
         Some(Fault::HalfAnswer) => {

@@ -11,7 +11,7 @@ use super::http::{self, Body};
 use super::request::{Answer, Request, Service};
 use super::upload::Upload;
 use super::world::World;
-use crate::gate::Gate;
+use crate::gate::{Gate, Within};
 
 type Watch = Box<dyn Fn(&Call, &World) -> Option<String> + Send>;
 
@@ -162,20 +162,22 @@ fn accept(
             // A peer that goes away in the middle is what many tests are about.
             let Ok((request, body)) = http::read_head(&mut connection, service) else { return };
             let text = format!("{} {}", request.method, request.target);
-            gate.pass(&text, || Exchange { connection, request, body, shared }.run());
+            let within = gate.enter(&text);
+            Exchange { connection, request, body, shared, within }.run();
         });
     }
 }
 
 /// A request on its way.
-struct Exchange {
+struct Exchange<'a> {
     connection: TcpStream,
     request: Request,
     body: Body,
     shared: Arc<Mutex<Shared>>,
+    within: Within<'a>,
 }
 
-impl Exchange {
+impl Exchange<'_> {
     fn run(mut self) {
         let fault = lock(&self.shared).faults.next();
         let path = self.request.target.as_str();
@@ -283,6 +285,7 @@ impl Exchange {
             Some(Fault::Garbage(text)) => http::encode(&Answer::text(200, text)),
             Some(Fault::Drop | Fault::Refuse(_) | Fault::Cut(_)) | None => http::encode(&render(answer)),
         };
+        drop(self.within);
         let _ = self.connection.write_all(&bytes);
         let _ = self.connection.flush();
     }
