@@ -1,6 +1,7 @@
 //! Verifies that a message is signed by a trusted signer.
 
 use super::endorsement::{self, Judgement, Times};
+use super::list::Succession;
 use super::message::{AuthenticatedMessage, SignedMessage};
 use super::{
     Check, EndorserPolicy, Refusal, RefusalReason, Rule, Sha256Digest, Verification, VerifiedList, VerifyRequest,
@@ -53,6 +54,8 @@ impl Payload {
             required,
             message: Sha256Digest::of(message),
             payload: self.digest,
+            succession: Succession::Whole,
+            tags: Vec::new(),
         }
     }
 }

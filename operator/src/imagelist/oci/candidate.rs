@@ -12,6 +12,8 @@ pub struct Candidate {
     pub bytes: Vec<u8>,
     /// The digest that the bytes had to have, from the manifest that names them.
     pub digest: Sha256Digest,
+    /// The digest of the manifest that names them. What it names never changes, so it is not fetched again.
+    pub manifest: Sha256Digest,
 }
 
 /// The form of a candidate.

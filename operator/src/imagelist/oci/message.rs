@@ -1,7 +1,7 @@
 //! The message of a repository: what the registry sent for each tag, in one document that is stored and verified again.
 //!
 //! It is JSON: `{"format": "vmcatcher.io/oci-repository/v1", "repository", "insecure", "tags": [{"tag", "digest", "index",
-//! "manifest", "candidates": [{"form", "bytes", "digest", "signature"}]}]}`. Bytes are in base64. The tags and the
+//! "manifest", "candidates": [{"form", "bytes", "digest", "manifest", "signature"}]}]}`. Bytes are in base64. The tags and the
 //! candidates are in ascending order, each once, so that the same content is the same message.
 
 use base64::Engine as _;
@@ -167,8 +167,8 @@ struct Entry {
 #[derive(Serialize, Deserialize)]
 #[serde(tag = "form", rename_all = "camelCase", deny_unknown_fields)]
 enum Signature {
-    SimpleSigning { bytes: Base64, digest: Sha256Digest, signature: Option<String> },
-    Bundle { bytes: Base64, digest: Sha256Digest },
+    SimpleSigning { bytes: Base64, digest: Sha256Digest, manifest: Sha256Digest, signature: Option<String> },
+    Bundle { bytes: Base64, digest: Sha256Digest, manifest: Sha256Digest },
 }
 
 /// Bytes, in JSON as base64.
@@ -206,22 +206,24 @@ impl From<TaggedManifest> for Entry {
 impl From<Signature> for Candidate {
     fn from(signature: Signature) -> Self {
         match signature {
-            Signature::SimpleSigning { bytes, digest, signature } => {
-                Self { form: CandidateForm::SimpleSigning { signature }, bytes: bytes.0, digest }
+            Signature::SimpleSigning { bytes, digest, manifest, signature } => {
+                Self { form: CandidateForm::SimpleSigning { signature }, bytes: bytes.0, digest, manifest }
             }
-            Signature::Bundle { bytes, digest } => Self { form: CandidateForm::Bundle, bytes: bytes.0, digest },
+            Signature::Bundle { bytes, digest, manifest } => {
+                Self { form: CandidateForm::Bundle, bytes: bytes.0, digest, manifest }
+            }
         }
     }
 }
 
 impl From<Candidate> for Signature {
     fn from(candidate: Candidate) -> Self {
-        let Candidate { form, bytes, digest } = candidate;
+        let Candidate { form, bytes, digest, manifest } = candidate;
         match form {
             CandidateForm::SimpleSigning { signature } => {
-                Self::SimpleSigning { bytes: Base64(bytes), digest, signature }
+                Self::SimpleSigning { bytes: Base64(bytes), digest, manifest, signature }
             }
-            CandidateForm::Bundle => Self::Bundle { bytes: Base64(bytes), digest },
+            CandidateForm::Bundle => Self::Bundle { bytes: Base64(bytes), digest, manifest },
         }
     }
 }

@@ -6,6 +6,7 @@
 
 mod candidate;
 mod disk;
+mod listed;
 mod manifest;
 mod message;
 mod referrers;
@@ -14,6 +15,7 @@ mod rule;
 
 pub use candidate::{Candidate, CandidateForm};
 pub use disk::Disk;
+pub(crate) use listed::version_of;
 pub use manifest::{Descriptor, Manifest, ManifestError, is_index, only_manifest};
 pub use message::{MessageError, RepositoryMessage, TaggedManifest};
 pub use referrers::{bundles, simple_signatures};

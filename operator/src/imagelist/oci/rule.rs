@@ -49,6 +49,12 @@ pub enum OciRuleError {
     OneOfTwo(&'static str),
 }
 
+impl PartialEq for OciRule {
+    fn eq(&self, other: &Self) -> bool {
+        self.described() == other.described()
+    }
+}
+
 impl OciRule {
     /// The most characters of a glob.
     const MOST: usize = 128;

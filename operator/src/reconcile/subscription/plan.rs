@@ -241,6 +241,7 @@ fn told_by_status(observed: &Observed, verified: &VerifiedList) -> Option<LastAc
         signers: Vec::new(),
         certificates: Vec::new(),
         revoked: Vec::new(),
+        tags: Vec::new(),
     })
 }
 

@@ -15,7 +15,7 @@ fn candidate(bytes: &[u8], signature: Option<&str>) -> Candidate {
     let form = signature.map_or(CandidateForm::Bundle, |text| CandidateForm::SimpleSigning {
         signature: (!text.is_empty()).then(|| text.to_owned()),
     });
-    Candidate { form, bytes: bytes.to_vec(), digest: Sha256Digest::of(bytes) }
+    Candidate { form, bytes: bytes.to_vec(), digest: Sha256Digest::of(bytes), manifest: Sha256Digest::of(b"") }
 }
 
 #[test]
