@@ -70,6 +70,16 @@ pub enum CloudType {
     Unknown,
 }
 
+impl CloudType {
+    /// Whether the cloud compares SHA-1 while it copies an image.
+    pub fn compares_sha1(self) -> bool {
+        match self {
+            Self::OpenNebula => true,
+            Self::Unknown => false,
+        }
+    }
+}
+
 /// A format that a cloud accepts.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
