@@ -21,7 +21,7 @@ use crate::fetch::{FetchError, ImageBody};
 use crate::metrics::Work;
 
 /// The bytes per write.
-const BLOCK: usize = 1 << 20;
+const BLOCK: usize = 512 << 10;
 
 /// The blocks of one download: one is filled, one written, one hashed, and one waits.
 const BLOCKS: usize = 4;
