@@ -52,9 +52,9 @@ impl Download {
         let (volume, progress) = (self.volume.clone(), self.progress.clone());
         let told = move |length| progress.set_bytes(length);
         let write = move || write_all(file, to_write, &written, || volume.step("partial: write"), told);
-        let writer = tokio::task::spawn_blocking(write);
+        let write_thread = tokio::task::spawn_blocking(write);
         let path = place.path().to_owned();
-        let hasher = tokio::task::spawn_blocking(move || {
+        let hash_thread = tokio::task::spawn_blocking(move || {
             let mut scan = scan;
             let done = hash_all(&mut scan, &to_hash, &hashed, &path);
             (scan, done)
@@ -62,13 +62,18 @@ impl Download {
         let ended = self.pump(body, attempts, begins, &mut filler).await;
         filler.hand_over();
         drop(filler);
-        let (file, written) = writer.await.map_err(|error| self.thread_ended(error))?;
-        let (scan, hashed) = hasher.await.map_err(|error| self.thread_ended(error))?;
-        let length = file.length();
+        let (file, written) = write_thread.await.map_err(|error| self.thread_ended(error))?;
+        let (scan, hashed) = hash_thread.await.map_err(|error| self.thread_ended(error))?;
         attempts.partial = Some(Partial { place, file, scan });
         written?;
         hashed?;
-        match ended? {
+        self.conclude(attempts, ended?, ends_surely).await
+    }
+
+    /// What the end of a connection means for the download.
+    async fn conclude(&self, attempts: &mut Attempts, ended: Ended, ends_surely: bool) -> Result<Tried, DownloadError> {
+        let length = attempts.partial.as_ref().map_or(0, Partial::length);
+        match ended {
             Ended::TooLong => self.wrong_size(attempts, format!("more than {}", self.request.size)).await,
             Ended::All | Ended::Broken(_) if length == self.request.size => Ok(Tried::Complete),
             Ended::All if ends_surely => self.wrong_size(attempts, length.to_string()).await,
