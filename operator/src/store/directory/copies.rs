@@ -12,7 +12,6 @@ use std::path::{Path, PathBuf};
 
 use jiff::Timestamp;
 
-use super::kept;
 use crate::api::CachedImage;
 use crate::fs::{FileError, write_atomic};
 
@@ -111,16 +110,22 @@ fn places(text: &str) -> Option<HashMap<PathBuf, (Stamp, Range<usize>)>> {
     Some(found)
 }
 
-/// Makes the copies anew. Images that did not change are copied from the copies before.
-pub(super) fn write(resources: &Path, now: Timestamp) -> Result<(), FileError> {
+/// Makes the copies of these files anew. Images that did not change are copied from the copies before; `read` reads the
+/// others.
+pub(super) fn write(
+    resources: &Path,
+    files: &[PathBuf],
+    read: impl Fn(&Path) -> Result<CachedImage, String>,
+    now: Timestamp,
+) -> Result<(), FileError> {
     let mut before = Copies::read(resources);
     let mut text = format!("{HEAD}\n");
-    for path in kept::image_files(resources) {
-        let Some(stamp) = Stamp::of(&path) else { continue };
+    for path in files {
+        let Some(stamp) = Stamp::of(path) else { continue };
         if now.as_nanosecond() - stamp.modified.max(stamp.changed) < UNSURE {
             continue;
         }
-        let image = before.image(resources, &path).or_else(|| kept::read_object::<CachedImage>(&path).ok());
+        let image = before.image(resources, path).or_else(|| read(path).ok());
         let encoded = image.and_then(|image| serde_json::to_string(&image).ok());
         let relative = path.strip_prefix(resources).ok().and_then(Path::to_str);
         if let (Some(encoded), Some(relative)) = (encoded, relative.filter(|path| !path.contains('\n'))) {

@@ -167,7 +167,8 @@ impl Directory {
     /// Copies the stored images into one file, if they have changed, so that the next run reads them faster.
     pub fn copy_images(&self, now: Timestamp) -> Result<(), FileError> {
         if self.copies_are_old.swap(false, Ordering::Relaxed) {
-            copies::write(&self.resources, now)?;
+            let files = kept::image_files(&self.resources);
+            copies::write(&self.resources, &files, kept::read_object::<CachedImage>, now)?;
         }
         Ok(())
     }
