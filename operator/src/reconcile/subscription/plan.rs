@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 use std::fmt;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use jiff::Timestamp;
 
@@ -272,6 +272,7 @@ fn in_force(
         None => Force::InForce,
     };
     ListInForce {
+        places: OnceLock::new(),
         accepted: Arc::new(accepted),
         older: older.into_iter().map(Arc::new).collect(),
         looked_back: observed.look_back,
