@@ -54,7 +54,8 @@ async fn main() -> anyhow::Result<()> {
     let jobs = Jobs::new(volume.clone(), client, limits);
     let mut changed = jobs.changed();
     let source = Source::public(url.parse()?);
-    let request = DownloadRequest { namespace: "site".parse()?, digest: digest.parse()?, size: size.parse()?, source };
+    let (namespace, digest, size) = ("site".parse()?, digest.parse()?, size.parse()?);
+    let request = DownloadRequest { namespace, digest, size, source, sha1: false };
     let key = jobs.start(request);
     let blob = loop {
         match jobs.look(&key).context("the job is known")? {

@@ -126,6 +126,17 @@ pub enum CloudType {
     Unknown,
 }
 
+impl CloudType {
+    /// Whether the cloud compares SHA-1 while it copies an image.
+    pub fn compares_sha1(self) -> bool {
+        match self {
+            Self::OpenNebula => true,
+            // Glance compares `os_hash_value`, a SHA-512.
+            Self::OpenStack | Self::Unknown => false,
+        }
+    }
+}
+
 /// A format that a cloud accepts.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]

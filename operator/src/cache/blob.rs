@@ -13,7 +13,7 @@ use super::record;
 use super::volume::Volume;
 use crate::convert::header::{FileBytes, look};
 use crate::convert::{Format, Sniffed, sniff};
-use crate::fs::{open_no_link, parent, read_directory, sync_directory};
+use crate::fs::{Durability, open_no_link, parent, read_directory, sync_directory};
 use crate::imagelist::Sha512Digest;
 
 /// Bytes on the volume whose digest was verified. Nothing else can be published.
@@ -29,7 +29,8 @@ pub struct VerifiedBlob {
 #[serde(rename_all = "camelCase")]
 struct BlobRecord {
     size: u64,
-    sha1: String,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    sha1: Option<String>,
     #[serde(flatten)]
     sniffed: Sniffed,
     /// The [`sniff::REVISION`] that detected the format.
@@ -40,7 +41,7 @@ struct BlobRecord {
 
 impl BlobRecord {
     fn of(seen: &ScanResult, now: Timestamp) -> Self {
-        let (sha1, sniffed) = (hex::encode(seen.digests.sha1), seen.sniffed.clone());
+        let (sha1, sniffed) = (seen.digests.sha1.map(hex::encode), seen.sniffed.clone());
         Self { size: seen.size, sha1, sniffed, revision: sniff::REVISION, last_verified_time: now }
     }
 
@@ -78,7 +79,7 @@ impl VerifiedBlob {
         let sniffed = Sniffed { format: Format::Raw, virtual_size: Some(1000), outside: None };
         let record = BlobRecord {
             size: 1000,
-            sha1: "0".repeat(40),
+            sha1: Some("0".repeat(40)),
             sniffed,
             revision: sniff::REVISION,
             last_verified_time: now,
@@ -96,9 +97,10 @@ impl VerifiedBlob {
         self.record.size
     }
 
-    /// SHA-1 of the bytes, 40 hexadecimal digits, for clouds that check it.
-    pub fn sha1(&self) -> &str {
-        &self.record.sha1
+    /// SHA-1 of the bytes, 40 hexadecimal digits, for clouds that check it. `None` if no such cloud was named when the
+    /// image came; [`Volume::with_sha1`] computes it.
+    pub fn sha1(&self) -> Option<&str> {
+        self.record.sha1.as_deref()
     }
 
     /// The format that was detected in the bytes.
@@ -159,7 +161,19 @@ impl Volume {
         self.settle_check(digest, &mut look, now)
     }
 
-    /// The same for bytes that were just read. `None` if the file has been replaced since.
+    /// The blob with its SHA-1. If it is not known, the bytes are verified again and it is recorded. `None` if the bytes are
+    /// gone or bad.
+    pub fn with_sha1(&self, blob: &VerifiedBlob, now: Timestamp) -> Result<Option<VerifiedBlob>, CacheError> {
+        if let Some(known) = self.blob(&blob.digest)?.filter(|known| known.sha1().is_some()) {
+            return Ok(Some(known));
+        }
+        Ok(match self.verify_blob(&blob.digest, now)? {
+            Some(BlobCheck::Good(blob)) => Some(blob),
+            Some(BlobCheck::Bad { .. }) | None => None,
+        })
+    }
+
+    /// Settles the verification of bytes that were just read. `None` if the file has been replaced since.
     pub(super) fn settle_check(
         &self,
         digest: &Sha512Digest,
@@ -228,12 +242,17 @@ impl Volume {
         let file = open_no_link(from).map_err(CacheError::io("open", from))?;
         file.sync_all().map_err(CacheError::io("sync", from))?;
         let _adding = self.adding();
-        if let Some(there) = self.blob(&digest)? {
+        let record = BlobRecord::of(seen, now);
+        if let Some(mut there) = self.blob(&digest)? {
+            if there.record.sha1.is_none() && record.sha1.is_some() {
+                there.record.sha1 = record.sha1;
+                record::write(self, &record_path(&path), &there.record)?;
+            }
             return Ok(there);
         }
-        let record = BlobRecord::of(seen, now);
         self.step("blob: record");
-        record::write(self, &record_path(&path), &record)?;
+        // The directory is synced once, after the file has its name too. A file without its record is not a blob.
+        record::write_as(self, &record_path(&path), &record, (0o644, Durability::Whole))?;
         self.step("blob: mode");
         let read_only = fs::Permissions::from_mode(0o444);
         file.set_permissions(read_only).map_err(CacheError::io("set the mode of", from))?;

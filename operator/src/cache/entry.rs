@@ -16,7 +16,7 @@ use super::error::CacheError;
 use super::name::{ImageKey, SafeName, encode_version};
 use super::record;
 use super::volume::Volume;
-use crate::fs::{parent, read_directory, read_own_directory, sync_directory};
+use crate::fs::{Durability, parent, read_directory, read_own_directory, sync_directory};
 use crate::imagelist::{ImageId, ListVersion, Sha512Digest};
 
 /// One version of an image on the volume.
@@ -195,8 +195,10 @@ impl Volume {
         let mut found = Vec::new();
         for kind in [Shelf::Endorsed, Shelf::Expired] {
             for image in self.image_directories(kind)? {
-                let records = read_directory(&image)?.into_iter();
-                found.extend(records.filter(|path| path.extension().is_some_and(|name| name == "json")));
+                let files = read_directory(&image)?;
+                let is_record = |path: &&PathBuf| path.extension().is_some_and(|name| name == "json");
+                let is_alone = |path: &&PathBuf| files.binary_search(&path.with_extension("")).is_err();
+                found.extend(files.iter().filter(is_record).filter(is_alone).cloned());
             }
         }
         let is_ours = |path: &PathBuf| matches!(record::read::<EntryRecord>(path), Ok(Some(_)));
@@ -255,7 +257,9 @@ impl Volume {
         }
         if known.as_ref() != Some(record) {
             self.step("entry: record");
-            record::write(self, &beside, record)?;
+            // The directory is synced once, after the link too. A link to the blob without a record gets one again.
+            let durability = if linked { Durability::Durable } else { Durability::Whole };
+            record::write_as(self, &beside, record, (0o644, durability))?;
         }
         if !linked {
             self.link(blob, path)?;

@@ -20,7 +20,8 @@ const PIECE: usize = 1024 * 1024;
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Digests {
     pub(super) sha512: Sha512Digest,
-    pub(super) sha1: [u8; 20],
+    /// Only if it was asked for: it takes half as long again.
+    pub(super) sha1: Option<[u8; 20]>,
 }
 
 /// The result of reading all bytes once.
@@ -35,16 +36,17 @@ pub(super) struct ScanResult {
 /// for images in the benchmark `digest`.
 pub(super) struct ByteScan {
     sha512: Hasher,
-    sha1: Hasher,
+    sha1: Option<Hasher>,
     head: Vec<u8>,
     size: u64,
 }
 
 impl ByteScan {
-    /// No bytes yet, of the file at `path`.
-    pub(super) fn new(path: &Path) -> Result<Self, CacheError> {
+    /// No bytes yet, of the file at `path`. `sha1` is whether SHA-1 is computed too.
+    pub(super) fn new(path: &Path, sha1: bool) -> Result<Self, CacheError> {
         let hasher = |kind| Hasher::new(kind).map_err(|error| CacheError::io("hash", path)(error.into()));
-        let (sha512, sha1) = (hasher(MessageDigest::sha512())?, hasher(MessageDigest::sha1())?);
+        let sha1 = sha1.then(|| hasher(MessageDigest::sha1())).transpose()?;
+        let sha512 = hasher(MessageDigest::sha512())?;
         Ok(Self { sha512, sha1, head: Vec::new(), size: 0 })
     }
 
@@ -55,7 +57,8 @@ impl ByteScan {
 
     /// Takes the next bytes.
     pub(super) fn take(&mut self, bytes: &[u8], path: &Path) -> Result<(), CacheError> {
-        let hashed = self.sha512.update(bytes).and_then(|()| self.sha1.update(bytes));
+        let sha1 = self.sha1.as_mut();
+        let hashed = self.sha512.update(bytes).and_then(|()| sha1.map_or(Ok(()), |sha1| sha1.update(bytes)));
         hashed.map_err(|error| CacheError::io("hash", path)(error.into()))?;
         let missing = sniff::HEAD - self.head.len();
         self.head.extend_from_slice(&bytes[..bytes.len().min(missing)]);
@@ -66,9 +69,16 @@ impl ByteScan {
     /// The result. Formats that are recognised by their end are read from the file with all these bytes.
     pub(super) fn finish(&mut self, file: &mut File, path: &Path) -> Result<ScanResult, CacheError> {
         let failed = CacheError::io("read the end of", path);
-        let (mut sha512, mut sha1) = ([0; 64], [0; 20]);
+        let mut sha512 = [0; 64];
         sha512.copy_from_slice(&self.sha512.finish().map_err(|error| failed(error.into()))?);
-        sha1.copy_from_slice(&self.sha1.finish().map_err(|error| failed(error.into()))?);
+        let sha1 = match &mut self.sha1 {
+            None => None,
+            Some(hasher) => {
+                let mut sha1 = [0; 20];
+                sha1.copy_from_slice(&hasher.finish().map_err(|error| failed(error.into()))?);
+                Some(sha1)
+            }
+        };
         file.seek(SeekFrom::Start(self.size.saturating_sub(sniff::TAIL as u64))).map_err(&failed)?;
         let mut tail = Vec::new();
         file.take(sniff::TAIL as u64).read_to_end(&mut tail).map_err(&failed)?;
@@ -78,7 +88,7 @@ impl ByteScan {
     }
 }
 
-/// A file that is read once, in constant memory.
+/// A file that is read once, in constant memory. Both digests are computed.
 pub(super) struct FileScan {
     path: PathBuf,
     file: File,
@@ -97,7 +107,7 @@ impl FileScan {
             Err(error) if error.kind() == ErrorKind::NotFound => return Ok(None),
             Err(error) => return Err(CacheError::io("open", path)(error)),
         };
-        Ok(Some(Self { path: path.to_owned(), file, scan: ByteScan::new(path)?, piece: vec![0; PIECE] }))
+        Ok(Some(Self { path: path.to_owned(), file, scan: ByteScan::new(path, true)?, piece: vec![0; PIECE] }))
     }
 
     /// Reads the next piece and returns its length, which is 0 at the end.

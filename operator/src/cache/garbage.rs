@@ -116,17 +116,27 @@ impl Volume {
     }
 
     fn garbage(&self, keep: &Keep, now: Timestamp) -> Result<(Vec<Candidate>, Vec<Candidate>), CacheError> {
+        let mut blobs = self.candidates(&self.blobs()?)?;
+        // Most blobs have a hard link. Only for the others it matters what the records of all entries say.
+        blobs.retain(|blob| is_unneeded(blob, &BTreeSet::new(), keep, now));
+        if !blobs.is_empty() {
+            let used = self.used(keep, now)?;
+            blobs.retain(|blob| is_unneeded(blob, &used, keep, now));
+        }
+        let mut partials = self.partials()?;
+        partials.retain(|partial| is_stale(partial, keep, now));
+        Ok((blobs, partials))
+    }
+
+    /// The digests that entries refer to, and those of converted images in use.
+    fn used(&self, keep: &Keep, now: Timestamp) -> Result<BTreeSet<Sha512Digest>, CacheError> {
         let mut used = self.digests_on(Shelf::Endorsed)?;
         // Converted forms of archived images are not kept. They are made again if the image is published again, and
         // most clouds still have them.
         let sources = used.union(&keep.digests).copied().collect();
         used.extend(self.converted_in_use(&sources, now)?);
         used.extend(self.digests_on(Shelf::Expired)?);
-        let mut blobs = self.candidates(&self.blobs()?)?;
-        blobs.retain(|blob| is_unneeded(blob, &used, keep, now));
-        let mut partials = self.partials()?;
-        partials.retain(|partial| is_stale(partial, keep, now));
-        Ok((blobs, partials))
+        Ok(used)
     }
 
     fn candidates(&self, digests: &[Sha512Digest]) -> Result<Vec<Candidate>, CacheError> {

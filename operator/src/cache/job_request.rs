@@ -32,6 +32,8 @@ pub struct DownloadRequest {
     pub size: u64,
     /// The URL and the credentials.
     pub source: Source,
+    /// Whether SHA-1 is computed while the bytes come, for clouds that compare it.
+    pub sha1: bool,
 }
 
 impl DownloadRequest {

@@ -13,8 +13,10 @@
 //! Files that the operator did not make are never deleted or overwritten. Calls on [`Volume`] block for a few file
 //! operations each, some with `fsync`. Only downloads and conversions take long, and these are jobs.
 
+mod append_file;
 mod bandwidth;
 mod blob;
+mod block;
 mod conversion;
 mod download;
 mod entry;

@@ -1,7 +1,7 @@
 //! An incomplete download. Its length is the offset at which it continues.
 
 use std::fs::{self, File};
-use std::io::{ErrorKind, Read, Write};
+use std::io::{ErrorKind, Read};
 use std::os::unix::fs::{MetadataExt, OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 
@@ -13,27 +13,36 @@ use serde_with::skip_serializing_none;
 use sha2::{Digest, Sha256};
 use tokio_util::sync::CancellationToken;
 
+use super::append_file::AppendFile;
 use super::blob::VerifiedBlob;
 use super::error::CacheError;
 use super::file_scan::{ByteScan, ScanResult, file_size};
-use super::job_request::JobKey;
+use super::job_request::{DownloadRequest, JobKey};
 use super::name::SafeName;
 use super::record;
 use super::usage::allocated;
 use super::volume::Volume;
 use crate::fetch::Validator;
-use crate::fs::{NO_LINK, open_no_link, parent, sync_directory};
+use crate::fs::{Durability, NO_LINK, open_no_link, parent, sync_directory};
 
 /// The bytes per read when the bytes of an earlier run are hashed again.
 const BLOCK: usize = 256 * 1024;
 
 /// `partial/<digest>-<hash of namespace and URL>` and its record, open for appending. One job owns it.
+///
+/// While bytes come, one thread has the file and another the scan. At all other times both have the same bytes.
 pub(super) struct Partial {
+    pub(super) place: PartialPlace,
+    pub(super) file: AppendFile,
+    pub(super) scan: ByteScan,
+}
+
+/// Where a partial download is, and its record.
+pub(super) struct PartialPlace {
     volume: Volume,
     path: PathBuf,
-    file: File,
-    scan: ByteScan,
     record: PartialRecord,
+    sha1: bool,
 }
 
 /// The record of a partial download, stored next to it. The URL is stored without its query, as everywhere.
@@ -46,6 +55,13 @@ pub(super) struct PartialRecord {
     pub(super) validator: Option<Validator>,
 }
 
+impl PartialPlace {
+    /// The path of the file.
+    pub(super) fn path(&self) -> &Path {
+        &self.path
+    }
+}
+
 /// The path of a job's partial download.
 pub(super) fn partial_path(volume: &Volume, key: &JobKey) -> PathBuf {
     let origin = format!("{}\n{}", key.namespace, key.url.url());
@@ -54,101 +70,98 @@ pub(super) fn partial_path(volume: &Volume, key: &JobKey) -> PathBuf {
 }
 
 impl Partial {
-    /// Opens the partial download of an earlier run, or makes an empty one. The existing bytes are hashed again, once;
-    /// `seen` is called with the progress. `None` if it was cancelled first.
+    /// Opens the partial download of an earlier run of a request, or makes an empty one. The existing bytes are hashed
+    /// again, once; `seen` is called with the progress. `None` if it was cancelled first.
     pub(super) fn open(
         volume: &Volume,
-        key: &JobKey,
-        size: u64,
+        request: &DownloadRequest,
         cancelled: &CancellationToken,
         seen: impl Fn(u64),
     ) -> Result<Option<Self>, CacheError> {
-        let path = partial_path(volume, key);
+        let key = request.key();
+        let path = partial_path(volume, &key);
         volume.prepare(&path)?;
-        let file = open(volume, &path)?;
+        let file = AppendFile::new(open(volume, &path)?, &path)?;
         let known = record::read_beside::<PartialRecord>(&record_path(&path))?;
         let validator = known.and_then(|known| known.validator);
-        let record = PartialRecord { url: key.url.to_string(), size, validator };
-        let scan = ByteScan::new(&path)?;
-        let mut partial = Self { volume: volume.clone(), path, file, scan, record };
+        let record = PartialRecord { url: key.url.to_string(), size: request.size, validator };
+        let scan = ByteScan::new(&path, request.sha1)?;
+        let place = PartialPlace { volume: volume.clone(), path, record, sha1: request.sha1 };
+        let mut partial = Self { place, file, scan };
         if partial.hash_again(cancelled, seen)? { Ok(Some(partial)) } else { Ok(None) }
     }
 
     /// The number of bytes on the volume, which is the offset to continue from.
     pub(super) fn length(&self) -> u64 {
-        self.scan.size()
+        self.file.length()
     }
 
     /// The validator of the file that these bytes belong to.
     pub(super) fn validator(&self) -> Option<&Validator> {
-        self.record.validator.as_ref()
+        self.place.record.validator.as_ref()
     }
 
-    /// Stores the validator of the file that the next bytes belong to.
+    /// Stores the validator of the file that the next bytes belong to. It is not synced: without it the rest is requested
+    /// without a condition, and the digest decides.
     pub(super) fn remember(&mut self, validator: Option<Validator>) -> Result<(), CacheError> {
-        let beside = record_path(&self.path);
-        if self.record.validator != validator || !beside.exists() {
-            self.record.validator = validator;
-            self.volume.step("partial: record");
-            record::write(&self.volume, &beside, &self.record)?;
+        let beside = record_path(&self.place.path);
+        if self.place.record.validator != validator || !beside.exists() {
+            self.place.record.validator = validator;
+            self.place.volume.step("partial: record");
+            let as_it_is = (0o644, Durability::Unsynced);
+            record::write_as(&self.place.volume, &beside, &self.place.record, as_it_is)?;
         }
         Ok(())
     }
 
     /// Discards its bytes.
     pub(super) fn start_over(&mut self) -> Result<(), CacheError> {
-        self.volume.step("partial: start over");
-        self.file.set_len(0).map_err(CacheError::io("truncate", &self.path))?;
-        self.scan = ByteScan::new(&self.path)?;
+        self.place.volume.step("partial: start over");
+        self.file.truncate(0).map_err(CacheError::io("truncate", &self.place.path))?;
+        self.scan = ByteScan::new(&self.place.path, self.place.sha1)?;
         Ok(())
     }
 
     /// Checks that the missing bytes fit on the volume, in addition to the space that is kept free.
     pub(super) fn check_room(&self, min_free: Option<u64>) -> Result<(), CacheError> {
-        let there = allocated(&self.path).max(self.length());
-        let (needed, free) = (self.record.size.saturating_sub(there), self.volume.free(min_free)?);
+        let there = allocated(&self.place.path).max(self.length());
+        let (needed, free) = (self.place.record.size.saturating_sub(there), self.place.volume.free(min_free)?);
         if needed <= free.usable() {
             return Ok(());
         }
-        Err(CacheError::NoSpace { path: self.path.clone(), needed, free })
+        Err(CacheError::NoSpace { path: self.place.path.clone(), needed, free })
     }
 
     /// Reserves space for the missing bytes, if the file system supports it. The length does not change.
     pub(super) fn reserve(&self, min_free: Option<u64>) -> Result<(), CacheError> {
-        let missing = self.record.size.saturating_sub(self.length());
+        let missing = self.place.record.size.saturating_sub(self.length());
         if missing == 0 {
             return Ok(());
         }
-        let _reserving = self.volume.reserving();
+        let _reserving = self.place.volume.reserving();
         self.check_room(min_free)?;
-        self.volume.step("partial: reserve");
-        match rustix::fs::fallocate(&self.file, FallocateFlags::KEEP_SIZE, self.length(), missing) {
+        self.place.volume.step("partial: reserve");
+        match rustix::fs::fallocate(self.file.file(), FallocateFlags::KEEP_SIZE, self.length(), missing) {
             Ok(()) | Err(Errno::OPNOTSUPP | Errno::NOSYS | Errno::INVAL) => Ok(()),
             Err(Errno::NOSPC | Errno::DQUOT) => {
                 // Releases what was reserved before the space ran out.
                 self.release()?;
-                let free = self.volume.free(min_free)?;
-                Err(CacheError::NoSpace { path: self.path.clone(), needed: missing, free })
+                let free = self.place.volume.free(min_free)?;
+                Err(CacheError::NoSpace { path: self.place.path.clone(), needed: missing, free })
             }
-            Err(error) => Err(CacheError::io("reserve space for", &self.path)(error.into())),
+            Err(error) => Err(CacheError::io("reserve space for", &self.place.path)(error.into())),
         }
     }
 
     /// Releases the space that was reserved beyond its length.
     pub(super) fn release(&self) -> Result<(), CacheError> {
-        self.file.set_len(self.length()).map_err(CacheError::io("release space of", &self.path))
-    }
-
-    /// Appends bytes: first to the file, so that they are not lost, then to the digests.
-    pub(super) fn append(&mut self, bytes: &[u8]) -> Result<(), CacheError> {
-        self.volume.step("partial: write");
-        self.file.write_all(bytes).map_err(CacheError::io("write", &self.path))?;
-        self.scan.take(bytes, &self.path)
+        let released = self.file.file().set_len(self.length());
+        released.map_err(CacheError::io("release space of", &self.place.path))
     }
 
     /// Returns the digests and the detected format. Must be called after all bytes were appended.
     pub(super) fn finish(&mut self) -> Result<ScanResult, CacheError> {
-        self.scan.finish(&mut self.file, &self.path)
+        self.scan.finish(self.file.reader()?, &self.place.path)
     }
 
     /// Adds it to the cache as a blob, and grants the namespace whose request fetched it a right to it.
@@ -158,38 +171,43 @@ impl Partial {
         seen: &ScanResult,
         now: Timestamp,
     ) -> Result<VerifiedBlob, CacheError> {
-        let blob = self.volume.add_blob(&self.path, seen, now)?;
-        self.volume.grant(namespace, &blob, now)?;
-        remove_partial(&self.volume, &self.path)?;
+        let blob = self.place.volume.add_blob(&self.place.path, seen, now)?;
+        self.place.volume.grant(namespace, &blob, now)?;
+        // Not synced: if they come back after a power failure, the garbage collection removes them.
+        self.place.volume.step("partial: remove");
+        self.place.volume.remove_file(&self.place.path)?;
+        self.place.volume.remove_file(&record_path(&self.place.path))?;
         Ok(blob)
     }
 
     /// Removes it and its record.
     pub(super) fn remove(self) -> Result<(), CacheError> {
-        remove_partial(&self.volume, &self.path)
+        remove_partial(&self.place.volume, &self.place.path)
     }
 
     /// Hashes the existing bytes. Returns `false` if it was cancelled. If the file is longer than the image, its bytes
     /// are discarded.
     fn hash_again(&mut self, cancelled: &CancellationToken, seen: impl Fn(u64)) -> Result<bool, CacheError> {
-        let about = self.file.metadata().map_err(CacheError::io("look at", &self.path))?;
-        if about.len() > self.record.size {
+        if self.length() > self.place.record.size {
             self.start_over()?;
             return Ok(true);
         }
-        let mut buffer = vec![0; BLOCK];
-        loop {
+        let path = &self.place.path;
+        let mut buffer = vec![0; BLOCK.min(usize::try_from(self.length()).unwrap_or(BLOCK))];
+        while self.scan.size() < self.length() {
             if cancelled.is_cancelled() {
                 return Ok(false);
             }
-            match self.file.read(&mut buffer) {
-                Ok(0) => return Ok(true),
-                Ok(count) => self.scan.take(&buffer[..count], &self.path)?,
+            match self.file.reader()?.read(&mut buffer) {
+                // It became shorter while it was read.
+                Ok(0) => return Err(CacheError::io("read", path)(ErrorKind::UnexpectedEof.into())),
+                Ok(count) => self.scan.take(&buffer[..count], path)?,
                 Err(error) if error.kind() == ErrorKind::Interrupted => {}
-                Err(error) => return Err(CacheError::io("read", &self.path)(error)),
+                Err(error) => return Err(CacheError::io("read", path)(error)),
             }
-            seen(self.length());
+            seen(self.scan.size());
         }
+        Ok(true)
     }
 }
 

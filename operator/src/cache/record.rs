@@ -11,7 +11,7 @@ use serde::de::DeserializeOwned;
 use super::error::CacheError;
 use super::name::StatePath;
 use super::volume::Volume;
-use crate::fs::{parent, sync_directory};
+use crate::fs::{Durability, parent, sync_directory};
 
 /// The maximum size of a record or a state file, in bytes.
 const LARGEST: u64 = 64 * 1024 * 1024;
@@ -48,16 +48,21 @@ pub(super) fn read_beside<T: DeserializeOwned>(path: &Path) -> Result<Option<T>,
 
 /// Writes a record, readable by everyone.
 pub(super) fn write<T: Serialize>(volume: &Volume, path: &Path, value: &T) -> Result<(), CacheError> {
-    write_as(volume, path, value, 0o644)
+    write_as(volume, path, value, (0o644, Durability::Durable))
 }
 
 /// Writes a record with these permissions.
-pub(super) fn write_as<T: Serialize>(volume: &Volume, path: &Path, value: &T, mode: u32) -> Result<(), CacheError> {
+pub(super) fn write_as<T: Serialize>(
+    volume: &Volume,
+    path: &Path,
+    value: &T,
+    (mode, durability): (u32, Durability),
+) -> Result<(), CacheError> {
     let corrupt =
         |error: serde_json::Error| CacheError::StateCorrupt { path: path.to_owned(), message: error.to_string() };
     let mut bytes = serde_json::to_vec_pretty(value).map_err(corrupt)?;
     bytes.push(b'\n');
-    volume.write_file(path, &bytes, mode)
+    volume.write_file_as(path, (&bytes, mode), durability)
 }
 
 impl Volume {
@@ -76,7 +81,7 @@ impl Volume {
 
     /// The same for a secret: only the operator's user can read the file.
     pub fn write_secret_state<T: Serialize>(&self, state: &StatePath, value: &T) -> Result<(), CacheError> {
-        write_as(self, &self.state_path(state), value, 0o600)
+        write_as(self, &self.state_path(state), value, (0o600, Durability::Durable))
     }
 
     /// Removes a state, if there is one.

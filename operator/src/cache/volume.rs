@@ -9,7 +9,8 @@ use std::time::Duration;
 
 use super::error::CacheError;
 use crate::fs::{
-    NO_LINK, StepHook, Steps, ensure_directory, make_directory, parent, remove, remove_leftovers_below, write_over,
+    Durability, NO_LINK, StepHook, Steps, ensure_directory, make_directory, parent, remove, remove_leftovers_below,
+    write_over,
 };
 use crate::imagelist::Sha512Digest;
 
@@ -183,13 +184,23 @@ impl Volume {
         Ok(())
     }
 
-    /// Writes a file of the volume atomically.
+    /// Writes a file of the volume atomically and durably.
     pub(super) fn write_file(&self, path: &Path, bytes: &[u8], mode: u32) -> Result<(), CacheError> {
+        self.write_file_as(path, (bytes, mode), Durability::Durable)
+    }
+
+    /// Writes a file of the volume atomically.
+    pub(super) fn write_file_as(
+        &self,
+        path: &Path,
+        content: (&[u8], u32),
+        durability: Durability,
+    ) -> Result<(), CacheError> {
         self.prepare(path)?;
-        match write_over(&self.ready_scratch()?, path, bytes, mode, &self.steps) {
+        match write_over(&self.ready_scratch()?, path, content, durability, &self.steps) {
             // The directory is on another disk than `scratch/`.
             Err(error) if error.source.kind() == ErrorKind::CrossesDevices => {
-                Ok(write_over(parent(path), path, bytes, mode, &self.steps)?)
+                Ok(write_over(parent(path), path, content, durability, &self.steps)?)
             }
             written_or_failed => Ok(written_or_failed?),
         }

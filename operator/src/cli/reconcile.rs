@@ -85,6 +85,8 @@ async fn reconcile(args: &Args, config: Config, quiet: bool) -> anyhow::Result<E
     };
     // A partial download stays on the volume. The next run resumes it.
     context.jobs.shutdown().await;
+    // A pass that was stopped may have begun to store its object.
+    context.store.written().await;
     reports.end().await;
     // A run that did not begin does not end.
     if begun.is_ok() && ended.is_ok() {
@@ -127,6 +129,9 @@ async fn once(args: &Args, quiet: bool, context: &Arc<Context<Directory>>, drive
     let settled = driver.once().await;
     bars.stop().await;
     let settled = settled.context("cannot reconcile")?;
+    if let Err(error) = context.store.copy_images(Timestamp::now()) {
+        tracing::warn!(%error, "the next run reads each stored image again");
+    }
     let (output, shown) = shown(args, quiet);
     print(&get::everything(&context.store, output, shown)?)?;
     Ok(settled.problems.is_empty() && settled.errors.is_empty() && all_are_well(&context.store))

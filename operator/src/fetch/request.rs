@@ -37,8 +37,8 @@ impl Client {
         let (mut token, mut has_asked) = (self.tokens.of(source), false);
         for _ in 0..=MOST_REDIRECTS {
             let own = url.url().origin() == source.url.url().origin();
-            let credentials = token.as_ref().or(source.credentials.as_ref()).filter(|_| own);
-            let response = self.send(method, source, &url, (own, credentials), headers).await?;
+            let credentials = token.as_ref().or(source.credentials.as_ref()).filter(|_| own).cloned();
+            let response = self.send(method, source, &url, (own, credentials.as_ref()), headers).await?;
             if response.status() == StatusCode::UNAUTHORIZED && own && !has_asked {
                 has_asked = true;
                 token = match BearerChallenge::of(response.headers()) {
@@ -91,7 +91,8 @@ impl Client {
         self.policy
             .check_url(url.url())
             .map_err(|refused| FetchError::UrlInvalid { url: url.clone(), message: refused.to_string() })?;
-        let mut request = self.connections(source, own)?.request(method.clone(), url.url().clone()).headers(headers.clone());
+        let mut request =
+            self.connections(source, own)?.request(method.clone(), url.url().clone()).headers(headers.clone());
         request = request.header(ACCEPT_ENCODING, HeaderValue::from_static("identity"));
         request = match credentials {
             Some(Credentials::Basic { username, password }) => {

@@ -18,4 +18,4 @@ pub use step::Steps;
 pub(crate) use temporary::make_in;
 pub use temporary::{remove_leftovers_below, remove_leftovers_in};
 pub use write::write_atomic;
-pub(crate) use write::write_over;
+pub(crate) use write::{Durability, write_over};

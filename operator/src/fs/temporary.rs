@@ -46,16 +46,24 @@ pub fn remove_leftovers_in(directory: &Path) -> Result<(), FileError> {
 /// Removes all temporary files in a directory and its subdirectories. Only this program may write there, and it must
 /// not be writing at this time. Symbolic links are not followed.
 pub fn remove_leftovers_below(directory: &Path) -> Result<(), FileError> {
-    for path in read_own_directory(directory)? {
-        let about = match fs::symlink_metadata(&path) {
-            Ok(about) => about,
+    let failed = FileError::of("read", directory);
+    let entries = match fs::read_dir(directory) {
+        Ok(entries) => entries,
+        Err(error) if matches!(error.kind(), ErrorKind::NotFound | ErrorKind::NotADirectory) => return Ok(()),
+        Err(error) => return Err(failed(error)),
+    };
+    for entry in entries {
+        let entry = entry.map_err(&failed)?;
+        // Most file systems tell the type with the name, so that no file is looked at.
+        let is_directory = match entry.file_type() {
+            Ok(kind) => kind.is_dir(),
             Err(error) if error.kind() == ErrorKind::NotFound => continue,
-            Err(error) => return Err(FileError::of("look at", &path)(error)),
+            Err(error) => return Err(FileError::of("look at", &entry.path())(error)),
         };
-        if about.is_dir() {
-            remove_leftovers_below(&path)?;
-        } else if is_ours(&path) {
-            remove(&path)?;
+        if is_directory {
+            remove_leftovers_below(&entry.path())?;
+        } else if is_ours(Path::new(&entry.file_name())) {
+            remove(&entry.path())?;
         }
     }
     Ok(())

@@ -6,6 +6,7 @@
 mod date;
 mod error;
 mod field;
+mod format;
 mod identifier;
 mod json;
 mod lint;
@@ -18,6 +19,7 @@ mod version;
 mod written;
 
 pub use error::ListError;
+pub use format::ListFormat;
 pub(crate) use identifier::is_object_name;
 pub use identifier::{IdentifierError, ImageId};
 pub use lint::{Finding, LintRequest, Severity, lint};

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 use std::path::PathBuf;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use jiff::{SignedDuration, Timestamp};
@@ -87,6 +87,7 @@ pub(super) fn in_force(list: ImageList) -> ListInForce {
         ..crate::api::ImageSelection::default()
     };
     ListInForce {
+        places: OnceLock::new(),
         known: list.images.iter().map(|image| image.identifier.to_string()).collect::<BTreeSet<_>>(),
         expires: list.expires,
         accepted: Arc::new(AcceptedList::for_tests(list, now())),

@@ -46,8 +46,8 @@ pub use check::{Check, CheckResult, Rule};
 pub use cosign::{CosignKey, CosignKeyError};
 pub use envelope::{DecryptionKey, decrypt, expands, is_encrypted, is_openpgp_signature, is_plain_list, join_detached};
 pub use list::{
-    AcceptRequest, Acceptance, AcceptedList, AcceptedTag, LastAccepted, Reverification, RevokedSigner, Signer, TagState,
-    Verification, VerifiedList,
+    AcceptRequest, Acceptance, AcceptedList, AcceptedTag, LastAccepted, Reverification, RevokedSigner, Signer,
+    TagState, Verification, VerifiedList,
 };
 pub use message::SignedMessage;
 pub use name::{DistinguishedName, NameError};

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use jiff::Timestamp;
 
 use super::{Anchors, CosignKey, DistinguishedName, Fingerprint, KeyStrength, PublicKey};
-use crate::imagelist::WantedImages;
+use crate::imagelist::{ListFormat, WantedImages};
 
 /// How the CRL of each CA on a signer's path is checked.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
@@ -129,7 +129,8 @@ impl VerifyRequest<'_> {
     /// All keys that signatures of OCI artefacts can be verified with, also those that an endorser of the namespace marks
     /// as revoked: a signature does not say which key made it.
     pub(super) fn cosign_keys(&self) -> Vec<CosignKey> {
-        let kinds = self.policy.endorsers().iter().flat_map(|rule| &rule.credentials).map(|credential| &credential.kind);
+        let kinds =
+            self.policy.endorsers().iter().flat_map(|rule| &rule.credentials).map(|credential| &credential.kind);
         let mut keys: Vec<CosignKey> = Vec::new();
         for kind in kinds.chain(self.revoked) {
             match kind {
@@ -217,6 +218,8 @@ pub struct VerifyRequest<'a> {
     pub revoked: &'a [CredentialKind],
     /// The allowed digests and keys.
     pub algorithms: AlgorithmPolicy,
+    /// How the message becomes a list.
+    pub format: &'a ListFormat,
     /// The part of the list that is kept; `None` means all of it.
     pub wanted: Option<WantedImages<'a>>,
     /// The time of the check.

@@ -92,9 +92,8 @@ impl AuthenticatedSigner {
             (Self::X509 { certificate, .. }, Self::OpenPgp(signer))
             | (Self::OpenPgp(signer), Self::X509 { certificate, .. }) => signer.material() == Some(certificate.key),
             (Self::Cosign(a), Self::Cosign(b)) => a == b,
-            (Self::Cosign(key), Self::X509 { certificate, .. }) | (Self::X509 { certificate, .. }, Self::Cosign(key)) => {
-                certificate.key == key.digest()
-            }
+            (Self::Cosign(key), Self::X509 { certificate, .. })
+            | (Self::X509 { certificate, .. }, Self::Cosign(key)) => certificate.key == key.digest(),
             (Self::Cosign(key), Self::OpenPgp(signer)) | (Self::OpenPgp(signer), Self::Cosign(key)) => {
                 signer.material() == Some(key.digest())
             }

@@ -94,6 +94,7 @@ fn request(server: &ImageServer, path: &str, resource: &Resource) -> DownloadReq
         digest: resource.sha512().parse().unwrap(),
         size: resource.size(),
         source: Source::public(server.url(path).parse().unwrap()),
+        sha1: true,
     }
 }
 

@@ -1,8 +1,8 @@
 //! One download, from the beginning or from a partial download, until the image is in the cache.
 //!
-//! A *try* is one connection. Bytes go from the socket through a short queue to a thread that writes them to the page
-//! cache and hashes them. So memory use is constant, and nothing is read twice. Received bytes are kept, and the next
-//! connection requests the rest. Only tries without progress count, and the download releases its slot while it waits
+//! A *try* is one connection. Bytes go from the socket in blocks to a thread that writes them, and then to one that hashes
+//! them. So memory use is constant, and nothing is read twice. Received bytes are kept, and the next connection requests
+//! the rest. Only tries without progress count, and the download releases its slot while it waits
 //! between them.
 
 mod stream;
@@ -140,16 +140,19 @@ impl Download {
     async fn until_complete(&self, attempts: &mut Attempts) -> Result<VerifiedBlob, DownloadError> {
         let mut tries = 0;
         loop {
-            let slot = self.or_cancelled(self.slots.take(self.request.source.url.url())).await?;
+            let mut slot = self.or_cancelled(self.slots.take(self.request.source.url.url())).await?;
             self.progress.set_running(true);
             self.claim(attempts).await?;
             let best = attempts.best;
             let error = loop {
                 match self.try_once(attempts).await? {
                     Tried::Complete => {
+                        // While the disk syncs these bytes, the next download has the connection.
+                        drop(slot.take());
                         if let Some(blob) = self.take_in(attempts).await? {
                             return Ok(blob);
                         }
+                        slot = self.or_cancelled(self.slots.take(self.request.source.url.url())).await?;
                     }
                     Tried::Anew => {}
                     Tried::Broken(error) if attempts.made_progress() && !is_stall(&error) => {
@@ -211,9 +214,9 @@ impl Download {
     /// The length and the validator of the partial download. Opens it first if necessary.
     async fn opened(&self, attempts: &mut Attempts) -> Result<(u64, Option<Validator>), DownloadError> {
         if attempts.partial.is_none() {
-            let (volume, key, size) = (self.volume.clone(), self.request.key(), self.request.size);
+            let (volume, request) = (self.volume.clone(), self.request.clone());
             let (cancelled, progress) = (self.cancelled.clone(), self.progress.clone());
-            let open = move || Partial::open(&volume, &key, size, &cancelled, |bytes| progress.set_bytes(bytes));
+            let open = move || Partial::open(&volume, &request, &cancelled, |bytes| progress.set_bytes(bytes));
             let partial = self.blocking(open).await?.ok_or_else(|| self.was_cancelled())?;
             attempts.best = partial.length();
             attempts.resumed = partial.length() > 0;

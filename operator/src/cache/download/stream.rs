@@ -1,17 +1,33 @@
 //! Transfers the bytes of one connection to the disk.
+//!
+//! Three threads work at the same time, each on a block of its own: one fills it from the socket, one writes it, and one
+//! hashes it. Then the block is filled again. So a download has at most [`BLOCKS`] blocks of memory, however slow the disk
+//! is, and takes as long as the slowest of the three.
+
+use std::sync::mpsc as threads;
+use std::time::Duration;
 
 use bytes::Bytes;
 use tokio::sync::mpsc;
+use tokio::time::{Instant, sleep_until};
 
 use super::{Attempts, Download, Tried};
+use crate::cache::append_file::AppendFile;
+use crate::cache::block::{ALIGNMENT, Block};
 use crate::cache::error::{CacheError, DownloadError};
+use crate::cache::file_scan::ByteScan;
 use crate::cache::partial::Partial;
-use crate::cache::progress::Progress;
 use crate::fetch::{FetchError, ImageBody};
 use crate::metrics::Work;
 
-/// The number of chunks between the socket and the disk. A chunk is at most one read of the socket (some 100 KiB).
-const QUEUE: usize = 16;
+/// The bytes per write.
+const BLOCK: usize = 512 << 10;
+
+/// The blocks of one download: one is filled, one written, one hashed, and one waits.
+const BLOCKS: usize = 4;
+
+/// How long received bytes wait for more before they are written. So a kill costs not more than this of a slow transfer.
+const PATIENCE: Duration = Duration::from_millis(100);
 
 /// How the transfer of one connection ended.
 enum Ended {
@@ -24,21 +40,40 @@ enum Ended {
 }
 
 impl Download {
-    /// Transfers bytes from the socket to the page cache. The writing thread also hashes them.
+    /// Transfers bytes from the socket to the disk, and hashes them.
     pub(super) async fn stream(&self, attempts: &mut Attempts, body: ImageBody) -> Result<Tried, DownloadError> {
-        let Some(partial) = attempts.partial.take() else { return Ok(Tried::Complete) };
+        let Some(Partial { place, file, scan }) = attempts.partial.take() else { return Ok(Tried::Complete) };
         let ends_surely = body.ends_surely();
-        let missing = self.request.size.saturating_sub(partial.length());
-        let begins = partial.length() == 0;
-        let (sender, receiver) = mpsc::channel(QUEUE);
-        let progress = self.progress.clone();
-        let writer = tokio::task::spawn_blocking(move || write_all(partial, receiver, &progress));
-        let ended = self.pump(body, missing, attempts, begins, sender).await;
-        let (partial, written) = writer.await.map_err(|error| self.thread_ended(error))?;
-        let length = partial.length();
-        attempts.partial = Some(partial);
+        let begins = file.length() == 0;
+        let (full, to_write) = mpsc::channel(BLOCKS);
+        let (written, to_hash) = threads::channel();
+        let (hashed, free) = mpsc::channel(BLOCKS);
+        let mut filler = Filler::new(file.length(), self.request.size, full, free);
+        let (volume, progress) = (self.volume.clone(), self.progress.clone());
+        let told = move |length| progress.set_bytes(length);
+        let write = move || write_all(file, to_write, &written, || volume.step("partial: write"), told);
+        let write_thread = tokio::task::spawn_blocking(write);
+        let path = place.path().to_owned();
+        let hash_thread = tokio::task::spawn_blocking(move || {
+            let mut scan = scan;
+            let done = hash_all(&mut scan, &to_hash, &hashed, &path);
+            (scan, done)
+        });
+        let ended = self.pump(body, attempts, begins, &mut filler).await;
+        filler.hand_over();
+        drop(filler);
+        let (file, written) = write_thread.await.map_err(|error| self.thread_ended(error))?;
+        let (scan, hashed) = hash_thread.await.map_err(|error| self.thread_ended(error))?;
+        attempts.partial = Some(Partial { place, file, scan });
         written?;
-        match ended? {
+        hashed?;
+        self.conclude(attempts, ended?, ends_surely).await
+    }
+
+    /// What the end of a connection means for the download.
+    async fn conclude(&self, attempts: &mut Attempts, ended: Ended, ends_surely: bool) -> Result<Tried, DownloadError> {
+        let length = attempts.partial.as_ref().map_or(0, Partial::length);
+        match ended {
             Ended::TooLong => self.wrong_size(attempts, format!("more than {}", self.request.size)).await,
             Ended::All | Ended::Broken(_) if length == self.request.size => Ok(Tried::Complete),
             Ended::All if ends_surely => self.wrong_size(attempts, length.to_string()).await,
@@ -54,18 +89,17 @@ impl Download {
         }
     }
 
-    /// Passes chunks to the writer until the server, the writer, the limit or a cancellation ends it.
+    /// Fills blocks until the server, the writer, the limit or a cancellation ends it.
     async fn pump(
         &self,
-        body: ImageBody,
-        missing: u64,
+        mut body: ImageBody,
         attempts: &mut Attempts,
         begins: bool,
-        sender: mpsc::Sender<Bytes>,
+        filler: &mut Filler,
     ) -> Result<Ended, DownloadError> {
-        let (mut body, mut missing) = (body, missing);
         loop {
-            let chunk = match self.or_cancelled(body.next(&mut attempts.floor)).await? {
+            let next = filler.while_waiting(body.next(&mut attempts.floor));
+            let chunk = match self.or_cancelled(next).await? {
                 Ok(Some(chunk)) => chunk,
                 Ok(None) => return Ok(Ended::All),
                 Err(error) => return Ok(Ended::Broken(error)),
@@ -73,32 +107,136 @@ impl Download {
             if begins {
                 attempts.came.begins_with(&chunk);
             }
-            if chunk.len() as u64 > missing {
+            if chunk.len() as u64 > filler.missing() {
                 return Ok(Ended::TooLong);
             }
-            missing -= chunk.len() as u64;
             self.client.settings().metrics.fetched(Work::Image, chunk.len() as u64);
             self.or_cancelled(self.bandwidth.pay(chunk.len())).await?;
-            // The queue is closed if the writer failed. The writer returns the error.
-            if self.or_cancelled(sender.send(chunk)).await?.is_err() || missing == 0 && !body.ends_surely() {
+            // It takes no more if the writer failed. The writer returns the error.
+            let taken = self.or_cancelled(filler.take(&chunk)).await?;
+            if !taken || filler.missing() == 0 && !body.ends_surely() {
                 return Ok(Ended::All);
             }
         }
     }
 }
 
-/// Writes until the queue is closed. Always returns the partial download.
-fn write_all(
-    partial: Partial,
-    mut queue: mpsc::Receiver<Bytes>,
-    progress: &Progress,
-) -> (Partial, Result<(), CacheError>) {
-    let mut partial = partial;
-    while let Some(chunk) = queue.blocking_recv() {
-        if let Err(error) = partial.append(&chunk) {
-            return (partial, Err(error));
-        }
-        progress.set_bytes(partial.length());
+/// Puts chunks into blocks, and hands the blocks to the writer.
+struct Filler {
+    /// The offset of the next byte in the file.
+    offset: u64,
+    size: u64,
+    block: Option<Block>,
+    /// When the block is handed over even if it is not full.
+    until: Instant,
+    made: usize,
+    full: mpsc::Sender<Block>,
+    free: mpsc::Receiver<Block>,
+}
+
+impl Filler {
+    fn new(offset: u64, size: u64, full: mpsc::Sender<Block>, free: mpsc::Receiver<Block>) -> Self {
+        Self { offset, size, block: None, until: Instant::now(), made: 0, full, free }
     }
-    (partial, Ok(()))
+
+    fn missing(&self) -> u64 {
+        self.size.saturating_sub(self.offset)
+    }
+
+    /// Waits, and hands the block over when it has waited long enough.
+    async fn while_waiting<T>(&mut self, work: impl Future<Output = T>) -> T {
+        tokio::pin!(work);
+        if self.block.is_some() {
+            tokio::select! {
+                biased;
+                done = &mut work => return done,
+                () = sleep_until(self.until) => self.hand_over(),
+            }
+        }
+        work.await
+    }
+
+    /// Takes the bytes of a chunk. Returns `false` if the writer or the hasher ended.
+    async fn take(&mut self, chunk: &Bytes) -> bool {
+        let mut rest = chunk.as_ref();
+        while !rest.is_empty() {
+            let mut block = match self.block.take() {
+                Some(block) => block,
+                None => match self.empty_block().await {
+                    Some(block) => block,
+                    None => return false,
+                },
+            };
+            let count = block.fill(rest);
+            self.offset += count as u64;
+            rest = &rest[count..];
+            let is_due = block.is_full() || self.missing() == 0;
+            self.block = Some(block);
+            if is_due {
+                self.hand_over();
+            }
+        }
+        !self.full.is_closed()
+    }
+
+    /// A block that ends at a multiple of the alignment in the file, so that the one after it can be written directly.
+    async fn empty_block(&mut self) -> Option<Block> {
+        self.until = Instant::now() + PATIENCE;
+        let missing = usize::try_from(self.missing()).unwrap_or(BLOCK);
+        let largest = BLOCK.min(missing.next_multiple_of(ALIGNMENT));
+        let over = usize::try_from(self.offset % ALIGNMENT as u64).unwrap_or(0);
+        let mut block = match self.free.try_recv() {
+            Ok(block) => block,
+            Err(_) if self.made < BLOCKS => {
+                self.made += 1;
+                Block::new(largest)
+            }
+            Err(_) => self.free.recv().await?,
+        };
+        block.reset((largest - over).max(1));
+        Some(block)
+    }
+
+    /// Hands the block to the writer. The queue has room for all blocks. It is closed only if the writer failed.
+    fn hand_over(&mut self) {
+        if let Some(block) = self.block.take().filter(|block| !block.is_empty()) {
+            let _closed = self.full.try_send(block);
+        }
+    }
+}
+
+/// Writes until the queue is closed, and passes the blocks on. Always returns the file.
+fn write_all(
+    mut file: AppendFile,
+    mut full: mpsc::Receiver<Block>,
+    written: &threads::Sender<Block>,
+    step: impl Fn(),
+    told: impl Fn(u64),
+) -> (AppendFile, Result<(), CacheError>) {
+    while let Some(block) = full.blocking_recv() {
+        step();
+        if let Err(error) = file.append(block.bytes()) {
+            return (file, Err(error));
+        }
+        told(file.length());
+        if written.send(block).is_err() {
+            break;
+        }
+    }
+    (file, Ok(()))
+}
+
+/// Hashes until the queue is closed, and passes the blocks on to be filled again.
+fn hash_all(
+    scan: &mut ByteScan,
+    written: &threads::Receiver<Block>,
+    hashed: &mpsc::Sender<Block>,
+    path: &std::path::Path,
+) -> Result<(), CacheError> {
+    for block in written {
+        scan.take(block.bytes(), path)?;
+        // Nobody fills it again after the end of the transfer.
+        let _ended = hashed.try_send(block);
+    }
+    Ok(())
 }

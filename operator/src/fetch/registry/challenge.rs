@@ -75,7 +75,10 @@ mod tests {
             Some(BearerChallenge { realm: realm.to_owned(), service: service.map(str::to_owned) })
         };
         let cases = [
-            (r#"Bearer realm="https://a/token",service="r",scope="repository:a:pull""#, found("https://a/token", Some("r"))),
+            (
+                r#"Bearer realm="https://a/token",service="r",scope="repository:a:pull""#,
+                found("https://a/token", Some("r")),
+            ),
             (r#"bearer service=r , realm = "https://a/\"b""#, found("https://a/\"b", Some("r"))),
             (r#"Bearer realm="https://a/", realm="https://b/""#, found("https://a/", None)),
             ("Basic realm=\"x\"", None),

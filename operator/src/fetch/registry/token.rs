@@ -121,7 +121,9 @@ fn realm(source: &Source, challenge: &BearerChallenge) -> Result<Option<Source>,
     let own = realm.url().origin() == source.url.url().origin();
     if credentials.is_some() && !own {
         let allowed = access.realms.allows(realm.url());
-        allowed.map_err(|why| refused(format!("it asks for a token of {realm}, which may not have the credentials: {why}")))?;
+        allowed.map_err(|why| {
+            refused(format!("it asks for a token of {realm}, which may not have the credentials: {why}"))
+        })?;
     }
     let mut url = realm.url().clone();
     url.set_fragment(None);
@@ -130,7 +132,8 @@ fn realm(source: &Source, challenge: &BearerChallenge) -> Result<Option<Source>,
     }
     let scope = format!("repository:{}:pull", access.repository.path());
     url.query_pairs_mut().append_pair("scope", &scope);
-    let url = url.as_str().parse().map_err(|error| refused(format!("its server of tokens cannot be asked: {error}")))?;
+    let url =
+        url.as_str().parse().map_err(|error| refused(format!("its server of tokens cannot be asked: {error}")))?;
     let tls = if own { source.tls.clone() } else { TlsSettings::System };
     Ok(Some(Source { url, credentials, tls, registry: None }))
 }

@@ -4,9 +4,7 @@ use jiff::Timestamp;
 
 use super::disk::as_version;
 use super::{Disk, ManifestError, RepositoryMessage, TaggedManifest};
-use crate::imagelist::{
-    ContentDigest, ImageId, ImageList, ImageRefusal, LeftOut, ListVersion, ListedImage, RefusedImage,
-};
+use crate::imagelist::{ImageId, ImageList, ImageRefusal, LeftOut, ListVersion, ListedImage, RefusedImage};
 
 impl RepositoryMessage {
     /// The identifier of the image of a tag.
@@ -25,9 +23,8 @@ impl RepositoryMessage {
             version: disk.version,
             title: disk.title.unwrap_or_else(|| format!("{}:{}", self.repository.path(), tagged.shown())),
             description: disk.description,
-            size: Some(disk.size),
-            digest: ContentDigest::Sha256(disk.sha256),
-            learned: None,
+            size: disk.size,
+            sha512: crate::imagelist::Sha512Digest::from_bytes([0; 64]),
             uri,
             os: disk.os,
             os_version: disk.os_version,
@@ -44,18 +41,13 @@ impl RepositoryMessage {
 
     /// The list of these images, of which the newest was made at `created`. `None` if the repository's names make no
     /// identifier or version.
-    pub fn list(
-        &self,
-        images: Vec<ListedImage>,
-        refused: Vec<RefusedImage>,
-        created: Timestamp,
-    ) -> Option<ImageList> {
+    pub fn list(&self, images: Vec<ListedImage>, refused: Vec<RefusedImage>, created: Timestamp) -> Option<ImageList> {
         let name = self.repository.to_string();
         Some(ImageList {
             identifier: self.repository.identifier()?,
             version: version_of(created)?,
             created,
-            expires: ImageList::NEVER,
+            expires: Timestamp::constant(253_402_207_200, 0),
             title: name.clone(),
             description: String::new(),
             source: name,

@@ -68,7 +68,12 @@ pub(super) async fn observe<S: ResourceStore>(
         let needed = conversion(checked, &desired).map(|key| Needed::look(&context.jobs, key, now));
         TargetImage { image, desired, record, needed }
     });
-    let wanted = wanted.collect();
+    let mut wanted: Vec<TargetImage> = wanted.collect();
+    if object.spec.r#type.compares_sha1() && context.volume.is_writable() {
+        for image in wanted.iter_mut().filter(|image| image.needed.is_none()) {
+            know_sha1(context, &checked.key, &mut image.desired, now).await;
+        }
+    }
     let store = &*context.store;
     let read = cloud_connection(store, checked).await;
     let access = session.credentials.take(checked, deletion.is_held(), read);
@@ -93,6 +98,25 @@ fn there<S: ResourceStore>(context: &Context<S>, target: &ObjectKey) -> BTreeSet
     };
     let images = context.store.list::<CachedImage>(&target.namespace);
     images.iter().filter(|image| is_there(image)).map(|image| ObjectKey::of(&**image)).collect()
+}
+
+/// Computes the SHA-1 of bytes that came before a cloud that compares it was named. Without it, the bytes are not handed
+/// over.
+async fn know_sha1<S: ResourceStore>(context: &Context<S>, target: &ObjectKey, desired: &mut Desired, now: Timestamp) {
+    let Some(DesiredState::Publish(offer)) = desired.at.get_mut(&target.name) else { return };
+    if offer.blob.as_ref().is_none_or(|blob| blob.sha1().is_some()) {
+        return;
+    }
+    let offer = Arc::make_mut(offer);
+    let Some(blob) = offer.blob.take() else { return };
+    let volume = context.volume.clone();
+    // It reads the whole image, so it must not block the other passes.
+    let known = tokio::task::spawn_blocking(move || volume.with_sha1(&blob, now)).await;
+    match known {
+        Ok(Ok(blob)) => offer.blob = blob,
+        Ok(Err(error)) => tracing::warn!(%target, identifier = %desired.identifier, %error, "SHA-1 is not known"),
+        Err(error) => tracing::warn!(%target, identifier = %desired.identifier, %error, "SHA-1 is not known"),
+    }
 }
 
 /// The conversion that an image needs for this target.

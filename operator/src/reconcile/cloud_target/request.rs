@@ -65,7 +65,7 @@ fn source(
     };
     match checked.hand_over.location(blob, format, paths, now) {
         Ok(location) => {
-            let (sha1, sha512, size) = (Some(blob.sha1().to_owned()), *blob.digest(), blob.size());
+            let (sha1, sha512, size) = (blob.sha1().map(str::to_owned), *blob.digest(), blob.size());
             Some(Source { location, format, sha1, sha512, size })
         }
         Err(refusal) => {

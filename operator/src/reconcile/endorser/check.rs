@@ -3,8 +3,8 @@
 use crate::api::{self, Endorser, FilesSource, ObjectKey};
 use crate::reconcile::check::SpecError;
 use crate::trust::{
-    CosignKey, Credential, CredentialKind, CrlPolicy, DistinguishedName, EndorserRule, Fingerprint, OpenPgpCredential, PublicKey,
-    Purpose, TrustLevel,
+    CosignKey, Credential, CredentialKind, CrlPolicy, DistinguishedName, EndorserRule, Fingerprint, OpenPgpCredential,
+    PublicKey, Purpose, TrustLevel,
 };
 
 /// Checks an endorser. Its own trust anchors, and keys in other objects, are added by [`complete`](super::complete).

@@ -1,7 +1,7 @@
 //! The lists in force: the results of the subscriptions' passes, for the passes of their images.
 
 use std::collections::{BTreeSet, HashMap};
-use std::sync::{Arc, PoisonError, RwLock};
+use std::sync::{Arc, OnceLock, PoisonError, RwLock};
 use std::time::Duration;
 
 use jiff::Timestamp;
@@ -9,7 +9,7 @@ use jiff::Timestamp;
 use crate::api::ObjectKey;
 use crate::cache::retention::Retention;
 use crate::imagelist::oci::Repository;
-use crate::imagelist::{ImageId, LeftOut, ListVersion, Selection, SourceUrl};
+use crate::imagelist::{ImageId, LeftOut, ListVersion, ListedImage, Selection, SourceUrl};
 use crate::reconcile::tls::CheckedTls;
 use crate::trust::AcceptedList;
 
@@ -60,9 +60,21 @@ pub struct ListInForce {
     pub targets: Vec<String>,
     /// The origin of the list. An image on the same server is downloaded with the same credentials.
     pub source: ListOrigin,
+    /// The places of the images in the list, by identifier. Made when the first image is looked up.
+    pub places: OnceLock<HashMap<ImageId, usize>>,
 }
 
 impl ListInForce {
+    /// The entry of an image in the list in force.
+    pub fn entry(&self, identifier: &ImageId) -> Option<&ListedImage> {
+        let images = &self.accepted.list().images;
+        let places = self.places.get_or_init(|| {
+            // If there were two entries of an image, the first would count.
+            images.iter().enumerate().rev().map(|(place, image)| (image.identifier.clone(), place)).collect()
+        });
+        images.get(*places.get(identifier)?)
+    }
+
     /// Whether the list may have an entry of an image that was left out when the list was read, because nothing wanted
     /// it.
     pub fn leaves_open(&self, identifier: &ImageId) -> bool {

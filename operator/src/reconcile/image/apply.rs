@@ -8,7 +8,7 @@ use super::announce;
 use super::check::Checked;
 use super::observed::Observed;
 use super::plan::{Plan, Step};
-use crate::api::CachedImage;
+use crate::api::{CachedImage, CloudTarget};
 use crate::cache::DownloadRequest;
 use crate::events::Veto;
 use crate::reconcile::context::Context;
@@ -119,7 +119,8 @@ async fn apply_step<S: ResourceStore>(
             let (list, trust) = (observed.list.as_deref(), &context.settings.trust_directory);
             let source = image_source(&*context.store, &checked.key.namespace, list, url, trust).await?;
             let namespace = checked.image.namespace.clone();
-            let request = DownloadRequest { namespace, digest: *digest, size: *size, source };
+            let sha1 = is_sha1_compared(context, checked, observed);
+            let request = DownloadRequest { namespace, digest: *digest, size: *size, source, sha1 };
             context.downloads.want(&checked.key, request.key());
             // This download starts now, so it is not tried again in this run.
             context.tried_anew.take(&checked.key);
@@ -134,4 +135,12 @@ async fn apply_step<S: ResourceStore>(
         Step::RemoveArchived(entry) => context.volume.remove_archived(&checked.image, entry)?,
     }
     Ok(None)
+}
+
+/// Whether a cloud that the image names compares SHA-1.
+fn is_sha1_compared<S: ResourceStore>(context: &Context<S>, checked: &Checked, observed: &Observed) -> bool {
+    observed.targets.named.iter().any(|name| {
+        let target = context.store.get::<CloudTarget>(&checked.key.sibling(name));
+        target.is_some_and(|target| target.spec.r#type.compares_sha1())
+    })
 }

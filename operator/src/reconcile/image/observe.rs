@@ -178,7 +178,11 @@ fn look<S: ResourceStore>(
             && (context.tried_anew.take(&checked.key) || has_come_to_room(context, &observed.status, size, now));
     }
     if let Some(entry) = observed.entries.endorsed.last() {
-        observed.published = context.volume.blob(&entry.digest)?;
+        let wanted = observed.blob.as_ref().filter(|blob| *blob.digest() == entry.digest);
+        observed.published = match wanted {
+            Some(blob) => Some(blob.clone()),
+            None => context.volume.blob(&entry.digest)?,
+        };
     }
     Ok(())
 }

@@ -136,7 +136,7 @@ enum Missing {
 /// The version that the list in force endorses, or the older one that a user pinned.
 fn endorsed(checked: &Checked, in_force: &ListInForce) -> Result<WantedVersion, Missing> {
     let list = in_force.accepted.list();
-    let Some(current) = find(checked, list) else { return Err(missing(checked, in_force)) };
+    let Some(current) = in_force.entry(&checked.image.identifier) else { return Err(missing(checked, in_force)) };
     if checked.pin == Pin::default() {
         return Ok(wanted(current, list, in_force.expires));
     }
@@ -196,7 +196,8 @@ fn wanted(image: &ListedImage, list: &ImageList, list_expires: Timestamp) -> Wan
 
 /// Whether the subscription selects the image, judged by the entry of the list in force, without pins.
 pub(super) fn is_selected(checked: &Checked, in_force: &ListInForce) -> bool {
-    find(checked, in_force.accepted.list())
+    in_force
+        .entry(&checked.image.identifier)
         .is_some_and(|entry| in_force.selection.includes(entry) && in_force.selection.excludes(entry).is_none())
 }
 
@@ -217,7 +218,7 @@ fn in_time(wanted: WantedVersion, in_force: &ListInForce, now: Timestamp) -> Res
 
 /// The exclusion that matches the image. It is judged by the wanted entry, or by the list's entry if there is none.
 fn excluded(checked: &Checked, in_force: &ListInForce, wanted: Option<&ListedImage>) -> Option<String> {
-    let entry = wanted.or_else(|| find(checked, in_force.accepted.list()));
+    let entry = wanted.or_else(|| in_force.entry(&checked.image.identifier));
     match entry {
         Some(entry) => in_force.selection.excludes(entry).map(|by| by.to_string()),
         None => {

@@ -16,7 +16,8 @@ use crate::store::SecretData;
 /// The entry of a Secret of the type `kubernetes.io/dockerconfigjson`.
 const DOCKER_CONFIG: &str = ".dockerconfigjson";
 /// What a docker configuration must have.
-const EXPECTED: &str = "in .dockerconfigjson, auths with the registry's host, and for it auth, or username and password";
+const EXPECTED: &str =
+    "in .dockerconfigjson, auths with the registry's host, and for it auth, or username and password";
 
 /// `config.json` of docker.
 #[derive(Deserialize)]
@@ -64,8 +65,7 @@ pub(super) fn credentials(
 fn of_docker(secret: &Named, repository: &Repository) -> Result<Credentials, SourceError> {
     let text = secret.text(DOCKER_CONFIG).ok_or_else(|| secret.invalid(EXPECTED))?;
     // The error of the parser may repeat a secret.
-    let config: DockerConfig =
-        serde_json::from_str(text.expose_secret()).map_err(|_| secret.invalid(EXPECTED))?;
+    let config: DockerConfig = serde_json::from_str(text.expose_secret()).map_err(|_| secret.invalid(EXPECTED))?;
     let logins = config.auths.iter().filter(|(name, _)| is_for(name, repository));
     let (_, login) = logins.max_by_key(|(name, _)| name.len()).ok_or_else(|| secret.invalid(EXPECTED))?;
     let decoded = login.auth.as_ref().and_then(|auth| STANDARD.decode(auth.trim()).ok());
@@ -84,8 +84,7 @@ fn is_for(name: &str, repository: &Repository) -> bool {
     let (host, path) = name.split_once('/').unwrap_or((name, ""));
     let path = path.trim_end_matches('/');
     let docker = |host: &str| matches!(host, "docker.io" | "index.docker.io" | "registry-1.docker.io");
-    let same_host =
-        host.eq_ignore_ascii_case(repository.host()) || (docker(host) && docker(repository.host()));
+    let same_host = host.eq_ignore_ascii_case(repository.host()) || (docker(host) && docker(repository.host()));
     let below = repository.path().strip_prefix(path).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'));
     same_host && (path.is_empty() || matches!(path, "v1" | "v2") || below)
 }
@@ -119,7 +118,9 @@ mod tests {
     fn a_docker_configuration_is_for_its_hosts_only() {
         let auths = |name: &str| format!(r#"{{"auths": {{"other": {{}}, "{name}": {{"auth": "dTpwOnc="}}}}}}"#);
         for name in [
-            "registry.example.org:5000", "https://Registry.Example.org:5000/v1/", "registry.example.org:5000/a",
+            "registry.example.org:5000",
+            "https://Registry.Example.org:5000/v1/",
+            "registry.example.org:5000/a",
             "registry.example.org:5000/a/b",
         ] {
             assert_eq!(found(&auths(name), None, "https"), "u:p:w", "{name}");

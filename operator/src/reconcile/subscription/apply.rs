@@ -1,5 +1,8 @@
 //! Carries out the plan. Decides nothing.
 
+use futures::StreamExt as _;
+use futures::stream::FuturesUnordered;
+
 use super::check::Checked;
 use super::memory::ListMemory;
 use super::plan::Plan;
@@ -12,6 +15,9 @@ use crate::reconcile::context::Context;
 use crate::reconcile::step::{StepError, StepProblem};
 use crate::store::ResourceStore;
 use crate::trust::Sha256Digest;
+
+/// Steps for images that are done at the same time: each waits for the disk, or for the API server.
+const AT_ONCE: usize = 8;
 
 /// The results of the steps.
 #[derive(Debug, Default)]
@@ -46,12 +52,33 @@ pub(super) async fn follow<S: ResourceStore>(
     plan: &Plan,
 ) -> Vec<StepError> {
     let mut failed = Vec::new();
-    for step in plan.steps.iter().filter(|step| !step.is_import()) {
-        if let Err(problem) = apply_step(context, object, checked, step).await {
-            failed.push(StepError { step: step.to_string(), problem });
+    let steps = plan.steps.iter().filter(|step| !step.is_import());
+    let (of_images, others): (Vec<_>, Vec<_>) = steps.partition(|step| step.is_of_image());
+    for step in others {
+        failed.extend(attempt(context, object, checked, step).await);
+    }
+    let mut running = FuturesUnordered::new();
+    for step in of_images {
+        if running.len() == AT_ONCE {
+            failed.extend(running.next().await.flatten());
         }
+        running.push(attempt(context, object, checked, step));
+    }
+    while let Some(ended) = running.next().await {
+        failed.extend(ended);
     }
     failed
+}
+
+/// Does a step; returns its error.
+async fn attempt<S: ResourceStore>(
+    context: &Context<S>,
+    object: &ImageListSubscription,
+    checked: &Checked,
+    step: &Step,
+) -> Option<StepError> {
+    let problem = apply_step(context, object, checked, step).await.err()?;
+    Some(StepError { step: step.to_string(), problem })
 }
 
 async fn apply_step<S: ResourceStore>(

@@ -9,9 +9,11 @@ use crate::api::{self, FINALIZER, ImageListSubscription, ImageListSubscriptionSp
 use crate::cache::SafeName;
 use crate::cache::retention::Retention;
 use crate::duration::{DurationError, parse_duration, parse_duration_of_at_least};
-use crate::imagelist::{ImageId, Selection, SelectionError, SourceUrl};
+use crate::imagelist::oci::{OciRule, WantedTags};
+use crate::imagelist::{ImageId, ListFormat, Selection, SelectionError, SourceUrl};
 use crate::reconcile::check::{SpecError, requested_at, retention, retire, targets};
 use crate::reconcile::context::Settings;
+use crate::reconcile::exchange::ListOrigin;
 use crate::reconcile::tls::CheckedTls;
 use crate::trust::Sha256Digest;
 
@@ -28,6 +30,8 @@ pub struct Checked {
     pub generation: Option<i64>,
     /// Where the list is.
     pub url: SourceUrl,
+    /// How what is there becomes a list.
+    pub format: ListFormat,
     /// The name of the Secret with the credentials.
     pub secret: Option<String>,
     /// The authorities for the server's certificate.
@@ -70,15 +74,28 @@ pub struct Checked {
     pub finalizer: bool,
 }
 
+impl Checked {
+    /// The source, for its list and for images on the same server.
+    pub(super) fn origin(&self) -> ListOrigin {
+        let registry = match &self.format {
+            ListFormat::Hepix => None,
+            ListFormat::Oci(rule) => Some(rule.repository.clone()),
+        };
+        ListOrigin { url: self.url.clone(), secret: self.secret.clone(), tls: self.tls.clone(), registry }
+    }
+}
+
 /// Checks a subscription. The error names the invalid field.
 pub(in crate::reconcile) fn check(object: &ImageListSubscription, settings: &Settings) -> Result<Checked, SpecError> {
     let key = ObjectKey::of(object);
     let spec = &object.spec;
+    let (url, format) = place(spec)?;
     Ok(Checked {
         namespace: key.namespace.parse().map_err(|error| SpecError::invalid("metadata.namespace", &error))?,
         name: key.name.parse().map_err(|error| SpecError::invalid("metadata.name", &error))?,
         generation: object.metadata.generation,
-        url: spec.source.url.parse().map_err(|error| SpecError::invalid("source.url", &error))?,
+        url,
+        format,
         secret: spec.source.secret_ref.as_ref().map(|reference| reference.name.clone()),
         tls: tls(&spec.source.tls)?,
         auto_endorse: auto_endorse(spec, settings)?,
@@ -101,6 +118,41 @@ pub(in crate::reconcile) fn check(object: &ImageListSubscription, settings: &Set
         finalizer: object.finalizers().iter().any(|name| name == FINALIZER),
         key,
     })
+}
+
+/// The address of the source, and what is there: exactly one of the kinds of sources.
+fn place(spec: &ImageListSubscriptionSpec) -> Result<(SourceUrl, ListFormat), SpecError> {
+    match (&spec.source.url, &spec.source.oci) {
+        (Some(url), None) => {
+            let url = url.parse().map_err(|error| SpecError::invalid("source.url", &error))?;
+            Ok((url, ListFormat::Hepix))
+        }
+        (None, Some(oci)) => repository(spec, oci),
+        (Some(_), Some(_)) | (None, None) => {
+            Err(SpecError::invalid("source", "expected exactly one of url and oci, found both or none"))
+        }
+    }
+}
+
+/// A repository of OCI artefacts. Its signatures have no certificates, so that there is no first signer to believe, and
+/// what is public is not encrypted.
+fn repository(spec: &ImageListSubscriptionSpec, oci: &api::OciSource) -> Result<(SourceUrl, ListFormat), SpecError> {
+    if spec.verify.mode != api::VerifyMode::Enforce {
+        return Err(SpecError::invalid("verify.mode", "expected Enforce with source.oci, found another mode"));
+    }
+    if spec.verify.decryption_secret_ref.is_some() {
+        return Err(SpecError::invalid("verify.decryptionSecretRef", "expected none with source.oci, found one"));
+    }
+    let rule = OciRule::new(&oci.repository, oci.insecure, oci.tags.as_deref(), oci.digest.as_deref())
+        .map_err(|error| SpecError::invalid("source.oci", &error))?;
+    let below = match &rule.wanted {
+        WantedTags::Matching(_) => "tags/list".to_owned(),
+        WantedTags::Pinned(digest) => format!("manifests/{digest}"),
+    };
+    let url = rule.repository.address(rule.insecure, &below);
+    let url =
+        url.ok_or_else(|| SpecError::invalid("source.oci.repository", "expected a host and a path, found another"))?;
+    Ok((url, ListFormat::Oci(rule)))
 }
 
 fn auto_endorse(spec: &ImageListSubscriptionSpec, settings: &Settings) -> Result<bool, SpecError> {

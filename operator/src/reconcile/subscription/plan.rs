@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 use std::fmt;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use jiff::Timestamp;
 
@@ -20,7 +20,7 @@ use super::stored::{Before, Stored};
 use super::verification::accept_request;
 use crate::cache::CacheError;
 use crate::imagelist::ListVersion;
-use crate::reconcile::exchange::{Force, ListInForce, ListOrigin, Message, WithdrawnList};
+use crate::reconcile::exchange::{Force, ListInForce, Message, WithdrawnList};
 use crate::trust::{AcceptedList, LastAccepted, Refusal, RefusalReason, Sha256Digest, VerifiedList, accept};
 
 /// The plan of a pass over a subscription.
@@ -273,6 +273,7 @@ fn in_force(
         None => Force::InForce,
     };
     ListInForce {
+        places: OnceLock::new(),
         accepted: Arc::new(accepted),
         older: older.into_iter().map(Arc::new).collect(),
         looked_back: observed.look_back,
@@ -292,7 +293,7 @@ fn in_force(
         requested_at: checked.requested_at.clone(),
         deleting: checked.deleting,
         targets: checked.targets.clone(),
-        source: ListOrigin { url: checked.url.clone(), secret: checked.secret.clone(), tls: checked.tls.clone() },
+        source: checked.origin(),
     }
 }
 

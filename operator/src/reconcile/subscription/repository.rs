@@ -7,15 +7,60 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use futures::{StreamExt as _, TryStreamExt as _};
 use jiff::Timestamp;
 
-use crate::fetch::{Client, FetchError, FetchedManifest, Registry, Source};
+use super::check::Checked;
+use super::observe::{Fetched, FetchedAt};
+use super::problem::FetchProblem;
+use crate::fetch::{Client, Document, FetchError, FetchedManifest, Registry, Source};
 use crate::imagelist::oci::{
     Candidate, CandidateForm, MAXIMUM_CANDIDATES, MAXIMUM_PAYLOAD, MAXIMUM_TAGS, Manifest, MessageError, OciRule,
     RepositoryMessage, Tag, TaggedManifest, WantedTags, bundles, is_index, only_manifest, simple_signatures,
 };
+use crate::metrics::Work;
+use crate::reconcile::exchange::Message;
 use crate::trust::Sha256Digest;
 
 /// How many tags are fetched at once.
 const AT_ONCE: usize = 4;
+
+/// Fetches the repository of a subscription within its time-out.
+pub(super) async fn observe(
+    client: &Client,
+    checked: &Checked,
+    source: &Source,
+    rule: &OciRule,
+    stored: Option<&Document>,
+) -> FetchedAt {
+    let known = stored.and_then(|stored| RepositoryMessage::read(&stored.read().ok()?).ok());
+    let work = tokio::time::timeout(checked.timeout, fetch(client, source, rule, known.as_ref()));
+    let late = |_| FetchError::Timeout {
+        url: source.url.clone(),
+        message: format!("expected the whole repository within {:?}", checked.timeout),
+    };
+    let metrics = &client.settings().metrics;
+    let (message, date) = match work.await.map_err(late).flatten() {
+        Ok((message, date)) if known.as_ref() == Some(&message) => return (Fetched::NotModified, date),
+        Ok(fetched) => fetched,
+        Err(error) => {
+            metrics.retried(Work::List, error.reason());
+            return (Fetched::Failed(FetchProblem::from(&error)), None);
+        }
+    };
+    let bytes = message.to_bytes();
+    let limit = client.settings().list_limit;
+    if bytes.len() as u64 > limit {
+        let found = bytes.len().to_string();
+        let error = FetchError::TooLarge { url: source.url.clone(), limit, found };
+        return (Fetched::Failed(FetchProblem::from(&error)), date);
+    }
+    metrics.fetched(Work::List, bytes.len() as u64);
+    match Document::put_by(bytes, client.settings().documents.as_deref()) {
+        Ok(document) => {
+            let message = Message { document, validator: None, beside: Vec::new(), came: String::new() };
+            (Fetched::Message(message), date)
+        }
+        Err(error) => (Fetched::Failed(FetchProblem::not_kept(&source.url, &error)), date),
+    }
+}
 
 /// One fetch of a repository.
 struct Fetch<'a> {
@@ -48,13 +93,15 @@ pub(super) async fn fetch(
         }
     };
     if wanted.len() > MAXIMUM_TAGS {
-        let message = format!("expected at most {MAXIMUM_TAGS} tags that source.oci.tags takes, found {}", wanted.len());
+        let message =
+            format!("expected at most {MAXIMUM_TAGS} tags that source.oci.tags takes, found {}", wanted.len());
         return Err(FetchError::Unreadable { url: source.url.clone(), message });
     }
     let fetch = Fetch { registry, known, tags, lacks_referrers: AtomicBool::new(false) };
     let fetched = futures::stream::iter(wanted).map(|(tag, reference)| fetch.one(tag, reference)).buffered(AT_ONCE);
     let tagged: Vec<TaggedManifest> = fetched.try_collect().await?;
-    let too_large = |error: MessageError| FetchError::Unreadable { url: source.url.clone(), message: error.to_string() };
+    let too_large =
+        |error: MessageError| FetchError::Unreadable { url: source.url.clone(), message: error.to_string() };
     let message = RepositoryMessage::new(rule.repository.clone(), rule.insecure, tagged).map_err(too_large)?;
     Ok((message, date))
 }

@@ -36,6 +36,20 @@ pub(super) enum Step {
     DeleteImage(ObjectKey),
 }
 
+impl Step {
+    /// Whether it makes or deletes an image.
+    pub(super) fn is_of_image(&self) -> bool {
+        match self {
+            Self::ApplyImage(_) | Self::DeleteImage(_) => true,
+            Self::SetMemoryAside(_)
+            | Self::StoreList { .. }
+            | Self::Remember(_)
+            | Self::RememberLearned(_)
+            | Self::Finalize(_) => false,
+        }
+    }
+}
+
 impl fmt::Display for Step {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {

@@ -1,12 +1,14 @@
 //! Stores objects as files, for the next run and for people.
 
+use std::any::Any;
 use std::fs;
 use std::io::{self, Read as _};
 use std::path::{Path, PathBuf};
 
+use super::copies::Copies;
 use super::manifests::ManifestProblem;
 use super::objects::Objects;
-use crate::api::{ObjectKey, Resource, for_each_kind};
+use crate::api::{CachedImage, ObjectKey, Resource, for_each_kind};
 use crate::fs::{FileError, remove, remove_leftovers_below, write_atomic};
 use crate::store::StoreError;
 use crate::text;
@@ -24,24 +26,56 @@ pub struct KeptProblem {
     pub message: String,
 }
 
-/// Reads all stored objects, and returns the files that could not be read.
-pub(super) fn read_all(resources: &Path) -> (Objects, Vec<KeptProblem>) {
-    let mut objects = Objects::default();
-    let mut problems = Vec::new();
-    for namespace in told(entries(resources), &mut problems) {
-        for_each_kind!(K => read_kind::<K>(&namespace, &mut objects, &mut problems));
-    }
-    (objects, problems)
+/// The stored objects.
+pub(super) struct Stored {
+    pub(super) objects: Objects,
+    /// The files that could not be read.
+    pub(super) problems: Vec<KeptProblem>,
+    /// Whether the copies have to be made anew.
+    pub(super) copies_are_old: bool,
 }
 
-fn read_kind<K: Resource>(namespace: &Path, objects: &mut Objects, problems: &mut Vec<KeptProblem>) {
+/// Reads all stored objects. Images that did not change since they were copied are taken from the copies.
+pub(super) fn read_all(resources: &Path) -> Stored {
+    let mut objects = Objects::default();
+    let mut problems = Vec::new();
+    let mut copies = Copies::read(resources);
+    for namespace in told(entries(resources), &mut problems) {
+        for_each_kind!(K => read_kind::<K>(&namespace, &mut objects, &mut problems, |path| {
+            let image: Box<dyn Any> = Box::new(copies.image(resources, path)?);
+            image.downcast::<K>().ok()
+        }));
+    }
+    let images = objects.all::<CachedImage>().count();
+    let copies_are_old = !copies.are_complete(images);
+    Stored { objects, problems, copies_are_old }
+}
+
+fn read_kind<K: Resource>(
+    namespace: &Path,
+    objects: &mut Objects,
+    problems: &mut Vec<KeptProblem>,
+    mut copied: impl FnMut(&Path) -> Option<Box<K>>,
+) {
     for path in told(entries(&namespace.join(&*K::plural(&()))), problems) {
-        let read = read_kept(&path).map_err(|error| error.to_string());
-        match read.and_then(|text| serde_yaml::from_str::<K>(&text).map_err(|error| error.to_string())) {
+        match copied(&path).map_or_else(|| read_object::<K>(&path), |object| Ok(*object)) {
             Ok(object) => drop(objects.put(object)),
             Err(message) => problems.push(KeptProblem { path, message }),
         }
     }
+}
+
+/// Reads a stored object.
+pub(super) fn read_object<K: Resource>(path: &Path) -> Result<K, String> {
+    let text = read_kept(path).map_err(|error| error.to_string())?;
+    serde_yaml::from_str(&text).map_err(|error| error.to_string())
+}
+
+/// The files of all stored images, sorted. Folders that cannot be read count as empty.
+pub(super) fn image_files(resources: &Path) -> Vec<PathBuf> {
+    let namespaces = entries(resources).unwrap_or_default().into_iter();
+    let plural = <CachedImage as kube::Resource>::plural(&());
+    namespaces.flat_map(|namespace| entries(&namespace.join(&*plural)).unwrap_or_default()).collect()
 }
 
 fn read_kept(path: &Path) -> io::Result<String> {

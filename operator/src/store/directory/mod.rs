@@ -5,6 +5,7 @@
 //! and people can read them. Objects work as on an API server: with a generation that counts changes of the spec,
 //! finalizers and owner references.
 
+mod copies;
 mod kept;
 mod manifests;
 mod objects;
@@ -14,15 +15,18 @@ mod tests;
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use jiff::Timestamp;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{ObjectMeta, OwnerReference};
 use kube::{Resource as _, ResourceExt};
+use tokio::sync::RwLock;
 
 pub use kept::KeptProblem;
 pub use manifests::ManifestProblem;
 
+use self::kept::Stored;
 use self::manifests::Manifests;
 pub(crate) use self::objects::Changed;
 use self::objects::Objects;
@@ -48,6 +52,10 @@ pub struct Directory {
     resources: PathBuf,
     pub(crate) requests: PathBuf,
     held: Mutex<Held>,
+    /// Whether an image was stored or removed that the copies have otherwise.
+    copies_are_old: AtomicBool,
+    /// Locked for reading by each write that has begun.
+    writes: Arc<RwLock<()>>,
 }
 
 /// The objects in memory.
@@ -78,16 +86,18 @@ impl Directory {
     /// not be read. They are left in place; their objects are made again from the manifests and the volume.
     pub fn open(manifests: &Path, state: &Path) -> (Self, Vec<KeptProblem>) {
         let resources = state.join("resources");
-        let (objects, problems) = kept::read_all(&resources);
+        let Stored { objects, problems, copies_are_old } = kept::read_all(&resources);
         let held = Mutex::new(Held { objects, problems: kept::read_problems(&resources), ..Held::default() });
-        (Self { manifests: manifests.to_owned(), resources, requests: requests::folder(state), held }, problems)
+        let (manifests, requests) = (manifests.to_owned(), requests::folder(state));
+        let copies_are_old = AtomicBool::new(copies_are_old);
+        (Self { manifests, resources, requests, held, copies_are_old, writes: Arc::default() }, problems)
     }
 
     /// Reads a folder of manifests without stored state. Nothing is written.
     pub fn read(manifests: &Path, now: Timestamp) -> Result<Self, DirectoryError> {
-        let held = Mutex::default();
         let (manifests, resources, requests) = (manifests.to_owned(), PathBuf::new(), PathBuf::new());
-        let directory = Self { manifests, resources, requests, held };
+        let (held, copies_are_old, writes) = (Mutex::default(), AtomicBool::default(), Arc::default());
+        let directory = Self { manifests, resources, requests, held, copies_are_old, writes };
         directory.read_manifests(now)?;
         Ok(directory)
     }
@@ -154,6 +164,20 @@ impl Directory {
         kept::remove_leftovers(&self.resources)
     }
 
+    /// Copies the stored images into one file, if they have changed, so that the next run reads them faster.
+    pub fn copy_images(&self, now: Timestamp) -> Result<(), FileError> {
+        if self.copies_are_old.swap(false, Ordering::Relaxed) {
+            let files = kept::image_files(&self.resources);
+            copies::write(&self.resources, &files, kept::read_object::<CachedImage>, now)?;
+        }
+        Ok(())
+    }
+
+    /// Waits until all writes that have begun are at their end, even those that nobody waits for any more.
+    pub async fn written(&self) {
+        drop(self.writes.write().await);
+    }
+
     /// Removes the stored files of objects that no longer exist.
     pub fn sweep(&self) -> Result<(), StoreError> {
         let objects = self.held().objects.clone();
@@ -188,7 +212,7 @@ impl Directory {
     }
 
     /// Changes an object and stores it. Fails with [`StoreError::Gone`] if it does not exist.
-    fn change<K: Resource>(&self, key: &ObjectKey, change: impl FnOnce(&mut K)) -> Result<(), StoreError> {
+    async fn change<K: Resource>(&self, key: &ObjectKey, change: impl FnOnce(&mut K)) -> Result<(), StoreError> {
         let changed = {
             let mut held = self.held();
             let before = held.objects.get::<K>(key);
@@ -197,7 +221,26 @@ impl Directory {
             change(&mut object);
             held.objects.put(object)
         };
-        kept::write(&self.resources, &*changed)
+        self.keep(changed).await
+    }
+
+    /// Stores an object on a thread of its own, because it waits for the disk: passes over other objects go on, and the
+    /// disk syncs what waits at the same time together.
+    async fn keep<K: Resource>(&self, object: Arc<K>) -> Result<(), StoreError> {
+        if K::KIND == Kind::Image {
+            self.copies_are_old.store(true, Ordering::Relaxed);
+        }
+        let (resources, key) = (self.resources.clone(), ObjectKey::of(&*object));
+        let begun = self.writes.clone().read_owned().await;
+        let write = move || {
+            let _begun = begun;
+            kept::write(&resources, &*object)
+        };
+        let written = tokio::task::spawn_blocking(write).await;
+        written.unwrap_or_else(|error| {
+            let source = FileError::of("write", &self.resources)(std::io::Error::other(error));
+            Err(StoreError::Keep { kind: K::KIND, key, source })
+        })
     }
 }
 
@@ -232,7 +275,7 @@ impl ResourceStore for Directory {
             }
             held.objects.put(objects::newborn(generated_image(owner, &key, identifier), Timestamp::now()))
         };
-        kept::write(&self.resources, &*made)
+        self.keep(made).await
     }
 
     async fn delete_image(&self, key: &ObjectKey) -> Result<(), StoreError> {
@@ -241,7 +284,7 @@ impl ResourceStore for Directory {
             let Some(image) = held.objects.get::<CachedImage>(key) else { return Ok(()) };
             objects::delete(&mut held.objects, &*image, Timestamp::now());
         }
-        self.keep_or_forget::<CachedImage>(key)
+        self.keep_or_forget::<CachedImage>(key).await
     }
 
     async fn set_finalizer<K: Resource>(&self, key: &ObjectKey, held: bool) -> Result<(), StoreError> {
@@ -251,12 +294,13 @@ impl ResourceStore for Directory {
             if held {
                 finalizers.push(FINALIZER.to_owned());
             }
-        })?;
+        })
+        .await?;
         self.finish_deletion::<K>(key)
     }
 
     async fn write_status<K: Resource>(&self, key: &ObjectKey, status: K::Status) -> Result<(), StoreError> {
-        self.change::<K>(key, |object| *object.status_mut() = Some(status))
+        self.change::<K>(key, |object| *object.status_mut() = Some(status)).await
     }
 
     async fn publish_event(&self, event: ObjectEvent) {
@@ -279,16 +323,18 @@ impl Directory {
                 return Ok(());
             }
             held.objects.remove::<K>(key);
+            self.copies_are_old.store(true, Ordering::Relaxed);
             objects::collect_orphans(&mut held.objects, Timestamp::now());
         }
         self.sweep()
     }
 
-    fn keep_or_forget<K: Resource>(&self, key: &ObjectKey) -> Result<(), StoreError> {
-        match self.get::<K>(key) {
-            Some(object) => kept::write(&self.resources, &*object),
-            None => kept::forget::<K>(&self.resources, key),
-        }
+    async fn keep_or_forget<K: Resource>(&self, key: &ObjectKey) -> Result<(), StoreError> {
+        let Some(object) = self.get::<K>(key) else {
+            self.copies_are_old.store(true, Ordering::Relaxed);
+            return kept::forget::<K>(&self.resources, key);
+        };
+        self.keep(object).await
     }
 }
 

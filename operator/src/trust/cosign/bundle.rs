@@ -103,7 +103,10 @@ impl Bundle {
         let document: Document =
             serde_json::from_slice(bytes).map_err(|error| refused(format!("expected a bundle, found {error}")))?;
         if document.media_type != KIND {
-            return Err(refused(format!("expected a bundle of the type {KIND}, found {:?}", cut(&document.media_type))));
+            return Err(refused(format!(
+                "expected a bundle of the type {KIND}, found {:?}",
+                cut(&document.media_type)
+            )));
         }
         let Some(Hint { hint }) = document.verification_material.public_key else {
             return Err(refused("expected a bundle of a key pair, found one of a certificate (keyless)".to_owned()));
@@ -156,12 +159,12 @@ impl Bundle {
             return Err(refused(format!("expected a statement with the predicate {SIGNATURE}, found {found}")));
         }
         let hexadecimal = hex::encode(digest.as_bytes());
-        let is_this = |one: &&Subject| {
-            one.digest.get("sha256").is_some_and(|found| found.eq_ignore_ascii_case(&hexadecimal))
-        };
+        let is_this =
+            |one: &&Subject| one.digest.get("sha256").is_some_and(|found| found.eq_ignore_ascii_case(&hexadecimal));
         let Some(subject) = subject.iter().find(is_this) else {
             let found = subject.first().and_then(|one| one.digest.get("sha256")).map(|found| cut(found));
-            let message = format!("expected a signature of {digest}, found one of sha256:{}", found.unwrap_or_default());
+            let message =
+                format!("expected a signature of {digest}, found one of sha256:{}", found.unwrap_or_default());
             return Err(Refusal::new(RefusalReason::MessageDigestMismatch, message));
         };
         match subject.name.as_deref().filter(|name| !name.is_empty()) {

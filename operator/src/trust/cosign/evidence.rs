@@ -60,7 +60,8 @@ fn signer(
     keys: &[CosignKey],
 ) -> Result<CosignKey, Refusal> {
     if Sha256Digest::of(&candidate.bytes) != candidate.digest {
-        let message = format!("expected a signed payload {}, found another: it was changed on the way", candidate.digest);
+        let message =
+            format!("expected a signed payload {}, found another: it was changed on the way", candidate.digest);
         return Err(Refusal::new(RefusalReason::SignatureInvalid, message));
     }
     match &candidate.form {
@@ -83,12 +84,7 @@ fn signer(
 
 /// The key that made one of these signatures over a text. A signature does not say which key made it, but a bundle can:
 /// the refusal says so if it names a key that is here.
-fn key_of(
-    signatures: &[Vec<u8>],
-    text: &[u8],
-    keys: &[CosignKey],
-    hint: Option<&str>,
-) -> Result<CosignKey, Refusal> {
+fn key_of(signatures: &[Vec<u8>], text: &[u8], keys: &[CosignKey], hint: Option<&str>) -> Result<CosignKey, Refusal> {
     let mut malformed = !keys.is_empty();
     for key in keys {
         for signature in signatures {
@@ -101,7 +97,10 @@ fn key_of(
     }
     let hint = hint.filter(|hint| !hint.is_empty());
     if let Some(key) = hint.and_then(|hint| keys.iter().find(|key| key.is_hinted_by(hint))) {
-        return Err(invalid(&format!("expected a signature by {}, found one that this key did not make", key.as_name())));
+        return Err(invalid(&format!(
+            "expected a signature by {}, found one that this key did not make",
+            key.as_name()
+        )));
     }
     if malformed {
         return Err(invalid("expected a signature by a key of an endorser, found bytes that are no such signature"));

@@ -11,8 +11,8 @@ use openssl::nid::Nid;
 use openssl::pkey::{Id, PKey, Public};
 use openssl::sign::Verifier;
 
-use crate::trust::strength::{self, Judged};
 use crate::trust::Sha256Digest;
+use crate::trust::strength::{self, Judged};
 
 /// The most bytes of a key in PEM.
 const LARGEST: usize = 16 << 10;

@@ -6,7 +6,9 @@ use super::judgement::{Endorsement, Judged, judge};
 use crate::imagelist::oci::{RepositoryMessage, TaggedManifest};
 use crate::imagelist::{ImageRefusal, ListedImage, RefusedImage};
 use crate::trust::list::Succession;
-use crate::trust::{AcceptedTag, CosignKey, Refusal, RefusalReason, Sha256Digest, TagState, VerifiedList, VerifyRequest};
+use crate::trust::{
+    AcceptedTag, CosignKey, Refusal, RefusalReason, Sha256Digest, TagState, VerifiedList, VerifyRequest,
+};
 
 /// How far a publisher's clock may be ahead of ours.
 const SKEW: SignedDuration = SignedDuration::from_mins(5);
@@ -65,7 +67,8 @@ fn listed(
             certificates.push(key);
         }
     }
-    let nameless = || Refusal::new(RefusalReason::ListMalformed, "expected names that make an identifier, found others");
+    let nameless =
+        || Refusal::new(RefusalReason::ListMalformed, "expected names that make an identifier, found others");
     let pinned = message.tags.iter().any(|tagged| tagged.tag.is_none());
     Ok(VerifiedList {
         list: message.list(images, refused, newest).ok_or_else(nameless)?,

@@ -62,7 +62,8 @@ fn none_endorsed(read: &RepositoryMessage, refusals: Vec<(String, Refusal)>) -> 
     let signed = refusals.iter().position(|(_, refusal)| refusal.reason != RefusalReason::Unsigned).unwrap_or(0);
     match refusals.into_iter().nth(signed) {
         Some((shown, refusal)) => {
-            let others = if others > 0 { format!("; nor is any of the {others} other tags endorsed") } else { String::new() };
+            let others =
+                if others > 0 { format!("; nor is any of the {others} other tags endorsed") } else { String::new() };
             Refusal { message: super::refusal::bounded(format!("{shown}: {}{others}", refusal.message)), ..refusal }
         }
         None => {

@@ -1,0 +1,51 @@
+//! A buffer for large writes, in memory that direct writes accept. Pure.
+
+/// Direct writes begin and end at a multiple of this, in the file and in memory. Disks have blocks of 512 or 4096 bytes.
+pub(super) const ALIGNMENT: usize = 4096;
+
+/// Bytes on their way to the disk. They begin at a multiple of [`ALIGNMENT`] in memory.
+pub(super) struct Block {
+    memory: Vec<u8>,
+    begin: usize,
+    length: usize,
+    capacity: usize,
+}
+
+impl Block {
+    /// An empty block for so many bytes.
+    pub(super) fn new(capacity: usize) -> Self {
+        let memory = vec![0; capacity + ALIGNMENT];
+        let begin = memory.as_ptr().align_offset(ALIGNMENT).min(ALIGNMENT);
+        Self { memory, begin, length: 0, capacity }
+    }
+
+    /// Empties it, and sets how many bytes it takes, at most as many as it was made for.
+    pub(super) fn reset(&mut self, capacity: usize) {
+        self.length = 0;
+        self.capacity = capacity.min(self.memory.len() - ALIGNMENT);
+    }
+
+    /// Copies as many of the bytes as it takes, and returns their number.
+    pub(super) fn fill(&mut self, bytes: &[u8]) -> usize {
+        let count = bytes.len().min(self.capacity - self.length);
+        let begin = self.begin + self.length;
+        self.memory[begin..begin + count].copy_from_slice(&bytes[..count]);
+        self.length += count;
+        count
+    }
+
+    /// Whether it takes no more.
+    pub(super) fn is_full(&self) -> bool {
+        self.length == self.capacity
+    }
+
+    /// Whether there is nothing in it.
+    pub(super) fn is_empty(&self) -> bool {
+        self.length == 0
+    }
+
+    /// The bytes in it.
+    pub(super) fn bytes(&self) -> &[u8] {
+        &self.memory[self.begin..self.begin + self.length]
+    }
+}

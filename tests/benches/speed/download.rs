@@ -1,0 +1,56 @@
+//! Downloads: one large image, eight at once, and many small ones.
+
+use std::fs;
+
+use super::measured::{RUNS, better, report, run_and_sync, shell};
+use super::publisher::Publisher;
+
+/// Large images at the same time, of this many MiB each.
+pub(crate) fn large(count: usize, mebibytes: u64) {
+    let publisher = Publisher::start();
+    let names = publisher.publish(count, mebibytes << 20, true);
+    let (mut ours, mut theirs) = (None, None);
+    for _ in 0..RUNS {
+        publisher.empty("volume");
+        let mut command = publisher.once(&["--max-downloads", "8"]);
+        ours = better(ours, run_and_sync(&mut command, &publisher.path("")));
+        publisher.empty("volume");
+
+        let folder = publisher.empty("theirs");
+        fs::create_dir(&folder).unwrap();
+        let one = |(number, name): (usize, &String)| {
+            let (url, file) = (publisher.url(name, number), folder.join(name));
+            format!("curl -sf {url} | tee {} | openssl dgst -sha512 &\n", file.display())
+        };
+        let script = format!("{}wait", names.iter().enumerate().map(one).collect::<String>());
+        theirs = better(theirs, run_and_sync(&mut shell(&script), &publisher.path("")));
+        publisher.empty("theirs");
+    }
+    report(&format!("{count} x {mebibytes} MiB"), ours.unwrap(), ("curl | tee | openssl", theirs.unwrap()));
+}
+
+/// Many images of 1 MiB from one server.
+pub(crate) fn small(count: usize) {
+    let publisher = Publisher::start();
+    let names = publisher.publish(count, 1 << 20, false);
+    let (mut ours, mut theirs) = (None, None);
+    for _ in 0..RUNS {
+        publisher.empty("volume");
+        ours = better(ours, run_and_sync(&mut publisher.once(&[]), &publisher.path("")));
+
+        let folder = publisher.empty("theirs");
+        fs::create_dir(&folder).unwrap();
+        let one = |name: &String| {
+            format!("url = \"{}\"\noutput = \"{}\"\n", publisher.url(name, 0), folder.join(name).display())
+        };
+        let list = publisher.path("curl.conf");
+        fs::write(&list, names.iter().map(one).collect::<String>()).unwrap();
+        let script = format!(
+            "curl -sSf --no-progress-meter --parallel --config {}; sha512sum {}/*",
+            list.display(),
+            folder.display()
+        );
+        theirs = better(theirs, run_and_sync(&mut shell(&script), &publisher.path("")));
+    }
+    report(&format!("{count} x 1 MiB"), ours.unwrap(), ("curl --parallel, sha512sum", theirs.unwrap()));
+}

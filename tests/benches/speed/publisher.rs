@@ -1,0 +1,154 @@
+//! A site whose lists and images are served by nginx.
+
+use std::fs;
+use std::io::Write as _;
+use std::net::{TcpListener, TcpStream};
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::time::{Duration, Instant};
+
+use harness::list::ListBuilder;
+use harness::signer::{Form, sign};
+use harness::site::Site;
+use openssl::sha::Sha512;
+
+/// The ports of the server: the program opens two connections to each address.
+const PORTS: usize = 4;
+
+/// The site, its folder of files, and the server.
+pub(crate) struct Publisher {
+    pub(crate) site: Site,
+    server: Nginx,
+}
+
+/// A running nginx.
+struct Nginx {
+    process: Child,
+    ports: Vec<u16>,
+    root: PathBuf,
+}
+
+impl Publisher {
+    /// A site without images.
+    pub(crate) fn start() -> Self {
+        let site = Site::new();
+        let root = site.path("served");
+        fs::create_dir(&root).unwrap();
+        Self { server: Nginx::start(&site.path("nginx"), root), site }
+    }
+
+    /// A folder on the same disk.
+    pub(crate) fn path(&self, name: &str) -> PathBuf {
+        self.site.path(name)
+    }
+
+    /// The address of a file; different numbers have different ports.
+    pub(crate) fn url(&self, name: &str, number: usize) -> String {
+        format!("http://127.0.0.1:{}/{name}", self.server.ports[number % PORTS])
+    }
+
+    /// Makes files of random bytes, and publishes a list of them. Returns their names.
+    pub(crate) fn publish(&self, count: usize, size: u64, spread: bool) -> Vec<String> {
+        let names: Vec<String> = (0..count).map(|number| format!("{number}.img")).collect();
+        let mut list = self.site.list("1.0", &[]);
+        for (number, name) in names.iter().enumerate() {
+            let digest = random_file(&self.server.root.join(name), size, number as u64);
+            let url = self.url(name, if spread { number } else { 0 });
+            list = list.image(&identifier(number), "1.0", &url, size, &digest);
+        }
+        self.subscribe(&list);
+        names
+    }
+
+    /// Signs a list, and subscribes to it alone.
+    pub(crate) fn subscribe(&self, list: &ListBuilder) {
+        let message = sign(&list.json(), &self.site.pki.endorser, Form::Detached);
+        fs::write(self.server.root.join("image.list"), message).unwrap();
+        let url = self.url("image.list", 0);
+        self.site.subscribe_to("vo", &url, "images: {include: {match: [{name: all}]}}");
+    }
+
+    /// One run of the program over a volume that has nothing.
+    pub(crate) fn once(&self, more: &[&str]) -> Command {
+        let mut command = Command::new(super::program());
+        command.args(["reconcile", "--once", "--quiet"]).args(more).stderr(Stdio::null());
+        for (option, folder) in [("--manifests", "manifests"), ("--volume", "volume"), ("--trust", "trust")] {
+            command.arg(option).arg(self.path(folder));
+        }
+        command
+    }
+
+    /// Removes a folder and what is in it, and syncs.
+    pub(crate) fn empty(&self, name: &str) -> PathBuf {
+        let path = self.path(name);
+        let _none = fs::remove_dir_all(&path);
+        assert!(Command::new("sync").arg("-f").arg(self.path("")).status().unwrap().success());
+        path
+    }
+}
+
+/// An identifier by its number.
+pub(crate) fn identifier(number: usize) -> String {
+    format!("{number:08x}-0000-4000-8000-000000000000")
+}
+
+impl Nginx {
+    fn start(folder: &Path, root: PathBuf) -> Self {
+        fs::create_dir(folder).unwrap();
+        let ports: Vec<u16> = (0..PORTS).map(|_| free_port()).collect();
+        let listen: String = ports.iter().map(|port| format!("listen 127.0.0.1:{port}; ")).collect();
+        let text = format!(
+            "daemon off; worker_processes 1; user root; pid {0}/pid; error_log {0}/error.log;\nevents {{}}\nhttp {{\n  \
+             access_log off; sendfile on; tcp_nopush on; keepalive_requests 100000; client_body_temp_path {0}/body; \
+             proxy_temp_path {0}/proxy; fastcgi_temp_path {0}/fastcgi; uwsgi_temp_path {0}/uwsgi; scgi_temp_path \
+             {0}/scgi;\n  server {{ {listen} root {1}; }}\n}}\n",
+            folder.display(),
+            root.display()
+        );
+        let configuration = folder.join("nginx.conf");
+        fs::write(&configuration, text).unwrap();
+        let process = Command::new("nginx").arg("-c").arg(&configuration).spawn().expect("nginx is installed");
+        ports.iter().for_each(|port| wait_for(*port));
+        Self { process, ports, root }
+    }
+}
+
+impl Drop for Nginx {
+    fn drop(&mut self) {
+        // The master ends its worker at SIGTERM.
+        let pid = rustix::process::Pid::from_child(&self.process);
+        let _ended = rustix::process::kill_process(pid, rustix::process::Signal::TERM);
+        let _ended = self.process.wait();
+    }
+}
+
+/// A port that no one listens on.
+pub(crate) fn free_port() -> u16 {
+    TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port()
+}
+
+/// Waits until something listens on a port.
+pub(crate) fn wait_for(port: u16) {
+    let began = Instant::now();
+    while TcpStream::connect(("127.0.0.1", port)).is_err() {
+        assert!(began.elapsed() < Duration::from_secs(30), "nothing listens on {port}");
+        std::thread::sleep(Duration::from_millis(10));
+    }
+}
+
+/// Writes random bytes, and returns their SHA-512.
+fn random_file(path: &Path, size: u64, seed: u64) -> String {
+    let mut random = fastrand::Rng::with_seed(seed);
+    let mut block = vec![0; 1 << 20];
+    random.fill(&mut block);
+    let (mut file, mut digest, mut missing) = (fs::File::create(path).unwrap(), Sha512::new(), size);
+    while missing > 0 {
+        // Each block is another one, and as little work as possible.
+        block[..8].copy_from_slice(&missing.to_le_bytes());
+        let part = &block[..usize::try_from(missing.min(1 << 20)).unwrap()];
+        file.write_all(part).unwrap();
+        digest.update(part);
+        missing -= part.len() as u64;
+    }
+    hex::encode(digest.finish())
+}
