@@ -124,6 +124,11 @@ impl ImageServer {
         self.put_each(path, vec![resource]);
     }
 
+    /// Whether the path has an answer of its own.
+    pub fn has(&self, path: &str) -> bool {
+        self.shared.state().paths.contains_key(path)
+    }
+
     /// The path answers its next requests one after the other so; the last answer goes on.
     pub fn put_each(&self, path: &str, steps: Vec<Resource>) {
         assert!(!steps.is_empty(), "a path needs an answer");

@@ -54,7 +54,10 @@ impl SigningKey {
         let signature = if self.is_edwards {
             let path = self.folder.path().join(format!("text-{}", fastrand::u64(..)));
             std::fs::write(&path, text).unwrap();
-            openssl(command.args(["pkeyutl", "-sign", "-rawin", "-inkey"]).arg(self.private()).arg("-in").arg(path), b"")
+            openssl(
+                command.args(["pkeyutl", "-sign", "-rawin", "-inkey"]).arg(self.private()).arg("-in").arg(path),
+                b"",
+            )
         } else {
             openssl(command.args(["dgst", "-sha256", "-sign"]).arg(self.private()), text)
         };
@@ -65,18 +68,24 @@ impl SigningKey {
     pub fn envelope(&self, statement: &Value) -> Vec<u8> {
         let (kind, payload) = ("application/vnd.in-toto+json", statement.to_string());
         let text = format!("DSSEv1 {} {kind} {} {payload}", kind.len(), payload.len());
-        self.bundle("dsseEnvelope", &json!({
-            "payload": STANDARD.encode(&payload), "payloadType": kind,
-            "signatures": [{"sig": self.sign(text.as_bytes()), "keyid": ""}],
-        }))
+        self.bundle(
+            "dsseEnvelope",
+            &json!({
+                "payload": STANDARD.encode(&payload), "payloadType": kind,
+                "signatures": [{"sig": self.sign(text.as_bytes()), "keyid": ""}],
+            }),
+        )
     }
 
     /// A bundle with a signature over a manifest itself.
     pub fn message_signature(&self, manifest: &[u8]) -> Vec<u8> {
-        self.bundle("messageSignature", &json!({
-            "messageDigest": {"algorithm": "SHA2_256", "digest": STANDARD.encode(Sha256::digest(manifest))},
-            "signature": self.sign(manifest),
-        }))
+        self.bundle(
+            "messageSignature",
+            &json!({
+                "messageDigest": {"algorithm": "SHA2_256", "digest": STANDARD.encode(Sha256::digest(manifest))},
+                "signature": self.sign(manifest),
+            }),
+        )
     }
 
     fn bundle(&self, member: &str, content: &Value) -> Vec<u8> {

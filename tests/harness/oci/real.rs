@@ -1,9 +1,9 @@
 //! Debian's `docker-registry` on a free port of 127.0.0.1: `tests/registry/get` installs it, `serve` runs it and ends with its
 //! input, so that nothing is left however a test ends.
 
+use std::io::Write as _;
 use std::path::Path;
 use std::process::{Command, Stdio};
-use std::io::Write as _;
 
 use super::{Registry, digest};
 use crate::served::Served;
@@ -17,7 +17,8 @@ pub struct RealRegistry {
 impl RealRegistry {
     /// Starts one, which is empty.
     pub fn start() -> Self {
-        let (served, first) = Served::start(&mut Command::new(Path::new(env!("CARGO_MANIFEST_DIR")).join("registry/serve")));
+        let (served, first) =
+            Served::start(&mut Command::new(Path::new(env!("CARGO_MANIFEST_DIR")).join("registry/serve")));
         let Some(host) = first.trim().strip_prefix("ready ") else {
             panic!("expected docker-registry, found none: run tests/registry/get, which installs it");
         };
@@ -48,7 +49,8 @@ impl Registry for RealRegistry {
 
     fn put_blob(&self, repository: &str, bytes: &[u8]) {
         let head = curl(&["-X", "POST", &self.url(&format!("/v2/{repository}/blobs/uploads/"))], b"");
-        let location = head.lines().find_map(|line| line.to_ascii_lowercase().starts_with("location:").then_some(&line[9..]));
+        let location =
+            head.lines().find_map(|line| line.to_ascii_lowercase().starts_with("location:").then_some(&line[9..]));
         let location = location.expect("a location").trim();
         let separator = if location.contains('?') { '&' } else { '?' };
         let to = format!("{}{separator}digest={}", self.url(location), digest(bytes));
