@@ -1,6 +1,6 @@
 //! Downloads one image onto a volume and publishes it, as the operator does, in a process that tests can kill.
 //!
-//! usage: download VOLUME URL SHA512 SIZE [--cut-at N] [--steps]
+//! usage: download VOLUME URL SHA512|sha256:SHA256 SIZE|- [--cut-at N] [--steps]
 //!
 //! With `--cut-at N` the process kills itself just before the N-th change of the volume (counted from 0); with `--steps`
 //! it prints the name of each. At its end it prints, as JSON, how it went and what it took.
@@ -54,7 +54,8 @@ async fn main() -> anyhow::Result<()> {
     let jobs = Jobs::new(volume.clone(), client, limits);
     let mut changed = jobs.changed();
     let source = Source::public(url.parse()?);
-    let (namespace, digest, size) = ("site".parse()?, digest.parse()?, size.parse()?);
+    let size = if size == "-" { None } else { Some(size.parse()?) };
+    let (namespace, digest) = ("site".parse()?, digest.parse()?);
     let request = DownloadRequest { namespace, digest, size, source, sha1: false };
     let key = jobs.start(request);
     let blob = loop {

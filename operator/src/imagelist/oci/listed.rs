@@ -4,7 +4,7 @@ use jiff::Timestamp;
 
 use super::disk::as_version;
 use super::{Disk, ManifestError, RepositoryMessage, TaggedManifest};
-use crate::imagelist::{ImageId, ImageList, ImageRefusal, LeftOut, ListVersion, ListedImage, RefusedImage};
+use crate::imagelist::{ContentDigest, ImageId, ImageList, ImageRefusal, LeftOut, ListVersion, ListedImage, RefusedImage};
 
 impl RepositoryMessage {
     /// The identifier of the image of a tag.
@@ -23,8 +23,9 @@ impl RepositoryMessage {
             version: disk.version,
             title: disk.title.unwrap_or_else(|| format!("{}:{}", self.repository.path(), tagged.shown())),
             description: disk.description,
-            size: disk.size,
-            sha512: crate::imagelist::Sha512Digest::from_bytes([0; 64]),
+            size: Some(disk.size),
+            digest: ContentDigest::Sha256(disk.sha256),
+            learned: None,
             uri,
             os: disk.os,
             os_version: disk.os_version,
@@ -47,7 +48,7 @@ impl RepositoryMessage {
             identifier: self.repository.identifier()?,
             version: version_of(created)?,
             created,
-            expires: Timestamp::constant(253_402_207_200, 0),
+            expires: ImageList::NEVER,
             title: name.clone(),
             description: String::new(),
             source: name,
