@@ -106,6 +106,28 @@ fn table() -> Vec<Row> {
         ),
         (subscription, "/source/url", json!("https://me:pw@h/l"), "use secretRef", "source.url"),
         (subscription, "/source/url", json!("https://me@h/l"), "use secretRef", "source.url"),
+        (subscription, "/source", json!({}), "exactly one of url and oci", "source"),
+        (
+            subscription,
+            "/source",
+            json!({"url": "https://h/l", "oci": {"repository": "h/a", "tags": "*"}}),
+            "exactly one of url and oci",
+            "source",
+        ),
+        (
+            subscription,
+            "/source",
+            json!({"oci": {"repository": "h/a"}}),
+            "exactly one of tags and digest",
+            "source.oci",
+        ),
+        (
+            subscription,
+            "/source",
+            json!({"oci": {"repository": "h/a", "tags": "*", "digest": format!("sha256:{}", "0".repeat(64))}}),
+            "exactly one of tags and digest",
+            "source.oci",
+        ),
         (subscription, "/source/tls", json!({"trust": "Secret"}), "certSecretRef", "source.tls.certSecretRef"),
         (
             subscription,

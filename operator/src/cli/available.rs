@@ -90,8 +90,7 @@ fn list_in_force(
     let (namespace, name) = (key.namespace.parse()?, key.name.parse()?);
     let message = volume.read_list(&namespace, &name, &list.version.parse()?, digest)?;
     let message = message.with_context(|| format!("expected its list {} on the volume, found none", list.version))?;
-    let text = ListInput::of(key, message.read()?).into_text()?;
-    Ok(Some(ImageList::parse(&text)?))
+    Ok(Some(ListInput::of(key, message.read()?).into_list()?))
 }
 
 fn of_list(

@@ -92,8 +92,7 @@ pub(super) fn known(volume: &Path, subscription: &ObjectKey, identifier: &ImageI
     let volume = Volume::read_only(volume)?;
     let mut found: Vec<Version> = Vec::new();
     for stored in volume.list_versions(&subscription.namespace.parse()?, &subscription.name.parse()?)? {
-        let list = list_input::read(&stored.path).and_then(ListInput::into_text);
-        let list = match list.and_then(|text| Ok(ImageList::parse(&text)?)) {
+        let list = match list_input::read(&stored.path).and_then(ListInput::into_list) {
             Ok(list) => list,
             Err(error) => {
                 tracing::warn!("{error:#}");

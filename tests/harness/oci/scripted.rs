@@ -105,3 +105,10 @@ impl ScriptedRegistry<'_> {
         self.refer(repository, bytes);
     }
 }
+
+impl ScriptedRegistry<'_> {
+    /// From now on every path wants this token, and says where it is had.
+    pub fn lock(&self, challenge: &str, token: &str) {
+        self.server.change_all(|resource| resource.bearer(token).header("WWW-Authenticate", challenge));
+    }
+}

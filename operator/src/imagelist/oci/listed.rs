@@ -4,7 +4,9 @@ use jiff::Timestamp;
 
 use super::disk::as_version;
 use super::{Disk, ManifestError, RepositoryMessage, TaggedManifest};
-use crate::imagelist::{ContentDigest, ImageId, ImageList, ImageRefusal, LeftOut, ListVersion, ListedImage, RefusedImage};
+use crate::imagelist::{
+    ContentDigest, ImageId, ImageList, ImageRefusal, LeftOut, ListVersion, ListedImage, RefusedImage,
+};
 
 impl RepositoryMessage {
     /// The identifier of the image of a tag.
@@ -60,6 +62,22 @@ impl RepositoryMessage {
             left_out: LeftOut::default(),
             extra: serde_json::Map::new(),
         })
+    }
+
+    /// The list of everything in the message, for tools that show it. No signature is verified, so it must never be
+    /// published. `None` if there is no usable image.
+    pub fn unverified(&self) -> Option<ImageList> {
+        let (mut images, mut refused, mut newest) = (Vec::new(), Vec::new(), None);
+        for tagged in &self.tags {
+            match self.image(tagged) {
+                Ok((image, created)) => {
+                    newest = newest.max(Some(created));
+                    images.push(image);
+                }
+                Err(error) => refused.push(self.refused(tagged, ImageRefusal::ImageMalformed, &error.to_string())),
+            }
+        }
+        self.list(images, refused, newest?)
     }
 
     /// An entry about a tag that cannot be used.
