@@ -3,9 +3,10 @@
 use harness::image_server::{ImageServer, Resource};
 use harness::oci::{Artefact, MANIFEST, Registry, ScriptedRegistry, SigningKey, digest, statement};
 use harness::site::{Run, Site};
+use jiff::SignedDuration;
 use sha2::{Digest as _, Sha512};
 
-use super::registry::{REPOSITORY, identifier, made, notes, publish, site_of, subscribe, trust_key};
+use super::registry::{REPOSITORY, identifier, made, notes, publish, site_of, trust_key};
 
 /// How an image of a tag is called on a shelf: by the SHA-512 of its bytes.
 fn entry(site: &Site, tag: &str, artefact: &Artefact) -> String {
@@ -208,7 +209,7 @@ async fn a_layer_is_resumed_and_must_be_the_signed_one() {
     assert_eq!(site.shelf("endorsed"), Vec::<String>::new());
     site.server.put(&path, Resource::redirect(307, &store.url("/disk?X-Signature=s3cret")));
     store.put("/disk", Resource::bytes(artefact.layer.clone()).etag("\"v1\"").cut_every(9_000));
-    subscribe(&site, &registry.host(), "", "interval: 2h");
+    site.pass_time(SignedDuration::from_mins(2));
     let run = site.run().await;
     assert_eq!(run.image_condition(&image, "Cached"), "True Succeeded", "{:?}", run.image(&image));
     assert_eq!(site.shelf("endorsed"), [entry(&site, "22.04", &artefact)]);
