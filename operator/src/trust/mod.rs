@@ -46,7 +46,7 @@ pub use list::{
     AcceptRequest, Acceptance, AcceptedList, LastAccepted, Reverification, RevokedSigner, Signer, Verification,
     VerifiedList,
 };
-pub use message::SignedMessage;
+pub use message::{SignedMessage, read_unverified};
 pub use name::{DistinguishedName, NameError};
 pub use openpgp::sign as sign_openpgp;
 pub use openpgp::{Fingerprint, FingerprintError, KeyError, OpenPgpSignError, PublicKey, SecretKey, SignatureForm};

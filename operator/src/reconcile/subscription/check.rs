@@ -81,7 +81,7 @@ pub(in crate::reconcile) fn check(object: &ImageListSubscription, settings: &Set
         name: key.name.parse().map_err(|error| SpecError::invalid("metadata.name", &error))?,
         generation: object.metadata.generation,
         url: url(&spec.source)?,
-        format: ListFormat::Hepix,
+        format: format(&spec.source)?,
         secret: spec.source.secret_ref.as_ref().map(|reference| reference.name.clone()),
         tls: tls(&spec.source.tls)?,
         auto_endorse: auto_endorse(spec, settings)?,
@@ -104,6 +104,11 @@ pub(in crate::reconcile) fn check(object: &ImageListSubscription, settings: &Set
         finalizer: object.finalizers().iter().any(|name| name == FINALIZER),
         key,
     })
+}
+
+/// How what is at a source becomes a list.
+pub fn format(source: &api::ListSource) -> Result<ListFormat, SpecError> {
+    url(source).map(|_| ListFormat::Hepix)
 }
 
 fn url(source: &api::ListSource) -> Result<SourceUrl, SpecError> {
