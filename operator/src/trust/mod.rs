@@ -49,7 +49,7 @@ pub use list::{
     AcceptRequest, Acceptance, AcceptedList, AcceptedTag, LastAccepted, Reverification, RevokedSigner, Signer,
     TagState, Verification, VerifiedList,
 };
-pub use message::SignedMessage;
+pub use message::{SignedMessage, read_unverified};
 pub use name::{DistinguishedName, NameError};
 pub use openpgp::sign as sign_openpgp;
 pub use openpgp::{Fingerprint, FingerprintError, KeyError, OpenPgpSignError, PublicKey, SecretKey, SignatureForm};

@@ -89,7 +89,8 @@ impl Checked {
 pub(in crate::reconcile) fn check(object: &ImageListSubscription, settings: &Settings) -> Result<Checked, SpecError> {
     let key = ObjectKey::of(object);
     let spec = &object.spec;
-    let (url, format) = place(spec)?;
+    let (url, format) = place(&spec.source)?;
+    goes_together(spec, &format)?;
     Ok(Checked {
         namespace: key.namespace.parse().map_err(|error| SpecError::invalid("metadata.namespace", &error))?,
         name: key.name.parse().map_err(|error| SpecError::invalid("metadata.name", &error))?,
@@ -120,29 +121,27 @@ pub(in crate::reconcile) fn check(object: &ImageListSubscription, settings: &Set
     })
 }
 
-/// The address of the source, and what is there: exactly one of the kinds of sources.
-fn place(spec: &ImageListSubscriptionSpec) -> Result<(SourceUrl, ListFormat), SpecError> {
-    match (&spec.source.url, &spec.source.oci) {
+/// How what is at a source becomes a list: exactly one of the kinds of sources.
+pub fn format(source: &api::ListSource) -> Result<ListFormat, SpecError> {
+    place(source).map(|(_, format)| format)
+}
+
+/// The address of a source, and what is there.
+fn place(source: &api::ListSource) -> Result<(SourceUrl, ListFormat), SpecError> {
+    match (&source.url, &source.oci) {
         (Some(url), None) => {
             let url = url.parse().map_err(|error| SpecError::invalid("source.url", &error))?;
             Ok((url, ListFormat::Hepix))
         }
-        (None, Some(oci)) => repository(spec, oci),
+        (None, Some(oci)) => repository(oci),
         (Some(_), Some(_)) | (None, None) => {
             Err(SpecError::invalid("source", "expected exactly one of url and oci, found both or none"))
         }
     }
 }
 
-/// A repository of OCI artefacts. Its signatures have no certificates, so that there is no first signer to believe, and
-/// what is public is not encrypted.
-fn repository(spec: &ImageListSubscriptionSpec, oci: &api::OciSource) -> Result<(SourceUrl, ListFormat), SpecError> {
-    if spec.verify.mode != api::VerifyMode::Enforce {
-        return Err(SpecError::invalid("verify.mode", "expected Enforce with source.oci, found another mode"));
-    }
-    if spec.verify.decryption_secret_ref.is_some() {
-        return Err(SpecError::invalid("verify.decryptionSecretRef", "expected none with source.oci, found one"));
-    }
+/// A repository of OCI artefacts.
+fn repository(oci: &api::OciSource) -> Result<(SourceUrl, ListFormat), SpecError> {
     let rule = OciRule::new(&oci.repository, oci.insecure, oci.tags.as_deref(), oci.digest.as_deref())
         .map_err(|error| SpecError::invalid("source.oci", &error))?;
     let below = match &rule.wanted {
@@ -153,6 +152,21 @@ fn repository(spec: &ImageListSubscriptionSpec, oci: &api::OciSource) -> Result<
     let url =
         url.ok_or_else(|| SpecError::invalid("source.oci.repository", "expected a host and a path, found another"))?;
     Ok((url, ListFormat::Oci(rule)))
+}
+
+/// What goes with a kind of source. Signatures of artefacts have no certificates, so that there is no first signer to
+/// believe, and what is in a registry is not encrypted.
+fn goes_together(spec: &ImageListSubscriptionSpec, format: &ListFormat) -> Result<(), SpecError> {
+    match format {
+        ListFormat::Hepix => Ok(()),
+        ListFormat::Oci(_) if spec.verify.mode != api::VerifyMode::Enforce => {
+            Err(SpecError::invalid("verify.mode", "expected Enforce with source.oci, found another mode"))
+        }
+        ListFormat::Oci(_) if spec.verify.decryption_secret_ref.is_some() => {
+            Err(SpecError::invalid("verify.decryptionSecretRef", "expected none with source.oci, found one"))
+        }
+        ListFormat::Oci(_) => Ok(()),
+    }
 }
 
 fn auto_endorse(spec: &ImageListSubscriptionSpec, settings: &Settings) -> Result<bool, SpecError> {

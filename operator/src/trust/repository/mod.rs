@@ -13,6 +13,7 @@ use self::built::{Built, build};
 pub(super) use self::reverification::reverify;
 pub(super) use self::succession::settle;
 use super::{Check, Refusal, RefusalReason, Rule, Verification, VerifiedList, VerifyRequest};
+use crate::imagelist::ImageList;
 use crate::imagelist::oci::{OciRule, RepositoryMessage};
 use crate::size::Count;
 
@@ -22,6 +23,13 @@ pub(super) fn verify(message: &[u8], rule: &OciRule, request: &VerifyRequest<'_>
     let mut checks = Vec::new();
     let outcome = steps(message, rule, request, &mut checks);
     Verification { checks, outcome }
+}
+
+/// The list of everything in a message. No signature is verified.
+pub(super) fn unverified(message: &[u8]) -> Result<ImageList, Refusal> {
+    let malformed = |message: String| Refusal::new(RefusalReason::ListMalformed, message);
+    let read = RepositoryMessage::read(message).map_err(|error| malformed(error.to_string()))?;
+    read.unverified().ok_or_else(|| malformed("expected an image, found none".to_owned()))
 }
 
 fn steps(
