@@ -10,7 +10,6 @@ use anyhow::{Context, bail};
 use serde_json::{Value, json};
 
 use crate::imagelist::oci::RepositoryMessage;
-use crate::imagelist::oci::RepositoryMessage;
 use crate::imagelist::{ImageList, MAXIMUM_BYTES, RefusedImage};
 use crate::text::printable;
 use crate::trust::{PublicKey, SignedMessage};
