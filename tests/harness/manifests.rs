@@ -78,34 +78,19 @@ pub fn changed(kind: &'static str, field: &str, value: &Value) -> Value {
 
 /// All of them.
 pub fn bad_manifests() -> Vec<BadManifest> {
-    let all = table().into_iter().chain(openstack());
+    let all = table().into_iter().chain(sources()).chain(openstack());
     all.map(|(base, field, value, rule, named)| BadManifest { kind: kind_of(base), base, field, value, rule, named })
         .collect()
 }
 
 type Row = (&'static str, &'static str, Value, &'static str, &'static str);
 
-fn table() -> Vec<Row> {
-    let subscription = "ImageListSubscription";
-    let secret = json!({"name": "tls"});
-    let url = |base: &str| json!({"base": base});
+/// Sources: exactly one of their kinds, and what belongs to each.
+fn sources() -> Vec<Row> {
+    let (subscription, endorser) = ("ImageListSubscription", "Endorser");
+    let key = json!([{"name": "a", "x509": {"subject": "/CN=a", "issuer": "/CN=b"}, "cosign": {"publicKey": "k"}}]);
     vec![
-        (
-            subscription,
-            "/verify",
-            json!({"mode": "AutoEndorse", "endorserRefs": [{"name": "egi"}]}),
-            "none with AutoEndorse",
-            "verify.endorserRefs",
-        ),
-        (
-            subscription,
-            "/verify",
-            json!({"mode": "AutoEndorse", "requiredEndorsements": 2}),
-            "at most the number",
-            "verify.requiredEndorsements",
-        ),
-        (subscription, "/source/url", json!("https://me:pw@h/l"), "use secretRef", "source.url"),
-        (subscription, "/source/url", json!("https://me@h/l"), "use secretRef", "source.url"),
+        (endorser, "/credentials", key, "exactly one of x509, openPGP and cosign", "credentials[a]"),
         (subscription, "/source", json!({}), "exactly one of url and oci", "source"),
         (
             subscription,
@@ -128,6 +113,30 @@ fn table() -> Vec<Row> {
             "exactly one of tags and digest",
             "source.oci",
         ),
+    ]
+}
+
+fn table() -> Vec<Row> {
+    let subscription = "ImageListSubscription";
+    let secret = json!({"name": "tls"});
+    let url = |base: &str| json!({"base": base});
+    vec![
+        (
+            subscription,
+            "/verify",
+            json!({"mode": "AutoEndorse", "endorserRefs": [{"name": "egi"}]}),
+            "none with AutoEndorse",
+            "verify.endorserRefs",
+        ),
+        (
+            subscription,
+            "/verify",
+            json!({"mode": "AutoEndorse", "requiredEndorsements": 2}),
+            "at most the number",
+            "verify.requiredEndorsements",
+        ),
+        (subscription, "/source/url", json!("https://me:pw@h/l"), "use secretRef", "source.url"),
+        (subscription, "/source/url", json!("https://me@h/l"), "use secretRef", "source.url"),
         (subscription, "/source/tls", json!({"trust": "Secret"}), "certSecretRef", "source.tls.certSecretRef"),
         (
             subscription,

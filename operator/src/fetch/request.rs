@@ -23,7 +23,7 @@ impl Client {
     /// Sends a GET and follows redirects. The response may have any status except redirects and 401, 403 and, with a
     /// proxy, 407.
     pub(super) async fn get(&self, source: &Source, headers: &HeaderMap) -> Result<Answer, FetchError> {
-        self.request(&Method::GET, source, headers).await
+        Box::pin(self.request(&Method::GET, source, headers)).await
     }
 
     /// Sends a request without a body and follows redirects. A registry that wants a token gets one, asked for once.

@@ -31,6 +31,7 @@ impl Artefact {
     }
 
     /// With one more annotation, or another value of one.
+    #[must_use]
     pub fn annotated(mut self, key: &str, value: &str) -> Self {
         self.annotations.insert(key.to_owned(), value.into());
         self

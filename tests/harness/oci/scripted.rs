@@ -53,7 +53,7 @@ impl<'a> ScriptedRegistry<'a> {
             "mediaType": MANIFEST, "digest": digest(manifest), "size": manifest.len(), "artifactType": read["artifactType"],
         });
         if self.referrers {
-            self.put_index(&format!("/v2/{repository}/referrers/{subject}"), vec![one]);
+            self.put_index(&format!("/v2/{repository}/referrers/{subject}"), &[one]);
         } else {
             let index = json!({"schemaVersion": 2, "mediaType": INDEX, "manifests": [one]}).to_string();
             self.put_manifest(repository, &subject.replace(':', "-"), INDEX, index.as_bytes());
@@ -61,7 +61,7 @@ impl<'a> ScriptedRegistry<'a> {
     }
 
     /// Puts an index on a path.
-    pub fn put_index(&self, path: &str, manifests: Vec<Value>) {
+    pub fn put_index(&self, path: &str, manifests: &[Value]) {
         let index = json!({"schemaVersion": 2, "mediaType": INDEX, "manifests": manifests});
         self.server.put(path, Resource::bytes(index.to_string()).header("Content-Type", INDEX));
     }
@@ -89,7 +89,7 @@ impl Registry for ScriptedRegistry<'_> {
             if self.server.has(&path) {
                 return self.tagged(repository, reference, bytes);
             }
-            self.put_index(&path, Vec::new());
+            self.put_index(&path, &[]);
         }
         self.tagged(repository, reference, bytes);
     }

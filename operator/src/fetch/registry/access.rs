@@ -17,7 +17,9 @@ pub struct RegistryAccess {
 
 /// Whether credentials may go to a server of tokens. The error says what allows it.
 #[derive(Clone)]
-pub struct RealmRule(Arc<dyn Fn(&Url) -> Result<(), String> + Send + Sync>);
+pub struct RealmRule(Arc<Allows>);
+
+type Allows = dyn Fn(&Url) -> Result<(), String> + Send + Sync;
 
 crate::text::opaque!(RealmRule, "RealmRule");
 

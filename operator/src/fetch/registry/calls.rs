@@ -134,7 +134,7 @@ impl<'a> Registry<'a> {
         if let Ok(accept) = HeaderValue::from_str(accept) {
             headers.insert(ACCEPT, accept);
         }
-        self.client.request(&method, &source, &headers).await
+        Box::pin(self.client.request(&method, &source, &headers)).await
     }
 
     async fn found(&self, url: &SourceUrl, answer: Answer) -> Result<Answer, FetchError> {

@@ -18,7 +18,7 @@ use crate::imagelist::SourceUrl;
 /// The maximum size of the answer with a token, in bytes.
 const LARGEST: u64 = 64 << 10;
 /// How long a token is good if its server does not say (distribution, token authentication specification).
-const USUAL: Duration = Duration::from_secs(60);
+const USUAL: Duration = Duration::from_mins(1);
 /// A token is not used so shortly before it expires.
 const MARGIN: Duration = Duration::from_secs(10);
 /// The longest time that a token is kept.

@@ -100,7 +100,8 @@ impl RepositoryMessage {
     pub fn content_digest(&self) -> Sha256Digest {
         let mut text = format!("{}\n", self.repository);
         for tagged in &self.tags {
-            text.push_str(&format!("{} {}\n", tagged.tag.as_ref().map_or("", Tag::as_str), tagged.digest));
+            let tag = tagged.tag.as_ref().map_or("", Tag::as_str);
+            text.extend([tag, " ", &tagged.digest.to_string(), "\n"]);
         }
         Sha256Digest::of(text.as_bytes())
     }

@@ -158,14 +158,13 @@ fn repository(oci: &api::OciSource) -> Result<(SourceUrl, ListFormat), SpecError
 /// believe, and what is in a registry is not encrypted.
 fn goes_together(spec: &ImageListSubscriptionSpec, format: &ListFormat) -> Result<(), SpecError> {
     match format {
-        ListFormat::Hepix => Ok(()),
         ListFormat::Oci(_) if spec.verify.mode != api::VerifyMode::Enforce => {
             Err(SpecError::invalid("verify.mode", "expected Enforce with source.oci, found another mode"))
         }
         ListFormat::Oci(_) if spec.verify.decryption_secret_ref.is_some() => {
             Err(SpecError::invalid("verify.decryptionSecretRef", "expected none with source.oci, found one"))
         }
-        ListFormat::Oci(_) => Ok(()),
+        ListFormat::Hepix | ListFormat::Oci(_) => Ok(()),
     }
 }
 

@@ -113,7 +113,7 @@ impl Bundle {
         };
         match (document.dsse_envelope, document.message_signature) {
             (Some(envelope), None) => Self::of_envelope(hint, envelope),
-            (None, Some(signature)) => Self::of_message(hint, signature, digest),
+            (None, Some(signature)) => Self::of_message(hint, &signature, digest),
             (Some(_), Some(_)) | (None, None) => {
                 Err(refused("expected one of dsseEnvelope and messageSignature, found both or none".to_owned()))
             }
@@ -135,7 +135,7 @@ impl Bundle {
         Ok(Self { hint, signatures, text, statement: Some(statement) })
     }
 
-    fn of_message(hint: String, signature: MessageSignature, digest: Sha256Digest) -> Result<Self, Refusal> {
+    fn of_message(hint: String, signature: &MessageSignature, digest: Sha256Digest) -> Result<Self, Refusal> {
         if let Some(MessageDigest { algorithm, digest: found }) = &signature.message_digest {
             if algorithm != "SHA2_256" {
                 return Err(refused(format!("expected a digest of SHA2_256, found {:?}", cut(algorithm))));

@@ -68,15 +68,10 @@ fn of_repository(message: &[u8], rule: &OciRule) -> Result<RepositoryMessage, Re
 fn none_endorsed(read: &RepositoryMessage, refusals: Vec<(String, Refusal)>) -> Refusal {
     let others = refusals.len().saturating_sub(1);
     let signed = refusals.iter().position(|(_, refusal)| refusal.reason != RefusalReason::Unsigned).unwrap_or(0);
-    match refusals.into_iter().nth(signed) {
-        Some((shown, refusal)) => {
-            let others =
-                if others > 0 { format!("; nor is any of the {others} other tags endorsed") } else { String::new() };
-            Refusal { message: super::refusal::bounded(format!("{shown}: {}{others}", refusal.message)), ..refusal }
-        }
-        None => {
-            let message = format!("expected a tag of {} that the subscription takes, found none", read.repository);
-            Refusal::new(RefusalReason::ListMalformed, message)
-        }
-    }
+    let Some((shown, refusal)) = refusals.into_iter().nth(signed) else {
+        let message = format!("expected a tag of {} that the subscription takes, found none", read.repository);
+        return Refusal::new(RefusalReason::ListMalformed, message);
+    };
+    let others = if others > 0 { format!("; nor is any of the {others} other tags endorsed") } else { String::new() };
+    Refusal { message: super::refusal::bounded(format!("{shown}: {}{others}", refusal.message)), ..refusal }
 }

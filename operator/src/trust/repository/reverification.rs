@@ -46,11 +46,11 @@ pub(in crate::trust) fn reverify(message: &[u8], last: &LastAccepted, request: &
     if is_empty {
         list.list.images = withdrawn;
     }
-    let list = AcceptedList { verified: list, accepted: last.accepted, revoked: last.revoked.clone() };
+    let accepted = AcceptedList { verified: list, accepted: last.accepted, revoked: last.revoked.clone() };
     match frozen {
-        _ if is_empty => Reverification::Withdrawn(list, stated(&before)),
-        Some(refusal) => Reverification::Frozen(list, refusal),
-        None => Reverification::InForce(list),
+        _ if is_empty => Reverification::Withdrawn(accepted, stated(&before)),
+        Some(refusal) => Reverification::Frozen(accepted, refusal),
+        None => Reverification::InForce(accepted),
     }
 }
 
