@@ -6,6 +6,7 @@ use std::sync::Arc;
 use jiff::Timestamp;
 
 use super::check::Checked;
+use super::fetched::{Fetched, FetchedAt};
 use super::look_back::{LookBack, look_back};
 use super::memory::ListMemory;
 use super::problem::FetchProblem;
@@ -65,18 +66,6 @@ pub(super) struct Observed {
     pub images: Vec<Arc<CachedImage>>,
     /// The identifier of an image whose entries are kept although nothing selects it.
     pub asked_for: Option<String>,
-}
-
-/// The result of a fetch.
-pub(super) enum Fetched {
-    /// The server was not asked in this pass.
-    NotAsked,
-    /// The list has not changed.
-    NotModified,
-    /// A message was fetched.
-    Message(Message),
-    /// The fetch failed.
-    Failed(FetchProblem),
 }
 
 /// The signer of the list in force, from the volume, or from the status if the volume has lost it. A name that cannot
@@ -203,9 +192,6 @@ fn stored_last(volume: &Volume, checked: &Checked) -> Option<Document> {
     volume.read_list(&checked.namespace, &checked.name, newest.version.as_ref()?, &newest.digest12).ok()?
 }
 
-/// The result of a fetch, and the time according to the server.
-pub(super) type FetchedAt = (Fetched, Option<Timestamp>);
-
 /// Fetches the list if the server is asked in this pass.
 async fn fetch_if<S: ResourceStore>(
     is_due: bool,
@@ -298,23 +284,5 @@ impl From<&FetchError> for FetchProblem {
 impl From<&SourceError> for FetchProblem {
     fn from(error: &SourceError) -> Self {
         Self { reason: error.reason(), message: error.to_string(), class: error.class() }
-    }
-}
-
-impl Fetched {
-    /// Whether the server was asked in this pass.
-    pub(super) fn was_asked(&self) -> bool {
-        match self {
-            Self::NotAsked => false,
-            Self::NotModified | Self::Message(_) | Self::Failed(_) => true,
-        }
-    }
-
-    /// Whether the server was asked and the fetch succeeded.
-    pub(super) fn succeeded(&self) -> bool {
-        match self {
-            Self::NotModified | Self::Message(_) => true,
-            Self::NotAsked | Self::Failed(_) => false,
-        }
     }
 }
