@@ -7,7 +7,7 @@ use super::cms::SignedData;
 use super::mime::{self, ContentType, Entity};
 use super::signed_text::{SignedText, TextForm};
 use super::signer::AuthenticatedSigner;
-use super::{PublicKey, Refusal, RefusalReason, appearance, is_encrypted, openpgp, pem};
+use super::{PublicKey, Refusal, RefusalReason, appearance, is_encrypted, openpgp, pem, repository};
 use crate::imagelist::{ImageList, ListError, ListFormat};
 
 /// The maximum size of a message, in bytes.
@@ -34,6 +34,7 @@ pub fn read_unverified(message: &[u8], format: &ListFormat) -> Result<ImageList,
     let malformed = |error: ListError| Refusal::new(RefusalReason::ListMalformed, error.to_string());
     match format {
         ListFormat::Hepix => ImageList::parse(&SignedMessage::read(message)?.into_payload()?).map_err(malformed),
+        ListFormat::Oci(_) => repository::unverified(message),
     }
 }
 
