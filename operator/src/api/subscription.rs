@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 use serde_with::skip_serializing_none;
 
 use super::common::{DeletionPolicy, ObjectReference, duration, duration_of_at_least};
+use super::signed_files::{ChecksumsSource, SimpleStreamsSource};
 use super::subscription_status::ImageListSubscriptionStatus;
 
 /// An image list that this site follows.
@@ -33,6 +34,11 @@ use super::subscription_status::ImageListSubscriptionStatus;
     printcolumn(name = "Status", type_ = "string", json_path = r#".status.conditions[?(@.type=="Ready")].message"#)
 )]
 #[serde(rename_all = "camelCase")]
+#[schemars(extend("x-kubernetes-validations" = [{
+    "rule": "!(has(self.source.checksums) || has(self.source.simpleStreams)) || (self.verify.mode == 'Enforce' && \
+             !has(self.verify.decryptionSecretRef))",
+    "message": "expected mode: Enforce and no decryptionSecretRef with checksums or simpleStreams",
+}]))]
 pub struct ImageListSubscriptionSpec {
     /// Where the list is fetched.
     pub source: ListSource,
@@ -277,7 +283,10 @@ impl Default for Retention {
 #[skip_serializing_none]
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
-#[schemars(extend("x-kubernetes-validations" = [{"rule": "has(self.url)", "message": "expected url"}]))]
+#[schemars(extend("x-kubernetes-validations" = [{
+    "rule": "[has(self.url), has(self.checksums), has(self.simpleStreams)].filter(one, one).size() == 1",
+    "message": "expected one of url, checksums, simpleStreams",
+}]))]
 pub struct ListSource {
     /// Address of an image list (HEPiX): https or http; file only without a cluster. Never with user:password@, use secretRef.
     #[schemars(length(max = 2048), regex(pattern = r"^(https?|file)://"))]
@@ -286,12 +295,25 @@ pub struct ListSource {
         "message": "expected no user:password@, use secretRef",
     }]))]
     pub url: Option<String>,
+    /// A signed file of checksums.
+    pub checksums: Option<ChecksumsSource>,
+    /// A signed simplestreams mirror.
+    pub simple_streams: Option<SimpleStreamsSource>,
     /// A Secret with one of: username and password; token (sent as the user name, with the password
     /// x-oauth-basic); bearerToken.
     pub secret_ref: Option<ObjectReference>,
     /// How the server's certificate is checked.
     #[serde(default)]
     pub tls: Tls,
+}
+
+impl ListSource {
+    /// The address of the source.
+    pub fn address(&self) -> Option<&str> {
+        let checksums = self.checksums.as_ref().map(|source| &source.url);
+        let streams = self.simple_streams.as_ref().map(|source| &source.url);
+        self.url.as_ref().or(checksums).or(streams).map(String::as_str)
+    }
 }
 
 /// How a server's certificate is checked.

@@ -6,15 +6,15 @@ use std::sync::Arc;
 use anyhow::Context as _;
 use serde_json::{Value, json};
 
-use super::list_input::ListInput;
 use super::table::{Output, render};
 use crate::api::{CachedImage, HasConditions, ImageListSubscription, ObjectKey};
 use crate::cache::Volume;
-use crate::imagelist::{ImageId, ImageList, ListedImage, Selection};
+use crate::imagelist::{ImageId, ImageList, ListFormat, ListedImage, Selection};
 use crate::size::Size;
 use crate::store::ResourceStore as _;
 use crate::store::directory::Directory;
 use crate::text;
+use crate::trust::unverified_list;
 
 /// Reasons for which a subscription's list is no longer in force, although no newer list replaced it.
 const OVER: [&str; 3] = ["ListExpired", "EndorserRevoked", "CertificateRevoked"];
@@ -90,8 +90,12 @@ fn list_in_force(
     let (namespace, name) = (key.namespace.parse()?, key.name.parse()?);
     let message = volume.read_list(&namespace, &name, &list.version.parse()?, digest)?;
     let message = message.with_context(|| format!("expected its list {} on the volume, found none", list.version))?;
-    let text = ListInput::of(key, message.read()?).into_text()?;
-    Ok(Some(ImageList::parse(&text)?))
+    let (_, format) = ListFormat::of(&subscription.spec.source)?;
+    let mut list = unverified_list(&message.read()?, &format).with_context(|| key.to_string())?;
+    for image in &mut list.images {
+        image.learned = image.digest.sha256().map(|digest| volume.learned(&digest)).transpose()?.flatten();
+    }
+    Ok(Some(list))
 }
 
 fn of_list(

@@ -9,7 +9,7 @@ use std::sync::Arc;
 use anyhow::{Context, bail};
 use serde_json::{Value, json};
 
-use crate::imagelist::{MAXIMUM_BYTES, RefusedImage};
+use crate::imagelist::{MAXIMUM_BYTES, RefusedImage, is_signed_files};
 use crate::text::printable;
 use crate::trust::{PublicKey, SignedMessage};
 
@@ -72,6 +72,13 @@ impl ListInput {
     pub(super) fn into_text(self) -> anyhow::Result<Vec<u8>> {
         if !self.is_signed() {
             return Ok(self.bytes);
+        }
+        if is_signed_files(&self.bytes) {
+            bail!(
+                "{}: expected an image list, found the files of another source; `get images --available` shows its images, and \
+                 `list show --format smime` prints the files",
+                self.name
+            );
         }
         let message = SignedMessage::read(&self.bytes);
         message.and_then(SignedMessage::into_payload).with_context(|| self.name.clone())

@@ -61,7 +61,7 @@ pub(super) fn pin(args: &Pin) -> anyhow::Result<ExitCode> {
     let (directory, _) = place.kept.open()?;
     let found = image(&directory, &place.kept.volume, place.namespace.as_deref(), &args.identifier)?;
     let Some((key, subscription)) = found else { return Ok(not_found(&args.identifier)) };
-    let versions = known(&place.kept.volume, &key.sibling(&subscription), &args.identifier)?;
+    let versions = known(&directory, &place.kept.volume, &key.sibling(&subscription), &args.identifier)?;
     let Some(version) = resolve(&args.wished, &versions) else {
         tracing::error!(
             "{}: expected one of the versions that accepted lists had, found {}; they had {}",

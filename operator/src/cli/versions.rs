@@ -4,15 +4,16 @@ use std::fmt;
 use std::path::Path;
 use std::str::FromStr;
 
-use anyhow::bail;
+use anyhow::{Context as _, bail};
 
 use super::available::{ImageFilter, available};
-use super::list_input::{self, ListInput};
-use crate::api::{CachedImage, ObjectKey};
+use super::list_input;
+use crate::api::{CachedImage, ImageListSubscription, ObjectKey};
 use crate::cache::Volume;
-use crate::imagelist::{ImageId, ImageList, ListVersion, Sha512Digest};
+use crate::imagelist::{ImageId, ListFormat, ListVersion, Sha512Digest};
 use crate::store::ResourceStore as _;
 use crate::store::directory::Directory;
+use crate::trust::unverified_list;
 
 /// A version of an image in a list.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -88,12 +89,22 @@ pub(super) fn image(
 
 /// The versions of an image in the accepted lists of a subscription, those of the newest list first. A list that cannot
 /// be read is logged and skipped.
-pub(super) fn known(volume: &Path, subscription: &ObjectKey, identifier: &ImageId) -> anyhow::Result<Vec<Version>> {
+pub(super) fn known(
+    directory: &Directory,
+    volume: &Path,
+    subscription: &ObjectKey,
+    identifier: &ImageId,
+) -> anyhow::Result<Vec<Version>> {
     let volume = Volume::read_only(volume)?;
+    let kept = directory.get::<ImageListSubscription>(subscription);
+    let format = kept.map(|kept| ListFormat::of(&kept.spec.source)).transpose()?;
+    let format = format.map(|(_, format)| format).unwrap_or_default();
     let mut found: Vec<Version> = Vec::new();
     for stored in volume.list_versions(&subscription.namespace.parse()?, &subscription.name.parse()?)? {
-        let list = list_input::read(&stored.path).and_then(ListInput::into_text);
-        let list = match list.and_then(|text| Ok(ImageList::parse(&text)?)) {
+        let list = list_input::read(&stored.path).and_then(|input| {
+            unverified_list(&input.bytes, &format).with_context(|| stored.path.display().to_string())
+        });
+        let list = match list {
             Ok(list) => list,
             Err(error) => {
                 tracing::warn!("{error:#}");
@@ -101,7 +112,8 @@ pub(super) fn known(volume: &Path, subscription: &ObjectKey, identifier: &ImageI
             }
         };
         for image in list.images.iter().filter(|image| image.identifier == *identifier) {
-            let Some(sha512) = image.sha512() else { continue };
+            let learned = image.digest.sha256().map(|digest| volume.learned(&digest)).transpose()?.flatten();
+            let Some(sha512) = image.sha512().or(learned.map(|learned| learned.sha512)) else { continue };
             let version = Version { version: image.version.clone(), sha512 };
             if !found.contains(&version) {
                 found.push(version);

@@ -23,6 +23,8 @@ mod mime;
 mod name;
 mod namespace;
 mod openpgp;
+mod parts;
+mod payload;
 mod pem;
 mod policy;
 mod refusal;
@@ -48,8 +50,10 @@ pub use list::{
 };
 pub use message::SignedMessage;
 pub use name::{DistinguishedName, NameError};
+pub(crate) use openpgp::is_cleartext as is_clear_signed;
 pub use openpgp::sign as sign_openpgp;
 pub use openpgp::{Fingerprint, FingerprintError, KeyError, OpenPgpSignError, PublicKey, SecretKey, SignatureForm};
+pub use parts::{CHECKSUMS, SIMPLE_STREAMS, unverified_list, unverified_text};
 pub use policy::{
     AlgorithmPolicy, Credential, CredentialKind, CrlPolicy, EndorserPolicy, EndorserRule, OpenPgpCredential, Purpose,
     SignerName, TrustLevel, VerifyRequest,

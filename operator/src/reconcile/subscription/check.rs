@@ -28,7 +28,7 @@ pub struct Checked {
     pub generation: Option<i64>,
     /// Where the list is.
     pub url: SourceUrl,
-    /// How what is there becomes a list.
+    /// The format of the list.
     pub format: ListFormat,
     /// The name of the Secret with the credentials.
     pub secret: Option<String>,
@@ -76,18 +76,20 @@ pub struct Checked {
 pub(in crate::reconcile) fn check(object: &ImageListSubscription, settings: &Settings) -> Result<Checked, SpecError> {
     let key = ObjectKey::of(object);
     let spec = &object.spec;
+    let (url, format) =
+        ListFormat::of(&spec.source).map_err(|error| SpecError::invalid(error.path(), error.message()))?;
     Ok(Checked {
         namespace: key.namespace.parse().map_err(|error| SpecError::invalid("metadata.namespace", &error))?,
         name: key.name.parse().map_err(|error| SpecError::invalid("metadata.name", &error))?,
         generation: object.metadata.generation,
-        url: url(&spec.source)?,
-        format: ListFormat::Hepix,
+        url,
+        format,
         secret: spec.source.secret_ref.as_ref().map(|reference| reference.name.clone()),
         tls: tls(&spec.source.tls)?,
         auto_endorse: auto_endorse(spec, settings)?,
         endorsers: endorsers(spec)?,
         required_endorsements: required_endorsements(spec)?,
-        decryption: spec.verify.decryption_secret_ref.as_ref().map(|reference| reference.name.clone()),
+        decryption: decryption(spec)?,
         accept_list: optional("verify.acceptList", spec.verify.accept_list.as_deref(), str::parse)?,
         identifier: optional("verify.identifier", spec.verify.identifier.as_deref(), str::parse)?,
         max_list_age: optional("verify.maxListAge", spec.verify.max_list_age.as_deref(), parse_duration)?,
@@ -106,15 +108,13 @@ pub(in crate::reconcile) fn check(object: &ImageListSubscription, settings: &Set
     })
 }
 
-fn url(source: &api::ListSource) -> Result<SourceUrl, SpecError> {
-    let url = source.url.as_deref().ok_or_else(|| SpecError::invalid("source", "expected url, found none"))?;
-    url.parse().map_err(|error| SpecError::invalid("source.url", &error))
-}
-
 fn auto_endorse(spec: &ImageListSubscriptionSpec, settings: &Settings) -> Result<bool, SpecError> {
     const FIELD: &str = "verify.mode";
     match spec.verify.mode {
         api::VerifyMode::Enforce => Ok(false),
+        api::VerifyMode::AutoEndorse if spec.source.url.is_none() => {
+            Err(SpecError::invalid(FIELD, "expected Enforce with checksums or simpleStreams"))
+        }
         api::VerifyMode::AutoEndorse if settings.allow_auto_endorse => Ok(true),
         api::VerifyMode::AutoEndorse => Err(SpecError::invalid(
             FIELD,
@@ -145,6 +145,17 @@ fn required_endorsements(spec: &ImageListSubscriptionSpec) -> Result<NonZeroUsiz
         let message = format!("expected 1 to {most}, the number of endorserRefs, found {required}");
         SpecError::invalid("verify.requiredEndorsements", &message)
     })
+}
+
+/// Only an image list can be encrypted.
+fn decryption(spec: &ImageListSubscriptionSpec) -> Result<Option<String>, SpecError> {
+    match &spec.verify.decryption_secret_ref {
+        Some(_) if spec.source.url.is_none() => {
+            let message = "expected none with checksums or simpleStreams, found one";
+            Err(SpecError::invalid("verify.decryptionSecretRef", message))
+        }
+        reference => Ok(reference.as_ref().map(|reference| reference.name.clone())),
+    }
 }
 
 fn optional<T, E: std::fmt::Display>(

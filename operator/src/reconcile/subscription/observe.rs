@@ -6,6 +6,7 @@ use std::sync::Arc;
 use jiff::Timestamp;
 
 use super::check::Checked;
+use super::files::{Answer, Files};
 use super::look_back::{LookBack, look_back};
 use super::memory::ListMemory;
 use super::problem::FetchProblem;
@@ -14,7 +15,7 @@ use super::{beside, envelope, schedule};
 use crate::api::{CachedImage, Endorser, ImageListSubscription, ImageListSubscriptionStatus};
 use crate::cache::{CacheError, Volume};
 use crate::fetch::{Document, FetchError, ListAnswer, Source};
-use crate::imagelist::{ImageId, Sha512Digest, SourceUrl};
+use crate::imagelist::{ImageId, ListFormat, Sha512Digest, SourceUrl};
 use crate::reconcile::context::Context;
 use crate::reconcile::endorser;
 use crate::reconcile::exchange::{ListOrigin, Message};
@@ -219,13 +220,32 @@ async fn fetch_if<S: ResourceStore>(
 /// Fetches the list, with a conditional request if the last fetched message is in force.
 async fn fetch<S: ResourceStore>(context: &Context<S>, checked: &Checked, memory: Option<&ListMemory>) -> FetchedAt {
     let origin = ListOrigin { url: checked.url.clone(), secret: checked.secret.clone(), tls: checked.tls.clone() };
+    let address = address(checked);
+    let memory = memory.filter(|memory| memory.address == address);
+    let answered = match &checked.format {
+        ListFormat::Hepix => return fetch_list(context, checked, &origin, memory).await,
+        ListFormat::Checksums(rule) => Files { context, checked, origin, memory }.checksums(rule).await,
+        ListFormat::SimpleStreams(rule) => Files { context, checked, origin, memory }.simple_streams(rule).await,
+    };
+    match answered {
+        Ok((Answer::NotModified, date)) => (Fetched::NotModified, date),
+        Ok((Answer::Message(message), date)) => (Fetched::Message(message), date),
+        Err(problem) => (Fetched::Failed(problem), None),
+    }
+}
+
+/// Fetches an image list.
+async fn fetch_list<S: ResourceStore>(
+    context: &Context<S>,
+    checked: &Checked,
+    origin: &ListOrigin,
+    memory: Option<&ListMemory>,
+) -> FetchedAt {
     let trust = &context.settings.trust_directory;
-    let source = match source(&*context.store, &checked.key.namespace, &origin, &checked.url, trust).await {
+    let source = match source(&*context.store, &checked.key.namespace, origin, &checked.url, trust).await {
         Ok(source) => source,
         Err(error) => return (Fetched::Failed(FetchProblem::from(&error)), None),
     };
-    let address = address(checked);
-    let memory = memory.filter(|memory| memory.address == address);
     match ask(context, checked, &source, memory).await {
         Ok(ListAnswer::NotModified { date }) => (Fetched::NotModified, date),
         Ok(ListAnswer::Body { document, validator, date, came }) => {
