@@ -9,12 +9,13 @@ use serde_json::{Value, json};
 use super::table::{Output, render};
 use crate::api::{CachedImage, HasConditions, ImageListSubscription, ObjectKey};
 use crate::cache::Volume;
-use crate::imagelist::{ImageId, ImageList, ListFormat, ListedImage, Selection};
+use crate::imagelist::{ImageId, ImageList, ListedImage, Selection};
+use crate::reconcile::subscription::format;
 use crate::size::Size;
 use crate::store::ResourceStore as _;
 use crate::store::directory::Directory;
 use crate::text;
-use crate::trust::unverified_list;
+use crate::trust::read_unverified;
 
 /// Reasons for which a subscription's list is no longer in force, although no newer list replaced it.
 const OVER: [&str; 3] = ["ListExpired", "EndorserRevoked", "CertificateRevoked"];
@@ -90,10 +91,11 @@ fn list_in_force(
     let (namespace, name) = (key.namespace.parse()?, key.name.parse()?);
     let message = volume.read_list(&namespace, &name, &list.version.parse()?, digest)?;
     let message = message.with_context(|| format!("expected its list {} on the volume, found none", list.version))?;
-    let (_, format) = ListFormat::of(&subscription.spec.source)?;
-    let mut list = unverified_list(&message.read()?, &format).with_context(|| key.to_string())?;
+    let mut list = read_unverified(&message.read()?, &format(&subscription.spec.source)?)?;
     for image in &mut list.images {
-        image.learned = image.digest.sha256().map(|digest| volume.learned(&digest)).transpose()?.flatten();
+        if let Some(sha256) = image.digest.sha256() {
+            image.learned = volume.learned(&sha256)?;
+        }
     }
     Ok(Some(list))
 }

@@ -43,7 +43,7 @@ pub(super) fn read<'m>(message: &'m [u8], format: &ListFormat) -> Result<Vec<Par
 
 /// The list in a stored message, for tools that show it. CMS signatures must be valid, but no signer is checked, and
 /// OpenPGP signatures are not verified. So this is not a verification, and its result must never be published.
-pub fn unverified_list(message: &[u8], format: &ListFormat) -> Result<ImageList, Refusal> {
+pub fn read_unverified(message: &[u8], format: &ListFormat) -> Result<ImageList, Refusal> {
     let parts = read(message, format)?.into_iter().map(|part| part.message?.verify_signature(&[]));
     let parts = parts.collect::<Result<Vec<_>, _>>()?;
     let signed = parts.iter().flat_map(|part| &part.signers).filter_map(AuthenticatedSigner::dated).max();

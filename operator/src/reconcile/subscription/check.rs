@@ -76,8 +76,7 @@ pub struct Checked {
 pub(in crate::reconcile) fn check(object: &ImageListSubscription, settings: &Settings) -> Result<Checked, SpecError> {
     let key = ObjectKey::of(object);
     let spec = &object.spec;
-    let (url, format) =
-        ListFormat::of(&spec.source).map_err(|error| SpecError::invalid(error.path(), error.message()))?;
+    let (url, format) = source(&spec.source)?;
     Ok(Checked {
         namespace: key.namespace.parse().map_err(|error| SpecError::invalid("metadata.namespace", &error))?,
         name: key.name.parse().map_err(|error| SpecError::invalid("metadata.name", &error))?,
@@ -106,6 +105,16 @@ pub(in crate::reconcile) fn check(object: &ImageListSubscription, settings: &Set
         finalizer: object.finalizers().iter().any(|name| name == FINALIZER),
         key,
     })
+}
+
+/// How what is at a source becomes a list.
+pub fn format(source: &api::ListSource) -> Result<ListFormat, SpecError> {
+    self::source(source).map(|(_, format)| format)
+}
+
+/// The address of a source, and its format.
+fn source(source: &api::ListSource) -> Result<(SourceUrl, ListFormat), SpecError> {
+    ListFormat::of(source).map_err(|error| SpecError::invalid(error.path(), error.message()))
 }
 
 fn auto_endorse(spec: &ImageListSubscriptionSpec, settings: &Settings) -> Result<bool, SpecError> {

@@ -29,6 +29,7 @@ mod verification;
 use jiff::Timestamp;
 
 pub(super) use self::check::check;
+pub use self::check::format;
 pub use self::kept::{KeptLists, kept_lists};
 pub use self::memory::ListMemory;
 use self::plan::Newest;
