@@ -23,12 +23,14 @@ pub fn reverify(message: &[u8], last: &LastAccepted, request: &VerifyRequest<'_>
         Err(refusal) => return Reverification::Broken(refusal),
     };
     let payload = match payload::read(&proven, request.format, request.wanted, Some(last.created)) {
+        Ok(payload) if payload.digest != last.payload => {
+            return Reverification::Broken(other_bytes(payload.digest, last));
+        }
         // The identifier of a list that is not in its text follows from the address, which may have changed.
         Ok(payload) if payload.list.identifier != last.identifier => {
             return Reverification::Broken(other_list(&payload.list.identifier, last));
         }
-        Ok(payload) if payload.digest == last.payload => payload,
-        Ok(payload) => return Reverification::Broken(other_bytes(payload.digest, last)),
+        Ok(payload) => payload,
         Err(refusal) => return Reverification::Broken(refusal),
     };
     let times = Times { path: last.accepted, crls: request.at };

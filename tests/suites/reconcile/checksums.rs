@@ -195,6 +195,13 @@ async fn another_address_is_another_list() {
     assert_eq!(mirror.endorsed(), [format!("1-{first}")]);
 }
 
+/// What a command prints over the volume of a site.
+fn shown(site: &Site, arguments: &[&str]) -> String {
+    let mut command = std::process::Command::new(env!("CARGO_BIN_EXE_operator"));
+    let output = command.args(arguments).arg("--volume").arg(site.path("volume")).output().unwrap();
+    String::from_utf8([output.stdout, output.stderr].concat()).unwrap()
+}
+
 /// Clear-signed with sizes, as Fedora does it, and with digests of SHA-256; a signature with an address of its own.
 #[tokio::test]
 async fn other_forms() {
@@ -210,6 +217,10 @@ async fn other_forms() {
     let (found, run) = verified(&mirror.site).await;
     assert_eq!(found, "True Verified", "{:?}", run.subscription("vo").conditions);
     assert_eq!(mirror.endorsed(), [format!("42-1.1-{sha512}")]);
+    let shown = shown(&mirror.site, &["get", "images", "--available", "-o", "json"]);
+    assert!(shown.contains(&sha512) && shown.contains("cloud-42-1.1.qcow2"), "what was learned is shown: {shown}");
+    let refused = self::shown(&mirror.site, &["list", "show", "vo"]);
+    assert!(refused.contains("found the files of another source"), "{refused}");
     let apart =
         clear.replace("url: 'ROOT/images/CHECKSUM'", "url: 'ROOT/images/SUMS', signature: 'ROOT/keys/SUMS.sig'");
     let mirror = Mirror::new(&apart);
