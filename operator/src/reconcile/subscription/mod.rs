@@ -9,6 +9,7 @@ mod clock;
 mod envelope;
 mod events;
 mod fetched;
+mod files;
 mod judge;
 mod kept;
 mod look_back;
