@@ -18,6 +18,7 @@ pub mod gpg;
 pub mod image_server;
 pub mod list;
 pub mod manifests;
+pub mod oci;
 pub mod open_metrics;
 pub mod opennebula;
 pub mod openstack;

@@ -13,6 +13,7 @@ mod identifier;
 mod json;
 mod lint;
 mod model;
+pub mod oci;
 mod parse;
 mod rule_error;
 mod select;

@@ -7,6 +7,7 @@ use crate::api::{
     CachedImage, CloudAccess, CloudTarget, Endorser, FilesSource, ImageListSubscription, Kind, ObjectKey,
     ObjectReference, Resource,
 };
+use crate::imagelist::ListFormat;
 use crate::store::{ResourceStore, StoreError};
 
 /// The result for one object.
@@ -84,7 +85,7 @@ impl<'c, S: ResourceStore> Look<'c, S> {
         self.secret("verify.decryptionSecretRef", spec.verify.decryption_secret_ref.as_ref()).await?;
         self.objects::<Endorser>("verify.endorserRefs", &spec.verify.endorser_refs);
         self.objects::<CloudTarget>("targetRefs", &spec.target_refs);
-        if let Some(Ok(url)) = spec.source.address().map(str::parse::<crate::imagelist::SourceUrl>) {
+        if let Ok((url, _)) = ListFormat::of(&spec.source) {
             self.surveyed.asks = asks(url.url(), Some(&spec.interval), spec.suspend);
         }
         Ok(self.surveyed)

@@ -14,6 +14,7 @@ mod certificate;
 mod chain;
 mod check;
 mod cms;
+mod cosign;
 mod crl;
 mod endorsement;
 mod envelope;
@@ -28,6 +29,7 @@ mod payload;
 mod pem;
 mod policy;
 mod refusal;
+mod repository;
 mod reverification;
 mod revocation;
 mod revocation_list;
@@ -43,10 +45,11 @@ mod weak_digest;
 pub use accept::accept;
 pub use anchors::{AnchorError, Anchors, AnchorsBuilder, holds_certificates};
 pub use check::{Check, CheckResult, Rule};
+pub use cosign::{CosignKey, CosignKeyError};
 pub use envelope::{DecryptionKey, decrypt, expands, is_encrypted, is_openpgp_signature, is_plain_list, join_detached};
 pub use list::{
-    AcceptRequest, Acceptance, AcceptedList, LastAccepted, Reverification, RevokedSigner, Signer, Verification,
-    VerifiedList,
+    AcceptRequest, Acceptance, AcceptedList, AcceptedTag, LastAccepted, Reverification, RevokedSigner, Signer,
+    TagState, Verification, VerifiedList,
 };
 pub use message::SignedMessage;
 pub use name::{DistinguishedName, NameError};

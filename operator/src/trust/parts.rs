@@ -2,7 +2,7 @@
 
 use super::message::{AuthenticatedMessage, SignedMessage};
 use super::signer::AuthenticatedSigner;
-use super::{Check, Refusal, RefusalReason, Rule, VerifyRequest, payload};
+use super::{Check, Refusal, RefusalReason, Rule, VerifyRequest, payload, repository};
 use crate::imagelist::{ImageList, ListFormat, SignedFile, SignedFilesError, read_signed_files};
 
 /// The names of the files of a checksums source.
@@ -22,11 +22,16 @@ pub(super) struct Part<'m> {
     message: Result<SignedMessage<'m>, Refusal>,
 }
 
-/// Parses a message. A file that is not signed is an error of its part.
+/// Parses a message that is signed as a whole, or each of whose files is. A file that is not signed is an error of its part.
 pub(super) fn read<'m>(message: &'m [u8], format: &ListFormat) -> Result<Vec<Part<'m>>, Refusal> {
     let malformed = |error: SignedFilesError| Refusal::new(RefusalReason::ListMalformed, error.to_string());
     match format {
         ListFormat::Hepix => Ok(vec![Part { name: None, message: SignedMessage::read(message) }]),
+        // Its artefacts are signed one by one, and verified elsewhere.
+        ListFormat::Oci(_) => {
+            let message = "expected a message that is signed as a whole, found the artefacts of a repository";
+            Err(Refusal::new(RefusalReason::ListMalformed, message))
+        }
         ListFormat::Checksums(_) => {
             let [file] = read_signed_files(message, CHECKSUMS).map_err(malformed)?;
             Ok(vec![Part { name: None, message: SignedMessage::of_file(file) }])
@@ -44,6 +49,9 @@ pub(super) fn read<'m>(message: &'m [u8], format: &ListFormat) -> Result<Vec<Par
 /// The list in a stored message, for tools that show it. CMS signatures must be valid, but no signer is checked, and
 /// OpenPGP signatures are not verified. So this is not a verification, and its result must never be published.
 pub fn read_unverified(message: &[u8], format: &ListFormat) -> Result<ImageList, Refusal> {
+    if let ListFormat::Oci(_) = format {
+        return repository::unverified(message);
+    }
     let parts = read(message, format)?.into_iter().map(|part| part.message?.verify_signature(&[]));
     let parts = parts.collect::<Result<Vec<_>, _>>()?;
     let signed = parts.iter().flat_map(|part| &part.signers).filter_map(AuthenticatedSigner::dated).max();

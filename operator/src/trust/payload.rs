@@ -3,6 +3,7 @@
 use jiff::{SignedDuration, Timestamp};
 
 use super::endorsement::{Group, Judgement};
+use super::list::Succession;
 use super::message::AuthenticatedMessage;
 use super::{Refusal, RefusalReason, Sha256Digest, VerifiedList};
 use crate::imagelist::{
@@ -50,7 +51,7 @@ pub(super) fn read(
             ProductsPath::find(index.text(), rule).map_err(malformed)?;
             Err(Refusal::new(RefusalReason::ListMalformed, "expected the products file that the index has, found none"))
         }
-        (ListFormat::Hepix | ListFormat::Checksums(_) | ListFormat::SimpleStreams(_), parts) => {
+        (ListFormat::Hepix | ListFormat::Checksums(_) | ListFormat::SimpleStreams(_) | ListFormat::Oci(_), parts) => {
             let found = format!("expected the files of the source, found {}", parts.len());
             Err(Refusal::new(RefusalReason::ListMalformed, found))
         }
@@ -107,6 +108,8 @@ impl Payload {
             required: if same { required } else { required.max(all.len()) },
             message: Sha256Digest::of(message),
             payload: self.digest,
+            succession: Succession::Whole,
+            tags: Vec::new(),
         }
     }
 }

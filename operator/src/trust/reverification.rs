@@ -6,9 +6,9 @@ use super::endorsement::{self, Group, Judgement, Times};
 use super::payload::{self, Payload};
 use super::{
     AcceptedList, CredentialKind, EndorserRule, Fingerprint, LastAccepted, Refusal, RefusalReason, Reverification,
-    RevokedSigner, Sha256Digest, VerifiedList, VerifyRequest, parts,
+    RevokedSigner, Sha256Digest, VerifiedList, VerifyRequest, parts, repository,
 };
-use crate::imagelist::ImageId;
+use crate::imagelist::{ImageId, ListFormat};
 
 /// Verifies a stored message again. The certificates' dates are checked at the time of its acceptance, everything else
 /// at `request.at`.
@@ -18,6 +18,16 @@ use crate::imagelist::ImageId;
 /// missing or expired only freezes the list. The list's own expiry is not checked here. A revocation by a CA is
 /// permanent, so the caller must store [`AcceptedList::revoked`].
 pub fn reverify(message: &[u8], last: &LastAccepted, request: &VerifyRequest<'_>) -> Reverification {
+    match request.format {
+        ListFormat::Hepix | ListFormat::Checksums(_) | ListFormat::SimpleStreams(_) => {
+            reverify_signed(message, last, request)
+        }
+        ListFormat::Oci(_) => repository::reverify(message, last, request),
+    }
+}
+
+/// Verifies a message again that is signed as a whole, or each of whose files is.
+fn reverify_signed(message: &[u8], last: &LastAccepted, request: &VerifyRequest<'_>) -> Reverification {
     let proven = match parts::authenticate(message, request, &mut Vec::new()) {
         Ok(proven) => proven,
         Err(refusal) => return Reverification::Broken(refusal),

@@ -3,7 +3,10 @@
 use super::endorsement::{self, Group, Judgement, Times};
 use super::message::AuthenticatedMessage;
 use super::payload::{self, Payload};
-use super::{Check, EndorserPolicy, Refusal, RefusalReason, Rule, Verification, VerifiedList, VerifyRequest, parts};
+use super::{
+    Check, EndorserPolicy, Refusal, RefusalReason, Rule, Verification, VerifiedList, VerifyRequest, parts, repository,
+};
+use crate::imagelist::ListFormat;
 use crate::size::Count;
 
 /// Parses a message and verifies its signers, in this order: message, signatures, digests, paths, revocation,
@@ -11,9 +14,14 @@ use crate::size::Count;
 /// untrusted signer in addition to a trusted one does not. If the source has several files, each must have enough
 /// trusted signatures.
 pub fn verify(message: &[u8], request: &VerifyRequest<'_>) -> Verification {
-    let mut checks = Vec::new();
-    let outcome = steps(message, request, &mut checks);
-    Verification { checks, outcome }
+    match request.format {
+        ListFormat::Hepix | ListFormat::Checksums(_) | ListFormat::SimpleStreams(_) => {
+            let mut checks = Vec::new();
+            let outcome = steps(message, request, &mut checks);
+            Verification { checks, outcome }
+        }
+        ListFormat::Oci(rule) => repository::verify(message, rule, request),
+    }
 }
 
 fn steps(message: &[u8], request: &VerifyRequest<'_>, checks: &mut Vec<Check>) -> Result<VerifiedList, Refusal> {

@@ -19,6 +19,7 @@ mod plan;
 mod problem;
 mod removal;
 mod report;
+mod repository;
 mod schedule;
 mod step;
 mod stored;
