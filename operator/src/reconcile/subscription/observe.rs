@@ -6,6 +6,7 @@ use std::sync::Arc;
 use jiff::Timestamp;
 
 use super::check::Checked;
+use super::fetched::{Fetched, FetchedAt};
 use super::files::{Answer, Files};
 use super::look_back::{LookBack, look_back};
 use super::memory::ListMemory;
@@ -67,18 +68,6 @@ pub(super) struct Observed {
     pub images: Vec<Arc<CachedImage>>,
     /// The identifier of an image whose entries are kept although nothing selects it.
     pub asked_for: Option<String>,
-}
-
-/// The result of a fetch.
-pub(super) enum Fetched {
-    /// The server was not asked in this pass.
-    NotAsked,
-    /// The list has not changed.
-    NotModified,
-    /// A message was fetched.
-    Message(Message),
-    /// The fetch failed.
-    Failed(FetchProblem),
 }
 
 /// The signer of the list in force, from the volume, or from the status if the volume has lost it. A name that cannot
@@ -205,9 +194,6 @@ fn stored_last(volume: &Volume, checked: &Checked) -> Option<Document> {
     volume.read_list(&checked.namespace, &checked.name, newest.version.as_ref()?, &newest.digest12).ok()?
 }
 
-/// The result of a fetch, and the time according to the server.
-pub(super) type FetchedAt = (Fetched, Option<Timestamp>);
-
 /// Fetches the list if the server is asked in this pass.
 async fn fetch_if<S: ResourceStore>(
     is_due: bool,
@@ -232,8 +218,8 @@ async fn fetch<S: ResourceStore>(
     let answered = match &checked.format {
         ListFormat::Hepix => return fetch_list(context, checked, &origin, memory).await,
         ListFormat::Oci(rule) => return fetch_repository(context, checked, &origin, (rule, stored)).await,
-        ListFormat::Checksums(rule) => Files { context, checked, origin, memory }.checksums(rule).await,
-        ListFormat::SimpleStreams(rule) => Files { context, checked, origin, memory }.simple_streams(rule).await,
+        ListFormat::Checksums(rule) => Files { context, checked, memory }.checksums(rule).await,
+        ListFormat::SimpleStreams(rule) => Files { context, checked, memory }.simple_streams(rule).await,
     };
     match answered {
         Ok((Answer::NotModified, date)) => (Fetched::NotModified, date),
@@ -264,7 +250,7 @@ async fn fetch_list<S: ResourceStore>(
     memory: Option<&ListMemory>,
 ) -> FetchedAt {
     let trust = &context.settings.trust_directory;
-    let source = match source(&*context.store, &checked.key.namespace, &origin, &checked.url, trust).await {
+    let source = match source(&*context.store, &checked.key.namespace, origin, &checked.url, trust).await {
         Ok(source) => source,
         Err(error) => return (Fetched::Failed(FetchProblem::from(&error)), None),
     };
@@ -310,8 +296,10 @@ async fn ask<S: ResourceStore>(
 pub(super) fn address(checked: &Checked) -> Sha256Digest {
     let url = checked.url.url();
     match &checked.format {
-        ListFormat::Hepix | ListFormat::Checksums(_) | ListFormat::SimpleStreams(_) => {
-            Sha256Digest::of(checked.url.url().as_str().as_bytes())
+        ListFormat::Hepix => Sha256Digest::of(url.as_str().as_bytes()),
+        ListFormat::Checksums(_) => Sha256Digest::of(format!("checksums {url}").as_bytes()),
+        ListFormat::SimpleStreams(rule) => {
+            Sha256Digest::of(format!("simpleStreams {url} {}", rule.content_id()).as_bytes())
         }
         ListFormat::Oci(rule) => Sha256Digest::of(rule.described().as_bytes()),
     }
@@ -333,23 +321,5 @@ impl From<&FetchError> for FetchProblem {
 impl From<&SourceError> for FetchProblem {
     fn from(error: &SourceError) -> Self {
         Self { reason: error.reason(), message: error.to_string(), class: error.class() }
-    }
-}
-
-impl Fetched {
-    /// Whether the server was asked in this pass.
-    pub(super) fn was_asked(&self) -> bool {
-        match self {
-            Self::NotAsked => false,
-            Self::NotModified | Self::Message(_) | Self::Failed(_) => true,
-        }
-    }
-
-    /// Whether the server was asked and the fetch succeeded.
-    pub(super) fn succeeded(&self) -> bool {
-        match self {
-            Self::NotModified | Self::Message(_) => true,
-            Self::NotAsked | Self::Failed(_) => false,
-        }
     }
 }
