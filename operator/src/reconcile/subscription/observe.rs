@@ -218,8 +218,8 @@ async fn fetch<S: ResourceStore>(
     let answered = match &checked.format {
         ListFormat::Hepix => return fetch_list(context, checked, &origin, memory).await,
         ListFormat::Oci(rule) => return fetch_repository(context, checked, &origin, (rule, stored)).await,
-        ListFormat::Checksums(rule) => Files { context, checked, origin, memory }.checksums(rule).await,
-        ListFormat::SimpleStreams(rule) => Files { context, checked, origin, memory }.simple_streams(rule).await,
+        ListFormat::Checksums(rule) => Files { context, checked, memory }.checksums(rule).await,
+        ListFormat::SimpleStreams(rule) => Files { context, checked, memory }.simple_streams(rule).await,
     };
     match answered {
         Ok((Answer::NotModified, date)) => (Fetched::NotModified, date),
@@ -294,9 +294,12 @@ async fn ask<S: ResourceStore>(
 
 /// The digest of the subscription's address, and of how it is read.
 pub(super) fn address(checked: &Checked) -> Sha256Digest {
+    let url = checked.url.url();
     match &checked.format {
-        ListFormat::Hepix | ListFormat::Checksums(_) | ListFormat::SimpleStreams(_) => {
-            Sha256Digest::of(checked.url.url().as_str().as_bytes())
+        ListFormat::Hepix => Sha256Digest::of(url.as_str().as_bytes()),
+        ListFormat::Checksums(_) => Sha256Digest::of(format!("checksums {url}").as_bytes()),
+        ListFormat::SimpleStreams(rule) => {
+            Sha256Digest::of(format!("simpleStreams {url} {}", rule.content_id()).as_bytes())
         }
         ListFormat::Oci(rule) => Sha256Digest::of(rule.described().as_bytes()),
     }
