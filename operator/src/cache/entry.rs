@@ -4,7 +4,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::io::ErrorKind;
-use std::os::unix::fs::{MetadataExt, symlink};
+use std::os::unix::fs::symlink;
 use std::path::{Path, PathBuf};
 
 use jiff::Timestamp;
@@ -13,6 +13,7 @@ use serde_with::skip_serializing_none;
 
 use super::blob::VerifiedBlob;
 use super::error::CacheError;
+use super::file_scan::same_file;
 use super::name::{ImageKey, SafeName, encode_version};
 use super::record;
 use super::volume::Volume;
@@ -322,14 +323,6 @@ fn record_of(path: &Path) -> PathBuf {
     let mut name = path.file_name().unwrap_or_default().to_os_string();
     name.push(".json");
     path.with_file_name(name)
-}
-
-/// Whether two paths lead to the same file.
-fn same_file(one: &Path, two: &Path) -> bool {
-    match (fs::metadata(one), fs::metadata(two)) {
-        (Ok(one), Ok(two)) => one.dev() == two.dev() && one.ino() == two.ino(),
-        (Ok(_) | Err(_), _) => false,
-    }
 }
 
 /// The digests in the records and symbolic links of a directory, even if the record or the link is missing. (A hard

@@ -38,7 +38,7 @@ mod space;
 mod usage;
 mod volume;
 
-pub use blob::{BlobCheck, VerifiedBlob};
+pub use blob::{BlobCheck, BlobStamp, VerifiedBlob};
 pub use conversion::{ConversionKey, ConversionLimits, ConversionState, Conversions, Part};
 pub use entry::{Entries, Entry};
 pub use error::{CacheError, DownloadError};

@@ -16,7 +16,7 @@ use tokio_util::sync::CancellationToken;
 use super::append_file::AppendFile;
 use super::blob::VerifiedBlob;
 use super::error::CacheError;
-use super::file_scan::{ByteScan, ScanResult, file_size};
+use super::file_scan::{ByteScan, ScanResult, file_size, same_file};
 use super::job_request::{DownloadRequest, JobKey};
 use super::name::SafeName;
 use super::record;
@@ -24,6 +24,7 @@ use super::usage::allocated;
 use super::volume::Volume;
 use crate::fetch::Validator;
 use crate::fs::{Durability, NO_LINK, open_no_link, parent, sync_directory};
+use crate::imagelist::Sha512Digest;
 
 /// The bytes per read when the bytes of an earlier run are hashed again.
 const BLOCK: usize = 256 * 1024;
@@ -81,7 +82,7 @@ impl Partial {
         let key = request.key();
         let path = partial_path(volume, &key);
         volume.prepare(&path)?;
-        let file = AppendFile::new(open(volume, &path)?, &path)?;
+        let file = AppendFile::new(open(volume, &path, &key.digest)?, &path)?;
         let known = record::read_beside::<PartialRecord>(&record_path(&path))?;
         let validator = known.and_then(|known| known.validator);
         let record = PartialRecord { url: key.url.to_string(), size: request.size, validator };
@@ -225,11 +226,16 @@ pub(super) fn remove_partial(volume: &Volume, path: &Path) -> Result<(), CacheEr
 }
 
 /// Opens a partial download for appending, or makes an empty one.
-fn open(volume: &Volume, path: &Path) -> Result<File, CacheError> {
+fn open(volume: &Volume, path: &Path, digest: &Sha512Digest) -> Result<File, CacheError> {
     let failed = CacheError::io("open", path);
+    // It became the blob, and a power failure gave it its old name back.
+    if !path.is_symlink() && same_file(path, &volume.blob_path(digest)) {
+        volume.step("partial: remove");
+        volume.remove_file(path)?;
+    }
     if file_size(path)?.is_some() {
         let found = open_no_link(path).map_err(&failed)?;
-        // A file with another hard link was put there by somebody else. Its bytes are not changed.
+        // A file with any other hard link was put there by somebody else. Its bytes are not changed.
         if found.metadata().map_err(&failed)?.nlink() > 1 {
             return Err(CacheError::Foreign { path: path.to_owned() });
         }
