@@ -11,18 +11,13 @@ use axum::body::Body;
 use axum::extract::{Path, State};
 use axum::http::{HeaderMap, HeaderValue, Method, Response, StatusCode, header};
 use axum::routing::get;
-use bytes::Bytes;
-use futures::TryStreamExt as _;
-use tokio::io::{AsyncReadExt as _, AsyncSeekExt as _};
-use tokio_util::io::ReaderStream;
 
+use super::file_body::file_body;
+use super::known_blobs::KnownBlobs;
 use super::plain;
 use super::ticket::{Clock, TicketError, Tickets};
 use crate::cache::{VerifiedBlob, Volume};
 use crate::metrics::Metrics;
-
-/// The size of the chunks that are read from the volume, in bytes.
-const CHUNK: usize = 256 * 1024;
 
 /// The image server. It only reads the volume, so it also works while another process owns the volume, for example
 /// while this operator waits for its turn.
@@ -31,6 +26,8 @@ pub struct ImageServer {
     volume: Arc<FilePath>,
     /// Read from the volume at the first request, once the key exists.
     tickets: Arc<OnceLock<Tickets>>,
+    /// The images of earlier requests.
+    known: Arc<KnownBlobs>,
     clock: Clock,
     metrics: Metrics,
 }
@@ -45,11 +42,17 @@ enum Unserved {
 impl ImageServer {
     /// Serves the images of the volume in this folder, which need not exist yet. Responses are counted in `metrics`.
     pub fn new(volume: PathBuf, clock: Clock, metrics: Metrics) -> Self {
-        Self { volume: volume.into(), tickets: Arc::default(), clock, metrics }
+        Self { volume: volume.into(), tickets: Arc::default(), known: Arc::default(), clock, metrics }
     }
 
     /// The image that a ticket permits; `None` if it is not on the volume.
     fn blob(&self, ticket: &str, file: &str) -> Result<Option<VerifiedBlob>, Unserved> {
+        let check = |tickets: &Tickets| tickets.check(ticket, file, (self.clock)()).map_err(Unserved::Ticket);
+        if let Some(tickets) = self.tickets.get()
+            && let Some(known) = self.known.get(&check(tickets)?)
+        {
+            return Ok(Some(known));
+        }
         let volume = Volume::read_only(&self.volume).map_err(|error| Unserved::NoVolume(error.to_string()))?;
         let tickets = match self.tickets.get() {
             Some(tickets) => tickets,
@@ -59,8 +62,8 @@ impl ImageServer {
                 Err(error) => return Err(Unserved::NoVolume(error.to_string())),
             },
         };
-        let digest = tickets.check(ticket, file, (self.clock)()).map_err(Unserved::Ticket)?;
-        volume.blob(&digest).map_err(|error| Unserved::Damaged(error.to_string()))
+        let found = self.known.look(&volume, &check(tickets)?);
+        found.map_err(|error| Unserved::Damaged(error.to_string()))
     }
 }
 
@@ -134,11 +137,9 @@ async fn answer(
     let body = if method == Method::HEAD {
         Body::empty()
     } else {
-        let mut file = tokio::fs::File::open(blob.path()).await?;
-        file.seek(std::io::SeekFrom::Start(first)).await?;
+        let file = tokio::fs::File::open(blob.path()).await?.into_std().await;
         let metrics = metrics.clone();
-        let counted = move |chunk: &Bytes| metrics.served_bytes(chunk.len() as u64);
-        Body::from_stream(ReaderStream::with_capacity(file.take(length), CHUNK).inspect_ok(counted))
+        file_body(file, first, length, move |bytes| metrics.served_bytes(bytes))
     };
     let mut response = Response::new(body);
     *response.status_mut() = status;
