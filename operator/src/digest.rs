@@ -86,6 +86,71 @@ impl Sha256Digest {
     }
 }
 
+/// The digest that identifies the bytes of an image, as its publisher states it. The cache computes the SHA-512 of bytes
+/// that are identified by another digest, and stores them by it.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
+pub enum ContentDigest {
+    /// A SHA-512 digest.
+    Sha512(Sha512Digest),
+    /// A SHA-256 digest.
+    Sha256(Sha256Digest),
+}
+
+impl ContentDigest {
+    /// The SHA-512 digest, if it is one.
+    pub const fn sha512(&self) -> Option<Sha512Digest> {
+        match self {
+            Self::Sha512(digest) => Some(*digest),
+            Self::Sha256(_) => None,
+        }
+    }
+
+    /// The SHA-256 digest, if it is one.
+    pub const fn sha256(&self) -> Option<Sha256Digest> {
+        match self {
+            Self::Sha512(_) => None,
+            Self::Sha256(digest) => Some(*digest),
+        }
+    }
+
+    /// The first 12 hexadecimal digits, for display.
+    pub fn short(&self) -> String {
+        match self {
+            Self::Sha512(digest) => digest.short(),
+            Self::Sha256(digest) => digest.short(),
+        }
+    }
+}
+
+impl fmt::Display for ContentDigest {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Sha512(digest) => digest.fmt(f),
+            Self::Sha256(digest) => digest.fmt(f),
+        }
+    }
+}
+
+impl FromStr for ContentDigest {
+    type Err = DigestError;
+
+    fn from_str(text: &str) -> Result<Self, DigestError> {
+        if text.starts_with("sha256:") { text.parse().map(Self::Sha256) } else { text.parse().map(Self::Sha512) }
+    }
+}
+
+impl From<Sha512Digest> for ContentDigest {
+    fn from(digest: Sha512Digest) -> Self {
+        Self::Sha512(digest)
+    }
+}
+
+impl From<Sha256Digest> for ContentDigest {
+    fn from(digest: Sha256Digest) -> Self {
+        Self::Sha256(digest)
+    }
+}
+
 /// What was found instead, cut for a message.
 fn describe(text: &str) -> String {
     let shown: String = text.chars().take(24).collect();

@@ -1,6 +1,6 @@
 //! Downloads one image onto a volume and publishes it, as the operator does, in a process that tests can kill.
 //!
-//! usage: download VOLUME URL SHA512 SIZE [--cut-at N] [--steps] [--replace]
+//! usage: download VOLUME URL SHA512|sha256:SHA256 SIZE|- [--cut-at N] [--steps] [--replace]
 //!
 //! With `--cut-at N` the process kills itself just before the N-th change of the volume (counted from 0); with `--steps`
 //! it prints the name of each, and when the image is downloaded, published and in the place of others. With `--replace` it
@@ -68,7 +68,8 @@ async fn main() -> anyhow::Result<()> {
     let jobs = Jobs::new(volume.clone(), client, limits);
     let mut changed = jobs.changed();
     let source = Source::public(url.parse()?);
-    let (namespace, digest, size) = ("site".parse()?, digest.parse()?, size.parse()?);
+    let size = if size == "-" { None } else { Some(size.parse()?) };
+    let (namespace, digest) = ("site".parse()?, digest.parse()?);
     let request = DownloadRequest { namespace, digest, size, source, sha1: false };
     let key = jobs.start(request);
     let blob = loop {
@@ -83,7 +84,7 @@ async fn main() -> anyhow::Result<()> {
     let path = volume.publish(&image, &"1.0".parse()?, &blob)?;
     reached("published");
     if has("--replace") {
-        for other in volume.entries(&image)?.endorsed.iter().filter(|other| other.digest != digest) {
+        for other in volume.entries(&image)?.endorsed.iter().filter(|other| other.digest != *blob.digest()) {
             volume.archive(&image, other, Timestamp::now())?;
         }
         reached("replaced");

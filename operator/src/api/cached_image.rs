@@ -156,11 +156,14 @@ pub struct WantedImage {
     /// hv:format, as the list has it.
     #[schemars(length(max = 256))]
     pub format: Option<String>,
-    /// hv:size in bytes.
-    pub size: u64,
-    /// sl:checksum:sha512.
+    /// hv:size in bytes; unset while the source does not say it and the image was never downloaded.
+    pub size: Option<u64>,
+    /// sha512 of the file; unset while the source has only its sha256 and the image was never downloaded.
     #[schemars(length(max = 128))]
-    pub sha512: String,
+    pub sha512: Option<String>,
+    /// sha256 of the file (64 hexadecimal digits), if that is what the source has.
+    #[schemars(length(max = 64))]
+    pub sha256: Option<String>,
     /// hv:uri, without its query.
     #[schemars(length(max = 2048))]
     pub uri: String,

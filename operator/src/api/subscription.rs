@@ -277,14 +277,15 @@ impl Default for Retention {
 #[skip_serializing_none]
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
+#[schemars(extend("x-kubernetes-validations" = [{"rule": "has(self.url)", "message": "expected url"}]))]
 pub struct ListSource {
-    /// Address of the list: https or http; file only without a cluster. Never with user:password@, use secretRef.
+    /// Address of an image list (HEPiX): https or http; file only without a cluster. Never with user:password@, use secretRef.
     #[schemars(length(max = 2048), regex(pattern = r"^(https?|file)://"))]
     #[schemars(extend("x-kubernetes-validations" = [{
         "rule": "!self.matches('^[a-z]+://[^/?#]*@')",
         "message": "expected no user:password@, use secretRef",
     }]))]
-    pub url: String,
+    pub url: Option<String>,
     /// A Secret with one of: username and password; token (sent as the user name, with the password
     /// x-oauth-basic); bearerToken.
     pub secret_ref: Option<ObjectReference>,

@@ -9,7 +9,7 @@ use super::space::Free;
 use crate::api::Class;
 use crate::fetch::{Came, FetchError};
 use crate::fs::FileError;
-use crate::imagelist::{Sha512Digest, SourceUrl};
+use crate::imagelist::{ContentDigest, SourceUrl};
 use crate::size::Size;
 
 /// An error of the volume.
@@ -119,14 +119,14 @@ pub enum DownloadError {
     #[error(transparent)]
     Fetch(#[from] FetchError),
     /// The bytes do not have the digest in the list. They were removed.
-    #[error("{url}: expected sha512 {expected}, found {found}{came}")]
+    #[error("{url}: expected {}, found {}{came}", named(expected), named(found))]
     ChecksumMismatch {
         /// The URL.
         url: SourceUrl,
         /// The digest in the list.
-        expected: Box<Sha512Digest>,
+        expected: Box<ContentDigest>,
         /// The digest of the bytes.
-        found: Box<Sha512Digest>,
+        found: Box<ContentDigest>,
         /// The description of the response.
         came: Box<Came>,
     },
@@ -142,6 +142,9 @@ pub enum DownloadError {
         /// The description of the response.
         came: Box<Came>,
     },
+    /// Neither the source nor the server states the length. Nothing was fetched.
+    #[error("{0}: expected the length of the file from the server, for the source does not state it; found none")]
+    SizeUnknown(SourceUrl),
     /// There is not enough space. Nothing was fetched.
     #[error("{url}: {} needed, {free}", Size(*.needed))]
     NoSpace {
@@ -172,6 +175,14 @@ pub enum DownloadError {
     Cancelled(SourceUrl),
 }
 
+/// A digest with the name of its algorithm.
+fn named(digest: &ContentDigest) -> String {
+    match digest {
+        ContentDigest::Sha512(digest) => format!("sha512 {digest}"),
+        ContentDigest::Sha256(digest) => digest.to_string(),
+    }
+}
+
 impl From<CacheError> for DownloadError {
     fn from(error: CacheError) -> Self {
         Self::Cache(Arc::new(error))
@@ -182,7 +193,7 @@ impl DownloadError {
     /// The reason of the condition `Cached`.
     pub fn reason(&self) -> &'static str {
         match self {
-            Self::Fetch(_) | Self::Cancelled { .. } => "FetchFailed",
+            Self::Fetch(_) | Self::SizeUnknown(_) | Self::Cancelled { .. } => "FetchFailed",
             Self::ChecksumMismatch { .. } => "ChecksumMismatch",
             Self::SizeMismatch { .. } => "SizeMismatch",
             Self::NoSpace { .. } | Self::QuotaExceeded { .. } => "NoSpace",
@@ -196,6 +207,7 @@ impl DownloadError {
             Self::Fetch(error) => error.class(),
             Self::ChecksumMismatch { .. }
             | Self::SizeMismatch { .. }
+            | Self::SizeUnknown(_)
             | Self::NoSpace { .. }
             | Self::QuotaExceeded { .. }
             | Self::Cancelled { .. } => Class::Transient,

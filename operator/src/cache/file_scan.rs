@@ -10,18 +10,26 @@ use openssl::hash::{Hasher, MessageDigest};
 
 use super::error::CacheError;
 use crate::convert::{Sniffed, sniff};
+use crate::digest::Sha256Digest;
 use crate::fs::open_no_link;
 use crate::imagelist::Sha512Digest;
 
 /// The bytes per read.
 const PIECE: usize = 1024 * 1024;
 
-/// The digests that the cache keeps of a blob.
+/// The digests of bytes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Digests {
     pub(super) sha512: Sha512Digest,
-    /// Only if it was asked for: it takes half as long again.
     pub(super) sha1: Option<[u8; 20]>,
+    pub(super) sha256: Option<Sha256Digest>,
+}
+
+/// The digests that are computed in addition to SHA-512. Each takes at least half as long again.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(super) struct AlsoDigests {
+    pub(super) sha1: bool,
+    pub(super) sha256: bool,
 }
 
 /// The result of reading all bytes once.
@@ -37,17 +45,19 @@ pub(super) struct ScanResult {
 pub(super) struct ByteScan {
     sha512: Hasher,
     sha1: Option<Hasher>,
+    sha256: Option<Hasher>,
     head: Vec<u8>,
     size: u64,
 }
 
 impl ByteScan {
-    /// No bytes yet, of the file at `path`. `sha1` is whether SHA-1 is computed too.
-    pub(super) fn new(path: &Path, sha1: bool) -> Result<Self, CacheError> {
+    /// No bytes yet, of the file at `path`.
+    pub(super) fn new(path: &Path, also: AlsoDigests) -> Result<Self, CacheError> {
         let hasher = |kind| Hasher::new(kind).map_err(|error| CacheError::io("hash", path)(error.into()));
-        let sha1 = sha1.then(|| hasher(MessageDigest::sha1())).transpose()?;
+        let sha1 = also.sha1.then(|| hasher(MessageDigest::sha1())).transpose()?;
+        let sha256 = also.sha256.then(|| hasher(MessageDigest::sha256())).transpose()?;
         let sha512 = hasher(MessageDigest::sha512())?;
-        Ok(Self { sha512, sha1, head: Vec::new(), size: 0 })
+        Ok(Self { sha512, sha1, sha256, head: Vec::new(), size: 0 })
     }
 
     /// The number of bytes so far.
@@ -57,8 +67,8 @@ impl ByteScan {
 
     /// Takes the next bytes.
     pub(super) fn take(&mut self, bytes: &[u8], path: &Path) -> Result<(), CacheError> {
-        let sha1 = self.sha1.as_mut();
-        let hashed = self.sha512.update(bytes).and_then(|()| sha1.map_or(Ok(()), |sha1| sha1.update(bytes)));
+        let mut all = [Some(&mut self.sha512), self.sha1.as_mut(), self.sha256.as_mut()].into_iter().flatten();
+        let hashed = all.try_for_each(|hasher| hasher.update(bytes));
         hashed.map_err(|error| CacheError::io("hash", path)(error.into()))?;
         let missing = sniff::HEAD - self.head.len();
         self.head.extend_from_slice(&bytes[..bytes.len().min(missing)]);
@@ -69,26 +79,28 @@ impl ByteScan {
     /// The result. Formats that are recognised by their end are read from the file with all these bytes.
     pub(super) fn finish(&mut self, file: &mut File, path: &Path) -> Result<ScanResult, CacheError> {
         let failed = CacheError::io("read the end of", path);
-        let mut sha512 = [0; 64];
-        sha512.copy_from_slice(&self.sha512.finish().map_err(|error| failed(error.into()))?);
-        let sha1 = match &mut self.sha1 {
-            None => None,
-            Some(hasher) => {
-                let mut sha1 = [0; 20];
-                sha1.copy_from_slice(&hasher.finish().map_err(|error| failed(error.into()))?);
-                Some(sha1)
-            }
-        };
+        let sha512 = finish(&mut self.sha512, path)?;
+        let sha1 = self.sha1.as_mut().map(|hasher| finish(hasher, path)).transpose()?;
+        let sha256 = self.sha256.as_mut().map(|hasher| finish(hasher, path)).transpose()?;
         file.seek(SeekFrom::Start(self.size.saturating_sub(sniff::TAIL as u64))).map_err(&failed)?;
         let mut tail = Vec::new();
         file.take(sniff::TAIL as u64).read_to_end(&mut tail).map_err(&failed)?;
         let sniffed = sniff::sniff(&self.head, &tail, self.size);
-        let digests = Digests { sha512: Sha512Digest::from_bytes(sha512), sha1 };
+        let digests =
+            Digests { sha512: Sha512Digest::from_bytes(sha512), sha1, sha256: sha256.map(Sha256Digest::from_bytes) };
         Ok(ScanResult { digests, size: self.size, sniffed })
     }
 }
 
-/// A file that is read once, in constant memory. Both digests are computed.
+/// The digest of all bytes; `N` is its length.
+fn finish<const N: usize>(hasher: &mut Hasher, path: &Path) -> Result<[u8; N], CacheError> {
+    let digest = hasher.finish().map_err(|error| CacheError::io("hash", path)(error.into()))?;
+    let mut bytes = [0; N];
+    bytes.copy_from_slice(&digest);
+    Ok(bytes)
+}
+
+/// A file that is read once, in constant memory. SHA-512 and SHA-1 are computed.
 pub(super) struct FileScan {
     path: PathBuf,
     file: File,
@@ -107,7 +119,12 @@ impl FileScan {
             Err(error) if error.kind() == ErrorKind::NotFound => return Ok(None),
             Err(error) => return Err(CacheError::io("open", path)(error)),
         };
-        Ok(Some(Self { path: path.to_owned(), file, scan: ByteScan::new(path, true)?, piece: vec![0; PIECE] }))
+        Ok(Some(Self {
+            path: path.to_owned(),
+            file,
+            scan: ByteScan::new(path, AlsoDigests { sha1: true, sha256: false })?,
+            piece: vec![0; PIECE],
+        }))
     }
 
     /// Reads the next piece and returns its length, which is 0 at the end.

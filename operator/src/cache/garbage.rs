@@ -14,7 +14,7 @@ use super::error::CacheError;
 use super::partial;
 use super::volume::Volume;
 use crate::fs::{parent, read_own_directory, sync_directory};
-use crate::imagelist::Sha512Digest;
+use crate::imagelist::{ContentDigest, Sha512Digest};
 
 /// A record without a link that is this old was left by an interrupted run.
 const LEFT_BEHIND: SignedDuration = SignedDuration::from_hours(1);
@@ -23,7 +23,7 @@ const LEFT_BEHIND: SignedDuration = SignedDuration::from_hours(1);
 #[derive(Debug, Clone)]
 pub struct Keep {
     /// Blobs that are wanted although no entry refers to them yet, and their partial downloads.
-    pub digests: BTreeSet<Sha512Digest>,
+    pub digests: BTreeSet<ContentDigest>,
     /// Blobs that changed within this time are kept: they may be just fetched and not yet published.
     pub blobs_for: SignedDuration,
     /// Partial downloads that grew within this time are kept.
@@ -53,9 +53,9 @@ pub struct Collected {
 
 /// A blob or a partial download that could be removed.
 #[derive(Debug, Clone, PartialEq, Eq)]
-struct Candidate {
+struct Candidate<D> {
     path: PathBuf,
-    digest: Sha512Digest,
+    digest: D,
     /// The number of hard links; a blob without entries has one.
     links: u64,
     /// When its inode or its bytes last changed.
@@ -64,24 +64,28 @@ struct Candidate {
     bytes: u64,
 }
 
+type BlobCandidate = Candidate<Sha512Digest>;
+type PartialCandidate = Candidate<ContentDigest>;
+
 /// Whether a blob can be removed: it has no other hard link, nobody wants it, and it is not new. Pure.
-fn is_unneeded(blob: &Candidate, used: &BTreeSet<Sha512Digest>, keep: &Keep, now: Timestamp) -> bool {
+fn is_unneeded(blob: &BlobCandidate, used: &BTreeSet<Sha512Digest>, keep: &Keep, now: Timestamp) -> bool {
     let is_new = now.duration_since(blob.changed) <= keep.blobs_for;
-    !(blob.links > 1 || used.contains(&blob.digest) || keep.digests.contains(&blob.digest) || is_new)
+    !(blob.links > 1 || used.contains(&blob.digest) || is_new)
 }
 
 /// Whether a partial download can be removed: nobody wants it, and it has not grown for a long time. Pure.
-fn is_stale(partial: &Candidate, keep: &Keep, now: Timestamp) -> bool {
+fn is_stale(partial: &PartialCandidate, keep: &Keep, now: Timestamp) -> bool {
     !keep.digests.contains(&partial.digest) && now.duration_since(partial.changed) > keep.partials_for
 }
 
 impl Collected {
-    fn of(blobs: &[Candidate], partials: &[Candidate]) -> Self {
-        let name = |partial: &Candidate| partial.path.file_name().unwrap_or_default().to_string_lossy().into_owned();
+    fn of(blobs: &[BlobCandidate], partials: &[PartialCandidate]) -> Self {
+        let name =
+            |partial: &PartialCandidate| partial.path.file_name().unwrap_or_default().to_string_lossy().into_owned();
         Self {
             blobs: blobs.iter().map(|blob| blob.digest).collect(),
             partials: partials.iter().map(name).collect(),
-            bytes: blobs.iter().chain(partials).map(|one| one.bytes).sum(),
+            bytes: blobs.iter().map(|one| one.bytes).chain(partials.iter().map(|one| one.bytes)).sum(),
         }
     }
 }
@@ -115,7 +119,7 @@ impl Volume {
         Ok(Collected::of(&blobs, &partials))
     }
 
-    fn garbage(&self, keep: &Keep, now: Timestamp) -> Result<(Vec<Candidate>, Vec<Candidate>), CacheError> {
+    fn garbage(&self, keep: &Keep, now: Timestamp) -> Result<(Vec<BlobCandidate>, Vec<PartialCandidate>), CacheError> {
         let mut blobs = self.candidates(&self.blobs()?)?;
         // Most blobs have a hard link. Only for the others it matters what the records of all entries say.
         blobs.retain(|blob| is_unneeded(blob, &BTreeSet::new(), keep, now));
@@ -131,24 +135,26 @@ impl Volume {
     /// The digests that entries refer to, and those of converted images in use.
     fn used(&self, keep: &Keep, now: Timestamp) -> Result<BTreeSet<Sha512Digest>, CacheError> {
         let mut used = self.digests_on(Shelf::Endorsed)?;
+        for digest in &keep.digests {
+            used.extend(self.sha512_of(digest)?);
+        }
         // Converted forms of archived images are not kept. They are made again if the image is published again, and
         // most clouds still have them.
-        let sources = used.union(&keep.digests).copied().collect();
-        used.extend(self.converted_in_use(&sources, now)?);
+        used.extend(self.converted_in_use(&used, now)?);
         used.extend(self.digests_on(Shelf::Expired)?);
         Ok(used)
     }
 
-    fn candidates(&self, digests: &[Sha512Digest]) -> Result<Vec<Candidate>, CacheError> {
+    fn candidates(&self, digests: &[Sha512Digest]) -> Result<Vec<BlobCandidate>, CacheError> {
         let found: Result<Vec<_>, _> =
             digests.iter().map(|digest| candidate(self.blob_path(digest), *digest)).collect();
         Ok(found?.into_iter().flatten().collect())
     }
 
-    fn partials(&self) -> Result<Vec<Candidate>, CacheError> {
+    fn partials(&self) -> Result<Vec<PartialCandidate>, CacheError> {
         let mut found = Vec::new();
         for path in read_own_directory(&self.path("partial"))? {
-            if let Some(digest) = path.file_name().and_then(|name| partial_digest(name.to_str()?)) {
+            if let Some(digest) = path.file_name().and_then(|name| partial::digest_in(name.to_str()?)) {
                 found.extend(candidate(path, digest)?);
             }
         }
@@ -160,7 +166,7 @@ impl Volume {
     fn remove_partial_records(&self, keep: &Keep) -> Result<(), CacheError> {
         for record in read_own_directory(&self.path("partial"))? {
             let name = record.file_name().and_then(|name| name.to_str()).and_then(|name| name.strip_suffix(".json"));
-            let Some(digest) = name.and_then(partial_digest) else { continue };
+            let Some(digest) = name.and_then(partial::digest_in) else { continue };
             if !keep.digests.contains(&digest) && !record.with_extension("").exists() {
                 self.step("collect: record of a partial download");
                 self.remove_file(&record)?;
@@ -182,14 +188,7 @@ impl Volume {
     }
 }
 
-/// The digest in a file name `<digest>-<hash>` in `partial/`. The operator did not make files with other names.
-fn partial_digest(name: &str) -> Option<Sha512Digest> {
-    let (digest, hash) = name.split_once('-')?;
-    let ours = hash.len() == 16 && hash.bytes().all(|c| c.is_ascii_hexdigit());
-    digest.parse().ok().filter(|_| ours)
-}
-
-fn candidate(path: PathBuf, digest: Sha512Digest) -> Result<Option<Candidate>, CacheError> {
+fn candidate<D>(path: PathBuf, digest: D) -> Result<Option<Candidate<D>>, CacheError> {
     let about = match fs::symlink_metadata(&path) {
         Ok(about) if about.is_file() => about,
         Ok(_) => return Ok(None),
@@ -210,9 +209,9 @@ fn changed(about: &fs::Metadata) -> Timestamp {
 mod tests {
     use super::*;
 
-    fn candidate(byte: u8, links: u64, hours_old: i64) -> Candidate {
+    fn candidate<D: From<Sha512Digest>>(byte: u8, links: u64, hours_old: i64) -> Candidate<D> {
         let changed = Timestamp::UNIX_EPOCH - SignedDuration::from_hours(hours_old);
-        let digest = Sha512Digest::from_bytes([byte; 64]);
+        let digest = D::from(Sha512Digest::from_bytes([byte; 64]));
         Candidate { path: PathBuf::from(byte.to_string()), digest, links, changed, bytes: 1 }
     }
 
@@ -220,12 +219,13 @@ mod tests {
     fn only_what_is_old_unnamed_unused_and_unwanted_goes() {
         let blobs =
             [candidate(1, 1, 2), candidate(2, 2, 2), candidate(3, 1, 0), candidate(4, 1, 2), candidate(5, 1, 2)];
-        let used = BTreeSet::from([blobs[3].digest]);
-        let keep = Keep { digests: BTreeSet::from([blobs[4].digest]), ..Keep::default() };
-        let goes = |blob: &Candidate| is_unneeded(blob, &used, &keep, Timestamp::UNIX_EPOCH);
+        let used = BTreeSet::from([blobs[3].digest, blobs[4].digest]);
+        let wanted = ContentDigest::from(blobs[4].digest);
+        let keep = Keep { digests: BTreeSet::from([wanted]), ..Keep::default() };
+        let goes = |blob: &BlobCandidate| is_unneeded(blob, &used, &keep, Timestamp::UNIX_EPOCH);
         assert_eq!(blobs.each_ref().map(goes), [true, false, false, false, false]);
         let partials = [candidate(1, 1, 200), candidate(2, 1, 100), candidate(5, 1, 200)];
-        let goes = |partial: &Candidate| is_stale(partial, &keep, Timestamp::UNIX_EPOCH);
+        let goes = |partial: &PartialCandidate| is_stale(partial, &keep, Timestamp::UNIX_EPOCH);
         assert_eq!(partials.each_ref().map(goes), [true, false, false]);
     }
 }

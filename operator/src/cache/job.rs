@@ -121,7 +121,7 @@ impl Jobs {
         table.ending.retain(|_, task| !task.is_finished());
         let number = table.next;
         let before = table.ending.remove(key);
-        let progress = Arc::new(Progress::new(request.size));
+        let progress = Arc::new(Progress::new(request.size.unwrap_or_default()));
         let cancelled = CancellationToken::new();
         if table.closed {
             let outcome = Some(Err(DownloadError::Cancelled(key.url.clone())));
@@ -241,9 +241,9 @@ impl Inner {
     fn ended(&self, key: &JobKey, number: u64, outcome: Result<VerifiedBlob, DownloadError>) {
         match &outcome {
             Ok(blob) => {
-                tracing::info!(url = %key.url, digest = ?key.digest, size = blob.size(), "image is in the cache");
+                tracing::info!(url = %key.url, digest = %key.digest, size = blob.size(), "image is in the cache");
             }
-            Err(error) => tracing::warn!(url = %key.url, digest = ?key.digest, %error, "image was not fetched"),
+            Err(error) => tracing::warn!(url = %key.url, digest = %key.digest, %error, "image was not fetched"),
         }
         let mut table = self.table();
         if let Some(job) = table.jobs.get_mut(key).filter(|job| job.number == number) {

@@ -6,7 +6,7 @@ use std::time::Duration;
 use super::conversion::ConversionLimits;
 use super::name::SafeName;
 use crate::fetch::Source;
-use crate::imagelist::{Sha512Digest, SourceUrl};
+use crate::imagelist::{ContentDigest, SourceUrl};
 
 /// The key of a download. It contains the URL, so that a bad URL does not affect a download of the same digest from
 /// another URL.
@@ -16,7 +16,7 @@ pub struct JobKey {
     /// credentials.
     pub namespace: SafeName,
     /// The digest of the image.
-    pub digest: Sha512Digest,
+    pub digest: ContentDigest,
     /// The URL.
     pub url: SourceUrl,
 }
@@ -27,9 +27,9 @@ pub struct DownloadRequest {
     /// The namespace that wants it. It gets a right to the blob when this request has fetched all bytes.
     pub namespace: SafeName,
     /// The expected digest.
-    pub digest: Sha512Digest,
-    /// The expected number of bytes.
-    pub size: u64,
+    pub digest: ContentDigest,
+    /// The expected number of bytes; `None` if only the server knows it.
+    pub size: Option<u64>,
     /// The URL and the credentials.
     pub source: Source,
     /// Whether SHA-1 is computed while the bytes come, for clouds that compare it.

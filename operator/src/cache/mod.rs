@@ -25,6 +25,7 @@ mod file_scan;
 mod garbage;
 mod job;
 mod job_request;
+mod learned;
 mod list_store;
 mod name;
 mod partial;

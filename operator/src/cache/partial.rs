@@ -16,15 +16,15 @@ use tokio_util::sync::CancellationToken;
 use super::append_file::AppendFile;
 use super::blob::VerifiedBlob;
 use super::error::CacheError;
-use super::file_scan::{ByteScan, ScanResult, file_size, same_file};
+use super::file_scan::{AlsoDigests, ByteScan, ScanResult, file_size, same_file};
 use super::job_request::{DownloadRequest, JobKey};
 use super::name::SafeName;
 use super::record;
 use super::usage::allocated;
 use super::volume::Volume;
+use crate::digest::{ContentDigest, Sha256Digest};
 use crate::fetch::Validator;
 use crate::fs::{Durability, NO_LINK, open_no_link, parent, sync_directory};
-use crate::imagelist::Sha512Digest;
 
 /// The bytes per read when the bytes of an earlier run are hashed again.
 const BLOCK: usize = 256 * 1024;
@@ -43,7 +43,7 @@ pub(super) struct PartialPlace {
     volume: Volume,
     path: PathBuf,
     record: PartialRecord,
-    sha1: bool,
+    also: AlsoDigests,
 }
 
 /// The record of a partial download, stored next to it. The URL is stored without its query, as everywhere.
@@ -67,15 +67,33 @@ impl PartialPlace {
 pub(super) fn partial_path(volume: &Volume, key: &JobKey) -> PathBuf {
     let origin = format!("{}\n{}", key.namespace, key.url.url());
     let origin = hex::encode(Sha256::digest(origin.as_bytes()));
-    volume.path("partial").join(format!("{}-{}", key.digest, &origin[..16]))
+    let digest = match &key.digest {
+        ContentDigest::Sha512(digest) => digest.to_string(),
+        ContentDigest::Sha256(digest) => hex::encode(digest.as_bytes()),
+    };
+    volume.path("partial").join(format!("{digest}-{}", &origin[..16]))
+}
+
+/// The digest in a file name `<digest>-<hash>` in `partial/`. The operator did not make files with other names.
+pub(super) fn digest_in(name: &str) -> Option<ContentDigest> {
+    let (digest, hash) = name.split_once('-')?;
+    if hash.len() != 16 || !hash.bytes().all(|c| c.is_ascii_hexdigit()) {
+        return None;
+    }
+    let mut sha256 = [0; 32];
+    match hex::decode_to_slice(digest, &mut sha256) {
+        Ok(()) => Some(Sha256Digest::from_bytes(sha256).into()),
+        Err(_) => digest.parse().ok().map(ContentDigest::Sha512),
+    }
 }
 
 impl Partial {
-    /// Opens the partial download of an earlier run of a request, or makes an empty one. The existing bytes are hashed
-    /// again, once; `seen` is called with the progress. `None` if it was cancelled first.
+    /// Opens the partial download of an earlier run of a request for `size` bytes, or makes an empty one. The existing bytes
+    /// are hashed again, once; `seen` is called with the progress. `None` if it was cancelled first.
     pub(super) fn open(
         volume: &Volume,
         request: &DownloadRequest,
+        size: u64,
         cancelled: &CancellationToken,
         seen: impl Fn(u64),
     ) -> Result<Option<Self>, CacheError> {
@@ -85,9 +103,10 @@ impl Partial {
         let file = AppendFile::new(open(volume, &path, &key.digest)?, &path)?;
         let known = record::read_beside::<PartialRecord>(&record_path(&path))?;
         let validator = known.and_then(|known| known.validator);
-        let record = PartialRecord { url: key.url.to_string(), size: request.size, validator };
-        let scan = ByteScan::new(&path, request.sha1)?;
-        let place = PartialPlace { volume: volume.clone(), path, record, sha1: request.sha1 };
+        let record = PartialRecord { url: key.url.to_string(), size, validator };
+        let also = AlsoDigests { sha1: request.sha1, sha256: request.digest.sha256().is_some() };
+        let scan = ByteScan::new(&path, also)?;
+        let place = PartialPlace { volume: volume.clone(), path, record, also };
         let mut partial = Self { place, file, scan };
         if partial.hash_again(cancelled, seen)? { Ok(Some(partial)) } else { Ok(None) }
     }
@@ -119,7 +138,7 @@ impl Partial {
     pub(super) fn start_over(&mut self) -> Result<(), CacheError> {
         self.place.volume.step("partial: start over");
         self.file.truncate(0).map_err(CacheError::io("truncate", &self.place.path))?;
-        self.scan = ByteScan::new(&self.place.path, self.place.sha1)?;
+        self.scan = ByteScan::new(&self.place.path, self.place.also)?;
         Ok(())
     }
 
@@ -173,6 +192,9 @@ impl Partial {
         now: Timestamp,
     ) -> Result<VerifiedBlob, CacheError> {
         let blob = self.place.volume.add_blob(&self.place.path, seen, now)?;
+        if let Some(sha256) = &seen.digests.sha256 {
+            self.place.volume.learn(sha256, &blob)?;
+        }
         self.place.volume.grant(namespace, &blob, now)?;
         // Not synced: if they come back after a power failure, the garbage collection removes them.
         self.place.volume.step("partial: remove");
@@ -226,10 +248,11 @@ pub(super) fn remove_partial(volume: &Volume, path: &Path) -> Result<(), CacheEr
 }
 
 /// Opens a partial download for appending, or makes an empty one.
-fn open(volume: &Volume, path: &Path, digest: &Sha512Digest) -> Result<File, CacheError> {
+fn open(volume: &Volume, path: &Path, digest: &ContentDigest) -> Result<File, CacheError> {
     let failed = CacheError::io("open", path);
+    let blob = volume.sha512_of(digest)?.map(|digest| volume.blob_path(&digest));
     // It became the blob, and a power failure gave it its old name back.
-    if !path.is_symlink() && same_file(path, &volume.blob_path(digest)) {
+    if !path.is_symlink() && blob.is_some_and(|blob| same_file(path, &blob)) {
         volume.step("partial: remove");
         volume.remove_file(path)?;
     }

@@ -65,6 +65,11 @@ impl Progress {
         begin_window(measured);
     }
 
+    /// Sets the number of bytes in all.
+    pub(super) fn set_total(&self, total: u64) {
+        self.measured().total = total;
+    }
+
     /// Begins a part of the work of `total` bytes.
     pub(super) fn begin(&self, total: u64) {
         let mut measured = self.measured();

@@ -171,8 +171,9 @@ fn document(one: &Available) -> Value {
         "arch": image.arch,
         "hypervisor": image.hypervisor,
         "format": image.format,
-        "size": image.size,
-        "sha512": image.sha512,
+        "size": image.size(),
+        "sha512": image.sha512(),
+        "digest": image.content().to_string(),
     })
 }
 
@@ -194,10 +195,10 @@ fn table(images: &[Available], wide: bool) -> String {
             format!("{} {}", image.os, image.os_version).trim_end().to_owned(),
             image.arch.clone(),
             image.hypervisor.clone(),
-            Size(image.size).to_string(),
+            image.size().map_or_else(|| "-".to_owned(), |size| Size(size).to_string()),
         ];
         if wide {
-            row.extend([image.format.clone().unwrap_or_else(|| "-".to_owned()), image.sha512.to_string()]);
+            row.extend([image.format.clone().unwrap_or_else(|| "-".to_owned()), image.content().to_string()]);
         }
         row
     };

@@ -129,12 +129,12 @@ fn image_lines(shown: &mut String, image: &ListedImage) {
         ("dc:title", image.title.clone()),
         ("dc:description", image.description.clone()),
         ("hv:version", image.version.to_string()),
-        ("hv:size", image.size.to_string()),
+        ("hv:size", image.size().map(|size| size.to_string()).unwrap_or_default()),
         ("hv:uri", image.uri.to_string()),
         ("hv:hypervisor", image.hypervisor.clone()),
         ("hv:format", image.format.clone().unwrap_or_default()),
         ("sl:arch", image.arch.clone()),
-        ("sl:checksum:sha512", image.sha512.to_string()),
+        ("sl:checksum:sha512", image.sha512().map(|digest| digest.to_string()).unwrap_or_default()),
         ("sl:comments", image.comments.clone()),
         ("sl:os", image.os.clone()),
         ("sl:osversion", image.os_version.clone()),
@@ -166,7 +166,7 @@ fn table(list: &ImageList) -> String {
             image.arch.clone(),
             image.hypervisor.clone(),
             image.format.clone().unwrap_or_else(|| "-".to_owned()),
-            Size(image.size).to_string(),
+            image.size().map_or_else(|| "-".to_owned(), |size| Size(size).to_string()),
         ]
     };
     let head = ["identifier", "version", "title", "os", "arch", "hypervisor", "format", "size"];

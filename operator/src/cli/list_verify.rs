@@ -15,6 +15,7 @@ use super::list_source::Access;
 use super::table::render;
 use super::{print, print_json};
 use crate::anchors::{self, AnchorProblem};
+use crate::imagelist::ListFormat;
 use crate::text::printable;
 use crate::trust::{
     AcceptRequest, AcceptedList, Anchors, Check, CheckResult, Credential, CredentialKind, CrlPolicy, DecryptionKey,
@@ -173,8 +174,10 @@ impl Verification {
             EndorserPolicy::Enforce { endorsers, required: NonZeroUsize::MIN }
         };
         let algorithms = self.algorithms.policy();
-        let verification =
-            verify(message, &VerifyRequest { anchors, policy, revoked: &[], algorithms, wanted: None, at });
+        let verification = verify(
+            message,
+            &VerifyRequest { anchors, policy, revoked: &[], algorithms, format: &ListFormat::Hepix, wanted: None, at },
+        );
         let mut checks = verification.checks;
         let outcome = verification.outcome.and_then(|list| {
             let request =

@@ -101,7 +101,8 @@ pub(super) fn known(volume: &Path, subscription: &ObjectKey, identifier: &ImageI
             }
         };
         for image in list.images.iter().filter(|image| image.identifier == *identifier) {
-            let version = Version { version: image.version.clone(), sha512: image.sha512 };
+            let Some(sha512) = image.sha512() else { continue };
+            let version = Version { version: image.version.clone(), sha512 };
             if !found.contains(&version) {
                 found.push(version);
             }

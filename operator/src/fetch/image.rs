@@ -124,6 +124,28 @@ impl Client {
         RateFloor::new(self.settings.stall_window, self.settings.minimum_rate)
     }
 
+    /// The number of bytes of an image according to its server; `None` if it does not state it. One byte is requested,
+    /// not a HEAD: signed addresses are good for one method only.
+    pub async fn image_size(&self, source: &Source) -> Result<Option<u64>, FetchError> {
+        let headers = HeaderMap::from_iter([(RANGE, HeaderValue::from_static("bytes=0-0"))]);
+        let answer = tokio::time::timeout(self.settings.stall_window, self.get(source, &headers)).await;
+        let late = |_| FetchError::Timeout {
+            url: source.url.clone(),
+            message: format!("expected an answer within {:?}", self.settings.stall_window),
+        };
+        let answer = answer.map_err(late)??;
+        let content_range = answer.headers().get(CONTENT_RANGE).and_then(|value| value.to_str().ok());
+        match answer.status() {
+            // The length is that of the encoded bytes (RFC 9110 section 8.6).
+            StatusCode::OK | StatusCode::PARTIAL_CONTENT if answer.encoding().is_known() => Ok(None),
+            StatusCode::OK => Ok(answer.length()),
+            StatusCode::PARTIAL_CONTENT => Ok(content_range.and_then(total_in)),
+            // An empty file has no first byte.
+            StatusCode::RANGE_NOT_SATISFIABLE => Ok(content_range.and_then(unsatisfied)),
+            _ => Err(refused(&source.url, answer, Timestamp::now()).await),
+        }
+    }
+
     /// Requests an image from an offset on.
     pub async fn open_image(
         &self,
@@ -204,6 +226,11 @@ fn part(text: &str) -> Option<(u64, Option<u64>)> {
     }
     let total: u64 = total.trim().parse().ok()?;
     (first <= last && last.checked_add(1)? == total).then_some((first, Some(total)))
+}
+
+/// The total length in `bytes 0-0/200`.
+fn total_in(content_range: &str) -> Option<u64> {
+    content_range.strip_prefix("bytes ")?.split_once('/')?.1.trim().parse().ok()
 }
 
 /// Parses `bytes */200`.

@@ -6,6 +6,7 @@
 mod date;
 mod error;
 mod field;
+mod format;
 mod identifier;
 mod json;
 mod lint;
@@ -17,15 +18,16 @@ mod version;
 mod written;
 
 pub use error::ListError;
+pub use format::ListFormat;
 pub(crate) use identifier::is_object_name;
 pub use identifier::{IdentifierError, ImageId};
 pub use lint::{Finding, LintRequest, Severity, lint};
-pub use model::{ImageList, ImageRefusal, LeftOut, ListedImage, NamedEndorser, RefusedImage};
+pub use model::{ImageList, ImageRefusal, LearnedContent, LeftOut, ListedImage, NamedEndorser, RefusedImage};
 pub use select::{ExcludedBy, ImageMatch, Selected, Selection, SelectionError, WantedImages};
 pub use source_url::{SourceUrl, SourceUrlError};
 pub use version::{ListVersion, VersionError};
 
-pub use crate::digest::{DigestError, Sha512Digest};
+pub use crate::digest::{ContentDigest, DigestError, Sha512Digest};
 
 /// The most bytes that a list may have.
 pub const MAXIMUM_BYTES: usize = 64 << 20;

@@ -1,9 +1,10 @@
 //! The content of an image list, and its document.
 
 use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
 
-use super::{ImageId, ListVersion, Sha512Digest, SourceUrl};
+use super::{ContentDigest, ImageId, ListVersion, Sha512Digest, SourceUrl};
 
 /// The payload of a signed list: `hv:imagelist`.
 ///
@@ -64,10 +65,13 @@ pub struct ListedImage {
     pub title: String,
     /// `dc:description`.
     pub description: String,
-    /// `hv:size` in bytes.
-    pub size: u64,
-    /// `sl:checksum:sha512` of the file.
-    pub sha512: Sha512Digest,
+    /// `hv:size` in bytes; `None` if the source does not state it.
+    pub size: Option<u64>,
+    /// The digest of the file as the source states it: `sl:checksum:sha512` of an image list.
+    pub digest: ContentDigest,
+    /// What was learned about the bytes with that digest when they were downloaded; `None` until then, and if the source
+    /// states everything.
+    pub learned: Option<LearnedContent>,
     /// `hv:uri`: `http` or `https`.
     pub uri: SourceUrl,
     /// `sl:os`.
@@ -88,6 +92,37 @@ pub struct ListedImage {
     pub expires: Option<Timestamp>,
     /// All other keys of the image, unchanged; empty if the list was read for some images only.
     pub extra: Map<String, Value>,
+}
+
+/// What is known about bytes that were once downloaded and verified.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct LearnedContent {
+    /// Their SHA-512, by which the cache stores them.
+    pub sha512: Sha512Digest,
+    /// Their number.
+    pub size: u64,
+}
+
+impl ListedImage {
+    /// The SHA-512 of the file: the source states it, or it was learned.
+    pub fn sha512(&self) -> Option<Sha512Digest> {
+        self.digest.sha512().or_else(|| Some(self.learned?.sha512))
+    }
+
+    /// The size of the file in bytes: the source states it, or it was learned.
+    pub fn size(&self) -> Option<u64> {
+        self.size.or_else(|| Some(self.learned?.size))
+    }
+
+    /// The strongest digest that is known of the file.
+    pub fn content(&self) -> ContentDigest {
+        self.sha512().map_or(self.digest, ContentDigest::Sha512)
+    }
+
+    /// Whether bytes with this digest are those of the file.
+    pub fn has(&self, digest: &ContentDigest) -> bool {
+        self.digest == *digest || self.content() == *digest
+    }
 }
 
 /// An image that was refused although the list is valid.
@@ -134,6 +169,10 @@ pub struct LeftOut {
 }
 
 impl ImageList {
+    /// The end of a list that states none: 9999-12-30T22:00:00Z, the last second that can be shown in every time zone.
+    /// (RFC 5280 section 4.1.2.5 has 99991231235959Z for "no well-defined expiration date".)
+    pub const NEVER: Timestamp = Timestamp::constant(253_402_207_200, 0);
+
     /// The document in the current form, with all kept keys and without the refused images.
     ///
     /// Parsing it gives the same list. Dates are in UTC, sizes are numbers, and a single endorser is an object.
@@ -173,8 +212,6 @@ fn image(image: &ListedImage) -> Value {
         ("hv:version", image.version.as_str().into()),
         ("dc:title", image.title.as_str().into()),
         ("dc:description", image.description.as_str().into()),
-        ("hv:size", image.size.into()),
-        ("sl:checksum:sha512", image.sha512.to_string().into()),
         ("hv:uri", image.uri.url().as_str().into()),
         ("sl:os", image.os.as_str().into()),
         ("sl:osversion", image.os_version.as_str().into()),
@@ -182,6 +219,10 @@ fn image(image: &ListedImage) -> Value {
         ("hv:hypervisor", image.hypervisor.as_str().into()),
         ("sl:comments", image.comments.as_str().into()),
     ]);
+    if let Some(size) = image.size() {
+        members.insert("hv:size".to_owned(), size.into());
+    }
+    add(&mut members, "sl:checksum:sha512", image.sha512().map(|digest| digest.to_string()).as_deref());
     add(&mut members, "hv:format", image.format.as_deref());
     add(&mut members, "ad:mpuri", image.mpuri.as_deref());
     add(&mut members, "dc:date:expires", image.expires.map(|date| date.to_string()).as_deref());

@@ -158,7 +158,7 @@ impl Selection {
         if self.exclude_identifiers.contains(&image.identifier) {
             return Some(ExcludedBy::Identifier);
         }
-        if self.exclude_sha512.contains(&image.sha512) {
+        if image.sha512().is_some_and(|sha512| self.exclude_sha512.contains(&sha512)) {
             return Some(ExcludedBy::Sha512);
         }
         let unwanted = self.exclude_match.iter().find(|unwanted| unwanted.matches(image))?;

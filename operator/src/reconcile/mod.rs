@@ -24,6 +24,7 @@ mod finish;
 #[cfg(test)]
 mod fixtures;
 pub mod image;
+mod learned;
 pub mod progress;
 mod report;
 mod secret;

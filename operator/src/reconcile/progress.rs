@@ -7,9 +7,9 @@ use super::announced::{object, of_list_entry};
 use super::context::Context;
 use super::exchange::{Desired, DesiredState, Offer, PublicationStatus};
 use crate::api::{CachedImage, Kind, ObjectKey};
-use crate::cache::{ConversionKey, ConversionState, Figures, JobKey, JobState, Part};
+use crate::cache::{ConversionKey, ConversionState, Figures, JobKey, JobState, Part, VerifiedBlob};
 use crate::events::{Event, EventType, ImageMetadata, Phase, Progress};
-use crate::imagelist::Sha512Digest;
+use crate::imagelist::{ContentDigest, Sha512Digest};
 use crate::store::ResourceStore;
 
 /// The reason of a target that copies an image.
@@ -58,11 +58,11 @@ impl Work {
         }
     }
 
-    fn sha512(&self) -> &Sha512Digest {
+    fn content(&self) -> ContentDigest {
         match &self.task {
-            Task::Download(job) => &job.digest,
-            Task::Convert(key) => &key.source,
-            Task::Import(digest) => digest,
+            Task::Download(job) => job.digest,
+            Task::Convert(key) => key.source.into(),
+            Task::Import(digest) => (*digest).into(),
         }
     }
 }
@@ -132,7 +132,7 @@ fn imports<S: ResourceStore>(context: &Context<S>) -> Vec<(Work, State)> {
         for (image, status) in statuses.filter(|(_, status)| is_importing(status)) {
             let Some(digest) = context.publications.desired(&image).and_then(|desired| {
                 let offer = offer(&desired, &target)?;
-                offer.blob.is_some().then_some(offer.image.sha512)
+                offer.blob.is_some().then_some(offer.sha512)
             }) else {
                 continue;
             };
@@ -179,11 +179,16 @@ fn end_of_download<S: ResourceStore>(context: &Context<S>, job: &JobKey, last: &
         Some(JobState::Done(blob)) => Some(done(blob.size())),
         Some(JobState::Failed(error)) => Some(State::ended(error.reason(), Some(error.to_string()), last.figures)),
         // It was forgotten after its end.
-        None => Some(match context.volume.blob(&job.digest) {
-            Ok(Some(blob)) => done(blob.size()),
-            Ok(None) | Err(_) => State::ended("Cancelled", None, last.figures),
+        None => Some(match blob_of(context, job) {
+            Some(blob) => done(blob.size()),
+            None => State::ended("Cancelled", None, last.figures),
         }),
     }
+}
+
+fn blob_of<S: ResourceStore>(context: &Context<S>, job: &JobKey) -> Option<VerifiedBlob> {
+    let digest = context.volume.sha512_of(&job.digest).ok()??;
+    context.volume.blob(&digest).ok()?
 }
 
 fn end_of_conversion<S: ResourceStore>(context: &Context<S>, key: &ConversionKey, last: &State) -> Option<State> {
@@ -205,7 +210,7 @@ fn end_of_import<S: ResourceStore>(context: &Context<S>, work: &Work, digest: &S
     let target = work.image.sibling(work.target.as_deref()?);
     let status = context.publications.status(&target, &work.image);
     let is_wanted = context.publications.desired(&work.image).is_some_and(|desired| {
-        offer(&desired, &target).is_some_and(|offer| offer.blob.is_some() && offer.image.sha512 == *digest)
+        offer(&desired, &target).is_some_and(|offer| offer.blob.is_some() && offer.sha512 == *digest)
     });
     match status {
         Some(status) if is_wanted && status.reason == IMPORTING => None,
@@ -228,21 +233,22 @@ pub fn metadata<S: ResourceStore>(context: &Context<S>, work: &Work) -> ImageMet
         let withdrawn = list.withdrawn.iter().map(|withdrawn| &withdrawn.accepted);
         std::iter::once(&list.accepted).chain(&list.older).chain(withdrawn)
     });
-    let sha512 = work.sha512();
+    let digest = work.content();
+    let sha512 = digest.sha512().map(|sha512| sha512.to_string()).unwrap_or_default();
     let listed = lists.map(|accepted| accepted.list()).find_map(|list| {
         let mut images = list.images.iter();
-        let image = images.find(|image| image.identifier.as_str() == identifier && image.sha512 == *sha512)?;
+        let image = images.find(|image| image.identifier.as_str() == identifier && image.has(&digest))?;
         Some(of_list_entry(image, &list.identifier, list.vo.as_deref()))
     });
     let version = || {
         let wanted = object.as_ref().and_then(|object| object.status.as_ref()?.image.as_ref());
-        let wanted = wanted.filter(|wanted| wanted.sha512 == sha512.to_string());
+        let wanted = wanted.filter(|wanted| wanted.sha512.as_ref() == Some(&sha512));
         wanted.map(|wanted| wanted.version.clone()).unwrap_or_default()
     };
     listed.unwrap_or_else(|| ImageMetadata {
         identifier: identifier.clone(),
         version: version(),
-        sha512: sha512.to_string(),
+        sha512: sha512.clone(),
         ..ImageMetadata::default()
     })
 }

@@ -84,7 +84,7 @@ impl<'c, S: ResourceStore> Look<'c, S> {
         self.secret("verify.decryptionSecretRef", spec.verify.decryption_secret_ref.as_ref()).await?;
         self.objects::<Endorser>("verify.endorserRefs", &spec.verify.endorser_refs);
         self.objects::<CloudTarget>("targetRefs", &spec.target_refs);
-        if let Ok(url) = spec.source.url.parse::<crate::imagelist::SourceUrl>() {
+        if let Some(Ok(url)) = spec.source.url.as_ref().map(|url| url.parse::<crate::imagelist::SourceUrl>()) {
             self.surveyed.asks = asks(url.url(), Some(&spec.interval), spec.suspend);
         }
         Ok(self.surveyed)

@@ -3,6 +3,7 @@
 use jiff::Timestamp;
 
 use super::exchange::ListInForce;
+use crate::api::WantedImage;
 use crate::cache::Entry;
 use crate::imagelist::{ImageId, ImageList, ListVersion, ListedImage, Sha512Digest, SourceUrl};
 
@@ -59,12 +60,14 @@ pub fn listed(list: &ListInForce, identifier: &ImageId) -> Vec<ListedVersion> {
     let older = list.older.iter().map(|accepted| (accepted.list(), true));
     for (list, is_older) in current.chain(older) {
         for entry in list.images.iter().filter(|image| image.identifier == *identifier) {
-            for known in found.iter_mut().filter(|known| known.sha512 == entry.sha512) {
+            // A version whose digest is not known yet was never here, and cannot be named.
+            let Some(sha512) = entry.sha512() else { continue };
+            for known in found.iter_mut().filter(|known| known.sha512 == sha512) {
                 known.add_address(&entry.uri);
             }
-            if !found.iter().any(|known| known.is(&entry.version, &entry.sha512)) {
-                let mut new = ListedVersion::of(list, entry, is_older);
-                let same = found.iter().filter(|known| known.sha512 == entry.sha512);
+            if !found.iter().any(|known| known.is(&entry.version, &sha512)) {
+                let mut new = ListedVersion::of(list, (entry, sha512), is_older);
+                let same = found.iter().filter(|known| known.sha512 == sha512);
                 same.flat_map(|known| &known.addresses).for_each(|address| new.add_address(address));
                 found.push(new);
             }
@@ -73,12 +76,21 @@ pub fn listed(list: &ListInForce, identifier: &ImageId) -> Vec<ListedVersion> {
     found
 }
 
+/// Whether the entry of a list is the content that a status names, although one of them may have its sha256 only.
+pub(super) fn is_content_of(entry: &ListedImage, status: &WantedImage) -> bool {
+    let sha256 = entry.digest.sha256().map(|digest| hex::encode(digest.as_bytes()));
+    match (entry.sha512(), &status.sha512) {
+        (Some(sha512), Some(before)) => sha512.to_string() == *before,
+        (_, _) => sha256.is_some() && sha256 == status.sha256,
+    }
+}
+
 impl ListedVersion {
-    fn of(list: &ImageList, entry: &ListedImage, is_older: bool) -> Self {
+    fn of(list: &ImageList, (entry, sha512): (&ListedImage, Sha512Digest), is_older: bool) -> Self {
         Self {
             version: entry.version.clone(),
-            sha512: entry.sha512,
-            size: Some(entry.size),
+            sha512,
+            size: entry.size(),
             list_version: list.version.clone(),
             list_created: list.created,
             is_older,

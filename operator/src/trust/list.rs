@@ -6,7 +6,7 @@ use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
 
 use super::{Check, Refusal, Sha256Digest};
-use crate::imagelist::{ImageId, ImageList, ListVersion};
+use crate::imagelist::{ContentDigest, ImageId, ImageList, LearnedContent, ListVersion};
 
 /// A verified signer.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -152,6 +152,16 @@ impl VerifiedList {
         &self.list
     }
 
+    /// Adds what was `learned` about bytes that the list identifies by SHA-256: of one image, or of all. Nothing that the
+    /// list states changes.
+    pub fn learn(&mut self, only: Option<&ImageId>, learned: impl Fn(&Sha256Digest) -> Option<LearnedContent>) {
+        for image in self.list.images.iter_mut().filter(|image| only.is_none_or(|only| image.identifier == *only)) {
+            if let (ContentDigest::Sha256(digest), None) = (&image.digest, image.learned) {
+                image.learned = learned(digest);
+            }
+        }
+    }
+
     /// The signers, in the order of the signatures, each counted once.
     pub fn signers(&self) -> &[Signer] {
         &self.signers
@@ -182,6 +192,11 @@ impl AcceptedList {
     #[cfg(test)]
     pub(crate) fn for_tests(list: ImageList, accepted: Timestamp) -> Self {
         Self { verified: VerifiedList::for_tests(list), accepted, revoked: Vec::new() }
+    }
+
+    /// See [`VerifiedList::learn`].
+    pub fn learn(&mut self, only: Option<&ImageId>, learned: impl Fn(&Sha256Digest) -> Option<LearnedContent>) {
+        self.verified.learn(only, learned);
     }
 
     /// When it was accepted.

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use jiff::Timestamp;
 
 use super::{Anchors, DistinguishedName, Fingerprint, KeyStrength, PublicKey};
-use crate::imagelist::WantedImages;
+use crate::imagelist::{ListFormat, WantedImages};
 
 /// How the CRL of each CA on a signer's path is checked.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
@@ -201,6 +201,8 @@ pub struct VerifyRequest<'a> {
     pub revoked: &'a [CredentialKind],
     /// The allowed digests and keys.
     pub algorithms: AlgorithmPolicy,
+    /// How the message becomes a list.
+    pub format: &'a ListFormat,
     /// The part of the list that is kept; `None` means all of it.
     pub wanted: Option<WantedImages<'a>>,
     /// The time of the check.

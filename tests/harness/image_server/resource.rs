@@ -195,6 +195,11 @@ impl Resource {
         self
     }
 
+    /// SHA-256 of its body, in hexadecimal digits.
+    pub fn sha256(&self) -> String {
+        hex::encode(openssl::sha::sha256(&self.body.to_vec()))
+    }
+
     /// SHA-512 of the body, as hexadecimal digits.
     pub fn sha512(&self) -> String {
         self.body.sha512()

@@ -125,7 +125,7 @@ async fn a_reservation_that_fails_is_given_back() {
     let available = site.volume.available().unwrap();
     // Larger than any file may be on most file systems, and than any disk: refused before a request.
     let mut wanted = request(&server, "/a.img", &Resource::pattern(1, 10));
-    wanted.size = available.saturating_mul(2);
+    wanted.size = Some(available.saturating_mul(2));
     expect_reason(site.download(wanted).await, "NoSpace");
     assert!(site.volume.available().unwrap() + (64 << 20) > available);
 }

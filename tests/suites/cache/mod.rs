@@ -7,6 +7,7 @@ mod hostile_server;
 mod limits;
 mod power_failure;
 mod scrub;
+mod sha256;
 mod volume;
 
 use std::path::{Path, PathBuf};
@@ -18,6 +19,7 @@ use vmcatcher_operator::cache::{
     DownloadError, DownloadRequest, ImageKey, JobKey, JobLimits, JobState, Jobs, VerifiedBlob, Volume,
 };
 use vmcatcher_operator::fetch::{Client, ClientSettings, Credentials, Source};
+use vmcatcher_operator::imagelist::Sha512Digest;
 
 /// A volume with its jobs.
 struct Site {
@@ -92,8 +94,8 @@ async fn reopened(path: &Path) -> Volume {
 fn request(server: &ImageServer, path: &str, resource: &Resource) -> DownloadRequest {
     DownloadRequest {
         namespace: "site".parse().unwrap(),
-        digest: resource.sha512().parse().unwrap(),
-        size: resource.size(),
+        digest: resource.sha512().parse::<Sha512Digest>().unwrap().into(),
+        size: Some(resource.size()),
         source: Source::public(server.url(path).parse().unwrap()),
         sha1: true,
     }

@@ -21,6 +21,7 @@ use std::sync::LazyLock;
 use harness::list::ListBuilder;
 use harness::pki::{Identity, Pki};
 use jiff::Timestamp;
+use vmcatcher_operator::imagelist::ListFormat;
 use vmcatcher_operator::trust::{
     AcceptRequest, AlgorithmPolicy, Anchors, Credential, CredentialKind, CrlPolicy, EndorserPolicy, EndorserRule,
     Purpose, Refusal, TrustLevel, VerifiedList, VerifyRequest, verify,
@@ -78,6 +79,7 @@ pub(crate) fn request<'a>(anchors: &'a Anchors, endorsers: &'a [EndorserRule], r
         policy: EndorserPolicy::Enforce { endorsers, required: required.try_into().unwrap() },
         revoked: &[],
         algorithms: AlgorithmPolicy::default(),
+        format: &ListFormat::Hepix,
         wanted: None,
         at: now(),
     }

@@ -2,6 +2,7 @@
 
 use std::path::PathBuf;
 
+use vmcatcher_operator::imagelist::ListFormat;
 use vmcatcher_operator::trust::{
     AcceptRequest, AlgorithmPolicy, Anchors, CrlPolicy, EndorserPolicy, VerifyRequest, accept, verify,
 };
@@ -19,7 +20,15 @@ fn verdict(name: &str, at: &str, crl_policy: CrlPolicy, algorithms: AlgorithmPol
     let anchors = anchors.build();
     let at = at.parse().unwrap();
     let policy = EndorserPolicy::NotAsked { crl_policy };
-    let request = VerifyRequest { anchors: &anchors, policy, revoked: &[], algorithms, wanted: None, at };
+    let request = VerifyRequest {
+        anchors: &anchors,
+        policy,
+        revoked: &[],
+        algorithms,
+        format: &ListFormat::Hepix,
+        wanted: None,
+        at,
+    };
     let ask = AcceptRequest { identifier: None, last: None, max_list_age: None, accept_list: None, now: at };
     match verify(&file(name), &request).outcome.and_then(|list| accept(list, &ask).outcome) {
         Ok(list) => format!("accepted {}", list.list().identifier),

@@ -22,6 +22,7 @@ use super::progress::Progress;
 use super::quota::{Claim, Exceeded, Quota};
 use super::volume::Volume;
 use crate::fetch::{Came, Client, FetchError, ImageAnswer, ImageBody, ImageRequest, RateFloor, Validator};
+use crate::imagelist::ContentDigest;
 use crate::metrics::Work;
 
 /// The longest wait between two tries, as a multiple of the first wait.
@@ -96,9 +97,15 @@ enum Tried {
 
 impl Download {
     /// Runs until the image is in the cache or the download has failed.
-    pub(super) async fn run(&self) -> Result<VerifiedBlob, DownloadError> {
+    pub(super) async fn run(mut self) -> Result<VerifiedBlob, DownloadError> {
         if let Some(blob) = self.present().await? {
             return Ok(blob);
+        }
+        if self.request.size.is_none() {
+            let learned = self.learn_size().await;
+            self.count(&learned);
+            self.request.size = Some(learned?);
+            self.progress.set_total(self.size());
         }
         let mut attempts = Attempts::new(self.client.rate_floor());
         let outcome = self.until_complete(&mut attempts).await.map_err(|error| self.no_space(error));
@@ -110,8 +117,34 @@ impl Download {
         outcome
     }
 
+    /// The number of bytes. It is known before the first byte is requested.
+    fn size(&self) -> u64 {
+        self.request.size.unwrap_or_default()
+    }
+
+    /// Asks the server for the number of bytes, which the source does not state. It is no more than a hint: the digest
+    /// decides.
+    async fn learn_size(&self) -> Result<u64, DownloadError> {
+        let source = &self.request.source;
+        let mut tries = 0;
+        loop {
+            let slot = self.or_cancelled(self.slots.take(source.url.url())).await?;
+            let error = match self.or_cancelled(self.client.image_size(source)).await? {
+                Ok(size) => return size.ok_or_else(|| DownloadError::SizeUnknown(source.url.clone())),
+                Err(error) if may_pass_soon(&error) => error,
+                Err(error) => return Err(error.into()),
+            };
+            drop(slot);
+            tries += 1;
+            let reason = error.reason();
+            let wait = self.wait_before(tries, &error).ok_or(error)?;
+            self.client.settings().metrics.retried(Work::Image, reason);
+            self.or_cancelled(tokio::time::sleep(wait)).await?;
+        }
+    }
+
     /// Counts a failure as a retry, because a failed download is tried again by its caller.
-    fn count(&self, outcome: &Result<VerifiedBlob, DownloadError>) {
+    fn count<T>(&self, outcome: &Result<T, DownloadError>) {
         let reason = match outcome {
             Ok(_) | Err(DownloadError::Cancelled { .. }) => return,
             Err(DownloadError::Fetch(error)) => error.reason(),
@@ -125,10 +158,11 @@ impl Download {
     async fn present(&self) -> Result<Option<VerifiedBlob>, DownloadError> {
         let (volume, key) = (self.volume.clone(), self.request.key());
         let found = self.blocking(move || {
-            if volume.blob(&key.digest)?.is_none() && volume.holds_bytes(&key.digest)? {
-                volume.verify_blob(&key.digest, Timestamp::now())?;
+            let Some(digest) = volume.sha512_of(&key.digest)? else { return Ok(None) };
+            if volume.blob(&digest)?.is_none() && volume.holds_bytes(&digest)? {
+                volume.verify_blob(&digest, Timestamp::now())?;
             }
-            let blob = volume.blob_for(&key.namespace, &key.digest)?;
+            let blob = volume.blob_for(&key.namespace, &digest)?;
             if blob.is_some() {
                 remove_partial(&volume, &partial_path(&volume, &key))?;
             }
@@ -175,12 +209,12 @@ impl Download {
     /// Makes one connection, if bytes are missing.
     async fn try_once(&self, attempts: &mut Attempts) -> Result<Tried, DownloadError> {
         let (offset, validator) = self.opened(attempts).await?;
-        if offset == self.request.size {
+        if offset == self.size() {
             return Ok(Tried::Complete);
         }
         let min_free = self.limits.min_free;
         self.with_partial(attempts, move |partial| partial.check_room(min_free)).await?;
-        let (size, as_it_is) = (self.request.size, attempts.as_it_is);
+        let (size, as_it_is) = (self.size(), attempts.as_it_is);
         let request = ImageRequest { offset, size, validator: validator.as_ref(), as_it_is };
         let answer = self.client.open_image(&self.request.source, &request, &mut attempts.floor);
         match self.or_cancelled(answer).await? {
@@ -214,9 +248,9 @@ impl Download {
     /// The length and the validator of the partial download. Opens it first if necessary.
     async fn opened(&self, attempts: &mut Attempts) -> Result<(u64, Option<Validator>), DownloadError> {
         if attempts.partial.is_none() {
-            let (volume, request) = (self.volume.clone(), self.request.clone());
+            let (volume, request, size) = (self.volume.clone(), self.request.clone(), self.size());
             let (cancelled, progress) = (self.cancelled.clone(), self.progress.clone());
-            let open = move || Partial::open(&volume, &request, &cancelled, |bytes| progress.set_bytes(bytes));
+            let open = move || Partial::open(&volume, &request, size, &cancelled, |bytes| progress.set_bytes(bytes));
             let partial = self.blocking(open).await?.ok_or_else(|| self.was_cancelled())?;
             attempts.best = partial.length();
             attempts.resumed = partial.length() > 0;
@@ -230,7 +264,7 @@ impl Download {
     /// Claims its part of the quota, once. So two downloads that start at the same time cannot both get the last of it.
     async fn claim(&self, attempts: &mut Attempts) -> Result<(), DownloadError> {
         if attempts.claim.is_none() {
-            let (quota, volume, size) = (self.quota.clone(), self.volume.clone(), self.request.size);
+            let (quota, volume, size) = (self.quota.clone(), self.volume.clone(), self.size());
             let partial = partial_path(&volume, &self.request.key());
             let claimed = self.blocking(move || quota.claim(&volume, &partial, size)).await?;
             let url = &self.request.source.url;
@@ -262,7 +296,7 @@ impl Download {
             self.blocking(move || partial.remove()).await?;
         }
         let (url, came) = (self.request.source.url.clone(), std::mem::take(&mut attempts.came));
-        Err(DownloadError::SizeMismatch { url, expected: self.request.size, found: found.into(), came })
+        Err(DownloadError::SizeMismatch { url, expected: self.size(), found: found.into(), came })
     }
 
     /// The response does not match the partial download. The next try requests the whole file.
@@ -291,7 +325,7 @@ impl Download {
     /// means that the download starts again from zero.
     async fn take_in(&self, attempts: &mut Attempts) -> Result<Option<VerifiedBlob>, DownloadError> {
         let seen = self.with_partial(attempts, Partial::finish).await?;
-        let found = seen.digests.sha512;
+        let found = seen.digests.sha256.map_or(seen.digests.sha512.into(), ContentDigest::Sha256);
         if found == self.request.digest {
             let Some(partial) = attempts.partial.take() else { return Err(self.was_cancelled()) };
             let namespace = self.request.namespace.clone();

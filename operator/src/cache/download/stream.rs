@@ -48,7 +48,7 @@ impl Download {
         let (full, to_write) = mpsc::channel(BLOCKS);
         let (written, to_hash) = threads::channel();
         let (hashed, free) = mpsc::channel(BLOCKS);
-        let mut filler = Filler::new(file.length(), self.request.size, full, free);
+        let mut filler = Filler::new(file.length(), self.size(), full, free);
         let (volume, progress) = (self.volume.clone(), self.progress.clone());
         let told = move |length| progress.set_bytes(length);
         let write = move || write_all(file, to_write, &written, || volume.step("partial: write"), told);
@@ -74,11 +74,11 @@ impl Download {
     async fn conclude(&self, attempts: &mut Attempts, ended: Ended, ends_surely: bool) -> Result<Tried, DownloadError> {
         let length = attempts.partial.as_ref().map_or(0, Partial::length);
         match ended {
-            Ended::TooLong => self.wrong_size(attempts, format!("more than {}", self.request.size)).await,
-            Ended::All | Ended::Broken(_) if length == self.request.size => Ok(Tried::Complete),
+            Ended::TooLong => self.wrong_size(attempts, format!("more than {}", self.size())).await,
+            Ended::All | Ended::Broken(_) if length == self.size() => Ok(Tried::Complete),
             Ended::All if ends_surely => self.wrong_size(attempts, length.to_string()).await,
             Ended::All => {
-                let message = format!("expected {} bytes, the connection ended at {length}", self.request.size);
+                let message = format!("expected {} bytes, the connection ended at {length}", self.size());
                 Ok(Tried::Broken(FetchError::Connection { url: self.request.source.url.clone(), message }))
             }
             Ended::Broken(FetchError::Encoding { .. }) if attempts.turns_to_what_came() => {

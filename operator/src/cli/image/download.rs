@@ -84,7 +84,7 @@ async fn request(image: &Image, wanted: &Wanted<'_>, url: &SourceUrl) -> anyhow:
         | SourceError::NotAllowed { .. }
         | SourceError::Store(_) => error.into(),
     })?;
-    Ok(DownloadRequest { namespace, digest: wanted.digest, size: wanted.size, source, sha1: false })
+    Ok(DownloadRequest { namespace, digest: wanted.digest.into(), size: Some(wanted.size), source, sha1: false })
 }
 
 /// Waits for the end of a download, with a bar on a terminal.

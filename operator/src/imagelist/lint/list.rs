@@ -197,7 +197,7 @@ fn compare_images(report: &mut Report, previous: &ImageList, list: &ImageList) {
             let message = format!("expected a version of at least {}, found {}", old.version, image.version);
             report.warn(path.clone(), message, "sites show the newest version: raise it");
         }
-        if image.sha512 != old.sha512 && image.version == old.version {
+        if image.digest != old.digest && image.version == old.version {
             let message = format!("another file under version {}, as before", image.version);
             report.warn(path, message, "raise hv:version of the image whenever its file changes");
         }

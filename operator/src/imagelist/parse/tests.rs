@@ -46,7 +46,7 @@ const IMAGE: &str = "/hv:imagelist/hv:images/0/hv:image";
 #[test]
 fn numbers_may_be_text_and_text_numbers() {
     for (size, expected) in [(json!(7), 7), (json!("7"), 7), (json!("121243136"), 121_243_136)] {
-        assert_eq!(parse(&with(IMAGE, "hv:size", Some(size))).unwrap().images[0].size, expected);
+        assert_eq!(parse(&with(IMAGE, "hv:size", Some(size))).unwrap().images[0].size, Some(expected));
     }
     for (version, expected) in [(json!(2), "2"), (json!(1.5), "1.5"), (json!("1.26-13"), "1.26-13")] {
         let read = parse(&with(LIST, "hv:version", Some(version.clone()))).unwrap();
@@ -351,7 +351,7 @@ prop_compose! {
     ) -> ListedImage {
         ListedImage {
             identifier: identifier.parse().unwrap(), version, title: text.clone(),
-            description: text.clone(), size, sha512: Sha512Digest::from_bytes(digest),
+            description: text.clone(), size: Some(size), digest: Sha512Digest::from_bytes(digest).into(), learned: None,
             uri: format!("https://example.org/{path}").parse().unwrap(), os: text.clone(), os_version: text.clone(),
             arch: text.clone(), hypervisor: text.clone(), comments: text, mpuri: format.clone(), format,
             expires: seconds.map(|second| jiff::Timestamp::from_second(second).unwrap()),

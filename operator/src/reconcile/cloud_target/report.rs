@@ -252,7 +252,7 @@ fn verdict(
                 DesiredState::Publish(offer) => offer,
                 DesiredState::Withdraw | DesiredState::Leave | DesiredState::Release => return None,
             };
-            let (sha512, version) = (version.image.sha512, version.image.version.to_string());
+            let (sha512, version) = (version.sha512, version.image.version.to_string());
             let note = asked.note.as_ref().map(|note| format!("; {note}")).unwrap_or_default();
             let message = format!("image {id}{told}{note}");
             (Some(Published { id: *id, sha512, version }), Reason::Published.as_str(), message)

@@ -26,7 +26,7 @@ pub(super) fn request(checked: &Checked, wanted: &TargetImage, paths: Option<&Im
         Some(DesiredState::Withdraw) => None,
         Some(DesiredState::Publish(offer)) => {
             let source = offer.blob.as_ref().and_then(|blob| source(checked, wanted, blob, paths, &mut asked, now));
-            let sha512 = offer.image.sha512;
+            let sha512 = offer.sha512;
             Some(cloud::Wanted { sha512, event: event(offer), source })
         }
     };
@@ -98,7 +98,7 @@ fn event(offer: &Offer) -> EventAttributes {
         title: text(&image.title),
         description: text(&image.description),
         hypervisor: text(&image.hypervisor),
-        size: Some(image.size.to_string()),
+        size: image.size().map(|size| size.to_string()),
         // Without the query, which may contain a signature.
         uri: Some(image.uri.to_string()),
         format: image.format.clone(),

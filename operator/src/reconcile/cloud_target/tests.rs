@@ -14,7 +14,7 @@ use crate::api::{CloudTarget, CloudTargetStatus, ObjectKey};
 use crate::cloud::{Connection, StoredRecord};
 use crate::opennebula;
 use crate::reconcile::exchange::{Desired, DesiredState, Offer};
-use crate::reconcile::fixtures::{IMAGE, blob, listed, now};
+use crate::reconcile::fixtures::{IMAGE, blob, digest, listed, now};
 use crate::reconcile::source::SourceError;
 
 fn checked(more: &str) -> Checked {
@@ -41,6 +41,7 @@ fn lost() -> SourceError {
 fn publish(version: u8, has_bytes: bool) -> DesiredState {
     DesiredState::Publish(Arc::new(Offer {
         image: listed(IMAGE, version),
+        sha512: digest(version),
         list: "11111111-0000-4000-8000-000000000001".parse().unwrap(),
         vo: None,
         blob: has_bytes.then(|| blob(version)),

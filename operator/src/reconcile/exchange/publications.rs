@@ -58,6 +58,8 @@ pub enum DesiredState {
 pub struct Offer {
     /// The image's entry in the list.
     pub image: ListedImage,
+    /// The digest of its bytes.
+    pub sha512: Sha512Digest,
     /// `dc:identifier` of the list.
     pub list: ImageId,
     /// `ad:vo` of the list.

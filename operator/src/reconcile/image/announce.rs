@@ -143,7 +143,8 @@ fn metadata(
         std::iter::once(&list.accepted).chain(&list.older).chain(withdrawn)
     });
     let listed = lists.map(|accepted| accepted.list()).find_map(|list| {
-        let is_it = |image: &&ListedImage| image.identifier == checked.image.identifier && image.sha512 == *digest;
+        let is_it =
+            |image: &&ListedImage| image.identifier == checked.image.identifier && image.sha512() == Some(*digest);
         Some(of_list_entry(list.images.iter().find(is_it)?, &list.identifier, list.vo.as_deref()))
     });
     listed.unwrap_or_else(|| ImageMetadata {

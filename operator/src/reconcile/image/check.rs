@@ -61,7 +61,7 @@ impl Pin {
     /// Whether an image matches the pin.
     pub(super) fn takes(&self, image: &ListedImage) -> bool {
         self.version.as_ref().is_none_or(|version| *version == image.version)
-            && self.sha512.is_none_or(|sha512| sha512 == image.sha512)
+            && self.sha512.is_none_or(|sha512| image.sha512() == Some(sha512))
     }
 }
 

@@ -24,6 +24,7 @@ use self::check::check;
 pub use self::gone::gone_while_held;
 use super::context::Context;
 use super::finish::{finish, stalled};
+use super::learned::with_learned;
 use crate::api::{CachedImage, Kind, ObjectKey};
 use crate::store::{ResourceStore, StoreError};
 
@@ -43,6 +44,7 @@ pub async fn reconcile<S: ResourceStore>(
         Err(error) => return stalled(context, &*object, &error, now).await,
     };
     let list = context.lists.get(&checked.subscription);
+    let list = list.map(|list| with_learned(&context.volume, list, &checked.image.identifier));
     let want = want::want(&checked, list.as_deref(), now);
     let mut observed = observe::observe(context, &object, &checked, (list, want), now);
     if let Some(out) = policy::gone_with_its_signer(&checked, &observed) {

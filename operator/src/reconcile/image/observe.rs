@@ -169,10 +169,12 @@ fn look<S: ResourceStore>(
 ) -> Result<(), CacheError> {
     observed.entries = context.volume.entries(&checked.image)?;
     if let Want::Image(wanted) = &observed.want {
-        observed.blob = context.volume.blob_for(&checked.image.namespace, &wanted.image.sha512)?;
+        if let Some(sha512) = wanted.image.sha512() {
+            observed.blob = context.volume.blob_for(&checked.image.namespace, &sha512)?;
+        }
         let failures = observed.status.failures.unwrap_or_default();
         observed.job = context.jobs.told(&wanted.job(checked, observed.running.as_ref(), failures));
-        let size = wanted.image.size;
+        let size = wanted.image.size().unwrap_or_default();
         observed.space_again = observed.job.is_none()
             && failed_for_space(&observed.status)
             && (context.tried_anew.take(&checked.key) || has_come_to_room(context, &observed.status, size, now));

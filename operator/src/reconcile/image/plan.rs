@@ -11,8 +11,9 @@ use super::policy::{Hold, hold, is_leaving, is_retired, request};
 use super::want::{Want, WantedVersion};
 use crate::api::time;
 use crate::cache::{Entries, Entry, JobKey, JobState, VerifiedBlob, retention};
-use crate::imagelist::{ListVersion, Sha512Digest, SourceUrl};
+use crate::imagelist::{ContentDigest, ListVersion, Sha512Digest, SourceUrl};
 use crate::reconcile::backoff::{next_try, spread};
+use crate::reconcile::versions::is_content_of;
 
 /// After this number of downloads of one (digest, address) with wrong bytes, no more are tried until the list changes
 /// or a user requests it.
@@ -101,9 +102,9 @@ pub(super) enum Step {
     /// Start the download of the wanted version.
     StartDownload {
         /// The digest of the bytes.
-        digest: Sha512Digest,
-        /// The number of bytes.
-        size: u64,
+        digest: ContentDigest,
+        /// The number of bytes; `None` if it is not known before the server is asked.
+        size: Option<u64>,
         /// The address of the bytes.
         url: SourceUrl,
     },
@@ -144,7 +145,8 @@ impl fmt::Display for Step {
             Self::ForgetJob(key) => write!(f, "forget the failed download from {}", key.url),
             Self::CancelJob(key) => write!(f, "stop the download from {}", key.url),
             Self::StartDownload { digest, size, url } => {
-                write!(f, "download {size} bytes from {url} as {}…", digest.short())
+                let size = size.map(|size| format!("{size} bytes ")).unwrap_or_default();
+                write!(f, "download {size}from {url} as {}…", digest.short())
             }
             Self::Publish { version, blob, returns } => {
                 let verb = if *returns { "bring back" } else { "publish" };
@@ -215,7 +217,7 @@ fn deletion(checked: &Checked, observed: &Observed) -> Plan {
 fn tries_so_far(checked: &Checked, observed: &Observed, wanted: &WantedVersion) -> Tries {
     let status = &observed.status;
     let same = status.image.as_ref().is_some_and(|before| {
-        before.sha512 == wanted.image.sha512.to_string()
+        is_content_of(&wanted.image, before)
             && before.uri == wanted.image.uri.to_string()
             && before.list_version == wanted.list_version.as_str()
     });
@@ -241,7 +243,8 @@ fn bring_in(
     steps: &mut Vec<Step>,
     now: Timestamp,
 ) -> Phase {
-    let is_wanted = |entry: &&Entry| entry.digest == wanted.image.sha512 && entry.version == wanted.image.version;
+    let is_wanted =
+        |entry: &&Entry| wanted.image.sha512() == Some(entry.digest) && entry.version == wanted.image.version;
     let published = observed.entries.endorsed.iter().any(|entry| is_wanted(&entry));
     let hold = hold(checked, observed);
     match (&observed.blob, published) {
@@ -303,13 +306,13 @@ fn fetch(
 
 /// Starts the download from the address that is next.
 fn start(wanted: &WantedVersion, tries: &Tries, steps: &mut Vec<Step>) -> Phase {
-    let (digest, size) = (wanted.image.sha512, wanted.image.size);
+    let (digest, size) = (wanted.image.content(), wanted.image.size());
     steps.push(Step::StartDownload { digest, size, url: wanted.address(tries.failures).clone() });
     queued(wanted)
 }
 
 fn queued(wanted: &WantedVersion) -> Phase {
-    Phase::Downloading { bytes: 0, total: wanted.image.size, bytes_per_second: 0 }
+    Phase::Downloading { bytes: 0, total: wanted.image.size().unwrap_or_default(), bytes_per_second: 0 }
 }
 
 fn count_failure(observed: &Observed, wanted: &WantedVersion, tries: &mut Tries, mismatch: bool, now: Timestamp) {
@@ -345,7 +348,7 @@ fn stale_job(checked: &Checked, observed: &Observed) -> Option<Step> {
     let running = observed.running.clone()?;
     let still = match &observed.want {
         Want::Image(wanted) if hold(checked, observed).is_none() => {
-            wanted.image.sha512 == running.digest && wanted.addresses.contains(&running.url)
+            wanted.image.has(&running.digest) && wanted.addresses.contains(&running.url)
         }
         Want::Image(_) | Want::Kept { .. } | Want::Unclear { .. } | Want::Out { .. } => false,
     };
@@ -357,7 +360,7 @@ fn beyond_retention(checked: &Checked, observed: &Observed, now: Timestamp) -> V
     let Some(list) = observed.list.as_deref() else { return Vec::new() };
     let limits = checked.retention.unwrap_or(list.retention);
     let pinned: Vec<Sha512Digest> = match &observed.want {
-        Want::Image(wanted) => vec![wanted.image.sha512],
+        Want::Image(wanted) => wanted.image.sha512().into_iter().collect(),
         Want::Kept { .. } | Want::Unclear { .. } | Want::Out { .. } => Vec::new(),
     };
     let Entries { endorsed, expired } = &observed.entries;

@@ -19,6 +19,7 @@ use crate::reconcile::conditions::{Finding, Status, merge, request_ignored, shor
 use crate::reconcile::exchange::Desired;
 use crate::reconcile::report::Report;
 use crate::reconcile::step::StepError;
+use crate::reconcile::versions::is_content_of;
 use crate::size::Size;
 
 /// How often the progress in the status is updated.
@@ -97,7 +98,7 @@ impl After {
             after.take(step, outcomes.published.as_deref(), now);
         }
         if let Want::Image(wanted) = &observed.want {
-            let current = after.endorsed.iter().find(|entry| entry.digest == wanted.image.sha512);
+            let current = after.endorsed.iter().find(|entry| wanted.image.sha512() == Some(entry.digest));
             if let (Some(entry), Some(blob)) = (current, &observed.blob) {
                 after.published = Some((entry.clone(), blob.clone()));
             }
@@ -149,9 +150,7 @@ fn image(before: &CachedImageStatus, want: &Want, now: Timestamp) -> Option<Want
 
 fn wanted_image(before: &CachedImageStatus, wanted: &WantedVersion, now: Timestamp) -> WantedImage {
     let image = &wanted.image;
-    let sha512 = image.sha512.to_string();
-    let since =
-        before.image.as_ref().filter(|before| before.sha512 == sha512).map(|before| before.wanted_since.clone());
+    let since = before.image.as_ref().filter(|before| is_content_of(image, before));
     WantedImage {
         version: image.version.to_string(),
         title: shorten(&image.title, 256),
@@ -161,13 +160,14 @@ fn wanted_image(before: &CachedImageStatus, wanted: &WantedVersion, now: Timesta
         arch: shorten(&image.arch, 256),
         hypervisor: shorten(&image.hypervisor, 256),
         format: image.format.as_deref().map(|format| shorten(format, 256)),
-        size: image.size,
-        sha512,
+        size: image.size(),
+        sha512: image.sha512().map(|digest| digest.to_string()),
+        sha256: image.digest.sha256().map(|digest| hex::encode(digest.as_bytes())),
         uri: image.uri.to_string(),
         list_version: wanted.list_version.to_string(),
         created: time(wanted.list_created),
         expires: time(wanted.expires),
-        wanted_since: since.unwrap_or_else(|| time(now)),
+        wanted_since: since.map_or_else(|| time(now), |before| before.wanted_since.clone()),
     }
 }
 

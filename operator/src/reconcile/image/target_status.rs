@@ -56,8 +56,11 @@ fn desire(checked: &Checked, observed: &Observed, plan: &Plan) -> DesiredState {
     match (&observed.want, observed.list.as_deref()) {
         (Want::Out { .. }, _) => DesiredState::Withdraw,
         (Want::Image(wanted), Some(list)) if !is_suspended(checked, observed) => {
+            // Until it is downloaded, it is not known which version in a cloud would be this one.
+            let Some(sha512) = wanted.image.sha512() else { return DesiredState::Leave };
             DesiredState::Publish(Arc::new(Offer {
                 image: wanted.image.clone(),
+                sha512,
                 list: list.accepted.list().identifier.clone(),
                 vo: wanted.vo.clone(),
                 blob: observed.blob.clone().filter(|_| plan.phase == Phase::Current),
@@ -84,7 +87,7 @@ pub(super) fn statuses(checked: &Checked, observed: &Observed, desired: &Desired
             let recorded = !withdrawn && observed.targets.recorded.contains_key(name);
             status.image_name = recorded.then(|| checked.image.identifier.to_string());
         }
-        let finding = finding(observed, desire, &status, before, publication);
+        let finding = finding(checked, observed, desire, &status, before, publication);
         let earlier = before.map(|before| before.conditions.as_slice()).unwrap_or_default();
         let findings = std::iter::once(finding).chain(unfinished(before, publication)).collect();
         status.conditions = merge(earlier, findings, checked.generation, now);
@@ -130,6 +133,7 @@ fn circulation(
 }
 
 fn finding(
+    checked: &Checked,
     observed: &Observed,
     desire: &DesiredState,
     status: &TargetStatus,
@@ -142,10 +146,11 @@ fn finding(
         return Finding::fails(NAME, "TargetNotFound", message);
     }
     let wanted = match desire {
-        DesiredState::Publish(offer) => Some(offer.image.sha512),
+        DesiredState::Publish(offer) => Some(offer.sha512),
         DesiredState::Withdraw => None,
         DesiredState::Leave | DesiredState::Release => {
-            return overdue(observed, status).unwrap_or_else(|| as_before(before));
+            let overdue = overdue(observed, status).or_else(|| unknown_content(checked, observed));
+            return overdue.unwrap_or_else(|| as_before(before));
         }
     };
     let Some(publication) = publication else {
@@ -192,9 +197,17 @@ pub(super) fn retirement(statuses: &[TargetStatus]) -> Option<(String, String)> 
 /// The condition if a newer version is not published because the target is being deleted.
 fn overdue(observed: &Observed, status: &TargetStatus) -> Option<Finding> {
     let Want::Image(wanted) = &observed.want else { return None };
-    let overdue = observed.targets.leaving.contains(&status.name) && !holds(status, wanted.image.sha512);
+    let overdue = observed.targets.leaving.contains(&status.name)
+        && !wanted.image.sha512().is_some_and(|sha512| holds(status, sha512));
     let message = || format!("the CloudTarget {} is being deleted: nothing new is published there", status.name);
     overdue.then(|| Finding::fails("Published", "TargetDeleting", message()))
+}
+
+/// The condition while the content of the wanted version has to be downloaded before it is known.
+fn unknown_content(checked: &Checked, observed: &Observed) -> Option<Finding> {
+    let Want::Image(wanted) = &observed.want else { return None };
+    let downloads = wanted.image.sha512().is_none() && !checked.deleting && !is_suspended(checked, observed);
+    downloads.then(|| Finding::fails("Published", "Importing", "the wanted version is downloaded first"))
 }
 
 /// The condition as it was: nothing is asked of the target.

@@ -62,10 +62,10 @@ impl WantedVersion {
     /// The download to look at: the one that an earlier pass started for it, or else the one that is next after this
     /// many failures. Each failure moves on to the next address.
     pub(super) fn job(&self, checked: &Checked, running: Option<&JobKey>, failures: u32) -> JobKey {
-        let ours = running.filter(|key| key.digest == self.image.sha512 && self.addresses.contains(&key.url));
+        let ours = running.filter(|key| self.image.has(&key.digest) && self.addresses.contains(&key.url));
         let next = || JobKey {
             namespace: checked.image.namespace.clone(),
-            digest: self.image.sha512,
+            digest: self.image.content(),
             url: self.address(failures).clone(),
         };
         ours.cloned().unwrap_or_else(next)
@@ -108,7 +108,7 @@ pub(super) fn want(checked: &Checked, list: Option<&ListInForce>, now: Timestamp
 pub(super) fn disowned(checked: &Checked, list: Option<&ListInForce>, digests: &[Sha512Digest]) -> Option<Want> {
     let in_force = list?;
     let has = |list: &AcceptedList, digest: &Sha512Digest| {
-        list.list().images.iter().any(|one| one.identifier == checked.image.identifier && one.sha512 == *digest)
+        list.list().images.iter().any(|one| one.identifier == checked.image.identifier && one.sha512() == Some(*digest))
     };
     let standing = || std::iter::once(&in_force.accepted).chain(&in_force.older);
     let endorsed = |digest: &&Sha512Digest| standing().any(|list| has(list, digest));
@@ -145,7 +145,7 @@ fn endorsed(checked: &Checked, in_force: &ListInForce) -> Result<WantedVersion, 
     let mut pinned = all.filter_map(|list| Some((list, find(checked, list).filter(|image| checked.pin.takes(image))?)));
     match pinned.next().map(|(list, image)| wanted(image, list, in_force.expires)) {
         Some(mut wanted) => {
-            let same = pinned.filter(|(_, image)| image.sha512 == wanted.image.sha512);
+            let same = pinned.filter(|(_, image)| image.has(&wanted.image.content()));
             for address in same.map(|(_, image)| &image.uri) {
                 if !wanted.addresses.contains(address) {
                     wanted.addresses.push(address.clone());

@@ -9,7 +9,7 @@ use crate::api::{self, FINALIZER, ImageListSubscription, ImageListSubscriptionSp
 use crate::cache::SafeName;
 use crate::cache::retention::Retention;
 use crate::duration::{DurationError, parse_duration, parse_duration_of_at_least};
-use crate::imagelist::{ImageId, Selection, SelectionError, SourceUrl};
+use crate::imagelist::{ImageId, ListFormat, Selection, SelectionError, SourceUrl};
 use crate::reconcile::check::{SpecError, requested_at, retention, retire, targets};
 use crate::reconcile::context::Settings;
 use crate::reconcile::tls::CheckedTls;
@@ -28,6 +28,8 @@ pub struct Checked {
     pub generation: Option<i64>,
     /// Where the list is.
     pub url: SourceUrl,
+    /// How what is there becomes a list.
+    pub format: ListFormat,
     /// The name of the Secret with the credentials.
     pub secret: Option<String>,
     /// The authorities for the server's certificate.
@@ -78,7 +80,8 @@ pub(in crate::reconcile) fn check(object: &ImageListSubscription, settings: &Set
         namespace: key.namespace.parse().map_err(|error| SpecError::invalid("metadata.namespace", &error))?,
         name: key.name.parse().map_err(|error| SpecError::invalid("metadata.name", &error))?,
         generation: object.metadata.generation,
-        url: spec.source.url.parse().map_err(|error| SpecError::invalid("source.url", &error))?,
+        url: url(&spec.source)?,
+        format: ListFormat::Hepix,
         secret: spec.source.secret_ref.as_ref().map(|reference| reference.name.clone()),
         tls: tls(&spec.source.tls)?,
         auto_endorse: auto_endorse(spec, settings)?,
@@ -101,6 +104,11 @@ pub(in crate::reconcile) fn check(object: &ImageListSubscription, settings: &Set
         finalizer: object.finalizers().iter().any(|name| name == FINALIZER),
         key,
     })
+}
+
+fn url(source: &api::ListSource) -> Result<SourceUrl, SpecError> {
+    let url = source.url.as_deref().ok_or_else(|| SpecError::invalid("source", "expected url, found none"))?;
+    url.parse().map_err(|error| SpecError::invalid("source.url", &error))
 }
 
 fn auto_endorse(spec: &ImageListSubscriptionSpec, settings: &Settings) -> Result<bool, SpecError> {

@@ -13,6 +13,7 @@ use crate::api::{CachedImage, FINALIZER, HasConditions, ImageCounts, ImageNote, 
 use crate::imagelist::{ImageId, ListedImage};
 use crate::reconcile::conditions::{message, shorten};
 use crate::reconcile::exchange::ListInForce;
+use crate::reconcile::versions::is_content_of;
 
 /// A wanted image that is not ready after this time counts as late. Monitoring of sites alerts on late images.
 const LATE_AFTER: SignedDuration = SignedDuration::from_hours(24);
@@ -125,7 +126,7 @@ fn count(counts: &mut ImageCounts, listed: &ListedImage, image: &CachedImage, no
     let ready = status.is_true("Ready");
     let kept = status.condition("Ready").is_some_and(|condition| condition.reason == "Kept");
     // An image that has not seen this list yet is ready for an older list.
-    let current = status.image.as_ref().is_some_and(|wanted| wanted.sha512 == listed.sha512.to_string());
+    let current = status.image.as_ref().is_some_and(|wanted| is_content_of(listed, wanted));
     counts.ready += u32::from(ready && (current || kept || is_pinned(image)));
     counts.kept += u32::from(kept);
     counts.failed += u32::from(!ready && status.failures.unwrap_or(0) > 0);

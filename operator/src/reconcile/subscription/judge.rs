@@ -7,12 +7,13 @@ use jiff::Timestamp;
 
 use super::check::Checked;
 use super::observe::{Fetched, Observed};
-use super::stored::{self, Stored};
+use super::stored::{self, Before, Stored};
 use super::verification::{accept_request, verify_request};
 use crate::fetch::Document;
-use crate::imagelist::{MAXIMUM_BYTES, WantedImages};
+use crate::imagelist::{LearnedContent, MAXIMUM_BYTES, WantedImages};
 use crate::reconcile::context::Context;
 use crate::reconcile::exchange::Message;
+use crate::reconcile::learned::learned;
 use crate::store::ResourceStore;
 use crate::trust::{AcceptedList, Refusal, Sha256Digest, VerifiedList, VerifyRequest, accept, expands, verify};
 
@@ -53,6 +54,25 @@ pub(super) enum Verdict {
     Verified(Box<Result<VerifiedList, Refusal>>),
 }
 
+impl Judged {
+    /// Adds what was learned about bytes that the lists identify by SHA-256.
+    fn learn(&mut self, learned: &dyn Fn(&Sha256Digest) -> Option<LearnedContent>) {
+        let Stored { before, older, withdrawn, memory: _ } = &mut self.stored;
+        let before = match before {
+            Before::InForce(list) | Before::Frozen(list, _) | Before::Withdrawn(list, _) => Some(list),
+            Before::None => None,
+        };
+        let rebuilt = self.rebuilt.as_mut().map(|(list, _)| list);
+        let withdrawn = withdrawn.iter_mut().map(|(list, _)| list);
+        before.into_iter().chain(older).chain(withdrawn).chain(rebuilt).for_each(|list| list.learn(None, learned));
+        if let Some(Verdict::Verified(verified)) = self.newest.as_mut().map(|newest| &mut newest.verdict)
+            && let Ok(list) = &mut **verified
+        {
+            list.learn(None, learned);
+        }
+    }
+}
+
 /// Verifies all messages of a pass.
 pub(super) async fn judge<S: ResourceStore>(
     context: &Context<S>,
@@ -61,9 +81,10 @@ pub(super) async fn judge<S: ResourceStore>(
     now: Timestamp,
 ) -> (Observed, Judged) {
     let memory = context.client.budget().take(&checked.key.namespace, needed(&observed)).await;
-    let checked = checked.clone();
+    let (checked, volume) = (checked.clone(), context.volume.clone());
     let work = memory.work(move || {
-        let judged = judge_in(&checked, &observed, now);
+        let mut judged = judge_in(&checked, &observed, now);
+        judged.learn(&|digest| learned(&volume, digest));
         (observed, judged)
     });
     work.await

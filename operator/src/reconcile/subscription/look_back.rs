@@ -55,7 +55,8 @@ fn may_be_older(checked: &Checked, image: &CachedImage) -> bool {
     if status.image.is_some() && status.versions.iter().all(|version| version.list_version.is_none()) {
         return true;
     }
-    let endorsed = status.image.as_ref().filter(|_| status.is_true("Endorsed")).map(|wanted| wanted.sha512.as_str());
+    let endorsed =
+        status.image.as_ref().filter(|_| status.is_true("Endorsed")).and_then(|wanted| wanted.sha512.as_deref());
     let published = status.artifact.iter().map(|artifact| artifact.sha512.as_str());
     let at_targets = status.targets.iter().filter(|target| target.id.is_some()).filter_map(|at| at.sha512.as_deref());
     published.chain(at_targets).any(|digest| endorsed != Some(digest))

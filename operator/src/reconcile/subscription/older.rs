@@ -27,7 +27,9 @@ pub(super) fn unneeded(
     let mut unneeded = BTreeSet::new();
     for list in before.into_iter().chain(older) {
         let images = &list.list().images;
-        let new = images.iter().filter(|image| left.remove(&(image.identifier.clone(), image.sha512)));
+        let new = images
+            .iter()
+            .filter(|image| image.sha512().is_some_and(|sha512| left.remove(&(image.identifier.clone(), sha512))));
         if new.count() == 0 {
             unneeded.insert(list.message_digest());
         }

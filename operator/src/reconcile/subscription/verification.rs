@@ -7,7 +7,7 @@ use super::observe::Observed;
 use crate::trust::{AcceptRequest, CrlPolicy, EndorserPolicy, LastAccepted, Sha256Digest, VerifyRequest};
 
 /// The requirements for the signatures of a message.
-pub(super) fn verify_request<'a>(checked: &Checked, observed: &'a Observed, now: Timestamp) -> VerifyRequest<'a> {
+pub(super) fn verify_request<'a>(checked: &'a Checked, observed: &'a Observed, now: Timestamp) -> VerifyRequest<'a> {
     VerifyRequest {
         anchors: &observed.anchors,
         policy: if checked.auto_endorse {
@@ -17,6 +17,7 @@ pub(super) fn verify_request<'a>(checked: &Checked, observed: &'a Observed, now:
         },
         revoked: &observed.revoked,
         algorithms: observed.algorithms,
+        format: &checked.format,
         wanted: None,
         at: now,
     }

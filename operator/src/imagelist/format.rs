@@ -1,0 +1,9 @@
+//! The forms in which sources publish what becomes an image list. Pure.
+
+/// How the messages of a source become an image list.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub enum ListFormat {
+    /// A HEPiX image list: JSON, signed as a whole.
+    #[default]
+    Hepix,
+}
