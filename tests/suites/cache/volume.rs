@@ -362,10 +362,16 @@ async fn temporary_files_of_a_cut_off_run_go_with_the_next_owner() {
     Volume::open(&root).unwrap_err();
     Volume::read_only(&root).unwrap();
     assert!(ours.iter().all(|name| root.join(name).exists()), "another one owns it");
-    let site = site.restarted().await;
+    site.jobs.shutdown().await;
+    let Site { directory: _directory, volume, jobs } = site;
+    drop((volume, jobs));
+    drop(reopened(&root).await);
+    assert!(ours.iter().all(|name| root.join(name).exists()), "the last run came to its end");
+    fs::write(root.join("lock"), "process 1 on a machine\n").unwrap();
+    let volume = reopened(&root).await;
     assert!(!ours.iter().any(|name| root.join(name).exists()) && !dangling.is_symlink());
     assert!(theirs.iter().all(|name| root.join(name).exists()));
-    assert_eq!(site.volume.entries(&image("a")).unwrap().endorsed, [entry]);
+    assert_eq!(volume.entries(&image("a")).unwrap().endorsed, [entry]);
 }
 
 #[tokio::test(flavor = "multi_thread")]
