@@ -19,6 +19,7 @@ pub mod image_server;
 pub mod list;
 pub mod lossy_disk;
 pub mod manifests;
+pub mod oci;
 pub mod open_metrics;
 pub mod opennebula;
 pub mod openstack;

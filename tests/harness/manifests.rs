@@ -78,12 +78,43 @@ pub fn changed(kind: &'static str, field: &str, value: &Value) -> Value {
 
 /// All of them.
 pub fn bad_manifests() -> Vec<BadManifest> {
-    let all = table().into_iter().chain(openstack());
+    let all = table().into_iter().chain(sources()).chain(openstack());
     all.map(|(base, field, value, rule, named)| BadManifest { kind: kind_of(base), base, field, value, rule, named })
         .collect()
 }
 
 type Row = (&'static str, &'static str, Value, &'static str, &'static str);
+
+/// Sources: exactly one of their kinds, and what belongs to each.
+fn sources() -> Vec<Row> {
+    let (subscription, endorser) = ("ImageListSubscription", "Endorser");
+    let key = json!([{"name": "a", "x509": {"subject": "/CN=a", "issuer": "/CN=b"}, "cosign": {"publicKey": "k"}}]);
+    vec![
+        (endorser, "/credentials", key, "exactly one of x509, openPGP and cosign", "credentials[a]"),
+        (subscription, "/source", json!({}), "exactly one of url and oci", "source"),
+        (
+            subscription,
+            "/source",
+            json!({"url": "https://h/l", "oci": {"repository": "h/a", "tags": "*"}}),
+            "exactly one of url and oci",
+            "source",
+        ),
+        (
+            subscription,
+            "/source",
+            json!({"oci": {"repository": "h/a"}}),
+            "exactly one of tags and digest",
+            "source.oci",
+        ),
+        (
+            subscription,
+            "/source",
+            json!({"oci": {"repository": "h/a", "tags": "*", "digest": format!("sha256:{}", "0".repeat(64))}}),
+            "exactly one of tags and digest",
+            "source.oci",
+        ),
+    ]
+}
 
 fn table() -> Vec<Row> {
     let subscription = "ImageListSubscription";

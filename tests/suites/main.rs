@@ -23,6 +23,7 @@ mod imagelist;
 mod kill;
 mod list_commands;
 mod metrics;
+mod oci;
 mod opennebula;
 mod openstack;
 mod proxies;

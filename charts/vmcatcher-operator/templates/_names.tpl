@@ -48,3 +48,17 @@ app.kubernetes.io/managed-by: {{ .Release.Service }}
   resources: [secrets, configmaps]
   verbs: {{ if .Values.namespaces }}[get, list, watch]{{ else }}[get]{{ end }}
 {{- end }}
+
+{{/* The Leases that programs of this release hold, with a space between them. */}}
+{{- define "vmcatcher.leases" -}}
+{{- $name := include "vmcatcher.name" . -}}
+{{- if not (kindIs "invalid" .Values.shard) -}}
+{{- printf "%s-%d" $name (int .Values.shard) -}}
+{{- else if .Values.shards -}}
+{{- $leases := list -}}
+{{- range until (int .Values.shards) }}{{ $leases = append $leases (printf "%s-%d" $name .) }}{{ end -}}
+{{- join " " $leases -}}
+{{- else -}}
+{{- $name -}}
+{{- end -}}
+{{- end }}

@@ -269,9 +269,12 @@ pub struct VersionStatus {
     /// Version of the image (hv:version).
     #[schemars(length(max = 128))]
     pub version: String,
-    /// sha512 of the file.
+    /// sha512 of the file; unset while the source has only its sha256 and it was never downloaded.
     #[schemars(length(max = 128))]
-    pub sha512: String,
+    pub sha512: Option<String>,
+    /// sha256 of the file (64 hexadecimal digits), if its sha512 is not known.
+    #[schemars(length(max = 64))]
+    pub sha256: Option<String>,
     /// Where it is. `Endorsed` or `Archived`: on the volume. `Listed`: the list in force has it, and it is not on the
     /// volume. `OlderList`: only an older list that is kept has it. A pin of the last two downloads it.
     #[schemars(length(max = 32))]

@@ -35,7 +35,7 @@ pub struct EndorserSpec {
     /// Trusted: its lists are accepted. Hold: no new list; what is in force stays. Revoked: what it signed goes out now.
     #[serde(default)]
     pub trust: Trust,
-    /// The certificates and OpenPGP keys of this one signer; any one of them is this endorser. Several, since they are
+    /// The certificates and keys of this one signer; any one of them is this endorser. Several, since they are
     /// renewed.
     #[schemars(length(min = 1, max = 16))]
     #[schemars(extend("x-kubernetes-list-type" = "map", "x-kubernetes-list-map-keys" = ["name"]))]
@@ -65,13 +65,13 @@ pub struct FilesSource {
     pub secret_ref: Option<ObjectReference>,
 }
 
-/// One certificate or key by which the endorser is known: exactly one of x509 and openPGP.
+/// One certificate or key by which the endorser is known: exactly one of x509, openPGP and cosign.
 #[skip_serializing_none]
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 #[schemars(extend("x-kubernetes-validations" = [{
-    "rule": "has(self.x509) != has(self.openPGP)",
-    "message": "expected exactly one of x509 and openPGP",
+    "rule": "[has(self.x509), has(self.openPGP), has(self.cosign)].exists_one(one, one)",
+    "message": "expected exactly one of x509, openPGP and cosign",
 }]))]
 pub struct Credential {
     /// Name of this credential, for status and messages.
@@ -85,6 +85,17 @@ pub struct Credential {
     /// An OpenPGP key, known by its fingerprint.
     #[serde(rename = "openPGP")]
     pub open_pgp: Option<OpenPgpCredential>,
+    /// A key that signs OCI artefacts, as cosign does. It counts for subscriptions with source.oci only.
+    pub cosign: Option<CosignCredential>,
+}
+
+/// A key that signs OCI artefacts.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct CosignCredential {
+    /// The public key in PEM (BEGIN PUBLIC KEY), as cosign.pub has it: ECDSA (P-256, P-384, P-521), RSA or Ed25519.
+    #[schemars(length(min = 1, max = 16_384))]
+    pub public_key: String,
 }
 
 /// An OpenPGP key known by its fingerprint, with the key itself: exactly one of publicKey and publicKeyFrom.
@@ -166,14 +177,14 @@ pub struct CredentialStatus {
     /// Name of the credential.
     #[schemars(length(max = 253))]
     pub name: String,
-    /// Subject as it was understood, in one spelling; the first name in an OpenPGP key.
+    /// Subject as it was understood, in one spelling; the first name in an OpenPGP key; cosign: and the fingerprint of a cosign key.
     #[schemars(length(max = 2048))]
     pub subject: String,
-    /// Issuer as it was understood; empty for an OpenPGP key.
+    /// Issuer as it was understood; empty for a key.
     #[serde(default, skip_serializing_if = "String::is_empty")]
     #[schemars(length(max = 2048))]
     pub issuer: String,
-    /// Fingerprint of the OpenPGP key.
+    /// Fingerprint of the OpenPGP key; of a cosign key, the SHA-256 of its DER.
     #[schemars(length(max = 64))]
     pub fingerprint: Option<String>,
     /// When the certificate last seen ends, or until when the OpenPGP key can sign.

@@ -26,8 +26,8 @@ pub use common::{
 };
 pub use crds::crds;
 pub use endorser::{
-    Credential, CredentialStatus, Endorser, EndorserSpec, EndorserStatus, FilesSource, OpenPgpCredential, Purpose,
-    X509Credential,
+    CosignCredential, Credential, CredentialStatus, Endorser, EndorserSpec, EndorserStatus, FilesSource,
+    OpenPgpCredential, Purpose, X509Credential,
 };
 pub use key::{Kind, ObjectKey};
 pub use opennebula::{
@@ -42,7 +42,7 @@ pub use resource::Resource;
 pub(crate) use resource::for_each_kind;
 pub use subscription::{
     Exclude, ImageListSubscription, ImageListSubscriptionSpec, ImageMatch, ImageSelection, Include, ListSource,
-    RemovalLimit, Retention, Tls, TlsTrust, Verify, VerifyMode,
+    OciSource, RemovalLimit, Retention, Tls, TlsTrust, Verify, VerifyMode,
 };
 pub use subscription_status::{
     CandidateStatus, ImageCounts, ImageListSubscriptionStatus, ImageNote, ListStatus, SignerStatus,

@@ -277,7 +277,10 @@ impl Default for Retention {
 #[skip_serializing_none]
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
-#[schemars(extend("x-kubernetes-validations" = [{"rule": "has(self.url)", "message": "expected url"}]))]
+#[schemars(extend("x-kubernetes-validations" = [{
+    "rule": "[has(self.url), has(self.oci)].exists_one(one, one)",
+    "message": "expected exactly one of url and oci",
+}]))]
 pub struct ListSource {
     /// Address of an image list (HEPiX): https or http; file only without a cluster. Never with user:password@, use secretRef.
     #[schemars(length(max = 2048), regex(pattern = r"^(https?|file)://"))]
@@ -286,12 +289,39 @@ pub struct ListSource {
         "message": "expected no user:password@, use secretRef",
     }]))]
     pub url: Option<String>,
+    /// A repository of VM disks in an OCI registry. Each tag is an image of its own, and must be signed.
+    pub oci: Option<OciSource>,
     /// A Secret with one of: username and password; token (sent as the user name, with the password
-    /// x-oauth-basic); bearerToken.
+    /// x-oauth-basic); bearerToken. For a registry also one with .dockerconfigjson.
     pub secret_ref: Option<ObjectReference>,
     /// How the server's certificate is checked.
     #[serde(default)]
     pub tls: Tls,
+}
+
+/// A repository of VM disks as OCI artefacts.
+#[skip_serializing_none]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+#[schemars(extend("x-kubernetes-validations" = [{
+    "rule": "has(self.tags) != has(self.digest)",
+    "message": "expected exactly one of tags and digest",
+}]))]
+pub struct OciSource {
+    /// host[:port]/path, as in registry.example.org/images/ubuntu. No scheme, no tag.
+    #[schemars(length(min = 3, max = 512), regex(pattern = r"^[A-Za-z0-9.:\[\]-]+/[a-z0-9._/-]+$"))]
+    pub repository: String,
+    /// A glob for the tags that are images; case does not matter. Tags of signatures (sha256-…) never are. At most 100 tags
+    /// may match.
+    #[schemars(length(min = 1, max = 128))]
+    pub tags: Option<String>,
+    /// The digest of the one manifest that is the image.
+    #[schemars(length(max = 71), regex(pattern = r"^sha256:[0-9a-f]{64}$"))]
+    pub digest: Option<String>,
+    /// True: the registry is asked with http, without TLS. Anyone on the way can see what is fetched, and can hold it back;
+    /// they cannot change it, because of the signatures. For registries on this machine and in closed networks only.
+    #[serde(default)]
+    pub insecure: bool,
 }
 
 /// How a server's certificate is checked.

@@ -6,15 +6,16 @@ use std::sync::Arc;
 use anyhow::Context as _;
 use serde_json::{Value, json};
 
-use super::list_input::ListInput;
 use super::table::{Output, render};
 use crate::api::{CachedImage, HasConditions, ImageListSubscription, ObjectKey};
 use crate::cache::Volume;
 use crate::imagelist::{ImageId, ImageList, ListedImage, Selection};
+use crate::reconcile::subscription::format;
 use crate::size::Size;
 use crate::store::ResourceStore as _;
 use crate::store::directory::Directory;
 use crate::text;
+use crate::trust::read_unverified;
 
 /// Reasons for which a subscription's list is no longer in force, although no newer list replaced it.
 const OVER: [&str; 3] = ["ListExpired", "EndorserRevoked", "CertificateRevoked"];
@@ -90,8 +91,13 @@ fn list_in_force(
     let (namespace, name) = (key.namespace.parse()?, key.name.parse()?);
     let message = volume.read_list(&namespace, &name, &list.version.parse()?, digest)?;
     let message = message.with_context(|| format!("expected its list {} on the volume, found none", list.version))?;
-    let text = ListInput::of(key, message.read()?).into_text()?;
-    Ok(Some(ImageList::parse(&text)?))
+    let mut list = read_unverified(&message.read()?, &format(&subscription.spec.source)?)?;
+    for image in &mut list.images {
+        if let Some(sha256) = image.digest.sha256() {
+            image.learned = volume.learned(&sha256)?;
+        }
+    }
+    Ok(Some(list))
 }
 
 fn of_list(

@@ -9,7 +9,8 @@ use std::sync::Arc;
 use anyhow::{Context, bail};
 use serde_json::{Value, json};
 
-use crate::imagelist::{MAXIMUM_BYTES, RefusedImage};
+use crate::imagelist::oci::RepositoryMessage;
+use crate::imagelist::{ImageList, MAXIMUM_BYTES, RefusedImage};
 use crate::text::printable;
 use crate::trust::{PublicKey, SignedMessage};
 
@@ -66,6 +67,15 @@ impl ListInput {
     /// Whether the bytes can be a signed message: they are not empty, and do not begin as a JSON object.
     pub(super) fn is_signed(&self) -> bool {
         !matches!(self.bytes.trim_ascii_start().first(), Some(b'{') | None)
+    }
+
+    /// The list, of any kind of source. No signature is verified.
+    pub(super) fn into_list(self) -> anyhow::Result<ImageList> {
+        if let Ok(repository) = RepositoryMessage::read(&self.bytes) {
+            return repository.unverified().with_context(|| format!("{}: expected an image, found none", self.name));
+        }
+        let name = self.name.clone();
+        ImageList::parse(&self.into_text()?).with_context(|| name)
     }
 
     /// The JSON: the bytes themselves, or the text of a signed message. The signature is not verified.

@@ -60,9 +60,9 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<ExitCode> {
         Format::Smime if input.is_signed() => print_bytes(&input.bytes)?,
         Format::Smime => bail!("{}: expected a signed message, found the text of a list alone", args.list),
         Format::Message => print_bytes(&input.into_text()?)?,
-        Format::Json => print_json(&document(&parse(args, input)?))?,
-        Format::Lines => print(&lines(&parse(args, input)?, Timestamp::now()))?,
-        Format::Table => print(&table(&parse(args, input)?))?,
+        Format::Json => print_json(&document(&input.into_list()?))?,
+        Format::Lines => print(&lines(&input.into_list()?, Timestamp::now()))?,
+        Format::Table => print(&table(&input.into_list()?))?,
     }
     Ok(ExitCode::SUCCESS)
 }
@@ -76,10 +76,6 @@ fn find(args: &Args) -> anyhow::Result<ListInput> {
         format!("expected an accepted list of {namespace}/{name} on {}, found none yet", root.display())
     })?;
     list_input::read(&last.path)
-}
-
-fn parse(args: &Args, input: ListInput) -> anyhow::Result<ImageList> {
-    ImageList::parse(&input.into_text()?).with_context(|| args.list.clone())
 }
 
 fn document(list: &ImageList) -> serde_json::Value {

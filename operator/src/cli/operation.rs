@@ -2,7 +2,7 @@
 
 use std::net::SocketAddr;
 use std::num::NonZeroU64;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -123,7 +123,12 @@ pub(super) enum Files {
 impl Operation {
     /// Opens the volume, and waits while another process owns it.
     pub(super) async fn volume(&self) -> anyhow::Result<Volume> {
-        Ok(Volume::open_waiting(&self.volume, |locked| tracing::warn!("{locked}; waiting")).await?)
+        self.volume_at(&self.volume).await
+    }
+
+    /// Opens the volume in a folder, and waits while another process owns it.
+    pub(super) async fn volume_at(&self, folder: &Path) -> anyhow::Result<Volume> {
+        Ok(Volume::open_waiting(folder, |locked| tracing::warn!("{locked}; waiting")).await?)
     }
 
     /// Reads the configuration file. `None` if it is wrong; its problems are logged then.

@@ -61,7 +61,7 @@ pub(super) fn pin(args: &Pin) -> anyhow::Result<ExitCode> {
     let (directory, _) = place.kept.open()?;
     let found = image(&directory, &place.kept.volume, place.namespace.as_deref(), &args.identifier)?;
     let Some((key, subscription)) = found else { return Ok(not_found(&args.identifier)) };
-    let versions = known(&place.kept.volume, &key.sibling(&subscription), &args.identifier)?;
+    let versions = known(&directory, &place.kept.volume, &key.sibling(&subscription), &args.identifier)?;
     let Some(version) = resolve(&args.wished, &versions) else {
         tracing::error!(
             "{}: expected one of the versions that accepted lists had, found {}; they had {}",
@@ -71,16 +71,19 @@ pub(super) fn pin(args: &Pin) -> anyhow::Result<ExitCode> {
         );
         return Ok(ExitCode::from(NOT_GOOD));
     };
-    let digest = version.sha512.to_string();
-    let fields: [Field<'_>; 2] = match args.wished {
-        Wished::Version(_) => [("version", Some(version.version.as_str())), ("sha512", None)],
-        Wished::Sha512(_) => [("sha512", Some(&digest)), ("version", None)],
+    let digest = version.digest.sha512().map(|digest| digest.to_string());
+    let fields: [Field<'_>; 2] = match (&args.wished, &digest) {
+        (Wished::Sha512(_) | Wished::Sha256(_), Some(digest)) => [("sha512", Some(digest)), ("version", None)],
+        // A pin of content is by sha512, which is known once the version was downloaded.
+        (Wished::Version(_) | Wished::Sha512(_) | Wished::Sha256(_), _) => {
+            [("version", Some(version.version.as_str())), ("sha512", None)]
+        }
     };
     match place.manifest(&key)? {
         Some(manifest) => place.edit(&manifest, &fields)?,
         None => place.add(&key, &subscription, &args.identifier, &fields)?,
     }
-    tracing::info!("{} stays at version {}, sha512 {}", args.identifier, version.version, version.sha512.short());
+    tracing::info!("{} stays at version {} ({}…)", args.identifier, version.version, version.digest.short());
     Ok(ExitCode::SUCCESS)
 }
 
@@ -116,7 +119,7 @@ fn not_found(identifier: &ImageId) -> ExitCode {
 /// The newest versions, as text.
 fn shown(versions: &[Version]) -> String {
     const MOST: usize = 10;
-    let each = versions.iter().take(MOST).map(|one| format!("{} ({})", one.version, one.sha512.short()));
+    let each = versions.iter().take(MOST).map(|one| format!("{} ({})", one.version, one.digest.short()));
     let more = if versions.len() > MOST { ", and more" } else { "" };
     format!("{}{more}", each.collect::<Vec<_>>().join(", "))
 }

@@ -1,9 +1,12 @@
 //! `run`: keeps the volume equal to the resources of a Kubernetes cluster.
 
+use std::io::ErrorKind;
+use std::num::NonZeroU16;
 use std::process::ExitCode;
 use std::sync::Arc;
 
 use anyhow::Context as _;
+use clap::builder::RangedI64ValueParser;
 use jiff::Timestamp;
 use kube::Client;
 use tokio_util::sync::CancellationToken;
@@ -15,7 +18,7 @@ use crate::events::RunKind;
 use crate::events::config::Config;
 use crate::run::ProgressReports;
 use crate::run::kubernetes::Driver;
-use crate::store::kubernetes::{Election, Kubernetes, Leadership, LeadershipLost, counted};
+use crate::store::kubernetes::{Election, Kubernetes, Leadership, LeadershipLost, Shard, counted};
 
 /// Arguments of `run`.
 #[derive(Debug, clap::Args)]
@@ -29,6 +32,13 @@ pub(super) struct Args {
     /// With --leader-election: the name of the Lease
     #[arg(long, value_name = "NAME", default_value = "vmcatcher-operator")]
     lease: String,
+    /// Divide the namespaces among so many processes, each with a Lease of its own (NAME-0, NAME-1, …). This process works
+    /// for the first that is free; its volume is the folder shard-INDEX in --volume. Needs --leader-election
+    #[arg(long, value_name = "N", requires = "leader_election", value_parser = shards())]
+    shards: Option<u16>,
+    /// With --shards: work for this one only, counted from 0. Its volume is --volume itself
+    #[arg(long, value_name = "INDEX", env = "VMCATCHER_SHARD", requires = "shards")]
+    shard: Option<u16>,
     /// With --leader-election: its namespace [default: the pod's, or that of the kubeconfig]
     #[arg(long, value_name = "NAME")]
     lease_namespace: Option<String>,
@@ -39,6 +49,10 @@ pub(super) struct Args {
 /// Runs until SIGTERM or SIGINT. The API server is the one of $KUBECONFIG, or that of the pod in which the program
 /// runs.
 pub(super) fn run(args: &Args) -> anyhow::Result<ExitCode> {
+    if let Some(message) = args.wrong() {
+        tracing::error!("{message}");
+        return Ok(ExitCode::from(WRONG_USE));
+    }
     let Some(config) = args.operation.configuration()? else { return Ok(ExitCode::from(WRONG_USE)) };
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
     runtime.block_on(async {
@@ -64,14 +78,17 @@ async fn lead_and_keep(args: &Args, config: Config) -> anyhow::Result<ExitCode> 
     let client = counted(cluster, args.operation.monitor.metrics().clone());
     let client = client.context("cannot talk to the API server")?;
     if !args.leader_election {
-        keep(args, config, client, &stopping, None).await?;
+        keep(args, config, client, &stopping, Part { shard: None, leadership: None }).await?;
         return Ok(ExitCode::SUCCESS);
     }
     // A process that waits has not opened the volume.
-    let election = Election::new(client.clone(), &namespace, &args.lease);
-    let won = stopping.run_until_cancelled(Box::pin(election.acquire())).await;
-    let Some(mut leadership) = won else { return Ok(ExitCode::SUCCESS) };
-    let lost = keep(args, config, client, &stopping, Some(&mut leadership)).await?;
+    let shards = args.shards();
+    let elections = shards.iter().map(|shard| Election::new(client.clone(), &namespace, &args.lease_of(*shard)));
+    let won = Election::acquire_one(elections.collect());
+    let won = stopping.run_until_cancelled(Box::pin(won)).await;
+    let Some((index, mut leadership)) = won else { return Ok(ExitCode::SUCCESS) };
+    let part = Part { shard: shards[index], leadership: Some(&mut leadership) };
+    let lost = keep(args, config, client, &stopping, part).await?;
     if let Some(lost) = lost {
         return Err(lost.into());
     }
@@ -80,23 +97,82 @@ async fn lead_and_keep(args: &Args, config: Config) -> anyhow::Result<ExitCode> 
     Ok(ExitCode::SUCCESS)
 }
 
+/// What this process works for.
+struct Part<'a> {
+    /// The shard; `None` if the namespaces are not divided.
+    shard: Option<Shard>,
+    leadership: Option<&'a mut Leadership>,
+}
+
+impl Args {
+    /// Why the arguments cannot be used together.
+    fn wrong(&self) -> Option<String> {
+        let of = self.shards?;
+        match self.shard {
+            Some(index) if index >= of => Some(format!("--shard: expected 0 to {}, found {index}", of - 1)),
+            None if self.operation.image_server.is_some() => Some(
+                "--image-server: expected --shard with --shards, for a server of images has one volume; found none"
+                    .to_owned(),
+            ),
+            Some(_) | None => None,
+        }
+    }
+
+    /// What this process may lead; one that is `None` if the namespaces are not divided.
+    fn shards(&self) -> Vec<Option<Shard>> {
+        let Some(of) = self.shards.and_then(NonZeroU16::new) else { return vec![None] };
+        let is_wanted = |shard: &Shard| self.shard.is_none_or(|index| shard.index() == index);
+        Shard::all(of).filter(is_wanted).map(Some).collect()
+    }
+
+    fn lease_of(&self, shard: Option<Shard>) -> String {
+        shard.map_or_else(|| self.lease.clone(), |shard| format!("{}-{}", self.lease, shard.index()))
+    }
+}
+
+/// Opens the volume, or the folder of a shard on it.
+async fn open(args: &Args, shard: Option<Shard>) -> anyhow::Result<Volume> {
+    let Some(shard) = shard else { return args.operation.volume().await };
+    tracing::info!("this program works for {shard}");
+    if args.shard.is_some() {
+        return args.operation.volume().await;
+    }
+    let folder = args.operation.volume.join(format!("shard-{}", shard.index()));
+    // Not the folders above: a mistyped path is reported.
+    for folder in [&args.operation.volume, &folder] {
+        match std::fs::create_dir(folder) {
+            Err(error) if error.kind() != ErrorKind::AlreadyExists => {
+                return Err(error).with_context(|| format!("cannot make the folder {}", folder.display()));
+            }
+            Ok(()) | Err(_) => {}
+        }
+    }
+    args.operation.volume_at(&folder).await
+}
+
+/// Parser for the number of shards.
+fn shards() -> RangedI64ValueParser<u16> {
+    RangedI64ValueParser::new().range(1..=64)
+}
+
 /// Keeps the volume equal to the resources until `stopping` is cancelled, or until leadership is lost.
 async fn keep(
     args: &Args,
     config: Config,
     client: Client,
     stopping: &CancellationToken,
-    mut leadership: Option<&mut Leadership>,
+    Part { shard, mut leadership }: Part<'_>,
 ) -> anyhow::Result<Option<LeadershipLost>> {
     let permit = leadership.as_ref().map(|leadership| leadership.permit()).unwrap_or_default();
     let mut lost = None;
     let opened = tokio::select! {
-        opened = args.operation.volume() => Some(opened?),
+        opened = open(args, shard) => Some(opened?),
         ended = ended(stopping, leadership.as_deref_mut()) => { lost = ended; None }
     };
     let Some(volume): Option<Volume> = opened else { return Ok(lost) };
     let (store, watches) = Kubernetes::new(client, &args.namespace);
-    let context = args.operation.context(store.with_permit(permit.clone()), volume, Files::Refused, config)?;
+    let store = store.with_permit(permit.clone()).with_shard(shard);
+    let context = args.operation.context(store, volume, Files::Refused, config)?;
     let (context, deliveries) = Operation::with_events(context, RunKind::Continuous)?;
     let context = Arc::new(context.with_permit(permit));
     context.events.announce_begin(Timestamp::now()).await;

@@ -7,20 +7,22 @@ use std::str::FromStr;
 use anyhow::bail;
 
 use super::available::{ImageFilter, available};
-use super::list_input::{self, ListInput};
-use crate::api::{CachedImage, ObjectKey};
+use super::list_input;
+use crate::api::{CachedImage, ImageListSubscription, ObjectKey};
 use crate::cache::Volume;
-use crate::imagelist::{ImageId, ImageList, ListVersion, Sha512Digest};
+use crate::imagelist::{ContentDigest, ImageId, ListVersion};
+use crate::reconcile::subscription::format;
 use crate::store::ResourceStore as _;
 use crate::store::directory::Directory;
+use crate::trust::read_unverified;
 
 /// A version of an image in a list.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Version {
     /// `hv:version`.
     pub version: ListVersion,
-    /// The digest of the image's bytes.
-    pub sha512: Sha512Digest,
+    /// The digest of the image's bytes: SHA-512 if it is known.
+    pub digest: ContentDigest,
 }
 
 /// The version to which an image is pinned.
@@ -30,6 +32,8 @@ pub(super) enum Wished {
     Version(ListVersion),
     /// By its content: the digest, or at least its first 8 digits, in lower case.
     Sha512(String),
+    /// By its content, of which only the SHA-256 is known: `sha256:` and at least the first 8 digits, in lower case.
+    Sha256(String),
 }
 
 impl FromStr for Wished {
@@ -37,11 +41,16 @@ impl FromStr for Wished {
 
     fn from_str(text: &str) -> Result<Self, String> {
         let hexadecimal = |digits: &str| digits.chars().all(|c| c.is_ascii_hexdigit());
+        let digits = |digits: &str, most: usize| {
+            let is_digest = (8..=most).contains(&digits.len()) && hexadecimal(digits);
+            let refused = || format!("expected 8 to {most} hexadecimal digits after {}, found {digits:?}", &text[..7]);
+            if is_digest { Ok(digits.to_ascii_lowercase()) } else { Err(refused()) }
+        };
+        if let Some(sha256) = text.strip_prefix("sha256:") {
+            return Ok(Self::Sha256(format!("sha256:{}", digits(sha256, 64)?)));
+        }
         match text.strip_prefix("sha512:") {
-            Some(digits) if (8..=128).contains(&digits.len()) && hexadecimal(digits) => {
-                Ok(Self::Sha512(digits.to_ascii_lowercase()))
-            }
-            Some(digits) => Err(format!("expected 8 to 128 hexadecimal digits after sha512:, found {digits:?}")),
+            Some(sha512) => digits(sha512, 128).map(Self::Sha512),
             None if text.len() == 128 && hexadecimal(text) => Ok(Self::Sha512(text.to_ascii_lowercase())),
             None => text.parse().map(Self::Version).map_err(|error| format!("{error}")),
         }
@@ -53,6 +62,7 @@ impl fmt::Display for Wished {
         match self {
             Self::Version(version) => write!(f, "{version}"),
             Self::Sha512(digits) => write!(f, "sha512:{digits}"),
+            Self::Sha256(digits) => f.write_str(digits),
         }
     }
 }
@@ -88,12 +98,19 @@ pub(super) fn image(
 
 /// The versions of an image in the accepted lists of a subscription, those of the newest list first. A list that cannot
 /// be read is logged and skipped.
-pub(super) fn known(volume: &Path, subscription: &ObjectKey, identifier: &ImageId) -> anyhow::Result<Vec<Version>> {
+pub(super) fn known(
+    directory: &Directory,
+    volume: &Path,
+    subscription: &ObjectKey,
+    identifier: &ImageId,
+) -> anyhow::Result<Vec<Version>> {
+    let source = directory.get::<ImageListSubscription>(subscription).map(|object| format(&object.spec.source));
+    let format = source.transpose()?.unwrap_or_default();
     let volume = Volume::read_only(volume)?;
     let mut found: Vec<Version> = Vec::new();
     for stored in volume.list_versions(&subscription.namespace.parse()?, &subscription.name.parse()?)? {
-        let list = list_input::read(&stored.path).and_then(ListInput::into_text);
-        let list = match list.and_then(|text| Ok(ImageList::parse(&text)?)) {
+        let list = list_input::read(&stored.path).and_then(|list| Ok(read_unverified(&list.bytes, &format)?));
+        let list = match list {
             Ok(list) => list,
             Err(error) => {
                 tracing::warn!("{error:#}");
@@ -101,8 +118,9 @@ pub(super) fn known(volume: &Path, subscription: &ObjectKey, identifier: &ImageI
             }
         };
         for image in list.images.iter().filter(|image| image.identifier == *identifier) {
-            let Some(sha512) = image.sha512() else { continue };
-            let version = Version { version: image.version.clone(), sha512 };
+            let learned = image.digest.sha256().map(|digest| volume.learned(&digest)).transpose()?.flatten();
+            let digest = learned.map_or(image.digest, |learned| learned.sha512.into());
+            let version = Version { version: image.version.clone(), digest };
             if !found.contains(&version) {
                 found.push(version);
             }
@@ -116,10 +134,10 @@ pub(super) fn known(volume: &Path, subscription: &ObjectKey, identifier: &ImageI
 pub(super) fn resolve<'a>(wished: &Wished, versions: &'a [Version]) -> Option<&'a Version> {
     match wished {
         Wished::Version(version) => versions.iter().find(|one| one.version == *version),
-        Wished::Sha512(digits) => {
-            let begins = |one: &&Version| one.sha512.to_string().starts_with(digits);
+        Wished::Sha512(digits) | Wished::Sha256(digits) => {
+            let begins = |one: &&Version| one.digest.to_string().starts_with(digits);
             let first = versions.iter().find(begins)?;
-            versions.iter().filter(begins).all(|one| one.sha512 == first.sha512).then_some(first)
+            versions.iter().filter(begins).all(|one| one.digest == first.digest).then_some(first)
         }
     }
 }

@@ -9,6 +9,7 @@ use super::address::AddressPolicy;
 use super::budget::Budget;
 use super::error::FetchError;
 use super::proxy::Proxies;
+use super::registry::Tokens;
 use super::source::{self, Source, TlsSettings};
 use crate::metrics::Metrics;
 use crate::text::with_causes;
@@ -65,6 +66,7 @@ pub struct Client {
     pub(super) policy: AddressPolicy,
     budget: Budget,
     pub(super) proxies: Proxies,
+    pub(super) tokens: Tokens,
     system: reqwest::Client,
     own: Arc<Mutex<HashMap<TlsKey, Kept>>>,
 }
@@ -89,7 +91,7 @@ impl Client {
         let policy = AddressPolicy::new(settings.deny_loopback, hosts);
         let system = base(settings, &policy).build().map_err(|error| FetchError::Setup(with_causes(&error)))?;
         let (settings, budget) = (settings.clone(), Budget::new(settings.memory));
-        Ok(Self { settings, policy, proxies, budget, system, own: Arc::default() })
+        Ok(Self { settings, policy, proxies, tokens: Tokens::default(), budget, system, own: Arc::default() })
     }
 
     /// The settings.

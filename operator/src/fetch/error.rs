@@ -97,6 +97,22 @@ pub enum FetchError {
         /// What was expected and what was found.
         message: String,
     },
+    /// A registry wants a token that cannot be had for it.
+    #[error("{url}: {message}")]
+    TokenRefused {
+        /// The URL of the request.
+        url: SourceUrl,
+        /// What was expected and what was found.
+        message: String,
+    },
+    /// A response of a registry that cannot be read.
+    #[error("{url}: {message}")]
+    Unreadable {
+        /// The URL of the request.
+        url: SourceUrl,
+        /// What was expected and what was found.
+        message: String,
+    },
     /// There is no connection, it was interrupted, or the response is not HTTP.
     #[error("{url}: {message}")]
     Connection {
@@ -185,13 +201,19 @@ impl FetchError {
     /// The reason of the condition `FetchFailed`.
     pub fn reason(&self) -> &'static str {
         match self {
-            Self::AuthenticationFailed { .. } | Self::CredentialsUnusable { .. } => "AuthenticationFailed",
+            Self::AuthenticationFailed { .. } | Self::CredentialsUnusable { .. } | Self::TokenRefused { .. } => {
+                "AuthenticationFailed"
+            }
             Self::UrlInvalid { .. } | Self::File { .. } => "URLInvalid",
             Self::Tls { .. } | Self::TlsSettings { .. } => "TLSError",
             Self::Timeout { .. } => "Timeout",
             Self::ProxyAuthenticationFailed { .. } => "ProxyAuthenticationFailed",
             Self::ProxyRefused { .. } => "ProxyRefused",
-            Self::Status { .. } | Self::Encoding { .. } | Self::Connection { .. } | Self::Setup { .. } => "HTTPError",
+            Self::Status { .. }
+            | Self::Encoding { .. }
+            | Self::Unreadable { .. }
+            | Self::Connection { .. }
+            | Self::Setup { .. } => "HTTPError",
             Self::TooLarge { .. } => "TooLarge",
             Self::NotKept { .. } => "StorageOperationFailed",
         }
@@ -202,6 +224,7 @@ impl FetchError {
         match self {
             Self::AuthenticationFailed { .. }
             | Self::CredentialsUnusable { .. }
+            | Self::TokenRefused { .. }
             | Self::ProxyAuthenticationFailed { .. }
             | Self::UrlInvalid { .. }
             | Self::TlsSettings { .. }
@@ -212,6 +235,7 @@ impl FetchError {
             | Self::Status { .. }
             | Self::ProxyRefused { .. }
             | Self::Encoding { .. }
+            | Self::Unreadable { .. }
             | Self::Connection { .. }
             | Self::NotKept { .. }
             | Self::File { .. } => Class::Transient,

@@ -106,7 +106,7 @@ impl Client {
     }
 
     /// Reads the body. `Content-Length` is not trusted: the received bytes are counted.
-    async fn read_body(
+    pub(super) async fn read_body(
         &self,
         url: &SourceUrl,
         answer: Answer,

@@ -4,6 +4,7 @@
 //! * [`Client::fetch_list`] fetches one document of limited size, conditionally.
 //! * [`Client::open_image`] requests an image from an offset on and returns its bytes as a stream; the cache writes
 //!   them.
+//! * [`Registry`] asks a registry of OCI artefacts for tags, manifests and signatures.
 //!
 //! These rules apply to every request. TLS certificates are verified. At most ten redirects are followed, never from
 //! https to http. Credentials and client certificates are sent only to the scheme, host and port that they are for.
@@ -23,6 +24,7 @@ mod error;
 mod image;
 mod list;
 mod proxy;
+mod registry;
 mod request;
 mod source;
 mod validator;
@@ -35,5 +37,6 @@ pub use document::Document;
 pub use error::{FetchError, ProxyChallenge, ProxyRefusal};
 pub use image::{ImageAnswer, ImageBody, ImageRequest, RateFloor};
 pub use list::ListAnswer;
+pub use registry::{FetchedManifest, RealmRule, Registry, RegistryAccess};
 pub use source::{ClientIdentity, Credentials, Source, TlsSettings};
 pub use validator::Validator;

@@ -3,7 +3,7 @@
 use reqwest::header::{
     ACCEPT_ENCODING, AUTHORIZATION, HeaderMap, HeaderValue, LOCATION, PROXY_AUTHENTICATE, RETRY_AFTER, WWW_AUTHENTICATE,
 };
-use reqwest::{Response, StatusCode};
+use reqwest::{Method, Response, StatusCode};
 use secrecy::ExposeSecret;
 
 use super::answer::Answer;
@@ -11,6 +11,7 @@ use super::challenge::Challenges;
 use super::client::Client;
 use super::error::{FetchError, ProxyChallenge, ProxyRefusal, failure, reason_phrase};
 use super::proxy::{Proxy, TunnelAnswer};
+use super::registry::BearerChallenge;
 use super::source::{Credentials, Source};
 use crate::imagelist::SourceUrl;
 use crate::text::with_causes;
@@ -22,14 +23,36 @@ impl Client {
     /// Sends a GET and follows redirects. The response may have any status except redirects and 401, 403 and, with a
     /// proxy, 407.
     pub(super) async fn get(&self, source: &Source, headers: &HeaderMap) -> Result<Answer, FetchError> {
+        Box::pin(self.request(&Method::GET, source, headers)).await
+    }
+
+    /// Sends a request without a body and follows redirects. A registry that wants a token gets one, asked for once.
+    pub(super) async fn request(
+        &self,
+        method: &Method,
+        source: &Source,
+        headers: &HeaderMap,
+    ) -> Result<Answer, FetchError> {
         let mut url = source.url.clone();
+        let (mut token, mut has_asked) = (self.tokens.of(source), false);
         for _ in 0..=MOST_REDIRECTS {
             let own = url.url().origin() == source.url.url().origin();
-            let response = self.send(source, &url, own, headers).await?;
+            let credentials = token.as_ref().or(source.credentials.as_ref()).filter(|_| own).cloned();
+            let response = self.send(method, source, &url, (own, credentials.as_ref()), headers).await?;
+            if response.status() == StatusCode::UNAUTHORIZED && own && !has_asked {
+                has_asked = true;
+                token = match BearerChallenge::of(response.headers()) {
+                    Some(challenge) => self.token(source, &challenge).await?,
+                    None => None,
+                };
+                if token.is_some() {
+                    continue;
+                }
+            }
             let proxy = self.proxies.for_url(url.url());
             match (response.status(), &proxy) {
                 (StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN, _) => {
-                    let (status, sent) = (response.status().as_u16(), own && source.credentials.is_some());
+                    let (status, sent) = (response.status().as_u16(), credentials.is_some());
                     let challenges = Box::new(Challenges::of(response.headers(), &WWW_AUTHENTICATE));
                     let came = Answer::new(response, &url, &url, proxy.map(|proxy| proxy.to_string())).came().await;
                     return Err(FetchError::AuthenticationFailed { url, status, sent, challenges, came });
@@ -55,9 +78,10 @@ impl Client {
 
     async fn send(
         &self,
+        method: &Method,
         source: &Source,
         url: &SourceUrl,
-        own: bool,
+        (own, credentials): (bool, Option<&Credentials>),
         headers: &HeaderMap,
     ) -> Result<Response, FetchError> {
         if !url.is_remote() {
@@ -67,9 +91,10 @@ impl Client {
         self.policy
             .check_url(url.url())
             .map_err(|refused| FetchError::UrlInvalid { url: url.clone(), message: refused.to_string() })?;
-        let mut request = self.connections(source, own)?.get(url.url().clone()).headers(headers.clone());
+        let mut request =
+            self.connections(source, own)?.request(method.clone(), url.url().clone()).headers(headers.clone());
         request = request.header(ACCEPT_ENCODING, HeaderValue::from_static("identity"));
-        request = match source.credentials.as_ref().filter(|_| own) {
+        request = match credentials {
             Some(Credentials::Basic { username, password }) => {
                 request.basic_auth(username.expose_secret(), Some(password.expose_secret()))
             }

@@ -9,6 +9,7 @@ use reqwest::{Certificate, ClientBuilder, Identity};
 use secrecy::{ExposeSecret as _, SecretString};
 use sha2::{Digest, Sha256};
 
+use super::registry::RegistryAccess;
 use crate::imagelist::SourceUrl;
 use crate::text::with_causes;
 
@@ -21,12 +22,14 @@ pub struct Source {
     pub credentials: Option<Credentials>,
     /// The trusted certificate authorities, and the client certificate.
     pub tls: TlsSettings,
+    /// The repository, if the server is a registry of OCI artefacts, which may want tokens.
+    pub registry: Option<RegistryAccess>,
 }
 
 impl Source {
     /// A public source with the system's certificate authorities.
     pub fn public(url: SourceUrl) -> Self {
-        Self { url, credentials: None, tls: TlsSettings::System }
+        Self { url, credentials: None, tls: TlsSettings::System, registry: None }
     }
 }
 

@@ -11,6 +11,7 @@ mod identifier;
 mod json;
 mod lint;
 mod model;
+pub mod oci;
 mod parse;
 mod select;
 mod source_url;

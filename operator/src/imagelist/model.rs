@@ -146,6 +146,9 @@ pub enum ImageRefusal {
     IdentifierUnsafe,
     /// The identifier occurs more than once in the list; all its entries are refused.
     IdentifierDuplicate,
+    /// The image alone is not endorsed, in a source whose images are signed one by one. The text is the reason, as for a
+    /// list.
+    NotEndorsed(&'static str),
 }
 
 impl ImageRefusal {
@@ -155,6 +158,7 @@ impl ImageRefusal {
             Self::ImageMalformed => "ImageMalformed",
             Self::IdentifierUnsafe => "IdentifierUnsafe",
             Self::IdentifierDuplicate => "IdentifierDuplicate",
+            Self::NotEndorsed(reason) => reason,
         }
     }
 }

@@ -112,6 +112,7 @@ pub(super) fn in_force(list: ImageList) -> ListInForce {
             url: "https://example.org/list".parse().unwrap(),
             secret: None,
             tls: CheckedTls::System(None),
+            registry: None,
         },
     }
 }

@@ -10,6 +10,9 @@ use crate::text::printable;
 /// The types of Secrets with credentials for a source or a cloud.
 const FOR_CREDENTIALS: [&str; 2] = [OPAQUE, "kubernetes.io/basic-auth"];
 
+/// The types of Secrets with the configuration of docker.
+const FOR_REGISTRIES: [&str; 2] = [OPAQUE, "kubernetes.io/dockerconfigjson"];
+
 /// The types of Secrets with a certificate and its key.
 const FOR_CERTIFICATES: [&str; 2] = [OPAQUE, "kubernetes.io/tls"];
 
@@ -20,6 +23,11 @@ impl SecretData {
     /// Checks that the Secret has a type for credentials. The error contains the expected types.
     pub(super) fn holds_credentials(&self) -> Result<(), String> {
         self.is_of(FOR_CREDENTIALS)
+    }
+
+    /// Checks that the Secret has a type for the configuration of docker.
+    pub(super) fn holds_registry_credentials(&self) -> Result<(), String> {
+        self.is_of(FOR_REGISTRIES)
     }
 
     /// Checks that the Secret has a type for certificates.
@@ -47,6 +55,11 @@ impl SecretData {
             ));
         };
         allows_host(allowed, url)?;
+        self.allows_scheme(url)
+    }
+
+    /// Checks that the credentials are not sent in plain text, unless the annotation allows that.
+    pub(super) fn allows_scheme(&self, url: &Url) -> Result<(), String> {
         if url.scheme() != "https" && !self.allow_plain_http {
             return Err(format!(
                 "expected https, found {}: anyone on the way could read its credentials (the annotation {ALLOW_PLAIN_HTTP}: \"true\" allows that)",

@@ -1,5 +1,7 @@
 //! Resolves the source of a subscription and its Secrets: the address, the credentials and the certificates.
 
+mod registry;
+
 use secrecy::{ExposeSecret, SecretString};
 use url::Url;
 
@@ -86,9 +88,15 @@ pub(super) async fn source<S: ResourceStore>(
     if url.url().origin() != origin.url.url().origin() {
         return Ok(Source::public(url.clone()));
     }
-    let credentials = match &origin.secret {
-        Some(name) => Some(credentials_for(store, namespace, name, url).await?),
-        None => None,
+    let (credentials, registry) = match (&origin.secret, &origin.registry) {
+        (None, None) => (None, None),
+        (Some(name), None) => (Some(credentials_for(store, namespace, name, url).await?), None),
+        (None, Some(repository)) => (None, Some(registry::anonymous(repository))),
+        (Some(name), Some(repository)) => {
+            let secret = read(store, namespace, name).await?;
+            let (credentials, access) = registry::credentials(&secret, repository, url)?;
+            (Some(credentials), Some(access))
+        }
     };
     let tls = match &origin.tls {
         CheckedTls::System(None) => TlsSettings::System,
@@ -99,7 +107,7 @@ pub(super) async fn source<S: ResourceStore>(
         CheckedTls::Grid => TlsSettings::Grid(trust_directory.to_owned()),
         CheckedTls::Secret(name) => own_authority(&read(store, namespace, name).await?, url.url())?,
     };
-    Ok(Source { url: url.clone(), credentials, tls })
+    Ok(Source { url: url.clone(), credentials, tls, registry })
 }
 
 /// The source of an image at an address that a list has, with the credentials of the list in force where they apply.

@@ -5,8 +5,10 @@ use super::context::Settings;
 use super::{cloud_target, endorser, image, subscription};
 use crate::api::{
     CachedImage, CloudAccess, CloudTarget, Endorser, FilesSource, ImageListSubscription, Kind, ObjectKey,
-    ObjectReference, Resource,
+    ObjectReference, OciSource, Resource,
 };
+use crate::imagelist::SourceUrl;
+use crate::imagelist::oci::Repository;
 use crate::store::{ResourceStore, StoreError};
 
 /// The result for one object.
@@ -84,7 +86,9 @@ impl<'c, S: ResourceStore> Look<'c, S> {
         self.secret("verify.decryptionSecretRef", spec.verify.decryption_secret_ref.as_ref()).await?;
         self.objects::<Endorser>("verify.endorserRefs", &spec.verify.endorser_refs);
         self.objects::<CloudTarget>("targetRefs", &spec.target_refs);
-        if let Some(Ok(url)) = spec.source.url.as_ref().map(|url| url.parse::<crate::imagelist::SourceUrl>()) {
+        let of_registry = |oci: &OciSource| oci.repository.parse::<Repository>().ok()?.address(oci.insecure, "");
+        let url = spec.source.url.as_ref().and_then(|url| url.parse::<SourceUrl>().ok());
+        if let Some(url) = url.or_else(|| spec.source.oci.as_ref().and_then(of_registry)) {
             self.surveyed.asks = asks(url.url(), Some(&spec.interval), spec.suspend);
         }
         Ok(self.surveyed)

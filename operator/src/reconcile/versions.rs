@@ -5,15 +5,15 @@ use jiff::Timestamp;
 use super::exchange::ListInForce;
 use crate::api::WantedImage;
 use crate::cache::Entry;
-use crate::imagelist::{ImageId, ImageList, ListVersion, ListedImage, Sha512Digest, SourceUrl};
+use crate::imagelist::{ContentDigest, ImageId, ImageList, ListVersion, ListedImage, SourceUrl};
 
 /// A version that is known.
 #[derive(Debug, Clone, PartialEq)]
 pub struct KnownVersion {
     /// `hv:version`.
     pub version: ListVersion,
-    /// The digest of its bytes.
-    pub sha512: Sha512Digest,
+    /// The digest of its bytes: SHA-512 if it is known.
+    pub digest: ContentDigest,
     /// Where its bytes are.
     pub place: Place,
     /// What the newest list says that has it; `None` if no list that is kept has it.
@@ -36,8 +36,8 @@ pub enum Place {
 pub struct ListedVersion {
     /// `hv:version` of the image.
     pub version: ListVersion,
-    /// The digest of its bytes.
-    pub sha512: Sha512Digest,
+    /// The digest of its bytes: SHA-512 if it is known.
+    pub digest: ContentDigest,
     /// `hv:size` in bytes; `None` if it was not recorded.
     pub size: Option<u64>,
     /// `hv:version` of the newest list that has it.
@@ -60,14 +60,13 @@ pub fn listed(list: &ListInForce, identifier: &ImageId) -> Vec<ListedVersion> {
     let older = list.older.iter().map(|accepted| (accepted.list(), true));
     for (list, is_older) in current.chain(older) {
         for entry in list.images.iter().filter(|image| image.identifier == *identifier) {
-            // A version whose digest is not known yet was never here, and cannot be named.
-            let Some(sha512) = entry.sha512() else { continue };
-            for known in found.iter_mut().filter(|known| known.sha512 == sha512) {
+            let digest = entry.content();
+            for known in found.iter_mut().filter(|known| known.digest == digest) {
                 known.add_address(&entry.uri);
             }
-            if !found.iter().any(|known| known.is(&entry.version, &sha512)) {
-                let mut new = ListedVersion::of(list, (entry, sha512), is_older);
-                let same = found.iter().filter(|known| known.sha512 == sha512);
+            if !found.iter().any(|known| known.is(&entry.version, &digest)) {
+                let mut new = ListedVersion::of(list, entry, is_older);
+                let same = found.iter().filter(|known| known.digest == digest);
                 same.flat_map(|known| &known.addresses).for_each(|address| new.add_address(address));
                 found.push(new);
             }
@@ -86,10 +85,10 @@ pub(super) fn is_content_of(entry: &ListedImage, status: &WantedImage) -> bool {
 }
 
 impl ListedVersion {
-    fn of(list: &ImageList, (entry, sha512): (&ListedImage, Sha512Digest), is_older: bool) -> Self {
+    fn of(list: &ImageList, entry: &ListedImage, is_older: bool) -> Self {
         Self {
             version: entry.version.clone(),
-            sha512,
+            digest: entry.content(),
             size: entry.size(),
             list_version: list.version.clone(),
             list_created: list.created,
@@ -106,8 +105,8 @@ impl ListedVersion {
     }
 
     /// Whether it is this version with these bytes.
-    pub(super) fn is(&self, version: &ListVersion, sha512: &Sha512Digest) -> bool {
-        self.version == *version && self.sha512 == *sha512
+    pub(super) fn is(&self, version: &ListVersion, digest: &ContentDigest) -> bool {
+        self.version == *version && self.digest == *digest
     }
 }
 
@@ -116,19 +115,19 @@ impl ListedVersion {
 pub fn known(endorsed: &[Entry], archived: &[Entry], listed: &[ListedVersion]) -> Vec<KnownVersion> {
     let of_entry = |entry: &Entry, place: fn(Entry) -> Place| KnownVersion {
         version: entry.version.clone(),
-        sha512: entry.digest,
+        digest: entry.digest.into(),
         place: place(entry.clone()),
-        listed: listed.iter().find(|listed| listed.is(&entry.version, &entry.digest)).cloned(),
+        listed: listed.iter().find(|listed| listed.is(&entry.version, &entry.digest.into())).cloned(),
     };
     let is_endorsed = |entry: &&Entry| endorsed.iter().any(|other| other.is_version_of(entry));
     let mut found: Vec<KnownVersion> = endorsed.iter().rev().map(|entry| of_entry(entry, Place::Endorsed)).collect();
     let archived = archived.iter().rev().filter(|entry| !is_endorsed(entry));
     found.extend(archived.map(|entry| of_entry(entry, Place::Archived)));
-    let elsewhere = listed.iter().filter(|listed| !found.iter().any(|known| listed.is(&known.version, &known.sha512)));
+    let elsewhere = listed.iter().filter(|listed| !found.iter().any(|known| listed.is(&known.version, &known.digest)));
     let elsewhere: Vec<KnownVersion> = elsewhere
         .map(|listed| KnownVersion {
             version: listed.version.clone(),
-            sha512: listed.sha512,
+            digest: listed.digest,
             place: Place::Elsewhere,
             listed: Some(listed.clone()),
         })

@@ -4,6 +4,8 @@ use std::cmp::Ordering;
 
 use jiff::SignedDuration;
 
+use super::list::Succession;
+use super::repository::settle;
 use super::signer::SignerNames;
 use super::{
     AcceptRequest, Acceptance, AcceptedList, Check, DistinguishedName, Fingerprint, Refusal, RefusalReason, Rule,
@@ -34,8 +36,16 @@ const RULES: [(Rule, RuleFunction); 7] = [
 ];
 
 /// Checks whether a verified list may replace the one in force.
-pub fn accept(list: VerifiedList, request: &AcceptRequest<'_>) -> Acceptance {
+pub fn accept(mut list: VerifiedList, request: &AcceptRequest<'_>) -> Acceptance {
     let mut checks = Vec::new();
+    match list.succession {
+        Succession::Whole => {}
+        Succession::Tags | Succession::Pinned => {
+            let before = comparable(&list, request).map(|last| last.tags.as_slice()).unwrap_or_default();
+            let is_taken = is_taken_by_a_person(&list, request);
+            settle(&mut list, before, is_taken);
+        }
+    }
     for (rule, holds) in RULES {
         match holds(&list, request) {
             Ok(Finding::Holds(found)) => checks.push(Check::passed(rule, found)),
@@ -100,6 +110,7 @@ fn is_named(endorser: &NamedEndorser, signer: &SignerNames) -> bool {
     match signer {
         SignerNames::X509(signer) => is(&endorser.subject, &signer.subject) && is(&endorser.issuer, &signer.issuer),
         SignerNames::OpenPgp(fingerprints) => endorser.subject.parse().is_ok_and(|named| fingerprints.contains(&named)),
+        SignerNames::Cosign => false,
     }
 }
 
@@ -155,6 +166,9 @@ fn does_not_roll_back(verified: &VerifiedList, request: &AcceptRequest<'_>) -> R
     let Some(last) = comparable(verified, request) else {
         return Ok(Finding::NotAsked(format!("{found}, the first one")));
     };
+    if let Some(finding) = each_tag_goes_on(verified, last) {
+        return finding;
+    }
     if found.compare(&last.version) != Ordering::Less {
         return Ok(Finding::Holds(format!("{found} after {}", last.version)));
     }
@@ -165,6 +179,21 @@ fn does_not_roll_back(verified: &VerifiedList, request: &AcceptRequest<'_>) -> R
     Err(Refusal::new(RefusalReason::VersionRollback, message))
 }
 
+/// The tags of a repository were compared one by one, and those that went back are refused images. If no image is left,
+/// the list is refused. `None` if the list must be compared as a whole, also because no tags are remembered.
+fn each_tag_goes_on(verified: &VerifiedList, last: &super::LastAccepted) -> Option<Result<Finding, Refusal>> {
+    match verified.succession {
+        Succession::Pinned => Some(Ok(Finding::NotAsked("the subscription names the digest".to_owned()))),
+        Succession::Tags if !last.tags.is_empty() => Some(match verified.list.refused.first() {
+            Some(refused) if verified.list.images.is_empty() => {
+                Err(Refusal::new(RefusalReason::VersionRollback, refused.message.clone()))
+            }
+            Some(_) | None => Ok(Finding::Holds("each tag by the time of its artefact".to_owned())),
+        }),
+        Succession::Whole | Succession::Tags => None,
+    }
+}
+
 /// Vmcatcher accepted an older signed list again if its version was the same. Here a message of the same version must
 /// not be older, and it must be newer if its text differs. A message of a higher version must not have been created
 /// before the list in force; that is possible only if `acceptList` accepted a list of a lower version in between. A
@@ -173,6 +202,9 @@ fn does_not_roll_back(verified: &VerifiedList, request: &AcceptRequest<'_>) -> R
 fn is_not_replayed(verified: &VerifiedList, request: &AcceptRequest<'_>) -> Result<Finding, Refusal> {
     let created = verified.list.created;
     let Some(last) = comparable(verified, request) else { return Ok(Finding::NotAsked("the first one".to_owned())) };
+    if let Some(finding) = each_tag_goes_on(verified, last) {
+        return finding;
+    }
     let same_version = verified.list.version.compare(&last.version) == Ordering::Equal;
     let other_text = verified.payload != last.payload;
     let older = created < last.created || (same_version && other_text && created == last.created);

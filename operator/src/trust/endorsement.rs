@@ -79,7 +79,7 @@ fn candidates<'a>(signer: &AuthenticatedSigner, request: &VerifyRequest<'a>) -> 
                 for credential in rule.credentials.iter().filter(|credential| credential.kind.names(signer)) {
                     let purpose = match &credential.kind {
                         CredentialKind::X509 { purpose, .. } => *purpose,
-                        CredentialKind::OpenPgp(_) => Purpose::default(),
+                        CredentialKind::OpenPgp(_) | CredentialKind::Cosign(_) => Purpose::default(),
                     };
                     let anchors = rule.anchors.as_deref().unwrap_or(request.anchors);
                     let endorser = Some((index, rule, credential));
@@ -123,6 +123,12 @@ fn judge_steps(
         AuthenticatedSigner::OpenPgp(signer) => {
             let credential = candidate.endorser.map(|(_, _, credential)| &credential.kind);
             openpgp::judge(signer, credential, request.algorithms, times, checks)?
+        }
+        AuthenticatedSigner::Cosign(key) => {
+            let weak = |why| (Rule::Strength, Refusal::new(RefusalReason::KeyTooWeak, why).about(key.as_name(), 0));
+            key.judged().reaches(request.algorithms.weakest_key).map_err(weak)?;
+            checks.push(Check::passed(Rule::Strength, format!("{} or more", request.algorithms.weakest_key)));
+            None
         }
     };
     let check = trusted(signer, candidate, request).map_err(|refusal| (Rule::Endorser, refusal))?;

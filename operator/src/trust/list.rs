@@ -54,6 +54,48 @@ pub struct VerifiedList {
     pub(super) required: usize,
     pub(super) message: Sha256Digest,
     pub(super) payload: Sha256Digest,
+    /// What must not go back when another list is accepted.
+    pub(super) succession: Succession,
+    /// The tags of a repository whose images are signed one by one; empty for a list that is signed as a whole.
+    pub(super) tags: Vec<AcceptedTag>,
+}
+
+/// What must not go back when another list is accepted.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Succession {
+    /// The list as a whole, by its version.
+    Whole,
+    /// Each tag, by the time at which its artefact was made.
+    Tags,
+    /// Nothing: the subscription names the digest of the one artefact.
+    Pinned,
+}
+
+/// What is remembered of an accepted artefact.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct AcceptedTag {
+    /// The identifier of its image.
+    pub identifier: ImageId,
+    /// The digest that the tag named.
+    pub digest: Sha256Digest,
+    /// When the artefact was made.
+    pub created: Timestamp,
+    /// SHA-256 of the DER of the keys whose signatures counted.
+    pub keys: Vec<Sha256Digest>,
+    /// What became of it.
+    pub state: TagState,
+}
+
+/// What became of an accepted artefact.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub enum TagState {
+    /// Its image is in the list.
+    Listed,
+    /// Its tag is gone, or names something that is not accepted. What was accepted before stays, if the tag is there.
+    Kept,
+    /// Its signers were revoked.
+    Withdrawn,
 }
 
 /// A list that may replace the last one, or that is still valid. Only such a list can be used in a plan.
@@ -88,6 +130,9 @@ pub struct LastAccepted {
     /// The signers that have been revoked since. They never count again for this list, whatever a later CRL contains.
     #[serde(default)]
     pub revoked: Vec<RevokedSigner>,
+    /// The artefacts that were accepted from a repository; empty for other sources.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub tags: Vec<AcceptedTag>,
 }
 
 /// The input of `accept`.
@@ -144,7 +189,8 @@ impl VerifiedList {
     pub(crate) fn for_tests(list: ImageList) -> Self {
         let digest = Sha256Digest::of(list.version.as_str().as_bytes());
         let (signers, names, certificates) = (Vec::new(), Vec::new(), Vec::new());
-        Self { list, signers, names, certificates, required: 1, message: digest, payload: digest }
+        let (succession, tags) = (Succession::Whole, Vec::new());
+        Self { list, signers, names, certificates, required: 1, message: digest, payload: digest, succession, tags }
     }
 
     /// The parsed list.
@@ -215,7 +261,13 @@ impl AcceptedList {
             signers: self.verified.signers.clone(),
             certificates: self.verified.certificates.clone(),
             revoked: self.revoked.clone(),
+            tags: self.verified.tags.clone(),
         }
+    }
+
+    /// What is remembered of the artefacts of a repository.
+    pub fn tags(&self) -> &[AcceptedTag] {
+        &self.verified.tags
     }
 
     /// The signers that their CAs revoked since the list was accepted: first those recorded earlier, then those found

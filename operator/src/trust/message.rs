@@ -7,7 +7,8 @@ use super::cms::SignedData;
 use super::mime::{self, ContentType, Entity};
 use super::signed_text::{SignedText, TextForm};
 use super::signer::AuthenticatedSigner;
-use super::{PublicKey, Refusal, RefusalReason, appearance, is_encrypted, openpgp, pem};
+use super::{PublicKey, Refusal, RefusalReason, appearance, is_encrypted, openpgp, pem, repository};
+use crate::imagelist::{ImageList, ListError, ListFormat};
 
 /// The maximum size of a message, in bytes.
 const LARGEST: usize = 64 << 20;
@@ -26,6 +27,15 @@ pub struct SignedMessage<'m> {
     signatures: Vec<SignedData>,
     /// Signatures of OpenPGP over the same text.
     openpgp: Vec<openpgp::DataSignature>,
+}
+
+/// The list in a message whose signers are not checked, for commands that show a list. It must never be published.
+pub fn read_unverified(message: &[u8], format: &ListFormat) -> Result<ImageList, Refusal> {
+    let malformed = |error: ListError| Refusal::new(RefusalReason::ListMalformed, error.to_string());
+    match format {
+        ListFormat::Hepix => ImageList::parse(&SignedMessage::read(message)?.into_payload()?).map_err(malformed),
+        ListFormat::Oci(_) => repository::unverified(message),
+    }
 }
 
 /// A message whose signatures are all valid.

@@ -14,6 +14,7 @@ mod certificate;
 mod chain;
 mod check;
 mod cms;
+mod cosign;
 mod crl;
 mod endorsement;
 mod envelope;
@@ -26,6 +27,7 @@ mod openpgp;
 mod pem;
 mod policy;
 mod refusal;
+mod repository;
 mod reverification;
 mod revocation;
 mod revocation_list;
@@ -41,12 +43,13 @@ mod weak_digest;
 pub use accept::accept;
 pub use anchors::{AnchorError, Anchors, AnchorsBuilder, holds_certificates};
 pub use check::{Check, CheckResult, Rule};
+pub use cosign::{CosignKey, CosignKeyError};
 pub use envelope::{DecryptionKey, decrypt, expands, is_encrypted, is_openpgp_signature, is_plain_list, join_detached};
 pub use list::{
-    AcceptRequest, Acceptance, AcceptedList, LastAccepted, Reverification, RevokedSigner, Signer, Verification,
-    VerifiedList,
+    AcceptRequest, Acceptance, AcceptedList, AcceptedTag, LastAccepted, Reverification, RevokedSigner, Signer,
+    TagState, Verification, VerifiedList,
 };
-pub use message::SignedMessage;
+pub use message::{SignedMessage, read_unverified};
 pub use name::{DistinguishedName, NameError};
 pub use openpgp::sign as sign_openpgp;
 pub use openpgp::{Fingerprint, FingerprintError, KeyError, OpenPgpSignError, PublicKey, SecretKey, SignatureForm};

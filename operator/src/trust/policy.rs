@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use jiff::Timestamp;
 
-use super::{Anchors, DistinguishedName, Fingerprint, KeyStrength, PublicKey};
+use super::{Anchors, CosignKey, DistinguishedName, Fingerprint, KeyStrength, PublicKey};
 use crate::imagelist::{ListFormat, WantedImages};
 
 /// How the CRL of each CA on a signer's path is checked.
@@ -77,6 +77,8 @@ pub enum CredentialKind {
     },
     /// An OpenPGP key, identified by its fingerprint.
     OpenPgp(OpenPgpCredential),
+    /// A key that signs OCI artefacts.
+    Cosign(CosignKey),
 }
 
 /// An OpenPGP key that signs lists.
@@ -119,9 +121,24 @@ impl VerifyRequest<'_> {
     pub(super) fn public_keys(&self) -> Vec<Arc<PublicKey>> {
         let key = |credential: &Credential| match &credential.kind {
             CredentialKind::OpenPgp(OpenPgpCredential { key: Ok(key), .. }) => Some(Arc::clone(key)),
-            CredentialKind::OpenPgp(_) | CredentialKind::X509 { .. } => None,
+            CredentialKind::OpenPgp(_) | CredentialKind::X509 { .. } | CredentialKind::Cosign(_) => None,
         };
         self.policy.endorsers().iter().flat_map(|rule| &rule.credentials).filter_map(key).collect()
+    }
+
+    /// All keys that signatures of OCI artefacts can be verified with, also those that an endorser of the namespace marks
+    /// as revoked: a signature does not say which key made it.
+    pub(super) fn cosign_keys(&self) -> Vec<CosignKey> {
+        let kinds =
+            self.policy.endorsers().iter().flat_map(|rule| &rule.credentials).map(|credential| &credential.kind);
+        let mut keys: Vec<CosignKey> = Vec::new();
+        for kind in kinds.chain(self.revoked) {
+            match kind {
+                CredentialKind::Cosign(key) => keys.extend((!keys.contains(key)).then(|| key.clone())),
+                CredentialKind::OpenPgp(_) | CredentialKind::X509 { .. } => {}
+            }
+        }
+        keys
     }
 }
 

@@ -13,6 +13,8 @@ pub enum RefusalReason {
     Unsigned,
     /// A signature is malformed, or it is not valid for its signer's key.
     SignatureInvalid,
+    /// A signature is for an artefact of another repository.
+    RepositoryMismatch,
     /// The text differs from the text that was signed; or a stored list differs from the list that was accepted.
     MessageDigestMismatch,
     /// An encrypted message could not be opened with the site's key.
@@ -71,9 +73,10 @@ pub enum RefusalReason {
 
 impl RefusalReason {
     /// Every reason, in the order in which they are declared.
-    pub const ALL: [Self; 29] = [
+    pub const ALL: [Self; 30] = [
         Self::Unsigned,
         Self::SignatureInvalid,
+        Self::RepositoryMismatch,
         Self::MessageDigestMismatch,
         Self::DecryptionFailed,
         Self::DigestNotAllowed,
@@ -108,6 +111,7 @@ impl RefusalReason {
         match self {
             Self::Unsigned => "Unsigned",
             Self::SignatureInvalid => "SignatureInvalid",
+            Self::RepositoryMismatch => "RepositoryMismatch",
             Self::MessageDigestMismatch => "MessageDigestMismatch",
             Self::DecryptionFailed => "DecryptionFailed",
             Self::DigestNotAllowed => "DigestNotAllowed",

@@ -7,8 +7,9 @@ use super::message::SignedMessage;
 use super::verify::{Payload, read_payload};
 use super::{
     AcceptedList, CredentialKind, EndorserRule, Fingerprint, LastAccepted, Refusal, RefusalReason, Reverification,
-    RevokedSigner, Sha256Digest, VerifiedList, VerifyRequest,
+    RevokedSigner, Sha256Digest, VerifiedList, VerifyRequest, repository,
 };
+use crate::imagelist::ListFormat;
 
 /// Verifies a stored message again. The certificates' dates are checked at the time of its acceptance, everything else
 /// at `request.at`.
@@ -18,6 +19,14 @@ use super::{
 /// missing or expired only freezes the list. The list's own expiry is not checked here. A revocation by a CA is
 /// permanent, so the caller must store [`AcceptedList::revoked`].
 pub fn reverify(message: &[u8], last: &LastAccepted, request: &VerifyRequest<'_>) -> Reverification {
+    match request.format {
+        ListFormat::Hepix => reverify_signed(message, last, request),
+        ListFormat::Oci(_) => repository::reverify(message, last, request),
+    }
+}
+
+/// Verifies a message again that is signed as a whole.
+fn reverify_signed(message: &[u8], last: &LastAccepted, request: &VerifyRequest<'_>) -> Reverification {
     let proven = match SignedMessage::read(message).and_then(|read| read.verify_signature(&request.public_keys())) {
         Ok(proven) => proven,
         Err(refusal) => return Reverification::Broken(refusal),

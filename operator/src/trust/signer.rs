@@ -5,7 +5,7 @@ use std::fmt;
 use jiff::Timestamp;
 
 use super::certificate::Certificate;
-use super::{CredentialKind, Fingerprint, OpenPgpCredential, Sha256Digest, SignerName, openpgp};
+use super::{CosignKey, CredentialKind, Fingerprint, OpenPgpCredential, Sha256Digest, SignerName, openpgp};
 
 /// One signature of a message, and its signer.
 #[derive(Debug, Clone)]
@@ -19,6 +19,8 @@ pub(super) enum AuthenticatedSigner {
     },
     /// An OpenPGP signature. If the key that it names is not available, it is not verified and does not count.
     OpenPgp(openpgp::Signer),
+    /// A verified signature of an OCI artefact, and the key that made it.
+    Cosign(CosignKey),
 }
 
 /// The names by which a list can name a signer.
@@ -28,6 +30,8 @@ pub(super) enum SignerNames {
     X509(SignerName),
     /// The fingerprints of the key that signed and of its primary key.
     OpenPgp(Vec<Fingerprint>),
+    /// A key has no name that a list could have.
+    Cosign,
 }
 
 impl AuthenticatedSigner {
@@ -36,6 +40,7 @@ impl AuthenticatedSigner {
         match self {
             Self::X509 { certificate, .. } => certificate.shown(),
             Self::OpenPgp(signer) => signer.shown(),
+            Self::Cosign(key) => key.as_name(),
         }
     }
 
@@ -43,7 +48,7 @@ impl AuthenticatedSigner {
     pub(super) fn described(&self) -> String {
         match self {
             Self::X509 { certificate, .. } => format!("{} (issuer {})", certificate.shown(), certificate.issuer),
-            Self::OpenPgp(signer) => signer.shown(),
+            Self::OpenPgp(_) | Self::Cosign(_) => self.shown(),
         }
     }
 
@@ -55,16 +60,14 @@ impl AuthenticatedSigner {
             (Self::OpenPgp(_), Some(CredentialKind::OpenPgp(OpenPgpCredential { key: Ok(key), .. }))) => {
                 (key.fingerprint().as_name(), String::new())
             }
-            (Self::OpenPgp(signer), Some(CredentialKind::OpenPgp(_) | CredentialKind::X509 { .. }) | None) => {
-                (signer.shown(), String::new())
-            }
+            (Self::OpenPgp(_) | Self::Cosign(_), _) => (self.shown(), String::new()),
         }
     }
 
     /// Whether the signature was verified. An OpenPGP signature whose key is not available is not.
     pub(super) fn is_proven(&self) -> bool {
         match self {
-            Self::X509 { .. } => true,
+            Self::X509 { .. } | Self::Cosign(_) => true,
             Self::OpenPgp(signer) => signer.is_proven(),
         }
     }
@@ -75,6 +78,7 @@ impl AuthenticatedSigner {
         match self {
             Self::X509 { certificate, .. } => certificate.digest,
             Self::OpenPgp(signer) => Sha256Digest::of(signer.shown().as_bytes()),
+            Self::Cosign(key) => key.digest(),
         }
     }
 
@@ -87,6 +91,12 @@ impl AuthenticatedSigner {
             (Self::OpenPgp(a), Self::OpenPgp(b)) => a.is_same(b),
             (Self::X509 { certificate, .. }, Self::OpenPgp(signer))
             | (Self::OpenPgp(signer), Self::X509 { certificate, .. }) => signer.material() == Some(certificate.key),
+            (Self::Cosign(a), Self::Cosign(b)) => a == b,
+            (Self::Cosign(key), Self::X509 { certificate, .. })
+            | (Self::X509 { certificate, .. }, Self::Cosign(key)) => certificate.key == key.digest(),
+            (Self::Cosign(key), Self::OpenPgp(signer)) | (Self::OpenPgp(signer), Self::Cosign(key)) => {
+                signer.material() == Some(key.digest())
+            }
         }
     }
 
@@ -98,6 +108,7 @@ impl AuthenticatedSigner {
                 issuer: certificate.issuer.clone(),
             }),
             Self::OpenPgp(signer) => SignerNames::OpenPgp(signer.fingerprints()),
+            Self::Cosign(_) => SignerNames::Cosign,
         }
     }
 
@@ -105,7 +116,7 @@ impl AuthenticatedSigner {
     pub(super) fn certificate_end(&self) -> Option<Timestamp> {
         match self {
             Self::X509 { certificate, .. } => Some(certificate.not_after),
-            Self::OpenPgp(_) => None,
+            Self::OpenPgp(_) | Self::Cosign(_) => None,
         }
     }
 }
@@ -116,6 +127,7 @@ impl fmt::Display for CredentialKind {
             Self::X509 { subject, issuer: Some(issuer), .. } => write!(f, "{subject} (issuer {issuer})"),
             Self::X509 { subject, issuer: None, .. } => write!(f, "{subject}"),
             Self::OpenPgp(credential) => f.write_str(&credential.fingerprint.as_name()),
+            Self::Cosign(key) => f.write_str(&key.as_name()),
         }
     }
 }
@@ -131,8 +143,10 @@ impl CredentialKind {
                     && issuer.as_ref().is_none_or(|issuer| *issuer == certificate.issuer)
             }
             (Self::OpenPgp(credential), AuthenticatedSigner::OpenPgp(signer)) => signer.is(&credential.fingerprint),
-            (Self::X509 { .. }, AuthenticatedSigner::OpenPgp(_))
-            | (Self::OpenPgp(_), AuthenticatedSigner::X509 { .. }) => false,
+            (Self::Cosign(key), AuthenticatedSigner::Cosign(signer)) => key == signer,
+            (Self::X509 { .. }, AuthenticatedSigner::OpenPgp(_) | AuthenticatedSigner::Cosign(_))
+            | (Self::OpenPgp(_), AuthenticatedSigner::X509 { .. } | AuthenticatedSigner::Cosign(_))
+            | (Self::Cosign(_), AuthenticatedSigner::X509 { .. } | AuthenticatedSigner::OpenPgp(_)) => false,
         }
     }
 }

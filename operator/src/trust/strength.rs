@@ -87,7 +87,7 @@ impl Judged {
 }
 
 /// The strength of a key. It is 0 for a key that cannot be read.
-fn judge(key: &PKeyRef<Public>) -> Judged {
+pub(super) fn judge(key: &PKeyRef<Public>) -> Judged {
     let bits = key.bits();
     let judged = |strength, kind: &str| Judged { strength, kind: kind.to_owned() };
     match key.id() {

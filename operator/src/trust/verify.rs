@@ -1,20 +1,27 @@
 //! Verifies that a message is signed by a trusted signer.
 
 use super::endorsement::{self, Judgement, Times};
+use super::list::Succession;
 use super::message::{AuthenticatedMessage, SignedMessage};
 use super::{
     Check, EndorserPolicy, Refusal, RefusalReason, Rule, Sha256Digest, Verification, VerifiedList, VerifyRequest,
+    repository,
 };
-use crate::imagelist::{ImageList, WantedImages};
+use crate::imagelist::{ImageList, ListFormat, WantedImages};
 use crate::size::Count;
 
 /// Parses a message and verifies its signers, in this order: message, signatures, digests, paths, revocation,
 /// endorsers, and the list in it. The first broken rule is the refusal. An invalid signature refuses the message. An
 /// untrusted signer in addition to a trusted one does not.
 pub fn verify(message: &[u8], request: &VerifyRequest<'_>) -> Verification {
-    let mut checks = Vec::new();
-    let outcome = steps(message, request, &mut checks);
-    Verification { checks, outcome }
+    match request.format {
+        ListFormat::Hepix => {
+            let mut checks = Vec::new();
+            let outcome = steps(message, request, &mut checks);
+            Verification { checks, outcome }
+        }
+        ListFormat::Oci(rule) => repository::verify(message, rule, request),
+    }
 }
 
 fn steps(message: &[u8], request: &VerifyRequest<'_>, checks: &mut Vec<Check>) -> Result<VerifiedList, Refusal> {
@@ -53,6 +60,8 @@ impl Payload {
             required,
             message: Sha256Digest::of(message),
             payload: self.digest,
+            succession: Succession::Whole,
+            tags: Vec::new(),
         }
     }
 }

@@ -124,6 +124,18 @@ impl ImageServer {
         self.put_each(path, vec![resource]);
     }
 
+    /// Changes every answer that was put.
+    pub fn change_all(&self, change: impl Fn(Resource) -> Resource) {
+        for script in self.shared.state().paths.values_mut() {
+            script.steps.iter_mut().for_each(|step| *step = change(step.clone()));
+        }
+    }
+
+    /// Whether the path has an answer of its own.
+    pub fn has(&self, path: &str) -> bool {
+        self.shared.state().paths.contains_key(path)
+    }
+
     /// The path answers its next requests one after the other so; the last answer goes on.
     pub fn put_each(&self, path: &str, steps: Vec<Resource>) {
         assert!(!steps.is_empty(), "a path needs an answer");

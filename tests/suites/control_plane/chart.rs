@@ -146,8 +146,9 @@ async fn it_installs_for_one_namespace_and_leaves_what_is_not_its_own() {
 async fn it_installs_for_all_namespaces() {
     let plane = ControlPlane::start().await;
     let tenant = Tenant::new(&plane, "chart").await;
-    let several = "leaderElection.enabled=true,replicas=2,volume.accessModes={ReadWriteMany}";
+    let several = "leaderElection.enabled=true,replicas=2,shards=1,shard=0,volume.accessModes={ReadWriteMany}";
     install(&tenant, &["--set", several]);
+    assert!(["--shards=1", "--shard=0"].iter().all(|one| arguments(&tenant).contains(&(*one).to_owned())));
     lives_by_its_rights(&tenant).await;
 
     let upgraded = helm(
@@ -180,6 +181,19 @@ async fn values_that_cannot_work_are_refused() {
         ("image.repository=x,volume.sise=1Gi", "sise"),
         ("image.repository=x,replicas=2", "expected 1 without leaderElection.enabled"),
         ("image.repository=x,leaderElection.enabled=true", "a volume that several nodes can mount"),
+        ("image.repository=x,shards=2", "expected leaderElection.enabled"),
+        (
+            "image.repository=x,shards=2,leaderElection.enabled=true,volume.existingClaim=v",
+            "at least as many as shards",
+        ),
+        (
+            "image.repository=x,shards=2,shard=2,leaderElection.enabled=true,volume.existingClaim=v",
+            "a number below shards",
+        ),
+        (
+            "image.repository=x,shards=2,replicas=2,leaderElection.enabled=true,volume.existingClaim=v,imageServer.enabled=true",
+            "expected shard with shards",
+        ),
         ("image.repository=x,trust.configMap=a,trust.secret=b", "expected at most one of configMap"),
         ("image.repository=x,trust.configMap=a,trust.refreshCRLs=6", "cannot be written"),
         ("image.repository=x,metrics.serviceMonitor.enabled=true", "expected metrics.service.enabled"),

@@ -30,6 +30,7 @@ mod proxy;
 mod reconcilers;
 mod revocation;
 mod rights;
+mod shards;
 mod subscribe;
 mod tasks;
 mod upgrade;

@@ -79,7 +79,7 @@ async fn the_status_has_every_version_that_is_known_and_where_it_is() {
     site.run().await;
     assert_eq!(versions(&site.run().await), ["3 Endorsed 0.4", "2 Archived 0.2", "1 OlderList 0.1"]);
     let first = site.run().await.image(A).unwrap().versions.pop().unwrap();
-    assert_eq!((first.size, first.sha512), (Some(50_000), served[0].sha512.clone()));
+    assert_eq!((first.size, first.sha512), (Some(50_000), Some(served[0].sha512.clone())));
     // What a revoked signer endorsed is known no more.
     site.trust("renewed", &site.pki.second, "");
     second_list(&site, &served[2]).await;

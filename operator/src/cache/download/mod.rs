@@ -417,6 +417,8 @@ fn may_pass_soon(error: &FetchError) -> bool {
         FetchError::AuthenticationFailed { .. }
         | FetchError::ProxyAuthenticationFailed { .. }
         | FetchError::Encoding { .. }
+        | FetchError::Unreadable { .. }
+        | FetchError::TokenRefused { .. }
         | FetchError::CredentialsUnusable { .. }
         | FetchError::UrlInvalid { .. }
         | FetchError::Tls { .. }

@@ -12,7 +12,7 @@ use super::output::Work;
 use crate::cache::{DownloadRequest, JobKey, JobLimits, JobState, Jobs, VerifiedBlob};
 use crate::cli::bars::style;
 use crate::cli::operation::stopped;
-use crate::imagelist::{Sha512Digest, SourceUrl};
+use crate::imagelist::{ContentDigest, SourceUrl};
 use crate::reconcile::{SourceError, image_source};
 use crate::size::Size;
 
@@ -22,9 +22,9 @@ const EVERY: Duration = Duration::from_millis(200);
 /// What is downloaded.
 pub(super) struct Wanted<'a> {
     /// The expected digest.
-    pub digest: Sha512Digest,
-    /// The expected number of bytes.
-    pub size: u64,
+    pub digest: ContentDigest,
+    /// The expected number of bytes; `None` if only the server knows it.
+    pub size: Option<u64>,
     /// The addresses, in the order in which they are tried.
     pub addresses: &'a [SourceUrl],
     /// The name for the bar.
@@ -57,7 +57,7 @@ async fn from_any(image: &Image, jobs: &Jobs, wanted: &Wanted<'_>) -> anyhow::Re
                 continue;
             }
         };
-        tracing::info!(%url, size = %Size(wanted.size), "downloading");
+        tracing::info!(%url, size = wanted.size.map(|size| Size(size).to_string()), "downloading");
         let key = jobs.start(request);
         tokio::select! {
             got = end(jobs, &key, wanted) => match got {
@@ -84,12 +84,12 @@ async fn request(image: &Image, wanted: &Wanted<'_>, url: &SourceUrl) -> anyhow:
         | SourceError::NotAllowed { .. }
         | SourceError::Store(_) => error.into(),
     })?;
-    Ok(DownloadRequest { namespace, digest: wanted.digest.into(), size: Some(wanted.size), source, sha1: false })
+    Ok(DownloadRequest { namespace, digest: wanted.digest, size: wanted.size, source, sha1: false })
 }
 
 /// Waits for the end of a download, with a bar on a terminal.
 async fn end(jobs: &Jobs, key: &JobKey, wanted: &Wanted<'_>) -> anyhow::Result<VerifiedBlob> {
-    let bar = bar(wanted.size, &wanted.name);
+    let bar = bar(wanted.size.unwrap_or_default(), &wanted.name);
     let mut changed = jobs.changed();
     loop {
         match jobs.look(key) {
@@ -101,7 +101,10 @@ async fn end(jobs: &Jobs, key: &JobKey, wanted: &Wanted<'_>) -> anyhow::Result<V
                 bar.finish_and_clear();
                 return Err(error.into());
             }
-            Some(JobState::Running { bytes, .. }) => bar.set_position(bytes),
+            Some(JobState::Running { bytes, total, .. }) => {
+                bar.set_length(total);
+                bar.set_position(bytes);
+            }
             Some(JobState::Queued) => {}
             None => bail!("{}: the download is gone", key.url),
         }

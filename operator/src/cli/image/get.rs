@@ -20,7 +20,7 @@ use crate::size::Size;
 #[derive(Debug, clap::Args)]
 pub(in crate::cli) struct Args {
     /// dc:identifier of the image, or the name of its CachedImage; then the version (hv:version), or the content by
-    /// `sha512:` and its first 8 or more digits [default: the pinned version, or that of the list in force]
+    /// `sha512:` (or `sha256:`, if the list has no other) and its first 8 or more digits [default: the pinned version, or that of the list in force]
     #[arg(value_name = "ID[@VERSION|@sha512:PREFIX]")]
     image: String,
     #[command(flatten)]
@@ -69,11 +69,15 @@ fn refused(message: &str) -> ExitCode {
 
 async fn get(args: &Args, image: &Image, version: &KnownVersion) -> anyhow::Result<ExitCode> {
     let output = Output::of(args.output.as_deref(), args.force)?;
-    if let Some(blob) = image.context.volume.blob_for(&image.key.namespace, &version.sha512)? {
+    let blob = match version.digest.sha512() {
+        Some(sha512) => image.context.volume.blob_for(&image.key.namespace, &sha512)?,
+        None => None,
+    };
+    if let Some(blob) = blob {
         if from_volume(args, image, version, &output, &blob)? {
             return Ok(ExitCode::SUCCESS);
         }
-        tracing::warn!("{}: expected sha512 {}, found other bytes", blob.path().display(), version.sha512);
+        tracing::warn!("{}: expected sha512 {}, found other bytes", blob.path().display(), blob.digest());
     }
     if let Some(frozen) = image.lists.as_ref().and_then(|lists| lists.frozen.as_ref()) {
         let message = "nothing is downloaded while the list in force cannot be verified again";
@@ -91,11 +95,11 @@ fn from_volume(
     output: &Output,
     blob: &VerifiedBlob,
 ) -> anyhow::Result<bool> {
-    let Some(to) = output.path(&name(image, version, blob)) else { return stream(blob.path(), &version.sha512) };
+    let Some(to) = output.path(&name(image, version, blob)) else { return stream(blob.path(), blob.digest()) };
     refuse_existing(&to, args.force)?;
-    let work = Work::open(output.folder(), &version.sha512)?;
+    let work = Work::open(output.folder(), &version.digest)?;
     let bar = bar(blob.size(), &to.display().to_string());
-    let copied = work.copy(blob.path(), &version.sha512, &|bytes| bar.set_position(bytes));
+    let copied = work.copy(blob.path(), blob.digest(), &|bytes| bar.set_position(bytes));
     bar.finish_and_clear();
     let Some(copy) = copied? else { return Ok(false) };
     let from = match &version.place {
@@ -103,18 +107,15 @@ fn from_volume(
         Place::Archived(_) => "the archive",
         Place::Elsewhere => "the volume, where another image has the same bytes",
     };
-    hand_over(args, work, &copy, &to, version, blob.size(), from)?;
+    hand_over(args, work, &copy, &to, (version, blob), from)?;
     Ok(true)
 }
 
 async fn from_network(args: &Args, image: &Image, version: &KnownVersion, output: &Output) -> anyhow::Result<()> {
-    let listed = version.listed.as_ref();
-    let Some((listed, size)) = listed.and_then(|listed| Some((listed, listed.size?))) else {
-        bail!("version {}: no accepted list has its size and its address", version.version)
-    };
-    let work = Work::open(output.folder(), &version.sha512)?;
+    let Some(listed) = &version.listed else { bail!("version {}: no accepted list has its address", version.version) };
+    let work = Work::open(output.folder(), &version.digest)?;
     let name_shown = format!("{}@{}", image.candidate.identifier, version.version);
-    let wanted = Wanted { digest: version.sha512, size, addresses: &listed.addresses, name: name_shown };
+    let wanted = Wanted { digest: version.digest, size: listed.size, addresses: &listed.addresses, name: name_shown };
     let blob = match download(image, &work, &wanted).await {
         Ok(blob) => blob,
         Err(error) => {
@@ -125,14 +126,14 @@ async fn from_network(args: &Args, image: &Image, version: &KnownVersion, output
         }
     };
     let Some(to) = output.path(&name(image, version, &blob)) else {
-        let whole = stream(blob.path(), &version.sha512)?;
+        let whole = stream(blob.path(), blob.digest())?;
         work.remove()?;
         if !whole {
-            bail!("expected sha512 {}, found other bytes after the download", version.sha512);
+            bail!("expected sha512 {}, found other bytes after the download", blob.digest());
         }
         return Ok(());
     };
-    hand_over(args, work, blob.path(), &to, version, size, "its address")
+    hand_over(args, work, blob.path(), &to, (version, &blob), "its address")
 }
 
 /// Gives the verified file its name, and says what it is.
@@ -141,8 +142,7 @@ fn hand_over(
     work: Work,
     from: &std::path::Path,
     to: &std::path::Path,
-    version: &KnownVersion,
-    size: u64,
+    (version, blob): (&KnownVersion, &VerifiedBlob),
     origin: &str,
 ) -> anyhow::Result<()> {
     work.place(from, to, args.force)?;
@@ -150,8 +150,8 @@ fn hand_over(
     tracing::info!(
         "version {} from {origin}: {}, sha512 {} verified",
         version.version,
-        Size(size),
-        version.sha512.short()
+        Size(blob.size()),
+        blob.digest().short()
     );
     print(&format!("{}\n", to.display()))
 }

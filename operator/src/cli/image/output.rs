@@ -11,7 +11,7 @@ use openssl::hash::{Hasher, MessageDigest};
 
 use crate::cache::{CacheError, Volume};
 use crate::fs::{Existing, open_no_link, parent, rename};
-use crate::imagelist::Sha512Digest;
+use crate::imagelist::{ContentDigest, Sha512Digest};
 
 /// The bytes per read.
 const PIECE: usize = 1024 * 1024;
@@ -82,7 +82,7 @@ pub(super) struct Work {
 
 impl Work {
     /// Opens the folder for these bytes, or makes it. Only its owner can read it.
-    pub(super) fn open(folder: &Path, digest: &Sha512Digest) -> anyhow::Result<Self> {
+    pub(super) fn open(folder: &Path, digest: &ContentDigest) -> anyhow::Result<Self> {
         let root = folder.join(format!(".vmcatcher-get-{}", digest.short()));
         match fs::symlink_metadata(&root) {
             Ok(about) if about.is_dir() && about.uid() == rustix::process::geteuid().as_raw() => {}
@@ -194,7 +194,7 @@ mod tests {
     #[test]
     fn an_existing_file_is_replaced_only_by_force() {
         let folder = tempfile::tempdir().unwrap();
-        let digest = Sha512Digest::from_bytes([1; 64]);
+        let digest = ContentDigest::from(Sha512Digest::from_bytes([1; 64]));
         let work = Work::open(folder.path(), &digest).unwrap();
         let (made, to) = (work.root().join("made"), folder.path().join("image"));
         let again = || fs::copy(work.root().join("lock"), &made).unwrap();
@@ -214,7 +214,7 @@ mod tests {
     #[test]
     fn a_folder_of_somebody_else_is_not_used() {
         let folder = tempfile::tempdir().unwrap();
-        let digest = Sha512Digest::from_bytes([2; 64]);
+        let digest = ContentDigest::from(Sha512Digest::from_bytes([2; 64]));
         let elsewhere = folder.path().join("elsewhere");
         fs::create_dir(&elsewhere).unwrap();
         let name = folder.path().join(format!(".vmcatcher-get-{}", digest.short()));
@@ -227,7 +227,7 @@ mod tests {
     fn a_copy_with_other_bytes_is_no_copy() {
         let folder = tempfile::tempdir().unwrap();
         let good = pass(&mut &b"abc"[..], &mut std::io::sink(), &|_| {}).unwrap();
-        let work = Work::open(folder.path(), &good).unwrap();
+        let work = Work::open(folder.path(), &good.into()).unwrap();
         let from = folder.path().join("from");
         for (bytes, is_good) in [("abc", true), ("abd", false)] {
             std::io::Write::write_all(&mut File::create(&from).unwrap(), bytes.as_bytes()).unwrap();

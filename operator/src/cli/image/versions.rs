@@ -48,14 +48,14 @@ pub(super) async fn run(args: &Args) -> anyhow::Result<ExitCode> {
 }
 
 fn table(image: &Image, wide: bool) -> String {
-    let mut head = vec!["version", "sha512", "size", "where", "list", "published"];
+    let mut head = vec!["version", "digest", "size", "where", "list", "published"];
     if wide {
         head.extend(["archived", "address"]);
     }
     let row = |one: &KnownVersion| {
-        let sha512 = if wide { one.sha512.to_string() } else { one.sha512.short() };
+        let digest = if wide { one.digest.to_string() } else { one.digest.short() };
         let size = size(image, one).map_or_else(|| "-".to_owned(), |size| Size(size).to_string());
-        let mut row = vec![one.version.to_string(), sha512, size, place(one), list(one), published(image, one)];
+        let mut row = vec![one.version.to_string(), digest, size, place(one), list(one), published(image, one)];
         if wide {
             let archived = one.on_volume().and_then(|entry| entry.archived_time);
             let address = one.listed.as_ref().and_then(|listed| listed.addresses.first());
@@ -96,7 +96,7 @@ fn published(image: &Image, one: &KnownVersion) -> String {
 fn targets(image: &Image, one: &KnownVersion) -> Vec<(String, String)> {
     let status = image.object.as_ref().and_then(|object| object.status.as_ref());
     let is_it = |sha512: &Option<String>, version: &Option<String>| {
-        sha512.as_deref() == Some(&one.sha512.to_string()) && version.as_deref() == Some(one.version.as_str())
+        sha512.as_deref() == Some(&one.digest.to_string()) && version.as_deref() == Some(one.version.as_str())
     };
     let targets = status.into_iter().flat_map(|status| &status.targets);
     let here = targets.filter(|target| is_it(&target.sha512, &target.version));
@@ -106,7 +106,7 @@ fn targets(image: &Image, one: &KnownVersion) -> Vec<(String, String)> {
 /// The size in bytes: from the list, or else from the file on the volume.
 fn size(image: &Image, one: &KnownVersion) -> Option<u64> {
     let listed = one.listed.as_ref().and_then(|listed| listed.size);
-    listed.or_else(|| Some(image.context.volume.blob(&one.sha512).ok()??.size()))
+    listed.or_else(|| Some(image.context.volume.blob(&one.digest.sha512()?).ok()??.size()))
 }
 
 fn document(image: &Image, one: &KnownVersion) -> Value {
@@ -118,7 +118,8 @@ fn document(image: &Image, one: &KnownVersion) -> Value {
         "subscription": image.candidate.subscription,
         "identifier": image.candidate.identifier,
         "version": one.version,
-        "sha512": one.sha512,
+        "sha512": one.digest.sha512(),
+        "digest": one.digest.to_string(),
         "size": size(image, one),
         "state": one.state(),
         "path": one.on_volume().map(|entry| entry.path.display().to_string()),

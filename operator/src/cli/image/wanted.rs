@@ -3,7 +3,7 @@
 use jiff::Timestamp;
 
 use crate::cli::versions::Wished;
-use crate::imagelist::{ListVersion, Sha512Digest};
+use crate::imagelist::{ContentDigest, ListVersion};
 use crate::reconcile::{Force, KnownVersion, ListInForce};
 
 /// The maximum number of versions in a message.
@@ -76,13 +76,13 @@ pub(super) fn wanted<'v>(
     match (wished, pin) {
         (Some(Wished::Version(version)), _) => by_version(versions, version)
             .ok_or_else(|| NotWanted::Unknown { wished: format!("{version}"), known: all() }),
-        (Some(wished @ Wished::Sha512(digits)), _) => {
+        (Some(wished @ (Wished::Sha512(digits) | Wished::Sha256(digits))), _) => {
             let found: Vec<&KnownVersion> =
-                versions.iter().filter(|one| one.sha512.to_string().starts_with(digits)).collect();
+                versions.iter().filter(|one| one.digest.to_string().starts_with(digits)).collect();
             let Some(first) = found.first().copied() else {
                 return Err(NotWanted::Unknown { wished: wished.to_string(), known: all() });
             };
-            if found.iter().any(|one| one.sha512 != first.sha512) {
+            if found.iter().any(|one| one.digest != first.digest) {
                 return Err(NotWanted::Ambiguous { wished: wished.to_string(), found: shown(found.into_iter()) });
             }
             Ok(newest(found.into_iter()).unwrap_or(first))
@@ -92,10 +92,10 @@ pub(super) fn wanted<'v>(
             versions.iter().find(is_current).ok_or_else(|| NotWanted::NoCurrent { known: all() })
         }
         (None, (version, sha512)) => {
-            let digest: Option<Sha512Digest> = sha512.and_then(|text| text.parse().ok());
+            let digest: Option<ContentDigest> = sha512.and_then(|text| text.parse().ok());
             let is_pinned = |one: &&KnownVersion| {
                 version.is_none_or(|version| one.version.as_str() == version)
-                    && (sha512.is_none() || Some(one.sha512) == digest)
+                    && (sha512.is_none() || Some(one.digest) == digest)
             };
             let wished = || format!("the pin {}", version.or(sha512).unwrap_or_default());
             let found = newest(versions.iter().filter(is_pinned));
@@ -124,7 +124,7 @@ pub(super) fn allowed(
         return Err(NotWanted::Revoked { reason, message: message.clone() });
     }
     let (Some(list), Some(listed)) = (list, &one.listed) else {
-        return Err(NotWanted::NotListed { version: one.version.clone(), digest: one.sha512.short() });
+        return Err(NotWanted::NotListed { version: one.version.clone(), digest: one.digest.short() });
     };
     let excluded = listed.entry.as_ref().and_then(|entry| list.selection.excludes(entry));
     if let Some(by) = excluded {
@@ -145,7 +145,7 @@ pub(super) fn allowed(
 
 /// Versions as text, the first ones.
 fn shown<'v>(versions: impl Iterator<Item = &'v KnownVersion>) -> String {
-    let all: Vec<String> = versions.map(|one| format!("{} ({})", one.version, one.sha512.short())).collect();
+    let all: Vec<String> = versions.map(|one| format!("{} ({})", one.version, one.digest.short())).collect();
     let more = if all.len() > MOST_VERSIONS { ", and more" } else { "" };
     let first: Vec<String> = all.into_iter().take(MOST_VERSIONS).collect();
     if first.is_empty() { "none".to_owned() } else { format!("{}{more}", first.join(", ")) }
@@ -154,16 +154,18 @@ fn shown<'v>(versions: impl Iterator<Item = &'v KnownVersion>) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::imagelist::Sha512Digest;
     use crate::reconcile::{ListedVersion, Place};
 
     /// A version whose digest begins with zeros and has this byte at its end; `list` is the age in days of its list.
     fn version(version: &str, end: u8, list: Option<i64>) -> KnownVersion {
         let mut bytes = [0; 64];
         bytes[63] = end;
-        let (version, sha512): (ListVersion, _) = (version.parse().unwrap(), Sha512Digest::from_bytes(bytes));
+        let (version, digest): (ListVersion, ContentDigest) =
+            (version.parse().unwrap(), Sha512Digest::from_bytes(bytes).into());
         let listed = list.map(|days| ListedVersion {
             version: version.clone(),
-            sha512,
+            digest,
             size: Some(1),
             list_version: days.to_string().parse().unwrap(),
             list_created: Timestamp::UNIX_EPOCH - jiff::SignedDuration::from_hours(24 * days),
@@ -171,7 +173,7 @@ mod tests {
             entry: None,
             addresses: Vec::new(),
         });
-        KnownVersion { version, sha512, place: Place::Elsewhere, listed }
+        KnownVersion { version, digest, place: Place::Elsewhere, listed }
     }
 
     #[test]
@@ -179,14 +181,14 @@ mod tests {
         let versions = [version("1", 1, Some(9)), version("1", 2, Some(8)), version("3", 3, Some(0))];
         let got = |wished: Option<&str>, pin| {
             let wished: Option<Wished> = wished.map(|text| text.parse().unwrap());
-            wanted(&versions, wished.as_ref(), pin).map(|one| one.sha512.as_bytes()[63])
+            wanted(&versions, wished.as_ref(), pin).map(|one| one.digest.sha512().unwrap().as_bytes()[63])
         };
         let none = (None, None);
         assert_eq!(got(None, none), Ok(3), "that of the list in force");
         assert_eq!(got(Some("1"), none), Ok(2), "that of the newest list");
-        assert_eq!(got(Some(&versions[0].sha512.to_string()), none), Ok(1));
+        assert_eq!(got(Some(&versions[0].digest.to_string()), none), Ok(1));
         assert_eq!(got(None, (Some("1"), None)), Ok(2));
-        let digest = versions[0].sha512.to_string();
+        let digest = versions[0].digest.to_string();
         assert_eq!(got(None, (Some("1"), Some(&digest))), Ok(1));
         assert_eq!(got(Some("3"), (Some("1"), None)), Ok(3), "what is asked for wins over the pin");
         let ambiguous = got(Some("sha512:00000000"), none).unwrap_err().to_string();

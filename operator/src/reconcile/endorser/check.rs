@@ -3,8 +3,8 @@
 use crate::api::{self, Endorser, FilesSource, ObjectKey};
 use crate::reconcile::check::SpecError;
 use crate::trust::{
-    Credential, CredentialKind, CrlPolicy, DistinguishedName, EndorserRule, Fingerprint, OpenPgpCredential, PublicKey,
-    Purpose, TrustLevel,
+    CosignKey, Credential, CredentialKind, CrlPolicy, DistinguishedName, EndorserRule, Fingerprint, OpenPgpCredential,
+    PublicKey, Purpose, TrustLevel,
 };
 
 /// Checks an endorser. Its own trust anchors, and keys in other objects, are added by [`complete`](super::complete).
@@ -32,11 +32,16 @@ pub fn check(endorser: &Endorser) -> Result<EndorserRule, SpecError> {
 
 fn credential(credential: &api::Credential) -> Result<Credential, SpecError> {
     let at = format!("credentials[{}]", credential.name);
-    let kind = match (&credential.x509, &credential.open_pgp) {
-        (Some(x509), None) => certificate(&at, x509)?,
-        (None, Some(open_pgp)) => CredentialKind::OpenPgp(key(&at, open_pgp)?),
-        (Some(_), Some(_)) | (None, None) => {
-            return Err(SpecError::invalid(at, "expected exactly one of x509 and openPGP, found both or none"));
+    let kind = match (&credential.x509, &credential.open_pgp, &credential.cosign) {
+        (Some(x509), None, None) => certificate(&at, x509)?,
+        (None, Some(open_pgp), None) => CredentialKind::OpenPgp(key(&at, open_pgp)?),
+        (None, None, Some(cosign)) => CredentialKind::Cosign(
+            CosignKey::read(&cosign.public_key)
+                .map_err(|error| SpecError::invalid(format!("{at}.cosign.publicKey"), &error))?,
+        ),
+        (None, None, None) | (Some(_), Some(_), _) | (_, Some(_), Some(_)) | (Some(_), _, Some(_)) => {
+            let message = "expected exactly one of x509, openPGP and cosign, found several or none";
+            return Err(SpecError::invalid(at, message));
         }
     };
     Ok(Credential { name: credential.name.clone(), trust: trust(&format!("{at}.trust"), credential.trust)?, kind })
@@ -110,13 +115,20 @@ pub fn revoked(endorser: &Endorser) -> Vec<CredentialKind> {
     let all = spec.trust == api::Trust::Revoked;
     let revoked = spec.credentials.iter().filter(|one| all || one.trust == api::Trust::Revoked);
     revoked
-        .flat_map(|one| one.x509.iter().filter_map(names).chain(one.open_pgp.iter().filter_map(fingerprint)))
+        .flat_map(|one| {
+            let keys = one.open_pgp.iter().filter_map(fingerprint);
+            one.x509.iter().filter_map(names).chain(keys).chain(one.cosign.iter().filter_map(signing_key))
+        })
         .collect()
 }
 
 fn names(x509: &api::X509Credential) -> Option<CredentialKind> {
     let (subject, issuer) = (x509.subject.parse().ok()?, Some(x509.issuer.parse().ok()?));
     Some(CredentialKind::X509 { subject, issuer, purpose: Purpose::default() })
+}
+
+fn signing_key(cosign: &api::CosignCredential) -> Option<CredentialKind> {
+    CosignKey::read(&cosign.public_key).ok().map(CredentialKind::Cosign)
 }
 
 fn fingerprint(open_pgp: &api::OpenPgpCredential) -> Option<CredentialKind> {

@@ -51,6 +51,6 @@ pub(super) fn crls_fresh(rule: &EndorserRule, anchors: &Anchors, now: Timestamp)
 fn issuer(kind: &CredentialKind) -> Option<&DistinguishedName> {
     match kind {
         CredentialKind::X509 { issuer, .. } => issuer.as_ref(),
-        CredentialKind::OpenPgp(_) => None,
+        CredentialKind::OpenPgp(_) | CredentialKind::Cosign(_) => None,
     }
 }

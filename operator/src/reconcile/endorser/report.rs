@@ -74,7 +74,7 @@ fn ready(rule: &EndorserRule, anchors: Result<&Anchors, &String>, now: Timestamp
     match useless.first() {
         Some((reason, _)) if useless.len() == trusted.len() => Finding::fails(NAME, *reason, told),
         Some(_) => Finding::holds(NAME, "Succeeded", format!("but {told}")),
-        None if certificates == 0 => Finding::holds(NAME, "Succeeded", "its OpenPGP keys can be used"),
+        None if certificates == 0 => Finding::holds(NAME, "Succeeded", "its keys can be used"),
         None => Finding::holds(NAME, "Succeeded", format!("{} loaded", Count(anchors, "trust anchor"))),
     }
 }
@@ -104,6 +104,7 @@ fn credential_status(
             let good = key.as_ref().ok().and_then(|key| key.good_until(fingerprint, now).ok());
             (user, None, Some(fingerprint.to_string()), good.flatten().map(time))
         }
+        CredentialKind::Cosign(key) => (key.as_name(), None, Some(key.fingerprint()), None),
     };
     CredentialStatus {
         name: credential.name.clone(),

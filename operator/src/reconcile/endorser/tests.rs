@@ -62,7 +62,7 @@ fn what_cannot_work_is_refused_by_its_field() {
         ),
         (
             "credentials: [{name: a}]",
-            "spec.credentials[a]: expected exactly one of x509 and openPGP, found both or none",
+            "spec.credentials[a]: expected exactly one of x509, openPGP and cosign, found several or none",
         ),
     ];
     for (spec, expected) in table {

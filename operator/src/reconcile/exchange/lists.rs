@@ -8,6 +8,7 @@ use jiff::Timestamp;
 
 use crate::api::ObjectKey;
 use crate::cache::retention::Retention;
+use crate::imagelist::oci::Repository;
 use crate::imagelist::{ImageId, LeftOut, ListVersion, ListedImage, Selection, SourceUrl};
 use crate::reconcile::tls::CheckedTls;
 use crate::trust::AcceptedList;
@@ -118,6 +119,8 @@ pub struct ListOrigin {
     pub secret: Option<String>,
     /// The authorities for the server's certificate.
     pub tls: CheckedTls,
+    /// The repository, if the server is a registry of OCI artefacts.
+    pub registry: Option<Repository>,
 }
 
 /// Whether a list is valid.

@@ -6,6 +6,7 @@ use super::check::Checked;
 use super::observed::Observed;
 use crate::api::{VersionStatus, time};
 use crate::cache::Entry;
+use crate::imagelist::ContentDigest;
 use crate::reconcile::exchange::ListInForce;
 use crate::reconcile::versions::{KnownVersion, ListedVersion, Place, known, listed};
 
@@ -51,7 +52,7 @@ fn with_those_before(
         list.kept.iter().any(|kept| kept.version == one.list_version && same(kept.created))
     };
     for older in before.iter().filter_map(|version| of_status(version, true)).filter(is_kept) {
-        if !listed.iter().any(|known| known.is(&older.version, &older.sha512)) {
+        if !listed.iter().any(|known| known.is(&older.version, &older.digest)) {
             listed.push(older);
         }
     }
@@ -62,7 +63,7 @@ fn with_those_before(
 fn of_status(status: &VersionStatus, is_older: bool) -> Option<ListedVersion> {
     Some(ListedVersion {
         version: status.version.parse().ok()?,
-        sha512: status.sha512.parse().ok()?,
+        digest: digest(status)?,
         size: status.size,
         list_version: status.list_version.as_ref()?.parse().ok()?,
         list_created: status.list_created.as_ref()?.0,
@@ -70,6 +71,13 @@ fn of_status(status: &VersionStatus, is_older: bool) -> Option<ListedVersion> {
         entry: None,
         addresses: Vec::new(),
     })
+}
+
+fn digest(status: &VersionStatus) -> Option<ContentDigest> {
+    match (&status.sha512, &status.sha256) {
+        (Some(sha512), _) => sha512.parse().ok(),
+        (None, sha256) => format!("sha256:{}", sha256.as_ref()?).parse().ok(),
+    }
 }
 
 fn status(known: &KnownVersion) -> VersionStatus {
@@ -80,7 +88,8 @@ fn status(known: &KnownVersion) -> VersionStatus {
     let listed = known.listed.as_ref();
     VersionStatus {
         version: known.version.to_string(),
-        sha512: known.sha512.to_string(),
+        sha512: known.digest.sha512().map(|digest| digest.to_string()),
+        sha256: known.digest.sha256().map(|digest| hex::encode(digest.as_bytes())),
         state: known.state().to_owned(),
         archived_time,
         size: listed.and_then(|listed| listed.size),

@@ -9,9 +9,11 @@ use crate::api::{self, FINALIZER, ImageListSubscription, ImageListSubscriptionSp
 use crate::cache::SafeName;
 use crate::cache::retention::Retention;
 use crate::duration::{DurationError, parse_duration, parse_duration_of_at_least};
+use crate::imagelist::oci::{OciRule, WantedTags};
 use crate::imagelist::{ImageId, ListFormat, Selection, SelectionError, SourceUrl};
 use crate::reconcile::check::{SpecError, requested_at, retention, retire, targets};
 use crate::reconcile::context::Settings;
+use crate::reconcile::exchange::ListOrigin;
 use crate::reconcile::tls::CheckedTls;
 use crate::trust::Sha256Digest;
 
@@ -72,16 +74,29 @@ pub struct Checked {
     pub finalizer: bool,
 }
 
+impl Checked {
+    /// The source, for its list and for images on the same server.
+    pub(super) fn origin(&self) -> ListOrigin {
+        let registry = match &self.format {
+            ListFormat::Hepix => None,
+            ListFormat::Oci(rule) => Some(rule.repository.clone()),
+        };
+        ListOrigin { url: self.url.clone(), secret: self.secret.clone(), tls: self.tls.clone(), registry }
+    }
+}
+
 /// Checks a subscription. The error names the invalid field.
 pub(in crate::reconcile) fn check(object: &ImageListSubscription, settings: &Settings) -> Result<Checked, SpecError> {
     let key = ObjectKey::of(object);
     let spec = &object.spec;
+    let (url, format) = place(&spec.source)?;
+    goes_together(spec, &format)?;
     Ok(Checked {
         namespace: key.namespace.parse().map_err(|error| SpecError::invalid("metadata.namespace", &error))?,
         name: key.name.parse().map_err(|error| SpecError::invalid("metadata.name", &error))?,
         generation: object.metadata.generation,
-        url: url(&spec.source)?,
-        format: ListFormat::Hepix,
+        url,
+        format,
         secret: spec.source.secret_ref.as_ref().map(|reference| reference.name.clone()),
         tls: tls(&spec.source.tls)?,
         auto_endorse: auto_endorse(spec, settings)?,
@@ -106,9 +121,51 @@ pub(in crate::reconcile) fn check(object: &ImageListSubscription, settings: &Set
     })
 }
 
-fn url(source: &api::ListSource) -> Result<SourceUrl, SpecError> {
-    let url = source.url.as_deref().ok_or_else(|| SpecError::invalid("source", "expected url, found none"))?;
-    url.parse().map_err(|error| SpecError::invalid("source.url", &error))
+/// How what is at a source becomes a list: exactly one of the kinds of sources.
+pub fn format(source: &api::ListSource) -> Result<ListFormat, SpecError> {
+    place(source).map(|(_, format)| format)
+}
+
+/// The address of a source, and what is there.
+fn place(source: &api::ListSource) -> Result<(SourceUrl, ListFormat), SpecError> {
+    match (&source.url, &source.oci) {
+        (Some(url), None) => {
+            let url = url.parse().map_err(|error| SpecError::invalid("source.url", &error))?;
+            Ok((url, ListFormat::Hepix))
+        }
+        (None, Some(oci)) => repository(oci),
+        (Some(_), Some(_)) | (None, None) => {
+            Err(SpecError::invalid("source", "expected exactly one of url and oci, found both or none"))
+        }
+    }
+}
+
+/// A repository of OCI artefacts.
+fn repository(oci: &api::OciSource) -> Result<(SourceUrl, ListFormat), SpecError> {
+    let rule = OciRule::new(&oci.repository, oci.insecure, oci.tags.as_deref(), oci.digest.as_deref())
+        .map_err(|error| SpecError::invalid("source.oci", &error))?;
+    let below = match &rule.wanted {
+        WantedTags::Matching(_) => "tags/list".to_owned(),
+        WantedTags::Pinned(digest) => format!("manifests/{digest}"),
+    };
+    let url = rule.repository.address(rule.insecure, &below);
+    let url =
+        url.ok_or_else(|| SpecError::invalid("source.oci.repository", "expected a host and a path, found another"))?;
+    Ok((url, ListFormat::Oci(rule)))
+}
+
+/// What goes with a kind of source. Signatures of artefacts have no certificates, so that there is no first signer to
+/// believe, and what is in a registry is not encrypted.
+fn goes_together(spec: &ImageListSubscriptionSpec, format: &ListFormat) -> Result<(), SpecError> {
+    match format {
+        ListFormat::Oci(_) if spec.verify.mode != api::VerifyMode::Enforce => {
+            Err(SpecError::invalid("verify.mode", "expected Enforce with source.oci, found another mode"))
+        }
+        ListFormat::Oci(_) if spec.verify.decryption_secret_ref.is_some() => {
+            Err(SpecError::invalid("verify.decryptionSecretRef", "expected none with source.oci, found one"))
+        }
+        ListFormat::Hepix | ListFormat::Oci(_) => Ok(()),
+    }
 }
 
 fn auto_endorse(spec: &ImageListSubscriptionSpec, settings: &Settings) -> Result<bool, SpecError> {

@@ -18,6 +18,7 @@ mod plan;
 mod problem;
 mod removal;
 mod report;
+mod repository;
 mod schedule;
 mod step;
 mod stored;
@@ -28,6 +29,7 @@ mod verification;
 use jiff::Timestamp;
 
 pub(super) use self::check::check;
+pub use self::check::format;
 pub use self::kept::{KeptLists, kept_lists};
 pub use self::memory::ListMemory;
 use self::plan::Newest;

@@ -10,14 +10,14 @@ use super::look_back::{LookBack, look_back};
 use super::memory::ListMemory;
 use super::problem::FetchProblem;
 use super::schedule::FetchTrigger;
-use super::{beside, envelope, schedule};
+use super::{beside, envelope, repository, schedule};
 use crate::api::{CachedImage, Endorser, ImageListSubscription, ImageListSubscriptionStatus};
 use crate::cache::{CacheError, Volume};
 use crate::fetch::{Document, FetchError, ListAnswer, Source};
-use crate::imagelist::{ImageId, Sha512Digest, SourceUrl};
+use crate::imagelist::{ImageId, ListFormat, Sha512Digest, SourceUrl};
 use crate::reconcile::context::Context;
 use crate::reconcile::endorser;
-use crate::reconcile::exchange::{ListOrigin, Message};
+use crate::reconcile::exchange::Message;
 use crate::reconcile::source::{SourceError, source};
 use crate::store::ResourceStore;
 use crate::trust::{AlgorithmPolicy, Anchors, CredentialKind, EndorserRule, Sha256Digest, SignerName};
@@ -103,7 +103,7 @@ pub(super) async fn observe<S: ResourceStore>(
     let images = context.store.list::<CachedImage>(&checked.key.namespace);
     let pending = context.pending.get(&checked.key);
     let (is_due, known) = (is_due(checked, &status, ask, now), memory.as_ref().filter(|_| stored.is_some()));
-    let (fetched, server_time) = fetch_if(is_due, context, checked, known).await;
+    let (fetched, server_time) = fetch_if(is_due, context, checked, known, stored.as_ref()).await;
     let is_new = matches!(fetched, Fetched::Message(_)) || pending.is_some();
     let LookBack { all: look_back, on_volume, older } =
         look_back(&context.volume, checked, memory.as_ref(), &images, ask == FetchTrigger::Never, is_new);
@@ -204,7 +204,7 @@ fn stored_last(volume: &Volume, checked: &Checked) -> Option<Document> {
 }
 
 /// The result of a fetch, and the time according to the server.
-type FetchedAt = (Fetched, Option<Timestamp>);
+pub(super) type FetchedAt = (Fetched, Option<Timestamp>);
 
 /// Fetches the list if the server is asked in this pass.
 async fn fetch_if<S: ResourceStore>(
@@ -212,13 +212,19 @@ async fn fetch_if<S: ResourceStore>(
     context: &Context<S>,
     checked: &Checked,
     memory: Option<&ListMemory>,
+    stored: Option<&Document>,
 ) -> FetchedAt {
-    if is_due { fetch(context, checked, memory).await } else { (Fetched::NotAsked, None) }
+    if is_due { fetch(context, checked, memory, stored).await } else { (Fetched::NotAsked, None) }
 }
 
 /// Fetches the list, with a conditional request if the last fetched message is in force.
-async fn fetch<S: ResourceStore>(context: &Context<S>, checked: &Checked, memory: Option<&ListMemory>) -> FetchedAt {
-    let origin = ListOrigin { url: checked.url.clone(), secret: checked.secret.clone(), tls: checked.tls.clone() };
+async fn fetch<S: ResourceStore>(
+    context: &Context<S>,
+    checked: &Checked,
+    memory: Option<&ListMemory>,
+    stored: Option<&Document>,
+) -> FetchedAt {
+    let origin = checked.origin();
     let trust = &context.settings.trust_directory;
     let source = match source(&*context.store, &checked.key.namespace, &origin, &checked.url, trust).await {
         Ok(source) => source,
@@ -226,6 +232,10 @@ async fn fetch<S: ResourceStore>(context: &Context<S>, checked: &Checked, memory
     };
     let address = address(checked);
     let memory = memory.filter(|memory| memory.address == address);
+    match &checked.format {
+        ListFormat::Hepix => {}
+        ListFormat::Oci(rule) => return repository::observe(&context.client, checked, &source, rule, stored).await,
+    }
     match ask(context, checked, &source, memory).await {
         Ok(ListAnswer::NotModified { date }) => (Fetched::NotModified, date),
         Ok(ListAnswer::Body { document, validator, date, came }) => {
@@ -264,9 +274,12 @@ async fn ask<S: ResourceStore>(
     client.fetch_list(source, None, timeout, limit).await.map_err(|error| FetchProblem::from(&error))
 }
 
-/// The digest of the subscription's address.
+/// The digest of the subscription's address, and of how it is read.
 pub(super) fn address(checked: &Checked) -> Sha256Digest {
-    Sha256Digest::of(checked.url.url().as_str().as_bytes())
+    match &checked.format {
+        ListFormat::Hepix => Sha256Digest::of(checked.url.url().as_str().as_bytes()),
+        ListFormat::Oci(rule) => Sha256Digest::of(rule.described().as_bytes()),
+    }
 }
 
 impl FetchProblem {

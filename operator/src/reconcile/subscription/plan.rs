@@ -20,7 +20,7 @@ use super::stored::{Before, Stored};
 use super::verification::accept_request;
 use crate::cache::CacheError;
 use crate::imagelist::ListVersion;
-use crate::reconcile::exchange::{Force, ListInForce, ListOrigin, Message, WithdrawnList};
+use crate::reconcile::exchange::{Force, ListInForce, Message, WithdrawnList};
 use crate::trust::{AcceptedList, LastAccepted, Refusal, RefusalReason, Sha256Digest, VerifiedList, accept};
 
 /// The plan of a pass over a subscription.
@@ -241,6 +241,7 @@ fn told_by_status(observed: &Observed, verified: &VerifiedList) -> Option<LastAc
         signers: Vec::new(),
         certificates: Vec::new(),
         revoked: Vec::new(),
+        tags: Vec::new(),
     })
 }
 
@@ -288,7 +289,7 @@ fn in_force(
         requested_at: checked.requested_at.clone(),
         deleting: checked.deleting,
         targets: checked.targets.clone(),
-        source: ListOrigin { url: checked.url.clone(), secret: checked.secret.clone(), tls: checked.tls.clone() },
+        source: checked.origin(),
     }
 }
 

@@ -180,10 +180,11 @@ fn reason(refusal: &Refusal) -> &'static str {
 }
 
 /// A note if the list's own address (`hv:uri`) differs from the subscription's. The subscription's address is never
-/// changed automatically. User information and the query are ignored, and so is a list that is read from a file.
+/// changed automatically. User information and the query are ignored, and so are a list that is read from a file and a repository,
+/// which has no address of its own.
 fn elsewhere(list: &ListInForce) -> String {
     let (asked, said) = (&list.source.url, &list.accepted.list().uri);
-    if !asked.is_remote() {
+    if !asked.is_remote() || list.source.registry.is_some() {
         return String::new();
     }
     let Ok(mut said) = said.parse::<Url>() else {

@@ -61,6 +61,7 @@ pub(super) fn judge(
     };
     if let Before::InForce(list) | Before::Frozen(list, _) | Before::Withdrawn(list, _) = &before {
         memory.last.revoked = list.revoked().to_vec();
+        memory.last.tags = list.tags().to_vec();
         spread(list.revoked(), &mut memory);
     }
     let (mut older, mut withdrawn) = (Vec::new(), Vec::new());
@@ -73,6 +74,7 @@ pub(super) fn judge(
             Reverification::Broken(_) => continue,
         };
         memory.older[index].last.revoked = list.revoked().to_vec();
+        memory.older[index].last.tags = list.tags().to_vec();
         spread(list.revoked(), &mut memory);
         match refusal {
             Some(refusal) => withdrawn.push((list, refusal)),

@@ -50,6 +50,9 @@ pub(super) async fn feed<K: Resource>(
         };
         let Some(event) = event else { return };
         if let Ok(event) = &event {
+            if is_of_another_shard(&shared, event) {
+                continue;
+            }
             writer.apply_watcher_event(event);
         }
         match event {
@@ -72,6 +75,16 @@ pub(super) async fn feed<K: Resource>(
                 interrupted::<K>(&shared, &error);
             }
         }
+    }
+}
+
+/// Whether an event is about an object that another process works for.
+fn is_of_another_shard<K: Resource>(shared: &Shared, event: &Event<K>) -> bool {
+    match event {
+        Event::Apply(object) | Event::InitApply(object) | Event::Delete(object) => {
+            !shared.store().covers(object.meta().namespace.as_deref().unwrap_or_default())
+        }
+        Event::Init | Event::InitDone => false,
     }
 }
 

@@ -81,22 +81,30 @@ impl Election {
         }
     }
 
-    /// Waits until this process leads.
-    pub async fn acquire(mut self) -> Leadership {
-        let mut told = String::new();
+    /// Waits until this process leads one of several elections. Returns the index of that one.
+    pub async fn acquire_one(mut elections: Vec<Self>) -> (usize, Leadership) {
+        let mut told: Vec<String> = elections.iter().map(|_| String::new()).collect();
         loop {
-            let found = match self.try_acquire_or_renew().await {
-                Ok(true) => break,
-                Ok(false) => format!("{} leads; this program waits", self.holder()),
-                Err(error) => error.to_string(),
-            };
-            if found != told {
-                tracing::info!(lease = self.name, "{found}");
-                told = found;
+            for index in 0..elections.len() {
+                let election = &mut elections[index];
+                let found = match election.try_acquire_or_renew().await {
+                    Ok(true) => return (index, elections.swap_remove(index).lead()),
+                    Ok(false) => format!("{} leads; this program waits", election.holder()),
+                    Err(error) => error.to_string(),
+                };
+                if found != told[index] {
+                    tracing::info!(lease = election.name, "{found}");
+                    told[index] = found;
+                }
             }
-            let free = self.seen.as_ref().map(|seen| seen.free_at().saturating_duration_since(Instant::now()));
+            let seen = elections.iter().filter_map(|election| election.seen.as_ref());
+            let free = seen.map(|seen| seen.free_at().saturating_duration_since(Instant::now())).min();
             sleep(free.filter(|free| !free.is_zero()).unwrap_or(RENEW_EVERY).min(RENEW_EVERY)).await;
         }
+    }
+
+    /// Keeps the lease, which this process has just taken.
+    fn lead(self) -> Leadership {
         tracing::info!(lease = self.name, identity = self.identity, "this program leads");
         let (permit, stopping) = (self.permit.clone(), CancellationToken::new());
         Leadership { renewing: tokio::spawn(self.renew(stopping.clone())), stopping, permit }

@@ -8,6 +8,7 @@ mod call;
 mod event;
 mod image;
 mod lease;
+mod shard;
 mod write_overlay;
 
 use std::any::Any;
@@ -23,6 +24,7 @@ use serde_json::json;
 pub use call::counted;
 pub(crate) use call::words;
 pub use lease::{Election, Leadership, LeadershipLost};
+pub use shard::Shard;
 
 use self::cache_sync::CacheSync;
 use self::call::{Call, call};
@@ -50,6 +52,8 @@ pub struct Kubernetes {
     pub(crate) write_overlay: WriteOverlay,
     host: String,
     permit: LeadershipGuard,
+    /// The namespaces that other processes work for are left out; `None` if there are none.
+    shard: Option<Shard>,
     pub(crate) cache_sync: CacheSync,
 }
 
@@ -85,13 +89,24 @@ impl Kubernetes {
         let cache_sync = CacheSync::new(namespaces.iter().cloned());
         let (scopes, writers) = namespaces.into_iter().map(Scope::new).unzip();
         let (write_overlay, host, permit) = (WriteOverlay::default(), host(), LeadershipGuard::default());
-        (Self { client, scopes, write_overlay, host, permit, cache_sync }, Watches(writers))
+        (Self { client, scopes, write_overlay, host, permit, shard: None, cache_sync }, Watches(writers))
     }
 
     /// The same cluster, which writes objects only while the permit is valid. Another process may lead afterwards.
     #[must_use]
     pub fn with_permit(self, permit: LeadershipGuard) -> Self {
         Self { permit, ..self }
+    }
+
+    /// The same cluster, without the namespaces that are not in this shard.
+    #[must_use]
+    pub fn with_shard(self, shard: Option<Shard>) -> Self {
+        Self { shard, ..self }
+    }
+
+    /// Whether this process works for a namespace.
+    pub(crate) fn covers(&self, namespace: &str) -> bool {
+        self.shard.is_none_or(|shard| shard.has(namespace))
     }
 
     /// Fails if another process may lead: it may have written objects that this process has not seen.

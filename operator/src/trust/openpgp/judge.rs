@@ -103,7 +103,7 @@ fn key_of<'a>(
     let at_endorser = |refusal| (Rule::Endorser, refusal);
     let credential = match credential {
         Some(CredentialKind::OpenPgp(credential)) => Some(credential),
-        Some(CredentialKind::X509 { .. }) | None => None,
+        Some(CredentialKind::X509 { .. } | CredentialKind::Cosign(_)) | None => None,
     };
     if let Some(OpenPgpCredential { key: Err(why), .. }) = credential {
         return Err(at_endorser(signer.untrusted(format!("its public key is not here: {why}"))));
