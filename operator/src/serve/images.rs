@@ -45,6 +45,12 @@ impl ImageServer {
         Self { volume: volume.into(), tickets: Arc::default(), known: Arc::default(), clock, metrics }
     }
 
+    /// The image that a ticket permits, if it was there within the last second. Clouds send several `HEAD` requests in a
+    /// row, and only the first one waits for the volume.
+    fn recent(&self, ticket: &str, file: &str) -> Option<VerifiedBlob> {
+        self.known.recent(&self.tickets.get()?.check(ticket, file, (self.clock)()).ok()?)
+    }
+
     /// The image that a ticket permits; `None` if it is not on the volume.
     fn blob(&self, ticket: &str, file: &str) -> Result<Option<VerifiedBlob>, Unserved> {
         let check = |tickets: &Tickets| tickets.check(ticket, file, (self.clock)()).map_err(Unserved::Ticket);
@@ -89,10 +95,15 @@ async fn respond(
     file: &str,
     (method, headers): (&Method, &HeaderMap),
 ) -> Response<Body> {
+    if method == Method::HEAD
+        && let Some(blob) = server.recent(ticket, file)
+    {
+        return found(&blob, (method, headers), &server.metrics).await;
+    }
     let (own, ticket, file) = (server.clone(), ticket.to_owned(), file.to_owned());
     // In a thread of its own, so that a hanging volume does not block other responses.
-    let found = tokio::task::spawn_blocking(move || own.blob(&ticket, &file)).await;
-    let blob = match found.unwrap_or_else(|error| Err(Unserved::NoVolume(error.to_string()))) {
+    let looked = tokio::task::spawn_blocking(move || own.blob(&ticket, &file)).await;
+    let blob = match looked.unwrap_or_else(|error| Err(Unserved::NoVolume(error.to_string()))) {
         Ok(Some(blob)) => blob,
         Ok(None) => return plain(StatusCode::NOT_FOUND, "no image with that digest is on the volume"),
         Err(Unserved::Ticket(error)) => return plain(StatusCode::FORBIDDEN, &error.to_string()),
@@ -105,7 +116,12 @@ async fn respond(
             return plain(StatusCode::INTERNAL_SERVER_ERROR, "the volume cannot be read");
         }
     };
-    match answer(&blob, method, headers, &server.metrics).await {
+    found(&blob, (method, headers), &server.metrics).await
+}
+
+/// The response about an image that is there.
+async fn found(blob: &VerifiedBlob, (method, headers): (&Method, &HeaderMap), metrics: &Metrics) -> Response<Body> {
+    match answer(blob, method, headers, metrics).await {
         Ok(response) => response,
         Err(error) => {
             tracing::warn!(%error, path = %blob.path().display(), "an image cannot be served");

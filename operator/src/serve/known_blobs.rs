@@ -3,12 +3,16 @@
 use std::collections::HashMap;
 use std::path::PathBuf;
 use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
 
 use crate::cache::{BlobStamp, CacheError, VerifiedBlob, Volume};
 use crate::imagelist::Sha512Digest;
 
 /// The most blobs that are known. If there is one more, all are forgotten, and read again when they are asked for.
 const MOST: usize = 4096;
+
+/// How long the answer to a request about a blob may be repeated.
+const RECENT: Duration = Duration::from_secs(1);
 
 /// Blobs by digest.
 #[derive(Default)]
@@ -17,15 +21,25 @@ pub(super) struct KnownBlobs(Mutex<HashMap<Sha512Digest, Known>>);
 struct Known {
     blob: VerifiedBlob,
     stamp: BlobStamp,
+    /// When the files were last looked at.
+    looked: Instant,
 }
 
 impl KnownBlobs {
+    /// A blob whose files were looked at within the last second. The volume is not touched.
+    pub(super) fn recent(&self, digest: &Sha512Digest) -> Option<VerifiedBlob> {
+        self.known().get(digest).filter(|known| known.looked.elapsed() < RECENT).map(|known| known.blob.clone())
+    }
+
     /// A blob of an earlier request, if its files have not changed since. Only their attributes are read.
     pub(super) fn get(&self, digest: &Sha512Digest) -> Option<VerifiedBlob> {
         let path: PathBuf = self.known().get(digest)?.blob.path().to_owned();
         // The volume may hang, so the lock is not held meanwhile.
         let stamp = BlobStamp::of(&path)?;
-        self.known().get(digest).filter(|known| known.stamp == stamp).map(|known| known.blob.clone())
+        let mut known = self.known();
+        let known = known.get_mut(digest).filter(|known| known.stamp == stamp)?;
+        known.looked = Instant::now();
+        Some(known.blob.clone())
     }
 
     /// Reads the record of a blob on a volume. `None` if there is no blob.
@@ -38,7 +52,7 @@ impl KnownBlobs {
             if known.len() >= MOST {
                 known.clear();
             }
-            known.insert(*digest, Known { blob: blob.clone(), stamp });
+            known.insert(*digest, Known { blob: blob.clone(), stamp, looked: Instant::now() });
         }
         Ok(blob)
     }
@@ -68,7 +82,7 @@ mod tests {
         let known = KnownBlobs::default();
         assert_eq!(known.get(&digest), None);
         let blob = known.look(&volume, &digest).unwrap();
-        assert!(blob.is_some() && known.get(&digest) == blob);
+        assert!(blob.is_some() && known.get(&digest) == blob && known.recent(&digest) == blob);
         volume.verify_blob(&digest, Timestamp::now()).unwrap();
         assert_eq!(known.get(&digest), None, "it has another record");
         let again = known.look(&volume, &digest).unwrap();
