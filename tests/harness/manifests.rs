@@ -37,6 +37,22 @@ pub fn good(kind: &'static str) -> Value {
             "source": {"url": "https://127.0.0.1:9/image.list"},
             "verify": {"endorserRefs": [{"name": "egi"}], "identifier": "list-a"},
         }),
+        CHECKSUMS => json!({
+            "source": {"checksums": {
+                "url": "https://127.0.0.1:9/SHA256SUMS",
+                "images": [{"name": "image", "file": "image-(?<version>[0-9]+).img"}],
+            }},
+            "verify": {"endorserRefs": [{"name": "egi"}]},
+        }),
+        SIMPLE_STREAMS => json!({
+            "source": {"simpleStreams": {
+                "url": "https://127.0.0.1:9/streams/v1/index.sjson",
+                "contentId": "download",
+                "products": ["server:*:amd64"],
+                "fileType": "disk1.img",
+            }},
+            "verify": {"endorserRefs": [{"name": "egi"}]},
+        }),
         "CachedImage" => json!({"subscriptionRef": {"name": "vo"}, "identifier": "image-a"}),
         "CloudTarget" => json!({
             "type": "OpenNebula",
@@ -60,8 +76,16 @@ pub fn good(kind: &'static str) -> Value {
 /// A CloudTarget of type OpenStack, in the tables here.
 const OPENSTACK: &str = "OpenStack";
 
+/// Subscriptions to other sources, in the tables here.
+const CHECKSUMS: &str = "Checksums";
+const SIMPLE_STREAMS: &str = "SimpleStreams";
+
 fn kind_of(base: &'static str) -> &'static str {
-    if base == OPENSTACK { "CloudTarget" } else { base }
+    match base {
+        OPENSTACK => "CloudTarget",
+        CHECKSUMS | SIMPLE_STREAMS => "ImageListSubscription",
+        other => other,
+    }
 }
 
 /// The same with another value in one field of its spec; null takes it away.
@@ -78,9 +102,35 @@ pub fn changed(kind: &'static str, field: &str, value: &Value) -> Value {
 
 /// All of them.
 pub fn bad_manifests() -> Vec<BadManifest> {
-    let all = table().into_iter().chain(sources()).chain(openstack());
+    let all = table().into_iter().chain(openstack()).chain(sources()).chain(other_sources());
     all.map(|(base, field, value, rule, named)| BadManifest { kind: kind_of(base), base, field, value, rule, named })
         .collect()
+}
+
+/// Those of subscriptions to files of checksums and simplestreams mirrors.
+fn other_sources() -> Vec<Row> {
+    let several = "expected one of url, checksums, simpleStreams, oci";
+    let enforce = "expected mode: Enforce and no decryptionSecretRef";
+    let automatic = json!({"mode": "AutoEndorse"});
+    let decrypted = json!({"endorserRefs": [{"name": "egi"}], "decryptionSecretRef": {"name": "key"}});
+    let mut rows = vec![
+        ("ImageListSubscription", "/source/url", Value::Null, several, "source"),
+        (CHECKSUMS, "/source/url", json!("https://127.0.0.1:9/image.list"), several, "source"),
+        (
+            CHECKSUMS,
+            "/source/simpleStreams",
+            json!({
+                "url": "https://127.0.0.1:9/streams/v1/index.sjson", "contentId": "a", "products": ["a"], "fileType": "a",
+            }),
+            several,
+            "source",
+        ),
+    ];
+    for base in [CHECKSUMS, SIMPLE_STREAMS] {
+        rows.push((base, "/verify", automatic.clone(), enforce, "verify.mode"));
+        rows.push((base, "/verify", decrypted.clone(), enforce, "verify.decryptionSecretRef"));
+    }
+    rows
 }
 
 type Row = (&'static str, &'static str, Value, &'static str, &'static str);
@@ -91,12 +141,12 @@ fn sources() -> Vec<Row> {
     let key = json!([{"name": "a", "x509": {"subject": "/CN=a", "issuer": "/CN=b"}, "cosign": {"publicKey": "k"}}]);
     vec![
         (endorser, "/credentials", key, "exactly one of x509, openPGP and cosign", "credentials[a]"),
-        (subscription, "/source", json!({}), "exactly one of url and oci", "source"),
+        (subscription, "/source", json!({}), "expected one of url, checksums, simpleStreams, oci", "source"),
         (
             subscription,
             "/source",
             json!({"url": "https://h/l", "oci": {"repository": "h/a", "tags": "*"}}),
-            "exactly one of url and oci",
+            "expected one of url, checksums, simpleStreams, oci",
             "source",
         ),
         (

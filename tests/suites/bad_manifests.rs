@@ -50,6 +50,9 @@ async fn the_rules_and_the_operator_refuse_the_same() {
         assert_eq!(ruled(kind, &good(kind), Some(&good(kind))), "", "{kind}, unchanged");
     }
     assert_eq!(ruled("CloudTarget", &good("OpenStack"), None), "");
+    for source in ["Checksums", "SimpleStreams"] {
+        assert_eq!(ruled("ImageListSubscription", &good(source), None), "", "{source}");
+    }
     let mut site = Site::new();
     site.allow_auto_endorse = true;
     for (number, bad) in bad_manifests().iter().enumerate() {

@@ -67,9 +67,7 @@ fn every_manifest_is_read_whole_and_is_sound() {
             }
             "ImageListSubscription" => {
                 let subscription: ImageListSubscription = read(name, manifest);
-                if let Some(url) = &subscription.spec.source.url {
-                    url.parse::<SourceUrl>().unwrap();
-                }
+                subscription.spec.source.address().unwrap().parse::<SourceUrl>().unwrap();
                 Selection::new(&subscription.spec.images).unwrap_or_else(|error| panic!("{name}: {error}"));
             }
             "CachedImage" => {

@@ -12,6 +12,7 @@ mod key;
 mod opennebula;
 mod openstack;
 mod resource;
+mod signed_files;
 mod subscription;
 mod subscription_status;
 
@@ -40,6 +41,7 @@ pub use openstack::{
 };
 pub use resource::Resource;
 pub(crate) use resource::for_each_kind;
+pub use signed_files::{ChecksumImage, ChecksumsSource, SimpleStreamsSource};
 pub use subscription::{
     Exclude, ImageListSubscription, ImageListSubscriptionSpec, ImageMatch, ImageSelection, Include, ListSource,
     OciSource, RemovalLimit, Retention, Tls, TlsTrust, Verify, VerifyMode,

@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 use serde_with::skip_serializing_none;
 
 use super::common::{DeletionPolicy, ObjectReference, duration, duration_of_at_least};
+use super::signed_files::{ChecksumsSource, SimpleStreamsSource};
 use super::subscription_status::ImageListSubscriptionStatus;
 
 /// An image list that this site follows.
@@ -33,6 +34,10 @@ use super::subscription_status::ImageListSubscriptionStatus;
     printcolumn(name = "Status", type_ = "string", json_path = r#".status.conditions[?(@.type=="Ready")].message"#)
 )]
 #[serde(rename_all = "camelCase")]
+#[schemars(extend("x-kubernetes-validations" = [{
+    "rule": "has(self.source.url) || (self.verify.mode == 'Enforce' && !has(self.verify.decryptionSecretRef))",
+    "message": "expected mode: Enforce and no decryptionSecretRef with checksums, simpleStreams or oci",
+}]))]
 pub struct ImageListSubscriptionSpec {
     /// Where the list is fetched.
     pub source: ListSource,
@@ -278,8 +283,8 @@ impl Default for Retention {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 #[schemars(extend("x-kubernetes-validations" = [{
-    "rule": "[has(self.url), has(self.oci)].exists_one(one, one)",
-    "message": "expected exactly one of url and oci",
+    "rule": "[has(self.url), has(self.checksums), has(self.simpleStreams), has(self.oci)].filter(one, one).size() == 1",
+    "message": "expected one of url, checksums, simpleStreams, oci",
 }]))]
 pub struct ListSource {
     /// Address of an image list (HEPiX): https or http; file only without a cluster. Never with user:password@, use secretRef.
@@ -291,6 +296,10 @@ pub struct ListSource {
     pub url: Option<String>,
     /// A repository of VM disks in an OCI registry. Each tag is an image of its own, and must be signed.
     pub oci: Option<OciSource>,
+    /// A signed file of checksums.
+    pub checksums: Option<ChecksumsSource>,
+    /// A signed simplestreams mirror.
+    pub simple_streams: Option<SimpleStreamsSource>,
     /// A Secret with one of: username and password; token (sent as the user name, with the password
     /// x-oauth-basic); bearerToken. For a registry also one with .dockerconfigjson.
     pub secret_ref: Option<ObjectReference>,

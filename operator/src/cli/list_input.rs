@@ -10,7 +10,7 @@ use anyhow::{Context, bail};
 use serde_json::{Value, json};
 
 use crate::imagelist::oci::RepositoryMessage;
-use crate::imagelist::{ImageList, MAXIMUM_BYTES, RefusedImage};
+use crate::imagelist::{ImageList, MAXIMUM_BYTES, RefusedImage, is_signed_files};
 use crate::text::printable;
 use crate::trust::{PublicKey, SignedMessage};
 
@@ -82,6 +82,13 @@ impl ListInput {
     pub(super) fn into_text(self) -> anyhow::Result<Vec<u8>> {
         if !self.is_signed() {
             return Ok(self.bytes);
+        }
+        if is_signed_files(&self.bytes) {
+            bail!(
+                "{}: expected an image list, found the files of another source; `get images --available` shows its images, and \
+                 `list show --format smime` prints the files",
+                self.name
+            );
         }
         let message = SignedMessage::read(&self.bytes);
         message.and_then(SignedMessage::into_payload).with_context(|| self.name.clone())

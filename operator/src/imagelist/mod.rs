@@ -3,7 +3,9 @@
 //! Nothing here depends on who signed a list; that is `trust`. Names, digests, versions and addresses from a list are
 //! always newtypes: each is checked once, when it is made, and has no `Deref<str>`.
 
+mod checksums;
 mod date;
+mod described;
 mod error;
 mod field;
 mod format;
@@ -13,18 +15,28 @@ mod lint;
 mod model;
 pub mod oci;
 mod parse;
+mod rule_error;
 mod select;
+mod signed_files;
+mod simplestreams;
 mod source_url;
 mod version;
 mod written;
 
+pub use checksums::ChecksumsRule;
+pub(crate) use checksums::parse as parse_checksums;
 pub use error::ListError;
 pub use format::ListFormat;
 pub(crate) use identifier::is_object_name;
 pub use identifier::{IdentifierError, ImageId};
 pub use lint::{Finding, LintRequest, Severity, lint};
 pub use model::{ImageList, ImageRefusal, LearnedContent, LeftOut, ListedImage, NamedEndorser, RefusedImage};
+pub use rule_error::RuleError;
 pub use select::{ExcludedBy, ImageMatch, Selected, Selection, SelectionError, WantedImages};
+pub use signed_files::{SignedFile, SignedFilesError, write as write_signed_files};
+pub(crate) use signed_files::{is_signed_files, read as read_signed_files};
+pub use simplestreams::{ProductsPath, SimpleStreamsRule};
+pub(crate) use simplestreams::{Updated, parse as parse_simple_streams};
 pub use source_url::{SourceUrl, SourceUrlError};
 pub use version::{ListVersion, VersionError};
 

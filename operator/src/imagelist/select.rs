@@ -222,7 +222,7 @@ impl ImageMatch {
 }
 
 /// The pattern of the API server: `^[a-z0-9]([-a-z0-9.]*[a-z0-9])?$`.
-fn is_match_name(name: &str) -> bool {
+pub(super) fn is_match_name(name: &str) -> bool {
     let alphanumeric = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit();
     (1..=253).contains(&name.len())
         && name.chars().all(|c| alphanumeric(c) || c == '-' || c == '.')

@@ -5,10 +5,9 @@ use super::context::Settings;
 use super::{cloud_target, endorser, image, subscription};
 use crate::api::{
     CachedImage, CloudAccess, CloudTarget, Endorser, FilesSource, ImageListSubscription, Kind, ObjectKey,
-    ObjectReference, OciSource, Resource,
+    ObjectReference, Resource,
 };
-use crate::imagelist::SourceUrl;
-use crate::imagelist::oci::Repository;
+use crate::imagelist::ListFormat;
 use crate::store::{ResourceStore, StoreError};
 
 /// The result for one object.
@@ -86,9 +85,7 @@ impl<'c, S: ResourceStore> Look<'c, S> {
         self.secret("verify.decryptionSecretRef", spec.verify.decryption_secret_ref.as_ref()).await?;
         self.objects::<Endorser>("verify.endorserRefs", &spec.verify.endorser_refs);
         self.objects::<CloudTarget>("targetRefs", &spec.target_refs);
-        let of_registry = |oci: &OciSource| oci.repository.parse::<Repository>().ok()?.address(oci.insecure, "");
-        let url = spec.source.url.as_ref().and_then(|url| url.parse::<SourceUrl>().ok());
-        if let Some(url) = url.or_else(|| spec.source.oci.as_ref().and_then(of_registry)) {
+        if let Ok((url, _)) = ListFormat::of(&spec.source) {
             self.surveyed.asks = asks(url.url(), Some(&spec.interval), spec.suspend);
         }
         Ok(self.surveyed)

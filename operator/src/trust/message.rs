@@ -7,8 +7,8 @@ use super::cms::SignedData;
 use super::mime::{self, ContentType, Entity};
 use super::signed_text::{SignedText, TextForm};
 use super::signer::AuthenticatedSigner;
-use super::{PublicKey, Refusal, RefusalReason, appearance, is_encrypted, openpgp, pem, repository};
-use crate::imagelist::{ImageList, ListError, ListFormat};
+use super::{PublicKey, Refusal, RefusalReason, appearance, is_encrypted, openpgp, pem};
+use crate::imagelist::SignedFile;
 
 /// The maximum size of a message, in bytes.
 const LARGEST: usize = 64 << 20;
@@ -27,15 +27,6 @@ pub struct SignedMessage<'m> {
     signatures: Vec<SignedData>,
     /// Signatures of OpenPGP over the same text.
     openpgp: Vec<openpgp::DataSignature>,
-}
-
-/// The list in a message whose signers are not checked, for commands that show a list. It must never be published.
-pub fn read_unverified(message: &[u8], format: &ListFormat) -> Result<ImageList, Refusal> {
-    let malformed = |error: ListError| Refusal::new(RefusalReason::ListMalformed, error.to_string());
-    match format {
-        ListFormat::Hepix => ImageList::parse(&SignedMessage::read(message)?.into_payload()?).map_err(malformed),
-        ListFormat::Oci(_) => repository::unverified(message),
-    }
 }
 
 /// A message whose signatures are all valid.
@@ -71,6 +62,31 @@ impl<'m> SignedMessage<'m> {
         let entity = Entity::read(start);
         let signed = entity.as_ref().and_then(Self::from_entity);
         signed.or_else(|| Self::from_pem(start)).unwrap_or_else(|| Err(unsigned(start)))
+    }
+
+    /// A file that is clear-signed, or has a detached OpenPGP signature.
+    pub(super) fn of_file(file: SignedFile<'m>) -> Result<Self, Refusal> {
+        let is_clear_signed = openpgp::is_cleartext(file.text);
+        match file.signature {
+            None if is_clear_signed => Self::read(file.text),
+            None => {
+                let found = appearance::of(file.text);
+                let message = format!("expected a clear-signed file or a signature beside it, found {found}");
+                Err(Refusal::new(RefusalReason::Unsigned, message))
+            }
+            Some(_) if is_clear_signed => {
+                Err(invalid("expected a plain file for its detached signature, found a clear-signed file"))
+            }
+            Some(signature) => {
+                let signatures = openpgp::detached(signature)?;
+                Self::of("OpenPGP, detached", SignedText::in_any_form(file.text), Vec::new(), signatures)
+            }
+        }
+    }
+
+    /// The text of a signed file, of which no signature is verified. It only says where the other files of its source are.
+    pub(super) fn unverified_text(file: SignedFile<'m>) -> Result<Vec<u8>, Refusal> {
+        Self::of_file(file).map(|message| message.text.bytes().to_vec())
     }
 
     /// The signed JSON, for tools that show or lint it. The CMS signatures must be valid, but the signers are not
@@ -222,6 +238,11 @@ fn verify_form(signatures: &[SignedData], text: TextForm<'_>) -> Result<Vec<Auth
 }
 
 impl AuthenticatedMessage<'_> {
+    /// The signed text, unchanged.
+    pub(super) fn text(&self) -> &[u8] {
+        self.text.bytes()
+    }
+
     /// The JSON in the signed text: the whole text, or the body of the signed MIME entity with its transfer encoding
     /// decoded. (The signature is over the encoded text, RFC 8551 section 3.1.)
     pub(super) fn payload(&self) -> Result<Cow<'_, [u8]>, Refusal> {

@@ -24,6 +24,8 @@ mod mime;
 mod name;
 mod namespace;
 mod openpgp;
+mod parts;
+mod payload;
 mod pem;
 mod policy;
 mod refusal;
@@ -49,10 +51,12 @@ pub use list::{
     AcceptRequest, Acceptance, AcceptedList, AcceptedTag, LastAccepted, Reverification, RevokedSigner, Signer,
     TagState, Verification, VerifiedList,
 };
-pub use message::{SignedMessage, read_unverified};
+pub use message::SignedMessage;
 pub use name::{DistinguishedName, NameError};
+pub(crate) use openpgp::is_cleartext as is_clear_signed;
 pub use openpgp::sign as sign_openpgp;
 pub use openpgp::{Fingerprint, FingerprintError, KeyError, OpenPgpSignError, PublicKey, SecretKey, SignatureForm};
+pub use parts::{CHECKSUMS, SIMPLE_STREAMS, read_unverified, unverified_text};
 pub use policy::{
     AlgorithmPolicy, Credential, CredentialKind, CrlPolicy, EndorserPolicy, EndorserRule, OpenPgpCredential, Purpose,
     SignerName, TrustLevel, VerifyRequest,

@@ -3,13 +3,12 @@
 use jiff::Timestamp;
 
 use super::endorsement::{self, Group, Judgement, Times};
-use super::message::SignedMessage;
-use super::verify::{Payload, read_payload};
+use super::payload::{self, Payload};
 use super::{
     AcceptedList, CredentialKind, EndorserRule, Fingerprint, LastAccepted, Refusal, RefusalReason, Reverification,
-    RevokedSigner, Sha256Digest, VerifiedList, VerifyRequest, repository,
+    RevokedSigner, Sha256Digest, VerifiedList, VerifyRequest, parts, repository,
 };
-use crate::imagelist::ListFormat;
+use crate::imagelist::{ImageId, ListFormat};
 
 /// Verifies a stored message again. The certificates' dates are checked at the time of its acceptance, everything else
 /// at `request.at`.
@@ -20,40 +19,59 @@ use crate::imagelist::ListFormat;
 /// permanent, so the caller must store [`AcceptedList::revoked`].
 pub fn reverify(message: &[u8], last: &LastAccepted, request: &VerifyRequest<'_>) -> Reverification {
     match request.format {
-        ListFormat::Hepix => reverify_signed(message, last, request),
+        ListFormat::Hepix | ListFormat::Checksums(_) | ListFormat::SimpleStreams(_) => {
+            reverify_signed(message, last, request)
+        }
         ListFormat::Oci(_) => repository::reverify(message, last, request),
     }
 }
 
-/// Verifies a message again that is signed as a whole.
+/// Verifies a message again whose files are signed as a whole.
 fn reverify_signed(message: &[u8], last: &LastAccepted, request: &VerifyRequest<'_>) -> Reverification {
-    let proven = match SignedMessage::read(message).and_then(|read| read.verify_signature(&request.public_keys())) {
+    let proven = match parts::authenticate(message, request, &mut Vec::new()) {
         Ok(proven) => proven,
         Err(refusal) => return Reverification::Broken(refusal),
     };
-    let payload = match read_payload(&proven, request.wanted) {
-        Ok(payload) if payload.digest == last.payload => payload,
-        Ok(payload) => return Reverification::Broken(other_bytes(payload.digest, last)),
+    let payload = match payload::read(&proven, request.format, request.wanted, Some(last.created)) {
+        Ok(payload) if payload.digest != last.payload => {
+            return Reverification::Broken(other_bytes(payload.digest, last));
+        }
+        // The identifier of a list that is not in its text follows from the address, which may have changed.
+        Ok(payload) if payload.list.identifier != last.identifier => {
+            return Reverification::Broken(other_list(&payload.list.identifier, last));
+        }
+        Ok(payload) => payload,
         Err(refusal) => return Reverification::Broken(refusal),
     };
     let times = Times { path: last.accepted, crls: request.at };
-    let mut groups = endorsement::judge(&proven.signers, request, times);
-    recall(&mut groups, last);
-    let revoked = revoked(&groups, last, request.at);
-    let counted = endorsement::assign(&groups);
+    let mut parts: Vec<_> = proven.iter().map(|part| endorsement::judge(&part.signers, request, times)).collect();
+    for groups in &mut parts {
+        recall(groups, last);
+    }
+    let revoked = revoked(&parts, last, request.at);
+    let counted: Vec<_> = parts.iter().map(|groups| endorsement::assign(groups)).collect();
     let required = request.policy.required();
-    if counted.len() >= required {
+    if counted.iter().all(|counted| counted.len() >= required) {
         let verified = payload.verified(&counted, required, message);
         return Reverification::InForce(AcceptedList { verified, accepted: last.accepted, revoked });
     }
-    let stands = AcceptedList { revoked, ..remembered(payload, last, &groups, required, message) };
+    let stands = AcceptedList { revoked, ..remembered(payload, last, &parts, required, message) };
+    let short: Vec<_> = parts.iter().zip(&counted).filter(|(_, counted)| counted.len() < required).collect();
+    if let Some(refusal) = short.iter().find_map(|(groups, _)| withdrawal(groups, last, request)) {
+        return Reverification::Withdrawn(stands, refusal);
+    }
+    match short.first() {
+        Some((groups, counted)) => Reverification::Frozen(stands, endorsement::missing(groups, counted, required)),
+        None => Reverification::InForce(stands),
+    }
+}
+
+/// The explicit revocation that leaves too few signers of a part.
+fn withdrawal(groups: &[Group<'_>], last: &LastAccepted, request: &VerifyRequest<'_>) -> Option<Refusal> {
     let signed: Vec<&Group<'_>> = groups.iter().filter(|group| signed_then(group, last)).collect();
     let statements: Vec<Refusal> = signed.iter().filter_map(|group| statement(group, last, request)).collect();
     let left = signed.len() - statements.len();
-    match statements.into_iter().next() {
-        Some(refusal) if left < required => Reverification::Withdrawn(stands, refusal),
-        Some(_) | None => Reverification::Frozen(stands, endorsement::missing(&groups, &counted, required)),
-    }
+    statements.into_iter().next().filter(|_| left < request.policy.required())
 }
 
 /// Refuses the signers that were revoked by a CA earlier, regardless of the current CRL.
@@ -67,9 +85,10 @@ fn recall(groups: &mut [Group<'_>], last: &LastAccepted) {
 }
 
 /// The signers that a CA revoked: first those recorded earlier, then those found now.
-fn revoked(groups: &[Group<'_>], last: &LastAccepted, now: Timestamp) -> Vec<RevokedSigner> {
+fn revoked(parts: &[Vec<Group<'_>>], last: &LastAccepted, now: Timestamp) -> Vec<RevokedSigner> {
     let mut revoked = last.revoked.clone();
-    for judgement in groups.iter().filter(|group| signed_then(group, last)).flat_map(|group| &group.judgements) {
+    let signed = parts.iter().flatten().filter(|group| signed_then(group, last));
+    for judgement in signed.flat_map(|group| &group.judgements) {
         let Some(seen) = RevokedSigner::of(judgement, now) else { continue };
         if !revoked.iter().any(|known| known.certificate == seen.certificate) {
             revoked.push(seen);
@@ -102,6 +121,11 @@ impl RevokedSigner {
 fn other_bytes(found: Sha256Digest, last: &LastAccepted) -> Refusal {
     let message = format!("expected the stored list with the payload {}, found {found}", last.payload);
     Refusal::new(RefusalReason::MessageDigestMismatch, message)
+}
+
+fn other_list(found: &ImageId, last: &LastAccepted) -> Refusal {
+    let message = format!("expected the stored list {}, found {found}", last.identifier);
+    Refusal::new(RefusalReason::IdentifierMismatch, message)
 }
 
 /// Whether this signer is one of those that the list was accepted for.
@@ -141,11 +165,11 @@ fn statement(group: &Group<'_>, last: &LastAccepted, request: &VerifyRequest<'_>
 fn remembered(
     payload: Payload,
     last: &LastAccepted,
-    groups: &[Group<'_>],
+    parts: &[Vec<Group<'_>>],
     required: usize,
     message: &[u8],
 ) -> AcceptedList {
-    let best: Vec<_> = groups.iter().filter_map(Group::best).collect();
+    let best: Vec<Vec<_>> = parts.iter().map(|groups| groups.iter().filter_map(Group::best).collect()).collect();
     let verified = payload.verified(&best, required, message);
     let signers = if last.signers.is_empty() { verified.signers } else { last.signers.clone() };
     let certificates = if last.certificates.is_empty() { verified.certificates } else { last.certificates.clone() };

@@ -72,6 +72,22 @@ impl AuthenticatedSigner {
         }
     }
 
+    /// When an OpenPGP signature says that it was made, whether it was verified or not.
+    pub(super) fn dated(&self) -> Option<Timestamp> {
+        match self {
+            Self::X509 { .. } | Self::Cosign(_) => None,
+            Self::OpenPgp(signer) => Some(signer.dated()),
+        }
+    }
+
+    /// When an OpenPGP signature was made, if it was verified.
+    pub(super) fn made(&self) -> Option<Timestamp> {
+        match self {
+            Self::X509 { .. } | Self::Cosign(_) => None,
+            Self::OpenPgp(signer) => signer.made(),
+        }
+    }
+
     /// A digest that identifies the signer: SHA-256 of the DER of the certificate. For an OpenPGP key, SHA-256 of its
     /// fingerprint name, which is known from the signature even without the key.
     pub(super) fn digest(&self) -> Sha256Digest {

@@ -2,6 +2,7 @@
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;
+use vmcatcher_operator::imagelist::ListFormat;
 use vmcatcher_operator::trust::{
     Anchors, CrlPolicy, AlgorithmPolicy, EndorserPolicy, SignedMessage, VerifyRequest, is_encrypted, join_detached, verify,
 };
@@ -13,6 +14,7 @@ fuzz_target!(|bytes: &[u8]| {
         policy: EndorserPolicy::NotAsked { crl_policy: CrlPolicy::Ignore },
         revoked: &[],
         algorithms: AlgorithmPolicy { allow_sha1: true, allow_md5: true, ..AlgorithmPolicy::default() },
+        format: &ListFormat::Hepix,
         wanted: None,
         at: jiff::Timestamp::UNIX_EPOCH,
     };

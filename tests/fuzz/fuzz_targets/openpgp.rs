@@ -4,6 +4,7 @@
 use std::num::NonZeroUsize;
 
 use libfuzzer_sys::fuzz_target;
+use vmcatcher_operator::imagelist::ListFormat;
 use vmcatcher_operator::trust::{
     Anchors, Credential, CredentialKind, CrlPolicy, AlgorithmPolicy, EndorserPolicy, EndorserRule, OpenPgpCredential,
     PublicKey, SignedMessage, TrustLevel, VerifyRequest, join_detached, verify,
@@ -38,6 +39,7 @@ fuzz_target!(|bytes: &[u8]| {
         policy: EndorserPolicy::Enforce { endorsers: &endorsers, required: NonZeroUsize::MIN },
         revoked: &[],
         algorithms: AlgorithmPolicy { allow_sha1: true, allow_md5: true, ..AlgorithmPolicy::default() },
+        format: &ListFormat::Hepix,
         wanted: None,
         at,
     };

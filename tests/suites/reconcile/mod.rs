@@ -1,6 +1,7 @@
 //! The reconcilers on a folder of manifests: real files, real sockets, real signatures.
 
 mod auto_endorse;
+mod checksums;
 mod clock;
 mod conversion_cuts;
 mod conversions;
@@ -24,6 +25,7 @@ mod refusals;
 mod removals;
 mod retirement;
 mod retries;
+mod simple_streams;
 mod space;
 mod statements;
 pub(crate) mod targets;

@@ -20,7 +20,7 @@ fn block(text: &[u8], depth: usize) -> String {
 }
 
 /// Writes the Endorser with one key, as it stands in the manifest.
-fn trust_key(site: &Site, fingerprint: &str, key: &[u8]) {
+pub(super) fn trust_key(site: &Site, fingerprint: &str, key: &[u8]) {
     let key = block(key, 10);
     site.manifest("endorser-endorser", &format!(
         "apiVersion: vmcatcher.io/v1alpha1\nkind: Endorser\nmetadata: {{name: endorser}}\nspec:\n  credentials:\n    - \

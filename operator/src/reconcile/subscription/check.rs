@@ -9,7 +9,6 @@ use crate::api::{self, FINALIZER, ImageListSubscription, ImageListSubscriptionSp
 use crate::cache::SafeName;
 use crate::cache::retention::Retention;
 use crate::duration::{DurationError, parse_duration, parse_duration_of_at_least};
-use crate::imagelist::oci::{OciRule, WantedTags};
 use crate::imagelist::{ImageId, ListFormat, Selection, SelectionError, SourceUrl};
 use crate::reconcile::check::{SpecError, requested_at, retention, retire, targets};
 use crate::reconcile::context::Settings;
@@ -30,7 +29,7 @@ pub struct Checked {
     pub generation: Option<i64>,
     /// Where the list is.
     pub url: SourceUrl,
-    /// How what is there becomes a list.
+    /// The format of the list.
     pub format: ListFormat,
     /// The name of the Secret with the credentials.
     pub secret: Option<String>,
@@ -78,7 +77,7 @@ impl Checked {
     /// The source, for its list and for images on the same server.
     pub(super) fn origin(&self) -> ListOrigin {
         let registry = match &self.format {
-            ListFormat::Hepix => None,
+            ListFormat::Hepix | ListFormat::Checksums(_) | ListFormat::SimpleStreams(_) => None,
             ListFormat::Oci(rule) => Some(rule.repository.clone()),
         };
         ListOrigin { url: self.url.clone(), secret: self.secret.clone(), tls: self.tls.clone(), registry }
@@ -89,8 +88,7 @@ impl Checked {
 pub(in crate::reconcile) fn check(object: &ImageListSubscription, settings: &Settings) -> Result<Checked, SpecError> {
     let key = ObjectKey::of(object);
     let spec = &object.spec;
-    let (url, format) = place(&spec.source)?;
-    goes_together(spec, &format)?;
+    let (url, format) = source(&spec.source)?;
     Ok(Checked {
         namespace: key.namespace.parse().map_err(|error| SpecError::invalid("metadata.namespace", &error))?,
         name: key.name.parse().map_err(|error| SpecError::invalid("metadata.name", &error))?,
@@ -102,7 +100,7 @@ pub(in crate::reconcile) fn check(object: &ImageListSubscription, settings: &Set
         auto_endorse: auto_endorse(spec, settings)?,
         endorsers: endorsers(spec)?,
         required_endorsements: required_endorsements(spec)?,
-        decryption: spec.verify.decryption_secret_ref.as_ref().map(|reference| reference.name.clone()),
+        decryption: decryption(spec)?,
         accept_list: optional("verify.acceptList", spec.verify.accept_list.as_deref(), str::parse)?,
         identifier: optional("verify.identifier", spec.verify.identifier.as_deref(), str::parse)?,
         max_list_age: optional("verify.maxListAge", spec.verify.max_list_age.as_deref(), parse_duration)?,
@@ -123,55 +121,22 @@ pub(in crate::reconcile) fn check(object: &ImageListSubscription, settings: &Set
 
 /// How what is at a source becomes a list: exactly one of the kinds of sources.
 pub fn format(source: &api::ListSource) -> Result<ListFormat, SpecError> {
-    place(source).map(|(_, format)| format)
+    self::source(source).map(|(_, format)| format)
 }
 
-/// The address of a source, and what is there.
-fn place(source: &api::ListSource) -> Result<(SourceUrl, ListFormat), SpecError> {
-    match (&source.url, &source.oci) {
-        (Some(url), None) => {
-            let url = url.parse().map_err(|error| SpecError::invalid("source.url", &error))?;
-            Ok((url, ListFormat::Hepix))
-        }
-        (None, Some(oci)) => repository(oci),
-        (Some(_), Some(_)) | (None, None) => {
-            Err(SpecError::invalid("source", "expected exactly one of url and oci, found both or none"))
-        }
-    }
-}
-
-/// A repository of OCI artefacts.
-fn repository(oci: &api::OciSource) -> Result<(SourceUrl, ListFormat), SpecError> {
-    let rule = OciRule::new(&oci.repository, oci.insecure, oci.tags.as_deref(), oci.digest.as_deref())
-        .map_err(|error| SpecError::invalid("source.oci", &error))?;
-    let below = match &rule.wanted {
-        WantedTags::Matching(_) => "tags/list".to_owned(),
-        WantedTags::Pinned(digest) => format!("manifests/{digest}"),
-    };
-    let url = rule.repository.address(rule.insecure, &below);
-    let url =
-        url.ok_or_else(|| SpecError::invalid("source.oci.repository", "expected a host and a path, found another"))?;
-    Ok((url, ListFormat::Oci(rule)))
-}
-
-/// What goes with a kind of source. Signatures of artefacts have no certificates, so that there is no first signer to
-/// believe, and what is in a registry is not encrypted.
-fn goes_together(spec: &ImageListSubscriptionSpec, format: &ListFormat) -> Result<(), SpecError> {
-    match format {
-        ListFormat::Oci(_) if spec.verify.mode != api::VerifyMode::Enforce => {
-            Err(SpecError::invalid("verify.mode", "expected Enforce with source.oci, found another mode"))
-        }
-        ListFormat::Oci(_) if spec.verify.decryption_secret_ref.is_some() => {
-            Err(SpecError::invalid("verify.decryptionSecretRef", "expected none with source.oci, found one"))
-        }
-        ListFormat::Hepix | ListFormat::Oci(_) => Ok(()),
-    }
+/// The address of a source, and its format.
+fn source(source: &api::ListSource) -> Result<(SourceUrl, ListFormat), SpecError> {
+    ListFormat::of(source).map_err(|error| SpecError::invalid(error.path(), error.message()))
 }
 
 fn auto_endorse(spec: &ImageListSubscriptionSpec, settings: &Settings) -> Result<bool, SpecError> {
     const FIELD: &str = "verify.mode";
     match spec.verify.mode {
         api::VerifyMode::Enforce => Ok(false),
+        // OpenPGP and cosign keys lead to no trust anchor.
+        api::VerifyMode::AutoEndorse if spec.source.url.is_none() => {
+            Err(SpecError::invalid(FIELD, "expected Enforce with checksums, simpleStreams or oci"))
+        }
         api::VerifyMode::AutoEndorse if settings.allow_auto_endorse => Ok(true),
         api::VerifyMode::AutoEndorse => Err(SpecError::invalid(
             FIELD,
@@ -202,6 +167,17 @@ fn required_endorsements(spec: &ImageListSubscriptionSpec) -> Result<NonZeroUsiz
         let message = format!("expected 1 to {most}, the number of endorserRefs, found {required}");
         SpecError::invalid("verify.requiredEndorsements", &message)
     })
+}
+
+/// Only an image list can be encrypted.
+fn decryption(spec: &ImageListSubscriptionSpec) -> Result<Option<String>, SpecError> {
+    match &spec.verify.decryption_secret_ref {
+        Some(_) if spec.source.url.is_none() => {
+            let message = "expected none with checksums, simpleStreams or oci, found one";
+            Err(SpecError::invalid("verify.decryptionSecretRef", message))
+        }
+        reference => Ok(reference.as_ref().map(|reference| reference.name.clone())),
+    }
 }
 
 fn optional<T, E: std::fmt::Display>(

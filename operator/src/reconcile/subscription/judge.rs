@@ -113,7 +113,12 @@ fn judge_in(checked: &Checked, observed: &Observed, now: Timestamp) -> Judged {
     let request = VerifyRequest { wanted: Some(wanted), ..verify_request(checked, observed, now) };
     let rebuilt = observed.rebuild_from.as_ref().and_then(|document| rebuild(checked, document, &request, now));
     let stored = stored::judge(checked, observed, &request, &read);
-    let newest = newest_message(observed).and_then(|message| newest(checked, observed, message, &request));
+    let newest = newest_message(observed).and_then(|message| {
+        // A stored message that is not the accepted one, or that the rule of the source no longer makes the accepted list
+        // of, is judged like any other.
+        let is_known = !matches!(stored.before, Before::None);
+        newest(checked, observed, message, is_known, &request)
+    });
     Judged { stored, rebuilt, newest, known }
 }
 
@@ -144,11 +149,17 @@ fn newest_message(observed: &Observed) -> Option<Message> {
     }
 }
 
-fn newest(checked: &Checked, observed: &Observed, message: Message, request: &VerifyRequest<'_>) -> Option<Newest> {
+fn newest(
+    checked: &Checked,
+    observed: &Observed,
+    message: Message,
+    is_known: bool,
+    request: &VerifyRequest<'_>,
+) -> Option<Newest> {
     let bytes = read(&message.document)?;
     let digest = Sha256Digest::of(&bytes);
     let is_in_force = observed.memory.as_ref().is_some_and(|memory| memory.message == digest);
-    let verdict = if observed.stored.is_some() && is_in_force {
+    let verdict = if is_known && is_in_force {
         Verdict::InForce
     } else if observed.rules.is_empty() && !checked.auto_endorse {
         Verdict::NotJudged

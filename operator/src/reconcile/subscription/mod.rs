@@ -8,6 +8,7 @@ mod children;
 mod clock;
 mod envelope;
 mod events;
+mod files;
 mod judge;
 mod kept;
 mod look_back;

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use jiff::Timestamp;
 
 use super::check::Checked;
+use super::files::{Answer, Files};
 use super::look_back::{LookBack, look_back};
 use super::memory::ListMemory;
 use super::problem::FetchProblem;
@@ -14,10 +15,11 @@ use super::{beside, envelope, repository, schedule};
 use crate::api::{CachedImage, Endorser, ImageListSubscription, ImageListSubscriptionStatus};
 use crate::cache::{CacheError, Volume};
 use crate::fetch::{Document, FetchError, ListAnswer, Source};
+use crate::imagelist::oci::OciRule;
 use crate::imagelist::{ImageId, ListFormat, Sha512Digest, SourceUrl};
 use crate::reconcile::context::Context;
 use crate::reconcile::endorser;
-use crate::reconcile::exchange::Message;
+use crate::reconcile::exchange::{ListOrigin, Message};
 use crate::reconcile::source::{SourceError, source};
 use crate::store::ResourceStore;
 use crate::trust::{AlgorithmPolicy, Anchors, CredentialKind, EndorserRule, Sha256Digest, SignerName};
@@ -225,17 +227,47 @@ async fn fetch<S: ResourceStore>(
     stored: Option<&Document>,
 ) -> FetchedAt {
     let origin = checked.origin();
+    let address = address(checked);
+    let memory = memory.filter(|memory| memory.address == address);
+    let answered = match &checked.format {
+        ListFormat::Hepix => return fetch_list(context, checked, &origin, memory).await,
+        ListFormat::Oci(rule) => return fetch_repository(context, checked, &origin, (rule, stored)).await,
+        ListFormat::Checksums(rule) => Files { context, checked, origin, memory }.checksums(rule).await,
+        ListFormat::SimpleStreams(rule) => Files { context, checked, origin, memory }.simple_streams(rule).await,
+    };
+    match answered {
+        Ok((Answer::NotModified, date)) => (Fetched::NotModified, date),
+        Ok((Answer::Message(message), date)) => (Fetched::Message(message), date),
+        Err(problem) => (Fetched::Failed(problem), None),
+    }
+}
+
+/// Fetches what a repository of OCI artefacts has.
+async fn fetch_repository<S: ResourceStore>(
+    context: &Context<S>,
+    checked: &Checked,
+    origin: &ListOrigin,
+    (rule, stored): (&OciRule, Option<&Document>),
+) -> FetchedAt {
     let trust = &context.settings.trust_directory;
-    let source = match source(&*context.store, &checked.key.namespace, &origin, &checked.url, trust).await {
+    match source(&*context.store, &checked.key.namespace, origin, &checked.url, trust).await {
+        Ok(source) => repository::observe(&context.client, checked, &source, rule, stored).await,
+        Err(error) => (Fetched::Failed(FetchProblem::from(&error)), None),
+    }
+}
+
+/// Fetches an image list.
+async fn fetch_list<S: ResourceStore>(
+    context: &Context<S>,
+    checked: &Checked,
+    origin: &ListOrigin,
+    memory: Option<&ListMemory>,
+) -> FetchedAt {
+    let trust = &context.settings.trust_directory;
+    let source = match source(&*context.store, &checked.key.namespace, origin, &checked.url, trust).await {
         Ok(source) => source,
         Err(error) => return (Fetched::Failed(FetchProblem::from(&error)), None),
     };
-    let address = address(checked);
-    let memory = memory.filter(|memory| memory.address == address);
-    match &checked.format {
-        ListFormat::Hepix => {}
-        ListFormat::Oci(rule) => return repository::observe(&context.client, checked, &source, rule, stored).await,
-    }
     match ask(context, checked, &source, memory).await {
         Ok(ListAnswer::NotModified { date }) => (Fetched::NotModified, date),
         Ok(ListAnswer::Body { document, validator, date, came }) => {
@@ -277,7 +309,9 @@ async fn ask<S: ResourceStore>(
 /// The digest of the subscription's address, and of how it is read.
 pub(super) fn address(checked: &Checked) -> Sha256Digest {
     match &checked.format {
-        ListFormat::Hepix => Sha256Digest::of(checked.url.url().as_str().as_bytes()),
+        ListFormat::Hepix | ListFormat::Checksums(_) | ListFormat::SimpleStreams(_) => {
+            Sha256Digest::of(checked.url.url().as_str().as_bytes())
+        }
         ListFormat::Oci(rule) => Sha256Digest::of(rule.described().as_bytes()),
     }
 }

@@ -18,7 +18,7 @@ pub(super) struct Cleartext {
 }
 
 /// Whether a message is in this form.
-pub(in super::super) fn is_cleartext(message: &[u8]) -> bool {
+pub(crate) fn is_cleartext(message: &[u8]) -> bool {
     message.trim_ascii_start().starts_with(BEGIN)
 }
 

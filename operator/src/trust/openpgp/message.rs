@@ -34,6 +34,8 @@ pub(in super::super) struct DataSignature {
 pub(in super::super) struct Signer {
     /// The key that the signature names.
     claimed: String,
+    /// When the signature says that it was made.
+    dated: Timestamp,
     /// The key that made the signature; `None` if none of the keys that the signature names is available.
     pub(super) proven: Option<Proven>,
 }
@@ -152,7 +154,7 @@ impl DataSignature {
     ) -> Result<Signer, Refusal> {
         let candidates: Vec<Candidate<'_>> = keys.iter().flat_map(|key| self.components(key)).collect();
         let Some(first) = candidates.first() else {
-            return Ok(Signer { claimed: self.claimed(), proven: None });
+            return Ok(Signer { claimed: self.claimed(), dated: self.created, proven: None });
         };
         // A signature of the type `Text` is over the form with CRLF.
         let only_canonical = self.signature.typ() == Some(SignatureType::Text);
@@ -163,7 +165,11 @@ impl DataSignature {
             if let Some(made) = candidates.iter().find(|candidate| candidate.made(&self.signature, &octets)) {
                 let same = candidates.iter().filter(|other| other.fingerprint == made.fingerprint);
                 let primaries = same.map(|other| other.primary.clone()).collect();
-                return Ok(Signer { claimed: self.claimed(), proven: Some(self.proven(made, primaries)) });
+                return Ok(Signer {
+                    claimed: self.claimed(),
+                    dated: self.created,
+                    proven: Some(self.proven(made, primaries)),
+                });
             }
         }
         let name = first.fingerprint.as_name();
@@ -290,6 +296,16 @@ impl Signer {
     /// The refusal `EndorserNotTrusted` for this signer.
     pub(super) fn untrusted(&self, message: String) -> Refusal {
         Refusal::new(RefusalReason::EndorserNotTrusted, message).about(self.shown(), 0)
+    }
+
+    /// When the signature says that it was made, whether it was verified or not.
+    pub(in super::super) fn dated(&self) -> Timestamp {
+        self.dated
+    }
+
+    /// When the signature was made, if it was verified.
+    pub(in super::super) fn made(&self) -> Option<Timestamp> {
+        self.proven.as_ref().map(|proven| proven.created)
     }
 
     /// Whether the signature was verified.

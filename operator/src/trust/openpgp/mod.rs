@@ -17,7 +17,7 @@ mod packets;
 mod sign;
 mod statement;
 
-pub(super) use cleartext::is_cleartext;
+pub(crate) use cleartext::is_cleartext;
 pub use fingerprint::{Fingerprint, FingerprintError};
 pub(super) use judge::judge;
 pub use key::PublicKey;

@@ -2,6 +2,7 @@
 
 mod command;
 mod crossed;
+mod files;
 mod forms;
 mod keys;
 mod mutations;
