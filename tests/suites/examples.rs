@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 
 use serde_yaml::Value;
 use vmcatcher_operator::api::{CachedImage, CloudTarget, Endorser, ImageListSubscription};
-use vmcatcher_operator::imagelist::{ImageId, LintRequest, ListVersion, Selection, SourceUrl, lint};
+use vmcatcher_operator::imagelist::{ImageId, LintRequest, ListFormat, ListVersion, Selection, lint};
 use vmcatcher_operator::store::directory::Directory;
 
 fn workspace() -> PathBuf {
@@ -67,7 +67,7 @@ fn every_manifest_is_read_whole_and_is_sound() {
             }
             "ImageListSubscription" => {
                 let subscription: ImageListSubscription = read(name, manifest);
-                subscription.spec.source.address().unwrap().parse::<SourceUrl>().unwrap();
+                ListFormat::of(&subscription.spec.source).unwrap_or_else(|error| panic!("{name}: {error}"));
                 Selection::new(&subscription.spec.images).unwrap_or_else(|error| panic!("{name}: {error}"));
             }
             "CachedImage" => {

@@ -76,7 +76,37 @@ pub(super) fn list(
     images: Vec<Described>,
     wanted: Option<WantedImages<'_>>,
 ) -> Result<ImageList, ListError> {
-    let mut list = ImageList {
+    let mut list = empty(head)?;
+    let mut times: HashMap<Uuid, usize> = HashMap::new();
+    for image in &images {
+        *times.entry(image.identifier.0).or_default() += 1;
+    }
+    for Described { identifier, name, outcome } in images {
+        let once = times.get(&identifier.0).is_some_and(|times| *times == 1);
+        let identifier = identifier.identifier()?;
+        let twice = (ImageRefusal::IdentifierDuplicate, "expected its name once, found it again".to_owned());
+        let outcome = outcome.and_then(|found| listed(identifier.clone(), found));
+        let outcome = outcome.map_err(|message| (ImageRefusal::ImageMalformed, message));
+        match outcome.and_then(|found| if once { Ok(found) } else { Err(twice) }) {
+            Ok(found) if wanted.is_none_or(|wanted| wanted.has(&found)) => list.images.push(found),
+            Ok(_) => list.left_out.images += 1,
+            Err((reason, message)) => {
+                let asked_for = wanted.is_none_or(|wanted| wanted.names(identifier.as_str()));
+                if !asked_for && list.refused.len() >= WantedImages::REFUSED {
+                    list.left_out.refused += 1;
+                    continue;
+                }
+                let message = format!("{}: {message}", text(&name));
+                list.refused.push(RefusedImage { identifier: identifier.to_string(), reason, message });
+            }
+        }
+    }
+    Ok(list)
+}
+
+/// The list without its images.
+fn empty(head: &Head<'_>) -> Result<ImageList, ListError> {
+    Ok(ImageList {
         identifier: head.identifier.identifier()?,
         version: version(head.version)?,
         created: head.created,
@@ -84,41 +114,14 @@ pub(super) fn list(
         title: text(&head.title),
         description: String::new(),
         source: head.url.to_string(),
-        uri: head.url.url().to_string(),
+        uri: head.url.to_string(),
         endorsers: Vec::new(),
         vo: None,
         images: Vec::new(),
         refused: Vec::new(),
         left_out: LeftOut::default(),
         extra: serde_json::Map::new(),
-    };
-    let mut times: HashMap<Uuid, usize> = HashMap::new();
-    for image in &images {
-        *times.entry(image.identifier.0).or_default() += 1;
-    }
-    for image in images {
-        let identifier = image.identifier.identifier()?;
-        let once = times.get(&image.identifier.0).is_some_and(|times| *times == 1);
-        let outcome = image.outcome.and_then(|found| listed(identifier.clone(), found));
-        match outcome {
-            Ok(found) if once && wanted.is_none_or(|wanted| wanted.has(&found)) => list.images.push(found),
-            Ok(_) if once => list.left_out.images += 1,
-            outcome => {
-                let known = wanted.is_none_or(|wanted| wanted.names(identifier.as_str()));
-                if !known && list.refused.len() >= WantedImages::REFUSED {
-                    list.left_out.refused += 1;
-                    continue;
-                }
-                let duplicate =
-                    (ImageRefusal::IdentifierDuplicate, "expected its name once, found it again".to_owned());
-                let malformed = outcome.err().map(|message| (ImageRefusal::ImageMalformed, message));
-                let (reason, message) = malformed.unwrap_or(duplicate);
-                let message = format!("{}: {message}", text(&image.name));
-                list.refused.push(RefusedImage { identifier: identifier.to_string(), reason, message });
-            }
-        }
-    }
-    Ok(list)
+    })
 }
 
 fn listed(identifier: ImageId, found: DescribedImage) -> Result<ListedImage, String> {

@@ -22,11 +22,16 @@ pub(super) struct Part<'m> {
     message: Result<SignedMessage<'m>, Refusal>,
 }
 
-/// Parses a message. A file that is not signed is an error of its part.
+/// Parses a message that is signed as a whole, or each of whose files is. A file that is not signed is an error of its part.
 pub(super) fn read<'m>(message: &'m [u8], format: &ListFormat) -> Result<Vec<Part<'m>>, Refusal> {
     let malformed = |error: SignedFilesError| Refusal::new(RefusalReason::ListMalformed, error.to_string());
     match format {
         ListFormat::Hepix => Ok(vec![Part { name: None, message: SignedMessage::read(message) }]),
+        // Its artefacts are signed one by one, and verified elsewhere.
+        ListFormat::Oci(_) => {
+            let message = "expected a message that is signed as a whole, found the artefacts of a repository";
+            Err(Refusal::new(RefusalReason::ListMalformed, message))
+        }
         ListFormat::Checksums(_) => {
             let [file] = read_signed_files(message, CHECKSUMS).map_err(malformed)?;
             Ok(vec![Part { name: None, message: SignedMessage::of_file(file) }])

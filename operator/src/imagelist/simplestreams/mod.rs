@@ -5,10 +5,11 @@
 //! applies below it.
 
 mod document;
+mod image;
 mod leaf;
-mod products;
 mod rule;
 mod stream;
+mod tags;
 #[cfg(test)]
 mod tests;
 

@@ -11,8 +11,8 @@ use serde::de::{DeserializeSeed, Deserializer, IgnoredAny, MapAccess, Visitor};
 use super::super::ListError;
 use super::document::{Keys, again, expect, expect_downloads, read as read_document, time};
 use super::leaf::Leaf;
-use super::products::{Product, Tags};
 use super::rule::SimpleStreamsRule;
+use super::tags::Tags;
 use super::{MOST_PRODUCTS, MOST_VERSIONS};
 use crate::imagelist::ListVersion;
 
@@ -21,6 +21,14 @@ use crate::imagelist::ListVersion;
 pub(super) struct Stream {
     pub(super) updated: Timestamp,
     pub(super) products: Vec<Product>,
+}
+
+/// A product that matches, and its newest version.
+#[derive(Debug)]
+pub(super) struct Product {
+    pub(super) name: String,
+    pub(super) tags: Tags,
+    pub(super) newest: Option<Box<Newest>>,
 }
 
 /// The newest version of a product that has a file of the wanted type.
@@ -47,7 +55,7 @@ pub(super) fn read(text: &[u8], rule: &SimpleStreamsRule) -> Result<Stream, List
     expect_downloads(&file.datatype)?;
     let mut products = file.products;
     for product in &mut products {
-        product.inherit(&file.tags);
+        product.tags = product.tags.or(&file.tags);
     }
     Ok(Stream { updated: time("updated", &file.updated)?, products })
 }

@@ -100,7 +100,7 @@ pub(in crate::reconcile) fn check(object: &ImageListSubscription, settings: &Set
         auto_endorse: auto_endorse(spec, settings)?,
         endorsers: endorsers(spec)?,
         required_endorsements: required_endorsements(spec)?,
-        decryption: decryption(spec)?,
+        decryption: spec.verify.decryption_secret_ref.as_ref().map(|reference| reference.name.clone()),
         accept_list: optional("verify.acceptList", spec.verify.accept_list.as_deref(), str::parse)?,
         identifier: optional("verify.identifier", spec.verify.identifier.as_deref(), str::parse)?,
         max_list_age: optional("verify.maxListAge", spec.verify.max_list_age.as_deref(), parse_duration)?,

@@ -9,7 +9,7 @@ use super::problem::FetchProblem;
 use crate::fetch::{Came, Document, ListAnswer, Validator};
 use crate::imagelist::{ChecksumsRule, ProductsPath, SignedFile, SimpleStreamsRule, SourceUrl, write_signed_files};
 use crate::reconcile::context::Context;
-use crate::reconcile::exchange::{DetachedSignature, ListOrigin, Message};
+use crate::reconcile::exchange::{DetachedSignature, Message};
 use crate::reconcile::source::source;
 use crate::store::ResourceStore;
 use crate::trust::{CHECKSUMS, SIMPLE_STREAMS, Sha256Digest, is_clear_signed, is_openpgp_signature, unverified_text};
@@ -42,7 +42,6 @@ pub(super) type Answered = Result<(Answer, Option<Timestamp>), FetchProblem>;
 pub(super) struct Files<'a, S: ResourceStore> {
     pub(super) context: &'a Context<S>,
     pub(super) checked: &'a Checked,
-    pub(super) origin: ListOrigin,
     /// The record of the message in force, if it was fetched from the same address.
     pub(super) memory: Option<&'a ListMemory>,
 }
@@ -263,9 +262,9 @@ impl<S: ResourceStore> Files<'_, S> {
         validator: Option<&Validator>,
         limit: u64,
     ) -> Result<Result<ListAnswer, crate::fetch::FetchError>, FetchProblem> {
-        let Self { context, checked, origin, memory: _ } = self;
+        let Self { context, checked, memory: _ } = self;
         let trust = &context.settings.trust_directory;
-        let source = source(&*context.store, &checked.key.namespace, origin, url, trust).await;
+        let source = source(&*context.store, &checked.key.namespace, &checked.origin(), url, trust).await;
         let source = source.map_err(|error| FetchProblem::from(&error))?;
         Ok(context.client.fetch_list(&source, validator, checked.timeout, limit).await)
     }

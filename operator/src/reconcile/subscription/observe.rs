@@ -264,7 +264,7 @@ async fn fetch_list<S: ResourceStore>(
     memory: Option<&ListMemory>,
 ) -> FetchedAt {
     let trust = &context.settings.trust_directory;
-    let source = match source(&*context.store, &checked.key.namespace, origin, &checked.url, trust).await {
+    let source = match source(&*context.store, &checked.key.namespace, &origin, &checked.url, trust).await {
         Ok(source) => source,
         Err(error) => return (Fetched::Failed(FetchProblem::from(&error)), None),
     };
@@ -308,6 +308,7 @@ async fn ask<S: ResourceStore>(
 
 /// The digest of the subscription's address, and of how it is read.
 pub(super) fn address(checked: &Checked) -> Sha256Digest {
+    let url = checked.url.url();
     match &checked.format {
         ListFormat::Hepix | ListFormat::Checksums(_) | ListFormat::SimpleStreams(_) => {
             Sha256Digest::of(checked.url.url().as_str().as_bytes())

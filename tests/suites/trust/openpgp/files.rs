@@ -308,8 +308,8 @@ fn a_list_in_force_is_verified_again() {
     let message = mirror(&sign(INDEX, &ann), &sign(PRODUCTS, &bob));
     let ask = VerifyRequest { format: &format, ..request(&anchors, &good, 1) };
     let last = accept(verify(&message, &ask).outcome.unwrap(), &ask_nothing()).outcome.unwrap().last_accepted();
-    let Reverification::InForce(list) = reverify(&message, &last, &ask) else { panic!("in force") };
-    assert_eq!((&list.list().version, list.list().created), (&last.version, last.created));
+    let Reverification::InForce(same) = reverify(&message, &last, &ask) else { panic!("in force") };
+    assert_eq!((&same.list().version, same.list().created), (&last.version, last.created));
     let revoked = endorsers(&[gpg.export(&ann), gpg.revocation(&ann, 1)].concat());
     let ask_then = VerifyRequest { format: &format, ..request(&anchors, &revoked, 1) };
     let Reverification::Withdrawn(_, refusal) = reverify(&message, &last, &ask_then) else { panic!("withdrawn") };
