@@ -109,7 +109,12 @@ fn change(line: &str, folder: &Path) -> Option<Change> {
             return None;
         }
     };
-    let is_told = match &change {
+    is_in(&change, folder).then_some(change)
+}
+
+/// Whether a change is one of the folder.
+fn is_in(change: &Change, folder: &Path) -> bool {
+    match change {
         Change::Create(path)
         | Change::Append(path, _)
         | Change::Cut(path, _)
@@ -119,8 +124,7 @@ fn change(line: &str, folder: &Path) -> Option<Change> {
         | Change::Link(_, path)
         | Change::Rename(_, path) => path.starts_with(folder),
         Change::Said(_) => true,
-    };
-    is_told.then_some(change)
+    }
 }
 
 /// The arguments up to the closing bracket, and what is after it.

@@ -354,9 +354,7 @@ async fn temporary_files_of_a_cut_off_run_go_with_the_next_owner() {
         "endorsed/site/a/.vmcatcher-1-0123.raw.tmp",
     ];
     let theirs = ["endorsed/site/a/.other.tmp", "scratch/.vmcatcher-notes", "endorsed/site/a/vmcatcher-1.tmp"];
-    for name in ours.iter().chain(&theirs) {
-        fs::write(root.join(name), "half").unwrap();
-    }
+    ours.iter().chain(&theirs).for_each(|name| fs::write(root.join(name), "half").unwrap());
     let dangling = root.join("endorsed/site/a/.vmcatcher-2-0123.raw.tmp");
     std::os::unix::fs::symlink("../../../blobs/nothing", &dangling).unwrap();
     Volume::open(&root).unwrap_err();

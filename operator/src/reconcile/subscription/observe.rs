@@ -232,8 +232,8 @@ async fn fetch<S: ResourceStore>(
     let answered = match &checked.format {
         ListFormat::Hepix => return fetch_list(context, checked, &origin, memory).await,
         ListFormat::Oci(rule) => return fetch_repository(context, checked, &origin, (rule, stored)).await,
-        ListFormat::Checksums(rule) => Files { context, checked, origin, memory }.checksums(rule).await,
-        ListFormat::SimpleStreams(rule) => Files { context, checked, origin, memory }.simple_streams(rule).await,
+        ListFormat::Checksums(rule) => Files { context, checked, memory }.checksums(rule).await,
+        ListFormat::SimpleStreams(rule) => Files { context, checked, memory }.simple_streams(rule).await,
     };
     match answered {
         Ok((Answer::NotModified, date)) => (Fetched::NotModified, date),
@@ -264,7 +264,7 @@ async fn fetch_list<S: ResourceStore>(
     memory: Option<&ListMemory>,
 ) -> FetchedAt {
     let trust = &context.settings.trust_directory;
-    let source = match source(&*context.store, &checked.key.namespace, &origin, &checked.url, trust).await {
+    let source = match source(&*context.store, &checked.key.namespace, origin, &checked.url, trust).await {
         Ok(source) => source,
         Err(error) => return (Fetched::Failed(FetchProblem::from(&error)), None),
     };
