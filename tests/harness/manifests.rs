@@ -102,14 +102,14 @@ pub fn changed(kind: &'static str, field: &str, value: &Value) -> Value {
 
 /// All of them.
 pub fn bad_manifests() -> Vec<BadManifest> {
-    let all = table().into_iter().chain(openstack()).chain(sources()).chain(other_sources());
+    let all = table().into_iter().chain(sources()).chain(openstack()).chain(other_sources());
     all.map(|(base, field, value, rule, named)| BadManifest { kind: kind_of(base), base, field, value, rule, named })
         .collect()
 }
 
 /// Those of subscriptions to files of checksums and simplestreams mirrors.
 fn other_sources() -> Vec<Row> {
-    let several = "expected one of url, checksums, simpleStreams, oci";
+    let several = "expected exactly one of url, checksums, simpleStreams and oci";
     let enforce = "expected mode: Enforce and no decryptionSecretRef";
     let automatic = json!({"mode": "AutoEndorse"});
     let decrypted = json!({"endorserRefs": [{"name": "egi"}], "decryptionSecretRef": {"name": "key"}});
@@ -141,12 +141,12 @@ fn sources() -> Vec<Row> {
     let key = json!([{"name": "a", "x509": {"subject": "/CN=a", "issuer": "/CN=b"}, "cosign": {"publicKey": "k"}}]);
     vec![
         (endorser, "/credentials", key, "exactly one of x509, openPGP and cosign", "credentials[a]"),
-        (subscription, "/source", json!({}), "expected one of url, checksums, simpleStreams, oci", "source"),
+        (subscription, "/source", json!({}), "exactly one of url, checksums, simpleStreams and oci", "source"),
         (
             subscription,
             "/source",
             json!({"url": "https://h/l", "oci": {"repository": "h/a", "tags": "*"}}),
-            "expected one of url, checksums, simpleStreams, oci",
+            "exactly one of url, checksums, simpleStreams and oci",
             "source",
         ),
         (

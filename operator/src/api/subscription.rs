@@ -36,7 +36,7 @@ use super::subscription_status::ImageListSubscriptionStatus;
 #[serde(rename_all = "camelCase")]
 #[schemars(extend("x-kubernetes-validations" = [{
     "rule": "has(self.source.url) || (self.verify.mode == 'Enforce' && !has(self.verify.decryptionSecretRef))",
-    "message": "expected mode: Enforce and no decryptionSecretRef with checksums, simpleStreams or oci",
+    "message": "expected mode: Enforce and no decryptionSecretRef with a source other than url",
 }]))]
 pub struct ImageListSubscriptionSpec {
     /// Where the list is fetched.
@@ -283,8 +283,8 @@ impl Default for Retention {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 #[schemars(extend("x-kubernetes-validations" = [{
-    "rule": "[has(self.url), has(self.checksums), has(self.simpleStreams), has(self.oci)].filter(one, one).size() == 1",
-    "message": "expected one of url, checksums, simpleStreams, oci",
+    "rule": "[has(self.url), has(self.checksums), has(self.simpleStreams), has(self.oci)].exists_one(one, one)",
+    "message": "expected exactly one of url, checksums, simpleStreams and oci",
 }]))]
 pub struct ListSource {
     /// Address of an image list (HEPiX): https or http; file only without a cluster. Never with user:password@, use secretRef.
@@ -294,12 +294,12 @@ pub struct ListSource {
         "message": "expected no user:password@, use secretRef",
     }]))]
     pub url: Option<String>,
-    /// A repository of VM disks in an OCI registry. Each tag is an image of its own, and must be signed.
-    pub oci: Option<OciSource>,
     /// A signed file of checksums.
     pub checksums: Option<ChecksumsSource>,
     /// A signed simplestreams mirror.
     pub simple_streams: Option<SimpleStreamsSource>,
+    /// A repository of VM disks in an OCI registry. Each tag is an image of its own, and must be signed.
+    pub oci: Option<OciSource>,
     /// A Secret with one of: username and password; token (sent as the user name, with the password
     /// x-oauth-basic); bearerToken. For a registry also one with .dockerconfigjson.
     pub secret_ref: Option<ObjectReference>,

@@ -1,7 +1,7 @@
 //! The forms in which sources publish what becomes an image list. Pure.
 
 use super::oci::{OciRule, WantedTags};
-use super::{ChecksumsRule, RuleError, SimpleStreamsRule, SourceUrl, SourceUrlError};
+use super::{ChecksumsRule, RuleError, SimpleStreamsRule, SourceUrl};
 use crate::api;
 
 /// How the messages of a source become an image list.
@@ -24,8 +24,8 @@ impl ListFormat {
         let api::ListSource { url, checksums, simple_streams, oci, secret_ref: _, tls: _ } = source;
         match (url, checksums, simple_streams, oci) {
             (Some(url), None, None, None) => {
-                let refused = |error: SourceUrlError| RuleError::new("source.url", error.to_string());
-                Ok((url.parse().map_err(refused)?, Self::Hepix))
+                let invalid = |error: super::SourceUrlError| RuleError::new("source.url", error.to_string());
+                Ok((url.parse().map_err(invalid)?, Self::Hepix))
             }
             (None, Some(spec), None, None) => {
                 let rule = ChecksumsRule::new(spec)?;
@@ -35,26 +35,27 @@ impl ListFormat {
                 let rule = SimpleStreamsRule::new(spec)?;
                 Ok((rule.url().clone(), Self::SimpleStreams(rule)))
             }
-            (None, None, None, Some(spec)) => of_registry(spec),
+            (None, None, None, Some(spec)) => repository(spec),
             (url, checksums, streams, oci) => {
-                let all = [url.is_some(), checksums.is_some(), streams.is_some(), oci.is_some()];
-                let found = all.iter().filter(|is| **is).count();
-                let message = format!("expected one of url, checksums, simpleStreams, oci, found {found}");
+                let set = [url.is_some(), checksums.is_some(), streams.is_some(), oci.is_some()];
+                let found = set.iter().filter(|is| **is).count();
+                let message = format!("expected exactly one of url, checksums, simpleStreams and oci, found {found}");
                 Err(RuleError::new("source", message))
             }
         }
     }
 }
 
-/// The address of a repository, or of its one manifest, and its rule.
-fn of_registry(spec: &api::OciSource) -> Result<(SourceUrl, ListFormat), RuleError> {
-    let rule = OciRule::new(&spec.repository, spec.insecure, spec.tags.as_deref(), spec.digest.as_deref())
+/// A repository of OCI artefacts.
+fn repository(oci: &api::OciSource) -> Result<(SourceUrl, ListFormat), RuleError> {
+    let rule = OciRule::new(&oci.repository, oci.insecure, oci.tags.as_deref(), oci.digest.as_deref())
         .map_err(|error| RuleError::new("source.oci", error.to_string()))?;
     let below = match &rule.wanted {
         WantedTags::Matching(_) => "tags/list".to_owned(),
         WantedTags::Pinned(digest) => format!("manifests/{digest}"),
     };
-    let nameless = || RuleError::new("source.oci.repository", "expected a host and a path, found another");
-    let url = rule.repository.address(rule.insecure, &below).ok_or_else(nameless)?;
+    let url = rule.repository.address(rule.insecure, &below);
+    let expected = "expected a host and a path, found another";
+    let url = url.ok_or_else(|| RuleError::new("source.oci.repository", expected))?;
     Ok((url, ListFormat::Oci(rule)))
 }

@@ -43,7 +43,6 @@ pub(super) fn read<'m>(message: &'m [u8], format: &ListFormat) -> Result<Vec<Par
             let named = files.into_iter().zip(SIMPLE_STREAMS).take_while(there);
             Ok(named.map(|(file, name)| Part { name: Some(name), message: SignedMessage::of_file(file) }).collect())
         }
-        ListFormat::Oci(_) => Err(payload::signed_one_by_one()),
     }
 }
 

@@ -51,17 +51,11 @@ pub(super) fn read(
             ProductsPath::find(index.text(), rule).map_err(malformed)?;
             Err(Refusal::new(RefusalReason::ListMalformed, "expected the products file that the index has, found none"))
         }
-        (ListFormat::Oci(_), _) => Err(signed_one_by_one()),
-        (ListFormat::Hepix | ListFormat::Checksums(_) | ListFormat::SimpleStreams(_), parts) => {
+        (ListFormat::Hepix | ListFormat::Checksums(_) | ListFormat::SimpleStreams(_) | ListFormat::Oci(_), parts) => {
             let found = format!("expected the files of the source, found {}", parts.len());
             Err(Refusal::new(RefusalReason::ListMalformed, found))
         }
     }
-}
-
-/// The artefacts of a repository have no text that is signed as a whole.
-pub(super) fn signed_one_by_one() -> Refusal {
-    Refusal::new(RefusalReason::ListMalformed, "expected files that are signed as a whole, found a repository")
 }
 
 /// The digest of a text, without surrounding white space and with LF line ends.

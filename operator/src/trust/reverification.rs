@@ -26,7 +26,7 @@ pub fn reverify(message: &[u8], last: &LastAccepted, request: &VerifyRequest<'_>
     }
 }
 
-/// Verifies a message again whose files are signed as a whole.
+/// Verifies a message again that is signed as a whole, or each of whose files is.
 fn reverify_signed(message: &[u8], last: &LastAccepted, request: &VerifyRequest<'_>) -> Reverification {
     let proven = match parts::authenticate(message, request, &mut Vec::new()) {
         Ok(proven) => proven,

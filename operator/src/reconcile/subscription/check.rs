@@ -89,6 +89,7 @@ pub(in crate::reconcile) fn check(object: &ImageListSubscription, settings: &Set
     let key = ObjectKey::of(object);
     let spec = &object.spec;
     let (url, format) = source(&spec.source)?;
+    goes_together(spec, &format)?;
     Ok(Checked {
         namespace: key.namespace.parse().map_err(|error| SpecError::invalid("metadata.namespace", &error))?,
         name: key.name.parse().map_err(|error| SpecError::invalid("metadata.name", &error))?,
@@ -129,14 +130,30 @@ fn source(source: &api::ListSource) -> Result<(SourceUrl, ListFormat), SpecError
     ListFormat::of(source).map_err(|error| SpecError::invalid(error.path(), error.message()))
 }
 
+/// What goes with a kind of source. There is no first signer to believe without a certificate, and only an image list
+/// can be encrypted.
+fn goes_together(spec: &ImageListSubscriptionSpec, format: &ListFormat) -> Result<(), SpecError> {
+    let kind = match format {
+        ListFormat::Hepix => return Ok(()),
+        ListFormat::Checksums(_) => "checksums",
+        ListFormat::SimpleStreams(_) => "simpleStreams",
+        ListFormat::Oci(_) => "oci",
+    };
+    if spec.verify.mode != api::VerifyMode::Enforce {
+        let message = format!("expected Enforce with source.{kind}, found another mode");
+        return Err(SpecError::invalid("verify.mode", &message));
+    }
+    if spec.verify.decryption_secret_ref.is_some() {
+        let message = format!("expected none with source.{kind}, found one");
+        return Err(SpecError::invalid("verify.decryptionSecretRef", &message));
+    }
+    Ok(())
+}
+
 fn auto_endorse(spec: &ImageListSubscriptionSpec, settings: &Settings) -> Result<bool, SpecError> {
     const FIELD: &str = "verify.mode";
     match spec.verify.mode {
         api::VerifyMode::Enforce => Ok(false),
-        // OpenPGP and cosign keys lead to no trust anchor.
-        api::VerifyMode::AutoEndorse if spec.source.url.is_none() => {
-            Err(SpecError::invalid(FIELD, "expected Enforce with checksums, simpleStreams or oci"))
-        }
         api::VerifyMode::AutoEndorse if settings.allow_auto_endorse => Ok(true),
         api::VerifyMode::AutoEndorse => Err(SpecError::invalid(
             FIELD,
@@ -167,17 +184,6 @@ fn required_endorsements(spec: &ImageListSubscriptionSpec) -> Result<NonZeroUsiz
         let message = format!("expected 1 to {most}, the number of endorserRefs, found {required}");
         SpecError::invalid("verify.requiredEndorsements", &message)
     })
-}
-
-/// Only an image list can be encrypted.
-fn decryption(spec: &ImageListSubscriptionSpec) -> Result<Option<String>, SpecError> {
-    match &spec.verify.decryption_secret_ref {
-        Some(_) if spec.source.url.is_none() => {
-            let message = "expected none with checksums, simpleStreams or oci, found one";
-            Err(SpecError::invalid("verify.decryptionSecretRef", message))
-        }
-        reference => Ok(reference.as_ref().map(|reference| reference.name.clone())),
-    }
 }
 
 fn optional<T, E: std::fmt::Display>(

@@ -15,11 +15,10 @@ use super::{beside, envelope, repository, schedule};
 use crate::api::{CachedImage, Endorser, ImageListSubscription, ImageListSubscriptionStatus};
 use crate::cache::{CacheError, Volume};
 use crate::fetch::{Document, FetchError, ListAnswer, Source};
-use crate::imagelist::oci::OciRule;
 use crate::imagelist::{ImageId, ListFormat, Sha512Digest, SourceUrl};
 use crate::reconcile::context::Context;
 use crate::reconcile::endorser;
-use crate::reconcile::exchange::{ListOrigin, Message};
+use crate::reconcile::exchange::Message;
 use crate::reconcile::source::{SourceError, source};
 use crate::store::ResourceStore;
 use crate::trust::{AlgorithmPolicy, Anchors, CredentialKind, EndorserRule, Sha256Digest, SignerName};
@@ -226,14 +225,12 @@ async fn fetch<S: ResourceStore>(
     memory: Option<&ListMemory>,
     stored: Option<&Document>,
 ) -> FetchedAt {
-    let origin = checked.origin();
     let address = address(checked);
     let memory = memory.filter(|memory| memory.address == address);
     let answered = match &checked.format {
-        ListFormat::Hepix => return fetch_list(context, checked, &origin, memory).await,
-        ListFormat::Oci(rule) => return fetch_repository(context, checked, &origin, (rule, stored)).await,
-        ListFormat::Checksums(rule) => Files { context, checked, origin, memory }.checksums(rule).await,
-        ListFormat::SimpleStreams(rule) => Files { context, checked, origin, memory }.simple_streams(rule).await,
+        ListFormat::Hepix | ListFormat::Oci(_) => return fetch_from(context, checked, memory, stored).await,
+        ListFormat::Checksums(rule) => Files { context, checked, memory }.checksums(rule).await,
+        ListFormat::SimpleStreams(rule) => Files { context, checked, memory }.simple_streams(rule).await,
     };
     match answered {
         Ok((Answer::NotModified, date)) => (Fetched::NotModified, date),
@@ -242,32 +239,22 @@ async fn fetch<S: ResourceStore>(
     }
 }
 
-/// Fetches what a repository of OCI artefacts has.
-async fn fetch_repository<S: ResourceStore>(
+/// Fetches an image list, or what is in a repository.
+async fn fetch_from<S: ResourceStore>(
     context: &Context<S>,
     checked: &Checked,
-    origin: &ListOrigin,
-    (rule, stored): (&OciRule, Option<&Document>),
-) -> FetchedAt {
-    let trust = &context.settings.trust_directory;
-    match source(&*context.store, &checked.key.namespace, origin, &checked.url, trust).await {
-        Ok(source) => repository::observe(&context.client, checked, &source, rule, stored).await,
-        Err(error) => (Fetched::Failed(FetchProblem::from(&error)), None),
-    }
-}
-
-/// Fetches an image list.
-async fn fetch_list<S: ResourceStore>(
-    context: &Context<S>,
-    checked: &Checked,
-    origin: &ListOrigin,
     memory: Option<&ListMemory>,
+    stored: Option<&Document>,
 ) -> FetchedAt {
+    let origin = checked.origin();
     let trust = &context.settings.trust_directory;
     let source = match source(&*context.store, &checked.key.namespace, &origin, &checked.url, trust).await {
         Ok(source) => source,
         Err(error) => return (Fetched::Failed(FetchProblem::from(&error)), None),
     };
+    if let ListFormat::Oci(rule) = &checked.format {
+        return repository::observe(&context.client, checked, &source, rule, stored).await;
+    }
     match ask(context, checked, &source, memory).await {
         Ok(ListAnswer::NotModified { date }) => (Fetched::NotModified, date),
         Ok(ListAnswer::Body { document, validator, date, came }) => {
@@ -310,8 +297,10 @@ async fn ask<S: ResourceStore>(
 pub(super) fn address(checked: &Checked) -> Sha256Digest {
     let url = checked.url.url();
     match &checked.format {
-        ListFormat::Hepix | ListFormat::Checksums(_) | ListFormat::SimpleStreams(_) => {
-            Sha256Digest::of(checked.url.url().as_str().as_bytes())
+        ListFormat::Hepix => Sha256Digest::of(url.as_str().as_bytes()),
+        ListFormat::Checksums(_) => Sha256Digest::of(format!("checksums {url}").as_bytes()),
+        ListFormat::SimpleStreams(rule) => {
+            Sha256Digest::of(format!("simpleStreams {url} {}", rule.content_id()).as_bytes())
         }
         ListFormat::Oci(rule) => Sha256Digest::of(rule.described().as_bytes()),
     }
