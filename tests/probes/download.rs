@@ -1,19 +1,22 @@
 //! Downloads one image onto a volume and publishes it, as the operator does, in a process that tests can kill.
 //!
-//! usage: download VOLUME URL SHA512|sha256:SHA256 SIZE|- [--cut-at N] [--steps]
+//! usage: download VOLUME URL SHA512|sha256:SHA256 SIZE|- [--cut-at N] [--steps] [--replace]
 //!
 //! With `--cut-at N` the process kills itself just before the N-th change of the volume (counted from 0); with `--steps`
-//! it prints the name of each. At its end it prints, as JSON, how it went and what it took.
+//! it prints the name of each, and when the image is downloaded, published and in the place of others. With `--replace` it
+//! archives the other versions. At its end it prints, as JSON, how it went and what it took.
 
 #![allow(clippy::print_stdout, clippy::print_stderr, reason = "its output is what the tests read")]
 
 use std::fs;
+use std::io::Write as _;
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use anyhow::{Context, bail};
+use jiff::Timestamp;
 use rustix::process::{Signal, getpid, kill_process};
 use vmcatcher_operator::cache::{DownloadRequest, ImageKey, JobLimits, JobState, Jobs, Volume};
 use vmcatcher_operator::fetch::{Client, ClientSettings, Source};
@@ -29,12 +32,17 @@ impl Steps for Cutter {
     fn before(&self, step: &'static str) {
         let number = self.made.fetch_add(1, Ordering::SeqCst);
         if self.shown {
-            eprintln!("step {number}: {step}");
+            say(&format!("step {number}: {step}"));
         }
         if Some(number) == self.cut_at {
             let _never = kill_process(getpid(), Signal::KILL);
         }
     }
+}
+
+/// Writes a line to standard error in one call, so that it is one for those who trace calls.
+fn say(line: &str) {
+    let _unread = std::io::stderr().write_all(format!("{line}\n").as_bytes());
 }
 
 #[tokio::main]
@@ -45,7 +53,13 @@ async fn main() -> anyhow::Result<()> {
     };
     let cut_at =
         options.iter().position(|option| option == "--cut-at").and_then(|at| options.get(at + 1)?.parse().ok());
-    let shown = options.iter().any(|option| option == "--steps");
+    let has = |wanted: &str| options.iter().any(|option| option == wanted);
+    let shown = has("--steps");
+    let reached = |what: &str| {
+        if shown {
+            say(what);
+        }
+    };
     let cutter = Arc::new(Cutter { made: AtomicUsize::new(0), cut_at, shown });
     let waits = |error: &_| eprintln!("{error}");
     let volume = Volume::open_waiting(Path::new(volume), waits).await?.with_steps(cutter.clone());
@@ -66,7 +80,15 @@ async fn main() -> anyhow::Result<()> {
         }
     };
     let image = ImageKey { namespace: "site".parse()?, identifier: "image".parse()? };
+    reached("downloaded");
     let path = volume.publish(&image, &"1.0".parse()?, &blob)?;
+    reached("published");
+    if has("--replace") {
+        for other in volume.entries(&image)?.endorsed.iter().filter(|other| other.digest != *blob.digest()) {
+            volume.archive(&image, other, Timestamp::now())?;
+        }
+        reached("replaced");
+    }
     let facts = serde_json::json!({
         "path": path,
         "steps": cutter.made.load(Ordering::SeqCst),

@@ -1,7 +1,7 @@
 //! Blobs: verified bytes, named by their SHA-512. The bytes of an image are stored only here.
 
 use std::fs;
-use std::os::unix::fs::PermissionsExt;
+use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 
 use jiff::Timestamp;
@@ -55,6 +55,12 @@ impl BlobRecord {
         Ok(self)
     }
 }
+
+/// What tells that the file of a blob or its record was changed or replaced.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct BlobStamp([FileStamp; 2]);
+
+type FileStamp = (u64, u64, u64, i64, i64);
 
 /// The result of verifying a blob's bytes again.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -129,6 +135,20 @@ impl VerifiedBlob {
     }
 }
 
+impl BlobStamp {
+    /// The stamp of a blob by its path; `None` if one of the two files is missing. A file that is replaced has another
+    /// inode, and one that is changed another time.
+    pub fn of(path: &Path) -> Option<Self> {
+        let stamp = |path: &Path| {
+            let about = fs::symlink_metadata(path).ok()?;
+            let changed = about.ctime().checked_mul(1_000_000_000)?.checked_add(about.ctime_nsec())?;
+            let modified = about.mtime().checked_mul(1_000_000_000)?.checked_add(about.mtime_nsec())?;
+            Some((about.dev(), about.ino(), about.len(), changed, modified))
+        };
+        Some(Self([stamp(path)?, stamp(&record_path(path))?]))
+    }
+}
+
 impl Volume {
     /// A blob, checked by its record and its length only; the bytes are not read. `None` if there is no blob, or if the
     /// record is missing, unreadable, or has another length. In these cases [`Volume::verify_blob`] reads the bytes.
@@ -138,6 +158,11 @@ impl Volume {
         let record = record::read_beside::<BlobRecord>(&record_path(&path))?;
         let Some(record) = record.filter(|record| record.size == size) else { return Ok(None) };
         Ok(Some(VerifiedBlob { digest: *digest, record: record.judged_anew(&path)?, path }))
+    }
+
+    /// The path of the blob with a digest, whether or not there is one.
+    pub fn path_of(&self, digest: &Sha512Digest) -> PathBuf {
+        self.blob_path(digest)
     }
 
     /// Whether there is a file for a digest, verified or not.
@@ -237,9 +262,12 @@ impl Volume {
         let digest = seen.digests.sha512;
         let path = self.blob_path(&digest);
         self.prepare(&path)?;
-        // This is done before the lock is taken, because it takes as long as the disk needs for all bytes.
-        self.step("blob: sync");
         let file = open_no_link(from).map_err(CacheError::io("open", from))?;
+        self.step("blob: mode");
+        let read_only = fs::Permissions::from_mode(0o444);
+        file.set_permissions(read_only).map_err(CacheError::io("set the mode of", from))?;
+        // The bytes and the mode. This is done before the lock is taken, because it takes as long as the disk needs.
+        self.step("blob: sync");
         file.sync_all().map_err(CacheError::io("sync", from))?;
         let _adding = self.adding();
         let record = BlobRecord::of(seen, now);
@@ -253,9 +281,6 @@ impl Volume {
         self.step("blob: record");
         // The directory is synced once, after the file has its name too. A file without its record is not a blob.
         record::write_as(self, &record_path(&path), &record, (0o644, Durability::Whole))?;
-        self.step("blob: mode");
-        let read_only = fs::Permissions::from_mode(0o444);
-        file.set_permissions(read_only).map_err(CacheError::io("set the mode of", from))?;
         self.step("blob: rename");
         fs::rename(from, &path).map_err(CacheError::io("rename", from))?;
         self.step("blob: sync directory");

@@ -4,7 +4,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::io::ErrorKind;
-use std::os::unix::fs::{MetadataExt, symlink};
+use std::os::unix::fs::symlink;
 use std::path::{Path, PathBuf};
 
 use jiff::Timestamp;
@@ -13,6 +13,8 @@ use serde_with::skip_serializing_none;
 
 use super::blob::VerifiedBlob;
 use super::error::CacheError;
+use super::file_scan::same_file;
+use super::known_shelves::Stamp;
 use super::name::{ImageKey, SafeName, encode_version};
 use super::record;
 use super::volume::Volume;
@@ -221,17 +223,27 @@ impl Volume {
 
     /// The entries in a directory: each record with its link. Everything else is ignored.
     fn read_shelf(&self, directory: &Path) -> Result<Vec<Entry>, CacheError> {
+        let Some(stamp) = Stamp::of(directory)? else { return Ok(Vec::new()) };
+        let mut found = match self.shelves.get(directory, stamp) {
+            Some(known) => known,
+            None => self.read_records(directory, stamp)?,
+        };
+        found.retain(|entry| self.blob_is_behind(&entry.path, &entry.digest));
+        Ok(found)
+    }
+
+    fn read_records(&self, directory: &Path, stamp: Stamp) -> Result<Vec<Entry>, CacheError> {
         let mut found = Vec::new();
         for path in read_directory(directory)? {
             if path.extension().is_some_and(|extension| extension == "json") || path.is_dir() {
                 continue;
             }
-            let record = record::read_beside::<EntryRecord>(&record_of(&path))?;
-            let Some(record) = record.filter(|record| self.blob_is_behind(&path, &record.sha512)) else { continue };
+            let Some(record) = record::read_beside::<EntryRecord>(&record_of(&path))? else { continue };
             let EntryRecord { version, sha512, archived_time } = record;
             found.push(Entry { version, digest: sha512, path, archived_time });
         }
         found.sort_by(|a, b| a.archived_time.cmp(&b.archived_time).then_with(|| a.path.cmp(&b.path)));
+        self.shelves.set(directory, stamp, &found);
         Ok(found)
     }
 
@@ -322,14 +334,6 @@ fn record_of(path: &Path) -> PathBuf {
     let mut name = path.file_name().unwrap_or_default().to_os_string();
     name.push(".json");
     path.with_file_name(name)
-}
-
-/// Whether two paths lead to the same file.
-fn same_file(one: &Path, two: &Path) -> bool {
-    match (fs::metadata(one), fs::metadata(two)) {
-        (Ok(one), Ok(two)) => one.dev() == two.dev() && one.ino() == two.ino(),
-        (Ok(_) | Err(_), _) => false,
-    }
 }
 
 /// The digests in the records and symbolic links of a directory, even if the record or the link is missing. (A hard

@@ -168,3 +168,11 @@ pub(super) fn file_size(path: &Path) -> Result<Option<u64>, CacheError> {
         Err(error) => Err(CacheError::io("look at", path)(error)),
     }
 }
+
+/// Whether two paths lead to the same file.
+pub(super) fn same_file(one: &Path, two: &Path) -> bool {
+    match (fs::metadata(one), fs::metadata(two)) {
+        (Ok(one), Ok(two)) => one.dev() == two.dev() && one.ino() == two.ino(),
+        (Ok(_) | Err(_), _) => false,
+    }
+}

@@ -97,8 +97,11 @@ impl Volume {
         self.writable(self.root())?;
         let _adding = self.adding();
         self.remove_partial_records(keep)?;
-        self.remove_orphans(now)?;
-        let (blobs, partials) = self.garbage(keep, now)?;
+        let unlinked = self.unlinked(keep, now)?;
+        if !unlinked.is_empty() {
+            self.remove_orphans(now)?;
+        }
+        let (blobs, partials) = self.garbage(unlinked, keep, now)?;
         for blob in &blobs {
             self.step("collect: blob");
             self.remove_file(&blob.path)?;
@@ -115,14 +118,17 @@ impl Volume {
 
     /// The blobs and partial downloads that a collection would remove. Changes nothing.
     pub fn find_garbage(&self, keep: &Keep, now: Timestamp) -> Result<Collected, CacheError> {
-        let (blobs, partials) = self.garbage(keep, now)?;
+        let (blobs, partials) = self.garbage(self.unlinked(keep, now)?, keep, now)?;
         Ok(Collected::of(&blobs, &partials))
     }
 
-    fn garbage(&self, keep: &Keep, now: Timestamp) -> Result<(Vec<BlobCandidate>, Vec<PartialCandidate>), CacheError> {
-        let mut blobs = self.candidates(&self.blobs()?)?;
-        // Most blobs have a hard link. Only for the others it matters what the records of all entries say.
-        blobs.retain(|blob| is_unneeded(blob, &BTreeSet::new(), keep, now));
+    fn garbage(
+        &self,
+        unlinked: Vec<BlobCandidate>,
+        keep: &Keep,
+        now: Timestamp,
+    ) -> Result<(Vec<BlobCandidate>, Vec<PartialCandidate>), CacheError> {
+        let mut blobs = unlinked;
         if !blobs.is_empty() {
             let used = self.used(keep, now)?;
             blobs.retain(|blob| is_unneeded(blob, &used, keep, now));
@@ -130,6 +136,14 @@ impl Volume {
         let mut partials = self.partials()?;
         partials.retain(|partial| is_stale(partial, keep, now));
         Ok((blobs, partials))
+    }
+
+    /// The blobs that go, unless the record of an entry refers to them. Most blobs have a hard link. Only for the others it
+    /// matters what the records of all entries say.
+    fn unlinked(&self, keep: &Keep, now: Timestamp) -> Result<Vec<BlobCandidate>, CacheError> {
+        let mut blobs = self.candidates(&self.blobs()?)?;
+        blobs.retain(|blob| is_unneeded(blob, &BTreeSet::new(), keep, now));
+        Ok(blobs)
     }
 
     /// The digests that entries refer to, and those of converted images in use.

@@ -2,7 +2,7 @@
 //! operator owns a volume.
 //!
 //! * [`Volume`] opens it, with the lock or read-only. Every small file is written under a temporary name in `scratch/`
-//!   and then renamed. When the volume is opened, temporary files of interrupted runs are removed.
+//!   and then renamed. When the volume is opened after a run was cut off, its temporary files are removed.
 //! * [`VerifiedBlob`] is made only after the digest of the bytes was verified. Only a verified blob can be published.
 //! * [`Jobs`] runs the downloads. They are keyed by namespace, digest and URL, limited in total and for each host, and
 //!   resumed from what is on the disk.
@@ -25,6 +25,7 @@ mod file_scan;
 mod garbage;
 mod job;
 mod job_request;
+mod known_shelves;
 mod learned;
 mod list_store;
 mod name;
@@ -39,7 +40,7 @@ mod space;
 mod usage;
 mod volume;
 
-pub use blob::{BlobCheck, VerifiedBlob};
+pub use blob::{BlobCheck, BlobStamp, VerifiedBlob};
 pub use conversion::{ConversionKey, ConversionLimits, ConversionState, Conversions, Part};
 pub use entry::{Entries, Entry};
 pub use error::{CacheError, DownloadError};

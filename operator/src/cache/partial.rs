@@ -16,7 +16,7 @@ use tokio_util::sync::CancellationToken;
 use super::append_file::AppendFile;
 use super::blob::VerifiedBlob;
 use super::error::CacheError;
-use super::file_scan::{AlsoDigests, ByteScan, ScanResult, file_size};
+use super::file_scan::{AlsoDigests, ByteScan, ScanResult, file_size, same_file};
 use super::job_request::{DownloadRequest, JobKey};
 use super::name::SafeName;
 use super::record;
@@ -100,7 +100,7 @@ impl Partial {
         let key = request.key();
         let path = partial_path(volume, &key);
         volume.prepare(&path)?;
-        let file = AppendFile::new(open(volume, &path)?, &path)?;
+        let file = AppendFile::new(open(volume, &path, &key.digest)?, &path)?;
         let known = record::read_beside::<PartialRecord>(&record_path(&path))?;
         let validator = known.and_then(|known| known.validator);
         let record = PartialRecord { url: key.url.to_string(), size, validator };
@@ -248,11 +248,17 @@ pub(super) fn remove_partial(volume: &Volume, path: &Path) -> Result<(), CacheEr
 }
 
 /// Opens a partial download for appending, or makes an empty one.
-fn open(volume: &Volume, path: &Path) -> Result<File, CacheError> {
+fn open(volume: &Volume, path: &Path, digest: &ContentDigest) -> Result<File, CacheError> {
     let failed = CacheError::io("open", path);
+    let blob = volume.sha512_of(digest)?.map(|digest| volume.blob_path(&digest));
+    // It became the blob, and a power failure gave it its old name back.
+    if !path.is_symlink() && blob.is_some_and(|blob| same_file(path, &blob)) {
+        volume.step("partial: remove");
+        volume.remove_file(path)?;
+    }
     if file_size(path)?.is_some() {
         let found = open_no_link(path).map_err(&failed)?;
-        // A file with another hard link was put there by somebody else. Its bytes are not changed.
+        // A file with any other hard link was put there by somebody else. Its bytes are not changed.
         if found.metadata().map_err(&failed)?.nlink() > 1 {
             return Err(CacheError::Foreign { path: path.to_owned() });
         }

@@ -3,6 +3,7 @@
 
 use std::fs::{self, File};
 use std::io::{ErrorKind, Read};
+use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 
 use serde::Serialize;
@@ -16,19 +17,24 @@ use crate::fs::{Durability, parent, sync_directory};
 /// The maximum size of a record or a state file, in bytes.
 const LARGEST: u64 = 64 * 1024 * 1024;
 
+/// Opening does not wait for the other end of a pipe.
+const NO_WAIT: i32 = rustix::fs::OFlags::NONBLOCK.bits().cast_signed();
+
 /// Reads a record. `None` if there is none; [`CacheError::StateCorrupt`] if it cannot be parsed.
 pub(super) fn read<T: DeserializeOwned>(path: &Path) -> Result<Option<T>, CacheError> {
-    // A directory or named pipe is not a record, and opening a pipe would block forever.
-    if fs::metadata(path).is_ok_and(|about| !about.is_file()) {
-        return Ok(None);
-    }
-    let file = match File::open(path) {
+    // A directory or named pipe is not a record, and opening a pipe would block for ever without this flag.
+    let file = match File::options().read(true).custom_flags(NO_WAIT).open(path) {
         Ok(file) => file,
         Err(error) if matches!(error.kind(), ErrorKind::NotFound | ErrorKind::NotADirectory) => return Ok(None),
         Err(error) => return Err(CacheError::io("open", path)(error)),
     };
+    let about = file.metadata().map_err(CacheError::io("look at", path))?;
+    if !about.is_file() {
+        return Ok(None);
+    }
     let corrupt = |message: String| CacheError::StateCorrupt { path: path.to_owned(), message };
-    let mut bytes = Vec::new();
+    // One more, so that the end is found without more memory.
+    let mut bytes = Vec::with_capacity(usize::try_from(about.len().min(LARGEST)).unwrap_or(0) + 1);
     file.take(LARGEST + 1).read_to_end(&mut bytes).map_err(CacheError::io("read", path))?;
     if bytes.len() as u64 > LARGEST {
         return Err(corrupt(format!("expected at most {LARGEST} bytes, found more")));

@@ -8,6 +8,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use super::error::CacheError;
+use super::known_shelves::KnownShelves;
 use crate::fs::{
     Durability, NO_LINK, StepHook, Steps, ensure_directory, make_directory, parent, remove, remove_leftovers_below,
     write_over,
@@ -32,11 +33,13 @@ pub struct Volume {
     adding: Arc<Mutex<()>>,
     /// Held while a download reserves space, so that two downloads do not take the same space.
     reserving: Arc<Mutex<()>>,
+    /// The directories of entries that were read.
+    pub(super) shelves: Arc<KnownShelves>,
 }
 
 impl Volume {
-    /// Opens a volume for writing: makes its directories (the parent of the root has to exist), takes its lock, and
-    /// removes the temporary files of earlier runs.
+    /// Opens a volume for writing: makes its directories (the parent of the root has to exist) and takes its lock. If the
+    /// last run was cut off, syncs what it left, and removes its temporary files.
     ///
     /// Fails with [`CacheError::Locked`] if another process has the lock.
     pub fn open(root: &Path) -> Result<Self, CacheError> {
@@ -45,16 +48,13 @@ impl Volume {
                 .map_err(|error| CacheError::NoVolume { root: root.to_owned(), found: error.to_string() })?;
         }
         let root = canonical(root)?;
-        let lock = take_lock(&root)?;
+        let (lock, last) = take_lock(&root)?;
         for directory in DIRECTORIES {
             ensure_directory(&root.join(directory))?;
         }
-        for directory in fs::read_dir(&root).map_err(CacheError::io("read", &root))?.flatten() {
-            let ours = DIRECTORIES.iter().any(|name| Path::new(name).starts_with(directory.file_name()));
-            // Nobody else writes here, so a file with a temporary name was left by an interrupted run.
-            if let Err(error) = if ours { remove_leftovers_below(&directory.path()) } else { Ok(()) } {
-                tracing::warn!(%error, "a temporary file of an earlier run stays");
-            }
+        match last {
+            LastRun::Ended => {}
+            LastRun::CutOff => clear_up(&root, &lock)?,
         }
         Ok(Self::of(root, Some(lock)))
     }
@@ -100,7 +100,8 @@ impl Volume {
 
     fn of(root: PathBuf, lock: Option<Lock>) -> Self {
         let (lock, steps) = (lock.map(Arc::new), StepHook::default());
-        Self { root: root.into(), lock, steps, adding: Arc::default(), reserving: Arc::default() }
+        let (adding, reserving, shelves) = (Arc::default(), Arc::default(), Arc::default());
+        Self { root: root.into(), lock, steps, adding, reserving, shelves }
     }
 
     /// Calls `steps` before every change. For tests that interrupt a run.
@@ -219,12 +220,50 @@ fn canonical(root: &Path) -> Result<PathBuf, CacheError> {
     if path.is_dir() { Ok(path) } else { Err(missing("something that is no directory".to_owned())) }
 }
 
+/// What a run that was cut off may have left: changes that are not synced, on which this run would rely, and temporary
+/// files.
+fn clear_up(root: &Path, lock: &Lock) -> Result<(), CacheError> {
+    rustix::fs::syncfs(&lock.0).map_err(|error| CacheError::io("sync", root)(error.into()))?;
+    for directory in fs::read_dir(root).map_err(CacheError::io("read", root))?.flatten() {
+        let ours = DIRECTORIES.iter().any(|name| Path::new(name).starts_with(directory.file_name()));
+        // Nobody else writes here, so a file with a temporary name was left by an interrupted run.
+        if let Err(error) = if ours { remove_leftovers_below(&directory.path()) } else { Ok(()) } {
+            tracing::warn!(%error, "a temporary file of an earlier run stays");
+        }
+    }
+    Ok(())
+}
+
+/// How the last run that owned the volume came to its end.
+enum LastRun {
+    /// It has let the volume go, and the machine has run since.
+    Ended,
+    /// It was killed, or the machine was restarted, or it is not known.
+    CutOff,
+}
+
+/// What a run that ends writes into the lock file. It is not synced: it counts only until the machine is restarted.
+fn ended() -> String {
+    let boot = fs::read_to_string("/proc/sys/kernel/random/boot_id").unwrap_or_default();
+    format!("no process since the machine was started as {}\n", boot.trim())
+}
+
 /// The lock of a volume, held until it is dropped.
 #[derive(Debug)]
 struct Lock(File);
 
+impl Lock {
+    fn write(&self, text: &str) -> std::io::Result<()> {
+        let mut file = &self.0;
+        file.set_len(0).and_then(|()| file.rewind()).and_then(|()| file.write_all(text.as_bytes()))
+    }
+}
+
 impl Drop for Lock {
     fn drop(&mut self) {
+        if let Err(error) = self.write(&ended()) {
+            tracing::warn!(%error, "the next run looks for what this one left");
+        }
         // Closing the file is not enough: a process that was forked and has not executed its program yet has it open too.
         if let Err(error) = self.0.unlock() {
             tracing::warn!(%error, "the lock of the volume is held until the program ends");
@@ -233,28 +272,30 @@ impl Drop for Lock {
 }
 
 /// Takes the lock. The lock file is written in place, because a new file with its name would be another lock.
-fn take_lock(root: &Path) -> Result<Lock, CacheError> {
+fn take_lock(root: &Path) -> Result<(Lock, LastRun), CacheError> {
     let path = root.join("lock");
     let mut options = File::options();
     options.read(true).write(true).create(true).truncate(false).custom_flags(NO_LINK);
     let open = options.open(&path);
     let mut file = open.map_err(CacheError::io("open", &path))?;
-    match file.try_lock() {
+    let taken = file.try_lock();
+    let mut said = String::new();
+    let read = (&mut file).take(512).read_to_string(&mut said).is_ok();
+    match taken {
         Ok(()) => {}
         Err(TryLockError::WouldBlock) => {
-            let mut holder = String::new();
-            let read = (&mut file).take(512).read_to_string(&mut holder).is_ok();
-            let named = read && !holder.trim().is_empty();
-            let holder = if named { holder.trim().to_owned() } else { "another process".to_owned() };
+            let named = read && !said.trim().is_empty();
+            let holder = if named { said.trim().to_owned() } else { "another process".to_owned() };
             return Err(CacheError::Locked { root: root.to_owned(), holder });
         }
         Err(TryLockError::Error(error)) => return Err(CacheError::io("lock", &path)(error)),
     }
     let host = fs::read_to_string("/proc/sys/kernel/hostname").unwrap_or_default();
+    let lock = Lock(file);
     let holder = format!("process {} on {}\n", std::process::id(), host.trim());
-    let written = file.set_len(0).and_then(|()| file.rewind()).and_then(|()| file.write_all(holder.as_bytes()));
-    written.map_err(CacheError::io("write", &path))?;
-    Ok(Lock(file))
+    lock.write(&holder).map_err(CacheError::io("write", &path))?;
+    let last = if said == ended() { LastRun::Ended } else { LastRun::CutOff };
+    Ok((lock, last))
 }
 
 #[cfg(test)]

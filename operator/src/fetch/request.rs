@@ -19,6 +19,15 @@ use crate::text::with_causes;
 /// The maximum number of redirects. Browsers and wget follow at least as many.
 const MOST_REDIRECTS: usize = 10;
 
+/// The statuses of redirects that are followed.
+const REDIRECTS: [StatusCode; 5] = [
+    StatusCode::MOVED_PERMANENTLY,
+    StatusCode::FOUND,
+    StatusCode::SEE_OTHER,
+    StatusCode::TEMPORARY_REDIRECT,
+    StatusCode::PERMANENT_REDIRECT,
+];
+
 impl Client {
     /// Sends a GET and follows redirects. The response may have any status except redirects and 401, 403 and, with a
     /// proxy, 407.
@@ -39,12 +48,9 @@ impl Client {
             let own = url.url().origin() == source.url.url().origin();
             let credentials = token.as_ref().or(source.credentials.as_ref()).filter(|_| own).cloned();
             let response = self.send(method, source, &url, (own, credentials.as_ref()), headers).await?;
-            if response.status() == StatusCode::UNAUTHORIZED && own && !has_asked {
+            if own && !has_asked && response.status() == StatusCode::UNAUTHORIZED {
                 has_asked = true;
-                token = match BearerChallenge::of(response.headers()) {
-                    Some(challenge) => self.token(source, &challenge).await?,
-                    None => None,
-                };
+                token = self.token_after(source, response.headers()).await?;
                 if token.is_some() {
                     continue;
                 }
@@ -52,28 +58,27 @@ impl Client {
             let proxy = self.proxies.for_url(url.url());
             match (response.status(), &proxy) {
                 (StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN, _) => {
-                    let (status, sent) = (response.status().as_u16(), credentials.is_some());
-                    let challenges = Box::new(Challenges::of(response.headers(), &WWW_AUTHENTICATE));
-                    let came = Answer::new(response, &url, &url, proxy.map(|proxy| proxy.to_string())).came().await;
-                    return Err(FetchError::AuthenticationFailed { url, status, sent, challenges, came });
+                    let proxy = proxy.map(|proxy| proxy.to_string());
+                    return Err(not_authorized(url, response, credentials.is_some(), proxy).await);
                 }
                 (StatusCode::PROXY_AUTHENTICATION_REQUIRED, Some(proxy)) => {
                     let challenges = Challenges::of(response.headers(), &PROXY_AUTHENTICATE);
                     return Err(proxy_wants_credentials(url, proxy, challenges));
                 }
-                (
-                    StatusCode::MOVED_PERMANENTLY
-                    | StatusCode::FOUND
-                    | StatusCode::SEE_OTHER
-                    | StatusCode::TEMPORARY_REDIRECT
-                    | StatusCode::PERMANENT_REDIRECT,
-                    _,
-                ) => url = redirect(&url, response.headers())?,
+                (status, _) if REDIRECTS.contains(&status) => url = redirect(&url, response.headers())?,
                 _ => return Ok(Answer::new(response, &source.url, &url, proxy.map(|proxy| proxy.to_string()))),
             }
         }
         let message = format!("expected at most {MOST_REDIRECTS} redirects, found more");
         Err(FetchError::UrlInvalid { url: source.url.clone(), message })
+    }
+
+    /// The token for a registry that wants one; `None` if it wants none, or if the source is no registry.
+    async fn token_after(&self, source: &Source, headers: &HeaderMap) -> Result<Option<Credentials>, FetchError> {
+        match BearerChallenge::of(headers) {
+            Some(challenge) => self.token(source, &challenge).await,
+            None => Ok(None),
+        }
     }
 
     async fn send(
@@ -123,6 +128,14 @@ impl Client {
         }
         failure(url, error).through(&proxy)
     }
+}
+
+/// The error for 401 and 403. `sent` is whether credentials were sent.
+async fn not_authorized(url: SourceUrl, response: Response, sent: bool, proxy: Option<String>) -> FetchError {
+    let status = response.status().as_u16();
+    let challenges = Box::new(Challenges::of(response.headers(), &WWW_AUTHENTICATE));
+    let came = Answer::new(response, &url, &url, proxy).came().await;
+    FetchError::AuthenticationFailed { url, status, sent, challenges, came }
 }
 
 /// The error if a proxy opened no tunnel, with its response to the repeated request, if any.

@@ -11,18 +11,13 @@ use axum::body::Body;
 use axum::extract::{Path, State};
 use axum::http::{HeaderMap, HeaderValue, Method, Response, StatusCode, header};
 use axum::routing::get;
-use bytes::Bytes;
-use futures::TryStreamExt as _;
-use tokio::io::{AsyncReadExt as _, AsyncSeekExt as _};
-use tokio_util::io::ReaderStream;
 
+use super::file_body::file_body;
+use super::known_blobs::KnownBlobs;
 use super::plain;
 use super::ticket::{Clock, TicketError, Tickets};
 use crate::cache::{VerifiedBlob, Volume};
 use crate::metrics::Metrics;
-
-/// The size of the chunks that are read from the volume, in bytes.
-const CHUNK: usize = 256 * 1024;
 
 /// The image server. It only reads the volume, so it also works while another process owns the volume, for example
 /// while this operator waits for its turn.
@@ -31,6 +26,8 @@ pub struct ImageServer {
     volume: Arc<FilePath>,
     /// Read from the volume at the first request, once the key exists.
     tickets: Arc<OnceLock<Tickets>>,
+    /// The images of earlier requests.
+    known: Arc<KnownBlobs>,
     clock: Clock,
     metrics: Metrics,
 }
@@ -45,11 +42,23 @@ enum Unserved {
 impl ImageServer {
     /// Serves the images of the volume in this folder, which need not exist yet. Responses are counted in `metrics`.
     pub fn new(volume: PathBuf, clock: Clock, metrics: Metrics) -> Self {
-        Self { volume: volume.into(), tickets: Arc::default(), clock, metrics }
+        Self { volume: volume.into(), tickets: Arc::default(), known: Arc::default(), clock, metrics }
+    }
+
+    /// The image that a ticket permits, if it was there within the last second. Clouds send several `HEAD` requests in a
+    /// row, and only the first one waits for the volume.
+    fn recent(&self, ticket: &str, file: &str) -> Option<VerifiedBlob> {
+        self.known.recent(&self.tickets.get()?.check(ticket, file, (self.clock)()).ok()?)
     }
 
     /// The image that a ticket permits; `None` if it is not on the volume.
     fn blob(&self, ticket: &str, file: &str) -> Result<Option<VerifiedBlob>, Unserved> {
+        let check = |tickets: &Tickets| tickets.check(ticket, file, (self.clock)()).map_err(Unserved::Ticket);
+        if let Some(tickets) = self.tickets.get()
+            && let Some(known) = self.known.get(&check(tickets)?)
+        {
+            return Ok(Some(known));
+        }
         let volume = Volume::read_only(&self.volume).map_err(|error| Unserved::NoVolume(error.to_string()))?;
         let tickets = match self.tickets.get() {
             Some(tickets) => tickets,
@@ -59,8 +68,8 @@ impl ImageServer {
                 Err(error) => return Err(Unserved::NoVolume(error.to_string())),
             },
         };
-        let digest = tickets.check(ticket, file, (self.clock)()).map_err(Unserved::Ticket)?;
-        volume.blob(&digest).map_err(|error| Unserved::Damaged(error.to_string()))
+        let found = self.known.look(&volume, &check(tickets)?);
+        found.map_err(|error| Unserved::Damaged(error.to_string()))
     }
 }
 
@@ -86,10 +95,15 @@ async fn respond(
     file: &str,
     (method, headers): (&Method, &HeaderMap),
 ) -> Response<Body> {
+    if method == Method::HEAD
+        && let Some(blob) = server.recent(ticket, file)
+    {
+        return found(&blob, (method, headers), &server.metrics).await;
+    }
     let (own, ticket, file) = (server.clone(), ticket.to_owned(), file.to_owned());
     // In a thread of its own, so that a hanging volume does not block other responses.
-    let found = tokio::task::spawn_blocking(move || own.blob(&ticket, &file)).await;
-    let blob = match found.unwrap_or_else(|error| Err(Unserved::NoVolume(error.to_string()))) {
+    let looked = tokio::task::spawn_blocking(move || own.blob(&ticket, &file)).await;
+    let blob = match looked.unwrap_or_else(|error| Err(Unserved::NoVolume(error.to_string()))) {
         Ok(Some(blob)) => blob,
         Ok(None) => return plain(StatusCode::NOT_FOUND, "no image with that digest is on the volume"),
         Err(Unserved::Ticket(error)) => return plain(StatusCode::FORBIDDEN, &error.to_string()),
@@ -102,7 +116,12 @@ async fn respond(
             return plain(StatusCode::INTERNAL_SERVER_ERROR, "the volume cannot be read");
         }
     };
-    match answer(&blob, method, headers, &server.metrics).await {
+    found(&blob, (method, headers), &server.metrics).await
+}
+
+/// The response about an image that is there.
+async fn found(blob: &VerifiedBlob, (method, headers): (&Method, &HeaderMap), metrics: &Metrics) -> Response<Body> {
+    match answer(blob, method, headers, metrics).await {
         Ok(response) => response,
         Err(error) => {
             tracing::warn!(%error, path = %blob.path().display(), "an image cannot be served");
@@ -134,11 +153,9 @@ async fn answer(
     let body = if method == Method::HEAD {
         Body::empty()
     } else {
-        let mut file = tokio::fs::File::open(blob.path()).await?;
-        file.seek(std::io::SeekFrom::Start(first)).await?;
+        let file = tokio::fs::File::open(blob.path()).await?.into_std().await;
         let metrics = metrics.clone();
-        let counted = move |chunk: &Bytes| metrics.served_bytes(chunk.len() as u64);
-        Body::from_stream(ReaderStream::with_capacity(file.take(length), CHUNK).inspect_ok(counted))
+        file_body(file, first, length, move |bytes| metrics.served_bytes(bytes))
     };
     let mut response = Response::new(body);
     *response.status_mut() = status;

@@ -113,6 +113,8 @@ async fn answer(listener: TcpListener, app: App, limits: Limits, mut stopped: on
             // If there is no free place, the connection is closed.
             Ok((stream, peer)) => {
                 if let Some(connection) = connections.admit(peer.ip()) {
+                    // The last packet of a response goes at once. If it is not possible, it goes a little later.
+                    let _unchanged = stream.set_nodelay(true);
                     running.spawn(serve(stream, connection, &app, limits, &farewell));
                 }
             }

@@ -3,7 +3,9 @@
 mod connections;
 mod exposition;
 mod figures;
+mod file_body;
 mod images;
+mod known_blobs;
 mod listening;
 mod monitor;
 mod peer;

@@ -65,6 +65,9 @@ pub fn accept(mut list: VerifiedList, request: &AcceptRequest<'_>) -> Acceptance
 /// The format has no field for an OpenPGP key. If only OpenPGP keys signed, `hv:endorser` is compared only if its
 /// `hv:dn` is a fingerprint (`openpgp4fpr:…`). Other names are not compared, because a name does not identify a key.
 fn names_its_signers(verified: &VerifiedList, _: &AcceptRequest<'_>) -> Result<Finding, Refusal> {
+    if verified.list.endorsers.is_empty() {
+        return Ok(Finding::NotAsked("the source names no endorser".to_owned()));
+    }
     let by_certificate = verified.names.iter().any(|names| matches!(names, SignerNames::X509(_)));
     let is_fingerprint = |endorser: &&NamedEndorser| endorser.subject.parse::<Fingerprint>().is_ok();
     let compared = verified.list.endorsers.iter().filter(|named| by_certificate || is_fingerprint(named));

@@ -13,7 +13,7 @@ pub(crate) fn large(count: usize, mebibytes: u64) {
     for _ in 0..RUNS {
         publisher.empty("volume");
         let mut command = publisher.once(&["--max-downloads", "8"]);
-        ours = better(ours, run_and_sync(&mut command, &publisher.path("")));
+        better(&mut ours, run_and_sync(&mut command, &publisher.path("")));
         publisher.empty("volume");
 
         let folder = publisher.empty("theirs");
@@ -22,8 +22,9 @@ pub(crate) fn large(count: usize, mebibytes: u64) {
             let (url, file) = (publisher.url(name, number), folder.join(name));
             format!("curl -sf {url} | tee {} | openssl dgst -sha512 &\n", file.display())
         };
-        let script = format!("{}wait", names.iter().enumerate().map(one).collect::<String>());
-        theirs = better(theirs, run_and_sync(&mut shell(&script), &publisher.path("")));
+        let commands: Vec<String> = names.iter().enumerate().map(one).collect();
+        let script = format!("{}wait", commands.concat());
+        better(&mut theirs, run_and_sync(&mut shell(&script), &publisher.path("")));
         publisher.empty("theirs");
     }
     report(&format!("{count} x {mebibytes} MiB"), ours.unwrap(), ("curl | tee | openssl", theirs.unwrap()));
@@ -36,7 +37,7 @@ pub(crate) fn small(count: usize) {
     let (mut ours, mut theirs) = (None, None);
     for _ in 0..RUNS {
         publisher.empty("volume");
-        ours = better(ours, run_and_sync(&mut publisher.once(&[]), &publisher.path("")));
+        better(&mut ours, run_and_sync(&mut publisher.once(&[]), &publisher.path("")));
 
         let folder = publisher.empty("theirs");
         fs::create_dir(&folder).unwrap();
@@ -44,13 +45,13 @@ pub(crate) fn small(count: usize) {
             format!("url = \"{}\"\noutput = \"{}\"\n", publisher.url(name, 0), folder.join(name).display())
         };
         let list = publisher.path("curl.conf");
-        fs::write(&list, names.iter().map(one).collect::<String>()).unwrap();
+        fs::write(&list, names.iter().map(one).collect::<Vec<_>>().concat()).unwrap();
         let script = format!(
             "curl -sSf --no-progress-meter --parallel --config {}; sha512sum {}/*",
             list.display(),
             folder.display()
         );
-        theirs = better(theirs, run_and_sync(&mut shell(&script), &publisher.path("")));
+        better(&mut theirs, run_and_sync(&mut shell(&script), &publisher.path("")));
     }
     report(&format!("{count} x 1 MiB"), ours.unwrap(), ("curl --parallel, sha512sum", theirs.unwrap()));
 }

@@ -11,7 +11,11 @@ pub(crate) fn idle(count: usize) {
     println!("{count} images of 4 KiB: {:.1} s", first.wall.as_secs_f64());
     // The first run after it copies what the last one stored.
     run(&mut publisher.once(&[]));
-    let best = (0..2 * RUNS).fold(None, |best, _| better(best, run(&mut publisher.once(&[])))).unwrap();
+    let mut best = None;
+    for _ in 0..2 * RUNS {
+        better(&mut best, run(&mut publisher.once(&[])));
+    }
+    let best = best.unwrap();
     println!(
         "nothing to do over {count} images: {:.1} ms, {} ms of processors, at most {} MiB",
         best.wall.as_secs_f64() * 1000.0,

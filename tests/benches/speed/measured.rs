@@ -28,12 +28,13 @@ pub(crate) fn run(command: &mut Command) -> Took {
         peak = resident(&child).unwrap_or(peak);
         match child.try_wait().unwrap() {
             Some(status) => break status,
+            #[allow(clippy::disallowed_methods, reason = "its memory is looked at again and again")]
             None => std::thread::sleep(LOOK),
         }
     };
     let wall = began.elapsed();
     assert!(status.success(), "{command:?}: {status}");
-    Took { wall, processor: children() - before, peak }
+    Took { wall, processor: children().saturating_sub(before), peak }
 }
 
 /// A script of the shell.
@@ -50,13 +51,11 @@ pub(crate) fn run_and_sync(command: &mut Command, folder: &Path) -> Took {
     Took { wall: took.wall + synced.wall, processor: took.processor + synced.processor, ..took }
 }
 
-/// The better of two.
-pub(crate) fn better(best: Option<Took>, took: Took) -> Option<Took> {
-    Some(match best {
-        Some(best) if best.wall <= took.wall => Took { peak: best.peak.max(took.peak), ..best },
-        Some(best) => Took { peak: best.peak.max(took.peak), ..took },
-        None => took,
-    })
+/// Keeps the better of two, and the higher peak.
+pub(crate) fn better(best: &mut Option<Took>, took: Took) {
+    let faster = best.filter(|best| best.wall <= took.wall).unwrap_or(took);
+    let peak = best.map_or(took.peak, |best| best.peak.max(took.peak));
+    *best = Some(Took { peak, ..faster });
 }
 
 /// Prints both, and how many times as fast the program is and which part of the processor time it takes.

@@ -96,7 +96,8 @@ impl Nginx {
     fn start(folder: &Path, root: PathBuf) -> Self {
         fs::create_dir(folder).unwrap();
         let ports: Vec<u16> = (0..PORTS).map(|_| free_port()).collect();
-        let listen: String = ports.iter().map(|port| format!("listen 127.0.0.1:{port}; ")).collect();
+        let listen: Vec<String> = ports.iter().map(|port| format!("listen 127.0.0.1:{port}; ")).collect();
+        let listen = listen.concat();
         let text = format!(
             "daemon off; worker_processes 1; user root; pid {0}/pid; error_log {0}/error.log;\nevents {{}}\nhttp {{\n  \
              access_log off; sendfile on; tcp_nopush on; keepalive_requests 100000; client_body_temp_path {0}/body; \
@@ -108,7 +109,9 @@ impl Nginx {
         let configuration = folder.join("nginx.conf");
         fs::write(&configuration, text).unwrap();
         let process = Command::new("nginx").arg("-c").arg(&configuration).spawn().expect("nginx is installed");
-        ports.iter().for_each(|port| wait_for(*port));
+        for port in &ports {
+            wait_for(*port);
+        }
         Self { process, ports, root }
     }
 }
@@ -132,6 +135,7 @@ pub(crate) fn wait_for(port: u16) {
     let began = Instant::now();
     while TcpStream::connect(("127.0.0.1", port)).is_err() {
         assert!(began.elapsed() < Duration::from_secs(30), "nothing listens on {port}");
+        #[allow(clippy::disallowed_methods, reason = "another program tells nobody when it listens")]
         std::thread::sleep(Duration::from_millis(10));
     }
 }

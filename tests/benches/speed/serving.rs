@@ -43,8 +43,8 @@ pub(crate) fn serve(mebibytes: u64) {
 fn pair(what: &str, ours: impl Fn() -> Took, theirs: impl Fn() -> Took) {
     let (mut best, mut other) = (None, None);
     for _ in 0..RUNS {
-        best = better(best, ours());
-        other = better(other, theirs());
+        better(&mut best, ours());
+        better(&mut other, theirs());
     }
     // The processor time is that of the client.
     report(what, best.unwrap(), ("nginx", other.unwrap()));

@@ -5,6 +5,7 @@ mod cut;
 mod download;
 mod hostile_server;
 mod limits;
+mod power_failure;
 mod scrub;
 mod sha256;
 mod volume;

@@ -354,18 +354,22 @@ async fn temporary_files_of_a_cut_off_run_go_with_the_next_owner() {
         "endorsed/site/a/.vmcatcher-1-0123.raw.tmp",
     ];
     let theirs = ["endorsed/site/a/.other.tmp", "scratch/.vmcatcher-notes", "endorsed/site/a/vmcatcher-1.tmp"];
-    for name in ours.iter().chain(&theirs) {
-        fs::write(root.join(name), "half").unwrap();
-    }
+    ours.iter().chain(&theirs).for_each(|name| fs::write(root.join(name), "half").unwrap());
     let dangling = root.join("endorsed/site/a/.vmcatcher-2-0123.raw.tmp");
     std::os::unix::fs::symlink("../../../blobs/nothing", &dangling).unwrap();
     Volume::open(&root).unwrap_err();
     Volume::read_only(&root).unwrap();
     assert!(ours.iter().all(|name| root.join(name).exists()), "another one owns it");
-    let site = site.restarted().await;
+    site.jobs.shutdown().await;
+    let Site { directory: _directory, volume, jobs } = site;
+    drop((volume, jobs));
+    drop(reopened(&root).await);
+    assert!(ours.iter().all(|name| root.join(name).exists()), "the last run came to its end");
+    fs::write(root.join("lock"), "process 1 on a machine\n").unwrap();
+    let volume = reopened(&root).await;
     assert!(!ours.iter().any(|name| root.join(name).exists()) && !dangling.is_symlink());
     assert!(theirs.iter().all(|name| root.join(name).exists()));
-    assert_eq!(site.volume.entries(&image("a")).unwrap().endorsed, [entry]);
+    assert_eq!(volume.entries(&image("a")).unwrap().endorsed, [entry]);
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -245,3 +245,34 @@ async fn an_unchanged_repository_is_cheap() {
         assert!(heads <= expected[1] && asked.len() <= 10, "{} requests, {heads} heads: {asked:?}", asked.len());
     }
 }
+
+/// One manifest by its digest. Its tags are not asked for, so that its signatures are looked for where they may be.
+#[tokio::test]
+async fn a_manifest_is_followed_by_its_digest() {
+    for referrers in [true, false] {
+        let key = SigningKey::new();
+        let site = site_of(&key);
+        let registry = ScriptedRegistry::new(&site.server, referrers);
+        let (pinned, newer) = (made(&site, 5, "pinned"), made(&site, 1, "newer"));
+        let pin = |artefact: &Artefact| {
+            site.manifest("subscription-vo", &format!(
+                "apiVersion: vmcatcher.io/v1alpha1\nkind: ImageListSubscription\nmetadata: {{name: vo}}\nspec:\n  source: \
+                 {{oci: {{repository: \"{}/{REPOSITORY}\", insecure: true, digest: \"{}\"}}}}\n  verify: {{endorserRefs: \
+                 [{{name: endorser}}]}}\n  images: {{include: {{match: [{{name: all}}]}}}}\n",
+                registry.host(),
+                artefact.digest()
+            ));
+        };
+        registry.push(REPOSITORY, "22.04", &pinned);
+        registry.push_bundle(REPOSITORY, &pinned.manifest(), &key.message_signature(&pinned.manifest()));
+        publish(&registry, "24.04", &newer, &key);
+        for artefact in [&pinned, &newer, &pinned] {
+            pin(artefact);
+            let run = site.run().await;
+            assert_eq!(condition(&run, "SourceVerified"), "True Verified", "{:?}", run.subscription("vo"));
+            let sha512 = hex::encode(Sha512::digest(&artefact.layer));
+            let shelf = site.shelf("endorsed");
+            assert!(shelf.len() == 1 && shelf[0].ends_with(&sha512[..12]), "{shelf:?}");
+        }
+    }
+}

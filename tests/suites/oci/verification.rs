@@ -164,3 +164,31 @@ fn a_tag_that_is_not_endorsed_does_not_hold_back_the_others() {
     assert!(shown(list.list()).ends_with("(Unsigned)"), "{}", shown(list.list()));
     assert_eq!(list.list().created, ago(2), "what is not endorsed has no say");
 }
+
+/// A tag may name an index. It is signed as such, and names the one manifest.
+#[test]
+fn an_index_of_one_manifest_is_resolved_and_no_other() {
+    let key = SigningKey::new();
+    let judge = Judge::of(vec![endorser("ann", TrustLevel::Trusted, &key)]);
+    let (artefact, other) = (disk(ago(1)), disk(ago(2)));
+    let of = |digests: &[String], manifest: Vec<u8>| {
+        let manifests: Vec<_> = digests.iter().map(|digest| json!({"digest": digest, "size": 1})).collect();
+        let index = json!({"schemaVersion": 2, "manifests": manifests}).to_string().into_bytes();
+        let digest = harness::oci::digest(&index);
+        let payload = payload(REPOSITORY, &digest);
+        let candidates = vec![simple(&payload, &key.sign(&payload))];
+        TaggedManifest {
+            tag: "a".parse().ok(),
+            digest: digest.parse().unwrap(),
+            index: Some(index),
+            manifest,
+            candidates,
+        }
+    };
+    let one = of(&[artefact.digest()], artefact.manifest());
+    assert_eq!(refusal(&judge, one), "EGI Ubuntu 22.04: listed");
+    let two = of(&[artefact.digest(), other.digest()], Vec::new());
+    assert!(refusal(&judge, two).starts_with("ListMalformed: a: expected an index of one manifest, found 2"));
+    let another = of(&[artefact.digest()], other.manifest());
+    assert!(refusal(&judge, another).starts_with("MessageDigestMismatch: a: expected the manifest"));
+}

@@ -5,6 +5,8 @@
 //! the rest. Only tries without progress count, and the download releases its slot while it waits
 //! between them.
 
+mod failure;
+mod size;
 mod stream;
 
 use std::sync::Arc;
@@ -13,6 +15,7 @@ use std::time::Duration;
 use jiff::Timestamp;
 use tokio_util::sync::CancellationToken;
 
+use self::failure::{is_stall, may_pass_soon};
 use super::bandwidth::{Bandwidth, Slots};
 use super::blob::VerifiedBlob;
 use super::error::{CacheError, DownloadError};
@@ -120,27 +123,6 @@ impl Download {
     /// The number of bytes. It is known before the first byte is requested.
     fn size(&self) -> u64 {
         self.request.size.unwrap_or_default()
-    }
-
-    /// Asks the server for the number of bytes, which the source does not state. It is no more than a hint: the digest
-    /// decides.
-    async fn learn_size(&self) -> Result<u64, DownloadError> {
-        let source = &self.request.source;
-        let mut tries = 0;
-        loop {
-            let slot = self.or_cancelled(self.slots.take(source.url.url())).await?;
-            let error = match self.or_cancelled(self.client.image_size(source)).await? {
-                Ok(size) => return size.ok_or_else(|| DownloadError::SizeUnknown(source.url.clone())),
-                Err(error) if may_pass_soon(&error) => error,
-                Err(error) => return Err(error.into()),
-            };
-            drop(slot);
-            tries += 1;
-            let reason = error.reason();
-            let wait = self.wait_before(tries, &error).ok_or(error)?;
-            self.client.settings().metrics.retried(Work::Image, reason);
-            self.or_cancelled(tokio::time::sleep(wait)).await?;
-        }
     }
 
     /// Counts a failure as a retry, because a failed download is tried again by its caller.
@@ -406,31 +388,4 @@ async fn beginning(body: ImageBody, came: Box<Came>) -> Box<Came> {
     let (mut body, mut came) = (body, came);
     body.begin(&mut came).await;
     came
-}
-
-/// Whether the same request may succeed within a minute.
-fn may_pass_soon(error: &FetchError) -> bool {
-    match error {
-        FetchError::Timeout { .. } | FetchError::Connection { .. } => true,
-        FetchError::Status { status, .. } => *status >= 500 || [408, 425, 429].contains(status),
-        FetchError::ProxyRefused { refusal, .. } => refusal.status.is_none_or(|status| status >= 500),
-        FetchError::AuthenticationFailed { .. }
-        | FetchError::ProxyAuthenticationFailed { .. }
-        | FetchError::Encoding { .. }
-        | FetchError::Unreadable { .. }
-        | FetchError::TokenRefused { .. }
-        | FetchError::CredentialsUnusable { .. }
-        | FetchError::UrlInvalid { .. }
-        | FetchError::Tls { .. }
-        | FetchError::TlsSettings { .. }
-        | FetchError::TooLarge { .. }
-        | FetchError::NotKept { .. }
-        | FetchError::Setup { .. }
-        | FetchError::File { .. } => false,
-    }
-}
-
-/// Whether the transfer was too slow. This counts as a failed try, however many bytes were received.
-fn is_stall(error: &FetchError) -> bool {
-    matches!(error, FetchError::Timeout { .. })
 }

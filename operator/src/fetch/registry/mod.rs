@@ -8,8 +8,9 @@ mod calls;
 mod challenge;
 mod pages;
 mod token;
+mod tokens;
 
 pub use access::{RealmRule, RegistryAccess};
 pub use calls::{FetchedManifest, Registry};
 pub(super) use challenge::BearerChallenge;
-pub(super) use token::Tokens;
+pub(super) use tokens::Tokens;

@@ -14,7 +14,7 @@ pub(super) fn crls_fresh(rule: &EndorserRule, anchors: &Anchors, now: Timestamp)
     }
     let is_certificate = |credential: &Credential| matches!(credential.kind, CredentialKind::X509 { .. });
     if !rule.credentials.iter().any(is_certificate) {
-        return (Finding::holds(NAME, "NoCRLs", "OpenPGP keys have none: they carry their revocation"), None);
+        return (Finding::holds(NAME, "NoCRLs", "its keys have none: an OpenPGP key carries its revocation"), None);
     }
     let issuers = rule.credentials.iter().filter_map(|credential| issuer(&credential.kind));
     let found: Vec<_> = issuers.flat_map(|issuer| anchors.crl_freshness(issuer, now)).collect();

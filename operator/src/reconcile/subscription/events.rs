@@ -2,7 +2,8 @@
 
 use super::apply::Outcomes;
 use super::check::Checked;
-use super::observe::{Fetched, Observed};
+use super::fetched::Fetched;
+use super::observe::Observed;
 use super::plan::{Newest, Plan};
 use super::problem::FetchProblem;
 use super::removal::REMOVAL_BLOCKED;

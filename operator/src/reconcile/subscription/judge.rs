@@ -6,7 +6,8 @@ use std::collections::BTreeSet;
 use jiff::Timestamp;
 
 use super::check::Checked;
-use super::observe::{Fetched, Observed};
+use super::fetched::Fetched;
+use super::observe::Observed;
 use super::stored::{self, Before, Stored};
 use super::verification::{accept_request, verify_request};
 use crate::fetch::Document;

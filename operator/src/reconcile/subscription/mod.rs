@@ -8,6 +8,7 @@ mod children;
 mod clock;
 mod envelope;
 mod events;
+mod fetched;
 mod files;
 mod judge;
 mod kept;

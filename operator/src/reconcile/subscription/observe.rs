@@ -6,6 +6,7 @@ use std::sync::Arc;
 use jiff::Timestamp;
 
 use super::check::Checked;
+use super::fetched::{Fetched, FetchedAt};
 use super::files::{Answer, Files};
 use super::look_back::{LookBack, look_back};
 use super::memory::ListMemory;
@@ -15,10 +16,11 @@ use super::{beside, envelope, repository, schedule};
 use crate::api::{CachedImage, Endorser, ImageListSubscription, ImageListSubscriptionStatus};
 use crate::cache::{CacheError, Volume};
 use crate::fetch::{Document, FetchError, ListAnswer, Source};
+use crate::imagelist::oci::OciRule;
 use crate::imagelist::{ImageId, ListFormat, Sha512Digest, SourceUrl};
 use crate::reconcile::context::Context;
 use crate::reconcile::endorser;
-use crate::reconcile::exchange::Message;
+use crate::reconcile::exchange::{ListOrigin, Message};
 use crate::reconcile::source::{SourceError, source};
 use crate::store::ResourceStore;
 use crate::trust::{AlgorithmPolicy, Anchors, CredentialKind, EndorserRule, Sha256Digest, SignerName};
@@ -66,18 +68,6 @@ pub(super) struct Observed {
     pub images: Vec<Arc<CachedImage>>,
     /// The identifier of an image whose entries are kept although nothing selects it.
     pub asked_for: Option<String>,
-}
-
-/// The result of a fetch.
-pub(super) enum Fetched {
-    /// The server was not asked in this pass.
-    NotAsked,
-    /// The list has not changed.
-    NotModified,
-    /// A message was fetched.
-    Message(Message),
-    /// The fetch failed.
-    Failed(FetchProblem),
 }
 
 /// The signer of the list in force, from the volume, or from the status if the volume has lost it. A name that cannot
@@ -204,9 +194,6 @@ fn stored_last(volume: &Volume, checked: &Checked) -> Option<Document> {
     volume.read_list(&checked.namespace, &checked.name, newest.version.as_ref()?, &newest.digest12).ok()?
 }
 
-/// The result of a fetch, and the time according to the server.
-pub(super) type FetchedAt = (Fetched, Option<Timestamp>);
-
 /// Fetches the list if the server is asked in this pass.
 async fn fetch_if<S: ResourceStore>(
     is_due: bool,
@@ -225,10 +212,12 @@ async fn fetch<S: ResourceStore>(
     memory: Option<&ListMemory>,
     stored: Option<&Document>,
 ) -> FetchedAt {
+    let origin = checked.origin();
     let address = address(checked);
     let memory = memory.filter(|memory| memory.address == address);
     let answered = match &checked.format {
-        ListFormat::Hepix | ListFormat::Oci(_) => return fetch_from(context, checked, memory, stored).await,
+        ListFormat::Hepix => return fetch_list(context, checked, &origin, memory).await,
+        ListFormat::Oci(rule) => return fetch_repository(context, checked, &origin, (rule, stored)).await,
         ListFormat::Checksums(rule) => Files { context, checked, memory }.checksums(rule).await,
         ListFormat::SimpleStreams(rule) => Files { context, checked, memory }.simple_streams(rule).await,
     };
@@ -239,22 +228,32 @@ async fn fetch<S: ResourceStore>(
     }
 }
 
-/// Fetches an image list, or what is in a repository.
-async fn fetch_from<S: ResourceStore>(
+/// Fetches what a repository of OCI artefacts has.
+async fn fetch_repository<S: ResourceStore>(
     context: &Context<S>,
     checked: &Checked,
-    memory: Option<&ListMemory>,
-    stored: Option<&Document>,
+    origin: &ListOrigin,
+    (rule, stored): (&OciRule, Option<&Document>),
 ) -> FetchedAt {
-    let origin = checked.origin();
     let trust = &context.settings.trust_directory;
-    let source = match source(&*context.store, &checked.key.namespace, &origin, &checked.url, trust).await {
+    match source(&*context.store, &checked.key.namespace, origin, &checked.url, trust).await {
+        Ok(source) => repository::observe(&context.client, checked, &source, rule, stored).await,
+        Err(error) => (Fetched::Failed(FetchProblem::from(&error)), None),
+    }
+}
+
+/// Fetches an image list.
+async fn fetch_list<S: ResourceStore>(
+    context: &Context<S>,
+    checked: &Checked,
+    origin: &ListOrigin,
+    memory: Option<&ListMemory>,
+) -> FetchedAt {
+    let trust = &context.settings.trust_directory;
+    let source = match source(&*context.store, &checked.key.namespace, origin, &checked.url, trust).await {
         Ok(source) => source,
         Err(error) => return (Fetched::Failed(FetchProblem::from(&error)), None),
     };
-    if let ListFormat::Oci(rule) = &checked.format {
-        return repository::observe(&context.client, checked, &source, rule, stored).await;
-    }
     match ask(context, checked, &source, memory).await {
         Ok(ListAnswer::NotModified { date }) => (Fetched::NotModified, date),
         Ok(ListAnswer::Body { document, validator, date, came }) => {
@@ -322,23 +321,5 @@ impl From<&FetchError> for FetchProblem {
 impl From<&SourceError> for FetchProblem {
     fn from(error: &SourceError) -> Self {
         Self { reason: error.reason(), message: error.to_string(), class: error.class() }
-    }
-}
-
-impl Fetched {
-    /// Whether the server was asked in this pass.
-    pub(super) fn was_asked(&self) -> bool {
-        match self {
-            Self::NotAsked => false,
-            Self::NotModified | Self::Message(_) | Self::Failed(_) => true,
-        }
-    }
-
-    /// Whether the server was asked and the fetch succeeded.
-    pub(super) fn succeeded(&self) -> bool {
-        match self {
-            Self::NotModified | Self::Message(_) => true,
-            Self::NotAsked | Self::Failed(_) => false,
-        }
     }
 }

@@ -267,11 +267,7 @@ fn in_force(
     let asked_before = observed.status.last_fetch_time.as_ref().map(|time| time.0);
     let last_fetch = if observed.fetched.was_asked() { Some(now) } else { asked_before };
     let tried_since = checked.suspend || last_fetch.is_some_and(|last| last >= expires);
-    let force = match &state.withdrawn {
-        Some(refusal) => Force::Withdrawn { reason: withdrawal_reason(refusal), message: refusal.message.clone() },
-        None if state.expiring && expires <= now && tried_since => Force::Expired,
-        None => Force::InForce,
-    };
+    let force = force(&state, expires <= now && tried_since);
     ListInForce {
         places: OnceLock::new(),
         accepted: Arc::new(accepted),
@@ -294,6 +290,14 @@ fn in_force(
         deleting: checked.deleting,
         targets: checked.targets.clone(),
         source: checked.origin(),
+    }
+}
+
+fn force(state: &State, has_ended: bool) -> Force {
+    match &state.withdrawn {
+        Some(refusal) => Force::Withdrawn { reason: withdrawal_reason(refusal), message: refusal.message.clone() },
+        None if state.expiring && has_ended => Force::Expired,
+        None => Force::InForce,
     }
 }
 

@@ -8,7 +8,7 @@ use futures::{StreamExt as _, TryStreamExt as _};
 use jiff::Timestamp;
 
 use super::check::Checked;
-use super::observe::{Fetched, FetchedAt};
+use super::fetched::{Fetched, FetchedAt};
 use super::problem::FetchProblem;
 use crate::fetch::{Client, Document, FetchError, FetchedManifest, Registry, Source};
 use crate::imagelist::oci::{

@@ -6,9 +6,10 @@ use std::sync::Arc;
 use proptest::prelude::*;
 
 use super::check::{Checked, check};
+use super::fetched::Fetched;
 use super::judge::{Judged, Newest, Verdict};
 use super::memory::ListMemory;
-use super::observe::{Fetched, Observed, address};
+use super::observe::{Observed, address};
 use super::plan::{self, Plan, plan};
 use super::step::Step;
 use super::stored::{Before, Stored};
