@@ -170,7 +170,7 @@ const MISTAKES: [(&str, &str, &[&str]); 9] = [
         "url:",
         "uri:",
         &[
-            "line 7: ImageListSubscription vo: spec.source.uri: expected secretRef, tls or url, found this field; did you mean url?",
+            "line 7: ImageListSubscription vo: spec.source.uri: expected checksums, oci, secretRef, simpleStreams, tls or url, found this field; did you mean url?",
         ],
     ),
     ("verify:", "verfy:", &["line 8: ImageListSubscription vo: spec.verfy: expected "]),
