@@ -9,8 +9,8 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use jiff::{SignedDuration, Timestamp};
 
-use super::entry::Entry;
 use super::error::CacheError;
+use super::version::Entry;
 
 /// A directory that changed within this time is read again: the clock of a file system may not tell two changes apart.
 const UNSURE: SignedDuration = SignedDuration::from_secs(2);

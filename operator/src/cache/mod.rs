@@ -38,11 +38,11 @@ mod right;
 mod scrub;
 mod space;
 mod usage;
+mod version;
 mod volume;
 
 pub use blob::{BlobCheck, BlobStamp, VerifiedBlob};
 pub use conversion::{ConversionKey, ConversionLimits, ConversionState, Conversions, Part};
-pub use entry::{Entries, Entry};
 pub use error::{CacheError, DownloadError};
 pub use garbage::{Collected, Keep};
 pub use job::{JobState, Jobs};
@@ -54,4 +54,5 @@ pub use progress::Figures;
 pub use scrub::{Scrub, ScrubSettings, Spoiled};
 pub use space::Free;
 pub use usage::{Usage, Used};
+pub use version::{Entries, Entry};
 pub use volume::Volume;

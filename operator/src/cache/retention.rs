@@ -2,7 +2,7 @@
 
 use jiff::{SignedDuration, Timestamp};
 
-use super::entry::Entry;
+use super::version::Entry;
 use crate::imagelist::Sha512Digest;
 
 /// How long archived versions are kept.

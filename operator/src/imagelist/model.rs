@@ -149,6 +149,8 @@ pub enum ImageRefusal {
     /// The image alone is not endorsed, in a source whose images are signed one by one. The text is the reason, as for a
     /// list.
     NotEndorsed(&'static str),
+    /// The repository no longer has the tag of an accepted artefact.
+    TagGone,
 }
 
 impl ImageRefusal {
@@ -159,6 +161,7 @@ impl ImageRefusal {
             Self::IdentifierUnsafe => "IdentifierUnsafe",
             Self::IdentifierDuplicate => "IdentifierDuplicate",
             Self::NotEndorsed(reason) => reason,
+            Self::TagGone => "TagGone",
         }
     }
 }

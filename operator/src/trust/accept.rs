@@ -38,9 +38,9 @@ const RULES: [(Rule, RuleFunction); 7] = [
 /// Checks whether a verified list may replace the one in force.
 pub fn accept(mut list: VerifiedList, request: &AcceptRequest<'_>) -> Acceptance {
     let mut checks = Vec::new();
-    match list.succession {
+    match &list.succession {
         Succession::Whole => {}
-        Succession::Tags | Succession::Pinned => {
+        Succession::Tags(_) | Succession::Pinned => {
             let before = comparable(&list, request).map(|last| last.tags.as_slice()).unwrap_or_default();
             let is_taken = is_taken_by_a_person(&list, request);
             settle(&mut list, before, is_taken);
@@ -185,15 +185,15 @@ fn does_not_roll_back(verified: &VerifiedList, request: &AcceptRequest<'_>) -> R
 /// The tags of a repository were compared one by one, and those that went back are refused images. If no image is left,
 /// the list is refused. `None` if the list must be compared as a whole, also because no tags are remembered.
 fn each_tag_goes_on(verified: &VerifiedList, last: &super::LastAccepted) -> Option<Result<Finding, Refusal>> {
-    match verified.succession {
+    match &verified.succession {
         Succession::Pinned => Some(Ok(Finding::NotAsked("the subscription names the digest".to_owned()))),
-        Succession::Tags if !last.tags.is_empty() => Some(match verified.list.refused.first() {
+        Succession::Tags(_) if !last.tags.is_empty() => Some(match verified.list.refused.first() {
             Some(refused) if verified.list.images.is_empty() => {
                 Err(Refusal::new(RefusalReason::VersionRollback, refused.message.clone()))
             }
             Some(_) | None => Ok(Finding::Holds("each tag by the time of its artefact".to_owned())),
         }),
-        Succession::Whole | Succession::Tags => None,
+        Succession::Whole | Succession::Tags(_) => None,
     }
 }
 

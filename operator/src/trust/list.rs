@@ -6,6 +6,7 @@ use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
 
 use super::{Check, Refusal, Sha256Digest};
+use crate::imagelist::oci::{OciRule, Tag};
 use crate::imagelist::{ContentDigest, ImageId, ImageList, LearnedContent, ListVersion};
 
 /// A verified signer.
@@ -61,12 +62,12 @@ pub struct VerifiedList {
 }
 
 /// What must not go back when another list is accepted.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq)]
 pub(super) enum Succession {
     /// The list as a whole, by its version.
     Whole,
     /// Each tag, by the time at which its artefact was made.
-    Tags,
+    Tags(OciRule),
     /// Nothing: the subscription names the digest of the one artefact.
     Pinned,
 }
@@ -77,6 +78,9 @@ pub(super) enum Succession {
 pub struct AcceptedTag {
     /// The identifier of its image.
     pub identifier: ImageId,
+    /// The tag; `None` for an artefact that the subscription names by its digest.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub tag: Option<Tag>,
     /// The digest that the tag named.
     pub digest: Sha256Digest,
     /// When the artefact was made.

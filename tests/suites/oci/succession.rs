@@ -4,7 +4,7 @@ use harness::oci::{Artefact, SigningKey};
 use jiff::Timestamp;
 use vmcatcher_operator::imagelist::ListFormat;
 use vmcatcher_operator::imagelist::oci::{OciRule, TaggedManifest};
-use vmcatcher_operator::trust::{Reverification, TrustLevel};
+use vmcatcher_operator::trust::{AcceptedList, Reverification, TrustLevel};
 
 use super::judge::{Judge, REPOSITORY, ago, disk, endorser, message, shown, signed, tagged};
 
@@ -36,7 +36,7 @@ fn a_tag_moves_forward_only() {
 }
 
 #[test]
-fn tags_come_and_go_though_nothing_is_newer() {
+fn tags_come_and_go_though_nothing_is_newer_and_what_is_gone_stays() {
     let key = SigningKey::new();
     let judge = Judge::of(vec![endorser("ann", TrustLevel::Trusted, &key)]);
     let (old, new) = (signed("a", &disk(ago(4)), &[&key]), signed("b", &disk(ago(2)), &[&key]));
@@ -44,6 +44,18 @@ fn tags_come_and_go_though_nothing_is_newer() {
     let remembered = judge.accepts(&message(vec![old.clone(), new]), None).unwrap().last_accepted();
     let less = judge.accepts(&message(vec![old.clone()]), Some(&remembered)).unwrap();
     assert_eq!(less.list().created, ago(4), "the newest tag is gone");
+    let gone = |list: &AcceptedList| {
+        let refused = list.list().refused.iter().map(|one| (one.identifier.clone(), one.reason.as_str()));
+        refused.collect::<Vec<_>>()
+    };
+    let newest = &remembered.tags[0].identifier;
+    assert_eq!(gone(&less), [(newest.to_string(), "TagGone")], "no signature says that it is withdrawn");
+    let still = judge.accepts(&message(vec![old.clone()]), Some(&less.last_accepted())).unwrap();
+    assert_eq!(gone(&still), gone(&less));
+    let narrow = Judge { format: ListFormat::Oci(OciRule::new(REPOSITORY, false, Some("a"), None).unwrap()), ..judge };
+    let narrower = narrow.accepts(&message(vec![old.clone()]), Some(&less.last_accepted())).unwrap();
+    assert_eq!(gone(&narrower), [], "the subscription no longer takes it");
+    let judge = Judge::of(vec![endorser("ann", TrustLevel::Trusted, &key)]);
     let more = judge.accepts(&message(vec![old, older]), Some(&less.last_accepted())).unwrap();
     assert_eq!(more.list().images.len(), 2);
     let again = message(vec![signed("b", &disk(ago(3)), &[&key])]);

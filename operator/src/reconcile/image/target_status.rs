@@ -148,10 +148,7 @@ fn finding(
     let wanted = match desire {
         DesiredState::Publish(offer) => Some(offer.sha512),
         DesiredState::Withdraw => None,
-        DesiredState::Leave | DesiredState::Release => {
-            let overdue = overdue(observed, status).or_else(|| unknown_content(checked, observed));
-            return overdue.unwrap_or_else(|| as_before(before));
-        }
+        DesiredState::Leave | DesiredState::Release => return left(checked, observed, status, before),
     };
     let Some(publication) = publication else {
         return Finding::unknown(NAME, "Progressing", "the target was not asked yet");
@@ -172,6 +169,12 @@ fn finding(
         None if publication.published.is_some() => Finding::fails(NAME, "Retiring", "it is taken out of circulation"),
         Some(_) | None => Finding::fails(NAME, publication.reason, &publication.message),
     }
+}
+
+/// The condition where nothing is asked of the target now.
+fn left(checked: &Checked, observed: &Observed, status: &TargetStatus, before: Option<&TargetStatus>) -> Finding {
+    let waits = overdue(observed, status).or_else(|| unknown_content(checked, observed));
+    waits.unwrap_or_else(|| as_before(before))
 }
 
 /// The condition of a target where older versions are not completely out of circulation; `None` if all are. While the

@@ -63,11 +63,7 @@ pub(super) async fn feed<K: Resource>(
             }
             Ok(Event::InitDone) => {
                 patience = None;
-                shared.store().cache_sync.came::<K>(scope.as_deref());
-                shared.forget_gone();
-                for object in store.state() {
-                    follow(&shared, &object, Seen::There);
-                }
+                listed(&shared, scope.as_deref(), &store, follow);
             }
             Ok(Event::Init | Event::InitApply(_)) => patience = Some(LONGEST_LIST),
             Err(error) => {
@@ -75,6 +71,15 @@ pub(super) async fn feed<K: Resource>(
                 interrupted::<K>(&shared, &error);
             }
         }
+    }
+}
+
+/// The store has all objects of the kind.
+fn listed<K: Resource>(shared: &Shared, scope: Option<&str>, store: &Store<K>, follow: fn(&Shared, &K, Seen)) {
+    shared.store().cache_sync.came::<K>(scope);
+    shared.forget_gone();
+    for object in store.state() {
+        follow(shared, &object, Seen::There);
     }
 }
 

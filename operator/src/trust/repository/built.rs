@@ -4,7 +4,7 @@ use jiff::{SignedDuration, Timestamp};
 
 use super::judgement::{Endorsement, Judged, judge};
 use crate::imagelist::oci::{RepositoryMessage, TaggedManifest};
-use crate::imagelist::{ImageRefusal, ListedImage, RefusedImage};
+use crate::imagelist::{ImageRefusal, ListFormat, ListedImage, RefusedImage};
 use crate::trust::list::Succession;
 use crate::trust::{
     AcceptedTag, CosignKey, Refusal, RefusalReason, Sha256Digest, TagState, VerifiedList, VerifyRequest,
@@ -69,7 +69,14 @@ fn listed(
     }
     let nameless =
         || Refusal::new(RefusalReason::ListMalformed, "expected names that make an identifier, found others");
-    let pinned = message.tags.iter().any(|tagged| tagged.tag.is_none());
+    let succession = match request.format {
+        ListFormat::Oci(rule) if message.tags.iter().all(|tagged| tagged.tag.is_some()) => {
+            Succession::Tags(rule.clone())
+        }
+        ListFormat::Oci(_) | ListFormat::Hepix | ListFormat::Checksums(_) | ListFormat::SimpleStreams(_) => {
+            Succession::Pinned
+        }
+    };
     Ok(VerifiedList {
         list: message.list(images, refused, newest).ok_or_else(nameless)?,
         signers,
@@ -78,7 +85,7 @@ fn listed(
         required: request.policy.required(),
         message: Sha256Digest::of(bytes),
         payload: message.content_digest(),
-        succession: if pinned { Succession::Pinned } else { Succession::Tags },
+        succession,
         tags: Vec::new(),
     })
 }
@@ -108,6 +115,7 @@ fn find(
 fn accepted(found: &Found, tagged: &TaggedManifest) -> AcceptedTag {
     AcceptedTag {
         identifier: found.image.identifier.clone(),
+        tag: tagged.tag.clone(),
         digest: tagged.digest,
         created: found.created,
         keys: found.endorsements.iter().map(|one| one.key).collect(),
@@ -117,6 +125,6 @@ fn accepted(found: &Found, tagged: &TaggedManifest) -> AcceptedTag {
 
 fn unaccepted(message: &RepositoryMessage, tagged: &TaggedManifest, refusal: &Refusal) -> Option<AcceptedTag> {
     let state = if refusal.is_statement() { TagState::Withdrawn } else { TagState::Kept };
-    let (digest, created, keys) = (tagged.digest, Timestamp::UNIX_EPOCH, Vec::new());
-    Some(AcceptedTag { identifier: message.identifier(tagged).ok()?, digest, created, keys, state })
+    let (tag, digest, created, keys) = (tagged.tag.clone(), tagged.digest, Timestamp::UNIX_EPOCH, Vec::new());
+    Some(AcceptedTag { identifier: message.identifier(tagged).ok()?, tag, digest, created, keys, state })
 }

@@ -17,8 +17,8 @@ const MOST_REMEMBERED: usize = 1000;
 /// * A tag that is not endorsed is refused, and the accepted artefact stays.
 /// * Nothing stays of an artefact whose signers were revoked: its tag is left out, and any endorsed artefact may take its
 ///   place.
-///
-/// A tag that is gone from the repository is gone from the list, and remembered.
+/// * A tag that is gone from the repository is a refused image, and the accepted artefact stays: the list of tags is not
+///   signed, so this is no statement of an endorser. A tag that the subscription no longer takes is left out.
 pub(in crate::trust) fn settle(list: &mut VerifiedList, before: &[AcceptedTag], is_taken: bool) {
     let found = std::mem::take(&mut list.tags);
     let mut tags: Vec<AcceptedTag> = Vec::new();
@@ -50,11 +50,25 @@ pub(in crate::trust) fn settle(list: &mut VerifiedList, before: &[AcceptedTag], 
             TagState::Withdrawn => old.clone(),
         })
         .collect();
+    let stay = gone.iter().filter(|tag| tag.state == TagState::Kept && is_taken_still(&list.succession, tag));
+    list.list.refused.extend(stay.map(|tag| RefusedImage {
+        identifier: tag.identifier.to_string(),
+        reason: ImageRefusal::TagGone,
+        message: "the repository has no such tag now, which no signature says; what is there stays".to_owned(),
+    }));
     tags.extend(gone);
     tags.sort_by(|one, other| other.created.cmp(&one.created).then_with(|| one.identifier.cmp(&other.identifier)));
     tags.truncate(MOST_REMEMBERED);
     list.tags = tags;
     date(list);
+}
+
+/// Whether the subscription takes a tag that was accepted before.
+fn is_taken_still(succession: &Succession, tag: &AcceptedTag) -> bool {
+    match succession {
+        Succession::Tags(rule) => rule.takes(tag.tag.as_ref()),
+        Succession::Whole | Succession::Pinned => false,
+    }
 }
 
 /// Why the artefact of a tag may not follow the accepted one.
