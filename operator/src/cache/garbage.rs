@@ -97,11 +97,8 @@ impl Volume {
         self.writable(self.root())?;
         let _adding = self.adding();
         self.remove_partial_records(keep)?;
-        let unlinked = self.unlinked(keep, now)?;
-        if !unlinked.is_empty() {
-            self.remove_orphans(now)?;
-        }
-        let (blobs, partials) = self.garbage(unlinked, keep, now)?;
+        self.remove_orphans(now)?;
+        let (blobs, partials) = self.garbage(keep, now)?;
         for blob in &blobs {
             self.step("collect: blob");
             self.remove_file(&blob.path)?;
@@ -118,17 +115,12 @@ impl Volume {
 
     /// The blobs and partial downloads that a collection would remove. Changes nothing.
     pub fn find_garbage(&self, keep: &Keep, now: Timestamp) -> Result<Collected, CacheError> {
-        let (blobs, partials) = self.garbage(self.unlinked(keep, now)?, keep, now)?;
+        let (blobs, partials) = self.garbage(keep, now)?;
         Ok(Collected::of(&blobs, &partials))
     }
 
-    fn garbage(
-        &self,
-        unlinked: Vec<BlobCandidate>,
-        keep: &Keep,
-        now: Timestamp,
-    ) -> Result<(Vec<BlobCandidate>, Vec<PartialCandidate>), CacheError> {
-        let mut blobs = unlinked;
+    fn garbage(&self, keep: &Keep, now: Timestamp) -> Result<(Vec<BlobCandidate>, Vec<PartialCandidate>), CacheError> {
+        let mut blobs = self.unlinked(keep, now)?;
         if !blobs.is_empty() {
             let used = self.used(keep, now)?;
             blobs.retain(|blob| is_unneeded(blob, &used, keep, now));

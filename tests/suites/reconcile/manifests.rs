@@ -10,7 +10,7 @@ use super::process::{operator, text};
 const A: &str = "aaaaaaaa-0000-4000-8000-000000000001";
 const MISSPELT: &str = "# one\napiVersion: vmcatcher.io/v1alpha1\nkind: ImageListSubscription\nmetadata: {name: other}\nspec:\n  \
                         source:\n    uri: https://example.org/list\n  verify: {endorserRefs: [{name: endorser}]}\n";
-const EXPECTED: &str = "spec.source.uri: expected secretRef, tls or url, found this field; did you mean url?";
+const EXPECTED: &str = "spec.source.uri: expected checksums, oci, secretRef, simpleStreams, tls or url, found this field; did you mean url?";
 
 fn site() -> Site {
     let site = Site::new();
