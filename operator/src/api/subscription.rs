@@ -317,7 +317,7 @@ pub struct ListSource {
     "message": "expected exactly one of tags and digest",
 }]))]
 pub struct OciSource {
-    /// host[:port]/path, as in registry.example.org/images/ubuntu. No scheme, no tag.
+    /// Host, port if it is not 443, and path, as in registry.example.org/images/ubuntu. No scheme, no tag.
     #[schemars(length(min = 3, max = 512), regex(pattern = r"^[A-Za-z0-9.:\[\]-]+/[a-z0-9._/-]+$"))]
     pub repository: String,
     /// A glob for the tags that are images; case does not matter. Tags of signatures (sha256-…) never are. At most 100 tags

@@ -56,7 +56,7 @@ impl BlobRecord {
     }
 }
 
-/// What tells that the file of a blob or its record was changed or replaced.
+/// What shows that the file of a blob or its record was changed or replaced.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct BlobStamp([FileStamp; 2]);
 

@@ -12,14 +12,14 @@ use jiff::{SignedDuration, Timestamp};
 use super::error::CacheError;
 use super::version::Entry;
 
-/// A directory that changed within this time is read again: the clock of a file system may not tell two changes apart.
+/// A directory that changed within this time is read again: a file system may give two changes the same time.
 const UNSURE: SignedDuration = SignedDuration::from_secs(2);
 
 /// The entries by directory, whether or not their links lead to their blobs.
 #[derive(Debug, Default)]
 pub(super) struct KnownShelves(Mutex<HashMap<PathBuf, (Stamp, Vec<Entry>)>>);
 
-/// What tells that names in a directory were added or removed: every write is a new name.
+/// What shows that names in a directory were added or removed: every write is a new name.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Stamp {
     device: u64,

@@ -54,7 +54,7 @@ pub fn remove_leftovers_below(directory: &Path) -> Result<(), FileError> {
     };
     for entry in entries {
         let entry = entry.map_err(&failed)?;
-        // Most file systems tell the type with the name, so that no file is looked at.
+        // Most file systems return the type with the name, so that no file is looked at.
         let is_directory = match entry.file_type() {
             Ok(kind) => kind.is_dir(),
             Err(error) if error.kind() == ErrorKind::NotFound => continue,

@@ -98,7 +98,7 @@ impl Payload {
                 all.push(judgement);
             }
         }
-        // If not everybody signed every part, nobody of them can be done without.
+        // If not every signer signed every part, each of them is needed.
         let same = counted.iter().all(|part| part.len() == all.len());
         VerifiedList {
             list: self.list,

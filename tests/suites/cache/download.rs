@@ -101,17 +101,8 @@ async fn a_next_run_asks_for_the_rest_only() {
     server.put_each("/a.img", vec![resource.clone().stall_after(200_000), resource.clone()]);
     let site = Site::new();
     let key = site.jobs.start(request(&server, "/a.img", &resource));
-    let partial = site.path().join("partial");
-    let length = || {
-        let names = names(&partial).into_iter().find(|name| !name.contains('.'));
-        names.map_or(0, |name| partial.join(name).metadata().unwrap().len())
-    };
-    while length() < 200_000 {
-        tokio::task::yield_now().await;
-    }
-    site.jobs.cancel(&key);
-    let site = site.restarted().await;
-    assert_eq!(length(), 200_000);
+    let site = site.cut_off(&key, 200_000).await;
+    assert_eq!(site.received(), 200_000);
     site.download(request(&server, "/a.img", &resource)).await.unwrap();
     assert_eq!(ranges(&server, "/a.img"), [None, Some("bytes=200000-".to_owned())]);
 }

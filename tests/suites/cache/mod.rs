@@ -80,6 +80,21 @@ impl Site {
         }
     }
 
+    /// The same volume in the hands of a next run, after a download was cancelled that had received so many bytes.
+    async fn cut_off(self, key: &JobKey, bytes: u64) -> Self {
+        while self.received() < bytes {
+            tokio::task::yield_now().await;
+        }
+        self.jobs.cancel(key);
+        self.restarted().await
+    }
+
+    /// The bytes of the only partial download.
+    fn received(&self) -> u64 {
+        let name = self.partials().into_iter().find(|name| !name.contains('.'));
+        name.map_or(0, |name| self.path().join("partial").join(name).metadata().unwrap().len())
+    }
+
     /// The names in `partial/`.
     fn partials(&self) -> Vec<String> {
         names(&self.path().join("partial"))

@@ -90,19 +90,10 @@ async fn a_next_run_hashes_what_is_there_and_asks_for_the_rest() {
     server.put_each("/a.img", vec![resource.clone(), resource.clone().stall_after(200_000), resource.clone()]);
     let site = Site::new();
     let key = site.jobs.start(by_sha256(&server, "/a.img", &resource));
-    let partial = site.path().join("partial");
-    let length = || {
-        let names = names(&partial).into_iter().find(|name| !name.contains('.'));
-        names.map_or(0, |name| partial.join(name).metadata().unwrap().len())
-    };
-    while length() < 200_000 {
-        tokio::task::yield_now().await;
-    }
-    site.jobs.cancel(&key);
-    let site = site.restarted().await;
+    let site = site.cut_off(&key, 200_000).await;
     let keep = Keep { digests: [key.digest].into(), ..Keep::default() };
     site.volume.collect_garbage(&keep, jiff::Timestamp::now()).unwrap();
-    assert_eq!(length(), 200_000, "it is wanted");
+    assert_eq!(site.received(), 200_000, "it is wanted");
     let blob = site.download(by_sha256(&server, "/a.img", &resource)).await.unwrap();
     assert_eq!(blob.digest().to_string(), resource.sha512());
     let ranges = ranges(&server, "/a.img");

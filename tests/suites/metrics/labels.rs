@@ -56,7 +56,9 @@ fn after(code: &str, beginnings: &[&str]) -> Values {
 fn arms(code: &str) -> Values {
     let is_word = |word: &&str| word.len() > 3 && word.chars().all(|c| c.is_ascii_alphabetic());
     let begins = |word: &&str| word.starts_with(|c: char| c.is_ascii_uppercase());
-    code.split("=> \"")
+    let one_line = code.split_whitespace().collect::<Vec<_>>().join(" ").replace("=> { \"", "=> \"");
+    one_line
+        .split("=> \"")
         .skip(1)
         .filter_map(|rest| Some(rest.split_once('"')?.0))
         .filter(is_word)

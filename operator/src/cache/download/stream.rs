@@ -235,7 +235,7 @@ fn hash_all(
 ) -> Result<(), CacheError> {
     for block in written {
         scan.take(block.bytes(), path)?;
-        // Nobody fills it again after the end of the transfer.
+        // It is not filled again after the end of the transfer.
         let _ended = hashed.try_send(block);
     }
     Ok(())

@@ -173,7 +173,7 @@ impl Directory {
         Ok(())
     }
 
-    /// Waits until all writes that have begun are at their end, even those that nobody waits for any more.
+    /// Waits until all writes that have begun are at their end, even those whose callers no longer wait.
     pub async fn written(&self) {
         drop(self.writes.write().await);
     }

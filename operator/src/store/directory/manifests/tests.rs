@@ -211,7 +211,7 @@ const MISTAKES: [(&str, &str, &[&str]); 9] = [
         "    url: https://example.org/list\n  verify:\n    endorserRefs: [{name: egi}]\n",
         "    secretref: {name: a}\n    url: 5\n  verify:\n    mode: 1\n",
         &[
-            "line 7: ImageListSubscription vo: spec.source.secretref: expected secretRef, tls or url, found this field; did you mean secretRef?",
+            "line 7: ImageListSubscription vo: spec.source.secretref: expected checksums, oci, secretRef, simpleStreams, tls or url, found this field; did you mean secretRef?",
             "line 8: ImageListSubscription vo: spec.source.url: expected text, found 5 without quotes; quote it: \"5\"",
             "line 10: ImageListSubscription vo: spec.verify.mode: expected text, found 1 without quotes; quote it: \"1\"",
         ],
