@@ -56,20 +56,21 @@ pub struct ListedVersion {
 /// version with the same bytes in several lists is there once.
 pub fn listed(list: &ListInForce, identifier: &ImageId) -> Vec<ListedVersion> {
     let mut found: Vec<ListedVersion> = Vec::new();
-    let current = [(list.accepted.list(), false)].into_iter();
-    let older = list.older.iter().map(|accepted| (accepted.list(), true));
-    for (list, is_older) in current.chain(older) {
-        for entry in list.images.iter().filter(|image| image.identifier == *identifier) {
-            let digest = entry.content();
-            for known in found.iter_mut().filter(|known| known.digest == digest) {
-                known.add_address(&entry.uri);
-            }
-            if !found.iter().any(|known| known.is(&entry.version, &digest)) {
-                let mut new = ListedVersion::of(list, entry, is_older);
-                let same = found.iter().filter(|known| known.digest == digest);
-                same.flat_map(|known| &known.addresses).for_each(|address| new.add_address(address));
-                found.push(new);
-            }
+    let current = list.entry(identifier).map(|entry| (list.accepted.list(), entry, false));
+    let older = list.older.iter().flat_map(|accepted| {
+        let entries = accepted.list().images.iter().filter(|image| image.identifier == *identifier);
+        entries.map(|entry| (accepted.list(), entry, true))
+    });
+    for (list, entry, is_older) in current.into_iter().chain(older) {
+        let digest = entry.content();
+        for known in found.iter_mut().filter(|known| known.digest == digest) {
+            known.add_address(&entry.uri);
+        }
+        if !found.iter().any(|known| known.is(&entry.version, &digest)) {
+            let mut new = ListedVersion::of(list, entry, is_older);
+            let same = found.iter().filter(|known| known.digest == digest);
+            same.flat_map(|known| &known.addresses).for_each(|address| new.add_address(address));
+            found.push(new);
         }
     }
     found

@@ -106,7 +106,8 @@ pub(super) fn want(checked: &Checked, list: Option<&ListInForce>, now: Timestamp
 /// Why a version in circulation must be removed although something else is wanted: only lists with revoked signers
 /// endorsed it.
 pub(super) fn disowned(checked: &Checked, list: Option<&ListInForce>, digests: &[Sha512Digest]) -> Option<Want> {
-    let in_force = list?;
+    // Nearly always: then no list is searched.
+    let in_force = list.filter(|list| !list.withdrawn.is_empty())?;
     let has = |list: &AcceptedList, digest: &Sha512Digest| {
         list.list().images.iter().any(|one| one.identifier == checked.image.identifier && one.sha512() == Some(*digest))
     };
