@@ -33,6 +33,11 @@ macro_rules! digest {
                 &self.0
             }
 
+            /// All hexadecimal digits, in lower case, without a prefix.
+            pub fn digits(&self) -> String {
+                hex::encode(self.0)
+            }
+
             /// The first 12 hexadecimal digits, for display.
             pub fn short(&self) -> String {
                 hex::encode(&self.0[..6])

@@ -62,6 +62,11 @@ pub fn printable(text: &str) -> Cow<'_, str> {
     escape(text, is_printable, |c, shown| shown.extend(c.escape_default()))
 }
 
+/// The beginning of a text for display: at most `most` characters, with those that are not printable replaced.
+pub fn displayed(text: &str, most: usize) -> String {
+    text.chars().take(most).map(|c| if is_printable(c) { c } else { char::REPLACEMENT_CHARACTER }).collect()
+}
+
 /// The words of untrusted bytes, with one space between them.
 pub fn words(bytes: &[u8]) -> String {
     let text = String::from_utf8_lossy(bytes);

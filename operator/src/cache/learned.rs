@@ -7,7 +7,7 @@ use super::error::CacheError;
 use super::name::StatePath;
 use super::volume::Volume;
 use crate::digest::Sha256Digest;
-use crate::imagelist::{ContentDigest, LearnedContent, Sha512Digest};
+use crate::imagelist::{ContentDigest, LearnedContent, ListedImage, Sha512Digest};
 
 impl Volume {
     /// What was learned about bytes with this digest when they were downloaded: `state/sha256/<digest>.json`. `None` if
@@ -17,6 +17,14 @@ impl Volume {
             Err(CacheError::StateCorrupt { .. }) => Ok(None),
             read => read,
         }
+    }
+
+    /// Adds to an entry of a list what was learned about its bytes.
+    pub fn complete(&self, image: &mut ListedImage) -> Result<(), CacheError> {
+        if let Some(digest) = image.digest.sha256() {
+            image.learned = self.learned(&digest)?;
+        }
+        Ok(())
     }
 
     /// The SHA-512 of bytes with this digest, if it is known.
@@ -36,5 +44,5 @@ impl Volume {
 }
 
 fn path(digest: &Sha256Digest) -> Result<StatePath, CacheError> {
-    Ok(StatePath::new(["sha256", hex::encode(digest.as_bytes()).as_str()])?)
+    Ok(StatePath::new(["sha256", digest.digits().as_str()])?)
 }

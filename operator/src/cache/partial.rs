@@ -69,7 +69,7 @@ pub(super) fn partial_path(volume: &Volume, key: &JobKey) -> PathBuf {
     let origin = hex::encode(Sha256::digest(origin.as_bytes()));
     let digest = match &key.digest {
         ContentDigest::Sha512(digest) => digest.to_string(),
-        ContentDigest::Sha256(digest) => hex::encode(digest.as_bytes()),
+        ContentDigest::Sha256(digest) => digest.digits(),
     };
     volume.path("partial").join(format!("{digest}-{}", &origin[..16]))
 }

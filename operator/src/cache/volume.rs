@@ -226,7 +226,7 @@ fn clear_up(root: &Path, lock: &Lock) -> Result<(), CacheError> {
     rustix::fs::syncfs(&lock.0).map_err(|error| CacheError::io("sync", root)(error.into()))?;
     for directory in fs::read_dir(root).map_err(CacheError::io("read", root))?.flatten() {
         let ours = DIRECTORIES.iter().any(|name| Path::new(name).starts_with(directory.file_name()));
-        // Nobody else writes here, so a file with a temporary name was left by an interrupted run.
+        // No other program writes here, so a file with a temporary name was left by an interrupted run.
         if let Err(error) = if ours { remove_leftovers_below(&directory.path()) } else { Ok(()) } {
             tracing::warn!(%error, "a temporary file of an earlier run stays");
         }

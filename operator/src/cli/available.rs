@@ -93,9 +93,7 @@ fn list_in_force(
     let message = message.with_context(|| format!("expected its list {} on the volume, found none", list.version))?;
     let mut list = read_unverified(&message.read()?, &format(&subscription.spec.source)?)?;
     for image in &mut list.images {
-        if let Some(sha256) = image.digest.sha256() {
-            image.learned = volume.learned(&sha256)?;
-        }
+        volume.complete(image)?;
     }
     Ok(Some(list))
 }

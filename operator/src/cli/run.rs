@@ -121,8 +121,10 @@ impl Args {
     /// What this process may lead; one that is `None` if the namespaces are not divided.
     fn shards(&self) -> Vec<Option<Shard>> {
         let Some(of) = self.shards.and_then(NonZeroU16::new) else { return vec![None] };
-        let is_wanted = |shard: &Shard| self.shard.is_none_or(|index| shard.index() == index);
-        Shard::all(of).filter(is_wanted).map(Some).collect()
+        match self.shard {
+            Some(index) => Shard::new(index, of).map(Some).into_iter().collect(),
+            None => Shard::all(of).map(Some).collect(),
+        }
     }
 
     fn lease_of(&self, shard: Option<Shard>) -> String {

@@ -117,10 +117,9 @@ pub(super) fn known(
                 continue;
             }
         };
-        for image in list.images.iter().filter(|image| image.identifier == *identifier) {
-            let learned = image.digest.sha256().map(|digest| volume.learned(&digest)).transpose()?.flatten();
-            let digest = learned.map_or(image.digest, |learned| learned.sha512.into());
-            let version = Version { version: image.version.clone(), digest };
+        for mut image in list.images.into_iter().filter(|image| image.identifier == *identifier) {
+            volume.complete(&mut image)?;
+            let version = Version { digest: image.content(), version: image.version };
             if !found.contains(&version) {
                 found.push(version);
             }

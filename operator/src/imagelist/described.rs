@@ -11,7 +11,7 @@ use super::{
     Sha512Digest, SourceUrl, WantedImages,
 };
 use crate::digest::Sha256Digest;
-use crate::text::is_printable;
+use crate::text::{displayed, is_printable};
 
 /// The longest path of a file, in bytes.
 const LONGEST_PATH: usize = 1024;
@@ -108,7 +108,7 @@ pub(super) fn list(
 fn empty(head: &Head<'_>) -> Result<ImageList, ListError> {
     Ok(ImageList {
         identifier: head.identifier.identifier()?,
-        version: version(head.version)?,
+        version: ListVersion::of_time(head.version).map_err(|error| field("version", &error))?,
         created: head.created,
         expires: ImageList::NEVER,
         title: text(&head.title),
@@ -146,11 +146,6 @@ fn listed(identifier: ImageId, found: DescribedImage) -> Result<ListedImage, Str
     })
 }
 
-/// The version of a list that has only a time: `YYYYMMDDHHMMSS` in UTC.
-fn version(time: Timestamp) -> Result<ListVersion, ListError> {
-    time.strftime("%Y%m%d%H%M%S").to_string().parse().map_err(|error| field("version", &error))
-}
-
 /// The strongest of the digests that a source has for a file.
 pub(super) fn strongest(sha512: Option<Sha512Digest>, sha256: Option<Sha256Digest>) -> Option<ContentDigest> {
     sha512.map(ContentDigest::Sha512).or(sha256.map(ContentDigest::Sha256))
@@ -186,7 +181,7 @@ pub(super) fn beside(base: &SourceUrl, above: usize, path: &str) -> Result<Sourc
 
 /// A text for display: at most [`LONGEST_TEXT`] characters, with characters that are not printable replaced.
 pub(super) fn text(text: &str) -> String {
-    text.chars().take(LONGEST_TEXT).map(|c| if is_printable(c) { c } else { char::REPLACEMENT_CHARACTER }).collect()
+    displayed(text, LONGEST_TEXT)
 }
 
 /// An error of the whole source.

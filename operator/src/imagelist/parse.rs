@@ -10,7 +10,7 @@ use super::field::{self, Fault, FieldError, optional, required};
 use super::json::{self, Node, Object};
 use super::model::{ImageList, ImageRefusal, ListedImage, NamedEndorser, RefusedImage};
 use super::{LeftOut, ListError, Sha512Digest, WantedImages};
-use crate::text::is_printable;
+use crate::text::displayed;
 
 /// The keys of a list that have a field in the model.
 pub(super) const LIST_KEYS: [&str; 11] = [
@@ -300,7 +300,7 @@ fn sort_entries(entries: Vec<Entry>, wanted: Option<WantedImages<'_>>, list: &mu
 
 /// An identifier for display: at most 128 characters, with characters that are not printable replaced.
 fn shown(text: &str) -> String {
-    text.chars().take(128).map(|c| if is_printable(c) { c } else { char::REPLACEMENT_CHARACTER }).collect()
+    displayed(text, 128)
 }
 
 #[cfg(test)]

@@ -3,6 +3,7 @@
 use std::cmp::Ordering;
 use std::str::FromStr;
 
+use jiff::Timestamp;
 use serde_with::{DeserializeFromStr, SerializeDisplay};
 
 use crate::text::is_printable;
@@ -21,6 +22,11 @@ pub struct VersionError {
 }
 
 impl ListVersion {
+    /// The version of something that has only a time: `YYYYMMDDHHMMSS` in UTC.
+    pub fn of_time(time: Timestamp) -> Result<Self, VersionError> {
+        time.strftime("%Y%m%d%H%M%S").to_string().parse()
+    }
+
     /// Compares two versions. They are split at `- , . /`. Two numbers are compared by value, a number is newer than
     /// text, and two texts are compared by their runs of digits and other characters. If all common parts are equal,
     /// the version with more parts is newer.

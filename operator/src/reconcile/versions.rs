@@ -78,7 +78,7 @@ pub fn listed(list: &ListInForce, identifier: &ImageId) -> Vec<ListedVersion> {
 
 /// Whether the entry of a list is the content that a status names, although one of them may have its sha256 only.
 pub(super) fn is_content_of(entry: &ListedImage, status: &WantedImage) -> bool {
-    let sha256 = entry.digest.sha256().map(|digest| hex::encode(digest.as_bytes()));
+    let sha256 = entry.digest.sha256().map(|digest| digest.digits());
     match (entry.sha512(), &status.sha512) {
         (Some(sha512), Some(before)) => sha512.to_string() == *before,
         (_, _) => sha256.is_some() && sha256 == status.sha256,

@@ -2,8 +2,6 @@
 
 use std::cmp::Ordering;
 
-use jiff::SignedDuration;
-
 use super::list::Succession;
 use super::repository::settle;
 use super::signer::SignerNames;
@@ -12,9 +10,7 @@ use super::{
     Sha256Digest, Signer, VerifiedList,
 };
 use crate::imagelist::NamedEndorser;
-
-/// How far a publisher's clock may be ahead of ours.
-const SKEW: SignedDuration = SignedDuration::from_mins(5);
+use crate::trust::clock::SKEW;
 
 /// The result of a rule that is not broken.
 enum Finding {

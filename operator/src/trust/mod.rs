@@ -13,6 +13,7 @@ mod appearance;
 mod certificate;
 mod chain;
 mod check;
+mod clock;
 mod cms;
 mod cosign;
 mod crl;

@@ -1,6 +1,6 @@
 //! The list in the signed texts of a message, before and after it is combined with its signers.
 
-use jiff::{SignedDuration, Timestamp};
+use jiff::Timestamp;
 
 use super::endorsement::{Group, Judgement};
 use super::list::Succession;
@@ -9,9 +9,7 @@ use super::{Refusal, RefusalReason, Sha256Digest, VerifiedList};
 use crate::imagelist::{
     ImageList, ListError, ListFormat, ProductsPath, Updated, WantedImages, parse_checksums, parse_simple_streams,
 };
-
-/// How far a publisher's clock may be ahead of ours.
-const SKEW: SignedDuration = SignedDuration::from_mins(5);
+use crate::trust::clock::SKEW;
 
 /// A parsed list, before it is combined with its signers.
 pub(super) struct Payload {

@@ -55,14 +55,14 @@ fn reverify_signed(message: &[u8], last: &LastAccepted, request: &VerifyRequest<
         let verified = payload.verified(&counted, required, message);
         return Reverification::InForce(AcceptedList { verified, accepted: last.accepted, revoked });
     }
-    let stands = AcceptedList { revoked, ..remembered(payload, last, &parts, required, message) };
+    let as_accepted = AcceptedList { revoked, ..remembered(payload, last, &parts, required, message) };
     let short: Vec<_> = parts.iter().zip(&counted).filter(|(_, counted)| counted.len() < required).collect();
     if let Some(refusal) = short.iter().find_map(|(groups, _)| withdrawal(groups, last, request)) {
-        return Reverification::Withdrawn(stands, refusal);
+        return Reverification::Withdrawn(as_accepted, refusal);
     }
     match short.first() {
-        Some((groups, counted)) => Reverification::Frozen(stands, endorsement::missing(groups, counted, required)),
-        None => Reverification::InForce(stands),
+        Some((groups, counted)) => Reverification::Frozen(as_accepted, endorsement::missing(groups, counted, required)),
+        None => Reverification::InForce(as_accepted),
     }
 }
 

@@ -135,7 +135,7 @@ pub(crate) fn wait_for(port: u16) {
     let began = Instant::now();
     while TcpStream::connect(("127.0.0.1", port)).is_err() {
         assert!(began.elapsed() < Duration::from_secs(30), "nothing listens on {port}");
-        #[allow(clippy::disallowed_methods, reason = "another program tells nobody when it listens")]
+        #[allow(clippy::disallowed_methods, reason = "another program gives no sign when it listens")]
         std::thread::sleep(Duration::from_millis(10));
     }
 }

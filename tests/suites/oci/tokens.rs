@@ -23,14 +23,19 @@ fn want_token(registry: &ScriptedRegistry<'_>, tokens: &ImageServer, good_for: u
     tokens.put("/token", Resource::bytes(answer).basic("robot$site", "word"));
 }
 
+/// A registry with an artefact, and its host.
+fn published<'s>(site: &'s Site, key: &SigningKey) -> (ScriptedRegistry<'s>, String) {
+    let registry = ScriptedRegistry::new(&site.server, true);
+    let host = registry.host();
+    publish(&registry, "22.04", &made(site, 5, "first"), key);
+    (registry, host)
+}
+
 #[tokio::test]
 async fn a_token_is_asked_for_once_and_for_pulling_only() {
     let key = SigningKey::new();
-    let site = site_of(&key);
-    let registry = ScriptedRegistry::new(&site.server, true);
-    let host = registry.host();
-    publish(&registry, "22.04", &made(&site, 5, "first"), &key);
-    let tokens = ImageServer::start();
+    let (site, tokens) = (site_of(&key), ImageServer::start());
+    let (registry, host) = published(&site, &key);
     want_token(&registry, &tokens, 300);
     let run = site.run().await;
     assert_eq!(run.list_condition("FetchFailed"), "True AuthenticationFailed", "no Secret");
@@ -60,11 +65,8 @@ async fn a_token_is_asked_for_once_and_for_pulling_only() {
 #[tokio::test]
 async fn a_token_that_cannot_be_had_is_told() {
     let key = SigningKey::new();
-    let site = site_of(&key);
-    let registry = ScriptedRegistry::new(&site.server, true);
-    let host = registry.host();
-    publish(&registry, "22.04", &made(&site, 5, "first"), &key);
-    let tokens = ImageServer::start();
+    let (site, tokens) = (site_of(&key), ImageServer::start());
+    let (registry, host) = published(&site, &key);
     secret(&site, &format!("{host},{}", tokens.address()));
     subscribe(&site, &host, "secretRef: {name: registry}", "");
     want_token(&registry, &tokens, 300);

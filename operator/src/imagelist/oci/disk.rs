@@ -67,7 +67,7 @@ impl Disk {
         let created = time(CREATED)?.ok_or_else(|| field(CREATED, "expected a time, found none".to_owned()))?;
         let version = match annotations.text(&["org.opencontainers.image.version"]) {
             Some(version) => version.parse(),
-            None => as_version(created).parse(),
+            None => ListVersion::of_time(created),
         };
         let text = |keys: &[&str]| annotations.text(keys).unwrap_or_default();
         Ok(Self {
@@ -91,11 +91,6 @@ impl Disk {
                 .to_owned(),
         })
     }
-}
-
-/// A time as a version: `YYYYMMDDHHMMSS` in UTC.
-pub(in crate::imagelist) fn as_version(time: Timestamp) -> String {
-    time.strftime("%Y%m%d%H%M%S").to_string()
 }
 
 /// The annotations of a manifest and of its first layer.

@@ -2,7 +2,6 @@
 
 use jiff::Timestamp;
 
-use super::disk::as_version;
 use super::{Disk, ManifestError, RepositoryMessage, TaggedManifest};
 use crate::imagelist::{
     ContentDigest, ImageId, ImageList, ImageRefusal, LeftOut, ListVersion, ListedImage, RefusedImage,
@@ -48,7 +47,7 @@ impl RepositoryMessage {
         let name = self.repository.to_string();
         Some(ImageList {
             identifier: self.repository.identifier()?,
-            version: version_of(created)?,
+            version: ListVersion::of_time(created).ok()?,
             created,
             expires: ImageList::NEVER,
             title: name.clone(),
@@ -85,11 +84,6 @@ impl RepositoryMessage {
         let identifier = self.identifier(tagged).map_or_else(|_| tagged.shown(), |identifier| identifier.to_string());
         RefusedImage { identifier, reason, message: format!("{}: {message}", tagged.shown()) }
     }
-}
-
-/// A time as the version of a list: `YYYYMMDDHHMMSS` in UTC.
-pub(crate) fn version_of(created: Timestamp) -> Option<ListVersion> {
-    as_version(created).parse().ok()
 }
 
 fn unusable(place: &str, message: &str) -> ManifestError {

@@ -15,7 +15,6 @@ mod rule;
 
 pub use candidate::{Candidate, CandidateForm};
 pub use disk::Disk;
-pub(crate) use listed::version_of;
 pub use manifest::{Descriptor, Manifest, ManifestError, is_index, only_manifest};
 pub use message::{MessageError, RepositoryMessage, TaggedManifest};
 pub use referrers::{bundles, simple_signatures};

@@ -5,8 +5,8 @@ use std::str::FromStr;
 
 use serde_with::{DeserializeFromStr, SerializeDisplay};
 use url::Url;
-use uuid::Uuid;
 
+use crate::imagelist::described::SourceId;
 use crate::imagelist::{ImageId, SourceUrl};
 
 /// A repository: `host[:port]/path`, as in `registry.example.org/egi_vm_images/ubuntu`.
@@ -52,15 +52,18 @@ impl Repository {
 
     /// The identifier of its list: UUID version 5 (RFC 9562) of `oci://host/path` as a URL.
     pub fn identifier(&self) -> Option<ImageId> {
-        Uuid::new_v5(&Uuid::NAMESPACE_URL, format!("oci://{self}").as_bytes()).to_string().parse().ok()
+        self.source_id().identifier().ok()
     }
 
     /// The identifier of the image of a tag: UUID version 5 of the list's identifier and the tag. An image without a
     /// tag, which is pinned by its digest, has that of the repository's name.
     pub fn image_identifier(&self, tag: Option<&Tag>) -> Option<ImageId> {
-        let list: Uuid = self.identifier()?.as_str().parse().ok()?;
         let name = tag.map_or_else(|| self.to_string(), ToString::to_string);
-        Uuid::new_v5(&list, name.as_bytes()).to_string().parse().ok()
+        self.source_id().image(&name).identifier().ok()
+    }
+
+    fn source_id(&self) -> SourceId {
+        SourceId::of(&format!("oci://{self}"))
     }
 
     /// Whether a reference in a signed payload (`docker-reference`) names this repository. Its tag or digest does not
@@ -180,6 +183,8 @@ crate::text::checked_text!(Tag);
 
 #[cfg(test)]
 mod tests {
+    use uuid::Uuid;
+
     use super::*;
 
     #[test]

@@ -170,19 +170,31 @@ impl Seed<'_, Products> {
     }
 }
 
-impl Seed<'_, OneProduct> {
-    fn read<'de, A: MapAccess<'de>>(self, mut map: A) -> Result<(Tags, Option<Box<Newest>>), A::Error> {
-        let (mut tags, mut newest) = (Tags::default(), None);
-        let mut keys = Keys::default();
-        while let Some(key) = map.next_key::<String>()? {
-            if key == "versions" {
-                keys.take("versions")?;
-                newest = map.next_value_seed(Seed::<Versions>::of(self.rule))?;
-            } else {
-                tags.read(&key, &mut keys, &mut map)?;
-            }
+/// Reads the values of a level, and what `below` reads from the key `inner` in it.
+fn level<'de, A: MapAccess<'de>, S, T>(
+    mut map: A,
+    inner: &'static str,
+    below: impl Fn() -> S,
+) -> Result<(Tags, Option<T>), A::Error>
+where
+    S: DeserializeSeed<'de, Value = Option<T>>,
+{
+    let (mut tags, mut found) = (Tags::default(), None);
+    let mut keys = Keys::default();
+    while let Some(key) = map.next_key::<String>()? {
+        if key == inner {
+            keys.take(inner)?;
+            found = map.next_value_seed(below())?;
+        } else {
+            tags.read(&key, &mut keys, &mut map)?;
         }
-        Ok((tags, newest))
+    }
+    Ok((tags, found))
+}
+
+impl Seed<'_, OneProduct> {
+    fn read<'de, A: MapAccess<'de>>(self, map: A) -> Result<(Tags, Option<Box<Newest>>), A::Error> {
+        level(map, "versions", || Seed::<Versions>::of(self.rule))
     }
 }
 
@@ -211,18 +223,8 @@ impl Seed<'_, Versions> {
 }
 
 impl Seed<'_, Version> {
-    fn read<'de, A: MapAccess<'de>>(self, mut map: A) -> Result<(Tags, Option<Item>), A::Error> {
-        let (mut tags, mut item) = (Tags::default(), None);
-        let mut keys = Keys::default();
-        while let Some(key) = map.next_key::<String>()? {
-            if key == "items" {
-                keys.take("items")?;
-                item = map.next_value_seed(Seed::<Items>::of(self.rule))?;
-            } else {
-                tags.read(&key, &mut keys, &mut map)?;
-            }
-        }
-        Ok((tags, item))
+    fn read<'de, A: MapAccess<'de>>(self, map: A) -> Result<(Tags, Option<Item>), A::Error> {
+        level(map, "items", || Seed::<Items>::of(self.rule))
     }
 }
 

@@ -162,7 +162,7 @@ fn wanted_image(before: &CachedImageStatus, wanted: &WantedVersion, now: Timesta
         format: image.format.as_deref().map(|format| shorten(format, 256)),
         size: image.size(),
         sha512: image.sha512().map(|digest| digest.to_string()),
-        sha256: image.digest.sha256().map(|digest| hex::encode(digest.as_bytes())),
+        sha256: image.digest.sha256().map(|digest| digest.digits()),
         uri: image.uri.to_string(),
         list_version: wanted.list_version.to_string(),
         created: time(wanted.list_created),

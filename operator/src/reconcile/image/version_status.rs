@@ -89,7 +89,7 @@ fn status(known: &KnownVersion) -> VersionStatus {
     VersionStatus {
         version: known.version.to_string(),
         sha512: known.digest.sha512().map(|digest| digest.to_string()),
-        sha256: known.digest.sha256().map(|digest| hex::encode(digest.as_bytes())),
+        sha256: known.digest.sha256().map(|digest| digest.digits()),
         state: known.state().to_owned(),
         archived_time,
         size: listed.and_then(|listed| listed.size),

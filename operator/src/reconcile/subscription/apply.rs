@@ -110,7 +110,7 @@ async fn store<S: ResourceStore>(
     message: &Document,
 ) -> Result<(), StepProblem> {
     let (volume, namespace, name) = (context.volume.clone(), checked.namespace.clone(), checked.name.clone());
-    let (version, digest, message) = (version.clone(), hex::encode(digest.as_bytes()), message.clone());
+    let (version, digest, message) = (version.clone(), digest.digits(), message.clone());
     let memory = context.client.budget().take(&checked.key.namespace, message.size()).await;
     let stored = memory.work(move || {
         let unreadable = CacheError::io("read the new list for", volume.root());

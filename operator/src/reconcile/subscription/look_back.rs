@@ -76,7 +76,7 @@ fn on_volume(volume: &Volume, checked: &Checked) -> Option<BTreeSet<(ImageId, Sh
 /// The older messages that still exist. A message that cannot be read is skipped.
 fn older(volume: &Volume, checked: &Checked, memory: &ListMemory, all: bool) -> Vec<(Sha256Digest, Document)> {
     let read = |older: &OlderList| {
-        let digest = hex::encode(older.message.as_bytes());
+        let digest = older.message.digits();
         let message = volume.read_list(&checked.namespace, &checked.name, &older.last.version, &digest).ok()??;
         Some((older.message, message))
     };

@@ -181,7 +181,7 @@ fn remembered(volume: &Volume, checked: &Checked) -> Remembered {
     let Some(memory) = memory else {
         return Remembered { rebuild_from: stored_last(volume, checked), trouble, ..Remembered::default() };
     };
-    let digest = hex::encode(memory.message.as_bytes());
+    let digest = memory.message.digits();
     match volume.read_list(&checked.namespace, &checked.name, &memory.last.version, &digest) {
         Ok(stored) => Remembered { memory: Some(memory), stored, ..Remembered::default() },
         Err(error) => Remembered { memory: Some(memory), trouble: Some(error), ..Remembered::default() },

@@ -144,7 +144,7 @@ impl Fetch<'_> {
         known: Option<&TaggedManifest>,
     ) -> Result<Vec<Candidate>, FetchError> {
         let known = known.map(|known| known.candidates.as_slice()).unwrap_or_default();
-        let stem = format!("sha256-{}", hex::encode(digest.as_bytes()));
+        let stem = format!("sha256-{}", digest.digits());
         let index = match self.referrers(*digest).await? {
             Some(index) => Some(index),
             None => self.hint(&stem).await?.map(|fetched| fetched.bytes),

@@ -158,7 +158,7 @@ impl Bundle {
             let found = format!("{:?} with {:?}", cut(&kind), cut(&predicate_type));
             return Err(refused(format!("expected a statement with the predicate {SIGNATURE}, found {found}")));
         }
-        let hexadecimal = hex::encode(digest.as_bytes());
+        let hexadecimal = digest.digits();
         let is_this =
             |one: &&Subject| one.digest.get("sha256").is_some_and(|found| found.eq_ignore_ascii_case(&hexadecimal));
         let Some(subject) = subject.iter().find(is_this) else {

@@ -1,20 +1,18 @@
 //! Whether the key that signed is valid. Revocations and self-signatures are checked up to now; expiry dates are
 //! checked at the time that the caller gives.
 
-use jiff::{SignedDuration, Timestamp};
+use jiff::Timestamp;
 
 use super::key::{Component, PublicKey};
 use super::message::{Proven, Signer};
 use super::statement::{Binding, Revocation};
+use crate::trust::clock::SKEW;
 use crate::trust::endorsement::Times;
 use crate::trust::strength::Judged;
 use crate::trust::weak_digest::{allowed, describe_digests};
 use crate::trust::{
     AlgorithmPolicy, Check, CredentialKind, Fingerprint, KeyStrength, OpenPgpCredential, Refusal, RefusalReason, Rule,
 };
-
-/// How far a signer's clock may be ahead of ours.
-const SKEW: SignedDuration = SignedDuration::from_mins(5);
 
 /// The properties of a key or a subkey that are checked, without the library's types.
 struct Part<'a> {

@@ -1,17 +1,15 @@
 //! The list that the tags of a message make.
 
-use jiff::{SignedDuration, Timestamp};
+use jiff::Timestamp;
 
 use super::judgement::{Endorsement, Judged, judge};
 use crate::imagelist::oci::{RepositoryMessage, TaggedManifest};
 use crate::imagelist::{ImageRefusal, ListFormat, ListedImage, RefusedImage};
+use crate::trust::clock::SKEW;
 use crate::trust::list::Succession;
 use crate::trust::{
     AcceptedTag, CosignKey, Refusal, RefusalReason, Sha256Digest, TagState, VerifiedList, VerifyRequest,
 };
-
-/// How far a publisher's clock may be ahead of ours.
-const SKEW: SignedDuration = SignedDuration::from_mins(5);
 
 /// The list, and the tags that are not in it.
 pub(super) struct Built {

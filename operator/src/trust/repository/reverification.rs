@@ -102,7 +102,7 @@ fn is_revoked(tag: &AcceptedTag, revoked: &[Sha256Digest], required: usize) -> b
 
 fn stated(before: &[AcceptedTag]) -> Refusal {
     let key = before.iter().find(|tag| tag.state == TagState::Withdrawn).and_then(|tag| tag.keys.first());
-    let name = key.map(|key| format!("cosign:{}", hex::encode(key.as_bytes()))).unwrap_or_default();
+    let name = key.map(|key| format!("cosign:{}", key.digits())).unwrap_or_default();
     let message = format!("an endorser calls the credential of {name} revoked");
     Refusal::new(RefusalReason::EndorserNotTrusted, message).about(name, 0).stated()
 }

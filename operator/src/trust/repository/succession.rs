@@ -2,8 +2,7 @@
 
 use jiff::Timestamp;
 
-use crate::imagelist::oci::version_of;
-use crate::imagelist::{ImageId, ImageRefusal, RefusedImage};
+use crate::imagelist::{ImageId, ImageRefusal, ListVersion, RefusedImage};
 use crate::trust::list::Succession;
 use crate::trust::{AcceptedTag, RefusalReason, TagState, VerifiedList};
 
@@ -96,7 +95,7 @@ fn refuse(list: &mut VerifiedList, identifier: &ImageId, reason: RefusalReason, 
 fn date(list: &mut VerifiedList) {
     let listed = list.tags.iter().filter(|tag| tag.state == TagState::Listed).map(|tag| tag.created);
     let newest: Option<Timestamp> = listed.max();
-    if let Some((created, version)) = newest.and_then(|created| Some((created, version_of(created)?))) {
+    if let Some((created, version)) = newest.and_then(|created| Some((created, ListVersion::of_time(created).ok()?))) {
         (list.list.created, list.list.version) = (created, version);
     }
 }
