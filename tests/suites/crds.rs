@@ -33,13 +33,13 @@ fn the_folder_is_what_the_program_writes() {
 #[test]
 fn the_chart_has_the_same_as_files() {
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
-    let own = root.join("charts/vmcatcher-operator/crds");
+    let own = root.join("charts/vmcatcher-operator/files/crds");
     let is_file = |path: &Path| fs::symlink_metadata(path).unwrap().is_file();
     assert!(fs::symlink_metadata(&own).unwrap().is_dir());
     assert!(fs::read_dir(&own).unwrap().all(|entry| is_file(&entry.unwrap().path())));
     assert!(
         folder(&own) == folder(&root.join("crds")),
-        "cargo run -p vmcatcher-operator -- crds --output charts/vmcatcher-operator/crds"
+        "cargo run -p vmcatcher-operator -- crds --output charts/vmcatcher-operator/files/crds"
     );
 }
 

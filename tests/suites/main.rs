@@ -12,6 +12,7 @@ mod architecture;
 mod attacks;
 mod bad_manifests;
 mod cache;
+mod chart;
 mod commands;
 mod convert;
 mod crds;

@@ -1,9 +1,27 @@
 {{- define "vmcatcher.name" -}}
-{{- .Release.Name | trunc 52 | trimSuffix "-" -}}
+{{- .Values.fullnameOverride | default .Release.Name | trunc 52 | trimSuffix "-" -}}
 {{- end }}
 
+{{/* Values of a release that is older than a value are without it (helm upgrade --reuse-values): dig has the default. */}}
 {{- define "vmcatcher.account" -}}
-{{- .Values.serviceAccount.name | default (include "vmcatcher.name" .) -}}
+{{- $own := dig "serviceAccount" "create" true .Values.AsMap | ternary (include "vmcatcher.name" .) "default" -}}
+{{- .Values.serviceAccount.name | default $own -}}
+{{- end }}
+
+{{- define "vmcatcher.image" -}}
+{{- $image := .Values.image -}}
+{{- $repository := required "image.repository: expected where the container image is" $image.repository -}}
+{{- with $image.registry }}{{ . }}/{{ end }}{{ $repository -}}
+{{- if $image.digest }}@{{ $image.digest }}{{ else }}:{{ $image.tag | default .Chart.AppVersion }}{{ end -}}
+{{- end }}
+
+{{- define "vmcatcher.pullSecrets" -}}
+{{- with .Values.image.pullSecrets }}
+imagePullSecrets:
+  {{- range . }}
+  - name: {{ if kindIs "string" . }}{{ . }}{{ else }}{{ .name }}{{ end }}
+  {{- end }}
+{{- end }}
 {{- end }}
 
 {{- define "vmcatcher.claim" -}}
@@ -11,7 +29,7 @@
 {{- end }}
 
 {{- define "vmcatcher.selector" -}}
-app.kubernetes.io/name: vmcatcher-operator
+app.kubernetes.io/name: {{ .Values.nameOverride | default "vmcatcher-operator" }}
 app.kubernetes.io/instance: {{ .Release.Name }}
 {{- end }}
 
@@ -19,6 +37,15 @@ app.kubernetes.io/instance: {{ .Release.Name }}
 {{ include "vmcatcher.selector" . }}
 app.kubernetes.io/version: {{ .Chart.AppVersion | quote }}
 app.kubernetes.io/managed-by: {{ .Release.Service }}
+helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version | replace "+" "_" | trunc 63 | trimSuffix "-" }}
+{{- with .Values.commonLabels }}
+{{ toYaml . }}
+{{- end }}
+{{- end }}
+
+{{/* The labels with more of them (dict: top, more), which replace those of the same name. */}}
+{{- define "vmcatcher.labelsWith" -}}
+{{- toYaml (mergeOverwrite (include "vmcatcher.labels" .top | fromYaml) (.more | default dict)) -}}
 {{- end }}
 
 {{/* The rights that the program uses, and no others. */}}

@@ -17,22 +17,23 @@ use super::operator::{Operator, Tenant};
 const ONE: &str = "858a817e-0ca2-473f-89d3-d5bdfc51968e";
 const TWO: &str = "aaaaaaaa-0ca2-473f-89d3-d5bdfc51968e";
 
-fn workspace() -> PathBuf {
+pub(super) fn workspace() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap().to_owned()
 }
 
-fn helm(plane: &ControlPlane, arguments: &[&str]) -> Output {
+pub(super) fn helm(plane: &ControlPlane, arguments: &[&str]) -> Output {
     plane.helm().current_dir(workspace()).args(arguments).output().unwrap()
 }
 
-fn told(output: &Output) -> String {
+pub(super) fn told(output: &Output) -> String {
     String::from_utf8_lossy(&output.stderr).into_owned()
 }
 
 /// Installs the chart in the tenant's namespace.
 pub(super) fn install(tenant: &Tenant<'_>, more: &[&str]) {
     let chart = ["install", "site", "charts/vmcatcher-operator", "--namespace", &tenant.namespace];
-    let image = ["--set", "image.repository=registry.example/vmcatcher-operator"];
+    // The control plane has the definitions already.
+    let image = ["--set", "image.repository=registry.example/vmcatcher-operator,crds.enabled=false"];
     let output = helm(tenant.plane, &[&chart[..], &image, more].concat());
     assert!(output.status.success(), "{}", told(&output));
     assert!(
@@ -203,6 +204,17 @@ async fn values_that_cannot_work_are_refused() {
         ("image.repository=x,imageServer.service.port=0", "port"),
         ("image.repository=x,config.sinks=x", "sinks"),
         ("image.repository=x,configSecrets={Not_a_name}", "configSecrets"),
+        ("image.repository=x,image.digest=latest", "digest"),
+        ("image.repository=x,podLabels.helm\\.sh/chart=x", "podLabels"),
+        ("image.repository=x,resources.limit.memory=1Gi", "limit"),
+        (
+            "image.repository=x,metrics.service.enabled=true,metrics.serviceMonitor.enabled=true,metrics.podMonitor.enabled=true",
+            "expected at most one of serviceMonitor.enabled and podMonitor.enabled",
+        ),
+        (
+            "image.repository=x,replicas=2,leaderElection.enabled=true,volume.existingClaim=v,podDisruptionBudget.minAvailable=1,podDisruptionBudget.maxUnavailable=1",
+            "expected at most one of minAvailable and maxUnavailable",
+        ),
     ];
     for (values, expected) in cases {
         let output = helm(plane, &["template", "site", "charts/vmcatcher-operator", "--set", values]);
@@ -215,7 +227,8 @@ async fn values_that_cannot_work_are_refused() {
 async fn the_plain_manifests_are_the_charts() {
     let plane = ControlPlane::shared().await;
     let chart = ["template", "vmcatcher-operator", "charts/vmcatcher-operator", "--namespace", "vmcatcher"];
-    let output = helm(plane, &[&chart[..], &["--set", "image.repository=vmcatcher-operator"]].concat());
+    let values = "image.repository=vmcatcher-operator,crds.enabled=false";
+    let output = helm(plane, &[&chart[..], &["--skip-tests", "--set", values]].concat());
     let written = std::fs::read_to_string(workspace().join("config/vmcatcher-operator.yaml")).unwrap();
     let (_, manifests) = written.split_once('\n').unwrap();
     assert!(output.status.success() && manifests == String::from_utf8_lossy(&output.stdout), "run config/generate");
@@ -244,11 +257,12 @@ async fn the_kustomization_is_the_definitions_and_the_plain_manifests() {
 }
 
 /// The objects of the chart with these values, as a server of this version takes them, by kind and name.
-fn rendered(plane: &ControlPlane, values: &str) -> std::collections::BTreeMap<(String, String), Value> {
+pub(super) fn rendered(plane: &ControlPlane, values: &str) -> std::collections::BTreeMap<(String, String), Value> {
     let file = tempfile::NamedTempFile::new().unwrap();
     std::fs::write(file.path(), values).unwrap();
     // The version of the control plane; the objects themselves are tried below.
-    let arguments = ["template", "site", "charts/vmcatcher-operator", "--kube-version", "1.20", "--values"];
+    let arguments =
+        ["template", "site", "charts/vmcatcher-operator", "--kube-version", "1.20", "--skip-tests", "--values"];
     let output = helm(plane, &[&arguments[..], &[file.path().to_str().unwrap()]].concat());
     assert!(output.status.success(), "{}", told(&output));
     let text = String::from_utf8(output.stdout).unwrap();
@@ -302,6 +316,18 @@ async fn what_is_asked_for_is_made_and_nothing_else() {
     let dashboard: Value =
         serde_json::from_str(dashboard["data"]["vmcatcher-operator.json"].as_str().unwrap()).unwrap();
     assert!(dashboard["panels"].as_array().unwrap().len() > 5);
+
+    // Several programs keep to different nodes.
+    let anti = &deployment["spec"]["template"]["spec"]["affinity"]["podAntiAffinity"];
+    let weighed = &anti["preferredDuringSchedulingIgnoredDuringExecution"][0]["podAffinityTerm"];
+    assert_eq!(weighed["topologyKey"], "kubernetes.io/hostname");
+    assert_eq!(weighed["labelSelector"], deployment["spec"]["selector"]);
+    let version = env!("CARGO_PKG_VERSION");
+    for ((kind, name), object) in all.iter().filter(|((_, name), _)| name != "site-more") {
+        let labels = &object["metadata"]["labels"];
+        assert_eq!(labels["helm.sh/chart"], format!("vmcatcher-operator-{version}"), "{kind} {name}");
+        assert_eq!(labels["team"], "cloud", "{kind} {name}");
+    }
 
     // A server takes them all, but for the kinds that it does not know.
     let namespace = plane.namespace(&plane.client().await, "chart").await;
@@ -359,30 +385,4 @@ async fn the_configuration_is_one_that_the_program_reads() {
 const SECRETS: &str = "/etc/vmcatcher-operator/secrets";
 
 /// Everything that can be asked for.
-const ALL: &str = "
-image: {repository: x}
-replicas: 2
-leaderElection: {enabled: true}
-volume: {existingClaim: images}
-imageServer: {enabled: true}
-metrics:
-  service: {enabled: true}
-  serviceMonitor: {enabled: true}
-  rules: {enabled: true, freeBytes: 1000000000}
-  dashboard: {enabled: true}
-podAnnotations: {a: b}
-configSecrets: [broker, example.org]
-config:
-  events:
-    spool: {limit: 268435456}
-    sinks:
-      - {name: log, file: {path: /var/lib/vmcatcher/events.jsonl}}
-      - name: broker
-        amqp: {url: amqps://b, usernameFile: /etc/vmcatcher-operator/secrets/broker/u, passwordFile: /etc/vmcatcher-operator/secrets/broker/p}
-networkPolicy:
-  enabled: true
-  metricsFrom: [{namespaceSelector: {matchLabels: {a: b}}}]
-  egress: [{to: [{ipBlock: {cidr: 192.0.2.0/24}}]}]
-extraManifests:
-  - {apiVersion: v1, kind: ConfigMap, metadata: {name: '{{ .Release.Name }}-more'}, data: {a: b}}
-";
+const ALL: &str = include_str!("../../data/chart/all.yaml");

@@ -11,6 +11,8 @@
 
 mod abandoned;
 mod chart;
+mod chart_definitions;
+mod chart_values;
 mod churn;
 mod clouds;
 mod current;
