@@ -144,7 +144,7 @@ async fn a_value_of_another_type_is_refused() {
 }
 
 /// The values that the first chart did not have, as `helm upgrade --reuse-values` leaves them out.
-const NEWER: [&str; 28] = [
+const NEWER: [&str; 29] = [
     "crds",
     "nameOverride",
     "fullnameOverride",
@@ -172,6 +172,7 @@ const NEWER: [&str; 28] = [
     "image.registry",
     "image.digest",
     "metrics.podMonitor",
+    "metrics.rules.runbookURL",
     "serviceAccount.create",
 ];
 

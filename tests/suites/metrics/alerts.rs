@@ -1,9 +1,11 @@
 //! The alerts and the dashboard: they ask for figures that there are, and fire when they should.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
+
+use serde_json::{Value, json};
 
 use super::explained;
 
@@ -29,86 +31,57 @@ fn files() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("../charts/vmcatcher-operator/files")
 }
 
+/// Where the pages of runbooks are, in these tests.
+const RUNBOOK: &str = "https://docs.example.org/runbook.md";
+
 /// The rules as the chart fills them in, as a file of Prometheus.
 fn rules(folder: &Path) -> PathBuf {
     let groups = std::fs::read_to_string(files().join("alerts.yaml")).unwrap();
-    let groups = groups.replace("$job", "vmcatcher").replace("$freeBytes", "50000000000");
+    let groups =
+        groups.replace("$job", "vmcatcher").replace("$freeBytes", "50000000000").replace("$runbookURL", RUNBOOK);
     let path = folder.join("rules.yaml");
     std::fs::write(&path, format!("groups:\n{groups}")).unwrap();
     path
 }
 
-/// What a test of promtool is made of: series and their values, and at which time which alerts fire.
-struct Case<'a> {
-    series: &'a [(&'a str, &'a str)],
-    at: &'a str,
-    alert: &'a str,
-    fires: bool,
+/// The alerts of the chart's file, by name.
+fn alerts() -> BTreeMap<String, Value> {
+    let groups: Value = serde_yaml::from_str(&std::fs::read_to_string(files().join("alerts.yaml")).unwrap()).unwrap();
+    let rules = groups[0]["rules"].as_array().unwrap().clone();
+    rules.into_iter().map(|rule| (rule["alert"].as_str().unwrap().to_owned(), rule)).collect()
 }
 
-const LIST: &str = r#"job="vmcatcher", namespace="default", name="vo""#;
-const FAILS: &str = "vmcatcher_list_fetch_failing_timestamp_seconds";
-
-fn cases() -> Vec<Case<'static>> {
-    let condition = |kind, reason| -> &'static str {
-        format!("vmcatcher_resource_condition{{{LIST}, kind=\"{kind}\", type=\"Ready\", status=\"False\", reason=\"{reason}\"}}")
-            .leak()
-    };
-    let failing: &str = format!("{FAILS}{{{LIST}}}").leak();
-    let of = |series: &'static [(&'static str, &'static str)], at, alert, fires| Case { series, at, alert, fires };
-    let one = |name: &'static str, values: &'static str| -> &'static [(&'static str, &'static str)] {
-        vec![(name, values)].leak()
-    };
-    let not_ready = |kind, reason, fires| of(one(condition(kind, reason), "1x500"), "7h", "VmcatcherNotReady", fires);
-    vec![
-        // It has failed since 0, and the program was started again every few hours: the figure is absent for a while.
-        of(one(failing, "0x200 _x10 0x180 _x10 0x500"), "13h", "VmcatcherListNotFetched", true),
-        of(one(failing, "0x1000"), "11h", "VmcatcherListNotFetched", false),
-        // The program has just been started, and the list has failed for long.
-        of(one(failing, "_x780 0x60"), "13h30m", "VmcatcherListNotFetched", true),
-        not_ready("Endorser", "NoCredential", true),
-        not_ready("Endorser", "Hold", false),
-        not_ready("Endorser", "Revoked", false),
-        not_ready("ImageListSubscription", "CRLExpired", true),
-        not_ready("ImageListSubscription", "EndorserNotTrusted", true),
-        not_ready("ImageListSubscription", "CertificateRevoked", true),
-        not_ready("ImageListSubscription", "EndorserRevoked", false),
-        not_ready("ImageListSubscription", "EndorserOnHold", false),
-    ]
+/// What is fed to promtool: series and their values, and which alert fires at a time, or does not.
+fn cases() -> Vec<Value> {
+    let file = Path::new(env!("CARGO_MANIFEST_DIR")).join("data/alerts/cases.yaml");
+    serde_yaml::from_str(&std::fs::read_to_string(file).unwrap()).unwrap()
 }
 
-const LOST: &str = r#"vmcatcher_events_lost_total{job="vmcatcher", sink="log"}"#;
-const OLDEST: &str = r#"vmcatcher_events_oldest_waiting_timestamp_seconds{job="vmcatcher", sink="log"}"#;
-const SPOOL: &str = r#"vmcatcher_events_spool_bytes{job="vmcatcher"}"#;
-const SPOOL_LIMIT: &str = r#"vmcatcher_events_spool_limit_bytes{job="vmcatcher"}"#;
-
-fn cases_of_events() -> Vec<Case<'static>> {
-    let of = |series: &'static [(&'static str, &'static str)], at, alert, fires| Case { series, at, alert, fires };
-    vec![
-        of(&[(LOST, "0x60 5x60")], "1h30m", "VmcatcherEventsLost", true),
-        of(&[(LOST, "0x60 5x180")], "3h", "VmcatcherEventsLost", false),
-        // The spool was damaged when the program started.
-        of(&[(LOST, "_x30 3x200")], "40m", "VmcatcherEventsLost", true),
-        of(&[(LOST, "_x30 3x200")], "3h", "VmcatcherEventsLost", false),
-        of(&[(LOST, "0x200")], "2h", "VmcatcherEventsLost", false),
-        of(&[(OLDEST, "0x200")], "1h20m", "VmcatcherEventSinkFailing", true),
-        of(&[(OLDEST, "0x200")], "55m", "VmcatcherEventSinkFailing", false),
-        // It delivers, so another event is the oldest.
-        of(&[(OLDEST, "0x60 3000x60")], "1h45m", "VmcatcherEventSinkFailing", false),
-        of(&[(OLDEST, "0x30 _x200")], "2h", "VmcatcherEventSinkFailing", false),
-        of(&[(SPOOL, "90x100"), (SPOOL_LIMIT, "100x100")], "10m", "VmcatcherEventSpoolNearlyFull", true),
-        of(&[(SPOOL, "70x100"), (SPOOL_LIMIT, "100x100")], "10m", "VmcatcherEventSpoolNearlyFull", false),
-    ]
+/// An annotation of a rule as Prometheus fills it in.
+fn filled(text: &Value, case: &Value) -> String {
+    let text = text.as_str().unwrap().replace("$runbookURL", RUNBOOK);
+    let value = case["value"].as_str().unwrap_or("none");
+    let text = text.replace("{{ $value | humanize1024 }}", value).replace("{{ $value }}", value);
+    let labels = case["fires"].as_object().unwrap().iter();
+    labels.fold(text, |text, (name, value)| text.replace(&format!("{{{{ $labels.{name} }}}}"), value.as_str().unwrap()))
 }
 
-/// The labels of an alert besides its severity.
-fn labels(alert: &str, kind: &str) -> serde_json::Value {
-    match alert {
-        "VmcatcherEventSpoolNearlyFull" => serde_json::json!({}),
-        "VmcatcherEventsLost" | "VmcatcherEventSinkFailing" => serde_json::json!({"sink": "log"}),
-        "VmcatcherNotReady" => serde_json::json!({"namespace": "default", "name": "vo", "kind": kind}),
-        _ => serde_json::json!({"namespace": "default", "name": "vo"}),
-    }
+/// A case as a test of promtool.
+fn tested(case: &Value, rule: &Value) -> Value {
+    let series = case["series"].as_object().unwrap().iter();
+    let series = series.map(|(series, values)| json!({"series": series, "values": values.as_str().unwrap()}));
+    let expected = case["fires"].as_object().map(|labels| {
+        let mut labels = labels.clone();
+        labels.insert("severity".to_owned(), rule["labels"]["severity"].clone());
+        let annotations = rule["annotations"].as_object().unwrap().iter();
+        let annotations = annotations.map(|(name, text)| (name.clone(), Value::String(filled(text, case))));
+        json!({"exp_labels": labels, "exp_annotations": annotations.collect::<serde_json::Map<_, _>>()})
+    });
+    let alert = json!({
+        "eval_time": case["at"], "alertname": case["alert"], "exp_alerts": expected.into_iter().collect::<Vec<_>>()
+    });
+    let name = format!("{} at {}", case["alert"], case["at"]);
+    json!({"interval": "1m", "name": name, "input_series": series.collect::<Vec<_>>(), "alert_rule_test": [alert]})
 }
 
 #[test]
@@ -116,35 +89,13 @@ fn alerts_fire_when_a_person_is_needed_and_not_for_what_a_person_said() {
     let folder = tempfile::tempdir().unwrap();
     let rules = rules(folder.path());
     promtool(&["check", "rules", rules.to_str().unwrap()], None);
-    let alerts: serde_json::Value = serde_yaml::from_str(&std::fs::read_to_string(&rules).unwrap()).unwrap();
-    let rule = |name: &str| {
-        let rules = alerts["groups"][0]["rules"].as_array().unwrap().clone();
-        rules.into_iter().find(|rule| rule["alert"] == name).unwrap()
-    };
-    let tests = cases().into_iter().chain(cases_of_events()).map(|case| {
-        let series = case.series.iter().map(|(series, values)| serde_json::json!({"series": series, "values": values}));
-        let kind = if case.series[0].0.contains("kind=\"Endorser\"") { "Endorser" } else { "ImageListSubscription" };
-        let fill = |text: &serde_json::Value| {
-            let text = text.as_str().unwrap().replace("{{ $labels.kind }}", kind);
-            let text = text.replace("{{ $labels.namespace }}", "default").replace("{{ $labels.name }}", "vo");
-            text.replace("{{ $labels.sink }}", "log")
-        };
-        let rule = rule(case.alert);
-        let mut labels = labels(case.alert, kind);
-        labels["severity"] = rule["labels"]["severity"].clone();
-        let annotations = serde_json::json!({
-            "summary": fill(&rule["annotations"]["summary"]), "description": fill(&rule["annotations"]["description"]),
-        });
-        let fires = serde_json::json!({"exp_labels": labels, "exp_annotations": annotations});
-        let expected: Vec<_> = case.fires.then_some(fires).into_iter().collect();
-        serde_json::json!({
-            "interval": "1m",
-            "name": format!("{} {:?}", case.alert, case.series),
-            "input_series": series.collect::<Vec<_>>(),
-            "alert_rule_test": [{"eval_time": case.at, "alertname": case.alert, "exp_alerts": expected}],
-        })
-    });
-    let document = serde_json::json!({
+    let (alerts, cases) = (alerts(), cases());
+    for name in alerts.keys() {
+        let of = |fires: bool| cases.iter().any(|case| case["alert"] == **name && case["fires"].is_object() == fires);
+        assert!(of(true) && of(false), "{name}: one case that fires, and one that does not");
+    }
+    let tests = cases.iter().map(|case| tested(case, &alerts[case["alert"].as_str().unwrap()]));
+    let document = json!({
         "rule_files": ["rules.yaml"], "evaluation_interval": "1m", "tests": tests.collect::<Vec<_>>(),
     });
     let path = folder.path().join("tests.yaml");
@@ -152,9 +103,27 @@ fn alerts_fire_when_a_person_is_needed_and_not_for_what_a_person_said() {
     promtool(&["test", "rules", path.to_str().unwrap()], None);
 }
 
-/// The figures that an expression names: `vmcatcher_…`, and the labels that it asks of each.
+#[test]
+fn each_alert_has_a_section_of_the_runbook() {
+    let page = std::fs::read_to_string(files().join("../../../docs/runbook.md")).unwrap();
+    let sections: Vec<&str> = page.lines().filter_map(|line| line.strip_prefix("## ")).collect();
+    let alerts = alerts();
+    assert_eq!(
+        sections.iter().map(|name| (*name).to_owned()).collect::<BTreeSet<_>>(),
+        alerts.keys().cloned().collect()
+    );
+    for (name, rule) in &alerts {
+        let anchor = format!("$runbookURL#{}", name.to_lowercase());
+        assert_eq!(rule["annotations"]["runbook_url"], anchor, "{name}");
+        let (_, text) = page.split_once(&format!("## {name}\n\n")).unwrap();
+        assert!(text.split("\n## ").next().unwrap().len() > 60, "{name}");
+    }
+}
+
+/// The figures that an expression names: `vmcatcher_…` and `process_…`, and the labels that it asks of each.
 fn named(expression: &str) -> Vec<(String, BTreeSet<String>)> {
-    let begins: Vec<usize> = expression.match_indices("vmcatcher_").map(|(at, _)| at).collect();
+    let begins = ["vmcatcher_", "process_"].into_iter().flat_map(|prefix| expression.match_indices(prefix));
+    let begins: Vec<usize> = begins.map(|(at, _)| at).collect();
     let is_of_name = |c: char| c.is_ascii_alphanumeric() || c == '_';
     let one = |at: usize| {
         let rest = &expression[at..];
@@ -171,19 +140,19 @@ fn named(expression: &str) -> Vec<(String, BTreeSet<String>)> {
 #[test]
 fn alerts_and_dashboard_ask_for_figures_that_there_are() {
     let read = |name: &str| std::fs::read_to_string(files().join(name)).unwrap();
-    let groups: serde_json::Value = serde_yaml::from_str(&read("alerts.yaml")).unwrap();
-    let rules = groups[0]["rules"].as_array().unwrap();
-    let dashboard: serde_json::Value = serde_json::from_str(&read("dashboard.json")).unwrap();
+    let alerts = alerts();
+    let rules = alerts.values();
+    let dashboard: Value = serde_json::from_str(&read("dashboard.json")).unwrap();
     let panels = dashboard["panels"].as_array().unwrap();
     let targets = panels.iter().flat_map(|panel| panel["targets"].as_array().unwrap());
     let page = std::fs::read_to_string(files().join("../../../docs/metrics.md")).unwrap();
-    for rule in rules {
+    for rule in rules.clone() {
         assert!(page.contains(&format!("`{}`", rule["alert"].as_str().unwrap())), "{rule}");
         assert!(rule["labels"]["severity"].is_string() && rule["annotations"]["summary"].is_string(), "{rule}");
     }
     let explained = explained();
     let mut found = 0;
-    for query in rules.iter().chain(targets) {
+    for query in rules.chain(targets) {
         let expression = query["expr"].as_str().unwrap();
         let figures = named(expression);
         assert!(!figures.is_empty(), "{expression}");
