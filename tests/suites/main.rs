@@ -20,6 +20,7 @@ mod disk_image;
 mod events;
 mod examples;
 mod fetch;
+mod image;
 mod imagelist;
 mod kill;
 mod list_commands;

@@ -179,7 +179,7 @@ const NEWER: [&str; 29] = [
 /// Takes a value out of the file of values.
 fn take(values: &mut Value, path: &str) {
     let (parent, name) = path.rsplit_once('.').unwrap_or(("", path));
-    let pointer = parent.split('.').filter(|part| !part.is_empty()).map(|part| format!("/{part}")).collect::<String>();
+    let pointer = parent.split('.').filter(|part| !part.is_empty()).fold(String::new(), |path, part| path + "/" + part);
     let taken = values.pointer_mut(&pointer).unwrap().as_object_mut().unwrap().remove(name);
     assert!(taken.is_some(), "{path}");
 }
