@@ -24,6 +24,7 @@ mod image;
 mod imagelist;
 mod kill;
 mod list_commands;
+mod logging;
 mod metrics;
 mod oci;
 mod opennebula;

@@ -148,7 +148,7 @@ impl Operation {
         allow_files();
         let (anchors, problems) = TrustDirectory::open(&self.trust);
         for problem in problems {
-            tracing::warn!(file = %problem.path.display(), "{}", problem.message);
+            tracing::warn!(path = %problem.path.display(), "{}", problem.message);
         }
         let metrics = self.monitor.metrics().clone();
         let allow_files = files == Files::Allowed;
@@ -264,11 +264,11 @@ async fn fetch_crls_again_and_again(mut refresher: CrlRefresher, hours: u64) {
 async fn refresh_crls(refresher: &mut CrlRefresher) {
     for refreshed in refresher.refresh(Timestamp::now()).await {
         match refreshed.outcome {
-            Ok(Some(path)) => tracing::info!(file = %path.display(), "a new CRL"),
-            Ok(None) => tracing::debug!(file = %refreshed.from.display(), "the CRL is the newest"),
+            Ok(Some(path)) => tracing::info!(path = %path.display(), "a new CRL"),
+            Ok(None) => tracing::debug!(path = %refreshed.from.display(), "the CRL is the newest"),
             Err(errors) => {
                 for error in errors {
-                    tracing::warn!(file = %refreshed.from.display(), "the CRL is not replaced: {error}");
+                    tracing::warn!(path = %refreshed.from.display(), "the CRL is not replaced: {error}");
                 }
             }
         }

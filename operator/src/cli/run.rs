@@ -73,7 +73,7 @@ async fn lead_and_keep(args: &Args, config: Config) -> anyhow::Result<ExitCode> 
         told.cancel();
     });
     let cluster = kube::Config::infer().await.context("expected a kubeconfig, or to run in a pod")?;
-    tracing::info!(server = %cluster.cluster_url, "the resources live on an API server");
+    tracing::info!(url = %cluster.cluster_url, "the resources live on an API server");
     let namespace = args.lease_namespace.as_ref().unwrap_or(&cluster.default_namespace).clone();
     let client = counted(cluster, args.operation.monitor.metrics().clone());
     let client = client.context("cannot talk to the API server")?;

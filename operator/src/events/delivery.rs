@@ -136,8 +136,8 @@ impl Deliveries {
             return;
         }
         for Drained { sink, remaining, failing } in self.drain(DRAIN).await.into_iter().filter(Drained::is_behind) {
-            let failing = failing.map(|failing| failing.message);
-            tracing::warn!(%sink, remaining, failing, "events wait in the spool for the next run");
+            let error = failing.map(|failing| failing.message);
+            tracing::warn!(%sink, remaining, error, "events wait in the spool for the next run");
         }
     }
 

@@ -175,9 +175,9 @@ impl<S: Sink> Dispatcher<'_, S> {
         let message = one_line(message.as_bytes(), MESSAGE);
         let wait = wait_after(self.failures, asked, fastrand::f64());
         if self.states.failed(sink, reason, message.clone()) == Some(reason) {
-            tracing::debug!(%sink, reason, ?wait, error = %message, "events are still not delivered");
+            tracing::debug!(%sink, reason, wait = wait.as_secs_f64(), error = %message, "events are still not delivered");
         } else {
-            tracing::warn!(%sink, reason, ?wait, error = %message, "events are not delivered");
+            tracing::warn!(%sink, reason, wait = wait.as_secs_f64(), error = %message, "events are not delivered");
         }
         wait
     }
@@ -186,8 +186,8 @@ impl<S: Sink> Dispatcher<'_, S> {
         self.failures = 0;
         let sink = self.reader.sink();
         if let Some(Failing { since, failures, .. }) = self.states.recovered(sink) {
-            let after = jiff::SignedDuration::from_secs(jiff::Timestamp::now().duration_since(since).as_secs());
-            tracing::info!(%sink, failures, after = %format_args!("{after:#}"), "events are delivered again");
+            let after = jiff::Timestamp::now().duration_since(since).as_secs();
+            tracing::info!(%sink, failures, after, "events are delivered again");
         }
     }
 }

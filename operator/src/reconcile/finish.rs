@@ -133,8 +133,8 @@ where
     status.stall(generation, conditions);
     let key = ObjectKey::of(object);
     if context.reported_problems.is_new(K::KIND, &key, &error.to_string()) {
-        let file = object.annotations().get(MANIFEST).map(tracing::field::display);
-        tracing::warn!(file, kind = %K::KIND, object = %key, %error, "the spec cannot work");
+        let path = object.annotations().get(MANIFEST).map(tracing::field::display);
+        tracing::warn!(path, kind = %K::KIND, object = %key, %error, "the spec cannot work");
     }
     context.only_plans(K::KIND, &key, &format_args!("nothing to do: {error}"));
     write(context, object, Report { status, events: Vec::new(), requeue_at: None }).await

@@ -19,7 +19,6 @@ use crate::cache::{CacheError, JobState, Keep, Scrub};
 use crate::metrics::{Metrics, Work};
 use crate::reconcile::subscription::FetchTrigger;
 use crate::reconcile::{Context, DryRun, Planned};
-use crate::size::Size;
 use crate::store::directory::{Changed, Directory, DirectoryError, ManifestProblem, Snapshot, requests};
 use crate::store::{ResourceStore, StoreError};
 
@@ -272,7 +271,7 @@ impl Driver {
 
     fn refresh_anchors(&self) {
         for problem in self.context.anchors.refresh().unwrap_or_default() {
-            tracing::warn!(file = %problem.path.display(), "{}", problem.message);
+            tracing::warn!(path = %problem.path.display(), "{}", problem.message);
         }
     }
 
@@ -299,7 +298,7 @@ impl Driver {
         let digests = self.context.downloads.all().into_iter().map(|key| key.digest).collect();
         let collected = self.context.volume.collect_garbage(&Keep { digests, ..Keep::default() }, self.now())?;
         if collected.bytes > 0 {
-            tracing::info!(size = %Size(collected.bytes), "removed what nothing refers to");
+            tracing::info!(size = collected.bytes, "removed what nothing refers to");
         }
         Ok(())
     }
@@ -383,7 +382,7 @@ fn watch(folders: [&Path; 3]) -> (Option<notify::RecommendedWatcher>, mpsc::Rece
     };
     for folder in folders {
         if let Err(error) = watcher.watch(folder, RecursiveMode::Recursive) {
-            tracing::warn!(folder = %folder.display(), %error, "changes in it are seen only when something else happens");
+            tracing::warn!(path = %folder.display(), %error, "changes in it are seen only when something else happens");
         }
     }
     (Some(watcher), receiver)

@@ -44,7 +44,7 @@ fn what_is_not_understood_is_a_row_until_it_is_mended() {
     assert!(row(&table), "{table}");
     assert_eq!(log.matches(EXPECTED).count(), 1, "told once: {log}");
     let line = log.lines().find(|line| line.contains(EXPECTED)).unwrap();
-    assert!(line.contains("file=misspelt.yaml document=1 line=7"), "{line}");
+    assert!(line.contains("path=misspelt.yaml document=1 line=7"), "{line}");
     assert!(!log.contains("Deployment"), "{log}");
     assert!(row(&get(&site, &[])), "{}", get(&site, &[]));
     assert!(!get(&site, &["endorsers"]).contains("misspelt"));
@@ -73,7 +73,7 @@ fn each_thing_is_told_once_in_a_run() {
     let mut warnings: Vec<&str> =
         log.lines().filter_map(|line| line.split_once(" WARN ")).map(|(_, told)| told).collect();
     assert!(
-        warnings.iter().any(|told| told.contains("interval") && told.contains("file=subscription-odd.yaml")),
+        warnings.iter().any(|told| told.contains("interval") && told.contains("path=subscription-odd.yaml")),
         "{log}"
     );
     let count = warnings.len();

@@ -101,7 +101,7 @@ impl Work {
         let blob = self.volume.add_blob(&converted.path, &seen, now)?;
         tracing::info!(
             conversion = %key,
-            digest = %blob.digest().short(),
+            digest = %blob.digest(),
             size = blob.size(),
             milliseconds = u64::try_from(began.elapsed().as_millis()).unwrap_or(u64::MAX),
             "the image is converted"

@@ -173,7 +173,7 @@ impl Download {
                     Tried::Anew => {}
                     Tried::Broken(error) if attempts.made_progress() && !is_stall(&error) => {
                         self.client.settings().metrics.retried(Work::Image, error.reason());
-                        tracing::debug!(url = %self.request.source.url, bytes = attempts.best, %error, "goes on");
+                        tracing::debug!(url = %self.request.source.url, size = attempts.best, %error, "goes on");
                     }
                     Tried::Broken(error) => break error,
                 }

@@ -14,7 +14,6 @@ use crate::cli::bars::style;
 use crate::cli::operation::stopped;
 use crate::imagelist::{ContentDigest, SourceUrl};
 use crate::reconcile::{SourceError, image_source};
-use crate::size::Size;
 
 /// How often the bar is drawn.
 const EVERY: Duration = Duration::from_millis(200);
@@ -57,7 +56,7 @@ async fn from_any(image: &Image, jobs: &Jobs, wanted: &Wanted<'_>) -> anyhow::Re
                 continue;
             }
         };
-        tracing::info!(%url, size = wanted.size.map(|size| Size(size).to_string()), "downloading");
+        tracing::info!(%url, size = wanted.size, "downloading");
         let key = jobs.start(request);
         tokio::select! {
             got = end(jobs, &key, wanted) => match got {

@@ -97,7 +97,7 @@ impl Lookup {
         let volume = Volume::read_only(&self.kept.volume)?;
         let (anchors, problems) = TrustDirectory::open(&self.trust);
         for problem in problems {
-            tracing::warn!(file = %problem.path.display(), "{}", problem.message);
+            tracing::warn!(path = %problem.path.display(), "{}", problem.message);
         }
         let client = Client::new(&ClientSettings::default())?;
         let settings = Settings {

@@ -16,7 +16,6 @@ use super::state::{Counts, Segment, State, takes};
 use super::step::StepHook;
 use crate::events::event::{Event, Phase};
 use crate::events::settings::{EventFilter, SinkName};
-use crate::size::Size;
 
 /// What an append did.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -223,8 +222,7 @@ impl Log {
         for (sink, count) in losses {
             lock(&self.state).lose(sink, *count);
             *all.entry(sink.clone()).or_default() += count;
-            let limit = Size(self.limit);
-            tracing::error!(%sink, lost = count, %limit, "the spool is full: undelivered events were removed");
+            tracing::error!(%sink, lost = count, limit = self.limit, "the spool is full: undelivered events were removed");
         }
     }
 
@@ -241,8 +239,7 @@ impl Log {
         if !state.is_high && u128::from(bytes) * 100 >= u128::from(self.limit) * 80 {
             state.is_high = true;
             drop(state);
-            let (used, limit) = (Size(bytes), Size(self.limit));
-            tracing::warn!(%used, %limit, "the spool is nearly full: a sink does not take events");
+            tracing::warn!(size = bytes, limit = self.limit, "the spool is nearly full: a sink does not take events");
         }
     }
 }

@@ -105,8 +105,8 @@ fn read_segments(directory: &Path, steps: &StepHook) -> Result<(State, Writer), 
         if scanned.end < last.length {
             let cut = steps.before("open: cut").and_then(|()| opened.set_len(scanned.end));
             cut.and_then(|()| opened.sync_all()).map_err(SpoolError::io("cut", &path))?;
-            let bytes = last.length - scanned.end;
-            tracing::warn!(bytes, path = %path.display(), "an unfinished record at the end of the spool was cut off");
+            let size = last.length - scanned.end;
+            tracing::warn!(size, path = %path.display(), "an unfinished record at the end of the spool was cut off");
         }
         next = scanned.next.unwrap_or(last.first).max(last.first);
         (last.length, last.counts, file) = (scanned.end, Some(scanned.counts), Some(opened));

@@ -33,8 +33,8 @@ impl Log {
             state.lose(sink, missing);
         }
         if missing > 0 {
-            let directory = self.directory.display();
-            tracing::error!(%sink, missing, before = position, %directory, "records of the spool are damaged or missing");
+            let path = self.directory.display();
+            tracing::error!(%sink, missing, before = position, %path, "records of the spool are damaged or missing");
         }
         if missing > 0 || is_end {
             self.save(sink)?;

@@ -22,7 +22,6 @@ use crate::reconcile::Context;
 use crate::reconcile::subscription::FetchTrigger;
 use crate::run::damage::damage;
 use crate::run::dependents::Change;
-use crate::size::Size;
 use crate::store::ResourceStore;
 use crate::store::kubernetes::{Kubernetes, Scope, Watches, Writers};
 
@@ -170,7 +169,7 @@ async fn follow_anchors(shared: Arc<Shared>) {
         tokio::time::sleep(ANCHORS_EVERY).await;
         let Some(problems) = shared.context.anchors.refresh() else { continue };
         for problem in problems {
-            tracing::warn!(file = %problem.path.display(), "{}", problem.message);
+            tracing::warn!(path = %problem.path.display(), "{}", problem.message);
         }
         shared.wake(&Change::Anchors);
     }
@@ -187,7 +186,7 @@ async fn collect_garbage(shared: Arc<Shared>) {
         });
         match collected.await {
             Ok(Ok(collected)) if collected.bytes > 0 => {
-                tracing::info!(size = %Size(collected.bytes), "removed what nothing refers to");
+                tracing::info!(size = collected.bytes, "removed what nothing refers to");
             }
             Ok(Ok(_)) => {}
             Ok(Err(error)) => tracing::error!(%error, "what nothing refers to could not be removed"),

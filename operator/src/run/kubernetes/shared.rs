@@ -90,7 +90,7 @@ impl Shared {
                 let wait = wait_after(*count);
                 drop(failures);
                 self.context.metrics.retried(Work::Resource, error.reason());
-                tracing::warn!(%kind, object = %key, reason = error.reason(), ?wait, "the pass could not be finished: {error}");
+                tracing::warn!(%kind, object = %key, reason = error.reason(), wait = wait.as_secs_f64(), "the pass could not be finished: {error}");
                 wait
             }
         }

@@ -44,7 +44,7 @@ pub(super) async fn feed<K: Resource>(
     let mut patience = Some(LONGEST_LIST);
     loop {
         let Some(event) = within(patience, events.next()).await else {
-            tracing::warn!(kind = %K::kind(&()), ?patience, "the API server sent no list; it is asked for again");
+            tracing::warn!(kind = %K::kind(&()), wait = patience.map(|time| time.as_secs_f64()), "the API server sent no list; it is asked for again");
             events = self::events::<K>(&shared, scope.as_deref());
             continue;
         };

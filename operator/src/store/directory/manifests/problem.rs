@@ -32,7 +32,7 @@ impl ManifestProblem {
     /// Logs the problem.
     pub(crate) fn warn(&self) {
         let Self { path, document, line, object, message } = self;
-        tracing::warn!(file = %path.display(), document, line, object, "{message}");
+        tracing::warn!(path = %path.display(), document, line, manifest = object, "{message}");
     }
 }
 
