@@ -33,4 +33,5 @@ mod proxies;
 mod reasons;
 mod reconcile;
 mod serve;
+mod traces;
 mod trust;

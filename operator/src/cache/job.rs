@@ -8,6 +8,8 @@ use tokio::runtime::Handle;
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
+use tracing::Span;
+use tracing::field::Empty;
 
 use super::bandwidth::{Bandwidth, Slots};
 use super::blob::VerifiedBlob;
@@ -19,6 +21,7 @@ use super::progress::{Figures, Progress};
 use super::quota::Quota;
 use super::volume::Volume;
 use crate::fetch::Client;
+use crate::metrics::traced;
 
 /// The state of a job.
 #[derive(Debug, Clone)]
@@ -139,6 +142,8 @@ impl Jobs {
             cancelled: cancelled.clone(),
         };
         let (inner, name) = (self.inner.clone(), key.clone());
+        // It is made here, so that the pass that starts the download is its parent.
+        let span = span(key);
         let task = self.inner.runtime.spawn(async move {
             if let Some(before) = before {
                 // Only the end of the cancelled job matters, not its result.
@@ -146,7 +151,7 @@ impl Jobs {
             }
             download.progress.tell_changes(&inner.changed);
             // A separate task, so that a panic ends as a failed job, not as a job that never ends.
-            let ended = tokio::spawn(async move { download.run().await }).await;
+            let ended = tokio::spawn(traced(span, async move { download.run().await })).await;
             let broken = |error| CacheError::io("download to", inner.volume.root())(std::io::Error::other(error));
             inner.ended(&name, number, ended.unwrap_or_else(|error| Err(broken(error).into())));
         });
@@ -213,6 +218,14 @@ impl Jobs {
         }
         self.inner.conversions.shutdown().await;
     }
+}
+
+/// The span of a download.
+fn span(key: &JobKey) -> Span {
+    tracing::info_span!(
+        "download",
+        url = %key.url, digest = %key.digest, otel.kind = "client", otel.status_description = Empty
+    )
 }
 
 impl Job {

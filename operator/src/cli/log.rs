@@ -1,4 +1,5 @@
-//! The log goes to standard error; standard output is for the output of the command.
+//! The log goes to standard error; standard output is for the output of the command. Spans go to the traces, if there are
+//! any, and not to the log.
 //!
 //! Fields hold text from servers, clouds and publishers. All fields become text here, so characters that are not
 //! printable are escaped here. Without that a field could forge a log line or control a terminal.
@@ -7,11 +8,16 @@ use std::fmt;
 use std::io::{self, IsTerminal as _};
 
 use clap::ValueEnum;
+use tracing::Metadata;
 use tracing::field::Field;
-use tracing_subscriber::EnvFilter;
 use tracing_subscriber::field::MakeExt as _;
+use tracing_subscriber::filter::{FilterExt as _, filter_fn};
 use tracing_subscriber::fmt::format::{self, Writer};
+use tracing_subscriber::layer::{Layer as _, SubscriberExt as _};
+use tracing_subscriber::util::SubscriberInitExt as _;
+use tracing_subscriber::{EnvFilter, registry};
 
+use super::traces::SpanLayer;
 use crate::text::{printable, printable_json};
 
 /// Format of the log.
@@ -23,19 +29,29 @@ pub(super) enum LogFormat {
     Json,
 }
 
-/// Starts the log, with the events that the filter allows.
-pub(super) fn start(format: LogFormat, filter: EnvFilter) {
-    let told = tracing_subscriber::fmt().with_env_filter(filter).with_target(false);
+/// Starts the log, with the events that the filter allows, and the traces, if there are any.
+pub(super) fn start(format: LogFormat, filter: EnvFilter, traces: Option<SpanLayer>) {
+    // A line of the log does not depend on whether there are traces.
+    let filter = filter.and(filter_fn(is_event));
+    let told = tracing_subscriber::fmt::layer().with_target(false);
     // A reader that closed the pipe (`2>&1 | head`) is not an error, and a message about it cannot be written anyway.
     let told = told.log_internal_errors(false);
+    let all = registry().with(traces);
     match format {
-        LogFormat::Text => told
-            .with_writer(io::stderr)
-            .with_ansi(io::stderr().is_terminal())
-            .fmt_fields(format::debug_fn(write_field).delimited(" "))
-            .init(),
-        LogFormat::Json => told.with_writer(|| JsonLines).json().init(),
+        LogFormat::Text => {
+            let told = told.with_writer(io::stderr).with_ansi(io::stderr().is_terminal());
+            let told = told.fmt_fields(format::debug_fn(write_field).delimited(" "));
+            all.with(told.with_filter(filter)).init();
+        }
+        LogFormat::Json => {
+            let told = told.json().with_current_span(false).with_span_list(false);
+            all.with(told.with_writer(|| JsonLines).with_filter(filter)).init();
+        }
     }
+}
+
+fn is_event(metadata: &Metadata<'_>) -> bool {
+    metadata.is_event()
 }
 
 /// Writes one field. Its name comes from the program, its value can come from outside.

@@ -34,6 +34,8 @@ mod run;
 mod standing;
 mod survey;
 mod table;
+#[cfg_attr(not(feature = "opentelemetry"), path = "no_traces.rs")]
+mod traces;
 mod versions;
 
 use std::io::IsTerminal as _;
@@ -45,6 +47,7 @@ use jiff::{Timestamp, Unit};
 use tracing_subscriber::EnvFilter;
 
 use self::log::LogFormat;
+use self::traces::Traces;
 use crate::store::directory::EVENTS;
 use crate::text;
 
@@ -133,7 +136,7 @@ enum List {
 
 /// Runs a command.
 pub fn run(cli: &Cli) -> ExitCode {
-    tell(cli);
+    let traces = tell(cli);
     let ended = match &cli.command {
         Command::Reconcile(args) => reconcile::run(args, cli.quiet > 0),
         Command::Run(args) => run::run(args),
@@ -153,14 +156,16 @@ pub fn run(cli: &Cli) -> ExitCode {
         Command::Config(args) => config::run(args),
         Command::Crds(args) => crds::run(args),
     };
-    ended.unwrap_or_else(|error| {
+    let code = ended.unwrap_or_else(|error| {
         tracing::error!("{}", with_causes(&error));
         ExitCode::from(NOT_DONE)
-    })
+    });
+    traces.end();
+    code
 }
 
-/// Starts the log, at the level that `--verbose` and `--quiet` ask for.
-fn tell(cli: &Cli) {
+/// Starts the log, at the level that `--verbose` and `--quiet` ask for, and the traces.
+fn tell(cli: &Cli) -> Traces {
     let level = match (cli.verbose, cli.quiet) {
         (0, 0) => "info",
         (1, _) => "debug",
@@ -174,7 +179,12 @@ fn tell(cli: &Cli) {
     let events = if level == "warn" { "info" } else { level };
     // The AMQP library returns each error too, and logs whole messages.
     let filter = format!("{others},lapin=off,vmcatcher_operator={level},{EVENTS}={events}");
-    log::start(cli.log_format, EnvFilter::new(filter));
+    let (traces, failure) = Traces::start();
+    log::start(cli.log_format, EnvFilter::new(filter), traces.layer());
+    if let Some(error) = failure {
+        tracing::warn!(error, "there are no traces");
+    }
+    traces
 }
 
 /// The text of an error and its causes. A cause whose text is already included is left out, because many errors repeat

@@ -7,6 +7,7 @@ use std::time::Duration;
 use jiff::Timestamp;
 use reqwest::StatusCode;
 use reqwest::header::{HeaderMap, HeaderValue, IF_MODIFIED_SINCE, IF_NONE_MATCH};
+use tracing::field::Empty;
 
 use super::answer::Answer;
 use super::came::{Came, HEAD};
@@ -17,7 +18,7 @@ use super::request::refused;
 use super::source::Source;
 use super::validator::{self, Validator};
 use crate::imagelist::SourceUrl;
-use crate::metrics::Work;
+use crate::metrics::{Work, traced};
 
 /// The result of a fetch.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -57,11 +58,15 @@ impl Client {
                 self.read_file(&source.url, limit).await
             }
         };
+        let span = tracing::info_span!(
+            "fetch", url = %source.url, otel.kind = "client", otel.status_description = Empty
+        );
         let late = |_| FetchError::Timeout {
             url: source.url.clone(),
             message: format!("expected the whole answer within {timeout:?}"),
         };
-        let fetched = tokio::time::timeout(timeout, work).await.map_err(late).flatten();
+        let work = async { tokio::time::timeout(timeout, work).await.map_err(late).flatten() };
+        let fetched = traced(span, Box::pin(work)).await;
         let metrics = &self.settings.metrics;
         match &fetched {
             Ok(ListAnswer::Body { document, .. }) => metrics.fetched(Work::List, document.size()),

@@ -1,7 +1,9 @@
-//! Counters of events. All parts of the program share one set of counters.
+//! Counters of events, and spans. All parts of the program share one set of counters.
 //!
 //! A clone counts into the same set. The current state (conditions, ages, space) is not counted here: `serve` computes
 //! it for each request, so that objects that no longer exist are not included. Every label has a small set of values.
+
+mod span;
 
 use std::borrow::Cow;
 use std::sync::Arc;
@@ -11,6 +13,8 @@ use prometheus_client::metrics::counter::Counter;
 use prometheus_client::metrics::family::{Family, MetricConstructor};
 use prometheus_client::metrics::histogram::{Histogram, exponential_buckets};
 use prometheus_client::registry::{Registry, Unit};
+
+pub use self::span::{failed, traced};
 
 /// The counters of the program. Cheap to clone.
 #[derive(Clone, Default)]

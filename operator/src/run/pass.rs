@@ -5,9 +5,12 @@ use std::collections::{BTreeSet, HashMap};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use jiff::Timestamp;
+use tracing::Instrument as _;
+use tracing::field::Empty;
 
 use super::dependents::{Change, Dependent, dependents};
 use crate::api::{CachedImage, ImageListSubscription, Kind, ObjectKey};
+use crate::metrics::failed;
 use crate::reconcile::subscription::FetchTrigger;
 use crate::reconcile::{Context, Force, ListInForce, cloud_target, endorser, image, subscription};
 use crate::store::{ResourceStore, StoreError};
@@ -49,6 +52,22 @@ struct NotifiedList {
 impl Passes {
     /// One pass over an object.
     pub(super) async fn pass<S: ResourceStore>(
+        &self,
+        context: &Context<S>,
+        (kind, key): (Kind, &ObjectKey),
+        ask: FetchTrigger,
+        now: Timestamp,
+    ) -> Ended {
+        let span = tracing::info_span!("pass", %kind, object = %key, otel.status_description = Empty);
+        let pass = Box::pin(self.pass_over(context, (kind, key), ask, now));
+        let ended = pass.instrument(span.clone()).await;
+        if let Err(error) = &ended.result {
+            failed(&span, error);
+        }
+        ended
+    }
+
+    async fn pass_over<S: ResourceStore>(
         &self,
         context: &Context<S>,
         (kind, key): (Kind, &ObjectKey),

@@ -7,4 +7,4 @@ mod file;
 mod progress;
 mod reconcile;
 mod spool;
-mod webhook;
+pub(crate) mod webhook;

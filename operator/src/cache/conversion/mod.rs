@@ -17,6 +17,7 @@ use tokio::runtime::Handle;
 use tokio::sync::{Semaphore, watch};
 use tokio::task::{JoinHandle, spawn_blocking};
 use tokio_util::sync::CancellationToken;
+use tracing::Instrument as _;
 
 pub use self::record::{ConversionKey, ConversionLimits};
 use self::record::{ConversionRecord, Failure};
@@ -179,7 +180,8 @@ impl Conversions {
             cancelled: cancelled.clone(),
             clock: Clock { asked: now, since: Instant::now() },
         };
-        let task = self.inner.runtime.spawn(follow(self.inner.clone(), key, work));
+        let span = tracing::info_span!("convert", conversion = %key);
+        let task = self.inner.runtime.spawn(follow(self.inner.clone(), key, work).instrument(span));
         *table.starts.entry(key).or_default() += 1;
         table.jobs.insert(key, Job::Active { progress, cancelled, task });
         drop(table);

@@ -1,7 +1,7 @@
 //! The webhook sink and real HTTP servers.
 
 mod contents;
-pub(super) mod receiver;
+pub(crate) mod receiver;
 pub(super) mod sample;
 mod secrets;
 mod tls;

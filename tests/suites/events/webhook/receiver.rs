@@ -11,18 +11,18 @@ use openssl::ssl::SslAcceptor;
 
 /// A request that came.
 #[derive(Debug, Clone)]
-pub(in crate::events) struct Request {
+pub(crate) struct Request {
     /// The number of the connection.
-    pub(in crate::events) connection: usize,
+    pub(crate) connection: usize,
     /// The method and the target.
-    pub(in crate::events) line: String,
+    pub(crate) line: String,
     /// The headers, their names in lower case.
-    pub(in crate::events) headers: Vec<(String, String)>,
-    pub(in crate::events) body: Vec<u8>,
+    pub(crate) headers: Vec<(String, String)>,
+    pub(crate) body: Vec<u8>,
 }
 
 impl Request {
-    pub(in crate::events) fn header(&self, name: &str) -> Option<&str> {
+    pub(crate) fn header(&self, name: &str) -> Option<&str> {
         let mut found = self.headers.iter().filter(|(other, _)| other == name);
         let (_, value) = found.next()?;
         assert!(found.next().is_none(), "{name} came twice");
@@ -32,7 +32,7 @@ impl Request {
 
 /// What the receiver does with a request.
 #[derive(Debug, Clone)]
-pub(in crate::events) enum Answer {
+pub(crate) enum Answer {
     /// A status, further header lines and a body.
     Says(u16, &'static str, String),
     /// Nothing, until the client goes.
@@ -46,13 +46,13 @@ pub(in crate::events) enum Answer {
 }
 
 impl Answer {
-    pub(in crate::events) fn status(status: u16) -> Self {
+    pub(crate) fn status(status: u16) -> Self {
         Self::Says(status, "", String::new())
     }
 }
 
 /// The receiver. Dropped, it ends.
-pub(in crate::events) struct Receiver {
+pub(crate) struct Receiver {
     address: SocketAddr,
     shared: Arc<Shared>,
 }
@@ -67,11 +67,11 @@ struct Shared {
 }
 
 impl Receiver {
-    pub(in crate::events) fn start(answers: impl IntoIterator<Item = Answer>) -> Self {
+    pub(crate) fn start(answers: impl IntoIterator<Item = Answer>) -> Self {
         Self::serve(None, answers)
     }
 
-    pub(in crate::events) fn start_tls(certificate: &ServerCertificate) -> Self {
+    pub(crate) fn start_tls(certificate: &ServerCertificate) -> Self {
         Self::serve(Some(certificate.acceptor()), [Answer::status(204)])
     }
 
@@ -88,17 +88,17 @@ impl Receiver {
     }
 
     /// The URL of a path and query.
-    pub(in crate::events) fn url(&self, path: &str) -> String {
+    pub(crate) fn url(&self, path: &str) -> String {
         let scheme = if self.shared.tls.is_some() { "https" } else { "http" };
         format!("{scheme}://{}{path}", self.address)
     }
 
-    pub(in crate::events) fn requests(&self) -> Vec<Request> {
+    pub(crate) fn requests(&self) -> Vec<Request> {
         self.shared.requests.lock().unwrap().clone()
     }
 
     /// How many connections there were.
-    pub(in crate::events) fn connections(&self) -> usize {
+    pub(crate) fn connections(&self) -> usize {
         self.shared.streams.lock().unwrap().len()
     }
 }
