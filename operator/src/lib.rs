@@ -24,6 +24,7 @@
 //! * [`size`]: display and parsing of sizes, display of counts (pure)
 //! * [`text`]: escapes text from outside for terminals, logs and documents (pure)
 //! * [`turns`]: a fair queue: owners take turns (pure)
+//! * [`parallel`]: maps many items on all processors
 //! * [`duration`]: parses durations (pure)
 //! * [`metrics`]: counters of events
 //! * [`api`]: the custom resources: types, conditions, columns
@@ -45,6 +46,7 @@ pub mod imagelist;
 pub mod metrics;
 pub mod opennebula;
 pub mod openstack;
+pub mod parallel;
 pub mod reconcile;
 pub mod run;
 pub mod serve;

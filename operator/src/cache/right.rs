@@ -56,6 +56,6 @@ impl Volume {
     }
 }
 
-fn path(namespace: &SafeName, digest: &Sha512Digest) -> Result<StatePath, CacheError> {
+pub(super) fn path(namespace: &SafeName, digest: &Sha512Digest) -> Result<StatePath, CacheError> {
     Ok(StatePath::new(["rights", namespace.as_str(), &digest.to_string()])?)
 }

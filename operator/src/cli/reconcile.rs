@@ -129,9 +129,6 @@ async fn once(args: &Args, quiet: bool, context: &Arc<Context<Directory>>, drive
     let settled = driver.once().await;
     bars.stop().await;
     let settled = settled.context("cannot reconcile")?;
-    if let Err(error) = context.store.copy_images(Timestamp::now()) {
-        tracing::warn!(%error, "the next run reads each stored image again");
-    }
     let (output, shown) = shown(args, quiet);
     print(&get::everything(&context.store, output, shown)?)?;
     Ok(settled.problems.is_empty() && settled.errors.is_empty() && all_are_well(&context.store))

@@ -42,7 +42,7 @@ pub use dry_run::{DryRun, Planned};
 pub use exchange::{
     Desired, DesiredState, DetachedSignature, Downloads, Force, KeptList, ListInForce, ListOrigin, ListsInForce,
     Message, Offer, PendingEvents, PendingMessages, PublicationStatus, Publications, Published, ReportedProblems,
-    Session, TriedAnew, WithdrawnList,
+    Session, SettledImages, TriedAnew, WithdrawnList,
 };
 pub use finish::Stallable;
 pub use report::Report;

@@ -62,7 +62,7 @@ const FLOORS: [&[&str]; 7] = [
     &["store"],
     &["cache", "fetch", "convert", "opennebula", "openstack", "cloud", "events", "anchors"],
     &["trust", "imagelist", "metrics", "size", "xml", "yaml", "api"],
-    &["text", "turns", "digest", "duration", "fs"],
+    &["text", "turns", "digest", "duration", "fs", "parallel"],
 ];
 
 fn floor(module: &str) -> Option<usize> {

@@ -269,7 +269,9 @@ fn in_force(
     let tried_since = checked.suspend || last_fetch.is_some_and(|last| last >= expires);
     let force = force(&state, expires <= now && tried_since);
     ListInForce {
+        generation: checked.generation,
         places: OnceLock::new(),
+        digest: OnceLock::new(),
         accepted: Arc::new(accepted),
         older: older.into_iter().map(Arc::new).collect(),
         looked_back: observed.look_back,
