@@ -100,7 +100,11 @@ pub(super) fn of_image(object: &CachedImage, now: Timestamp) -> Vec<Finding> {
         None if status.failures.unwrap_or(0) > 0 || status.is_true("Stalled") => {
             found.extend(status.condition("Ready").filter(|ready| ready.status != "True").map(failing));
         }
-        None => found.extend(not_ready(status).map(|finding| Finding { state: of_reason(&finding), ..finding })),
+        None => {
+            let ready = not_ready(status).map(|finding| Finding { state: of_reason(&finding), ..finding });
+            // What runs says more than that it is not done.
+            found.extend(ready.filter(|one| one.state != State::Waiting || status.progress.is_none()));
+        }
     }
     if out.is_none() {
         found.extend(is_late(object, now).map(|since| {

@@ -30,6 +30,8 @@ mod site;
 mod stored_lists;
 mod subscription;
 mod subscriptions;
+#[cfg(test)]
+mod tests;
 mod token;
 mod version;
 mod withheld;

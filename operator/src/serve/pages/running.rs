@@ -126,7 +126,7 @@ fn figures(work: &RunningWork) -> Figures {
         (Some(_) | None, _) => String::new(),
     };
     Figures {
-        key: format!("{} {}/{} {target}", work.event, work.namespace, work.name),
+        key: Text::of(format!("{} {}/{} {target}", work.event, work.namespace, work.name)).to_string(),
         done: work.done,
         total: work.total,
         share,
