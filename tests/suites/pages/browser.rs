@@ -52,6 +52,7 @@ async fn site() -> (Site, Vec<Value>) {
     let held = site.serve_as(B, "9", Resource::pattern(3, 4 * MEBI).etag("\"held\"").stall_after(2 * MEBI));
     let images = vec![entry(&second, "CernVM 5 minimal"), entry(&held, hostile)];
     publish(&site, "1.1", &images);
+    ask(&site, "the second list");
     fs::write(site.path("token"), TOKEN).unwrap();
     site.manifest(
         "cloud",
@@ -72,8 +73,13 @@ fn add_image(site: &Site, images: &[Value]) {
     site.disturb_clock(SignedDuration::from_mins(1));
     let third = site.serve_as(C, "3", Resource::pattern(4, 6 * MEBI).etag("\"third\"").rate(MEBI));
     publish(site, "1.2", &[images, &[entry(&third, "Rocky Linux 9")]].concat());
+    ask(site, "the third list");
+}
+
+/// Asks for a pass of the subscription now.
+fn ask(site: &Site, request: &str) {
     let all = "images: {include: {match: [{name: all}]}}";
-    site.subscribe_with("vo", "once more", &site.server.url("/image.list"), all);
+    site.subscribe_with("vo", request, &site.server.url("/image.list"), all);
 }
 
 fn modules() -> PathBuf {
