@@ -14,11 +14,11 @@ const MEBI: u64 = 1024 * 1024;
 /// The next message of a stream.
 async fn message(response: &mut reqwest::Response, text: &mut String) -> Option<Value> {
     loop {
-        if let Some((one, rest)) = text.split_once("\n\n") {
-            let data = one.strip_prefix("data: ").map(|data| serde_json::from_str(data).unwrap());
-            *text = rest.to_owned();
-            if data.is_some() {
-                return data;
+        if let Some(end) = text.find("\n\n") {
+            let rest = text.split_off(end + 2);
+            let one = std::mem::replace(text, rest);
+            if let Some(data) = one.strip_prefix("data: ") {
+                return Some(serde_json::from_str(data).unwrap());
             }
             continue;
         }
