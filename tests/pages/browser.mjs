@@ -51,6 +51,11 @@ async function check(name, run) {
   }
 }
 
+// A path of the first operator, or an address of the second one.
+function at(address) {
+  return address.startsWith("/") ? base + address : address;
+}
+
 // The addresses of all pages: those that are always there, and one of each kind.
 async function addresses() {
   const { context, page } = await open();
@@ -69,7 +74,7 @@ async function addresses() {
     endorsers: "/endorsers",
     clouds: "/clouds",
     events: "/events",
-    login: "/login",
+    login: `${guarded}/login`,
     missing: "/none",
   };
   return all;
@@ -80,7 +85,7 @@ const pages = await addresses();
 await check("each page loads, and nothing else does", async () => {
   const { context, page, seen } = await open();
   for (const [name, address] of Object.entries(pages)) {
-    const response = await page.goto(base + address);
+    const response = await page.goto(at(address));
     assert.equal(response.status(), name === "missing" ? 404 : 200, address);
     assert.equal(await page.locator("h1").count(), 1, address);
     assert.match(await page.title(), / – vmcatcher-operator$/, address);
@@ -108,7 +113,7 @@ await check("no page scrolls sideways", async () => {
   for (const width of [320, 1440]) {
     const { context, page } = await open({ viewport: { width, height: 800 } });
     for (const address of Object.values(pages)) {
-      await page.goto(base + address);
+      await page.goto(at(address));
       const wide = await page.evaluate(() => {
         const width = document.documentElement.clientWidth;
         const is = (element) => element.getBoundingClientRect().right > width && !element.closest("pre, thead, .skip");
@@ -126,7 +131,7 @@ await check("axe finds no violation, and colours have contrast", async () => {
     for (const width of [320, 1440]) {
       const { context, page } = await open({ colorScheme, viewport: { width, height: 900 } });
       for (const [name, address] of Object.entries(pages)) {
-        await page.goto(base + address);
+        await page.goto(at(address));
         await page.evaluate(axe);
         const found = await page.evaluate(() => window.axe.run(document, { resultTypes: ["violations", "incomplete"] }));
         const shown = found.violations.map((one) => `${one.id}: ${one.nodes.map((node) => node.html).join(" ")}`);
@@ -204,7 +209,7 @@ await check("a running download is followed without a reload", async () => {
 await check("pages work without JavaScript", async () => {
   const { context, page } = await open({ javaScriptEnabled: false });
   for (const address of Object.values(pages)) {
-    await page.goto(base + address);
+    await page.goto(at(address));
     assert.equal(await page.locator("h1").count(), 1, address);
     assert.equal(await page.locator("[data-copy]:visible").count(), 0, address);
   }
@@ -246,7 +251,7 @@ await check("the script is shown and copied", async () => {
 await check("a hostile title stays a title", async () => {
   const { context, page, seen } = await open();
   for (const address of ["/", "/images", held]) {
-    await page.goto(base + address);
+    await page.goto(at(address));
     assert.equal(await page.evaluate(() => window.harmed), undefined, address);
     assert.equal(await page.locator("main img, main script").count(), 0, address);
     assert.ok((await page.locator("main").textContent()).includes("<script>window.harmed=1</script>\\u{202e}"), address);

@@ -48,6 +48,8 @@ async fn a_name_of_another_site_that_points_here_sees_nothing() {
         let text = response.text().await.unwrap();
         assert!(status == 200 || text.starts_with("expected localhost or a loopback address"), "{text}");
     }
+    let login = pages.get("/login").await;
+    assert_eq!((login.status().as_u16(), &login.headers()["location"]), (303, &"/".parse().unwrap()));
     pages.end();
     let behind_proxy = Pages::start(Site::new(), &["--pages-behind-proxy"]);
     let response = behind_proxy.client.get(&behind_proxy.base).header("Host", "pages.example").send().await.unwrap();

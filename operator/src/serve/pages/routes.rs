@@ -67,7 +67,7 @@ pub fn pages_router(pages: &Pages, guard: &Guard) -> Router {
         .merge(shown)
         .route("/live", get(live).with_state(pages.clone()))
         .route("/static/{name}", get(asset))
-        .route("/login", get(form).merge(post(log_in).with_state(guard.clone())))
+        .route("/login", get(form).post(log_in).with_state(guard.clone()))
         .route("/logout", post(log_out))
         .layer(from_fn_with_state(guard.clone(), guarded))
         .layer(from_fn(hardened))

@@ -53,8 +53,11 @@ fn about(here: &str) -> Request {
     Request { here: here.to_owned(), has_login: false, now: Timestamp::now() }
 }
 
-/// `GET /login`: the form.
-pub(super) async fn form(request: HttpRequest) -> Response<Body> {
+/// `GET /login`: the form. Where no token is asked for, there is nothing to log in to.
+pub(super) async fn form(State(guard): State<Guard>, request: HttpRequest) -> Response<Body> {
+    if !guard.has_login() {
+        return to("/", None);
+    }
     let query = Query::read(request.uri().query().unwrap_or_default().as_bytes());
     html(StatusCode::OK, &Login::of(&about("/login"), query.get("next").unwrap_or("/"), false))
 }
