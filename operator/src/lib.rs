@@ -4,7 +4,7 @@
 //!
 //! * [`cli`]: the commands, one file each
 //! * [`run`]: the drivers, which decide when each object is reconciled
-//! * [`serve`]: the HTTP servers: images for clouds that pull them; health and metrics
+//! * [`serve`]: the HTTP servers: images for clouds that pull them; health and metrics; web pages
 //! * [`reconcile`]: the reconcilers, one folder for each kind
 //! * [`store`]: the store of the resources: an API server, or a folder of manifests
 //! * [`anchors`]: the trust directory: load, watch, refresh CRLs (the I/O around `trust`)

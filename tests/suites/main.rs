@@ -26,6 +26,7 @@ mod metrics;
 mod oci;
 mod opennebula;
 mod openstack;
+mod pages;
 mod proxies;
 mod reasons;
 mod reconcile;

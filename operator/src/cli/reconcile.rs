@@ -75,7 +75,7 @@ async fn reconcile(args: &Args, config: Config, quiet: bool) -> anyhow::Result<E
         Operation::with_events(context, if args.once { RunKind::Once } else { RunKind::Continuous })?;
     let context = Arc::new(context);
     let servers = args.operation.serve().await?;
-    args.operation.monitor.watch(&context);
+    args.operation.watch(&context);
     let reports = ProgressReports::start(&context);
     let driver = Driver::new(context.clone());
     let begun = begin(args, &context).await;

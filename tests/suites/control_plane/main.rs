@@ -25,6 +25,7 @@ mod missing_definitions;
 mod operator;
 mod outages;
 mod ownership;
+mod pages;
 mod people;
 mod proxy;
 mod reconcilers;

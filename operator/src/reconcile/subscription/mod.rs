@@ -32,7 +32,7 @@ use jiff::Timestamp;
 
 pub(super) use self::check::check;
 pub use self::check::format;
-pub use self::kept::{KeptLists, kept_lists};
+pub use self::kept::{KeptChecks, KeptLists, kept_checks, kept_lists};
 pub use self::memory::ListMemory;
 use self::plan::Newest;
 pub use self::schedule::FetchTrigger;

@@ -267,6 +267,10 @@ impl Directory {
 }
 
 impl ResourceStore for Directory {
+    fn refused_manifests(&self) -> Vec<String> {
+        self.problems().iter().map(ToString::to_string).collect()
+    }
+
     fn get<K: Resource>(&self, key: &ObjectKey) -> Option<Arc<K>> {
         self.held().objects.get(key)
     }
