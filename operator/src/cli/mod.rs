@@ -8,6 +8,7 @@ mod algorithms;
 mod available;
 mod bars;
 mod cache;
+mod completions;
 mod config;
 mod crds;
 mod dry_run;
@@ -24,6 +25,7 @@ mod list_sign;
 mod list_source;
 mod list_verify;
 mod log;
+mod man;
 mod manifest;
 mod operation;
 mod pin;
@@ -117,6 +119,10 @@ enum Command {
     Config(config::Args),
     /// Print the custom resource definitions
     Crds(crds::Args),
+    /// Write the manual pages
+    Man(man::Args),
+    /// Print the script that completes commands and options in a shell
+    Completions(completions::Args),
 }
 
 #[derive(Debug, Subcommand)]
@@ -152,6 +158,8 @@ pub fn run(cli: &Cli) -> ExitCode {
         Command::Events(args) => events::run(args),
         Command::Config(args) => config::run(args),
         Command::Crds(args) => crds::run(args),
+        Command::Man(args) => man::run(args),
+        Command::Completions(args) => completions::run(args),
     };
     ended.unwrap_or_else(|error| {
         tracing::error!("{}", with_causes(&error));

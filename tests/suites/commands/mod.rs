@@ -8,6 +8,7 @@ mod get;
 mod image;
 mod least;
 mod lists;
+mod manual;
 mod pages;
 mod pin;
 mod quiet;
