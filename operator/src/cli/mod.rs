@@ -33,6 +33,7 @@ mod progress;
 mod reconcile;
 mod refresh;
 mod run;
+mod service;
 mod standing;
 mod survey;
 mod table;

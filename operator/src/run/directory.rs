@@ -10,6 +10,7 @@ use futures::StreamExt;
 use jiff::Timestamp;
 use notify::{RecursiveMode, Watcher};
 use tokio::sync::mpsc;
+use tokio_util::sync::CancellationToken;
 
 use super::damage::damage;
 use super::dependents::{Change, Dependent, dependents};
@@ -42,6 +43,8 @@ pub struct Driver {
     context: Arc<Context<Directory>>,
     passes: Passes,
     clock: Clock,
+    /// [`Driver::keep`] cancels it after its first passes over all objects.
+    pub began: CancellationToken,
 }
 
 /// A source of the current time.
@@ -59,7 +62,8 @@ pub struct Settled {
 impl Driver {
     /// A driver for a context.
     pub fn new(context: Arc<Context<Directory>>) -> Self {
-        Self { context, passes: Passes::default(), clock: Arc::new(Timestamp::now) }
+        let clock = Arc::new(Timestamp::now);
+        Self { context, passes: Passes::default(), clock, began: CancellationToken::default() }
     }
 
     /// The driver with another clock.
@@ -133,6 +137,7 @@ impl Driver {
                 let mut jobs = self.context.jobs.changed();
                 jobs.mark_unchanged();
                 let results = self.settle(FetchTrigger::WhenDue).await;
+                self.began.cancel();
                 self.tidy();
                 let sleep = sleep_until(results.requeue_at(), self.now());
                 tokio::select! {

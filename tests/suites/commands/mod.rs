@@ -13,6 +13,7 @@ mod pages;
 mod pin;
 mod quiet;
 mod refresh;
+mod service;
 mod twins;
 mod watch;
 
