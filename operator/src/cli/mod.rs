@@ -11,6 +11,7 @@ mod cache;
 mod completions;
 mod config;
 mod crds;
+mod doctor;
 mod dry_run;
 mod endorser;
 mod events;
@@ -112,6 +113,8 @@ enum Command {
     /// Look at the images on a volume
     #[command(subcommand)]
     Cache(cache::Args),
+    /// Find out what is wrong with a site, and which command mends it. Nothing is changed. Exit code 1 if something is wrong
+    Doctor(doctor::Args),
     /// Look at events, send them again, try a sink
     #[command(subcommand)]
     Events(events::Args),
@@ -156,6 +159,7 @@ pub fn run(cli: &Cli) -> ExitCode {
         Command::List(List::Verify(args)) => list_verify::run(args),
         Command::List(List::Sign(args)) => list_sign::run(args),
         Command::Cache(args) => cache::run(args),
+        Command::Doctor(args) => doctor::run(args, cli.quiet > 0),
         Command::Events(args) => events::run(args),
         Command::Config(args) => config::run(args),
         Command::Crds(args) => crds::run(args),

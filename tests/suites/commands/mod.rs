@@ -1,6 +1,7 @@
 //! The commands that people of a site without a cluster use, as they run them.
 
 mod config;
+mod doctor;
 mod dry_run;
 mod endorser;
 mod events;

@@ -206,7 +206,7 @@ async fn fetch_if<S: ResourceStore>(
 }
 
 /// Fetches the list, with a conditional request if the last fetched message is in force.
-async fn fetch<S: ResourceStore>(
+pub(super) async fn fetch<S: ResourceStore>(
     context: &Context<S>,
     checked: &Checked,
     memory: Option<&ListMemory>,
