@@ -160,7 +160,7 @@ fn newest(
     let bytes = read(&message.document)?;
     let digest = Sha256Digest::of(&bytes);
     let is_in_force = observed.memory.as_ref().is_some_and(|memory| memory.message == digest);
-    let verdict = if is_known && is_in_force {
+    let verdict = if is_known && is_in_force && !observed.behind {
         Verdict::InForce
     } else if observed.rules.is_empty() && !checked.auto_endorse {
         Verdict::NotJudged

@@ -43,6 +43,8 @@ pub(super) struct Observed {
     pub algorithms: AlgorithmPolicy,
     /// The record of the list in force.
     pub memory: Option<ListMemory>,
+    /// Whether the status has a newer list than that record.
+    pub behind: bool,
     /// The signed message in force.
     pub stored: Option<Document>,
     /// Whether an image may need an older list: it has a pin, its previous version is still in circulation, or its
@@ -93,7 +95,9 @@ pub(super) async fn observe<S: ResourceStore>(
     let first_signer = first_signer(memory.as_ref(), &status);
     let images = context.store.list::<CachedImage>(&checked.key.namespace);
     let pending = context.pending.get(&checked.key);
-    let (is_due, known) = (is_due(checked, &status, ask, now), memory.as_ref().filter(|_| stored.is_some()));
+    let behind = memory.as_ref().is_some_and(|memory| memory.is_behind(&status));
+    let known = memory.as_ref().filter(|_| stored.is_some() && !behind);
+    let is_due = is_due(checked, &status, ask, now);
     let (fetched, server_time) = fetch_if(is_due, context, checked, known, stored.as_ref()).await;
     let is_new = matches!(fetched, Fetched::Message(_)) || pending.is_some();
     let LookBack { all: look_back, on_volume, older } =
@@ -107,6 +111,7 @@ pub(super) async fn observe<S: ResourceStore>(
         anchors: context.anchors.current(),
         algorithms: context.settings.algorithms,
         memory,
+        behind,
         stored,
         look_back,
         on_volume,
