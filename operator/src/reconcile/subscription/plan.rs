@@ -10,7 +10,7 @@ use super::check::Checked;
 use super::children::{self, Children};
 use super::clock;
 use super::judge::{self, Judged, Verdict};
-use super::memory::{ListMemory, OlderList, is_behind};
+use super::memory::{ListMemory, OlderList};
 use super::observe::{Observed, address};
 use super::older::{kept, older_after, unneeded};
 use super::removal::{self, Blocked};
@@ -86,7 +86,6 @@ pub(super) fn plan(checked: &Checked, observed: &Observed, judged: Judged, now: 
     let Judged { stored, rebuilt, newest, known } = judged;
     let Stored { before, mut older, mut withdrawn, memory } = stored;
     let rebuilt = rebuilt.map(|(list, message)| Import { list, message });
-    let rebuilt = rebuilt.filter(|import| !is_behind(&import.list.last_accepted(), &observed.status));
     let message = newest.as_ref().map(|newest| newest.message.clone());
     let remembered = memory.as_ref().map(|memory| memory.last.clone());
     let previous = remembered.or_else(|| rebuilt.as_ref().map(|import| import.list.last_accepted()));
@@ -107,7 +106,6 @@ pub(super) fn plan(checked: &Checked, observed: &Observed, judged: Judged, now: 
             before.becomes_older(observed.look_back, &mut older, &mut withdrawn);
             (Some((import.list, None)), None)
         }
-        (None, _) if observed.behind => (None, None),
         (None, Before::None) => (None, None),
         (None, Before::InForce(list)) => (Some((list, None)), None),
         (None, Before::Frozen(list, refusal)) => (Some((list, None)), Some(refusal)),
@@ -227,7 +225,7 @@ fn judge_newest(
 }
 
 fn nothing_new(observed: &Observed) -> Newest {
-    if observed.stored.is_some() && !observed.behind { Newest::InForce } else { Newest::NotSeen }
+    if observed.stored.is_some() { Newest::InForce } else { Newest::NotSeen }
 }
 
 /// The last accepted list according to the status, if the volume has lost its record, or has an older one: enough to detect
