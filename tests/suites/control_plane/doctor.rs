@@ -36,9 +36,9 @@ fn findings(tenant: &Tenant<'_>, kubeconfig: &Path, more: &[&str]) -> Vec<[Strin
 #[tokio::test]
 #[ignore = "needs a control plane: tests/run makes one"]
 async fn definitions_and_rights_are_looked_at() {
-    let plane = ControlPlane::start().await;
-    let tenant = Tenant::new(&plane, "doctor").await;
-    let administrator = plane.kubeconfig();
+    let cluster = ControlPlane::start().await;
+    let tenant = Tenant::new(&cluster, "doctor").await;
+    let administrator = cluster.kubeconfig();
     assert_eq!(findings(&tenant, administrator, &[]), Vec::<[String; 3]>::new());
 
     let restricted = account(&tenant);
@@ -51,8 +51,8 @@ async fn definitions_and_rights_are_looked_at() {
     let everywhere = findings(&tenant, &restricted, &[]);
     assert!(everywhere.len() == 1 && everywhere[0][1].contains("list endorsers"), "{everywhere:?}");
 
-    let path = "/spec/versions/0/schema/openAPIV3Schema/properties/spec/properties/keepUntil";
-    let patch = format!("[{{\"op\": \"remove\", \"path\": \"{path}\"}}]");
+    let field = "/spec/versions/0/schema/openAPIV3Schema/properties/spec/properties/keepUntil";
+    let patch = format!("[{{\"op\": \"remove\", \"path\": \"{field}\"}}]");
     tenant.kubectl(&["patch", "crd", "cachedimages.vmcatcher.io", "--type=json", "--patch", &patch]);
     let outdated = findings(&tenant, administrator, &[]);
     assert!(outdated.len() == 1 && outdated[0][0] == "cachedimages.vmcatcher.io", "{outdated:?}");
