@@ -10,6 +10,7 @@
 mod architecture;
 #[path = "../attacks/mod.rs"]
 mod attacks;
+mod backup;
 mod bad_manifests;
 mod cache;
 mod commands;

@@ -24,6 +24,7 @@ mod error;
 mod file_scan;
 mod garbage;
 mod image_stamps;
+mod inspection;
 mod job;
 mod job_request;
 mod known_shelves;
@@ -47,6 +48,7 @@ pub use conversion::{ConversionKey, ConversionLimits, ConversionState, Conversio
 pub use error::{CacheError, DownloadError};
 pub use garbage::{Collected, Keep};
 pub use image_stamps::ImageStamps;
+pub use inspection::Inspected;
 pub use job::{JobState, Jobs};
 pub use job_request::{DownloadRequest, JobKey, JobLimits};
 pub use list_store::StoredList;

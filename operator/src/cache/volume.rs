@@ -20,7 +20,7 @@ use crate::imagelist::Sha512Digest;
 const LOCK_POLL: Duration = Duration::from_millis(250);
 
 /// The directories of a volume.
-const DIRECTORIES: [&str; 8] =
+pub(super) const DIRECTORIES: [&str; 8] =
     ["blobs/sha512", "partial", "endorsed", "expired", "lists", "state", "scratch", "quarantine"];
 
 /// A volume that this process may use. Cheap to clone. The lock is held until the last clone is dropped.
@@ -297,9 +297,7 @@ fn take_lock(root: &Path) -> Result<(Lock, LastRun), CacheError> {
     match taken {
         Ok(()) => {}
         Err(TryLockError::WouldBlock) => {
-            let named = read && !said.trim().is_empty();
-            let holder = if named { said.trim().to_owned() } else { "another process".to_owned() };
-            return Err(CacheError::Locked { root: root.to_owned(), holder });
+            return Err(CacheError::Locked { root: root.to_owned(), holder: holder(if read { &said } else { "" }) });
         }
         Err(TryLockError::Error(error)) => return Err(CacheError::io("lock", &path)(error)),
     }
@@ -309,6 +307,12 @@ fn take_lock(root: &Path) -> Result<(Lock, LastRun), CacheError> {
     lock.write(&holder).map_err(CacheError::io("write", &path))?;
     let last = if said == ended() { LastRun::Ended } else { LastRun::CutOff };
     Ok((lock, last))
+}
+
+/// The holder of a lock, from what it wrote into the lock file.
+pub(super) fn holder(said: &str) -> String {
+    let said = said.trim();
+    if said.is_empty() { "another process".to_owned() } else { said.to_owned() }
 }
 
 #[cfg(test)]

@@ -2,11 +2,14 @@
 //!
 //! Fields hold text from servers, clouds and publishers. All fields become text here, so characters that are not
 //! printable are escaped here. Without that a field could forge a log line or control a terminal.
+//!
+//! The journal of systemd has the time of each line already, so lines of text for it have none.
 
 use std::fmt;
 use std::io::{self, IsTerminal as _};
 
 use clap::ValueEnum;
+use rustix::fs::fstat;
 use tracing::field::Field;
 use tracing_subscriber::EnvFilter;
 use tracing_subscriber::field::MakeExt as _;
@@ -29,13 +32,22 @@ pub(super) fn start(format: LogFormat, filter: EnvFilter) {
     // A reader that closed the pipe (`2>&1 | head`) is not an error, and a message about it cannot be written anyway.
     let told = told.log_internal_errors(false);
     match format {
-        LogFormat::Text => told
-            .with_writer(io::stderr)
-            .with_ansi(io::stderr().is_terminal())
-            .fmt_fields(format::debug_fn(write_field).delimited(" "))
-            .init(),
+        LogFormat::Text => {
+            let text = told
+                .with_writer(io::stderr)
+                .with_ansi(io::stderr().is_terminal())
+                .fmt_fields(format::debug_fn(write_field).delimited(" "));
+            if is_journal() { text.without_time().init() } else { text.init() }
+        }
         LogFormat::Json => told.with_writer(|| JsonLines).json().init(),
     }
+}
+
+/// Whether standard error is connected to the journal: `$JOURNAL_STREAM` has the numbers of its device and its inode,
+/// systemd.exec(5). A variable that was inherited, while standard error is something else, does not count.
+fn is_journal() -> bool {
+    let Ok(stream) = std::env::var("JOURNAL_STREAM") else { return false };
+    fstat(io::stderr()).is_ok_and(|about| stream == format!("{}:{}", about.st_dev, about.st_ino))
 }
 
 /// Writes one field. Its name comes from the program, its value can come from outside.

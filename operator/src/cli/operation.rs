@@ -16,7 +16,7 @@ use tokio::task::JoinHandle;
 use super::algorithms::Algorithms;
 use super::config;
 use crate::anchors::{CrlRefresher, TrustDirectory};
-use crate::cache::{ConversionLimits, JobLimits, Scrub, ScrubSettings, Volume};
+use crate::cache::{CacheError, ConversionLimits, Inspected, JobLimits, Scrub, ScrubSettings, Volume};
 use crate::duration::parse_duration;
 use crate::events::config::Config;
 use crate::events::{self, Deliveries, RunKind};
@@ -149,6 +149,16 @@ impl Operation {
     /// Opens the volume in a folder, and waits while another process owns it.
     pub(super) async fn volume_at(&self, folder: &Path) -> anyhow::Result<Volume> {
         Ok(Volume::open_waiting(folder, |locked| tracing::warn!("{locked}; waiting")).await?)
+    }
+
+    /// Looks at the volume, without opening it.
+    pub(super) fn inspect(&self) -> Result<Inspected, CacheError> {
+        Inspected::of(&self.volume, self.min_free)
+    }
+
+    /// The configuration file, if there is one.
+    pub(super) fn config(&self) -> Option<&Path> {
+        self.config.as_deref()
     }
 
     /// Reads the configuration file. `None` if it is wrong, or if the web pages would have no guard; the problems are

@@ -25,6 +25,7 @@ mod finish;
 mod fixtures;
 pub mod image;
 mod learned;
+mod probe;
 pub mod progress;
 mod report;
 mod secret;
@@ -45,6 +46,7 @@ pub use exchange::{
     Session, SettledImages, TriedAnew, WithdrawnList,
 };
 pub use finish::Stallable;
+pub use probe::{Probed, Trouble, probe};
 pub use report::Report;
 pub use source::{SourceError, credentials_for, image_source};
 pub use survey::{Surveyed, survey};

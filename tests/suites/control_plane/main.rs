@@ -16,6 +16,7 @@ mod clouds;
 mod current;
 mod definitions;
 mod deletion_orders;
+mod doctor;
 mod gitops;
 mod hooks;
 mod leaders;

@@ -7,6 +7,7 @@ use jiff::Timestamp;
 
 use super::check::Checked;
 use super::fetched::Fetched;
+use super::memory::is_behind;
 use super::observe::Observed;
 use super::stored::{self, Before, Stored};
 use super::verification::{accept_request, verify_request};
@@ -113,6 +114,7 @@ fn judge_in(checked: &Checked, observed: &Observed, now: Timestamp) -> Judged {
     let wanted = WantedImages { selection: &checked.selection, known: &known };
     let request = VerifyRequest { wanted: Some(wanted), ..verify_request(checked, observed, now) };
     let rebuilt = observed.rebuild_from.as_ref().and_then(|document| rebuild(checked, document, &request, now));
+    let rebuilt = rebuilt.filter(|(list, _)| !is_behind(&list.last_accepted(), &observed.status));
     let stored = stored::judge(checked, observed, &request, &read);
     let newest = newest_message(observed).and_then(|message| {
         // A stored message that is not the accepted one, or that the rule of the source no longer makes the accepted list

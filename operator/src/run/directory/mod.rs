@@ -10,6 +10,7 @@ use std::sync::Arc;
 
 use futures::StreamExt;
 use jiff::Timestamp;
+use tokio_util::sync::CancellationToken;
 
 use self::results::{Results, sleep_until};
 use self::watch::{quiet, watch};
@@ -40,6 +41,8 @@ pub struct Driver {
     context: Arc<Context<Directory>>,
     passes: Passes,
     clock: Clock,
+    /// [`Driver::keep`] cancels it after its first passes over all objects.
+    pub began: CancellationToken,
 }
 
 /// A source of the current time.
@@ -60,7 +63,8 @@ pub struct Settled {
 impl Driver {
     /// A driver for a context.
     pub fn new(context: Arc<Context<Directory>>) -> Self {
-        Self { context, passes: Passes::default(), clock: Arc::new(Timestamp::now) }
+        let clock = Arc::new(Timestamp::now);
+        Self { context, passes: Passes::default(), clock, began: CancellationToken::default() }
     }
 
     /// The driver with another clock.
@@ -138,6 +142,7 @@ impl Driver {
                 let mut jobs = self.context.jobs.changed();
                 jobs.mark_unchanged();
                 let results = self.settle(FetchTrigger::WhenDue).await;
+                self.began.cancel();
                 self.tidy();
                 let sleep = sleep_until(results.requeue_at(), self.now());
                 tokio::select! {
