@@ -15,6 +15,7 @@ mod endorser;
 mod events;
 mod get;
 mod image;
+mod import;
 mod kept;
 mod kind;
 mod list_input;
@@ -103,6 +104,9 @@ enum Command {
     /// Make Endorser manifests: whose signatures are trusted
     #[command(subcommand)]
     Endorser(endorser::Args),
+    /// Move in: print what vmcatcher has as manifests, and take over its images
+    #[command(subcommand)]
+    Import(import::Args),
     /// Look at signed image lists
     #[command(subcommand)]
     List(List),
@@ -144,6 +148,7 @@ pub fn run(cli: &Cli) -> ExitCode {
         Command::Unpin(args) => pin::unpin(args),
         Command::Image(args) => image::run(args),
         Command::Endorser(args) => endorser::run(args),
+        Command::Import(args) => import::run(args),
         Command::List(List::Show(args)) => list_show::run(args),
         Command::List(List::Lint(args)) => list_lint::run(args),
         Command::List(List::Verify(args)) => list_verify::run(args),

@@ -1,0 +1,128 @@
+//! Puts the images of an old cache on the volume.
+//!
+//! Only files in the given folders are looked at, not those in folders below. A file is read if it has the size of a
+//! wanted image; then its digest decides, not its name. Published it is by the next reconcile, after the list that wants
+//! it was verified.
+
+use std::collections::BTreeSet;
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use jiff::{SignedDuration, Timestamp};
+
+use super::error::ImportError;
+use super::outcome::{Fate, Outcome};
+use crate::cache::{Adopted, Adoption, CacheError, SafeName, Volume};
+use crate::digest::Sha512Digest;
+use crate::size::Size;
+
+/// How long an image waits on the volume for the list that wants it.
+const KEPT_FOR: SignedDuration = SignedDuration::from_hours(30 * 24);
+
+/// The most files in a folder.
+const FILES: usize = 100_000;
+
+/// An image that the manifests want, as the old program knew it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Known {
+    /// `dc:identifier`.
+    pub identifier: String,
+    /// `hv:version`.
+    pub version: String,
+    /// The digest of its bytes.
+    pub digest: Sha512Digest,
+    /// The number of its bytes; `None` if the old program did not store it as a number.
+    pub size: Option<u64>,
+}
+
+/// Where images are taken from, and where they go.
+#[derive(Debug)]
+pub struct Seed<'a> {
+    /// The volume, opened for writing.
+    pub volume: &'a Volume,
+    /// The namespace of the manifests.
+    pub namespace: &'a SafeName,
+    /// The wanted images.
+    pub known: &'a [Known],
+    /// The bytes that stay free on the volume. `None` means a twentieth of it, at most 64 MiB.
+    pub min_free: Option<u64>,
+}
+
+impl Seed<'_> {
+    /// Takes in what the folders have. Returns the outcome of each wanted image, and of each file that was looked at and
+    /// not taken.
+    pub fn take(&self, folders: &[PathBuf], now: Timestamp) -> Result<Vec<Outcome>, ImportError> {
+        let mut outcomes = Vec::new();
+        let mut missing: BTreeSet<Sha512Digest> = self.known.iter().map(|known| known.digest).collect();
+        for digest in missing.clone() {
+            if self.has(&digest) {
+                missing.remove(&digest);
+            }
+        }
+        for folder in folders {
+            for file in files(folder)? {
+                let name = file.file_name().unwrap_or_default().to_string_lossy().into_owned();
+                if missing.is_empty() {
+                    break;
+                }
+                if let Some(fate) = self.offer(&file, &mut missing, now) {
+                    outcomes.push(Outcome::new(&folder.display().to_string(), name, fate));
+                }
+            }
+        }
+        outcomes.extend(self.known.iter().map(|known| {
+            let name = format!("{} {}", known.identifier, known.version);
+            let fate = if missing.contains(&known.digest) {
+                Fate::NotNeeded("not in the old cache; it will be downloaded".to_owned())
+            } else {
+                Fate::Manifest("it is on the volume, and waits for its list".to_owned())
+            };
+            Outcome::new("image", name, fate)
+        }));
+        Ok(outcomes)
+    }
+
+    /// Whether an earlier import, or a download, already brought it.
+    fn has(&self, digest: &Sha512Digest) -> bool {
+        matches!(self.volume.blob_for(self.namespace, digest), Ok(Some(_)))
+    }
+
+    /// Offers a file to the volume. `None` if there is nothing to say.
+    fn offer(&self, file: &Path, missing: &mut BTreeSet<Sha512Digest>, now: Timestamp) -> Option<Fate> {
+        let size = fs::symlink_metadata(file).ok().filter(fs::Metadata::is_file)?.len();
+        let fits = |known: &&Known| missing.contains(&known.digest) && known.size.is_none_or(|own| own == size);
+        self.known.iter().find(fits)?;
+        tracing::info!(file = %file.display(), size = %Size(size), "reads an image of the old cache");
+        let adoption =
+            Adoption { namespace: self.namespace, wanted: missing, kept_for: KEPT_FOR, min_free: self.min_free };
+        match self.volume.adopt(file, &adoption, now) {
+            Ok(Adopted::Taken(blob)) => {
+                missing.remove(blob.digest());
+                None
+            }
+            Ok(Adopted::Unwanted(_)) => {
+                Some(Fate::NotNeeded("its bytes are not those of a wanted image (another sha512)".to_owned()))
+            }
+            Err(error) => Some(Fate::ByHand(reason(&error))),
+        }
+    }
+}
+
+fn reason(error: &CacheError) -> String {
+    format!("it was not taken: {error}")
+}
+
+/// The files of a folder, sorted.
+fn files(folder: &Path) -> Result<Vec<PathBuf>, ImportError> {
+    let unreadable = ImportError::unreadable(folder);
+    let mut found = Vec::new();
+    for entry in fs::read_dir(folder).map_err(&unreadable)? {
+        found.push(entry.map_err(&unreadable)?.path());
+        if found.len() > FILES {
+            let (path, most) = (folder.to_owned(), FILES as u64);
+            return Err(ImportError::TooMuch { path, most, of: "files".to_owned() });
+        }
+    }
+    found.sort();
+    Ok(found)
+}
