@@ -1,5 +1,6 @@
-//! `import`: moving in from vmcatcher. Prints manifests, and a table of what became of each row.
+//! `import`: moving in from vmcatcher, cloudkeeper or atrope. Prints manifests, and a table of what became of each row.
 
+mod configuration;
 mod output;
 mod vmcatcher;
 
@@ -13,6 +14,10 @@ use clap::Subcommand;
 pub(super) enum Args {
     /// Read vmcatcher's database, and put the images of its cache on the volume without downloading them
     Vmcatcher(Box<vmcatcher::Args>),
+    /// Read the configuration of cloudkeeper, and of cloudkeeper-one
+    Cloudkeeper(configuration::Cloudkeeper),
+    /// Read atrope's file of sources (hepix.yaml)
+    Atrope(configuration::Atrope),
 }
 
 /// Where the manifests go.
@@ -27,5 +32,7 @@ pub(super) struct Target {
 pub(super) fn run(args: &Args) -> anyhow::Result<ExitCode> {
     match args {
         Args::Vmcatcher(args) => vmcatcher::run(args),
+        Args::Cloudkeeper(args) => configuration::cloudkeeper(args),
+        Args::Atrope(args) => configuration::atrope(args),
     }
 }

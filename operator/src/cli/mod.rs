@@ -104,7 +104,7 @@ enum Command {
     /// Make Endorser manifests: whose signatures are trusted
     #[command(subcommand)]
     Endorser(endorser::Args),
-    /// Move in: print what vmcatcher has as manifests, and take over its images
+    /// Move in: print what vmcatcher, cloudkeeper or atrope have as manifests, and take over vmcatcher's images
     #[command(subcommand)]
     Import(import::Args),
     /// Look at signed image lists

@@ -7,7 +7,7 @@ use url::Url;
 use super::manifest::Manifest;
 
 /// The password that goes with a token as the user name.
-const TOKEN: &str = "x-oauth-basic";
+pub(super) const TOKEN: &str = "x-oauth-basic";
 
 /// The longest address that a subscription can have.
 const LONGEST: usize = 2048;

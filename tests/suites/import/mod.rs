@@ -2,33 +2,16 @@
 //! downloaded again.
 
 mod ages;
+mod cloud;
+mod credentials;
+mod hostile;
 pub(crate) mod old;
-
-use std::process::{Command, Output};
+mod peers;
+mod seed;
 
 use harness::site::Site;
 
-/// What a command left behind.
-#[derive(Debug)]
-pub(crate) struct Ran {
-    pub(crate) code: Option<i32>,
-    pub(crate) shown: String,
-    pub(crate) told: String,
-}
-
-impl From<Output> for Ran {
-    fn from(output: Output) -> Self {
-        let text = |bytes| String::from_utf8(bytes).unwrap();
-        Self { code: output.status.code(), shown: text(output.stdout), told: text(output.stderr) }
-    }
-}
-
-/// Runs the program as it was just built, without vmcatcher's variables.
-pub(crate) fn operator(arguments: &[&str]) -> Ran {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_operator"));
-    command.env_remove("VMCATCHER_RDBMS").env_remove("VMCATCHER_CACHE_EVENT").env_remove("ONE_AUTH");
-    command.args(arguments).output().unwrap().into()
-}
+use old::{Ran, operator};
 
 /// Whether a site's manifests are valid and complete.
 pub(crate) fn check(site: &Site) -> Ran {

@@ -2,6 +2,7 @@
 
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::process::{Command, Output};
 
 use harness::pki::Identity;
 use harness::site::{LIST, Served, Site};
@@ -41,6 +42,8 @@ impl Old {
         let path = folder.join("vmcatcher.db");
         let tables = Path::new(env!("CARGO_MANIFEST_DIR")).join("data/vmcatcher").join(format!("{age}.sql"));
         let connection = Connection::open(&path).unwrap();
+        // The original's SQLite does not enforce them.
+        connection.execute_batch("PRAGMA foreign_keys = OFF").unwrap();
         connection.execute_batch(&fs::read_to_string(tables).unwrap()).unwrap();
         let age = AGES.iter().position(|known| *known == age).unwrap();
         Self { path, age, connection }
@@ -173,16 +176,38 @@ impl Machine {
     }
 
     /// Runs `import vmcatcher` into the site's manifests and volume.
-    pub(crate) fn import(&self, more: &[&str]) -> super::Ran {
+    pub(crate) fn import(&self, more: &[&str]) -> Ran {
         let path = |name: &str| self.site.path(name).display().to_string();
         let (database, manifests) = (self.old.path.display().to_string(), path("manifests"));
-        super::operator(&[&["import", "vmcatcher", &database, "--output", &manifests], more].concat())
+        operator(&[&["import", "vmcatcher", &database, "--output", &manifests], more].concat())
     }
 
     /// The same, with the images of its cache.
-    pub(crate) fn import_with_images(&self) -> super::Ran {
+    pub(crate) fn import_with_images(&self) -> Ran {
         let path = |name: &str| self.site.path(name).display().to_string();
         let (cache, expired, volume) = (path("cache"), path("cache/expired"), path("volume"));
         self.import(&["--cache", &cache, "--cache", &expired, "--volume", &volume])
     }
+}
+
+/// What a command left behind.
+#[derive(Debug)]
+pub(crate) struct Ran {
+    pub(crate) code: Option<i32>,
+    pub(crate) shown: String,
+    pub(crate) told: String,
+}
+
+impl From<Output> for Ran {
+    fn from(output: Output) -> Self {
+        let text = |bytes| String::from_utf8(bytes).unwrap();
+        Self { code: output.status.code(), shown: text(output.stdout), told: text(output.stderr) }
+    }
+}
+
+/// Runs the program as it was just built, without vmcatcher's variables.
+pub(crate) fn operator(arguments: &[&str]) -> Ran {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_operator"));
+    command.env_remove("VMCATCHER_RDBMS").env_remove("VMCATCHER_CACHE_EVENT").env_remove("ONE_AUTH");
+    command.args(arguments).output().unwrap().into()
 }

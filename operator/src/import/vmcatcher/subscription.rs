@@ -123,46 +123,58 @@ impl About<'_> {
         let every = json!([{"name": "all"}]);
         let Some(definitions) = &self.definitions else { return json!({"include": {"match": every}}) };
         let subscribes = self.subscription.update_mode == SUBSCRIBE;
-        let (mut named, mut over) = (Vec::new(), Vec::new());
+        let mut named = Vec::new();
         for definition in definitions {
-            let tell = |imported: &mut Imported, fate| {
-                imported.outcomes.push(Outcome::new("ImageDefinition", definition.id, fate));
-            };
-            match definition.identifier.parse::<ImageId>() {
-                Err(error) => tell(imported, Fate::ByHand(error.to_string())),
-                Ok(_) if definition.cached && subscribes => {
-                    tell(imported, Fate::Manifest(format!("ImageListSubscription {name}, which takes every image")));
-                }
-                Ok(_) if !definition.cached && !subscribes => {
-                    let reason = "vmcatcher did not cache it (`vmcatcher_image -a` was not run, or -r was)";
-                    tell(imported, Fate::NotNeeded(reason.to_owned()));
-                }
-                Ok(identifier) if named.len() < MOST => {
-                    let word = if subscribes { ", which excludes it" } else { "" };
-                    tell(imported, Fate::Manifest(format!("ImageListSubscription {name}{word}")));
-                    named.push(identifier);
-                }
-                Ok(_) if subscribes => {
-                    tell(
-                        imported,
-                        Fate::ByHand(format!("{name} can exclude at most {MOST} images: exclude it by match")),
-                    );
-                }
-                Ok(identifier) => {
-                    tell(imported, Fate::Manifest(format!("CachedImage {}", identifier.object_name())));
-                    over.push(identifier);
+            let (fate, place) = fate(definition, name, subscribes, named.len());
+            imported.outcomes.push(Outcome::new("ImageDefinition", definition.id, fate));
+            match place {
+                Place::Nowhere => {}
+                Place::Named(identifier) => named.push(identifier),
+                Place::Alone(identifier) => {
+                    let spec = json!({"subscriptionRef": {"name": name}, "identifier": identifier});
+                    imported.images.push(Manifest::new("CachedImage", &identifier.object_name(), &spec));
                 }
             }
-        }
-        for identifier in over {
-            let spec = json!({"subscriptionRef": {"name": name}, "identifier": identifier});
-            imported.images.push(Manifest::new("CachedImage", &identifier.object_name(), &spec));
         }
         match (subscribes, named.is_empty()) {
             (true, true) => json!({"include": {"match": every}}),
             (true, false) => json!({"include": {"match": every}, "exclude": {"identifiers": named}}),
             (false, true) => json!({}),
             (false, false) => json!({"include": {"identifiers": named}}),
+        }
+    }
+}
+
+/// Where an image is named.
+enum Place {
+    /// The selection needs no word of it, or it cannot be named.
+    Nowhere,
+    /// In the selection: as included, or as excluded if new images are subscribed.
+    Named(ImageId),
+    /// In a `CachedImage`, because the selection is full.
+    Alone(ImageId),
+}
+
+/// What becomes of an image of the subscription `name`, whose selection names so many others.
+fn fate(definition: &Definition, name: &str, subscribes: bool, others: usize) -> (Fate, Place) {
+    let in_list = |words: &str| Fate::Manifest(format!("ImageListSubscription {name}{words}"));
+    let identifier = match definition.identifier.parse::<ImageId>() {
+        Ok(identifier) => identifier,
+        Err(error) => return (Fate::ByHand(error.to_string()), Place::Nowhere),
+    };
+    match (definition.cached, subscribes) {
+        (true, true) => (in_list(", which takes every image"), Place::Nowhere),
+        (false, false) => {
+            let reason = "vmcatcher did not cache it (`vmcatcher_image -a` was not run, or -r was)";
+            (Fate::NotNeeded(reason.to_owned()), Place::Nowhere)
+        }
+        (false, true) if others < MOST => (in_list(", which excludes it"), Place::Named(identifier)),
+        (false, true) => {
+            (Fate::ByHand(format!("{name} can exclude at most {MOST} images: exclude it by match")), Place::Nowhere)
+        }
+        (true, false) if others < MOST => (in_list(""), Place::Named(identifier)),
+        (true, false) => {
+            (Fate::Manifest(format!("CachedImage {}", identifier.object_name())), Place::Alone(identifier))
         }
     }
 }
