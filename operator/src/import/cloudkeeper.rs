@@ -67,7 +67,10 @@ pub fn read(core: &Path, one: Option<&Path>, volume: &str) -> Result<Imported, I
     let formats = self::core(&settings, one.is_some(), &mut imported);
     if let Some(path) = one {
         let settings = section(path, ONE)?;
-        let mut target = target(&settings, volume, &mut imported);
+        let one = One(&settings);
+        let mut target = one.target(volume);
+        imported.outcomes.extend(one.fates().into_iter().map(|(key, fate)| Outcome::new(ONE, key, fate)));
+        imported.secrets.extend(one.secret());
         if let Some(formats) = formats {
             target.object["spec"]["formats"] = formats;
         }
@@ -189,49 +192,67 @@ fn accepted(value: &Value, has_target: bool) -> (Option<Value>, Vec<Fate>) {
     ((!known.is_empty()).then(|| json!(known)), fates)
 }
 
-/// The OpenNebula of cloudkeeper-one.
-fn target(settings: &Map<String, Value>, volume: &str, imported: &mut Imported) -> Manifest {
-    let within = |part: &str, key: &str| settings.get(part).and_then(|part| part.get(key));
-    let text = |part: &str, key: &str| within(part, key).and_then(Value::as_str).filter(|text| !text.is_empty());
-    let datastores = within("opennebula", "datastores").map(texts).unwrap_or_default();
-    let users = within("opennebula", "users").map(texts).unwrap_or_default();
-    let mut one = json!({
-        "endpoint": text("opennebula", "endpoint").unwrap_or("http://localhost:2633/RPC2"),
-        "secretRef": {"name": TARGET},
-        "datastore": datastores.first().copied().unwrap_or("default"),
-        "handOver": {"type": "Path", "path": {"prefix": volume}},
-    });
-    if let Some(permissions) = text("appliances", "permissions") {
-        one["initial"] = json!({"permissions": permissions});
+/// The settings of cloudkeeper-one.
+struct One<'a>(&'a Map<String, Value>);
+
+impl One<'_> {
+    fn text(&self, part: &str, key: &str) -> Option<&str> {
+        self.0.get(part)?.get(key)?.as_str().filter(|text| !text.is_empty())
     }
-    if !users.is_empty() {
-        one["adopt"] = json!({"owners": users});
+
+    fn texts(&self, part: &str, key: &str) -> Vec<&str> {
+        self.0.get(part).and_then(|part| part.get(key)).map(texts).unwrap_or_default()
     }
-    let mut tell = |key: &str, fate: Fate| imported.outcomes.push(Outcome::new(ONE, key, fate));
-    for key in settings.keys().filter(|key| !["opennebula", "appliances"].contains(&key.as_str())) {
-        tell(key, setting(key, &SETTINGS_OF_ONE));
-    }
-    tell("opennebula", Fate::Manifest(format!("CloudTarget {TARGET}")));
-    tell("opennebula", by_hand(ADOPTION));
-    for (is_lost, key, reason) in [
-        (datastores.len() > 1, "datastores", "a CloudTarget has one datastore: the first was taken"),
-        (
-            text("appliances", "template-dir").is_some(),
-            "template-dir",
-            "no VM templates are made: let yours name the images by NAME",
-        ),
-    ] {
-        if is_lost {
-            tell(key, by_hand(reason));
+
+    /// Its OpenNebula.
+    fn target(&self, volume: &str) -> Manifest {
+        let mut one = json!({
+            "endpoint": self.text("opennebula", "endpoint").unwrap_or("http://localhost:2633/RPC2"),
+            "secretRef": {"name": TARGET},
+            "datastore": self.texts("opennebula", "datastores").first().copied().unwrap_or("default"),
+            "handOver": {"type": "Path", "path": {"prefix": volume}},
+        });
+        if let Some(permissions) = self.text("appliances", "permissions") {
+            one["initial"] = json!({"permissions": permissions});
         }
+        let users = self.texts("opennebula", "users");
+        if !users.is_empty() {
+            one["adopt"] = json!({"owners": users});
+        }
+        Manifest::new("CloudTarget", TARGET, &json!({"type": "OpenNebula", "openNebula": one}))
+            .note("Check handOver: the volume as OpenNebula's front-end sees it, and SAFE_DIRS of the datastore.")
     }
-    match text("opennebula", "secret") {
-        Some(secret) => imported.secrets.push(Manifest::secret(TARGET, &json!({"one_auth": secret}))),
-        None => tell(
-            "secret",
-            by_hand("write the log-in of ONE_AUTH or ~/.one/one_auth into a Secret opennebula: one_auth"),
-        ),
+
+    /// The log-in, if it is in the file.
+    fn secret(&self) -> Option<Manifest> {
+        let secret = self.text("opennebula", "secret")?;
+        Some(Manifest::secret(TARGET, &json!({"one_auth": secret})).note("The log-in at OpenNebula."))
     }
-    Manifest::new("CloudTarget", TARGET, &json!({"type": "OpenNebula", "openNebula": one}))
-        .note("Check handOver: the volume as OpenNebula's front-end sees it, and SAFE_DIRS of the datastore.")
+
+    /// What became of each setting.
+    fn fates(&self) -> Vec<(String, Fate)> {
+        let others = self.0.keys().filter(|key| !["opennebula", "appliances"].contains(&key.as_str()));
+        let mut fates: Vec<_> = others.map(|key| (key.clone(), setting(key, &SETTINGS_OF_ONE))).collect();
+        fates.push(("opennebula".to_owned(), Fate::Manifest(format!("CloudTarget {TARGET}"))));
+        let left = [
+            (true, "opennebula", ADOPTION),
+            (
+                self.texts("opennebula", "datastores").len() > 1,
+                "datastores",
+                "a CloudTarget has one datastore: the first was taken",
+            ),
+            (
+                self.text("appliances", "template-dir").is_some(),
+                "template-dir",
+                "no VM templates are made: let yours name the images by NAME",
+            ),
+            (
+                self.text("opennebula", "secret").is_none(),
+                "secret",
+                "write the log-in of ONE_AUTH or ~/.one/one_auth into a Secret opennebula: one_auth",
+            ),
+        ];
+        fates.extend(left.iter().filter(|(is, ..)| *is).map(|(_, key, reason)| ((*key).to_owned(), by_hand(reason))));
+        fates
+    }
 }

@@ -6,6 +6,7 @@ mod cloud;
 mod credentials;
 mod hostile;
 pub(crate) mod old;
+mod page;
 mod peers;
 mod seed;
 

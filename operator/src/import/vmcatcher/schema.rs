@@ -85,7 +85,8 @@ impl Part {
     /// The columns without which a row says nothing, by their place in [`Part::columns`].
     fn needed(self) -> &'static [usize] {
         match self {
-            Self::Credentials | Self::Subscriptions => &[0, 1, 2, 3],
+            Self::Credentials => &[0, 1, 2, 3],
+            Self::Subscriptions => &[0, 1, 3],
             Self::Links => &[0, 1, 2],
             Self::Definitions => &[0, 1, 2, 3, 4],
             Self::Endorsers | Self::Instances => &[0, 1],
