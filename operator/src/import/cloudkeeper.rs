@@ -81,13 +81,11 @@ pub fn read(core: &Path, one: Option<&Path>, volume: &str) -> Result<Imported, I
 }
 
 fn section(path: &Path, name: &'static str) -> Result<Map<String, Value>, ImportError> {
-    match text_file::read(path)?.remove(name) {
-        Some(Value::Object(settings)) => Ok(settings),
-        Some(_) | None => {
-            let expected = if name == CORE { "the member cloudkeeper" } else { "the member cloudkeeper-one" };
-            Err(ImportError::OtherForm { path: path.to_owned(), expected, found: "none that is an object".to_owned() })
-        }
+    if let Some(Value::Object(settings)) = text_file::read(path)?.remove(name) {
+        return Ok(settings);
     }
+    let expected = if name == CORE { "the member cloudkeeper" } else { "the member cloudkeeper-one" };
+    Err(ImportError::OtherForm { path: path.to_owned(), expected, found: "none that is an object".to_owned() })
 }
 
 /// The lists and the other settings of cloudkeeper. Returns `spec.formats` of a target.

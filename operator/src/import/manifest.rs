@@ -80,6 +80,15 @@ impl Imported {
         self.outcomes.iter().any(|outcome| matches!(outcome.fate, Fate::ByHand(_)))
     }
 
+    /// Puts all objects into a namespace. `default` is not written, so that `kubectl apply -n` can choose another.
+    pub fn set_namespace(&mut self, namespace: &str) {
+        let parts =
+            [&mut self.endorsers, &mut self.subscriptions, &mut self.images, &mut self.targets, &mut self.secrets];
+        for manifest in parts.into_iter().flatten().filter(|_| namespace != "default") {
+            manifest.object["metadata"]["namespace"] = json!(namespace);
+        }
+    }
+
     /// Publishes the images of all subscriptions at a target.
     pub(super) fn publish_at(&mut self, target: &str) {
         for subscription in &mut self.subscriptions {

@@ -28,7 +28,7 @@ async fn a_database_of_every_age_becomes_manifests_and_its_images_are_not_downlo
 
         let run = machine.site.run().await;
         let mut expected: Vec<_> =
-            machine.images[..if all { 2 } else { 1 }].iter().map(|image| image.entry()).collect();
+            machine.images[..if all { 2 } else { 1 }].iter().map(harness::site::Served::entry).collect();
         expected.sort();
         assert_eq!(machine.site.shelf("endorsed"), expected, "{age}: {:?}", run.image(super::old::ONE));
         for image in &machine.images {

@@ -72,7 +72,8 @@ fn views_virtual_tables_and_triggers_are_not_used() {
     let generated = "DROP TABLE subscription; CREATE TABLE subscription (id INTEGER PRIMARY KEY, identifier TEXT, uri TEXT, \
                      password AS (hex(zeroblob(20000000)))); INSERT INTO subscription (identifier, uri) VALUES ('a', 'b')";
     old.connection.execute_batch(generated).unwrap();
-    refused(&old.path, "SQLite cannot read subscription");
+    let ran = import(&old.path);
+    assert!(ran.code == Some(1) && ran.told.contains("no endorser is linked to it"), "it is not computed: {ran:?}");
 }
 
 #[test]

@@ -208,6 +208,6 @@ impl From<Output> for Ran {
 /// Runs the program as it was just built, without vmcatcher's variables.
 pub(crate) fn operator(arguments: &[&str]) -> Ran {
     let mut command = Command::new(env!("CARGO_BIN_EXE_operator"));
-    command.env_remove("VMCATCHER_RDBMS").env_remove("VMCATCHER_CACHE_EVENT").env_remove("ONE_AUTH");
+    command.env_remove("VMCATCHER_RDBMS").env_remove("VMCATCHER_CACHE_EVENT");
     command.args(arguments).output().unwrap().into()
 }

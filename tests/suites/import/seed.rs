@@ -81,6 +81,21 @@ fn a_volume_in_use_and_a_full_one_are_told() {
     assert!(ran.code == Some(1) && ran.told.contains("no space for"), "{ran:?}");
 }
 
+/// In another namespace than the default, in which the images are wanted by their list.
+#[tokio::test]
+async fn a_namespace_of_its_own_has_the_right_to_the_images() {
+    let machine = Machine::new(AGES[4]);
+    let path = |name: &str| machine.site.path(name).display().to_string();
+    let (cache, volume) = (path("cache"), path("volume"));
+    let alone = machine.import(&["--volume", &volume]);
+    assert!(alone.code == Some(2) && alone.told.contains("expected --cache or --opennebula"), "{alone:?}");
+    let ran = machine.import(&["--cache", &cache, "--volume", &volume, "--namespace", "physics"]);
+    assert_eq!(ran.code, Some(0), "{ran:?}");
+    machine.site.run().await;
+    assert_eq!(machine.site.shelf_of("physics", "endorsed"), [machine.images[0].entry()]);
+    assert_eq!(downloaded(&machine, 0), 0);
+}
+
 /// Unwinds before the step at which it reaches zero.
 struct Cutter(AtomicI64);
 

@@ -11,6 +11,7 @@ use url::Url;
 
 use super::{Target, output};
 use crate::cache::{SafeName, Volume};
+use crate::cli::WRONG_USE;
 use crate::import::seed::Seed;
 use crate::import::{OpenNebulaHint, vmcatcher};
 
@@ -29,20 +30,20 @@ pub(in crate::cli) struct Args {
     /// A folder with images of vmcatcher: its cache, and the one for expired images
     #[arg(long, value_name = "DIR", requires = "volume")]
     cache: Vec<PathBuf>,
-    /// The volume that gets the images of the folders --cache. Its operator must not run
+    /// The volume that gets the images of the folders --cache. No operator may run on it meanwhile
     #[arg(long, value_name = "DIR")]
     volume: Option<PathBuf>,
-    /// The namespace of the manifests, which may use the images
+    /// The namespace of the manifests, which alone may use the images
     #[arg(short, long, default_value = "default")]
     namespace: SafeName,
     /// Keep so many bytes free on the volume [default: a twentieth of it, at most 64 MiB]
-    #[arg(long, value_name = "BYTES", requires = "volume")]
+    #[arg(long, value_name = "BYTES", requires = "cache")]
     min_free: Option<u64>,
     /// The address of the OpenNebula where vmcatcher's handler published images, such as http://localhost:2633/RPC2
     #[arg(long, value_name = "URL", requires = "one_auth")]
     opennebula: Option<Url>,
     /// The file with the log-in user:password of OpenNebula
-    #[arg(long, value_name = "FILE", env = "ONE_AUTH")]
+    #[arg(long, value_name = "FILE", requires = "opennebula")]
     one_auth: Option<PathBuf>,
     /// vmcatcher's command for events: what takes its place is told
     #[arg(long, value_name = "COMMAND", env = "VMCATCHER_CACHE_EVENT", hide_env_values = true)]
@@ -53,6 +54,10 @@ pub(in crate::cli) struct Args {
 
 /// Runs the command.
 pub(super) fn run(args: &Args) -> anyhow::Result<ExitCode> {
+    if args.volume.is_some() && args.cache.is_empty() && args.opennebula.is_none() {
+        tracing::error!("--volume: expected --cache or --opennebula too, found none, so nothing would be done with it");
+        return Ok(ExitCode::from(WRONG_USE));
+    }
     output::check(&args.target)?;
     let hint = args.opennebula.as_ref().map(|endpoint| hint(args, endpoint)).transpose()?;
     let now = Timestamp::now();
@@ -64,6 +69,7 @@ pub(super) fn run(args: &Args) -> anyhow::Result<ExitCode> {
     if let Some(command) = &args.event {
         imported.tell_event_command(command);
     }
+    imported.set_namespace(args.namespace.as_str());
     if let Some(path) = args.volume.as_ref().filter(|_| !args.cache.is_empty()) {
         let volume = Volume::open(path)?;
         let seed = Seed { volume: &volume, namespace: &args.namespace, known: &known, min_free: args.min_free };
