@@ -93,8 +93,9 @@ impl Seed<'_> {
         let fits = |known: &&Known| missing.contains(&known.digest) && known.size.is_none_or(|own| own == size);
         self.known.iter().find(fits)?;
         tracing::info!(file = %file.display(), size = %Size(size), "reads an image of the old cache");
+        let wanted: BTreeSet<Sha512Digest> = self.known.iter().map(|known| known.digest).collect();
         let adoption =
-            Adoption { namespace: self.namespace, wanted: missing, kept_for: KEPT_FOR, min_free: self.min_free };
+            Adoption { namespace: self.namespace, wanted: &wanted, kept_for: KEPT_FOR, min_free: self.min_free };
         match self.volume.adopt(file, &adoption, now) {
             Ok(Adopted::Taken(blob)) => {
                 missing.remove(blob.digest());
