@@ -50,8 +50,8 @@ impl Volume {
     /// Copies a file into the volume, if its computed digest is wanted. The file itself is not changed. If the program is
     /// killed, the next one that opens the volume removes the incomplete copy.
     ///
-    /// Fails if the file is not a regular file, if it changes while it is read so that its end cannot be found, or if its
-    /// bytes do not fit on the volume.
+    /// Fails if the file is not a regular file, or if its bytes do not fit on the volume. If it is changed while it is read,
+    /// the digest is that of the bytes in the volume.
     pub fn adopt(&self, file: &Path, adoption: &Adoption<'_>, now: Timestamp) -> Result<Adopted, CacheError> {
         let Some(size) = file_size(file)? else { return Err(CacheError::Gone(file.to_owned())) };
         let free = self.free(adoption.min_free)?;

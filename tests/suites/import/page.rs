@@ -266,9 +266,12 @@ fn the_move_is_done_by_the_words_of_the_page() {
         })
         .collect();
     assert!(lines.len() > 6, "{lines:#?}");
+    let left = || ["vmcatcher.db", &format!("cache/{ONE}")].map(|name| fs::read(machine.site.path(name)).unwrap());
+    let before = left();
     let script = format!("set -e -u\nexport VMCATCHER_TRUST={}\n{}\n", path("trust"), lines.join("\n"));
     let ran: Ran = Command::new("sh").args(["-c", &script]).output().unwrap().into();
     assert_eq!(ran.code, Some(0), "{script}\n{ran:?}");
     assert_eq!(machine.site.shelf("endorsed"), [machine.images[0].entry()]);
     assert_eq!(machine.site.server.bytes_sent(&format!("/{ONE}-1.26-13.img")), 0);
+    assert!(left() == before, "the way back is open");
 }
