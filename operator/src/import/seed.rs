@@ -1,10 +1,10 @@
 //! Puts the images of an old cache on the volume.
 //!
 //! Only files in the given folders are looked at, not those in folders below. A file is read if it has the size of a
-//! wanted image; then its digest decides, not its name. Published it is by the next reconcile, after the list that wants
-//! it was verified.
+//! wanted image; then its digest decides, not its name. The next reconcile publishes it, after the list that wants it was
+//! verified.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::{Path, PathBuf};
 
@@ -48,31 +48,39 @@ pub struct Seed<'a> {
     pub min_free: Option<u64>,
 }
 
+/// The wanted digests, and which of them are not on the volume yet.
+struct Search {
+    wanted: BTreeSet<Sha512Digest>,
+    missing: BTreeSet<Sha512Digest>,
+    /// The wanted digests by their number of bytes; those of an unknown number are under `None`.
+    by_size: BTreeMap<Option<u64>, Vec<Sha512Digest>>,
+}
+
+impl Search {
+    /// Whether a file of this size can be an image that is missing.
+    fn can_be_missing(&self, size: u64) -> bool {
+        let digests = [Some(size), None].into_iter().filter_map(|size| self.by_size.get(&size)).flatten();
+        digests.into_iter().any(|digest| self.missing.contains(digest))
+    }
+}
+
 impl Seed<'_> {
     /// Takes in what the folders have. Returns the outcome of each wanted image, and of each file that was looked at and
     /// not taken.
     pub fn take(&self, folders: &[PathBuf], now: Timestamp) -> Result<Vec<Outcome>, ImportError> {
         let mut outcomes = Vec::new();
-        let mut missing: BTreeSet<Sha512Digest> = self.known.iter().map(|known| known.digest).collect();
-        for digest in missing.clone() {
-            if self.has(&digest) {
-                missing.remove(&digest);
-            }
-        }
+        let mut search = self.search();
         for folder in folders {
             for file in files(folder)? {
                 let name = file.file_name().unwrap_or_default().to_string_lossy().into_owned();
-                if missing.is_empty() {
-                    break;
-                }
-                if let Some(fate) = self.offer(&file, &mut missing, now) {
+                if let Some(fate) = self.offer(&file, &mut search, now) {
                     outcomes.push(Outcome::new(&folder.display().to_string(), name, fate));
                 }
             }
         }
         outcomes.extend(self.known.iter().map(|known| {
             let name = format!("{} {}", known.identifier, known.version);
-            let fate = if missing.contains(&known.digest) {
+            let fate = if search.missing.contains(&known.digest) {
                 Fate::NotNeeded("not in the old cache; it will be downloaded".to_owned())
             } else {
                 Fate::Manifest("it is on the volume, and waits for its list".to_owned())
@@ -82,23 +90,32 @@ impl Seed<'_> {
         Ok(outcomes)
     }
 
+    fn search(&self) -> Search {
+        let wanted: BTreeSet<_> = self.known.iter().map(|known| known.digest).collect();
+        let missing = wanted.iter().filter(|digest| !self.has(digest)).copied().collect();
+        let mut by_size: BTreeMap<_, Vec<_>> = BTreeMap::new();
+        for known in self.known {
+            by_size.entry(known.size).or_default().push(known.digest);
+        }
+        Search { wanted, missing, by_size }
+    }
+
     /// Whether an earlier import, or a download, already brought it.
     fn has(&self, digest: &Sha512Digest) -> bool {
         matches!(self.volume.blob_for(self.namespace, digest), Ok(Some(_)))
     }
 
     /// Offers a file to the volume. `None` if there is nothing to say.
-    fn offer(&self, file: &Path, missing: &mut BTreeSet<Sha512Digest>, now: Timestamp) -> Option<Fate> {
+    fn offer(&self, file: &Path, search: &mut Search, now: Timestamp) -> Option<Fate> {
         let size = fs::symlink_metadata(file).ok().filter(fs::Metadata::is_file)?.len();
-        let fits = |known: &&Known| missing.contains(&known.digest) && known.size.is_none_or(|own| own == size);
-        self.known.iter().find(fits)?;
+        if !search.can_be_missing(size) {
+            return None;
+        }
         tracing::info!(file = %file.display(), size = %Size(size), "reads an image of the old cache");
-        let wanted: BTreeSet<Sha512Digest> = self.known.iter().map(|known| known.digest).collect();
-        let adoption =
-            Adoption { namespace: self.namespace, wanted: &wanted, kept_for: KEPT_FOR, min_free: self.min_free };
-        match self.volume.adopt(file, &adoption, now) {
+        let (namespace, wanted, kept_for, min_free) = (self.namespace, &search.wanted, KEPT_FOR, self.min_free);
+        match self.volume.adopt(file, &Adoption { namespace, wanted, kept_for, min_free }, now) {
             Ok(Adopted::Taken(blob)) => {
-                missing.remove(blob.digest());
+                search.missing.remove(blob.digest());
                 None
             }
             Ok(Adopted::Unwanted(_)) => {

@@ -1,4 +1,4 @@
-//! Credentials of lists go into Secrets apart, and nowhere else.
+//! Credentials of lists go into Secrets apart, and nowhere else; and what else of a subscription a person has to know.
 
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
@@ -60,4 +60,16 @@ fn more_images_than_a_selection_can_name_are_all_there() {
     assert_eq!(images.matches("kind: CachedImage").count(), 6, "{images}");
     let checked = check(&machine.site);
     assert_eq!(checked.code, Some(0), "{}", checked.told);
+}
+
+/// vmcatcher kept the images of an expired list for ever, so a person has to know that it is not so here.
+#[test]
+fn a_list_that_expired_is_left_for_a_person() {
+    let machine = Machine::new(AGES[4]);
+    let expire = "UPDATE \"imageListInstance\" SET expires = '2014-02-01 00:00:00.000000'";
+    machine.old.connection.execute_batch(expire).unwrap();
+    let ran = machine.import(&[]);
+    assert!(ran.code == Some(1) && ran.told.contains("expired at 2014-02-01T00:00:00Z"), "{ran:?}");
+    let checked = check(&machine.site);
+    assert_eq!(checked.code, Some(0), "{checked:?}");
 }

@@ -95,8 +95,8 @@ impl About<'_> {
         let row = self.subscription;
         let mut notes = Vec::new();
         if let Some(expired) = self.expires.filter(|expires| *expires < now) {
-            let what = "vmcatcher kept its images. Here nothing is taken from it until its publisher signs a new one";
-            notes.push((format!("its list expired at {expired:.0}; {what}"), false));
+            let what = "vmcatcher kept its images. Here nothing is taken from it if its publisher has no newer one";
+            notes.push((format!("its latest list in the database expired at {expired:.0}; {what}"), true));
         }
         if source.is_readable_on_the_way() {
             let how = "use https, or allow it with the annotation vmcatcher.io/allow-plain-http of the Secret";
