@@ -96,7 +96,7 @@ fn a_database_that_others_change_is_left_alone() {
     refused(&machine.old.path, "found a journal beside it");
 }
 
-/// Each odd row is told, and spoils no other.
+/// Each odd row is named with its reason, and spoils no other.
 #[test]
 fn odd_values_are_told_with_their_row() {
     let machine = Machine::new(AGES[4]);

@@ -157,7 +157,7 @@ fn each_option_and_field_that_takes_a_place_is_there() {
     assert!(options > 10 && fields > 15, "{options} options, {fields} fields");
 }
 
-/// Whether the definition of a kind has a field; a list on the path stands for its items.
+/// Whether the definition of a kind has a field; a list on the path means its items.
 fn has_field(machine: &Machine, kind: &str, path: &str) -> bool {
     let files = fs::read_dir(machine.site.path("crds")).unwrap().map(|file| file.unwrap().path());
     let read = |path| serde_yaml::from_str::<Value>(&fs::read_to_string(path).unwrap()).unwrap();

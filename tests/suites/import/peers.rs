@@ -83,7 +83,7 @@ const ONE: &str = "cloudkeeper-one:
     users: [cloudkeeper]
 ";
 
-/// cloudkeeper knows no endorsers. What it lacks is told with the command, which is run here as a person would.
+/// cloudkeeper knows no endorsers. What it lacks is named with the command, which is run here as a person would.
 #[test]
 fn cloudkeepers_configuration_becomes_manifests_but_for_the_signers() {
     let site = empty_site();

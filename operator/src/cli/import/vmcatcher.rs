@@ -45,7 +45,7 @@ pub(in crate::cli) struct Args {
     /// The file with the log-in user:password of OpenNebula
     #[arg(long, value_name = "FILE", requires = "opennebula")]
     one_auth: Option<PathBuf>,
-    /// vmcatcher's command for events: what takes its place is told
+    /// vmcatcher's command for events: the table says what takes its place
     #[arg(long, value_name = "COMMAND", env = "VMCATCHER_CACHE_EVENT", hide_env_values = true)]
     event: Option<String>,
     #[command(flatten)]

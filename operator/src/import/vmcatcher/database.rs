@@ -51,7 +51,7 @@ pub(super) fn read(path: &Path) -> Result<(Schema, Rows), ImportError> {
     Ok((schema, rows))
 }
 
-/// Checks that the file is a database that nobody changes. While the returned file is open, no other program can begin to
+/// Checks that the file is a database that no other program changes. While the returned file is open, no other program can begin to
 /// change it: SQLite uses the same locks of fcntl(2).
 fn check_file(path: &Path) -> Result<File, ImportError> {
     let unreadable = ImportError::unreadable(path);

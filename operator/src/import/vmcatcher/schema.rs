@@ -1,7 +1,8 @@
 //! The ages of vmcatcher's schema, and where each keeps what is read. Pure.
 //!
 //! The original has no migrations: a database keeps the tables of the version that made it, or those that its
-//! administrator made by hand as its manual says. So each column is looked for by itself, and the age is only told.
+//! administrator made by hand as its manual says. So each column is looked for by itself, and the age is only
+//! displayed.
 
 use std::collections::{BTreeMap, BTreeSet};
 
