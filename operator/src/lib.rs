@@ -7,6 +7,7 @@
 //! * [`serve`]: the HTTP servers: images for clouds that pull them; health and metrics; web pages
 //! * [`reconcile`]: the reconcilers, one folder for each kind
 //! * [`store`]: the store of the resources: an API server, or a folder of manifests
+//! * [`import`]: moving in: databases and configuration of other programs as manifests, their images as blobs
 //! * [`anchors`]: the trust directory: load, watch, refresh CRLs (the I/O around `trust`)
 //! * [`trust`]: verifies the signature of a message, and whether a list may replace the last one (pure)
 //! * [`cloud`]: what the clouds have in common: requests, records, outcomes, and the trait that a cloud implements
@@ -43,6 +44,7 @@ pub mod events;
 pub mod fetch;
 pub mod fs;
 pub mod imagelist;
+pub mod import;
 pub mod metrics;
 pub mod opennebula;
 pub mod openstack;

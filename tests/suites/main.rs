@@ -21,6 +21,7 @@ mod events;
 mod examples;
 mod fetch;
 mod imagelist;
+mod import;
 mod kill;
 mod list_commands;
 mod metrics;

@@ -152,10 +152,22 @@ impl Volume {
         if !blobs.is_empty() {
             let used = self.used(keep, now)?;
             blobs.retain(|blob| is_unneeded(blob, &used, keep, now));
+            blobs = self.without_kept(blobs, now)?;
         }
         let mut partials = self.partials()?;
         partials.retain(|partial| is_stale(partial, keep, now));
         Ok((blobs, partials))
+    }
+
+    /// The same without those that were adopted and wait for a list that wants them.
+    fn without_kept(&self, blobs: Vec<BlobCandidate>, now: Timestamp) -> Result<Vec<BlobCandidate>, CacheError> {
+        let mut found = Vec::new();
+        for blob in blobs {
+            if !self.is_kept_by_right(&blob.digest, now)? {
+                found.push(blob);
+            }
+        }
+        Ok(found)
     }
 
     /// The blobs that go, unless the record of an entry refers to them. Most blobs have a hard link. Only for the others it

@@ -17,6 +17,7 @@ mod endorser;
 mod events;
 mod get;
 mod image;
+mod import;
 mod kept;
 mod kind;
 mod list_input;
@@ -107,6 +108,9 @@ enum Command {
     /// Make Endorser manifests: whose signatures are trusted
     #[command(subcommand)]
     Endorser(endorser::Args),
+    /// Move in: print what vmcatcher, cloudkeeper or atrope have as manifests, and take over vmcatcher's images
+    #[command(subcommand)]
+    Import(import::Args),
     /// Look at signed image lists
     #[command(subcommand)]
     List(List),
@@ -154,6 +158,7 @@ pub fn run(cli: &Cli) -> ExitCode {
         Command::Unpin(args) => pin::unpin(args),
         Command::Image(args) => image::run(args),
         Command::Endorser(args) => endorser::run(args),
+        Command::Import(args) => import::run(args),
         Command::List(List::Show(args)) => list_show::run(args),
         Command::List(List::Lint(args)) => list_lint::run(args),
         Command::List(List::Verify(args)) => list_verify::run(args),

@@ -59,7 +59,7 @@ const FLOORS: [&[&str]; 7] = [
     &["cli"],
     &["serve", "run"],
     &["reconcile"],
-    &["store"],
+    &["store", "import"],
     &["cache", "fetch", "convert", "opennebula", "openstack", "cloud", "events", "anchors"],
     &["trust", "imagelist", "metrics", "size", "xml", "yaml", "api"],
     &["text", "turns", "digest", "duration", "fs", "parallel"],

@@ -19,10 +19,14 @@ mod deletion_orders;
 mod doctor;
 mod gitops;
 mod hooks;
+mod import;
 mod leaders;
 mod ledger;
 mod many;
 mod missing_definitions;
+#[path = "../import/old.rs"]
+#[allow(dead_code, reason = "the suite `import` uses all of it")]
+mod old;
 mod operator;
 mod outages;
 mod ownership;
