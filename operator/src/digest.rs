@@ -14,6 +14,18 @@ pub struct DigestError {
     found: String,
 }
 
+/// Hexadecimal digits in lower case. A pass writes thousands of digests, and `hex` writes them character by character.
+fn digits(bytes: &[u8]) -> String {
+    const DIGITS: &[u8; 16] = b"0123456789abcdef";
+    let digit = |half: u8| char::from(DIGITS[usize::from(half)]);
+    let mut text = String::with_capacity(2 * bytes.len());
+    for byte in bytes {
+        text.push(digit(byte >> 4));
+        text.push(digit(byte & 15));
+    }
+    text
+}
+
 /// A type for digests of so many bytes. Its text is a prefix and lower-case hexadecimal digits. Parsing accepts both
 /// cases, because publishers use both.
 macro_rules! digest {
@@ -35,12 +47,12 @@ macro_rules! digest {
 
             /// All hexadecimal digits, in lower case, without a prefix.
             pub fn digits(&self) -> String {
-                hex::encode(self.0)
+                digits(&self.0)
             }
 
             /// The first 12 hexadecimal digits, for display.
             pub fn short(&self) -> String {
-                hex::encode(&self.0[..6])
+                digits(&self.0[..6])
             }
         }
 
@@ -58,7 +70,7 @@ macro_rules! digest {
 
         impl fmt::Display for $name {
             fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                write!(f, "{}{}", $prefix, hex::encode(self.0))
+                write!(f, "{}{}", $prefix, digits(&self.0))
             }
         }
 

@@ -4,9 +4,10 @@
 //!
 //! * [`cli`]: the commands, one file each
 //! * [`run`]: the drivers, which decide when each object is reconciled
-//! * [`serve`]: the HTTP servers: images for clouds that pull them; health and metrics
+//! * [`serve`]: the HTTP servers: images for clouds that pull them; health and metrics; web pages
 //! * [`reconcile`]: the reconcilers, one folder for each kind
 //! * [`store`]: the store of the resources: an API server, or a folder of manifests
+//! * [`import`]: moving in: databases and configuration of other programs as manifests, their images as blobs
 //! * [`anchors`]: the trust directory: load, watch, refresh CRLs (the I/O around `trust`)
 //! * [`trust`]: verifies the signature of a message, and whether a list may replace the last one (pure)
 //! * [`cloud`]: what the clouds have in common: requests, records, outcomes, and the trait that a cloud implements
@@ -24,6 +25,7 @@
 //! * [`size`]: display and parsing of sizes, display of counts (pure)
 //! * [`text`]: escapes text from outside for terminals, logs and documents (pure)
 //! * [`turns`]: a fair queue: owners take turns (pure)
+//! * [`parallel`]: maps many items on all processors
 //! * [`duration`]: parses durations (pure)
 //! * [`metrics`]: counters of events
 //! * [`api`]: the custom resources: types, conditions, columns
@@ -42,9 +44,11 @@ pub mod events;
 pub mod fetch;
 pub mod fs;
 pub mod imagelist;
+pub mod import;
 pub mod metrics;
 pub mod opennebula;
 pub mod openstack;
+pub mod parallel;
 pub mod reconcile;
 pub mod run;
 pub mod serve;

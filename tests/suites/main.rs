@@ -10,6 +10,7 @@
 mod architecture;
 #[path = "../attacks/mod.rs"]
 mod attacks;
+mod backup;
 mod bad_manifests;
 mod cache;
 mod chart;
@@ -22,6 +23,7 @@ mod examples;
 mod fetch;
 mod image;
 mod imagelist;
+mod import;
 mod kill;
 mod list_commands;
 mod logging;
@@ -29,6 +31,7 @@ mod metrics;
 mod oci;
 mod opennebula;
 mod openstack;
+mod pages;
 mod proxies;
 mod reasons;
 mod reconcile;

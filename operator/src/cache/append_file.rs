@@ -123,7 +123,7 @@ impl AppendFile {
 
 /// Whether direct writes of [`ALIGNMENT`] are possible (`STATX_DIOALIGN`, Linux 6.1). Network file systems do not say it;
 /// there each direct write would wait for the server.
-fn takes_direct(file: &File) -> bool {
+pub(super) fn takes_direct(file: &File) -> bool {
     let told = statx(file.as_fd(), "", AtFlags::EMPTY_PATH, StatxFlags::DIOALIGN);
     let fits = |alignment: u32| alignment > 0 && ALIGNMENT.is_multiple_of(alignment as usize);
     told.is_ok_and(|told| fits(told.stx_dio_mem_align) && fits(told.stx_dio_offset_align))

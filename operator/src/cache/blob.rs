@@ -1,7 +1,7 @@
 //! Blobs: verified bytes, named by their SHA-512. The bytes of an image are stored only here.
 
 use std::fs;
-use std::os::unix::fs::{MetadataExt, PermissionsExt};
+use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 
 use jiff::Timestamp;
@@ -13,7 +13,7 @@ use super::record;
 use super::volume::Volume;
 use crate::convert::header::{FileBytes, look};
 use crate::convert::{Format, Sniffed, sniff};
-use crate::fs::{Durability, open_no_link, parent, read_directory, sync_directory};
+use crate::fs::{Durability, Stamp, open_no_link, parent, read_directory, sync_directory};
 use crate::imagelist::Sha512Digest;
 
 /// Bytes on the volume whose digest was verified. Nothing else can be published.
@@ -58,9 +58,7 @@ impl BlobRecord {
 
 /// What shows that the file of a blob or its record was changed or replaced.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct BlobStamp([FileStamp; 2]);
-
-type FileStamp = (u64, u64, u64, i64, i64);
+pub struct BlobStamp([Stamp; 2]);
 
 /// The result of verifying a blob's bytes again.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -136,15 +134,9 @@ impl VerifiedBlob {
 }
 
 impl BlobStamp {
-    /// The stamp of a blob by its path; `None` if one of the two files is missing. A file that is replaced has another
-    /// inode, and one that is changed another time.
+    /// The stamp of a blob by its path; `None` if one of the two files is missing.
     pub fn of(path: &Path) -> Option<Self> {
-        let stamp = |path: &Path| {
-            let about = fs::symlink_metadata(path).ok()?;
-            let changed = about.ctime().checked_mul(1_000_000_000)?.checked_add(about.ctime_nsec())?;
-            let modified = about.mtime().checked_mul(1_000_000_000)?.checked_add(about.mtime_nsec())?;
-            Some((about.dev(), about.ino(), about.len(), changed, modified))
-        };
+        let stamp = |path: &Path| Stamp::at(path).ok().flatten();
         Some(Self([stamp(path)?, stamp(&record_path(path))?]))
     }
 }

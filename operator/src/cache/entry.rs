@@ -14,12 +14,11 @@ use serde_with::skip_serializing_none;
 use super::blob::VerifiedBlob;
 use super::error::CacheError;
 use super::file_scan::same_file;
-use super::known_shelves::Stamp;
 use super::name::{ImageKey, SafeName, encode_version};
 use super::record;
 use super::version::{Entries, Entry};
 use super::volume::Volume;
-use crate::fs::{Durability, parent, read_directory, read_own_directory, sync_directory};
+use crate::fs::{Durability, Stamp, parent, read_directory, read_own_directory, sync_directory};
 use crate::imagelist::{ImageId, ListVersion, Sha512Digest};
 
 /// `<name>.json` next to a link. It holds what the name cannot hold, and it proves that the operator made the link.
@@ -184,13 +183,21 @@ impl Volume {
         Ok(found)
     }
 
-    fn shelf_of(&self, kind: Shelf, key: &ImageKey) -> PathBuf {
+    pub(super) fn shelf_of(&self, kind: Shelf, key: &ImageKey) -> PathBuf {
         self.path(kind.directory()).join(key.namespace.as_str()).join(key.identifier.as_str())
     }
 
     /// The entries in a directory: each record with its link. Everything else is ignored.
     fn read_shelf(&self, directory: &Path) -> Result<Vec<Entry>, CacheError> {
-        let Some(stamp) = Stamp::of(directory)? else { return Ok(Vec::new()) };
+        // A symbolic link could lead out of the volume.
+        let stamp = match fs::symlink_metadata(directory) {
+            Ok(about) if about.is_dir() => Stamp::of(&about),
+            Ok(_) => return Ok(Vec::new()),
+            Err(error) if matches!(error.kind(), ErrorKind::NotFound | ErrorKind::NotADirectory) => {
+                return Ok(Vec::new());
+            }
+            Err(error) => return Err(CacheError::io("read", directory)(error)),
+        };
         let mut found = match self.shelves.get(directory, stamp) {
             Some(known) => known,
             None => self.read_records(directory, stamp)?,

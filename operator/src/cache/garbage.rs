@@ -6,11 +6,12 @@ use std::os::unix::fs::MetadataExt;
 use std::path::PathBuf;
 
 use jiff::{SignedDuration, Timestamp};
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use super::blob::record_path;
 use super::entry::Shelf;
 use super::error::CacheError;
+use super::name::StatePath;
 use super::partial;
 use super::volume::Volume;
 use crate::fs::{parent, read_own_directory, sync_directory};
@@ -18,6 +19,16 @@ use crate::imagelist::{ContentDigest, Sha512Digest};
 
 /// A record without a link that is this old was left by an interrupted run.
 const LEFT_BEHIND: SignedDuration = SignedDuration::from_hours(1);
+
+/// How often garbage is collected on a volume that does not change.
+const COLLECT_EVERY: SignedDuration = SignedDuration::from_hours(1);
+
+/// `state/collected.json`: the last collection.
+#[derive(Debug, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct LastCollection {
+    time: Timestamp,
+}
 
 /// What a collection keeps, in addition to everything that an entry refers to.
 #[derive(Debug, Clone)]
@@ -113,6 +124,23 @@ impl Volume {
         Ok(Collected::of(&blobs, &partials))
     }
 
+    /// As [`Self::collect_garbage`], unless this process has not changed the volume since the last collection, and that was
+    /// less than an hour ago: what nothing refers to goes an hour later anyway.
+    pub fn collect_when_due(&self, keep: &Keep, now: Timestamp) -> Result<Collected, CacheError> {
+        let record = StatePath::new(["collected"])?;
+        // If it cannot be read, or if the clock was set back, the collection is due.
+        let last = self.read_state::<LastCollection>(&record).ok().flatten();
+        let since = last.map(|last| now.duration_since(last.time));
+        let is_recent = since.is_some_and(|since| !since.is_negative() && since < COLLECT_EVERY);
+        if is_recent && !self.is_changed() {
+            return Ok(Collected::default());
+        }
+        let collected = self.collect_garbage(keep, now)?;
+        self.write_state(&record, &LastCollection { time: now })?;
+        self.forget_changes();
+        Ok(collected)
+    }
+
     /// The blobs and partial downloads that a collection would remove. Changes nothing.
     pub fn find_garbage(&self, keep: &Keep, now: Timestamp) -> Result<Collected, CacheError> {
         let (blobs, partials) = self.garbage(keep, now)?;
@@ -124,10 +152,22 @@ impl Volume {
         if !blobs.is_empty() {
             let used = self.used(keep, now)?;
             blobs.retain(|blob| is_unneeded(blob, &used, keep, now));
+            blobs = self.without_kept(blobs, now)?;
         }
         let mut partials = self.partials()?;
         partials.retain(|partial| is_stale(partial, keep, now));
         Ok((blobs, partials))
+    }
+
+    /// The same without those that were adopted and wait for a list that wants them.
+    fn without_kept(&self, blobs: Vec<BlobCandidate>, now: Timestamp) -> Result<Vec<BlobCandidate>, CacheError> {
+        let mut found = Vec::new();
+        for blob in blobs {
+            if !self.is_kept_by_right(&blob.digest, now)? {
+                found.push(blob);
+            }
+        }
+        Ok(found)
     }
 
     /// The blobs that go, unless the record of an entry refers to them. Most blobs have a hard link. Only for the others it

@@ -43,6 +43,6 @@ impl Volume {
     }
 }
 
-fn path(digest: &Sha256Digest) -> Result<StatePath, CacheError> {
+pub(super) fn path(digest: &Sha256Digest) -> Result<StatePath, CacheError> {
     Ok(StatePath::new(["sha256", digest.digits().as_str()])?)
 }

@@ -6,6 +6,7 @@
 //! * [`VerifiedBlob`] is made only after the digest of the bytes was verified. Only a verified blob can be published.
 //! * [`Jobs`] runs the downloads. They are keyed by namespace, digest and URL, limited in total and for each host, and
 //!   resumed from what is on the disk.
+//! * [`Volume::adopt`] takes in files that another program downloaded, by their computed digest.
 //! * [`Conversions`] makes other forms of images, each once for everyone who wants it.
 //! * Entries ([`Volume::publish`], [`Volume::archive`], …) are the links that users and clouds see. [`retention`]
 //!   selects what the archive no longer needs, and [`Volume::collect_garbage`] removes blobs that nothing refers to.
@@ -13,6 +14,7 @@
 //! Files that the operator did not make are never deleted or overwritten. Calls on [`Volume`] block for a few file
 //! operations each, some with `fsync`. Only downloads and conversions take long, and these are jobs.
 
+mod adopt;
 mod append_file;
 mod bandwidth;
 mod blob;
@@ -23,6 +25,8 @@ mod entry;
 mod error;
 mod file_scan;
 mod garbage;
+mod image_stamps;
+mod inspection;
 mod job;
 mod job_request;
 mod known_shelves;
@@ -41,10 +45,13 @@ mod usage;
 mod version;
 mod volume;
 
+pub use adopt::{Adopted, Adoption};
 pub use blob::{BlobCheck, BlobStamp, VerifiedBlob};
 pub use conversion::{ConversionKey, ConversionLimits, ConversionState, Conversions, Part};
 pub use error::{CacheError, DownloadError};
 pub use garbage::{Collected, Keep};
+pub use image_stamps::ImageStamps;
+pub use inspection::Inspected;
 pub use job::{JobState, Jobs};
 pub use job_request::{DownloadRequest, JobKey, JobLimits};
 pub use list_store::StoredList;

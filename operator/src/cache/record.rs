@@ -108,7 +108,7 @@ impl Volume {
         Ok(aside)
     }
 
-    fn state_path(&self, state: &StatePath) -> PathBuf {
+    pub(super) fn state_path(&self, state: &StatePath) -> PathBuf {
         self.path("state").join(state.relative())
     }
 }

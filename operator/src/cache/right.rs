@@ -1,9 +1,10 @@
 //! Which namespace may use which blob. Blobs are shared by all namespaces, but rights are not: knowing the digest of a
 //! private image does not give a right to it. A namespace has a right to a blob after a request of its own, with its
-//! own credentials, has fetched all of its bytes.
+//! own credentials, has fetched all of its bytes, or after an administrator gave it a file with these bytes.
 
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
+use serde_with::skip_serializing_none;
 
 use super::blob::VerifiedBlob;
 use super::error::CacheError;
@@ -13,10 +14,14 @@ use crate::fs::read_directory;
 use crate::imagelist::Sha512Digest;
 
 /// `state/rights/<namespace>/<digest>.json`.
+#[skip_serializing_none]
 #[derive(Debug, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 struct Right {
     granted_time: Timestamp,
+    /// Until when the garbage collection keeps the blob although nothing refers to it. Unset for a downloaded blob, which
+    /// is used at once.
+    kept_until: Option<Timestamp>,
 }
 
 impl Volume {
@@ -41,7 +46,35 @@ impl Volume {
             return Ok(());
         }
         self.step("right: grant");
-        self.write_state(&path(namespace, blob.digest())?, &Right { granted_time: now })
+        self.write_state(&path(namespace, blob.digest())?, &Right { granted_time: now, kept_until: None })
+    }
+
+    /// Grants a right to bytes that an administrator gave to the namespace at `now`, and keeps the blob for `kept_for`.
+    pub(super) fn grant_for(
+        &self,
+        namespace: &SafeName,
+        blob: &VerifiedBlob,
+        (now, kept_for): (Timestamp, SignedDuration),
+    ) -> Result<(), CacheError> {
+        let kept_until = Some(now.saturating_add(kept_for).unwrap_or(now));
+        self.write_state(&path(namespace, blob.digest())?, &Right { granted_time: now, kept_until })
+    }
+
+    /// Whether a right of any namespace still keeps a blob that nothing refers to.
+    pub(super) fn is_kept_by_right(&self, digest: &Sha512Digest, now: Timestamp) -> Result<bool, CacheError> {
+        for namespace in read_directory(&self.path("state/rights"))? {
+            let name = namespace.file_name().and_then(|name| name.to_str()).and_then(|name| name.parse().ok());
+            let Some(name): Option<SafeName> = name else { continue };
+            let until = match self.read_state::<Right>(&path(&name, digest)?) {
+                Ok(right) => right.and_then(|right| right.kept_until),
+                Err(CacheError::StateCorrupt { .. }) => None,
+                Err(error) => return Err(error),
+            };
+            if until.is_some_and(|until| now < until) {
+                return Ok(true);
+            }
+        }
+        Ok(false)
     }
 
     /// Removes all rights to a removed blob. A namespace that wants it back has to fetch it.
@@ -56,6 +89,6 @@ impl Volume {
     }
 }
 
-fn path(namespace: &SafeName, digest: &Sha512Digest) -> Result<StatePath, CacheError> {
+pub(super) fn path(namespace: &SafeName, digest: &Sha512Digest) -> Result<StatePath, CacheError> {
     Ok(StatePath::new(["rights", namespace.as_str(), &digest.to_string()])?)
 }

@@ -77,8 +77,13 @@ impl Volume {
 
     /// The free space. `min_free` bytes of it are kept free; the default is a twentieth of the volume, at most 64 MiB.
     pub fn free(&self, min_free: Option<u64>) -> Result<Free, CacheError> {
-        let about = rustix::fs::statvfs(self.root())
-            .map_err(|error| CacheError::io("ask for the space of", self.root())(error.into()))?;
+        Self::free_at(self.root(), min_free)
+    }
+
+    /// The same of a volume that is not opened.
+    pub(super) fn free_at(root: &Path, min_free: Option<u64>) -> Result<Free, CacheError> {
+        let about =
+            rustix::fs::statvfs(root).map_err(|error| CacheError::io("ask for the space of", root)(error.into()))?;
         let bytes = |blocks: u64| blocks.saturating_mul(about.f_frsize);
         let kept = min_free.unwrap_or_else(|| (bytes(about.f_blocks) / KEPT.0).min(KEPT.1));
         Ok(Free { bytes: bytes(about.f_bavail), kept })

@@ -2,9 +2,12 @@
 
 use std::path::PathBuf;
 
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 
 use crate::imagelist::{ListVersion, Sha512Digest};
+
+/// What changed within this time is read again: a file system may give two changes the same time.
+pub(super) const UNSURE: SignedDuration = SignedDuration::from_secs(2);
 
 /// One version of an image on the volume.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -4,6 +4,7 @@ use std::fs::{self, File, TryLockError};
 use std::io::{ErrorKind, Read, Seek, Write};
 use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -19,7 +20,7 @@ use crate::imagelist::Sha512Digest;
 const LOCK_POLL: Duration = Duration::from_millis(250);
 
 /// The directories of a volume.
-const DIRECTORIES: [&str; 8] =
+pub(super) const DIRECTORIES: [&str; 8] =
     ["blobs/sha512", "partial", "endorsed", "expired", "lists", "state", "scratch", "quarantine"];
 
 /// A volume that this process may use. Cheap to clone. The lock is held until the last clone is dropped.
@@ -29,6 +30,7 @@ pub struct Volume {
     /// `None` if it was opened read-only.
     lock: Option<Arc<Lock>>,
     steps: StepHook,
+    changed: Arc<AtomicBool>,
     /// Held while a blob is added, so that two downloads of one digest make one file.
     adding: Arc<Mutex<()>>,
     /// Held while a download reserves space, so that two downloads do not take the same space.
@@ -101,7 +103,7 @@ impl Volume {
     fn of(root: PathBuf, lock: Option<Lock>) -> Self {
         let (lock, steps) = (lock.map(Arc::new), StepHook::default());
         let (adding, reserving, shelves) = (Arc::default(), Arc::default(), Arc::default());
-        Self { root: root.into(), lock, steps, adding, reserving, shelves }
+        Self { root: root.into(), lock, steps, changed: Arc::default(), adding, reserving, shelves }
     }
 
     /// Calls `steps` before every change. For tests that interrupt a run.
@@ -138,9 +140,20 @@ impl Volume {
         self.path("blobs/sha512").join(&text[..2]).join(text)
     }
 
-    /// Reports the name of the next step.
+    /// Reports the name of the next step, which changes the volume.
     pub(super) fn step(&self, step: &'static str) {
+        self.changed.store(true, Ordering::Relaxed);
         self.steps.before(step);
+    }
+
+    /// Whether this process has changed images or their records since it opened the volume, or since the last call of
+    /// [`Self::forget_changes`].
+    pub(super) fn is_changed(&self) -> bool {
+        self.changed.load(Ordering::Relaxed)
+    }
+
+    pub(super) fn forget_changes(&self) {
+        self.changed.store(false, Ordering::Relaxed);
     }
 
     pub(super) fn adding(&self) -> MutexGuard<'_, ()> {
@@ -284,9 +297,7 @@ fn take_lock(root: &Path) -> Result<(Lock, LastRun), CacheError> {
     match taken {
         Ok(()) => {}
         Err(TryLockError::WouldBlock) => {
-            let named = read && !said.trim().is_empty();
-            let holder = if named { said.trim().to_owned() } else { "another process".to_owned() };
-            return Err(CacheError::Locked { root: root.to_owned(), holder });
+            return Err(CacheError::Locked { root: root.to_owned(), holder: holder(if read { &said } else { "" }) });
         }
         Err(TryLockError::Error(error)) => return Err(CacheError::io("lock", &path)(error)),
     }
@@ -296,6 +307,12 @@ fn take_lock(root: &Path) -> Result<(Lock, LastRun), CacheError> {
     lock.write(&holder).map_err(CacheError::io("write", &path))?;
     let last = if said == ended() { LastRun::Ended } else { LastRun::CutOff };
     Ok((lock, last))
+}
+
+/// The holder of a lock, from what it wrote into the lock file.
+pub(super) fn holder(said: &str) -> String {
+    let said = said.trim();
+    if said.is_empty() { "another process".to_owned() } else { said.to_owned() }
 }
 
 #[cfg(test)]

@@ -1,6 +1,6 @@
 //! `config`: the configuration file of `run` and `reconcile`.
 
-mod machine;
+pub(super) mod machine;
 
 use std::fs::File;
 use std::io::Read as _;
@@ -53,7 +53,7 @@ pub(super) fn run(Args::Check(args): &Args) -> anyhow::Result<ExitCode> {
 }
 
 /// Reads a configuration file. Fails if the file cannot be read; returns its problems if it is wrong.
-fn read(file: &Path) -> anyhow::Result<Result<Config, Vec<ConfigProblem>>> {
+pub(super) fn read(file: &Path) -> anyhow::Result<Result<Config, Vec<ConfigProblem>>> {
     let mut bytes = Vec::new();
     let opened = File::open(file).and_then(|opened| opened.take(LARGEST as u64 + 1).read_to_end(&mut bytes));
     opened.with_context(|| format!("cannot read the configuration file {}", file.display()))?;

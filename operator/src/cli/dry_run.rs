@@ -45,11 +45,17 @@ pub(super) async fn plans(
 fn volume(operation: &Operation) -> anyhow::Result<(Volume, Option<tempfile::TempDir>)> {
     match Volume::read_only(&operation.volume) {
         Err(CacheError::NoVolume { .. }) => {
-            let folder = tempfile::tempdir().context("cannot make a temporary folder")?;
-            Ok((Volume::open(folder.path())?, Some(folder)))
+            let (volume, folder) = empty_volume()?;
+            Ok((volume, Some(folder)))
         }
         opened => Ok((opened?, None)),
     }
+}
+
+/// An empty volume in a temporary folder, which is removed when the folder is dropped.
+pub(super) fn empty_volume() -> anyhow::Result<(Volume, tempfile::TempDir)> {
+    let folder = tempfile::tempdir().context("cannot make a temporary folder")?;
+    Ok((Volume::open(folder.path())?, folder))
 }
 
 fn planned_parts(planned: &[Planned], output: Output) -> anyhow::Result<Vec<String>> {

@@ -3,11 +3,14 @@
 //!
 //! Fields hold text from servers, clouds and publishers. All fields become text here, so characters that are not
 //! printable are escaped here. Without that a field could forge a log line or control a terminal.
+//!
+//! The journal of systemd has the time of each line already, so lines of text for it have none.
 
 use std::fmt;
 use std::io::{self, IsTerminal as _};
 
 use clap::ValueEnum;
+use rustix::fs::fstat;
 use tracing::Metadata;
 use tracing::field::Field;
 use tracing_subscriber::field::MakeExt as _;
@@ -41,7 +44,11 @@ pub(super) fn start(format: LogFormat, filter: EnvFilter, traces: Option<SpanLay
         LogFormat::Text => {
             let told = told.with_writer(io::stderr).with_ansi(io::stderr().is_terminal());
             let told = told.fmt_fields(format::debug_fn(write_field).delimited(" "));
-            all.with(told.with_filter(filter)).init();
+            if is_journal() {
+                all.with(told.without_time().with_filter(filter)).init();
+            } else {
+                all.with(told.with_filter(filter)).init();
+            }
         }
         LogFormat::Json => {
             let told = told.json().with_current_span(false).with_span_list(false);
@@ -52,6 +59,13 @@ pub(super) fn start(format: LogFormat, filter: EnvFilter, traces: Option<SpanLay
 
 fn is_event(metadata: &Metadata<'_>) -> bool {
     metadata.is_event()
+}
+
+/// Whether standard error is connected to the journal: `$JOURNAL_STREAM` has the numbers of its device and its inode,
+/// systemd.exec(5). A variable that was inherited, while standard error is something else, does not count.
+fn is_journal() -> bool {
+    let Ok(stream) = std::env::var("JOURNAL_STREAM") else { return false };
+    fstat(io::stderr()).is_ok_and(|about| stream == format!("{}:{}", about.st_dev, about.st_ino))
 }
 
 /// Writes one field. Its name comes from the program, its value can come from outside.

@@ -8,13 +8,16 @@ mod algorithms;
 mod available;
 mod bars;
 mod cache;
+mod completions;
 mod config;
 mod crds;
+mod doctor;
 mod dry_run;
 mod endorser;
 mod events;
 mod get;
 mod image;
+mod import;
 mod kept;
 mod kind;
 mod list_input;
@@ -24,6 +27,7 @@ mod list_sign;
 mod list_source;
 mod list_verify;
 mod log;
+mod man;
 mod manifest;
 mod operation;
 mod pin;
@@ -31,6 +35,7 @@ mod progress;
 mod reconcile;
 mod refresh;
 mod run;
+mod service;
 mod standing;
 mod survey;
 mod table;
@@ -106,12 +111,17 @@ enum Command {
     /// Make Endorser manifests: whose signatures are trusted
     #[command(subcommand)]
     Endorser(endorser::Args),
+    /// Move in: print what vmcatcher, cloudkeeper or atrope have as manifests, and take over vmcatcher's images
+    #[command(subcommand)]
+    Import(import::Args),
     /// Look at signed image lists
     #[command(subcommand)]
     List(List),
     /// Look at the images on a volume
     #[command(subcommand)]
     Cache(cache::Args),
+    /// Find out what is wrong with a site, and which command mends it. Nothing is changed. Exit code 1 if something is wrong
+    Doctor(doctor::Args),
     /// Look at events, send them again, try a sink
     #[command(subcommand)]
     Events(events::Args),
@@ -120,6 +130,10 @@ enum Command {
     Config(config::Args),
     /// Print the custom resource definitions
     Crds(crds::Args),
+    /// Write the manual pages
+    Man(man::Args),
+    /// Print the script that completes commands and options in a shell
+    Completions(completions::Args),
 }
 
 #[derive(Debug, Subcommand)]
@@ -147,14 +161,18 @@ pub fn run(cli: &Cli) -> ExitCode {
         Command::Unpin(args) => pin::unpin(args),
         Command::Image(args) => image::run(args),
         Command::Endorser(args) => endorser::run(args),
+        Command::Import(args) => import::run(args),
         Command::List(List::Show(args)) => list_show::run(args),
         Command::List(List::Lint(args)) => list_lint::run(args),
         Command::List(List::Verify(args)) => list_verify::run(args),
         Command::List(List::Sign(args)) => list_sign::run(args),
         Command::Cache(args) => cache::run(args),
+        Command::Doctor(args) => doctor::run(args, cli.quiet > 0),
         Command::Events(args) => events::run(args),
         Command::Config(args) => config::run(args),
         Command::Crds(args) => crds::run(args),
+        Command::Man(args) => man::run(args),
+        Command::Completions(args) => completions::run(args),
     };
     let code = ended.unwrap_or_else(|error| {
         tracing::error!("{}", with_causes(&error));

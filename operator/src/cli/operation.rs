@@ -16,14 +16,14 @@ use tokio::task::JoinHandle;
 use super::algorithms::Algorithms;
 use super::config;
 use crate::anchors::{CrlRefresher, TrustDirectory};
-use crate::cache::{ConversionLimits, JobLimits, Scrub, ScrubSettings, Volume};
+use crate::cache::{CacheError, ConversionLimits, Inspected, JobLimits, Scrub, ScrubSettings, Volume};
 use crate::duration::parse_duration;
 use crate::events::config::Config;
 use crate::events::{self, Deliveries, RunKind};
 use crate::fetch::{Client, ClientSettings, LIST_LIMIT};
 use crate::imagelist::MAXIMUM_BYTES;
 use crate::reconcile::{Context, ImagePaths, Settings};
-use crate::serve::{self, ImageServer, Listening, Monitor, Tickets};
+use crate::serve::{self, Guard, GuardError, ImageServer, Listening, Monitor, Pages, Tickets};
 use crate::store::ResourceStore;
 
 /// The arguments of both commands.
@@ -81,6 +81,18 @@ pub(super) struct Operation {
     /// server]
     #[arg(long, value_name = "ADDRESS", env = "VMCATCHER_LISTEN")]
     listen: Option<SocketAddr>,
+    /// Show web pages of what is subscribed, trusted, cached and published at this address and port, such as
+    /// 127.0.0.1:9091. They are read only. An address that others can reach needs --pages-token-file or
+    /// --pages-behind-proxy. The server uses plain HTTP [default: no such server]
+    #[arg(long, value_name = "ADDRESS", env = "VMCATCHER_PAGES")]
+    pages: Option<SocketAddr>,
+    /// With --pages: who reads them needs the token in this file (16 to 1024 characters), by a form or as Authorization:
+    /// Bearer. The file is read again when it changes
+    #[arg(long, value_name = "FILE", env = "VMCATCHER_PAGES_TOKEN_FILE", requires = "pages")]
+    pages_token_file: Option<PathBuf>,
+    /// With --pages: a proxy in front of them checks who reads them, so they need no token
+    #[arg(long, env = "VMCATCHER_PAGES_BEHIND_PROXY", requires = "pages", conflicts_with = "pages_token_file")]
+    pages_behind_proxy: bool,
     /// Simultaneous connections of one address to each of these servers, of 256 in all. A reverse proxy has one address
     /// for all its clients
     #[arg(long, value_name = "N", default_value_t = 128, value_parser = clap::value_parser!(u16).range(1..=256))]
@@ -94,18 +106,26 @@ pub(super) struct Operation {
     /// Metrics and health of the program.
     #[arg(skip)]
     pub monitor: Monitor,
+    /// Its web pages.
+    #[arg(skip)]
+    pages_shown: Pages,
 }
 
 /// The HTTP servers of the program.
 pub(super) struct Servers {
     images: Option<Listening>,
     monitor: Option<Listening>,
+    pages: Option<(Pages, Listening)>,
 }
 
 impl Servers {
     /// Stops the servers. Running responses get some time to finish.
     pub(super) async fn shutdown(self) {
-        for listening in [self.images, self.monitor].into_iter().flatten() {
+        let pages = self.pages.map(|(pages, listening)| {
+            pages.end_streams();
+            listening
+        });
+        for listening in [self.images, self.monitor, pages].into_iter().flatten() {
             listening.shutdown().await;
         }
     }
@@ -131,8 +151,23 @@ impl Operation {
         Ok(Volume::open_waiting(folder, |locked| tracing::warn!("{locked}; waiting")).await?)
     }
 
-    /// Reads the configuration file. `None` if it is wrong; its problems are logged then.
+    /// Looks at the volume, without opening it.
+    pub(super) fn inspect(&self) -> Result<Inspected, CacheError> {
+        Inspected::of(&self.volume, self.min_free)
+    }
+
+    /// The configuration file, if there is one.
+    pub(super) fn config(&self) -> Option<&Path> {
+        self.config.as_deref()
+    }
+
+    /// Reads the configuration file. `None` if it is wrong, or if the web pages would have no guard; the problems are
+    /// logged then.
     pub(super) fn configuration(&self) -> anyhow::Result<Option<Config>> {
+        if let Some(Err(error)) = self.guard() {
+            tracing::error!("--pages: {error}");
+            return Ok(None);
+        }
         let Some(file) = &self.config else { return Ok(Some(Config::default())) };
         config::read_valid(file)
     }
@@ -200,9 +235,9 @@ impl Operation {
         }
     }
 
-    /// Starts the HTTP servers that the arguments ask for. Metrics of resources are included after [`Monitor::watch`].
+    /// Starts the HTTP servers that the arguments ask for. Metrics of resources are included after [`Self::watch`].
     pub(super) async fn serve(&self) -> anyhow::Result<Servers> {
-        let mut servers = Servers { images: None, monitor: None };
+        let mut servers = Servers { images: None, monitor: None, pages: None };
         if let Some(address) = self.listen {
             let app = serve::monitor_app(self.monitor.clone());
             servers.monitor = Some(self.listen(address, app, "health and metrics are served").await?);
@@ -212,7 +247,23 @@ impl Operation {
             let app = serve::router(ImageServer::new(self.volume.clone(), Arc::new(Timestamp::now), metrics));
             servers.images = Some(self.listen(address, app.into(), "images are served").await?);
         }
+        if let Some((address, guard)) = self.pages.zip(self.guard()) {
+            let app = serve::pages_router(&self.pages_shown, &guard?);
+            let listening = self.listen(address, app.into(), "web pages are served").await?;
+            servers.pages = Some((self.pages_shown.clone(), listening));
+        }
         Ok(servers)
+    }
+
+    /// The guard of the web pages.
+    fn guard(&self) -> Option<Result<Guard, GuardError>> {
+        Some(Guard::new(self.pages?, self.pages_token_file.as_deref(), self.pages_behind_proxy))
+    }
+
+    /// From now on metrics, health and web pages are about this context.
+    pub(super) fn watch<S: ResourceStore>(&self, context: &Arc<Context<S>>) {
+        self.monitor.watch(context);
+        self.pages_shown.watch(context);
     }
 
     async fn listen(&self, address: SocketAddr, app: serve::App, told: &str) -> anyhow::Result<Listening> {

@@ -10,6 +10,7 @@ use clap::builder::ArgPredicate;
 use jiff::Timestamp;
 
 use super::operation::{Files, Operation, stop};
+use super::service::Service;
 use super::standing::{Shown, all_are_well};
 use super::table::Output;
 use super::{NOT_GOOD, WRONG_USE, bars, dry_run, get, print, survey};
@@ -69,20 +70,23 @@ pub(super) fn run(args: &Args, quiet: bool) -> anyhow::Result<ExitCode> {
 }
 
 async fn reconcile(args: &Args, config: Config, quiet: bool) -> anyhow::Result<ExitCode> {
+    let service = Service::start();
     let volume = args.operation.volume().await?;
     let context = args.operation.context(store(args)?, volume, Files::Allowed, config)?;
     let (context, deliveries) =
         Operation::with_events(context, if args.once { RunKind::Once } else { RunKind::Continuous })?;
     let context = Arc::new(context);
     let servers = args.operation.serve().await?;
-    args.operation.monitor.watch(&context);
+    args.operation.watch(&context);
     let reports = ProgressReports::start(&context);
-    let driver = Driver::new(context.clone());
+    let mut driver = Driver::new(context.clone());
+    driver.began = service.began.clone();
     let begun = begin(args, &context).await;
     let ended = match &begun {
         Ok(()) => work(args, quiet, &context, &driver).await,
         Err(_) => Ok(false),
     };
+    service.stopping();
     // A partial download stays on the volume. The next run resumes it.
     context.jobs.shutdown().await;
     // A pass that was stopped may have begun to store its object.
@@ -129,9 +133,6 @@ async fn once(args: &Args, quiet: bool, context: &Arc<Context<Directory>>, drive
     let settled = driver.once().await;
     bars.stop().await;
     let settled = settled.context("cannot reconcile")?;
-    if let Err(error) = context.store.copy_images(Timestamp::now()) {
-        tracing::warn!(%error, "the next run reads each stored image again");
-    }
     let (output, shown) = shown(args, quiet);
     print(&get::everything(&context.store, output, shown)?)?;
     Ok(settled.problems.is_empty() && settled.errors.is_empty() && all_are_well(&context.store))

@@ -178,7 +178,7 @@ async fn keep(
     let (context, deliveries) = Operation::with_events(context, RunKind::Continuous)?;
     let context = Arc::new(context.with_permit(permit));
     context.events.announce_begin(Timestamp::now()).await;
-    args.operation.monitor.watch(&context);
+    args.operation.watch(&context);
     let reports = ProgressReports::start(&context);
     let refreshing = args.operation.keep_crls_fresh(&context.client);
     let stop = async { lost = ended(stopping, leadership).await };

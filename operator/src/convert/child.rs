@@ -207,7 +207,7 @@ fn told(status: ExitStatus, errors: &[u8]) -> String {
 }
 
 /// Searches a program by its name in the directories of `PATH`.
-pub(super) fn find_program(name: &Path) -> Option<PathBuf> {
+pub fn find_program(name: &Path) -> Option<PathBuf> {
     if name.is_absolute() {
         return name.is_file().then(|| name.to_owned());
     }

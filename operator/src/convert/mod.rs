@@ -16,6 +16,7 @@ mod unpack;
 
 use serde::{Deserialize, Serialize};
 
+pub use child::find_program;
 pub use error::ConvertError;
 pub use job::{Conversion, Converted, Room};
 pub use sniff::{Format, Sniffed};

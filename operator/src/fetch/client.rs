@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 use std::path::PathBuf;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, LazyLock, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use super::address::AddressPolicy;
@@ -67,9 +67,15 @@ pub struct Client {
     budget: Budget,
     pub(super) proxies: Proxies,
     pub(super) tokens: Tokens,
-    system: reqwest::Client,
+    /// The connections with the system's certificate authorities. See [`System`].
+    system: System,
     own: Arc<Mutex<HashMap<TlsKey, Kept>>>,
 }
+
+/// Connections that are set up on a thread of their own, while the program does other things: reading the system's
+/// certificate authorities takes longer than a run that has nothing to do. The error is the reason why that failed.
+type System =
+    Arc<LazyLock<Result<reqwest::Client, String>, Box<dyn FnOnce() -> Result<reqwest::Client, String> + Send>>>;
 
 /// The key of a source's TLS settings: a digest, so that no private key is kept.
 type TlsKey = [u8; 32];
@@ -89,7 +95,7 @@ impl Client {
     pub fn new(settings: &ClientSettings) -> Result<Self, FetchError> {
         let (proxies, hosts) = Proxies::of_environment().map_err(FetchError::Setup)?;
         let policy = AddressPolicy::new(settings.deny_loopback, hosts);
-        let system = base(settings, &policy).build().map_err(|error| FetchError::Setup(with_causes(&error)))?;
+        let system = system(settings, &policy);
         let (settings, budget) = (settings.clone(), Budget::new(settings.memory));
         Ok(Self { settings, policy, proxies, tokens: Tokens::default(), budget, system, own: Arc::default() })
     }
@@ -106,7 +112,7 @@ impl Client {
 
     /// The connections for a source. `own` is whether its client certificate may be sent.
     pub(super) fn connections(&self, source: &Source, own: bool) -> Result<reqwest::Client, FetchError> {
-        let Some(key) = source::key(&source.tls, own) else { return Ok(self.system.clone()) };
+        let Some(key) = source::key(&source.tls, own) else { return self.system() };
         let mut kept = self.own.lock().unwrap_or_else(PoisonError::into_inner);
         kept.retain(|_, (since, _)| since.elapsed() < KEPT_FOR);
         if let Some((_, client)) = kept.get(&key) {
@@ -120,9 +126,13 @@ impl Client {
         Ok(client)
     }
 
+    fn system(&self) -> Result<reqwest::Client, FetchError> {
+        LazyLock::force(&self.system).clone().map_err(FetchError::Setup)
+    }
+
     fn connect_with(&self, source: &Source, own: bool) -> Result<reqwest::Client, FetchError> {
         let builder = match &source.tls {
-            TlsSettings::System => return Ok(self.system.clone()),
+            TlsSettings::System => return self.system(),
             TlsSettings::Grid(directory) => {
                 source::directory(directory).map(|trusted| base(&self.settings, &self.policy).tls_certs_only(trusted))
             }
@@ -134,6 +144,16 @@ impl Client {
         let unusable = |message| FetchError::TlsSettings { url: source.url.clone(), message };
         builder.map_err(unusable)?.build().map_err(|error| unusable(with_causes(&error)))
     }
+}
+
+fn system(settings: &ClientSettings, policy: &AddressPolicy) -> System {
+    let builder = base(settings, policy);
+    let set_up: Box<dyn FnOnce() -> _ + Send> = Box::new(|| builder.build().map_err(|error| with_causes(&error)));
+    let system = Arc::new(LazyLock::new(set_up));
+    let begun = system.clone();
+    // Without a thread they are set up when they are used.
+    let _no_thread = std::thread::Builder::new().spawn(move || LazyLock::force(&begun).is_ok());
+    system
 }
 
 fn base(settings: &ClientSettings, policy: &AddressPolicy) -> reqwest::ClientBuilder {

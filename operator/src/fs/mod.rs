@@ -1,8 +1,10 @@
-//! Files and directories: writes that are whole and durable, temporary files, directories read without following links.
+//! Files and directories: writes that are whole and durable, temporary files, directories read without following links,
+//! stamps that show changes.
 
 mod directory;
 mod error;
 mod rename;
+mod stamp;
 mod step;
 mod temporary;
 mod write;
@@ -13,6 +15,7 @@ pub(crate) use directory::{
 };
 pub use error::FileError;
 pub(crate) use rename::{Existing, rename};
+pub use stamp::Stamp;
 pub(crate) use step::StepHook;
 pub use step::Steps;
 pub(crate) use temporary::make_in;

@@ -8,7 +8,7 @@ use jiff::{SignedDuration, Timestamp};
 
 use super::dry_run::{DryRun, Planned};
 use super::exchange::{
-    Downloads, ListsInForce, PendingEvents, PendingMessages, Publications, ReportedProblems, TriedAnew,
+    Downloads, ListsInForce, PendingEvents, PendingMessages, Publications, ReportedProblems, SettledImages, TriedAnew,
 };
 use crate::anchors::TrustDirectory;
 use crate::api::{Kind, ObjectKey};
@@ -46,6 +46,8 @@ pub struct Context<S: ResourceStore> {
     pub downloads: Downloads,
     /// The objects that a run started by a user has already tried again before their time.
     pub tried_anew: TriedAnew,
+    /// The images whose passes are left out while nothing changes.
+    pub settled: SettledImages,
     /// The desired state of images at targets, and their current state there.
     pub publications: Publications,
     /// Makes the paths of images on the image server; `None` if no image server runs.
@@ -93,6 +95,7 @@ impl<S: ResourceStore> Context<S> {
             reported_problems: ReportedProblems::default(),
             downloads: Downloads::default(),
             tried_anew: TriedAnew::default(),
+            settled: SettledImages::default(),
             publications: Publications::default(),
             image_paths: None,
             settings,

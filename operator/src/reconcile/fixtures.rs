@@ -88,7 +88,9 @@ pub(super) fn in_force(list: ImageList) -> ListInForce {
         ..crate::api::ImageSelection::default()
     };
     ListInForce {
+        generation: Some(1),
         places: OnceLock::new(),
+        digest: OnceLock::new(),
         known: list.images.iter().map(|image| image.identifier.to_string()).collect::<BTreeSet<_>>(),
         expires: list.expires,
         accepted: Arc::new(AcceptedList::for_tests(list, now())),

@@ -41,6 +41,7 @@ pub(super) fn with_learned(volume: &Volume, list: Arc<ListInForce>, identifier: 
         older: list.older.iter().map(complete).collect(),
         withdrawn: list.withdrawn.iter().map(withdrawn).collect(),
         places: OnceLock::new(),
+        digest: OnceLock::new(),
         ..ListInForce::clone(&list)
     })
 }

@@ -25,6 +25,7 @@ mod finish;
 mod fixtures;
 pub mod image;
 mod learned;
+mod probe;
 pub mod progress;
 mod report;
 mod secret;
@@ -42,9 +43,10 @@ pub use dry_run::{DryRun, Planned};
 pub use exchange::{
     Desired, DesiredState, DetachedSignature, Downloads, Force, KeptList, ListInForce, ListOrigin, ListsInForce,
     Message, Offer, PendingEvents, PendingMessages, PublicationStatus, Publications, Published, ReportedProblems,
-    Session, TriedAnew, WithdrawnList,
+    Session, SettledImages, TriedAnew, WithdrawnList,
 };
 pub use finish::Stallable;
+pub use probe::{Probed, Trouble, probe};
 pub use report::Report;
 pub use source::{SourceError, credentials_for, image_source};
 pub use survey::{Surveyed, survey};

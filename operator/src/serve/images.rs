@@ -98,7 +98,7 @@ async fn respond(
     if method == Method::HEAD
         && let Some(blob) = server.recent(ticket, file)
     {
-        return found(&blob, (method, headers), &server.metrics).await;
+        return found(&blob, (method, headers), sent(server)).await;
     }
     let (own, ticket, file) = (server.clone(), ticket.to_owned(), file.to_owned());
     // In a thread of its own, so that a hanging volume does not block other responses.
@@ -116,12 +116,23 @@ async fn respond(
             return plain(StatusCode::INTERNAL_SERVER_ERROR, "the volume cannot be read");
         }
     };
-    found(&blob, (method, headers), &server.metrics).await
+    found(&blob, (method, headers), sent(server)).await
 }
 
-/// The response about an image that is there.
-async fn found(blob: &VerifiedBlob, (method, headers): (&Method, &HeaderMap), metrics: &Metrics) -> Response<Body> {
-    match answer(blob, method, headers, metrics).await {
+/// Counts the bytes that are sent.
+fn sent(server: &ImageServer) -> impl Fn(u64) + Send + 'static {
+    let metrics = server.metrics.clone();
+    move |bytes| metrics.served_bytes(bytes)
+}
+
+/// The response about an image that is there, with the range that the client wants. `sent` is called with the length of
+/// each chunk when it is passed on.
+pub(super) async fn found(
+    blob: &VerifiedBlob,
+    (method, headers): (&Method, &HeaderMap),
+    sent: impl Fn(u64) + Send + 'static,
+) -> Response<Body> {
+    match answer(blob, method, headers, sent).await {
         Ok(response) => response,
         Err(error) => {
             tracing::warn!(%error, path = %blob.path().display(), "an image cannot be served");
@@ -134,7 +145,7 @@ async fn answer(
     blob: &VerifiedBlob,
     method: &Method,
     headers: &HeaderMap,
-    metrics: &Metrics,
+    sent: impl Fn(u64) + Send + 'static,
 ) -> std::io::Result<Response<Body>> {
     let size = blob.size();
     let tag = format!("\"{}\"", blob.digest());
@@ -154,8 +165,7 @@ async fn answer(
         Body::empty()
     } else {
         let file = tokio::fs::File::open(blob.path()).await?.into_std().await;
-        let metrics = metrics.clone();
-        file_body(file, first, length, move |bytes| metrics.served_bytes(bytes))
+        file_body(file, first, length, sent)
     };
     let mut response = Response::new(body);
     *response.status_mut() = status;

@@ -1,4 +1,4 @@
-//! The HTTP servers: images for clouds that pull them; health, metrics and progress.
+//! The HTTP servers: images for clouds that pull them; health, metrics and progress; web pages.
 
 mod connections;
 mod exposition;
@@ -8,6 +8,7 @@ mod images;
 mod known_blobs;
 mod listening;
 mod monitor;
+mod pages;
 mod peer;
 mod process;
 mod progress;
@@ -21,6 +22,7 @@ pub use exposition::Exposition;
 pub use images::{ImageServer, router};
 pub use listening::{App, Listening};
 pub use monitor::{Monitor, monitor_app};
+pub use pages::{Guard, GuardError, Pages, TokenError, pages_router};
 pub use progress::{ProgressPage, RunningWork};
 pub use ticket::{Clock, KeyError, TicketError, Tickets};
 

@@ -31,7 +31,7 @@ use crate::store::ResourceStore;
 /// Simultaneous requests for metrics and progress: each needs a thread, and takes a while if there are many objects.
 const PAGES: usize = 2;
 /// The longest wait for metrics or progress, including the wait for earlier requests.
-const PATIENCE: Duration = Duration::from_secs(30);
+pub(super) const PATIENCE: Duration = Duration::from_secs(30);
 /// The longest wait for the volume in a readiness check. A probe waits for 5 s.
 const PROMPT: Duration = Duration::from_secs(3);
 /// Prefix of the metric names.
@@ -185,7 +185,7 @@ async fn progress(State(monitor): State<Monitor>) -> Response<Body> {
 
 /// Runs `work` in a blocking thread when a permit is free. Returns an error if it is not done in time; then `work`
 /// continues in the background and keeps its permit.
-async fn in_turn<T: Send + 'static>(
+pub(super) async fn in_turn<T: Send + 'static>(
     turns: Arc<Semaphore>,
     patience: Duration,
     work: impl FnOnce() -> T + Send + 'static,

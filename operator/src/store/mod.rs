@@ -47,6 +47,11 @@ pub trait ResourceStore: Send + Sync + 'static {
         None
     }
 
+    /// The manifests that are not valid, one sentence each. Empty for an API server, which refuses them itself.
+    fn refused_manifests(&self) -> Vec<String> {
+        Vec::new()
+    }
+
     /// An object, if it exists.
     fn get<K: Resource>(&self, key: &ObjectKey) -> Option<Arc<K>>;
 

@@ -59,10 +59,10 @@ const FLOORS: [&[&str]; 7] = [
     &["cli"],
     &["serve", "run"],
     &["reconcile"],
-    &["store"],
+    &["store", "import"],
     &["cache", "fetch", "convert", "opennebula", "openstack", "cloud", "events", "anchors"],
     &["trust", "imagelist", "metrics", "size", "xml", "yaml", "api"],
-    &["text", "turns", "digest", "duration", "fs"],
+    &["text", "turns", "digest", "duration", "fs", "parallel"],
 ];
 
 fn floor(module: &str) -> Option<usize> {

@@ -11,7 +11,7 @@ use harness::site::Site;
 use super::{ONE, Ran, once};
 
 /// The account of nobody, under which a test of root looks at a volume that is another's.
-const NOBODY: u32 = 65534;
+pub(super) const NOBODY: u32 = 65534;
 
 /// A site's volume that everybody may read, and the program where everybody may run it.
 fn open_to_all() -> (Site, PathBuf) {
@@ -25,7 +25,7 @@ fn open_to_all() -> (Site, PathBuf) {
     (site, program)
 }
 
-fn mode(path: &Path, mode: u32) {
+pub(super) fn mode(path: &Path, mode: u32) {
     fs::set_permissions(path, fs::Permissions::from_mode(mode)).unwrap();
 }
 

@@ -1,6 +1,7 @@
 //! The commands that people of a site without a cluster use, as they run them.
 
 mod config;
+mod doctor;
 mod dry_run;
 mod endorser;
 mod events;
@@ -8,10 +9,12 @@ mod get;
 mod image;
 mod least;
 mod lists;
+mod manual;
 mod pages;
 mod pin;
 mod quiet;
 mod refresh;
+mod service;
 mod twins;
 mod watch;
 

@@ -30,7 +30,9 @@ fn commands(page: &str) -> Vec<Vec<String>> {
         }
         let code = fenced || line.starts_with("    ");
         let Some((before, rest)) = line.split_once("vmcatcher-operator ").filter(|_| code) else { continue };
-        let begins = before.trim().is_empty() || before.ends_with(['/', '=']) || before.ends_with("$ ");
+        let begins = before.trim().is_empty()
+            || before.ends_with(['/', '='])
+            || ["$ ", "-- "].iter().any(|end| before.ends_with(end));
         let words: Vec<&str> = rest.split_whitespace().take_while(|word| !word.starts_with(['#', '|', '>'])).collect();
         if begins && words.first().is_some_and(|word| word.chars().all(|c| c.is_ascii_lowercase())) {
             let unquoted = words.iter().map(|word| word.trim_matches(['"', '\'']).to_owned());

@@ -202,6 +202,8 @@ async fn values_that_cannot_work_are_refused() {
         ("image.repository=x,metrics.rules.freeBytes=much", "freeBytes"),
         ("image.repository=x,networkPolicy.metricsFrom=all", "metricsFrom"),
         ("image.repository=x,imageServer.service.port=0", "port"),
+        ("image.repository=x,pages.service.port=0", "port"),
+        ("image.repository=x,pages.tokenSecret=a,pages.behindProxy=true", "expected at most one of tokenSecret"),
         ("image.repository=x,config.sinks=x", "sinks"),
         ("image.repository=x,configSecrets={Not_a_name}", "configSecrets"),
         ("image.repository=x,image.digest=latest", "digest"),

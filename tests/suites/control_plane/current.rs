@@ -9,6 +9,8 @@ use harness::control_plane::ControlPlane;
 use harness::manifests::{bad_manifests, changed, good};
 use serde_json::{Value, json};
 
+use super::old::{AGES, Machine, Row};
+
 fn apply(plane: &ControlPlane, object: &Value) -> Output {
     let file = tempfile::NamedTempFile::new().unwrap();
     std::fs::write(file.path(), object.to_string()).unwrap();
@@ -62,4 +64,23 @@ async fn what_cannot_work_is_refused_when_it_is_applied() {
     let image = refused(&apply(&plane, &changed("CachedImage", "/identifier", &json!("image-b"))));
     assert!(image.contains("identifier cannot change"), "{image}");
     taken(&apply(&plane, &changed("CachedImage", "/version", &json!("1"))));
+}
+
+/// What `import` makes of vmcatcher's database.
+#[tokio::test]
+#[ignore = "needs a current API server: tests/run makes one where it can"]
+async fn manifests_of_an_import_pass_the_rules_of_a_current_server() {
+    let plane = ControlPlane::start_current().await;
+    let machine = Machine::new(AGES[4]);
+    let mut more = Row::new(2, "vo-list", "https://vo.example.org/image.list");
+    more.update_mode = 3;
+    machine.old.subscription(&more, 1);
+    let server = machine.site.path("one_auth");
+    std::fs::write(&server, "oneadmin:password").unwrap();
+    let cloud = ["--opennebula", "https://one.example.org:2633/RPC2", "--one-auth", server.to_str().unwrap()];
+    assert_eq!(machine.import(&cloud).code, Some(0));
+    for file in ["endorsers", "subscriptions", "clouds"] {
+        let path = machine.site.path(&format!("manifests/{file}.yaml")).display().to_string();
+        taken(&plane.kubectl("default", &["apply", "--server-side", "--validate=strict", "-f", &path]));
+    }
 }

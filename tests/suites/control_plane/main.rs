@@ -18,15 +18,21 @@ mod clouds;
 mod current;
 mod definitions;
 mod deletion_orders;
+mod doctor;
 mod gitops;
 mod hooks;
+mod import;
 mod leaders;
 mod ledger;
 mod many;
 mod missing_definitions;
+#[path = "../import/old.rs"]
+#[allow(dead_code, reason = "the suite `import` uses all of it")]
+mod old;
 mod operator;
 mod outages;
 mod ownership;
+mod pages;
 mod people;
 mod prometheus;
 mod proxy;

@@ -142,7 +142,7 @@ fn allow(tenant: &Tenant<'_>, secret: &str, host: &str) {
 }
 
 /// The credentials of an account that may do everything that the program needs, but read Secrets.
-fn account(tenant: &Tenant<'_>) -> std::path::PathBuf {
+pub(super) fn account(tenant: &Tenant<'_>) -> std::path::PathBuf {
     tenant.kubectl(&["create", "serviceaccount", "operator"]);
     let role = "apiVersion: rbac.authorization.k8s.io/v1\nkind: Role\nmetadata: {name: operator}\nrules:\n- {apiGroups: \
                 [vmcatcher.io], resources: ['*'], verbs: ['*']}\n- {apiGroups: [''], resources: [events], \

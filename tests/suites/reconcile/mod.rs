@@ -25,6 +25,7 @@ mod refusals;
 mod removals;
 mod retirement;
 mod retries;
+mod settled;
 mod simple_streams;
 mod space;
 mod statements;

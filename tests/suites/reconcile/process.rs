@@ -24,7 +24,7 @@ pub(super) fn once(site: &Site) -> Output {
     operator(site, &["--once"]).output().unwrap()
 }
 
-pub(super) fn text(output: &Output) -> String {
+pub(crate) fn text(output: &Output) -> String {
     format!("{}{}", String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr))
 }
 

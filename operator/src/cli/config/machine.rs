@@ -13,12 +13,30 @@ use crate::events::{AmqpSettings, ClientTls, ExecSettings, Handlers, SinkKind, S
 const MOST_ENTRIES: usize = 1000;
 
 /// Warnings about a sink: what was expected and what was found, one line each.
-pub(super) fn warnings(sink: &SinkSettings) -> Vec<String> {
+pub(in crate::cli) fn warnings(sink: &SinkSettings) -> Vec<String> {
     match &sink.kind {
         SinkKind::Exec(exec) => of_exec(exec),
         SinkKind::Amqp(amqp) => of_amqp(amqp),
         SinkKind::Webhook(webhook) => of_webhook(webhook),
         SinkKind::File(file) => of_file(&file.path),
+    }
+}
+
+fn key_of(tls: &ClientTls) -> Option<&PathBuf> {
+    tls.identity.as_ref().map(|(_, key)| key)
+}
+
+/// The files of a sink that hold secrets.
+pub(in crate::cli) fn secret_files(sink: &SinkSettings) -> Vec<&PathBuf> {
+    match &sink.kind {
+        SinkKind::Exec(_) | SinkKind::File(_) => Vec::new(),
+        SinkKind::Amqp(amqp) => {
+            let password = amqp.credentials.as_ref().map(|files| &files.password);
+            password.into_iter().chain(key_of(&amqp.tls)).collect()
+        }
+        SinkKind::Webhook(webhook) => {
+            webhook.hmac_key.iter().chain(&webhook.token).chain(key_of(&webhook.tls)).collect()
+        }
     }
 }
 

@@ -34,6 +34,34 @@ impl SpoolView {
         Ok(Records { directory: self.directory.clone(), firsts, current: None, from })
     }
 
+    /// The last events, at most `most`, the newest first. It reads from the newest segment back, and stops when it has
+    /// read `segments_read` of them.
+    pub fn last(&self, most: usize, segments_read: usize) -> Result<Vec<(u64, Event)>, SpoolError> {
+        let firsts = segments(&self.directory)?;
+        let mut found: VecDeque<(u64, Event)> = VecDeque::new();
+        let mut end = u64::MAX;
+        for first in firsts.into_iter().rev().take(segments_read) {
+            let mut newest = VecDeque::new();
+            for record in self.records(first)? {
+                let (number, event) = record?;
+                if number >= end {
+                    break;
+                }
+                newest.push_back((number, event));
+                if newest.len() > most.saturating_sub(found.len()) {
+                    newest.pop_front();
+                }
+            }
+            newest.append(&mut found);
+            found = newest;
+            end = first;
+            if found.len() >= most {
+                break;
+            }
+        }
+        Ok(found.into_iter().rev().collect())
+    }
+
     /// For each sink the sequence number of the first event that it did not handle. A damaged position is left out.
     pub fn positions(&self) -> Result<BTreeMap<SinkName, u64>, SpoolError> {
         let mut positions = BTreeMap::new();

@@ -8,6 +8,7 @@ use jiff::Timestamp;
 
 use crate::api::ObjectKey;
 use crate::cache::retention::Retention;
+use crate::digest::Sha256Digest;
 use crate::imagelist::oci::Repository;
 use crate::imagelist::{ImageId, LeftOut, ListVersion, ListedImage, Selection, SourceUrl};
 use crate::reconcile::tls::CheckedTls;
@@ -16,6 +17,8 @@ use crate::trust::AcceptedList;
 /// The list of a subscription after its last pass.
 #[derive(Debug, Clone)]
 pub struct ListInForce {
+    /// The generation of the subscription's spec that it was made for.
+    pub generation: Option<i64>,
     /// The list.
     pub accepted: Arc<AcceptedList>,
     /// Older accepted lists that still verify, the newest first. Pins look for versions in them. Empty if no image
@@ -62,6 +65,8 @@ pub struct ListInForce {
     pub source: ListOrigin,
     /// The places of the images in the list, by identifier. Made when the first image is looked up.
     pub places: OnceLock<HashMap<ImageId, usize>>,
+    /// See [`Self::digest`].
+    pub digest: OnceLock<Sha256Digest>,
 }
 
 impl ListInForce {
@@ -80,6 +85,23 @@ impl ListInForce {
     pub fn leaves_open(&self, identifier: &ImageId) -> bool {
         let list = self.accepted.list();
         list.left_out != LeftOut::default() && !self.known.contains(identifier.as_str())
+    }
+
+    /// A digest of everything that a pass over an image of the list reads of it, except what the spec of the subscription
+    /// says, of which the generation is part of the digest. The time of the last fetch is not: it matters only once the
+    /// list or the image has expired. Two runs of one version of this program make the same digest.
+    pub fn digest(&self) -> Sha256Digest {
+        *self.digest.get_or_init(|| {
+            let withdrawn = self.withdrawn.iter().map(|withdrawn| &withdrawn.accepted);
+            let lists = [&self.accepted].into_iter().chain(&self.older).chain(withdrawn);
+            // As JSON, which has all digits of the payloads' digests.
+            let lists: Vec<_> = lists.map(|list| serde_json::json!(list.last_accepted()).to_string()).collect();
+            let withdrawn: Vec<_> = self.withdrawn.iter().map(|one| (one.reason, &one.message)).collect();
+            let state = (self.looked_back, self.expires, &self.force, self.frozen, self.expiring, self.suspend);
+            let wishes = (self.generation, self.retire, &self.requested_at, self.deleting, &self.targets);
+            let kept = &self.kept;
+            Sha256Digest::of(format!("{lists:?} {withdrawn:?} {kept:?} {state:?} {wishes:?}").as_bytes())
+        })
     }
 
     /// The existing objects that are not selected. The entries of these images were kept too.

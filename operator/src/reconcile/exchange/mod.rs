@@ -9,6 +9,7 @@ mod publications;
 mod records;
 mod reported_problems;
 mod session;
+mod settled;
 
 pub use downloads::{Downloads, TriedAnew};
 pub use lists::{Force, KeptList, ListInForce, ListOrigin, ListsInForce, WithdrawnList};
@@ -19,3 +20,4 @@ pub(in crate::reconcile) use records::state_path;
 pub use reported_problems::ReportedProblems;
 pub use session::Session;
 pub(in crate::reconcile) use session::{Answer, Credentials, Fingerprint, Known, Last};
+pub use settled::SettledImages;

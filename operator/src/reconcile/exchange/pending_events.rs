@@ -37,6 +37,11 @@ impl PendingEvents {
         all
     }
 
+    /// Whether events of an object wait for its next pass.
+    pub(in crate::reconcile) fn waits(&self, kind: Kind, key: &ObjectKey) -> bool {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).contains_key(&(kind, key.clone()))
+    }
+
     /// Keeps events for the object's next pass; only the newest if there are too many.
     pub(in crate::reconcile) fn keep(&self, kind: Kind, key: &ObjectKey, mut waiting: Vec<Waiting>) {
         waiting.drain(..waiting.len().saturating_sub(MOST));

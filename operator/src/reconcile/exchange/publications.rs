@@ -30,6 +30,11 @@ pub struct Desired {
 }
 
 impl Desired {
+    /// The desired state of an image that names no target, and is at none.
+    pub(in crate::reconcile) fn nowhere(identifier: ImageId) -> Self {
+        Self { identifier, at: BTreeMap::new(), adopt: None, asked: false, revoked: false, held: false }
+    }
+
     /// The same, where no version is published that is not: a handler keeps the new one out of the cache.
     #[must_use]
     pub(in crate::reconcile) fn without_new_versions(mut self) -> Self {

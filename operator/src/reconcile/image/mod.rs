@@ -5,11 +5,13 @@ mod apply;
 mod check;
 mod events;
 mod gone;
+mod inputs;
 mod observe;
 mod observed;
 mod plan;
 mod policy;
 mod report;
+mod settled;
 mod target_status;
 mod targets;
 #[cfg(test)]
@@ -17,16 +19,42 @@ mod tests;
 mod version_status;
 mod want;
 
+use std::sync::Arc;
+
 use jiff::Timestamp;
 
 pub(super) use self::check::can_work;
-use self::check::check;
+use self::check::{Checked, check};
 pub use self::gone::gone_while_held;
 use super::context::Context;
+use super::exchange::Desired;
 use super::finish::{finish, stalled};
 use super::learned::with_learned;
 use crate::api::{CachedImage, Kind, ObjectKey};
+use crate::digest::Sha256Digest;
 use crate::store::{ResourceStore, StoreError};
+
+/// The time of the next pass, if a pass now would change nothing: its object is the one that the last pass left, and all
+/// that it reads besides is as it was. Then the pass need not be made.
+pub fn settled_until<S: ResourceStore>(context: &Context<S>, key: &ObjectKey, now: Timestamp) -> Option<Timestamp> {
+    let object = context.store.get::<CachedImage>(key)?;
+    let checked = check(&object).ok()?;
+    let list = context.lists.get(&checked.subscription);
+    let inputs = inputs::inputs(context, &object, &checked, list.as_deref())?;
+    take_as_settled(context, &object, &checked, &inputs, now)
+}
+
+fn take_as_settled<S: ResourceStore>(
+    context: &Context<S>,
+    object: &Arc<CachedImage>,
+    checked: &Checked,
+    inputs: &Sha256Digest,
+    now: Timestamp,
+) -> Option<Timestamp> {
+    let until = context.settled.until(&checked.key, object, inputs, now)?;
+    context.publications.want(&checked.key, Some(Desired::nowhere(checked.image.identifier.clone())));
+    Some(until)
+}
 
 /// One pass over an image. Returns the time of the next pass if nothing changes.
 pub async fn reconcile<S: ResourceStore>(
@@ -37,6 +65,7 @@ pub async fn reconcile<S: ResourceStore>(
     let _timed = context.metrics.pass("CachedImage");
     let Some(object) = context.store.get::<CachedImage>(key) else {
         context.publications.want(key, None);
+        context.settled.forget(key);
         return Ok(None);
     };
     let checked = match check(&object) {
@@ -44,6 +73,13 @@ pub async fn reconcile<S: ResourceStore>(
         Err(error) => return stalled(context, &*object, &error, now).await,
     };
     let list = context.lists.get(&checked.subscription);
+    // Before anything is observed: what changes later makes another digest.
+    let inputs = inputs::inputs(context, &object, &checked, list.as_deref());
+    if let Some(inputs) = &inputs
+        && let Some(until) = take_as_settled(context, &object, &checked, inputs, now)
+    {
+        return Ok(Some(until));
+    }
     let list = list.map(|list| with_learned(&context.volume, list, &checked.image.identifier));
     let want = want::want(&checked, list.as_deref(), now);
     let mut observed = observe::observe(context, &object, &checked, (list, want), now);
@@ -70,5 +106,13 @@ pub async fn reconcile<S: ResourceStore>(
         context.publications.want(key, Some(desired.clone()));
     }
     let report = report::report(&checked, &observed, &plan, &outcomes, &desired, now);
-    finish(context, &*object, report).await
+    let until = settled::until(&checked, &observed, &plan, &outcomes, report.requeue_at, now);
+    let ended = finish(context, &*object, report).await;
+    let is_same = || context.store.get::<CachedImage>(key).is_some_and(|now| Arc::ptr_eq(&now, &object));
+    let nothing_changed = ended.is_ok() && !context.pending_events.waits(Kind::Image, key) && is_same();
+    match inputs.zip(until).filter(|_| nothing_changed) {
+        Some((inputs, until)) => context.settled.set(key.clone(), &object, inputs, until),
+        None => context.settled.forget(key),
+    }
+    ended
 }

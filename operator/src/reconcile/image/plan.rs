@@ -10,7 +10,8 @@ use super::observed::Observed;
 use super::policy::{Hold, hold, is_leaving, is_retired, request};
 use super::want::{Want, WantedVersion};
 use crate::api::time;
-use crate::cache::{Entries, Entry, JobKey, JobState, VerifiedBlob, retention};
+use crate::cache::retention::{self, Retention};
+use crate::cache::{Entries, Entry, JobKey, JobState, VerifiedBlob};
 use crate::imagelist::{ContentDigest, ListVersion, Sha512Digest, SourceUrl};
 use crate::reconcile::backoff::{next_try, spread};
 use crate::reconcile::versions::is_content_of;
@@ -355,10 +356,16 @@ fn stale_job(checked: &Checked, observed: &Observed) -> Option<Step> {
     (!still || checked.deleting).then_some(Step::CancelJob(running))
 }
 
-/// The steps that remove versions from the archive. The image's own retention has priority over its subscription's.
+/// How long archived versions are kept: the image's own retention has priority over its subscription's. `None` if no list
+/// is in force; then all stay.
+pub(super) fn retention_of(checked: &Checked, observed: &Observed) -> Option<Retention> {
+    let list = observed.list.as_deref()?;
+    Some(checked.retention.unwrap_or(list.retention))
+}
+
+/// The steps that remove versions from the archive.
 fn beyond_retention(checked: &Checked, observed: &Observed, now: Timestamp) -> Vec<Step> {
-    let Some(list) = observed.list.as_deref() else { return Vec::new() };
-    let limits = checked.retention.unwrap_or(list.retention);
+    let Some(limits) = retention_of(checked, observed) else { return Vec::new() };
     let pinned: Vec<Sha512Digest> = match &observed.want {
         Want::Image(wanted) => wanted.image.sha512().into_iter().collect(),
         Want::Kept { .. } | Want::Unclear { .. } | Want::Out { .. } => Vec::new(),

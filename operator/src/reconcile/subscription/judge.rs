@@ -7,6 +7,7 @@ use jiff::Timestamp;
 
 use super::check::Checked;
 use super::fetched::Fetched;
+use super::memory::is_behind;
 use super::observe::Observed;
 use super::stored::{self, Before, Stored};
 use super::verification::{accept_request, verify_request};
@@ -22,7 +23,7 @@ use crate::trust::{AcceptedList, Refusal, Sha256Digest, VerifiedList, VerifyRequ
 /// or a copy of that with other line ends, and what OpenSSL allocates. The parsed list is small in comparison.
 const TIMES: u64 = 4;
 /// The memory that each verification needs in addition, in bytes.
-const BESIDES: u64 = 1 << 20;
+pub(super) const BESIDES: u64 = 1 << 20;
 /// The number of bytes at the beginning of a message that show whether it is compressed.
 const BEGINNING: u64 = 4096;
 
@@ -100,7 +101,7 @@ fn needed(observed: &Observed) -> u64 {
 }
 
 /// The memory for verifying a message. A compressed message may hold as much as any allowed message.
-fn room(document: &Document) -> u64 {
+pub(super) fn room(document: &Document) -> u64 {
     let holds_more = document.begin(BEGINNING).is_ok_and(|beginning| expands(&beginning));
     let size = if holds_more { document.size().max(MAXIMUM_BYTES as u64) } else { document.size() };
     size.saturating_mul(TIMES)
@@ -113,6 +114,7 @@ fn judge_in(checked: &Checked, observed: &Observed, now: Timestamp) -> Judged {
     let wanted = WantedImages { selection: &checked.selection, known: &known };
     let request = VerifyRequest { wanted: Some(wanted), ..verify_request(checked, observed, now) };
     let rebuilt = observed.rebuild_from.as_ref().and_then(|document| rebuild(checked, document, &request, now));
+    let rebuilt = rebuilt.filter(|(list, _)| !is_behind(&list.last_accepted(), &observed.status));
     let stored = stored::judge(checked, observed, &request, &read);
     let newest = newest_message(observed).and_then(|message| {
         // A stored message that is not the accepted one, or that the rule of the source no longer makes the accepted list
@@ -124,7 +126,7 @@ fn judge_in(checked: &Checked, observed: &Observed, now: Timestamp) -> Judged {
 }
 
 /// A message that cannot be read counts as missing: it is fetched again.
-fn read(document: &Document) -> Option<Vec<u8>> {
+pub(super) fn read(document: &Document) -> Option<Vec<u8>> {
     document.read().inspect_err(|error| tracing::warn!(%error, "a list cannot be read on the volume")).ok()
 }
 

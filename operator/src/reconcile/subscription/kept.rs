@@ -4,6 +4,7 @@ use jiff::Timestamp;
 
 use super::check::check;
 use super::schedule::FetchTrigger;
+use super::verification::{accept_request, verify_request};
 use super::{judge, observe, plan};
 use crate::api::{ImageListSubscription, ObjectKey};
 use crate::imagelist::ImageId;
@@ -11,6 +12,7 @@ use crate::reconcile::check::SpecError;
 use crate::reconcile::context::Context;
 use crate::reconcile::exchange::ListInForce;
 use crate::store::ResourceStore;
+use crate::trust::{Check, accept, verify};
 
 /// The lists of a subscription, as a pass would hand them to the passes of its images.
 #[derive(Debug)]
@@ -38,4 +40,42 @@ pub async fn kept_lists<S: ResourceStore>(
     let plan = plan::plan(&checked, &observed, judged, now);
     let frozen = plan.frozen.map(|refusal| refusal.message);
     Ok(plan.list.map(|list| KeptLists { list, frozen }))
+}
+
+/// The checks of a stored list, as `list verify` shows them.
+#[derive(Debug, Clone)]
+pub struct KeptChecks {
+    /// The checks, in the order in which they were made.
+    pub checks: Vec<Check>,
+    /// Why the list would be refused now; `None` if it would be accepted.
+    pub refusal: Option<String>,
+}
+
+/// Makes every check of the list in force again, as if it came now and were the first one. `None` if the subscription
+/// does not exist, or if its list is not on the volume. Fails if its spec is invalid.
+pub async fn kept_checks<S: ResourceStore>(
+    context: &Context<S>,
+    key: &ObjectKey,
+    now: Timestamp,
+) -> Result<Option<KeptChecks>, SpecError> {
+    let Some(object) = context.store.get::<ImageListSubscription>(key) else { return Ok(None) };
+    let checked = check(&object, &context.settings)?;
+    let observed = observe::observe(context, &object, &checked, FetchTrigger::Never, now).await;
+    let Some(document) = observed.stored.clone() else { return Ok(None) };
+    let memory = context
+        .client
+        .budget()
+        .take(&checked.key.namespace, judge::room(&document).saturating_add(judge::BESIDES))
+        .await;
+    let work = memory.work(move || {
+        let verification = verify(&judge::read(&document)?, &verify_request(&checked, &observed, now));
+        let mut checks = verification.checks;
+        let outcome = verification.outcome.and_then(|list| {
+            let acceptance = accept(list, &accept_request(&checked, None, None, now));
+            checks.extend(acceptance.checks);
+            acceptance.outcome
+        });
+        Some(KeptChecks { checks, refusal: outcome.err().map(|refusal| refusal.message) })
+    });
+    Ok(work.await)
 }

@@ -1,10 +1,14 @@
 //! The persistent record of a subscription's lists. Pure.
 
+use std::cmp::Ordering;
+
 use serde::{Deserialize, Serialize};
 
 use super::check::Checked;
+use crate::api::ImageListSubscriptionStatus;
 use crate::cache::{CacheError, StatePath};
 use crate::fetch::Validator;
+use crate::imagelist::ListVersion;
 use crate::reconcile::exchange::DetachedSignature;
 use crate::trust::{LastAccepted, Sha256Digest};
 
@@ -51,4 +55,20 @@ impl ListMemory {
     pub fn path(checked: &Checked) -> Result<StatePath, CacheError> {
         Ok(StatePath::new(["lists", checked.namespace.as_str(), checked.name.as_str()])?)
     }
+
+    /// Whether the status has a newer list than this record; see [`is_behind`]. A list that a person took by `acceptList`
+    /// may be older.
+    pub(super) fn is_behind(&self, status: &ImageListSubscriptionStatus) -> bool {
+        self.taken != Some(self.message) && is_behind(&self.last, status)
+    }
+}
+
+/// Whether the status has a newer list than the volume: an older backup of the volume was restored. The list on the volume
+/// is not in force then, as if the volume were lost, so that nothing goes back to it.
+pub(super) fn is_behind(last: &LastAccepted, status: &ImageListSubscriptionStatus) -> bool {
+    let Some(told) = &status.list else { return false };
+    let (Ok(identifier), Ok(version)) = (told.identifier.parse(), told.version.parse::<ListVersion>()) else {
+        return false;
+    };
+    last.identifier == identifier && told.created.0 > last.created && version.compare(&last.version) != Ordering::Less
 }

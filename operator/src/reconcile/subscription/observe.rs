@@ -43,7 +43,9 @@ pub(super) struct Observed {
     pub algorithms: AlgorithmPolicy,
     /// The record of the list in force.
     pub memory: Option<ListMemory>,
-    /// The signed message in force.
+    /// Whether the status has a newer list than that record.
+    pub behind: bool,
+    /// The signed message in force. `None` if the record is behind, as if the volume had lost it.
     pub stored: Option<Document>,
     /// Whether an image may need an older list: it has a pin, its previous version is still in circulation, or its
     /// status does not have the versions of the older lists yet.
@@ -89,8 +91,7 @@ pub(super) async fn observe<S: ResourceStore>(
 ) -> Observed {
     let status = object.status.clone().unwrap_or_default();
     let (rules, unusable, revoked) = endorsers(&*context.store, checked).await;
-    let Remembered { memory, stored, rebuild_from, trouble } = remembered(&context.volume, checked);
-    let first_signer = first_signer(memory.as_ref(), &status);
+    let Remembered { memory, behind, stored, rebuild_from, trouble } = remembered(&context.volume, checked, &status);
     let images = context.store.list::<CachedImage>(&checked.key.namespace);
     let pending = context.pending.get(&checked.key);
     let (is_due, known) = (is_due(checked, &status, ask, now), memory.as_ref().filter(|_| stored.is_some()));
@@ -99,14 +100,15 @@ pub(super) async fn observe<S: ResourceStore>(
     let LookBack { all: look_back, on_volume, older } =
         look_back(&context.volume, checked, memory.as_ref(), &images, ask == FetchTrigger::Never, is_new);
     Observed {
+        first_signer: first_signer(memory.as_ref(), &status),
         status,
         rules,
         unusable,
         revoked,
-        first_signer,
         anchors: context.anchors.current(),
         algorithms: context.settings.algorithms,
         memory,
+        behind,
         stored,
         look_back,
         on_volume,
@@ -167,12 +169,13 @@ async fn complete<S: ResourceStore>(
 #[derive(Default)]
 struct Remembered {
     memory: Option<ListMemory>,
+    behind: bool,
     stored: Option<Document>,
     rebuild_from: Option<Document>,
     trouble: Option<CacheError>,
 }
 
-fn remembered(volume: &Volume, checked: &Checked) -> Remembered {
+fn remembered(volume: &Volume, checked: &Checked, status: &ImageListSubscriptionStatus) -> Remembered {
     let memory = ListMemory::path(checked).and_then(|path| volume.read_state::<ListMemory>(&path));
     let (memory, trouble) = match memory {
         Ok(memory) => (memory, None),
@@ -181,6 +184,9 @@ fn remembered(volume: &Volume, checked: &Checked) -> Remembered {
     let Some(memory) = memory else {
         return Remembered { rebuild_from: stored_last(volume, checked), trouble, ..Remembered::default() };
     };
+    if memory.is_behind(status) {
+        return Remembered { memory: Some(memory), behind: true, ..Remembered::default() };
+    }
     let digest = memory.message.digits();
     match volume.read_list(&checked.namespace, &checked.name, &memory.last.version, &digest) {
         Ok(stored) => Remembered { memory: Some(memory), stored, ..Remembered::default() },
@@ -206,7 +212,7 @@ async fn fetch_if<S: ResourceStore>(
 }
 
 /// Fetches the list, with a conditional request if the last fetched message is in force.
-async fn fetch<S: ResourceStore>(
+pub(super) async fn fetch<S: ResourceStore>(
     context: &Context<S>,
     checked: &Checked,
     memory: Option<&ListMemory>,

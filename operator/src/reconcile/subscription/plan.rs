@@ -212,7 +212,7 @@ fn judge_newest(
     };
     let told = (verified.list().version.clone(), verified.list().created);
     let told_by_status = told_by_status(observed, &verified);
-    let previous = previous.or(told_by_status.as_ref());
+    let previous = previous.filter(|_| !observed.behind).or(told_by_status.as_ref());
     let taken = observed.memory.as_ref().and_then(|memory| memory.taken);
     let request = accept_request(checked, previous, taken, now);
     match accept(verified, &request).outcome {
@@ -228,8 +228,9 @@ fn nothing_new(observed: &Observed) -> Newest {
     if observed.stored.is_some() { Newest::InForce } else { Newest::NotSeen }
 }
 
-/// The last accepted list according to the status, if the volume has lost its record: enough to detect a rollback. The
-/// status does not have the digest of the text, so a list with the same version and time counts as the same.
+/// The last accepted list according to the status, if the volume has lost its record, or has an older one: enough to detect
+/// a rollback. The status does not have the digest of the text, so a list with the same version and time counts as the
+/// same.
 fn told_by_status(observed: &Observed, verified: &VerifiedList) -> Option<LastAccepted> {
     let told = observed.status.list.as_ref()?;
     Some(LastAccepted {
@@ -269,7 +270,9 @@ fn in_force(
     let tried_since = checked.suspend || last_fetch.is_some_and(|last| last >= expires);
     let force = force(&state, expires <= now && tried_since);
     ListInForce {
+        generation: checked.generation,
         places: OnceLock::new(),
+        digest: OnceLock::new(),
         accepted: Arc::new(accepted),
         older: older.into_iter().map(Arc::new).collect(),
         looked_back: observed.look_back,

@@ -71,6 +71,7 @@ fn observed(images: Vec<Arc<CachedImage>>) -> Observed {
         anchors: Arc::new(Anchors::default()),
         algorithms: AlgorithmPolicy::default(),
         memory: None,
+        behind: false,
         stored: None,
         look_back: false,
         on_volume: None,

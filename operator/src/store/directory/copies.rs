@@ -3,68 +3,46 @@
 //! The YAML files are what counts. A copy is used only while its file has the same inode, size and times, and a copy that
 //! is missing or cannot be read costs time and nothing else.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::fmt::Write as _;
 use std::fs;
 use std::ops::Range;
-use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 
-use crate::api::CachedImage;
-use crate::fs::{FileError, write_atomic};
+use crate::api::{CachedImage, ObjectKey};
+use crate::fs::{FileError, Stamp, write_atomic};
 
 /// The first line. Another version of this program may understand other fields.
-const HEAD: &str = concat!("copies of stored images, by vmcatcher-operator ", env!("CARGO_PKG_VERSION"), ", 1");
+const HEAD: &str = concat!("copies of stored images, by vmcatcher-operator ", env!("CARGO_PKG_VERSION"), ", 2");
 /// The largest file that is read, in bytes.
 const LARGEST: u64 = 1 << 30;
 /// A file that changed so shortly before the copy was made may change again without another time.
-const UNSURE: i128 = 100_000_000;
-
-/// What a file has as long as it does not change: device, inode, size, and the times of its bytes and of its inode in
-/// nanoseconds.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-struct Stamp {
-    device: u64,
-    inode: u64,
-    size: u64,
-    modified: i128,
-    changed: i128,
-}
+const UNSURE: SignedDuration = SignedDuration::from_millis(100);
+/// Where an image has no mark.
+const NO_MARK: &str = "-";
 
 /// The copies of an earlier run.
 #[derive(Default)]
 pub(super) struct Copies {
     text: String,
-    /// The place of each image's JSON in the text, by the path of its file below the folder.
-    places: HashMap<PathBuf, (Stamp, Range<usize>)>,
-    /// The number of images that were taken from here.
-    used: usize,
+    /// Each copy, by the path of its file below the folder.
+    places: HashMap<PathBuf, Place>,
 }
 
-impl Stamp {
-    fn of(path: &Path) -> Option<Self> {
-        let about = fs::symlink_metadata(path).ok()?;
-        let nanoseconds = |seconds: i64, rest: i64| i128::from(seconds) * 1_000_000_000 + i128::from(rest);
-        Some(Self {
-            device: about.dev(),
-            inode: about.ino(),
-            size: about.size(),
-            modified: nanoseconds(about.mtime(), about.mtime_nsec()),
-            changed: nanoseconds(about.ctime(), about.ctime_nsec()),
-        })
-    }
-
-    /// Numbers, and a blank.
-    fn read(text: &str) -> Option<(Self, &str)> {
-        let mut parts = text.splitn(6, ' ');
-        let mut next = || parts.next();
-        let (device, inode, size) = (next()?.parse().ok()?, next()?.parse().ok()?, next()?.parse().ok()?);
-        let (modified, changed) = (next()?.parse().ok()?, next()?.parse().ok()?);
-        Some((Self { device, inode, size, modified, changed }, next()?))
-    }
+/// Where a copy is in the text.
+struct Place {
+    stamp: Stamp,
+    mark: Range<usize>,
+    json: Range<usize>,
 }
+
+/// Marks of images, in words without blanks: what a run may rely on as long as the stored object does not change.
+pub type Marks = BTreeMap<ObjectKey, String>;
+
+/// A copied image, with its mark.
+pub(super) type Copy<'a> = (CachedImage, Option<&'a str>);
 
 impl Copies {
     /// The copies in a folder of stored objects; none if they cannot be read.
@@ -73,68 +51,80 @@ impl Copies {
         let fits = fs::symlink_metadata(&path).is_ok_and(|about| about.is_file() && about.len() <= LARGEST);
         let text = if fits { fs::read_to_string(path).unwrap_or_default() } else { String::new() };
         let places = places(&text).unwrap_or_default();
-        Self { text, places, used: 0 }
+        Self { text, places }
     }
 
     /// The image of a file, if the file has not changed.
-    pub(super) fn image(&mut self, resources: &Path, path: &Path) -> Option<CachedImage> {
-        let (stamp, place) = self.places.get(path.strip_prefix(resources).ok()?)?;
-        if Stamp::of(path)? != *stamp {
-            return None;
-        }
-        let image = serde_json::from_str(&self.text[place.clone()]).ok()?;
-        self.used += 1;
-        Some(image)
+    pub(super) fn image(&self, resources: &Path, path: &Path) -> Option<Copy<'_>> {
+        let place = self.place(resources, path, &Stamp::at(path).ok()??)?;
+        let mark = Some(&self.text[place.mark.clone()]).filter(|mark| *mark != NO_MARK);
+        Some((serde_json::from_str(self.json(place)).ok()?, mark))
     }
 
-    /// Whether they are of exactly so many images, and all were taken.
-    pub(super) fn are_complete(&self, images: usize) -> bool {
-        self.used == images && self.places.len() == images
+    /// The number of copies.
+    pub(super) fn len(&self) -> usize {
+        self.places.len()
+    }
+
+    fn place(&self, resources: &Path, path: &Path, stamp: &Stamp) -> Option<&Place> {
+        self.places.get(path.strip_prefix(resources).ok()?).filter(|place| place.stamp == *stamp)
+    }
+
+    fn json(&self, place: &Place) -> &str {
+        &self.text[place.json.clone()]
     }
 }
 
-/// The places of the JSON in a text: a line with the stamp and the path, then a line of JSON. `None` if it is not whole.
-fn places(text: &str) -> Option<HashMap<PathBuf, (Stamp, Range<usize>)>> {
+/// The places in a text: a line with the stamp, the mark and the path, then a line of JSON. `None` if it is not whole.
+fn places(text: &str) -> Option<HashMap<PathBuf, Place>> {
     let mut rest = text.strip_prefix(HEAD)?.strip_prefix('\n')?.strip_suffix("end\n")?;
     let mut at = HEAD.len() + 1;
     let mut found = HashMap::new();
     while !rest.is_empty() {
         let (head, after) = rest.split_once('\n')?;
         let (json, next) = after.split_once('\n')?;
-        let begin = at + head.len() + 1;
-        let (stamp, path) = Stamp::read(head)?;
-        found.insert(PathBuf::from(path), (stamp, begin..begin + json.len()));
-        at = begin + json.len() + 1;
+        let (stamp, named) = Stamp::read(head)?;
+        let (mark, path) = named.split_once(' ')?;
+        let (mark_at, json_at) = (at + head.len() - named.len(), at + head.len() + 1);
+        let place = Place { stamp, mark: mark_at..mark_at + mark.len(), json: json_at..json_at + json.len() };
+        found.insert(PathBuf::from(path), place);
+        at = json_at + json.len() + 1;
         rest = next;
     }
     Some(found)
 }
 
 /// Makes the copies of these files anew. Images that did not change are copied from the copies before; `read` reads the
-/// others.
+/// others. A mark is of the object that was read when the folder was `opened`, so it is copied only if the file has not
+/// changed since.
 pub(super) fn write(
     resources: &Path,
     files: &[PathBuf],
     read: impl Fn(&Path) -> Result<CachedImage, String>,
+    (marks, opened): (&Marks, Timestamp),
     now: Timestamp,
 ) -> Result<(), FileError> {
-    let mut before = Copies::read(resources);
+    let before = Copies::read(resources);
     let mut text = format!("{HEAD}\n");
     for path in files {
-        let Some(stamp) = Stamp::of(path) else { continue };
-        if now.as_nanosecond() - stamp.modified.max(stamp.changed) < UNSURE {
-            continue;
-        }
-        let image = before.image(resources, path).or_else(|| read(path).ok());
-        let encoded = image.and_then(|image| serde_json::to_string(&image).ok());
+        let Some(stamp) = Stamp::at(path).ok().flatten().filter(|stamp| stamp.is_older(UNSURE, now)) else { continue };
+        let known = before.place(resources, path, &stamp).map(|place| before.json(place).to_owned());
+        let encoded = known.or_else(|| serde_json::to_string(&read(path).ok()?).ok());
         let relative = path.strip_prefix(resources).ok().and_then(Path::to_str);
         if let (Some(encoded), Some(relative)) = (encoded, relative.filter(|path| !path.contains('\n'))) {
-            let Stamp { device, inode, size, modified, changed } = stamp;
-            let _never = writeln!(text, "{device} {inode} {size} {modified} {changed} {relative}\n{encoded}");
+            let mark = key_of(path).and_then(|key| marks.get(&key));
+            let mark = mark.filter(|_| stamp.is_older(UNSURE, opened)).map_or(NO_MARK, String::as_str);
+            let _never = writeln!(text, "{} {mark} {relative}\n{encoded}", stamp.written());
         }
     }
     text.push_str("end\n");
     write_atomic(&path_of(resources), text.as_bytes(), 0o644)
+}
+
+/// The key of the object that a file is for, by its path.
+pub(super) fn key_of(path: &Path) -> Option<ObjectKey> {
+    let namespace = path.parent()?.parent()?.file_name()?.to_str()?;
+    Some(ObjectKey::new(namespace, path.file_stem()?.to_str()?))
 }
 
 /// Beside the folder, so that the folder has only what people read.

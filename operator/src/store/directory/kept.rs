@@ -1,15 +1,15 @@
 //! Stores objects as files, for the next run and for people.
 
-use std::any::Any;
 use std::fs;
 use std::io::{self, Read as _};
 use std::path::{Path, PathBuf};
 
-use super::copies::Copies;
+use super::copies::{Copies, Marks, key_of};
 use super::manifests::ManifestProblem;
 use super::objects::Objects;
-use crate::api::{CachedImage, ObjectKey, Resource, for_each_kind};
+use crate::api::{CachedImage, Kind, ObjectKey, Resource, for_each_kind};
 use crate::fs::{FileError, remove, remove_leftovers_below, write_atomic};
+use crate::parallel;
 use crate::store::StoreError;
 use crate::text;
 
@@ -27,40 +27,65 @@ pub struct KeptProblem {
 }
 
 /// The stored objects.
+#[derive(Default)]
 pub(super) struct Stored {
     pub(super) objects: Objects,
     /// The files that could not be read.
     pub(super) problems: Vec<KeptProblem>,
     /// Whether the copies have to be made anew.
     pub(super) copies_are_old: bool,
+    /// The marks of the images that were taken from the copies.
+    pub(super) marks: Marks,
+    /// Whether a file has the name of another object, or of none.
+    pub(super) has_stray_files: bool,
 }
 
 /// Reads all stored objects. Images that did not change since they were copied are taken from the copies.
 pub(super) fn read_all(resources: &Path) -> Stored {
-    let mut objects = Objects::default();
-    let mut problems = Vec::new();
-    let mut copies = Copies::read(resources);
-    for namespace in told(entries(resources), &mut problems) {
-        for_each_kind!(K => read_kind::<K>(&namespace, &mut objects, &mut problems, |path| {
-            let image: Box<dyn Any> = Box::new(copies.image(resources, path)?);
-            image.downcast::<K>().ok()
-        }));
+    let mut stored = Stored::default();
+    for namespace in told(entries(resources), &mut stored.problems) {
+        for_each_kind!(K => if K::KIND != Kind::Image { read_kind::<K>(&namespace, &mut stored) });
     }
-    let images = objects.all::<CachedImage>().count();
-    let copies_are_old = !copies.are_complete(images);
-    Stored { objects, problems, copies_are_old }
+    read_images(resources, &mut stored);
+    stored
 }
 
-fn read_kind<K: Resource>(
-    namespace: &Path,
-    objects: &mut Objects,
-    problems: &mut Vec<KeptProblem>,
-    mut copied: impl FnMut(&Path) -> Option<Box<K>>,
-) {
-    for path in told(entries(&namespace.join(&*K::plural(&()))), problems) {
-        match copied(&path).map_or_else(|| read_object::<K>(&path), |object| Ok(*object)) {
-            Ok(object) => drop(objects.put(object)),
-            Err(message) => problems.push(KeptProblem { path, message }),
+fn read_kind<K: Resource>(namespace: &Path, stored: &mut Stored) {
+    for path in told(entries(&namespace.join(&*K::plural(&()))), &mut stored.problems) {
+        stored.take(path.clone(), read_object::<K>(&path));
+    }
+}
+
+/// Reads all images, on all processors.
+fn read_images(resources: &Path, stored: &mut Stored) {
+    let copies = Copies::read(resources);
+    let files = image_files(resources, &mut stored.problems);
+    let images = parallel::map(&files, |path| match copies.image(resources, path) {
+        Some((image, mark)) => (Ok(image), true, mark),
+        None => (read_object::<CachedImage>(path), false, None),
+    });
+    let mut copied = 0;
+    for (path, (image, is_copy, mark)) in files.into_iter().zip(images) {
+        copied += usize::from(is_copy);
+        if let (Ok(image), Some(mark)) = (&image, mark) {
+            stored.marks.insert(ObjectKey::of(image), mark.to_owned());
+        }
+        stored.take(path, image);
+    }
+    stored.copies_are_old = copies.len() != copied || stored.objects.all::<CachedImage>().count() != copied;
+}
+
+impl Stored {
+    fn take<K: Resource>(&mut self, path: PathBuf, read: Result<K, String>) {
+        match read {
+            Ok(object) => {
+                self.has_stray_files |= key_of(&path) != Some(ObjectKey::of(&object));
+                self.objects.put(object);
+            }
+            Err(message) => {
+                self.has_stray_files = true;
+                self.problems.push(KeptProblem { path, message });
+            }
         }
     }
 }
@@ -71,11 +96,11 @@ pub(super) fn read_object<K: Resource>(path: &Path) -> Result<K, String> {
     serde_yaml::from_str(&text).map_err(|error| error.to_string())
 }
 
-/// The files of all stored images, sorted. Folders that cannot be read count as empty.
-pub(super) fn image_files(resources: &Path) -> Vec<PathBuf> {
-    let namespaces = entries(resources).unwrap_or_default().into_iter();
+/// The files of all stored images, sorted. Folders that cannot be read count as empty, and are added to the problems.
+pub(super) fn image_files(resources: &Path, problems: &mut Vec<KeptProblem>) -> Vec<PathBuf> {
     let plural = <CachedImage as kube::Resource>::plural(&());
-    namespaces.flat_map(|namespace| entries(&namespace.join(&*plural)).unwrap_or_default()).collect()
+    let namespaces = entries(resources).unwrap_or_default().into_iter();
+    namespaces.flat_map(|namespace| told(entries(&namespace.join(&*plural)), problems)).collect()
 }
 
 fn read_kept(path: &Path) -> io::Result<String> {

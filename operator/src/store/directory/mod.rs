@@ -23,6 +23,7 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::{ObjectMeta, OwnerReference}
 use kube::{Resource as _, ResourceExt};
 use tokio::sync::RwLock;
 
+pub use copies::Marks;
 pub use kept::KeptProblem;
 pub use manifests::ManifestProblem;
 
@@ -52,8 +53,14 @@ pub struct Directory {
     resources: PathBuf,
     pub(crate) requests: PathBuf,
     held: Mutex<Held>,
+    /// When the stored objects were read.
+    opened: Timestamp,
+    /// The marks of the images that were the same when they were copied.
+    marks: Marks,
     /// Whether an image was stored or removed that the copies have otherwise.
     copies_are_old: AtomicBool,
+    /// The removals of objects at the last sweep, and whether there was one.
+    swept: Mutex<Option<u64>>,
     /// Locked for reading by each write that has begun.
     writes: Arc<RwLock<()>>,
 }
@@ -86,18 +93,22 @@ impl Directory {
     /// not be read. They are left in place; their objects are made again from the manifests and the volume.
     pub fn open(manifests: &Path, state: &Path) -> (Self, Vec<KeptProblem>) {
         let resources = state.join("resources");
-        let Stored { objects, problems, copies_are_old } = kept::read_all(&resources);
+        let opened = Timestamp::now();
+        let Stored { objects, problems, copies_are_old, marks, has_stray_files } = kept::read_all(&resources);
+        let swept = Mutex::new((!has_stray_files).then_some(0));
         let held = Mutex::new(Held { objects, problems: kept::read_problems(&resources), ..Held::default() });
         let (manifests, requests) = (manifests.to_owned(), requests::folder(state));
         let copies_are_old = AtomicBool::new(copies_are_old);
-        (Self { manifests, resources, requests, held, copies_are_old, writes: Arc::default() }, problems)
+        let writes = Arc::default();
+        (Self { manifests, resources, requests, held, opened, marks, copies_are_old, swept, writes }, problems)
     }
 
     /// Reads a folder of manifests without stored state. Nothing is written.
     pub fn read(manifests: &Path, now: Timestamp) -> Result<Self, DirectoryError> {
         let (manifests, resources, requests) = (manifests.to_owned(), PathBuf::new(), PathBuf::new());
         let (held, copies_are_old, writes) = (Mutex::default(), AtomicBool::default(), Arc::default());
-        let directory = Self { manifests, resources, requests, held, copies_are_old, writes };
+        let (opened, marks, swept) = (now, Marks::default(), Mutex::default());
+        let directory = Self { manifests, resources, requests, held, opened, marks, copies_are_old, swept, writes };
         directory.read_manifests(now)?;
         Ok(directory)
     }
@@ -164,11 +175,18 @@ impl Directory {
         kept::remove_leftovers(&self.resources)
     }
 
-    /// Copies the stored images into one file, if they have changed, so that the next run reads them faster.
-    pub fn copy_images(&self, now: Timestamp) -> Result<(), FileError> {
-        if self.copies_are_old.swap(false, Ordering::Relaxed) {
-            let files = kept::image_files(&self.resources);
-            copies::write(&self.resources, &files, kept::read_object::<CachedImage>, now)?;
+    /// The marks that an earlier run gave to stored images, of those that have not changed since.
+    pub fn marks(&self) -> &Marks {
+        &self.marks
+    }
+
+    /// Copies the stored images into one file, if they or their marks have changed, so that the next run reads them
+    /// faster.
+    pub fn copy_images(&self, marks: &Marks, now: Timestamp) -> Result<(), FileError> {
+        if self.copies_are_old.swap(false, Ordering::Relaxed) || *marks != self.marks {
+            let files = kept::image_files(&self.resources, &mut Vec::new());
+            let marks = (marks, self.opened);
+            copies::write(&self.resources, &files, kept::read_object::<CachedImage>, marks, now)?;
         }
         Ok(())
     }
@@ -181,7 +199,11 @@ impl Directory {
     /// Removes the stored files of objects that no longer exist.
     pub fn sweep(&self) -> Result<(), StoreError> {
         let objects = self.held().objects.clone();
-        for_each_kind!(K => kept::sweep::<K>(&self.resources, &objects)?);
+        let mut swept = self.swept.lock().unwrap_or_else(PoisonError::into_inner);
+        if *swept != Some(objects.removals) {
+            for_each_kind!(K => kept::sweep::<K>(&self.resources, &objects)?);
+            *swept = Some(objects.removals);
+        }
         requests::sweep(&self.requests, &objects)
     }
 
@@ -245,6 +267,10 @@ impl Directory {
 }
 
 impl ResourceStore for Directory {
+    fn refused_manifests(&self) -> Vec<String> {
+        self.problems().iter().map(ToString::to_string).collect()
+    }
+
     fn get<K: Resource>(&self, key: &ObjectKey) -> Option<Arc<K>> {
         self.held().objects.get(key)
     }

@@ -12,9 +12,15 @@ use uuid::Uuid;
 use super::manifests::{ManifestProblem, Manifests};
 use crate::api::{CachedImage, ImageListSubscription, Kind, MANIFEST, ObjectKey, Resource, for_each_kind, time};
 
-/// Objects of all kinds, by kind and key.
+/// Objects of all kinds, by kind and key. A clone is the same map until one of the two changes.
 #[derive(Clone, Default)]
-pub(super) struct Objects(BTreeMap<(Kind, ObjectKey), Arc<dyn Any + Send + Sync>>);
+pub(super) struct Objects {
+    by_key: Arc<ByKey>,
+    /// The number of removals so far.
+    pub(super) removals: u64,
+}
+
+type ByKey = BTreeMap<(Kind, ObjectKey), Arc<dyn Any + Send + Sync>>;
 
 /// An object that has changed; `None` where it does not exist.
 pub(crate) struct Changed<K> {
@@ -24,12 +30,12 @@ pub(crate) struct Changed<K> {
 
 impl Objects {
     pub(super) fn get<K: Resource>(&self, key: &ObjectKey) -> Option<Arc<K>> {
-        self.0.get(&(K::KIND, key.clone())).and_then(|object| object.clone().downcast().ok())
+        self.by_key.get(&(K::KIND, key.clone())).and_then(|object| object.clone().downcast().ok())
     }
 
     /// All objects of a kind, ordered by key.
     pub(super) fn all<K: Resource>(&self) -> impl Iterator<Item = Arc<K>> {
-        self.0
+        self.by_key
             .iter()
             .filter(|((kind, _), _)| *kind == K::KIND)
             .filter_map(|(_, object)| object.clone().downcast::<K>().ok())
@@ -37,22 +43,26 @@ impl Objects {
 
     pub(super) fn put<K: Resource>(&mut self, object: K) -> Arc<K> {
         let object = Arc::new(object);
-        self.0.insert((K::KIND, ObjectKey::of(&*object)), object.clone());
+        Arc::make_mut(&mut self.by_key).insert((K::KIND, ObjectKey::of(&*object)), object.clone());
         object
     }
 
     pub(super) fn remove<K: Resource>(&mut self, key: &ObjectKey) {
-        self.0.remove(&(K::KIND, key.clone()));
+        self.removals += 1;
+        Arc::make_mut(&mut self.by_key).remove(&(K::KIND, key.clone()));
     }
 
     pub(super) fn has(&self, kind: Kind, key: &ObjectKey) -> bool {
-        self.0.contains_key(&(kind, key.clone()))
+        self.by_key.contains_key(&(kind, key.clone()))
     }
 
     /// The objects of a kind that were replaced, added or removed after `before` was copied.
     pub(super) fn changed<K: Resource>(&self, before: &Self) -> Vec<Changed<K>> {
+        if Arc::ptr_eq(&self.by_key, &before.by_key) {
+            return Vec::new();
+        }
         let ours = |(kind, _): &&(Kind, ObjectKey)| *kind == K::KIND;
-        let keys: BTreeSet<_> = self.0.keys().chain(before.0.keys()).filter(ours).collect();
+        let keys: BTreeSet<_> = self.by_key.keys().chain(before.by_key.keys()).filter(ours).collect();
         let pairs = keys.into_iter().map(|(_, key)| Changed { before: before.get(key), after: self.get(key) });
         let differs = |pair: &Changed<K>| match (&pair.before, &pair.after) {
             (Some(before), Some(after)) => !Arc::ptr_eq(before, after),
@@ -96,6 +106,7 @@ fn settle_kind<K: Resource>(
     for (key, (object, file)) in wanted {
         let before = objects.get::<K>(key);
         match with_history(before.as_deref(), object.clone(), file, now) {
+            Ok(same) if before.as_ref().is_some_and(|before| is_equal(&**before, &same)) => {}
             Ok(object) => drop(objects.put(object)),
             Err(message) => {
                 let object = Some(format!("{} {}", K::KIND, key.name));
@@ -111,6 +122,11 @@ fn settle_kind<K: Resource>(
             delete(objects, &*object, now);
         }
     }
+}
+
+/// Whether two objects with the same status are the same.
+fn is_equal<K: Resource>(before: &K, after: &K) -> bool {
+    before.spec() == after.spec() && before.meta() == after.meta()
 }
 
 /// The object of a manifest with what earlier passes stored: status, generation, uid.

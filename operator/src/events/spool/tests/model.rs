@@ -118,6 +118,11 @@ impl Modelled {
             Spool::read_only(self.directory.path()).records(*lowest).unwrap().map(Result::unwrap).collect();
         let needed: Vec<_> = self.written.iter().filter(|(sequence, _)| sequence >= lowest).cloned().collect();
         assert_eq!(listed, needed);
+        let newest: Vec<_> = needed.into_iter().rev().collect();
+        for most in [newest.len(), newest.len() / 2] {
+            let last = Spool::read_only(self.directory.path()).last(most, usize::MAX).unwrap();
+            assert_eq!(last, newest[..most]);
+        }
     }
 }
 

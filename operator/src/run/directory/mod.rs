@@ -1,31 +1,30 @@
 //! Drives the reconcilers over a folder of manifests: once until nothing changes any more, or until stopped.
 
-use std::collections::{BTreeMap, BTreeSet};
+mod results;
+mod watch;
+
+use std::collections::BTreeSet;
 use std::future::Future;
 use std::path::Path;
 use std::sync::Arc;
-use std::time::Duration;
 
 use futures::StreamExt;
 use jiff::Timestamp;
-use notify::{RecursiveMode, Watcher};
-use tokio::sync::mpsc;
+use tokio_util::sync::CancellationToken;
 
+use self::results::{Results, sleep_until};
+use self::watch::{quiet, watch};
 use super::damage::damage;
 use super::dependents::{Change, Dependent, dependents};
 use super::pass::Passes;
 use crate::api::{CachedImage, CloudTarget, Endorser, ImageListSubscription, Kind, ObjectKey, Resource};
 use crate::cache::{CacheError, JobState, Keep, Scrub};
-use crate::metrics::{Metrics, Work};
+use crate::parallel;
 use crate::reconcile::subscription::FetchTrigger;
-use crate::reconcile::{Context, DryRun, Planned};
+use crate::reconcile::{Context, DryRun, Planned, image};
+use crate::store::ResourceStore;
 use crate::store::directory::{Changed, Directory, DirectoryError, ManifestProblem, Snapshot, requests};
-use crate::store::{ResourceStore, StoreError};
 
-/// An editor or `git pull` writes several files, so the folder is read only after it has not changed for this time.
-const QUIET: Duration = Duration::from_millis(300);
-/// The longest time between two passes.
-const LONGEST_SLEEP: Duration = Duration::from_mins(10);
 /// Simultaneous passes over subscriptions: each waits for a server of its own, and each list needs memory while it is
 /// downloaded.
 const SUBSCRIPTIONS_AT_ONCE: usize = 32;
@@ -41,6 +40,8 @@ pub struct Driver {
     context: Arc<Context<Directory>>,
     passes: Passes,
     clock: Clock,
+    /// [`Driver::keep`] cancels it after its first passes over all objects.
+    pub began: CancellationToken,
 }
 
 /// A source of the current time.
@@ -53,12 +54,16 @@ pub struct Settled {
     pub problems: Vec<ManifestProblem>,
     /// Passes that failed, and state that could not be written or removed.
     pub errors: Vec<String>,
+    /// The images whose passes were left out, because nothing that they read has changed since a pass that changed
+    /// nothing.
+    pub left_out: BTreeSet<ObjectKey>,
 }
 
 impl Driver {
     /// A driver for a context.
     pub fn new(context: Arc<Context<Directory>>) -> Self {
-        Self { context, passes: Passes::default(), clock: Arc::new(Timestamp::now) }
+        let clock = Arc::new(Timestamp::now);
+        Self { context, passes: Passes::default(), clock, began: CancellationToken::default() }
     }
 
     /// The driver with another clock.
@@ -80,6 +85,7 @@ impl Driver {
             tracing::warn!(%error, "conversions that failed for want of space wait for their time");
         }
         let problems = self.reload()?;
+        self.restore_settled();
         let mut ask = FetchTrigger::Now;
         loop {
             let mut jobs = self.context.jobs.changed();
@@ -90,9 +96,11 @@ impl Driver {
             // A download can end between the pass that saw it running and this check. Then another pass is needed.
             let all_was_seen = !self.downloads_run() && !jobs.has_changed().unwrap_or(false);
             if all_was_seen && imports.is_none() {
+                let left_out = results.left_out.clone();
                 let mut errors = results.errors();
                 errors.extend(self.tidy());
-                return Ok(Settled { problems, errors });
+                self.copy_images();
+                return Ok(Settled { problems, errors, left_out });
             }
             // The sender is part of the context, so this wait ends only when a job changes.
             tokio::select! {
@@ -128,10 +136,12 @@ impl Driver {
             self.remove_leftovers();
             let mut problems = Vec::new();
             self.reload_and_tell(&mut problems);
+            self.restore_settled();
             loop {
                 let mut jobs = self.context.jobs.changed();
                 jobs.mark_unchanged();
                 let results = self.settle(FetchTrigger::WhenDue).await;
+                self.began.cancel();
                 self.tidy();
                 let sleep = sleep_until(results.requeue_at(), self.now());
                 tokio::select! {
@@ -255,7 +265,10 @@ impl Driver {
         results: &mut Results,
     ) -> Vec<Dependent> {
         let (context, mut dependents) = (&*self.context, Vec::new());
-        let there = objects.into_iter().filter(|key| context.store.has(kind, key));
+        let mut there: Vec<ObjectKey> = objects.into_iter().filter(|key| context.store.has(kind, key)).collect();
+        if kind == Kind::Image {
+            there = self.not_settled(there, results);
+        }
         let mut passes = futures::stream::iter(there)
             .map(|key| async {
                 let ended = self.passes.pass(context, (kind, &key), ask, self.now()).await;
@@ -264,9 +277,45 @@ impl Driver {
             .buffer_unordered(at_once);
         while let Some((key, ended)) = passes.next().await {
             dependents.extend(ended.dependents);
+            results.left_out.remove(&key);
             results.take(&context.metrics, kind, key, ended.result);
         }
         dependents
+    }
+
+    /// Takes over from the run before which images are settled, if they are the same.
+    fn restore_settled(&self) {
+        let store = &*self.context.store;
+        for (key, mark) in store.marks() {
+            if let Some(image) = store.get::<CachedImage>(key) {
+                self.context.settled.restore(key.clone(), &image, mark);
+            }
+        }
+    }
+
+    fn copy_images(&self) {
+        let store = &*self.context.store;
+        let marks = self.context.settled.marks(|key| store.get::<CachedImage>(key));
+        if let Err(error) = store.copy_images(&marks, Timestamp::now()) {
+            tracing::warn!(%error, "the next run reads each stored image again");
+        }
+    }
+
+    /// The images that need a pass.
+    fn not_settled(&self, images: Vec<ObjectKey>, results: &mut Results) -> Vec<ObjectKey> {
+        let now = self.now();
+        let settled = parallel::map(&images, |key| image::settled_until(&self.context, key, now));
+        let mut left = Vec::new();
+        for (key, until) in images.into_iter().zip(settled) {
+            match until {
+                Some(until) => {
+                    results.left_out.insert(key.clone());
+                    results.take(&self.context.metrics, Kind::Image, key, Ok(Some(until)));
+                }
+                None => left.push(key),
+            }
+        }
+        left
     }
 
     fn refresh_anchors(&self) {
@@ -296,7 +345,7 @@ impl Driver {
 
     fn collect(&self) -> Result<(), CacheError> {
         let digests = self.context.downloads.all().into_iter().map(|key| key.digest).collect();
-        let collected = self.context.volume.collect_garbage(&Keep { digests, ..Keep::default() }, self.now())?;
+        let collected = self.context.volume.collect_when_due(&Keep { digests, ..Keep::default() }, self.now())?;
         if collected.bytes > 0 {
             tracing::info!(size = collected.bytes, "removed what nothing refers to");
         }
@@ -331,64 +380,4 @@ fn changes(context: &Context<Directory>, snapshot: &Snapshot) -> Vec<Dependent> 
         );
     }
     all
-}
-
-/// The result of the last pass over each object.
-#[derive(Default)]
-struct Results(BTreeMap<(Kind, ObjectKey), Result<Option<Timestamp>, String>>);
-
-impl Results {
-    fn take(&mut self, metrics: &Metrics, kind: Kind, key: ObjectKey, ended: Result<Option<Timestamp>, StoreError>) {
-        let ended = ended.map_err(|error| {
-            metrics.retried(Work::Resource, error.reason());
-            tracing::error!(%kind, object = %key, %error, "the pass could not be finished");
-            format!("{kind} {key}: {error}")
-        });
-        self.0.insert((kind, key), ended);
-    }
-
-    /// When the next object is due.
-    fn requeue_at(&self) -> Option<Timestamp> {
-        self.0.values().filter_map(|ended| ended.as_ref().ok().copied().flatten()).min()
-    }
-
-    /// The errors of passes.
-    fn errors(self) -> Vec<String> {
-        self.0.into_values().filter_map(Result::err).collect()
-    }
-}
-
-fn sleep_until(requeue_at: Option<Timestamp>, now: Timestamp) -> Duration {
-    let until =
-        requeue_at.map(|requeue_at| Duration::try_from(requeue_at.duration_since(now)).unwrap_or(Duration::ZERO));
-    until.unwrap_or(LONGEST_SLEEP).clamp(QUIET, LONGEST_SLEEP)
-}
-
-/// Watches the folders. If that is not possible, they are read only when a pass begins for another reason.
-fn watch(folders: [&Path; 3]) -> (Option<notify::RecommendedWatcher>, mpsc::Receiver<()>) {
-    let (sender, receiver) = mpsc::channel(1);
-    let told = move |event: notify::Result<notify::Event>| {
-        // Reading a file is not a change. If the channel is full, a message is already waiting.
-        if event.is_ok_and(|event| !event.kind.is_access()) {
-            let _ = sender.try_send(());
-        }
-    };
-    let mut watcher = match notify::recommended_watcher(told) {
-        Ok(watcher) => watcher,
-        Err(error) => {
-            tracing::warn!(%error, "changes of manifests are seen only when something else happens");
-            return (None, receiver);
-        }
-    };
-    for folder in folders {
-        if let Err(error) = watcher.watch(folder, RecursiveMode::Recursive) {
-            tracing::warn!(path = %folder.display(), %error, "changes in it are seen only when something else happens");
-        }
-    }
-    (Some(watcher), receiver)
-}
-
-/// Waits until there has been no change for [`QUIET`].
-async fn quiet(changes: &mut mpsc::Receiver<()>) {
-    while let Ok(Some(())) = tokio::time::timeout(QUIET, changes.recv()).await {}
 }

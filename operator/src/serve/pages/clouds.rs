@@ -1,0 +1,69 @@
+//! All clouds. Pure.
+
+use askama::Template;
+
+use super::frame::{Frame, Request};
+use super::health;
+use super::shown::{Address, Moment, State, Text};
+use super::site::{Objects, sorted};
+use crate::api::{CloudType, ObjectKey};
+
+/// The most rows of the page.
+const MOST: usize = 1000;
+
+/// The page.
+#[derive(Template)]
+#[template(path = "clouds.html")]
+pub(super) struct Clouds {
+    frame: Frame,
+    rows: Vec<Row>,
+    /// Rows that are left out.
+    more: usize,
+}
+
+struct Row {
+    key: ObjectKey,
+    state: State,
+    kind: &'static str,
+    address: Address,
+    server: Text,
+    images: u32,
+    pending: u32,
+    seen: Option<Moment>,
+    findings: Vec<(State, Text, Text)>,
+}
+
+impl Clouds {
+    /// Makes the page. What needs attention is first.
+    pub(super) fn of(request: &Request, objects: &Objects) -> Self {
+        let mut rows: Vec<Row> = sorted(&objects.targets)
+            .into_iter()
+            .map(|(key, object)| {
+                let found = health::of_target(object);
+                let status = object.status.clone().unwrap_or_default();
+                Row {
+                    state: health::state(&found),
+                    kind: match object.spec.r#type {
+                        CloudType::OpenNebula => "OpenNebula",
+                        CloudType::OpenStack => "OpenStack",
+                        CloudType::Unknown => "unknown",
+                    },
+                    address: Address::of(object.spec.access().map(|access| access.address).unwrap_or_default()),
+                    server: Text::of(status.server_version.as_deref().unwrap_or_default()),
+                    images: status.images,
+                    pending: status.pending,
+                    seen: status.last_probe_time.as_ref().map(|time| Moment::of(time.0, request.now)),
+                    findings: found
+                        .iter()
+                        .map(|one| (one.state, Text::of(&one.reason), Text::of(&one.message)))
+                        .collect(),
+                    key,
+                }
+            })
+            .collect();
+        rows.sort_by(|one, other| (one.state, &one.key).cmp(&(other.state, &other.key)));
+        let more = rows.len().saturating_sub(MOST);
+        rows.truncate(MOST);
+        Self { frame: Frame::of(request, "Clouds", "Clouds"), rows, more }
+    }
+}

@@ -1,0 +1,78 @@
+CREATE TABLE endorser (
+    id INTEGER NOT NULL,
+    identifier VARCHAR(50),
+    PRIMARY KEY (id)
+);
+
+CREATE TABLE endorser_princible (
+    id INTEGER NOT NULL,
+    hv_dn VARCHAR(50) NOT NULL,
+    hv_ca VARCHAR(50) NOT NULL,
+    ca_pubkey VARCHAR(50),
+    endorser INTEGER,
+    PRIMARY KEY (id),
+    UNIQUE (hv_dn),
+    FOREIGN KEY(endorser) REFERENCES endorser (id) ON DELETE CASCADE ON UPDATE CASCADE
+);
+
+CREATE TABLE subscription (
+    id INTEGER NOT NULL,
+    uuid VARCHAR(50) NOT NULL,
+    description VARCHAR(200),
+    url VARCHAR(200) NOT NULL,
+    authorised BOOLEAN NOT NULL,
+    imagelist_latest INTEGER,
+    updated DATETIME,
+    PRIMARY KEY (id),
+    UNIQUE (uuid),
+    UNIQUE (url),
+    CHECK (authorised IN (0, 1))
+);
+
+CREATE TABLE subscription_auth (
+    id INTEGER NOT NULL,
+    subscription INTEGER,
+    endorser INTEGER,
+    authorised BOOLEAN NOT NULL,
+    PRIMARY KEY (id),
+    FOREIGN KEY(subscription) REFERENCES subscription (id) ON DELETE CASCADE ON UPDATE CASCADE,
+    FOREIGN KEY(endorser) REFERENCES endorser (id) ON DELETE CASCADE ON UPDATE CASCADE,
+    CHECK (authorised IN (0, 1))
+);
+
+CREATE TABLE imagelist (
+    id INTEGER NOT NULL,
+    identifier VARCHAR(50) NOT NULL,
+    url VARCHAR(100) NOT NULL,
+    data VARCHAR(1000) NOT NULL,
+    data_hash VARCHAR(128) NOT NULL,
+    expired DATETIME,
+    sub_auth INTEGER,
+    imported DATETIME NOT NULL,
+    created DATETIME NOT NULL,
+    expires DATETIME NOT NULL,
+    authorised BOOLEAN NOT NULL,
+    PRIMARY KEY (id),
+    FOREIGN KEY(sub_auth) REFERENCES subscription_auth (id) ON DELETE CASCADE ON UPDATE CASCADE,
+    CHECK (authorised IN (0, 1))
+);
+
+CREATE TABLE image (
+    id INTEGER NOT NULL,
+    identifier VARCHAR(50) NOT NULL,
+    description VARCHAR(50) NOT NULL,
+    hypervisor VARCHAR(50) NOT NULL,
+    sha512 VARCHAR(128) NOT NULL,
+    uri VARCHAR(128) NOT NULL,
+    os VARCHAR(50) NOT NULL,
+    osversion VARCHAR(50) NOT NULL,
+    arch VARCHAR(50) NOT NULL,
+    version VARCHAR(50) NOT NULL,
+    size INTEGER NOT NULL,
+    title VARCHAR(100) NOT NULL,
+    comments VARCHAR(100),
+    imagelist INTEGER,
+    PRIMARY KEY (id),
+    FOREIGN KEY(imagelist) REFERENCES imagelist (id) ON DELETE CASCADE ON UPDATE CASCADE
+);
+
