@@ -260,7 +260,7 @@ fn the_move_is_done_by_the_words_of_the_page() {
                 .replace("/var/lib/vmcatcher/vmcatcher.db", &path("vmcatcher.db"))
                 .replace("/var/cache/vmimages/endorsed", &path("cache"))
                 .replace("/var/cache/vmimages/expired", &path("cache/expired"))
-                .replace("/etc/vmcatcher/site", &path("manifests"))
+                .replace("/etc/vmcatcher-operator/manifests", &path("manifests"))
                 .replace("/var/lib/vmcatcher-operator", &path("volume"))
                 .replace("vmcatcher-operator ", &format!("{} ", env!("CARGO_BIN_EXE_operator")))
         })

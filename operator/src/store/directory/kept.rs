@@ -64,15 +64,15 @@ fn read_images(resources: &Path, stored: &mut Stored) {
         Some((image, mark)) => (Ok(image), true, mark),
         None => (read_object::<CachedImage>(path), false, None),
     });
-    let mut copied = 0;
+    let mut unchanged = 0;
     for (path, (image, is_copy, mark)) in files.into_iter().zip(images) {
-        copied += usize::from(is_copy);
+        unchanged += usize::from(is_copy);
         if let (Ok(image), Some(mark)) = (&image, mark) {
             stored.marks.insert(ObjectKey::of(image), mark.to_owned());
         }
         stored.take(path, image);
     }
-    stored.copies_are_old = copies.len() != copied || stored.objects.all::<CachedImage>().count() != copied;
+    stored.copies_are_old = copies.len() != unchanged || stored.objects.all::<CachedImage>().count() != unchanged;
 }
 
 impl Stored {

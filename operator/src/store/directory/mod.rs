@@ -10,6 +10,7 @@ mod kept;
 mod manifests;
 mod objects;
 pub(crate) mod requests;
+mod resource_store;
 #[cfg(test)]
 mod tests;
 
@@ -19,8 +20,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use jiff::Timestamp;
-use k8s_openapi::apimachinery::pkg::apis::meta::v1::{ObjectMeta, OwnerReference};
-use kube::{Resource as _, ResourceExt};
+use kube::ResourceExt as _;
 use tokio::sync::RwLock;
 
 pub use copies::Marks;
@@ -31,13 +31,9 @@ use self::kept::Stored;
 use self::manifests::Manifests;
 pub(crate) use self::objects::Changed;
 use self::objects::Objects;
-use super::{ConfigMapData, ObjectEvent, ResourceStore, SecretData, StoreError};
-use crate::api::{
-    CachedImage, CachedImageSpec, FINALIZER, ImageListSubscription, Kind, ObjectKey, ObjectReference, Resource,
-    SUBSCRIPTION_LABEL, for_each_kind,
-};
+use super::{ConfigMapData, ResourceStore as _, SecretData, StoreError};
+use crate::api::{CachedImage, Kind, ObjectKey, Resource, for_each_kind};
 use crate::fs::FileError;
-use crate::imagelist::ImageId;
 
 /// The log target of events of objects. On an API server they are Events.
 pub const EVENTS: &str = "vmcatcher_operator::events";
@@ -266,79 +262,6 @@ impl Directory {
     }
 }
 
-impl ResourceStore for Directory {
-    fn refused_manifests(&self) -> Vec<String> {
-        self.problems().iter().map(ToString::to_string).collect()
-    }
-
-    fn get<K: Resource>(&self, key: &ObjectKey) -> Option<Arc<K>> {
-        self.held().objects.get(key)
-    }
-
-    fn list<K: Resource>(&self, namespace: &str) -> Vec<Arc<K>> {
-        let held = self.held();
-        held.objects.all::<K>().filter(|object| object.meta().namespace.as_deref() == Some(namespace)).collect()
-    }
-
-    fn all<K: Resource>(&self) -> Vec<Arc<K>> {
-        self.held().objects.all().collect()
-    }
-
-    async fn secret(&self, key: &ObjectKey) -> Result<Option<SecretData>, StoreError> {
-        Ok(self.held().secrets.get(key).cloned())
-    }
-
-    async fn config_map(&self, key: &ObjectKey) -> Result<Option<ConfigMapData>, StoreError> {
-        Ok(self.held().config_maps.get(key).cloned())
-    }
-
-    async fn apply_image(&self, owner: &ImageListSubscription, identifier: &ImageId) -> Result<(), StoreError> {
-        let made = {
-            let mut held = self.held();
-            let key = ObjectKey::of(owner).sibling(&identifier.object_name());
-            if held.objects.get::<CachedImage>(&key).is_some() {
-                return Ok(()); // `subscriptionRef` and `identifier` cannot change, so it says what it must
-            }
-            held.objects.put(objects::newborn(generated_image(owner, &key, identifier), Timestamp::now()))
-        };
-        self.keep(made).await
-    }
-
-    async fn delete_image(&self, key: &ObjectKey) -> Result<(), StoreError> {
-        {
-            let mut held = self.held();
-            let Some(image) = held.objects.get::<CachedImage>(key) else { return Ok(()) };
-            objects::delete(&mut held.objects, &*image, Timestamp::now());
-        }
-        self.keep_or_forget::<CachedImage>(key).await
-    }
-
-    async fn set_finalizer<K: Resource>(&self, key: &ObjectKey, held: bool) -> Result<(), StoreError> {
-        self.change::<K>(key, |object| {
-            let finalizers = object.finalizers_mut();
-            finalizers.retain(|name| name != FINALIZER);
-            if held {
-                finalizers.push(FINALIZER.to_owned());
-            }
-        })
-        .await?;
-        self.finish_deletion::<K>(key)
-    }
-
-    async fn write_status<K: Resource>(&self, key: &ObjectKey, status: K::Status) -> Result<(), StoreError> {
-        self.change::<K>(key, |object| *object.status_mut() = Some(status)).await
-    }
-
-    async fn publish_event(&self, event: ObjectEvent) {
-        let ObjectEvent { kind, key, warning, reason, message } = event;
-        if warning {
-            tracing::warn!(target: EVENTS, %kind, object = %key, reason, "{message}");
-        } else {
-            tracing::info!(target: EVENTS, %kind, object = %key, reason, "{message}");
-        }
-    }
-}
-
 impl Directory {
     /// Removes an object that is marked for deletion and has no finalizer, and the images that it owned.
     fn finish_deletion<K: Resource>(&self, key: &ObjectKey) -> Result<(), StoreError> {
@@ -367,36 +290,4 @@ impl Directory {
 /// The entries of Secrets or ConfigMaps, without their file names.
 fn data<T>(read: &mut BTreeMap<ObjectKey, (T, PathBuf)>) -> BTreeMap<ObjectKey, T> {
     std::mem::take(read).into_iter().map(|(key, (data, _))| (key, data)).collect()
-}
-
-/// The image that a subscription makes: with an owner reference, and only the required fields.
-fn generated_image(owner: &ImageListSubscription, key: &ObjectKey, identifier: &ImageId) -> CachedImage {
-    let name = owner.name_any();
-    let reference = OwnerReference {
-        api_version: ImageListSubscription::api_version(&()).into_owned(),
-        kind: ImageListSubscription::kind(&()).into_owned(),
-        name: name.clone(),
-        uid: owner.uid().unwrap_or_default(),
-        controller: Some(true),
-        block_owner_deletion: Some(true),
-    };
-    let spec = CachedImageSpec {
-        subscription_ref: ObjectReference { name: name.clone() },
-        identifier: identifier.to_string(),
-        version: None,
-        sha512: None,
-        keep_until: None,
-        target_refs: None,
-        suspend: false,
-        retention: None,
-        deletion_policy: None,
-    };
-    let metadata = ObjectMeta {
-        name: Some(key.name.clone()),
-        namespace: Some(key.namespace.clone()),
-        labels: Some([(SUBSCRIPTION_LABEL.to_owned(), name)].into()),
-        owner_references: Some(vec![reference]),
-        ..ObjectMeta::default()
-    };
-    CachedImage { metadata, spec, status: None }
 }

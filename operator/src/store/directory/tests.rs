@@ -3,7 +3,9 @@
 use std::fs;
 
 use super::*;
-use crate::api::{HasConditions, ImageListSubscriptionStatus};
+use crate::api::{HasConditions, ImageListSubscription, ImageListSubscriptionStatus};
+use crate::imagelist::ImageId;
+use crate::store::StoreError;
 
 const SUBSCRIPTION: &str = "apiVersion: vmcatcher.io/v1alpha1\nkind: ImageListSubscription\nmetadata: {name: vo}\nspec:\n  \
                             source: {url: 'https://example.org/list'}\n  verify: {endorserRefs: [{name: egi}]}\n";
