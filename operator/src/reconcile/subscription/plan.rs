@@ -18,6 +18,7 @@ use super::schedule::expiry;
 use super::step::Step;
 use super::stored::{Before, Stored};
 use super::verification::accept_request;
+use crate::api::time;
 use crate::cache::CacheError;
 use crate::imagelist::ListVersion;
 use crate::reconcile::exchange::{Force, ListInForce, Message, WithdrawnList};
@@ -266,7 +267,7 @@ fn in_force(
 ) -> ListInForce {
     let expires = expiry(accepted.list().expires, accepted.list().created, checked.max_list_age);
     let asked_before = observed.status.last_fetch_time.as_ref().map(|time| time.0);
-    let last_fetch = if observed.fetched.was_asked() { Some(now) } else { asked_before };
+    let last_fetch = if observed.fetched.was_asked() { Some(time(now).0) } else { asked_before };
     let tried_since = checked.suspend || last_fetch.is_some_and(|last| last >= expires);
     let force = force(&state, expires <= now && tried_since);
     ListInForce {

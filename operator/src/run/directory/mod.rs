@@ -1,5 +1,6 @@
 //! Drives the reconcilers over a folder of manifests: once until nothing changes any more, or until stopped.
 
+mod changes;
 mod results;
 mod watch;
 
@@ -12,10 +13,11 @@ use futures::StreamExt;
 use jiff::Timestamp;
 use tokio_util::sync::CancellationToken;
 
+use self::changes::changes;
 use self::results::{Results, sleep_until};
 use self::watch::{quiet, watch};
 use super::damage::damage;
-use super::dependents::{Change, Dependent, dependents};
+use super::dependents::Dependent;
 use super::pass::Passes;
 use crate::api::{CachedImage, CloudTarget, Endorser, ImageListSubscription, Kind, ObjectKey, Resource};
 use crate::cache::{CacheError, JobState, Keep, Scrub};
@@ -23,7 +25,7 @@ use crate::parallel;
 use crate::reconcile::subscription::FetchTrigger;
 use crate::reconcile::{Context, DryRun, Planned, image};
 use crate::store::ResourceStore;
-use crate::store::directory::{Changed, Directory, DirectoryError, ManifestProblem, Snapshot, requests};
+use crate::store::directory::{Directory, DirectoryError, ManifestProblem, requests};
 
 /// Simultaneous passes over subscriptions: each waits for a server of its own, and each list needs memory while it is
 /// downloaded.
@@ -84,8 +86,8 @@ impl Driver {
         if let Err(error) = self.context.jobs.conversions().forgive_for_space() {
             tracing::warn!(%error, "conversions that failed for want of space wait for their time");
         }
-        let problems = self.reload()?;
         self.restore_settled();
+        let problems = self.reload()?;
         let mut ask = FetchTrigger::Now;
         loop {
             let mut jobs = self.context.jobs.changed();
@@ -135,8 +137,8 @@ impl Driver {
         let work = async {
             self.remove_leftovers();
             let mut problems = Vec::new();
-            self.reload_and_tell(&mut problems);
             self.restore_settled();
+            self.reload_and_tell(&mut problems);
             loop {
                 let mut jobs = self.context.jobs.changed();
                 jobs.mark_unchanged();
@@ -283,7 +285,8 @@ impl Driver {
         dependents
     }
 
-    /// Takes over from the run before which images are settled, if they are the same.
+    /// Takes over from the run before which images are settled. The marks are of the stored objects, so this comes before
+    /// the manifests are read, which may change them.
     fn restore_settled(&self) {
         let store = &*self.context.store;
         for (key, mark) in store.marks() {
@@ -308,10 +311,7 @@ impl Driver {
         let mut left = Vec::new();
         for (key, until) in images.into_iter().zip(settled) {
             match until {
-                Some(until) => {
-                    results.left_out.insert(key.clone());
-                    results.take(&self.context.metrics, Kind::Image, key, Ok(Some(until)));
-                }
+                Some(until) => results.leave_out(key, until),
                 None => left.push(key),
             }
         }
@@ -355,29 +355,3 @@ impl Driver {
 
 /// The objects that a round reconciles.
 type Due = BTreeSet<(Kind, ObjectKey)>;
-
-/// What depends on the changes of objects since a snapshot.
-fn changes(context: &Context<Directory>, snapshot: &Snapshot) -> Vec<Dependent> {
-    let store = &*context.store;
-    let wake = |change: Change<'_>| dependents(context, &change);
-    let mut all = Vec::new();
-    for Changed { before, after } in store.changed::<Endorser>(snapshot) {
-        all.extend(after.or(before).iter().flat_map(|object| wake(Change::Endorser(object))));
-    }
-    for Changed { before, after } in store.changed::<ImageListSubscription>(snapshot) {
-        all.extend(after.or(before).iter().flat_map(|object| wake(Change::Subscription(object))));
-    }
-    for Changed { before, after } in store.changed::<CachedImage>(snapshot) {
-        all.extend(after.iter().flat_map(|object| wake(Change::Image(object))));
-        all.extend(before.filter(|_| after.is_none()).iter().flat_map(|object| wake(Change::ImageGone(object))));
-    }
-    for Changed { before, after } in store.changed::<CloudTarget>(snapshot) {
-        let generation = |target: &Option<Arc<CloudTarget>>| target.as_ref().map(|target| target.metadata.generation);
-        let is_spec = generation(&before) != generation(&after);
-        let key = after.or(before).map(|target| ObjectKey::of(&*target));
-        all.extend(
-            key.iter().flat_map(|key| wake(if is_spec { Change::TargetSpec(key) } else { Change::Target(key) })),
-        );
-    }
-    all
-}

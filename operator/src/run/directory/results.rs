@@ -17,7 +17,7 @@ const LONGEST_SLEEP: Duration = Duration::from_mins(10);
 #[derive(Default)]
 pub(super) struct Results {
     by_object: BTreeMap<(Kind, ObjectKey), Result<Option<Timestamp>, String>>,
-    /// The images whose passes were left out, because they would have changed nothing.
+    /// The images that had no pass, because it would have changed nothing.
     pub(super) left_out: BTreeSet<ObjectKey>,
 }
 
@@ -35,6 +35,13 @@ impl Results {
             format!("{kind} {key}: {error}")
         });
         self.by_object.insert((kind, key), ended);
+    }
+
+    /// Records that the pass over an image is left out until a time.
+    pub(super) fn leave_out(&mut self, key: ObjectKey, until: Timestamp) {
+        if self.by_object.insert((Kind::Image, key.clone()), Ok(Some(until))).is_none() {
+            self.left_out.insert(key);
+        }
     }
 
     /// When the next object is due.
