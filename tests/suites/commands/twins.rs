@@ -37,7 +37,7 @@ fn run(site: &Site, example: &str, text: &str) -> Ran {
     let [command] = found.as_slice() else { panic!("{example}: expected one command with {text:?}, found {found:?}") };
     let path = |name: &str| site.path(name).to_str().unwrap().to_owned();
     let command = command
-        .replace("/var/lib/vmcatcher", &path("volume"))
+        .replace("/var/lib/vmcatcher-operator", &path("volume"))
         .replace("/etc/grid-security/certificates", &path("trust"))
         .replace("--manifests site", &format!("--manifests {}", path("manifests")));
     let programs = site.path("programs");
