@@ -2,17 +2,19 @@
 //! `tee`, `openssl` and `sha512sum` for downloads, nginx for serving. Each pair is run three times, one after the other, and
 //! the best of each counts. Where something is written, both end in a `sync` of the file system.
 //!
-//! Run with `cargo bench -p vmcatcher-tests --bench speed`; `-- one eight small serve idle many` selects, and a number is another
-//! size of the large images in MiB. It needs nginx, curl, openssl and room for five times the size of eight large images.
-//! With `VMCATCHER_OPERATOR`, that program is measured instead of the one that was just built.
+//! Run with `cargo bench -p vmcatcher-tests --bench speed`; `-- one eight small serve idle many lists long verify` selects,
+//! and a number is another size of the large images in MiB. It needs nginx, curl, openssl and room for five times the size
+//! of eight large images. With `VMCATCHER_OPERATOR`, that program is measured instead of the one that was just built.
 
 #![allow(clippy::print_stdout, clippy::unwrap_used, clippy::expect_used, reason = "figures are printed for people")]
 
 mod download;
+mod growth;
 mod idle;
 mod measured;
 mod publisher;
 mod serving;
+mod verification;
 
 use std::path::PathBuf;
 
@@ -47,5 +49,14 @@ fn main() {
     }
     if wanted("many") {
         idle::idle(10_000);
+    }
+    if wanted("lists") {
+        growth::many_lists();
+    }
+    if wanted("long") {
+        growth::long_list();
+    }
+    if wanted("verify") {
+        verification::verify();
     }
 }

@@ -3,6 +3,7 @@
 use std::fs;
 use std::io::Write as _;
 use std::net::{TcpListener, TcpStream};
+use std::ops::Range;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
@@ -49,23 +50,35 @@ impl Publisher {
 
     /// Makes files of random bytes, and publishes a list of them. Returns their names.
     pub(crate) fn publish(&self, count: usize, size: u64, spread: bool) -> Vec<String> {
-        let names: Vec<String> = (0..count).map(|number| format!("{number}.img")).collect();
-        let mut list = self.site.list("1.0", &[]);
-        for (number, name) in names.iter().enumerate() {
-            let digest = random_file(&self.server.root.join(name), size, number as u64);
-            let url = self.url(name, if spread { number } else { 0 });
-            list = list.image(&identifier(number), "1.0", &url, size, &digest);
-        }
-        self.subscribe(&list);
-        names
+        let list = self.list_of(0..count, size, spread);
+        self.subscribe("vo", &list, "match: [{name: all}]");
+        (0..count).map(file_name).collect()
     }
 
-    /// Signs a list, and subscribes to it alone.
-    pub(crate) fn subscribe(&self, list: &ListBuilder) {
+    /// Makes files of random bytes with these numbers, and a list of them.
+    pub(crate) fn list_of(&self, numbers: Range<usize>, size: u64, spread: bool) -> ListBuilder {
+        let mut list = self.site.list("1.0", &[]);
+        for number in numbers {
+            let name = file_name(number);
+            let digest = random_file(&self.server.root.join(&name), size, number as u64);
+            let url = self.url(&name, if spread { number } else { 0 });
+            list = list.image(&identifier(number), "1.0", &url, size, &digest);
+        }
+        list
+    }
+
+    /// Signs a list, serves it as `NAME.list`, and subscribes to what is included.
+    pub(crate) fn subscribe(&self, name: &str, list: &ListBuilder, include: &str) {
+        let url = self.serve(name, list);
+        self.site.subscribe_to(name, &url, &format!("images: {{include: {{{include}}}}}"));
+    }
+
+    /// Signs a list, and serves it. Returns its address.
+    pub(crate) fn serve(&self, name: &str, list: &ListBuilder) -> String {
         let message = sign(&list.json(), &self.site.pki.endorser, Form::Detached);
-        fs::write(self.server.root.join("image.list"), message).unwrap();
-        let url = self.url("image.list", 0);
-        self.site.subscribe_to("vo", &url, "images: {include: {match: [{name: all}]}}");
+        let file = format!("{name}.list");
+        fs::write(self.server.root.join(&file), message).unwrap();
+        self.url(&file, 0)
     }
 
     /// One run of the program over a volume that has nothing.
@@ -85,6 +98,10 @@ impl Publisher {
         assert!(Command::new("sync").arg("-f").arg(self.path("")).status().unwrap().success());
         path
     }
+}
+
+fn file_name(number: usize) -> String {
+    format!("{number}.img")
 }
 
 /// An identifier by its number.
