@@ -3,16 +3,12 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
-use harness::image_server::Resource;
 use harness::opennebula::{Cloud, Dialect};
 use harness::site::Site;
 use serde_json::Value;
 
 use crate::architecture::{is_test, product_code, sources};
 use crate::reconcile::process::operator;
-
-const GOOD: &str = "858a817e-0ca2-473f-89d3-d5bdfc51968e";
-const GONE: &str = "aaaaaaaa-0ca2-473f-89d3-d5bdfc51968e";
 
 /// The fields of the page with their types.
 fn documented() -> BTreeMap<String, String> {
@@ -83,20 +79,7 @@ fn every_field_of_the_code_is_on_the_page() {
 
 /// A site where something works and something fails.
 fn site(cloud: &Cloud) -> Site {
-    let site = Site::new();
-    let images = [site.serve(GOOD, "1", 1, 50_000), site.serve(GONE, "1", 2, 50_000)];
-    site.publish(&site.list("1.0", &[&images[0], &images[1]]));
-    site.server.put(&format!("/{GONE}-1.img"), Resource::status(404));
-    site.manifest(
-        "target",
-        &format!(
-            "apiVersion: v1\nkind: Secret\nmetadata: {{name: one-auth}}\nstringData: {{one_auth: \"oneadmin:opennebula-test\"}}\n---\n\
-             apiVersion: vmcatcher.io/v1alpha1\nkind: CloudTarget\nmetadata: {{name: one}}\nspec:\n  type: OpenNebula\n  openNebula:\n    \
-             endpoint: {}\n    secretRef: {{name: one-auth}}\n    datastore: default\n    handOver: {{type: Path, path: {{prefix: /var/tmp}}}}\n",
-            cloud.endpoint()
-        ),
-    );
-    site.subscribe("targetRefs: [{name: one}]");
+    let site = crate::metrics::site(cloud);
     site.subscribe_to("gone", &site.server.url("/gone.list"), "");
     site.manifest(
         "broken",

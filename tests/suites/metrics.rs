@@ -73,7 +73,7 @@ impl Watched {
 }
 
 /// A site with two images, one of which is not there, and a cloud.
-fn site(cloud: &Cloud) -> Site {
+pub(crate) fn site(cloud: &Cloud) -> Site {
     let site = Site::new();
     let (good, gone) = (site.serve(A, "1", 1, 50_000), site.serve(B, "1", 2, 50_000));
     site.publish(&site.list("1.0", &[&good, &gone]));

@@ -142,6 +142,23 @@ pub struct ImageCounts {
     pub missing: u32,
 }
 
+impl ImageCounts {
+    /// All counts by the names of their fields.
+    pub fn by_state(&self) -> [(&'static str, u32); 8] {
+        let Self { listed, selected, ready, late, failed, kept, refused, missing } = *self;
+        [
+            ("listed", listed),
+            ("selected", selected),
+            ("ready", ready),
+            ("late", late),
+            ("failed", failed),
+            ("kept", kept),
+            ("refused", refused),
+            ("missing", missing),
+        ]
+    }
+}
+
 /// Something to know about one image of the list.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]

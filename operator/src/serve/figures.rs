@@ -13,9 +13,7 @@ use prometheus_client::metrics::family::Family;
 use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::registry::{Registry, Unit};
 
-use crate::api::{
-    CachedImage, CloudTarget, Endorser, HasConditions, ImageCounts, ImageListSubscription, ObjectKey, Resource,
-};
+use crate::api::{CachedImage, CloudTarget, Endorser, HasConditions, ImageListSubscription, ObjectKey, Resource};
 use crate::cache::{JobState, Usage, Volume};
 use crate::reconcile::Context;
 use crate::store::ResourceStore;
@@ -112,7 +110,7 @@ fn lists(
             set(&failing, &key, &[], seconds(&failed.last_transition_time));
         }
         if let Some(images) = &status.images {
-            for (state, count) in states(images) {
+            for (state, count) in images.by_state() {
                 set(&counts, &key, &[("state", state)], i64::from(count));
             }
         }
@@ -128,21 +126,6 @@ fn lists(
     registry.register("list_images", "Images of the list in force, by their state", counts);
     let help = "For how long the image that waits longest was wanted and is not ready; 0 where none waits";
     registry.register_with_unit("sync_lag", help, unit(), lag);
-}
-
-/// The image counts of a list, by state.
-fn states(images: &ImageCounts) -> [(&'static str, u32); 8] {
-    let ImageCounts { listed, selected, ready, late, failed, kept, refused, missing } = *images;
-    [
-        ("listed", listed),
-        ("selected", selected),
-        ("ready", ready),
-        ("late", late),
-        ("failed", failed),
-        ("kept", kept),
-        ("refused", refused),
-        ("missing", missing),
-    ]
 }
 
 /// For each subscription: for how long the longest waiting image has been wanted, in seconds.

@@ -106,7 +106,7 @@ impl SubscriptionPage {
             fetches: fetches(&status, now),
             list: status.list.as_ref().map(|list| List::of(list, now)),
             candidate: status.candidate.as_ref().map(Candidate::of),
-            counts: status.images.as_ref().map(counts).unwrap_or_default(),
+            counts: status.images.iter().flat_map(ImageCounts::by_state).collect(),
             notes: status
                 .notes
                 .iter()
@@ -140,20 +140,6 @@ fn fetches(status: &ImageListSubscriptionStatus, now: Timestamp) -> Vec<(&'stati
         ("Next fetch", &status.next_fetch_time),
     ];
     times.into_iter().filter_map(|(name, time)| Some((name, Moment::of(time.as_ref()?.0, now)))).collect()
-}
-
-fn counts(images: &ImageCounts) -> Vec<(&'static str, u32)> {
-    let ImageCounts { listed, selected, ready, late, failed, kept, refused, missing } = *images;
-    vec![
-        ("in the list", listed),
-        ("selected", selected),
-        ("ready", ready),
-        ("late", late),
-        ("failed", failed),
-        ("kept", kept),
-        ("refused", refused),
-        ("missing", missing),
-    ]
 }
 
 fn checks(checked: &Checked) -> (Vec<CheckRow>, Text) {
