@@ -60,7 +60,7 @@ fn namespaces(endorser: &Identity, url: &str) -> String {
 }
 
 fn cold_and_idle(what: &str, publisher: &Publisher) {
-    let options = ["--max-downloads", "8", "--max-list-size", "64MiB"];
+    let options = ["--max-downloads", "8", "--max-list-size", "67108864"];
     let cold = run(&mut publisher.once(&options));
     println!(
         "{what}: {:.1} s, {:.1} s of processors, at most {} MiB",
