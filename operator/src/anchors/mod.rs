@@ -12,10 +12,8 @@ mod refresh;
 
 use std::collections::BTreeMap;
 use std::ffi::OsString;
-use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, PoisonError, RwLock};
-use std::time::SystemTime;
 use std::{fs, io};
 
 use jiff::Timestamp;
@@ -24,6 +22,7 @@ pub use assembly::{AnchorProblem, from_files};
 use assembly::{Assembly, Kind};
 pub use refresh::{CrlRefresher, RefreshError, Refreshed};
 
+use crate::fs::Stamp;
 use crate::trust::{Anchors, DistinguishedName};
 
 /// The largest file that is read, in bytes.
@@ -32,10 +31,10 @@ const LARGEST_FILE: u64 = 128 << 20;
 const MOST_OTHERS: usize = 1000;
 const LARGEST_OTHER: u64 = 256 << 10;
 
-/// The state of a trust directory without its content: names, sizes, modification times, inodes. It is equal as long as
-/// nothing changes.
+/// The state of a trust directory without its content: the names and stamps of its files. It is equal as long as nothing
+/// changes.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
-pub struct Fingerprint(BTreeMap<OsString, (u64, Option<SystemTime>, u64)>);
+pub struct Fingerprint(BTreeMap<OsString, Stamp>);
 
 /// Loads a trust directory or a plain bundle. Returns the anchors, and the files that cannot be used.
 pub fn load(path: &Path) -> (Anchors, Vec<AnchorProblem>) {
@@ -60,8 +59,8 @@ pub fn load(path: &Path) -> (Anchors, Vec<AnchorProblem>) {
 /// loaded again.
 pub fn fingerprint(path: &Path) -> Fingerprint {
     let seen = |(_, file): (Kind, PathBuf)| {
-        let metadata = fs::metadata(&file).ok()?;
-        Some((file.into_os_string(), (metadata.len(), metadata.modified().ok(), metadata.ino())))
+        let stamp = Stamp::of(&fs::metadata(&file).ok()?);
+        Some((file.into_os_string(), stamp))
     };
     Fingerprint(files(path).unwrap_or_default().into_iter().filter_map(seen).collect())
 }

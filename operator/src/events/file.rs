@@ -10,9 +10,9 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use super::cloud_event;
 use super::event::Event;
-use super::input_file::{UNKNOWN_KIND, kind_name};
 use super::settings::FileSettings;
 use super::sink::{Delivery, Sink, SinkError};
+use crate::fs::{UNKNOWN_KIND, kind_name};
 
 /// The permissions of a file that the sink creates, before the umask.
 const NEW_FILE: u32 = 0o640;

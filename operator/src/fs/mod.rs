@@ -1,8 +1,9 @@
 //! Files and directories: writes that are whole and durable, temporary files, directories read without following links,
-//! stamps that show changes.
+//! stamps that show changes, small files of a site.
 
 mod directory;
 mod error;
+mod input;
 mod rename;
 mod stamp;
 mod step;
@@ -14,6 +15,8 @@ pub(crate) use directory::{
     sync_directory,
 };
 pub use error::FileError;
+pub use input::InputError;
+pub(crate) use input::{UNKNOWN_KIND, kind_name, read_input};
 pub(crate) use rename::{Existing, rename};
 pub use stamp::Stamp;
 pub(crate) use step::StepHook;

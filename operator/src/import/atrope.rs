@@ -7,7 +7,7 @@ use serde_json::{Map, Value, json};
 
 use super::error::ImportError;
 use super::list::List;
-use super::manifest::{Imported, Manifest, Names};
+use super::manifest::{Imported, Manifest, Names, x509_credential};
 use super::outcome::{Fate, Outcome};
 use super::text_file;
 use crate::imagelist::ImageId;
@@ -86,7 +86,7 @@ impl Reading {
         }
         let common_name = subject.rsplit_once("CN=").map_or(subject.as_str(), |(_, name)| name);
         let name = self.names.give(common_name, "endorser");
-        let spec = json!({"credentials": [{"name": "credential-1", "x509": {"subject": subject, "issuer": issuer}}]});
+        let spec = json!({"credentials": [x509_credential(1, &subject, &issuer)]});
         self.imported.endorsers.push(Manifest::new("Endorser", &name, &spec));
         self.endorsers.insert((subject, issuer), name.clone());
         Ok(name)

@@ -97,6 +97,11 @@ impl Imported {
     }
 }
 
+/// An entry of `spec.credentials` of an Endorser, with the names in a certificate.
+pub(super) fn x509_credential(number: usize, subject: &str, issuer: &str) -> Value {
+    json!({"name": format!("credential-{number}"), "x509": {"subject": subject, "issuer": issuer}})
+}
+
 /// The names that were given so far, so that each is given once.
 #[derive(Debug, Default)]
 pub(super) struct Names(BTreeSet<String>);

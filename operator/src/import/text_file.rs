@@ -1,12 +1,11 @@
 //! Reads a configuration file in YAML, with a limit.
 
-use std::fs::File;
-use std::io::Read;
 use std::path::Path;
 
 use serde_json::{Map, Value};
 
 use super::error::ImportError;
+use crate::fs::{InputError, read_input};
 use crate::yaml::{describe, documents};
 
 /// The largest configuration file, in bytes.
@@ -14,13 +13,13 @@ const LARGEST: u64 = 4 << 20;
 
 /// The members of the file's one document.
 pub(super) fn read(path: &Path) -> Result<Map<String, Value>, ImportError> {
-    let unreadable = ImportError::unreadable(path);
-    let mut bytes = Vec::new();
-    let file = File::open(path).map_err(&unreadable)?;
-    file.take(LARGEST + 1).read_to_end(&mut bytes).map_err(&unreadable)?;
-    if bytes.len() as u64 > LARGEST {
-        return Err(ImportError::TooMuch { path: path.to_owned(), most: LARGEST, of: "bytes".to_owned() });
-    }
+    let bytes = read_input(path, LARGEST).map_err(|error| match error {
+        InputError::TooLarge { most } => ImportError::TooMuch { path: path.to_owned(), most, of: "bytes".to_owned() },
+        InputError::Io(source) => ImportError::unreadable(path)(source),
+        InputError::Kind(kind) => {
+            ImportError::OtherForm { path: path.to_owned(), expected: "a regular file", found: kind.to_owned() }
+        }
+    })?;
     let other = |found: String| ImportError::OtherForm { path: path.to_owned(), expected: "an object in YAML", found };
     let text = String::from_utf8(bytes).map_err(|_| other("bytes that are not UTF-8".to_owned()))?;
     let mut found = documents(&text).map(|document| document.value().map_err(|error| document.malformed(&error)));

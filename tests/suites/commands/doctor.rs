@@ -14,7 +14,7 @@ use jiff::SignedDuration;
 use serde_json::Value;
 use vmcatcher_operator::cache::Volume;
 
-use super::least::{NOBODY, mode};
+use super::least::{UNPRIVILEGED, mode};
 use super::{ONE, Ran, once};
 use crate::reconcile::targets::{cloud, target};
 
@@ -279,7 +279,8 @@ fn an_account_without_rights_has_findings_and_no_failure() {
     if fs::metadata(&program).unwrap().uid() != 0 {
         return; // only root can become another account
     }
-    let ran: Ran = patient.command(&program).args(["-o", "json"]).uid(NOBODY).gid(NOBODY).output().unwrap().into();
+    let ran: Ran =
+        patient.command(&program).args(["-o", "json"]).uid(UNPRIVILEGED).gid(UNPRIVILEGED).output().unwrap().into();
     let found = read(&ran);
     let has = |area: &str, message: &str, mend: &str| {
         found.iter().any(|finding| finding[1] == area && finding[2].contains(message) && finding[3].contains(mend))

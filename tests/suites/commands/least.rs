@@ -11,7 +11,7 @@ use harness::site::Site;
 use super::{ONE, Ran, once};
 
 /// The account of nobody, under which a test of root looks at a volume that is another's.
-pub(super) const NOBODY: u32 = 65534;
+pub(super) const UNPRIVILEGED: u32 = 65534;
 
 /// A site's volume that everybody may read, and the program where everybody may run it.
 fn open_to_all() -> (Site, PathBuf) {
@@ -34,7 +34,7 @@ fn as_nobody(program: &Path, site: &Site, arguments: &[&str]) -> Ran {
     let mut command = Command::new(program);
     command.args(arguments).arg("--volume").arg(site.path("volume"));
     if fs::metadata(program).unwrap().uid() == 0 {
-        command.uid(NOBODY).gid(NOBODY);
+        command.uid(UNPRIVILEGED).gid(UNPRIVILEGED);
     }
     command.output().unwrap().into()
 }

@@ -38,7 +38,7 @@ impl Prometheus {
             line.split_once("msg=\"Listening on\" address=").map(|(_, address)| address.trim().to_owned())
         });
         let base = format!("http://{}", address.expect("it listens"));
-        // It writes more, which nobody reads: a full pipe would hold it.
+        // It writes more, which is not read: a full pipe would hold it.
         std::thread::spawn(move || log.for_each(drop));
         Self { process, base, client: reqwest::Client::new(), _folder: folder }
     }

@@ -1,7 +1,5 @@
 //! `import vmcatcher`.
 
-use std::fs::File;
-use std::io::Read;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
@@ -12,6 +10,7 @@ use url::Url;
 use super::{Target, output};
 use crate::cache::{SafeName, Volume};
 use crate::cli::WRONG_USE;
+use crate::fs::read_input;
 use crate::import::seed::Seed;
 use crate::import::{OpenNebulaHint, vmcatcher};
 
@@ -101,8 +100,7 @@ fn hint(args: &Args, endpoint: &Url) -> anyhow::Result<OpenNebulaHint> {
 }
 
 fn read_auth(path: &Path) -> anyhow::Result<String> {
-    let mut text = String::new();
-    File::open(path)?.take(LONGEST_AUTH).read_to_string(&mut text)?;
+    let text = String::from_utf8(read_input(path, LONGEST_AUTH)?).context("expected text in UTF-8")?;
     let line = text.trim();
     if !line.contains(':') || line.contains('\n') {
         bail!("expected one line user:password, found another form");

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use serde_json::{Value, json};
 
-use super::super::manifest::{Imported, Manifest, Names};
+use super::super::manifest::{Imported, Manifest, Names, x509_credential};
 use super::super::outcome::{Fate, Outcome};
 use super::rows::{Credential, Rows};
 use crate::trust::DistinguishedName;
@@ -36,7 +36,9 @@ pub(super) fn endorsers(rows: &Rows, imported: &mut Imported) -> BTreeMap<i64, S
             continue;
         }
         let name = names.give(&identifier, &format!("endorser-{}", endorser.id));
-        let entries: Vec<Value> = usable.iter().enumerate().map(|(place, one)| entry(place, one)).collect();
+        let numbered = (1..).zip(&usable);
+        let entries: Vec<Value> =
+            numbered.map(|(number, one)| x509_credential(number, &one.subject, &one.issuer)).collect();
         let manifest = Manifest::new("Endorser", &name, &json!({"credentials": entries}));
         let manifest = manifest.note(format!("vmcatcher's endorser {identifier}"));
         let fate = Fate::Manifest(manifest.name());
@@ -77,9 +79,4 @@ fn usable<'a>(credentials: &[&'a Credential], imported: &mut Imported) -> Vec<&'
         }
     }
     usable
-}
-
-fn entry(place: usize, credential: &Credential) -> Value {
-    let (subject, issuer) = (&credential.subject, &credential.issuer);
-    json!({"name": format!("credential-{}", place + 1), "x509": {"subject": subject, "issuer": issuer}})
 }

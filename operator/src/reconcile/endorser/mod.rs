@@ -14,6 +14,7 @@ pub use self::anchors::OwnAnchorsError;
 use self::anchors::own_anchors;
 pub use self::check::{check, revoked};
 pub use self::keys::complete;
+pub use self::report::ends_soon;
 use super::context::Context;
 use super::finish::{finish, stalled};
 use crate::api::{Endorser, ImageListSubscription, ObjectKey};

@@ -133,10 +133,13 @@ fn is_of(signer: &SignerStatus, endorser: &str, credential: &str) -> bool {
     signer.endorser == endorser && signer.credential == credential
 }
 
+/// Whether a credential that ends then has less than 30 days left, so that its endorser is `CredentialExpiring`.
+pub fn ends_soon(end: Timestamp, now: Timestamp) -> bool {
+    end.duration_since(now) < EXPIRES_SOON
+}
+
 fn expiring(status: &EndorserStatus, now: Timestamp) -> Option<Finding> {
-    let ends = |credential: &&CredentialStatus| {
-        credential.not_after.as_ref().is_some_and(|end| end.0.duration_since(now) < EXPIRES_SOON)
-    };
+    let ends = |credential: &&CredentialStatus| credential.not_after.as_ref().is_some_and(|end| ends_soon(end.0, now));
     let soon: Vec<String> = status
         .credentials
         .iter()

@@ -10,7 +10,7 @@ use crate::api::ObjectKey;
 use crate::cache::retention::Retention;
 use crate::digest::Sha256Digest;
 use crate::imagelist::oci::Repository;
-use crate::imagelist::{ImageId, LeftOut, ListVersion, ListedImage, Selection, SourceUrl};
+use crate::imagelist::{ImageId, LeftOut, ListVersion, ListedImage, Selection, Sha512Digest, SourceUrl};
 use crate::reconcile::tls::CheckedTls;
 use crate::trust::AcceptedList;
 
@@ -102,6 +102,17 @@ impl ListInForce {
             let kept = &self.kept;
             Sha256Digest::of(format!("{lists:?} {withdrawn:?} {kept:?} {state:?} {wishes:?}").as_bytes())
         })
+    }
+
+    /// The withdrawn list that has these bytes of an image, if no list that still counts has them.
+    pub fn disowned(&self, identifier: &ImageId, digest: &Sha512Digest) -> Option<&WithdrawnList> {
+        let has = |list: &AcceptedList| {
+            list.list().images.iter().any(|one| one.identifier == *identifier && one.sha512() == Some(*digest))
+        };
+        // Nearly always there is none, and no list is searched.
+        let by = self.withdrawn.iter().find(|withdrawn| has(&withdrawn.accepted))?;
+        let is_endorsed = std::iter::once(&self.accepted).chain(&self.older).any(|list| has(list));
+        (!is_endorsed).then_some(by)
     }
 
     /// The existing objects that are not selected. The entries of these images were kept too.

@@ -35,6 +35,11 @@ impl SettledImages {
         Some(settled.until).filter(|until| *until > now)
     }
 
+    /// Whether an object is the one of a settled image, so that it is worth to look at the inputs of its pass.
+    pub(in crate::reconcile) fn knows(&self, key: &ObjectKey, object: &Arc<CachedImage>) -> bool {
+        self.held().get(key).is_some_and(|settled| settled.is_of(object))
+    }
+
     /// Records that the same pass would change nothing until this time.
     pub(in crate::reconcile) fn set(
         &self,

@@ -37,7 +37,7 @@ use crate::store::{ResourceStore, StoreError};
 /// The time of the next pass, if a pass now would change nothing: its object is the one that the last pass left, and all
 /// that it reads besides is as it was. Then the pass need not be made.
 pub fn settled_until<S: ResourceStore>(context: &Context<S>, key: &ObjectKey, now: Timestamp) -> Option<Timestamp> {
-    let object = context.store.get::<CachedImage>(key)?;
+    let object = context.store.get::<CachedImage>(key).filter(|object| context.settled.knows(key, object))?;
     let checked = check(&object).ok()?;
     let list = context.lists.get(&checked.subscription);
     let inputs = inputs::inputs(context, &object, &checked, list.as_deref())?;

@@ -6,7 +6,6 @@ use super::check::{Checked, Pin};
 use crate::cache::JobKey;
 use crate::imagelist::{ImageList, ListVersion, ListedImage, Sha512Digest, SourceUrl};
 use crate::reconcile::exchange::{Force, ListInForce};
-use crate::trust::AcceptedList;
 
 /// What is wanted.
 #[derive(Debug, Clone, PartialEq)]
@@ -106,17 +105,8 @@ pub(super) fn want(checked: &Checked, list: Option<&ListInForce>, now: Timestamp
 /// Why a version in circulation must be removed although something else is wanted: only lists with revoked signers
 /// endorsed it.
 pub(super) fn disowned(checked: &Checked, list: Option<&ListInForce>, digests: &[Sha512Digest]) -> Option<Want> {
-    // Nearly always: then no list is searched.
-    let in_force = list.filter(|list| !list.withdrawn.is_empty())?;
-    let has = |list: &AcceptedList, digest: &Sha512Digest| {
-        list.list().images.iter().any(|one| one.identifier == checked.image.identifier && one.sha512() == Some(*digest))
-    };
-    let standing = || std::iter::once(&in_force.accepted).chain(&in_force.older);
-    let endorsed = |digest: &&Sha512Digest| standing().any(|list| has(list, digest));
-    digests.iter().filter(|digest| !endorsed(digest)).find_map(|digest| {
-        let by = in_force.withdrawn.iter().find(|withdrawn| has(&withdrawn.accepted, digest))?;
-        Some(Want::Out { reason: by.reason, message: by.message.clone() })
-    })
+    let by = digests.iter().find_map(|digest| list?.disowned(&checked.image.identifier, digest))?;
+    Some(Want::Out { reason: by.reason, message: by.message.clone() })
 }
 
 fn keep_or_out(checked: &Checked, now: Timestamp, reason: &'static str, message: String) -> Want {

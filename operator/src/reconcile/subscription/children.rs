@@ -16,7 +16,7 @@ use crate::reconcile::exchange::ListInForce;
 use crate::reconcile::versions::is_content_of;
 
 /// A wanted image that is not ready after this time counts as late. Monitoring of sites alerts on late images.
-const LATE_AFTER: SignedDuration = SignedDuration::from_hours(24);
+pub const LATE_AFTER: SignedDuration = SignedDuration::from_hours(24);
 /// The maximum number of notes in a status.
 const MOST_NOTES: usize = 20;
 

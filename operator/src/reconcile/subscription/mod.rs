@@ -33,6 +33,7 @@ use jiff::Timestamp;
 
 pub(super) use self::check::check;
 pub use self::check::format;
+pub use self::children::LATE_AFTER;
 pub use self::kept::{KeptChecks, KeptLists, kept_checks, kept_lists};
 pub use self::memory::ListMemory;
 use self::plan::Newest;

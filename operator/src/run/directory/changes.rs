@@ -2,13 +2,15 @@
 
 use std::sync::Arc;
 
-use crate::api::{CachedImage, CloudTarget, Endorser, ImageListSubscription, ImageListSubscriptionStatus, ObjectKey};
+use crate::api::{
+    CachedImage, CloudTarget, Endorser, ImageListSubscription, ImageListSubscriptionStatus, Kind, ObjectKey,
+};
 use crate::reconcile::Context;
 use crate::run::dependents::{Change, Dependent, dependents};
 use crate::store::directory::{Changed, Directory, Snapshot};
 
-/// Whether nothing of a subscription has changed but the times of its fetches. Its pass took them into account when it
-/// set them, and nothing else reads them. So a run with nothing to do verifies each list once.
+/// Whether nothing of a subscription has changed but the times of its fetches. Its own pass took them into account when
+/// it set them, and endorsers do not read them. So a run with nothing to do verifies each list once.
 fn only_fetched(before: &ImageListSubscription, after: &ImageListSubscription) -> bool {
     let timeless = |object: &ImageListSubscription| {
         let without_times = |status| ImageListSubscriptionStatus {
@@ -31,10 +33,10 @@ pub(super) fn changes(context: &Context<Directory>, snapshot: &Snapshot) -> Vec<
         all.extend(after.or(before).iter().flat_map(|object| wake(Change::Endorser(object))));
     }
     for Changed { before, after } in store.changed::<ImageListSubscription>(snapshot) {
-        if before.as_ref().zip(after.as_ref()).is_some_and(|(before, after)| only_fetched(before, after)) {
-            continue;
-        }
-        all.extend(after.or(before).iter().flat_map(|object| wake(Change::Subscription(object))));
+        let only_fetched = before.as_ref().zip(after.as_ref()).is_some_and(|(one, other)| only_fetched(one, other));
+        let woken = after.or(before).into_iter().flat_map(|object| wake(Change::Subscription(&object)));
+        // A target looks whether a fetch is overdue.
+        all.extend(woken.filter(|dependent| !only_fetched || dependent.kind == Kind::Target));
     }
     for Changed { before, after } in store.changed::<CachedImage>(snapshot) {
         all.extend(after.iter().flat_map(|object| wake(Change::Image(object))));

@@ -98,11 +98,10 @@ impl Driver {
             // A download can end between the pass that saw it running and this check. Then another pass is needed.
             let all_was_seen = !self.downloads_run() && !jobs.has_changed().unwrap_or(false);
             if all_was_seen && imports.is_none() {
-                let left_out = results.left_out.clone();
                 let mut errors = results.errors();
                 errors.extend(self.tidy());
                 self.copy_images();
-                return Ok(Settled { problems, errors, left_out });
+                return Ok(Settled { problems, errors, left_out: results.left_out });
             }
             // The sender is part of the context, so this wait ends only when a job changes.
             tokio::select! {
@@ -279,7 +278,6 @@ impl Driver {
             .buffer_unordered(at_once);
         while let Some((key, ended)) = passes.next().await {
             dependents.extend(ended.dependents);
-            results.left_out.remove(&key);
             results.take(&context.metrics, kind, key, ended.result);
         }
         dependents

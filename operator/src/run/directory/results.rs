@@ -22,6 +22,7 @@ pub(super) struct Results {
 }
 
 impl Results {
+    /// Records the end of a pass.
     pub(super) fn take(
         &mut self,
         metrics: &Metrics,
@@ -34,6 +35,7 @@ impl Results {
             tracing::error!(%kind, object = %key, %error, "the pass could not be finished");
             format!("{kind} {key}: {error}")
         });
+        self.left_out.remove(&key);
         self.by_object.insert((kind, key), ended);
     }
 
@@ -50,8 +52,8 @@ impl Results {
     }
 
     /// The errors of passes.
-    pub(super) fn errors(self) -> Vec<String> {
-        self.by_object.into_values().filter_map(Result::err).collect()
+    pub(super) fn errors(&self) -> Vec<String> {
+        self.by_object.values().filter_map(|ended| ended.as_ref().err().cloned()).collect()
     }
 }
 

@@ -5,11 +5,8 @@ use askama::Template;
 use super::frame::{Frame, Request};
 use super::health;
 use super::shown::{Address, Moment, State, Text};
-use super::site::{Objects, sorted};
+use super::site::{Objects, sorted, worst_first};
 use crate::api::{CloudType, ObjectKey};
-
-/// The most rows of the page.
-const MOST: usize = 1000;
 
 /// The page.
 #[derive(Template)]
@@ -36,7 +33,7 @@ struct Row {
 impl Clouds {
     /// Makes the page. What needs attention is first.
     pub(super) fn of(request: &Request, objects: &Objects) -> Self {
-        let mut rows: Vec<Row> = sorted(&objects.targets)
+        let rows: Vec<Row> = sorted(&objects.targets)
             .into_iter()
             .map(|(key, object)| {
                 let found = health::of_target(object);
@@ -53,17 +50,12 @@ impl Clouds {
                     images: status.images,
                     pending: status.pending,
                     seen: status.last_probe_time.as_ref().map(|time| Moment::of(time.0, request.now)),
-                    findings: found
-                        .iter()
-                        .map(|one| (one.state, Text::of(&one.reason), Text::of(&one.message)))
-                        .collect(),
+                    findings: health::shown(&found),
                     key,
                 }
             })
             .collect();
-        rows.sort_by(|one, other| (one.state, &one.key).cmp(&(other.state, &other.key)));
-        let more = rows.len().saturating_sub(MOST);
-        rows.truncate(MOST);
+        let (rows, more) = worst_first(rows, |row| (row.state, &row.key));
         Self { frame: Frame::of(request, "Clouds", "Clouds"), rows, more }
     }
 }

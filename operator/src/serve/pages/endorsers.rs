@@ -6,11 +6,9 @@ use jiff::Timestamp;
 use super::frame::{Frame, Request};
 use super::health;
 use super::shown::{Moment, State, Text};
-use super::site::{Objects, sorted};
+use super::site::{Objects, sorted, worst_first};
 use crate::api::{CredentialStatus, Endorser, ObjectKey, Trust};
-
-/// The most endorsers of the page.
-const MOST: usize = 1000;
+use crate::reconcile::endorser::ends_soon;
 
 /// The page.
 #[derive(Template)]
@@ -45,10 +43,8 @@ impl Endorsers {
     /// Makes the page. What needs attention is first.
     pub(super) fn of(request: &Request, objects: &Objects) -> Self {
         let objects = sorted(&objects.endorsers).into_iter();
-        let mut rows: Vec<Row> = objects.map(|(key, object)| Row::of(key, object, request.now)).collect();
-        rows.sort_by(|one, other| (one.state, &one.key).cmp(&(other.state, &other.key)));
-        let more = rows.len().saturating_sub(MOST);
-        rows.truncate(MOST);
+        let rows: Vec<Row> = objects.map(|(key, object)| Row::of(key, object, request.now)).collect();
+        let (rows, more) = worst_first(rows, |row| (row.state, &row.key));
         Self { frame: Frame::of(request, "Endorsers", "Endorsers"), rows, more }
     }
 }
@@ -68,7 +64,7 @@ impl Row {
             description: Text::of(object.spec.description.as_deref().unwrap_or_default()),
             subscriptions: object.status.as_ref().map_or(0, |status| status.subscriptions),
             credentials: credentials.map(|credential| Credential::of(credential, now)).collect(),
-            findings: found.iter().map(|one| (one.state, Text::of(&one.reason), Text::of(&one.message))).collect(),
+            findings: health::shown(&found),
             key,
         }
     }
@@ -82,7 +78,7 @@ impl Credential {
             subject: Text::of(&credential.subject),
             issuer: Text::of(&credential.issuer),
             ends: end.map(|end| Moment::of(end, now)),
-            ends_soon: end.is_some_and(|end| health::credential_ends_soon(end, now)),
+            ends_soon: end.is_some_and(|end| ends_soon(end, now)),
             seen: credential.last_seen_time.as_ref().map(|seen| Moment::of(seen.0, now)),
         }
     }

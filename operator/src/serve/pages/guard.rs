@@ -1,7 +1,5 @@
 //! Who may read the pages: those on this machine, those who know a token, or those whom a proxy lets through.
 
-use std::fs::File;
-use std::io::Read as _;
 use std::net::{IpAddr, SocketAddr};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -12,6 +10,7 @@ use axum::http::header::{AUTHORIZATION, COOKIE, HOST};
 use jiff::Timestamp;
 
 use super::token::{Token, TokenError};
+use crate::fs::{InputError, read_input};
 
 /// How long the token is used before its file is read again. A Secret that is mounted can change.
 const KNOWN: Duration = Duration::from_secs(5);
@@ -53,8 +52,8 @@ pub enum GuardError {
     Unreadable {
         /// The file.
         path: PathBuf,
-        /// The error of the system.
-        source: std::io::Error,
+        /// Why.
+        source: InputError,
     },
     /// The file does not hold a token.
     #[error("{path}: {source}")]
@@ -155,8 +154,7 @@ impl TokenFile {
 
 fn read(path: &Path) -> Result<Token, GuardError> {
     let unreadable = |source| GuardError::Unreadable { path: path.to_owned(), source };
-    let mut bytes = Vec::new();
-    File::open(path).and_then(|file| file.take(LARGEST).read_to_end(&mut bytes)).map_err(unreadable)?;
+    let bytes = read_input(path, LARGEST).map_err(unreadable)?;
     Token::read(&String::from_utf8_lossy(&bytes)).map_err(|source| GuardError::Token { path: path.to_owned(), source })
 }
 

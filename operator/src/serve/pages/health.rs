@@ -3,11 +3,10 @@
 use jiff::{SignedDuration, Timestamp};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
 
-use super::shown::State;
+use super::shown::{State, Text};
 use crate::api::{CachedImage, CloudTarget, Endorser, HasConditions, ImageListSubscription};
+use crate::reconcile::subscription::LATE_AFTER;
 
-/// An image that is wanted for longer than this and not there is late, as in the status of a subscription.
-const LATE: SignedDuration = SignedDuration::from_hours(24);
 /// A list or an image that ends within this time expires soon.
 const SOON: SignedDuration = SignedDuration::from_hours(7 * 24);
 /// Reasons of `Endorsed` for which no version of an image is given out any more.
@@ -35,6 +34,11 @@ impl Finding {
     }
 }
 
+/// The findings as a page shows them: the state, the reason and the message of each.
+pub(super) fn shown(findings: &[Finding]) -> Vec<(State, Text, Text)> {
+    findings.iter().map(|one| (one.state, Text::of(&one.reason), Text::of(&one.message))).collect()
+}
+
 /// The state of the first finding; good if there is none.
 pub(super) fn state(findings: &[Finding]) -> State {
     findings.iter().map(|finding| finding.state).min().unwrap_or(State::Good)
@@ -43,11 +47,6 @@ pub(super) fn state(findings: &[Finding]) -> State {
 /// Whether a time is less than a week away, or past.
 pub(super) fn is_soon(end: Timestamp, now: Timestamp) -> bool {
     end <= now.saturating_add(SOON).unwrap_or(Timestamp::MAX)
-}
-
-/// Whether a credential has less than 30 days left, as in the status of an endorser.
-pub(super) fn credential_ends_soon(end: Timestamp, now: Timestamp) -> bool {
-    end.duration_since(now) < SignedDuration::from_hours(30 * 24)
 }
 
 /// What there is to know about a subscription.
@@ -129,7 +128,7 @@ fn is_late(object: &CachedImage, now: Timestamp) -> Option<Timestamp> {
             && wanted.sha512.as_ref().is_none_or(|sha512| sha512.eq_ignore_ascii_case(&artifact.sha512))
     });
     let since = wanted.wanted_since.0;
-    (!is_there && now.duration_since(since) > LATE).then_some(since)
+    (!is_there && now.duration_since(since) > LATE_AFTER).then_some(since)
 }
 
 /// The state of an image that no try failed for: its work may only not have ended.

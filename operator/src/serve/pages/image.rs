@@ -131,7 +131,7 @@ impl ImagePage {
         Self {
             frame: Frame::of(request, title.as_deref().unwrap_or(&object.spec.identifier), "Images"),
             state: health::state(&found),
-            findings: found.iter().map(|one| (one.state, Text::of(&one.reason), Text::of(&one.message))).collect(),
+            findings: health::shown(&found),
             wanted: status.image.as_ref().map(|wanted| Wanted::of(wanted, now)),
             artifact: status.artifact.as_ref().map(|artifact| OnVolume::of(artifact, now)),
             notes: notes(object),

@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use jiff::Timestamp;
 
+use super::shown::State;
 use crate::api::{CachedImage, CloudTarget, Endorser, ImageListSubscription, ObjectKey, Resource};
 use crate::cache::Volume;
 use crate::imagelist::ListFormat;
@@ -13,6 +14,9 @@ use crate::reconcile::subscription::{KeptChecks, format, kept_checks};
 use crate::reconcile::{Context, ListInForce, SpecError};
 use crate::serve::progress::{ProgressPage, page};
 use crate::store::ResourceStore;
+
+/// The most rows of a table of a page.
+const MOST_ROWS: usize = 1000;
 
 /// A future of a [`Site`].
 pub(super) type Checks<'a> = Pin<Box<dyn Future<Output = Result<Option<KeptChecks>, SpecError>> + Send + 'a>>;
@@ -93,6 +97,14 @@ pub(super) fn sorted<K: Resource>(objects: &[Arc<K>]) -> Vec<(ObjectKey, &K)> {
     let mut sorted: Vec<(ObjectKey, &K)> = objects.iter().map(|object| (ObjectKey::of(&**object), &**object)).collect();
     sorted.sort_by(|(one, _), (other, _)| one.cmp(other));
     sorted
+}
+
+/// The rows of a table, what needs attention first, and the number of those that are left out.
+pub(super) fn worst_first<R>(mut rows: Vec<R>, place: impl Fn(&R) -> (State, &ObjectKey)) -> (Vec<R>, usize) {
+    rows.sort_by(|one, other| place(one).cmp(&place(other)));
+    let more = rows.len().saturating_sub(MOST_ROWS);
+    rows.truncate(MOST_ROWS);
+    (rows, more)
 }
 
 /// The format of a subscription's lists; that of an image list if its spec is not valid.

@@ -99,7 +99,7 @@ impl SubscriptionPage {
         Self {
             frame: Frame::of(request, &key.name, "Subscriptions"),
             state: health::state(&found),
-            findings: found.iter().map(|one| (one.state, Text::of(&one.reason), Text::of(&one.message))).collect(),
+            findings: health::shown(&found),
             source: Address::of(&source(&object.spec.source)),
             interval: Text::of(&object.spec.interval),
             believed: believed(object),

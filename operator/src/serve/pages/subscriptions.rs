@@ -5,11 +5,8 @@ use askama::Template;
 use super::frame::{Frame, Request, page_of};
 use super::health;
 use super::shown::{Address, Moment, State, Text};
-use super::site::{Objects, sorted};
+use super::site::{Objects, sorted, worst_first};
 use crate::api::{ImageCounts, ListSource, ObjectKey};
-
-/// The most rows of the page.
-const MOST: usize = 1000;
 
 /// The page.
 #[derive(Template)]
@@ -36,7 +33,7 @@ impl Subscriptions {
     /// Makes the page. What needs attention is first.
     pub(super) fn of(request: &Request, objects: &Objects) -> Self {
         let now = request.now;
-        let mut rows: Vec<Row> = sorted(&objects.subscriptions)
+        let rows: Vec<Row> = sorted(&objects.subscriptions)
             .into_iter()
             .map(|(key, object)| {
                 let status = object.status.as_ref();
@@ -54,9 +51,7 @@ impl Subscriptions {
                 }
             })
             .collect();
-        rows.sort_by(|one, other| (one.state, &one.key).cmp(&(other.state, &other.key)));
-        let more = rows.len().saturating_sub(MOST);
-        rows.truncate(MOST);
+        let (rows, more) = worst_first(rows, |row| (row.state, &row.key));
         Self { frame: Frame::of(request, "Subscriptions", "Subscriptions"), rows, more }
     }
 }

@@ -4,7 +4,6 @@ use super::health::WITHDRAWN;
 use crate::api::{CachedImage, HasConditions as _, ImageListSubscription};
 use crate::imagelist::Sha512Digest;
 use crate::reconcile::{Force, ListInForce};
-use crate::trust::AcceptedList;
 
 /// Why a version of an image is not given out; `None` if it is. Bytes whose signer was revoked, and bytes that the site
 /// excludes, are not.
@@ -25,16 +24,7 @@ pub(super) fn withheld(
     if excluded.is_some_and(|exclude| exclude.sha512.iter().any(|text| text.parse() == Ok(*digest))) {
         return Some("Excluded: the subscription excludes these bytes".to_owned());
     }
-    list.and_then(|list| disowned(image, list, digest))
-}
-
-/// Only a list whose signer was revoked has these bytes.
-fn disowned(image: &CachedImage, list: &ListInForce, digest: &Sha512Digest) -> Option<String> {
-    let has = |list: &AcceptedList| {
-        let mut images = list.list().images.iter();
-        images.any(|one| one.identifier.as_str() == image.spec.identifier && one.sha512() == Some(*digest))
-    };
-    let by = list.withdrawn.iter().find(|withdrawn| has(&withdrawn.accepted))?;
-    let is_endorsed = has(&list.accepted) || list.older.iter().any(|older| has(older));
-    (!is_endorsed).then(|| format!("{}: {}", by.reason, by.message))
+    // Only a list whose signer was revoked has these bytes.
+    let by = list?.disowned(&image.spec.identifier.parse().ok()?, digest)?;
+    Some(format!("{}: {}", by.reason, by.message))
 }
