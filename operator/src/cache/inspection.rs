@@ -8,12 +8,12 @@ use rustix::fs::{Access, access};
 
 use super::append_file::takes_direct;
 use super::error::CacheError;
+use super::shard_folder::ShardFolder;
 use super::space::Free;
 use super::volume::{DIRECTORIES, Volume, holder};
 
-/// The other names that the operator uses on a volume: the lock, the spool of events, and the folders of shards.
+/// The other names that the operator uses on a volume, beside the folders of shards: the lock and the spool of events.
 const OTHERS: [&str; 2] = ["lock", "spool"];
-const SHARD: &str = "shard-";
 
 /// What was seen of a volume.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -56,9 +56,8 @@ impl Inspected {
 }
 
 fn is_ours(name: &str) -> bool {
-    let of_shard = |rest: &str| !rest.is_empty() && rest.bytes().all(|byte| byte.is_ascii_digit());
     OTHERS.contains(&name)
-        || name.strip_prefix(SHARD).is_some_and(of_shard)
+        || name.parse::<ShardFolder>().is_ok()
         || DIRECTORIES.iter().any(|directory| directory.split('/').next() == Some(name))
         // A file system has it at its root.
         || name == "lost+found"

@@ -20,7 +20,7 @@ pub struct NameError {
 }
 
 impl NameError {
-    fn new(expected: &'static str, found: &str) -> Self {
+    pub(super) fn new(expected: &'static str, found: &str) -> Self {
         Self { expected, found: found.chars().take(64).collect() }
     }
 }

@@ -108,7 +108,8 @@ impl Volume {
         Ok(aside)
     }
 
-    pub(super) fn state_path(&self, state: &StatePath) -> PathBuf {
+    /// The path of the file of a state, whether or not it was ever written.
+    pub fn state_path(&self, state: &StatePath) -> PathBuf {
         self.path("state").join(state.relative())
     }
 }

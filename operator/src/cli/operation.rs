@@ -16,14 +16,15 @@ use tokio::task::JoinHandle;
 use super::algorithms::Algorithms;
 use super::config;
 use crate::anchors::{CrlRefresher, TrustDirectory};
-use crate::cache::{CacheError, ConversionLimits, Inspected, JobLimits, Scrub, ScrubSettings, Volume};
+use crate::cache::{CacheError, ConversionLimits, Inspected, JobLimits, Scrub, ScrubSettings, ShardFolder, Volume};
 use crate::duration::parse_duration;
 use crate::events::config::Config;
 use crate::events::{self, Deliveries, RunKind};
 use crate::fetch::{Client, ClientSettings, LIST_LIMIT};
 use crate::imagelist::MAXIMUM_BYTES;
+use crate::metrics::Metrics;
 use crate::reconcile::{Context, ImagePaths, Settings};
-use crate::serve::{self, Guard, GuardError, ImageServer, Listening, Monitor, Pages, Tickets};
+use crate::serve::{self, Clock, Guard, GuardError, ImageServer, Listening, Monitor, Pages, Tickets};
 use crate::store::ResourceStore;
 
 /// The arguments of both commands.
@@ -74,7 +75,8 @@ pub(super) struct Operation {
     #[arg(long, value_name = "NAME", env = "VMCATCHER_INSTANCE", default_value = "vmcatcher", value_parser = instance)]
     instance: String,
     /// Serve images at this address and port, such as [::]:8080, to clouds that pull them (CloudTarget, handOver type
-    /// URL). The server uses plain HTTP: put a proxy with TLS in front of it [default: no such server]
+    /// URL). The server uses plain HTTP: put a proxy with TLS in front of it. With `run --shards`, each program serves the
+    /// images of all shards on the volume [default: no such server]
     #[arg(long, value_name = "ADDRESS", env = "VMCATCHER_IMAGE_SERVER")]
     pub(super) image_server: Option<SocketAddr>,
     /// Answer /healthz, /readyz, /metrics and /progress at this address and port, such as [::]:9090 [default: no such
@@ -130,6 +132,9 @@ impl Servers {
         }
     }
 }
+
+/// Makes the image server: [`ImageServer::new`] or [`ImageServer::of_shards`].
+pub(super) type MakeImageServer = fn(PathBuf, Clock, Metrics) -> ImageServer;
 
 /// Whether `file:` URLs are fetched. They are refused if people who do not control this machine may write resources.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -204,13 +209,25 @@ impl Operation {
             conversion: ConversionLimits { largest: self.max_virtual_size, ..ConversionLimits::default() },
             ..JobLimits::default()
         };
-        let served = self.image_server.filter(|_| volume.is_writable());
-        let tickets = served.map(|_| Tickets::kept(&volume)).transpose()?;
-        let context = Context::new(store, volume, client, limits, anchors, self.settings(config));
-        Ok(match tickets {
-            Some(tickets) => context.with_image_server(image_paths(tickets)),
-            None => context,
-        })
+        Ok(Context::new(store, volume, client, limits, anchors, self.settings(config)))
+    }
+
+    /// The context with the addresses of images, if the arguments ask for an image server. `shard`: the volume is the
+    /// folder of that shard, on a volume of which all shards are served.
+    pub(super) fn with_images<S: ResourceStore>(
+        &self,
+        context: Context<S>,
+        shard: Option<ShardFolder>,
+    ) -> anyhow::Result<Context<S>> {
+        if self.image_server.is_none() {
+            return Ok(context);
+        }
+        let tickets = Tickets::kept(&context.volume)?;
+        let tickets = match shard {
+            Some(shard) => tickets.of_shard(shard),
+            None => tickets,
+        };
+        Ok(context.with_image_server(image_paths(tickets)))
     }
 
     /// The context with the sinks of the configuration, and their running deliveries.
@@ -235,8 +252,9 @@ impl Operation {
         }
     }
 
-    /// Starts the HTTP servers that the arguments ask for. Metrics of resources are included after [`Self::watch`].
-    pub(super) async fn serve(&self) -> anyhow::Result<Servers> {
+    /// Starts the HTTP servers that the arguments ask for; `images` makes that of images, for the volume. Metrics of
+    /// resources are included after [`Self::watch`].
+    pub(super) async fn serve(&self, images: MakeImageServer) -> anyhow::Result<Servers> {
         let mut servers = Servers { images: None, monitor: None, pages: None };
         if let Some(address) = self.listen {
             let app = serve::monitor_app(self.monitor.clone());
@@ -244,7 +262,7 @@ impl Operation {
         }
         if let Some(address) = self.image_server {
             let metrics = self.monitor.metrics().clone();
-            let app = serve::router(ImageServer::new(self.volume.clone(), Arc::new(Timestamp::now), metrics));
+            let app = serve::router(images(self.volume.clone(), Arc::new(Timestamp::now), metrics));
             servers.images = Some(self.listen(address, app.into(), "images are served").await?);
         }
         if let Some((address, guard)) = self.pages.zip(self.guard()) {

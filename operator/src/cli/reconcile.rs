@@ -19,6 +19,7 @@ use crate::events::config::Config;
 use crate::reconcile::Context;
 use crate::run::ProgressReports;
 use crate::run::directory::Driver;
+use crate::serve::ImageServer;
 use crate::store::directory::Directory;
 
 /// Arguments of `reconcile`.
@@ -73,10 +74,11 @@ async fn reconcile(args: &Args, config: Config, quiet: bool) -> anyhow::Result<E
     let service = Service::start();
     let volume = args.operation.volume().await?;
     let context = args.operation.context(store(args)?, volume, Files::Allowed, config)?;
+    let context = args.operation.with_images(context, None)?;
     let (context, deliveries) =
         Operation::with_events(context, if args.once { RunKind::Once } else { RunKind::Continuous })?;
     let context = Arc::new(context);
-    let servers = args.operation.serve().await?;
+    let servers = args.operation.serve(ImageServer::new).await?;
     args.operation.watch(&context);
     let reports = ProgressReports::start(&context);
     let mut driver = Driver::new(context.clone());

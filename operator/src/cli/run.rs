@@ -12,12 +12,13 @@ use kube::Client;
 use tokio_util::sync::CancellationToken;
 
 use super::WRONG_USE;
-use super::operation::{Files, Operation, stop};
-use crate::cache::Volume;
+use super::operation::{Files, MakeImageServer, Operation, stop};
+use crate::cache::{MOST_SHARDS, ShardFolder, Volume};
 use crate::events::RunKind;
 use crate::events::config::Config;
 use crate::run::ProgressReports;
 use crate::run::kubernetes::Driver;
+use crate::serve::ImageServer;
 use crate::store::kubernetes::{Election, Kubernetes, Leadership, LeadershipLost, Shard, counted};
 
 /// Arguments of `run`.
@@ -58,7 +59,7 @@ pub(super) fn run(args: &Args) -> anyhow::Result<ExitCode> {
     runtime.block_on(async {
         // The servers start before the election: a process that waits for the volume can read it, and is as healthy as
         // the leader.
-        let servers = args.operation.serve().await?;
+        let servers = args.operation.serve(args.image_server()).await?;
         let ended = lead_and_keep(args, config).await;
         servers.shutdown().await;
         ended
@@ -108,14 +109,18 @@ impl Args {
     /// Why the arguments cannot be used together.
     fn wrong(&self) -> Option<String> {
         let of = self.shards?;
-        match self.shard {
-            Some(index) if index >= of => Some(format!("--shard: expected 0 to {}, found {index}", of - 1)),
-            None if self.operation.image_server.is_some() => Some(
-                "--image-server: expected --shard with --shards, for a server of images has one volume; found none"
-                    .to_owned(),
-            ),
-            Some(_) | None => None,
-        }
+        let index = self.shard.filter(|index| *index >= of)?;
+        Some(format!("--shard: expected 0 to {}, found {index}", of - 1))
+    }
+
+    /// The folder that a shard has on the volume; `None` if the volume is not shared by several.
+    fn folder(&self, shard: Option<Shard>) -> Option<ShardFolder> {
+        shard.filter(|_| self.shard.is_none()).map(Shard::folder)
+    }
+
+    /// The image server: on a volume that all shards share, each program serves all of them.
+    fn image_server(&self) -> MakeImageServer {
+        if self.shards.is_some() && self.shard.is_none() { ImageServer::of_shards } else { ImageServer::new }
     }
 
     /// What this process may lead; one that is `None` if the namespaces are not divided.
@@ -134,12 +139,11 @@ impl Args {
 
 /// Opens the volume, or the folder of a shard on it.
 async fn open(args: &Args, shard: Option<Shard>) -> anyhow::Result<Volume> {
-    let Some(shard) = shard else { return args.operation.volume().await };
-    tracing::info!("this program works for {shard}");
-    if args.shard.is_some() {
-        return args.operation.volume().await;
+    if let Some(shard) = shard {
+        tracing::info!("this program works for {shard}");
     }
-    let folder = args.operation.volume.join(format!("shard-{}", shard.index()));
+    let Some(folder) = args.folder(shard) else { return args.operation.volume().await };
+    let folder = args.operation.volume.join(folder.to_string());
     // Not the folders above: a mistyped path is reported.
     for folder in [&args.operation.volume, &folder] {
         match std::fs::create_dir(folder) {
@@ -154,7 +158,7 @@ async fn open(args: &Args, shard: Option<Shard>) -> anyhow::Result<Volume> {
 
 /// Parser for the number of shards.
 fn shards() -> RangedI64ValueParser<u16> {
-    RangedI64ValueParser::new().range(1..=64)
+    RangedI64ValueParser::new().range(1..=i64::from(MOST_SHARDS))
 }
 
 /// Keeps the volume equal to the resources until `stopping` is cancelled, or until leadership is lost.
@@ -175,6 +179,7 @@ async fn keep(
     let (store, watches) = Kubernetes::new(client, &args.namespace);
     let store = store.with_permit(permit.clone()).with_shard(shard);
     let context = args.operation.context(store, volume, Files::Refused, config)?;
+    let context = args.operation.with_images(context, args.folder(shard))?;
     let (context, deliveries) = Operation::with_events(context, RunKind::Continuous)?;
     let context = Arc::new(context.with_permit(permit));
     context.events.announce_begin(Timestamp::now()).await;

@@ -1,10 +1,12 @@
-//! Images by digest: `GET` and `HEAD` of `/images/<ticket>/<sha512>.<format>`.
+//! Images by digest: `GET` and `HEAD` of `/images/<ticket>/<sha512>.<format>`, or with several shards on one volume of
+//! `/images/<shard>/<ticket>/<sha512>.<format>`.
 //!
 //! A cloud that pulls an image sends several `HEAD` requests, needs an exact `Content-Length`, and resumes an
 //! interrupted transfer with a range request. Only verified bytes are served, and only with a valid ticket.
 
-use std::path::{Path as FilePath, PathBuf};
-use std::sync::{Arc, OnceLock};
+use std::io::ErrorKind;
+use std::path::PathBuf;
+use std::sync::Arc;
 
 use axum::Router;
 use axum::body::Body;
@@ -15,108 +17,156 @@ use axum::routing::get;
 use super::file_body::file_body;
 use super::known_blobs::KnownBlobs;
 use super::plain;
-use super::ticket::{Clock, TicketError, Tickets};
-use crate::cache::{VerifiedBlob, Volume};
+use super::served_volume::{ServedVolume, Unserved};
+use super::ticket::Clock;
+use crate::cache::{ShardFolder, VerifiedBlob};
 use crate::metrics::Metrics;
 
 /// The image server. It only reads the volume, so it also works while another process owns the volume, for example
 /// while this operator waits for its turn.
 #[derive(Clone)]
 pub struct ImageServer {
-    volume: Arc<FilePath>,
-    /// Read from the volume at the first request, once the key exists.
-    tickets: Arc<OnceLock<Tickets>>,
+    volumes: Arc<Volumes>,
     /// The images of earlier requests.
     known: Arc<KnownBlobs>,
     clock: Clock,
     metrics: Metrics,
 }
 
-/// Why an image cannot be served.
-enum Unserved {
-    Ticket(TicketError),
-    NoVolume(String),
-    Damaged(String),
+/// Where the images are.
+enum Volumes {
+    /// On one volume.
+    One(ServedVolume),
+    /// In the folders of shards on one volume, by the index of the shard. A folder need not exist.
+    OfShards(Vec<ServedVolume>),
+}
+
+/// What a request is for: the volume, the ticket, and the file.
+struct Wanted {
+    shard: Option<ShardFolder>,
+    ticket: String,
+    file: String,
 }
 
 impl ImageServer {
     /// Serves the images of the volume in this folder, which need not exist yet. Responses are counted in `metrics`.
     pub fn new(volume: PathBuf, clock: Clock, metrics: Metrics) -> Self {
-        Self { volume: volume.into(), tickets: Arc::default(), known: Arc::default(), clock, metrics }
+        Self::of(Volumes::One(ServedVolume::new(volume)), clock, metrics)
+    }
+
+    /// Serves the images of all shards that have a folder on this volume, whichever program works for them. A folder may
+    /// appear later. An address that names a shard is valid for what is in its folder, by its key.
+    #[expect(
+        clippy::needless_pass_by_value,
+        reason = "the same form as `new`, so that a caller can choose one of them"
+    )]
+    pub fn of_shards(volume: PathBuf, clock: Clock, metrics: Metrics) -> Self {
+        let volumes = ShardFolder::all().map(|shard| ServedVolume::of_shard(&volume, shard)).collect();
+        Self::of(Volumes::OfShards(volumes), clock, metrics)
+    }
+
+    fn of(volumes: Volumes, clock: Clock, metrics: Metrics) -> Self {
+        Self { volumes: Arc::new(volumes), known: Arc::default(), clock, metrics }
+    }
+
+    fn volume(&self, wanted: &Wanted) -> Option<&ServedVolume> {
+        match (&*self.volumes, wanted.shard) {
+            (Volumes::One(volume), None) => Some(volume),
+            (Volumes::OfShards(volumes), Some(shard)) => volumes.get(usize::from(shard.index())),
+            (Volumes::One(_), Some(_)) | (Volumes::OfShards(_), None) => None,
+        }
     }
 
     /// The image that a ticket permits, if it was there within the last second. Clouds send several `HEAD` requests in a
     /// row, and only the first one waits for the volume.
-    fn recent(&self, ticket: &str, file: &str) -> Option<VerifiedBlob> {
-        self.known.recent(&self.tickets.get()?.check(ticket, file, (self.clock)()).ok()?)
+    fn recent(&self, wanted: &Wanted) -> Option<VerifiedBlob> {
+        let address = (wanted.ticket.as_str(), wanted.file.as_str());
+        self.volume(wanted)?.recent(&self.known, address, (self.clock)())
     }
 
     /// The image that a ticket permits; `None` if it is not on the volume.
-    fn blob(&self, ticket: &str, file: &str) -> Result<Option<VerifiedBlob>, Unserved> {
-        let check = |tickets: &Tickets| tickets.check(ticket, file, (self.clock)()).map_err(Unserved::Ticket);
-        if let Some(tickets) = self.tickets.get()
-            && let Some(known) = self.known.get(&check(tickets)?)
-        {
-            return Ok(Some(known));
-        }
-        let volume = Volume::read_only(&self.volume).map_err(|error| Unserved::NoVolume(error.to_string()))?;
-        let tickets = match self.tickets.get() {
-            Some(tickets) => tickets,
-            None => match Tickets::read(&volume) {
-                Ok(Some(tickets)) => self.tickets.get_or_init(|| tickets),
-                Ok(None) => return Err(Unserved::NoVolume("no operator has owned this volume yet".to_owned())),
-                Err(error) => return Err(Unserved::NoVolume(error.to_string())),
-            },
-        };
-        let found = self.known.look(&volume, &check(tickets)?);
-        found.map_err(|error| Unserved::Damaged(error.to_string()))
+    fn blob(&self, wanted: &Wanted) -> Result<Option<VerifiedBlob>, Unserved> {
+        let address = (wanted.ticket.as_str(), wanted.file.as_str());
+        self.volume(wanted).ok_or(Unserved::NoShard)?.blob(&self.known, address, (self.clock)())
     }
 }
 
-/// The routes: `/images/{ticket}/{file}`, for `GET` and `HEAD`.
+/// The routes, for `GET` and `HEAD`: `/images/{ticket}/{file}`, or for several shards `/images/{shard}/{ticket}/{file}`.
 pub fn router(server: ImageServer) -> Router {
-    Router::new().route("/images/{ticket}/{file}", get(serve)).with_state(server)
+    let route = match &*server.volumes {
+        Volumes::One(_) => Router::new().route("/images/{ticket}/{file}", get(serve_one)),
+        Volumes::OfShards(_) => Router::new().route("/images/{shard}/{ticket}/{file}", get(serve_shard)),
+    };
+    route.with_state(server)
 }
 
-async fn serve(
+async fn serve_one(
     State(server): State<ImageServer>,
     Path((ticket, file)): Path<(String, String)>,
     method: Method,
     headers: HeaderMap,
 ) -> Response<Body> {
-    let response = respond(&server, &ticket, &file, (&method, &headers)).await;
+    serve(&server, Ok(Wanted { shard: None, ticket, file }), (&method, &headers)).await
+}
+
+async fn serve_shard(
+    State(server): State<ImageServer>,
+    Path((shard, ticket, file)): Path<(String, String, String)>,
+    method: Method,
+    headers: HeaderMap,
+) -> Response<Body> {
+    let shard = shard.parse().map_err(|_| Unserved::NoShard);
+    serve(&server, shard.map(|shard| Wanted { shard: Some(shard), ticket, file }), (&method, &headers)).await
+}
+
+async fn serve(
+    server: &ImageServer,
+    wanted: Result<Wanted, Unserved>,
+    request: (&Method, &HeaderMap),
+) -> Response<Body> {
+    let response = match wanted {
+        Ok(wanted) => respond(server, wanted, request).await,
+        Err(unserved) => refusal(unserved),
+    };
     server.metrics.served(response.status().as_u16());
     response
 }
 
-async fn respond(
-    server: &ImageServer,
-    ticket: &str,
-    file: &str,
-    (method, headers): (&Method, &HeaderMap),
-) -> Response<Body> {
-    if method == Method::HEAD
-        && let Some(blob) = server.recent(ticket, file)
+async fn respond(server: &ImageServer, wanted: Wanted, request: (&Method, &HeaderMap)) -> Response<Body> {
+    if request.0 == Method::HEAD
+        && let Some(blob) = server.recent(&wanted)
     {
-        return found(&blob, (method, headers), sent(server)).await;
+        return found(&blob, request, sent(server)).await;
     }
-    let (own, ticket, file) = (server.clone(), ticket.to_owned(), file.to_owned());
+    let own = server.clone();
     // In a thread of its own, so that a hanging volume does not block other responses.
-    let looked = tokio::task::spawn_blocking(move || own.blob(&ticket, &file)).await;
-    let blob = match looked.unwrap_or_else(|error| Err(Unserved::NoVolume(error.to_string()))) {
-        Ok(Some(blob)) => blob,
-        Ok(None) => return plain(StatusCode::NOT_FOUND, "no image with that digest is on the volume"),
-        Err(Unserved::Ticket(error)) => return plain(StatusCode::FORBIDDEN, &error.to_string()),
-        Err(Unserved::NoVolume(error)) => {
+    let looked = tokio::task::spawn_blocking(move || own.blob(&wanted)).await;
+    match looked.unwrap_or_else(|error| Err(Unserved::NoVolume(error.to_string()))) {
+        Ok(Some(blob)) => found(&blob, request, sent(server)).await,
+        Ok(None) => not_there(),
+        Err(unserved) => refusal(unserved),
+    }
+}
+
+/// The response if the volume has no such image.
+fn not_there() -> Response<Body> {
+    plain(StatusCode::NOT_FOUND, "no image with that digest is on the volume")
+}
+
+/// The response if it is not even looked for.
+fn refusal(unserved: Unserved) -> Response<Body> {
+    match unserved {
+        Unserved::Ticket(error) => plain(StatusCode::FORBIDDEN, &error.to_string()),
+        Unserved::NoShard => plain(StatusCode::NOT_FOUND, "the volume has no such shard"),
+        Unserved::NoVolume(error) => {
             tracing::warn!(%error, "no image can be served");
-            return plain(StatusCode::SERVICE_UNAVAILABLE, "the volume cannot be read");
+            plain(StatusCode::SERVICE_UNAVAILABLE, "the volume cannot be read")
         }
-        Err(Unserved::Damaged(error)) => {
+        Unserved::Damaged(error) => {
             tracing::warn!(%error, "an image cannot be served");
-            return plain(StatusCode::INTERNAL_SERVER_ERROR, "the volume cannot be read");
+            plain(StatusCode::INTERNAL_SERVER_ERROR, "the volume cannot be read")
         }
-    };
-    found(&blob, (method, headers), sent(server)).await
+    }
 }
 
 /// Counts the bytes that are sent.
@@ -134,6 +184,8 @@ pub(super) async fn found(
 ) -> Response<Body> {
     match answer(blob, method, headers, sent).await {
         Ok(response) => response,
+        // It was taken out of use since it was looked at.
+        Err(error) if matches!(error.kind(), ErrorKind::NotFound | ErrorKind::StaleNetworkFileHandle) => not_there(),
         Err(error) => {
             tracing::warn!(%error, path = %blob.path().display(), "an image cannot be served");
             plain(StatusCode::INTERNAL_SERVER_ERROR, "the volume cannot be read")

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-use crate::cache::{BlobStamp, CacheError, VerifiedBlob, Volume};
+use crate::cache::{BlobStamp, CacheError, ShardFolder, VerifiedBlob, Volume};
 use crate::imagelist::Sha512Digest;
 
 /// The most blobs that are known. If there is one more, all are forgotten, and read again when they are asked for.
@@ -14,9 +14,12 @@ const MOST: usize = 4096;
 /// How long the answer to a request about a blob may be repeated.
 const RECENT: Duration = Duration::from_secs(1);
 
-/// Blobs by digest.
+/// A blob of one of several volumes: that of a shard, or the only one.
+pub(super) type BlobPlace = (Option<ShardFolder>, Sha512Digest);
+
+/// Blobs by volume and digest.
 #[derive(Default)]
-pub(super) struct KnownBlobs(Mutex<HashMap<Sha512Digest, Known>>);
+pub(super) struct KnownBlobs(Mutex<HashMap<BlobPlace, Known>>);
 
 struct Known {
     blob: VerifiedBlob,
@@ -27,24 +30,25 @@ struct Known {
 
 impl KnownBlobs {
     /// A blob whose files were looked at within the last second. The volume is not touched.
-    pub(super) fn recent(&self, digest: &Sha512Digest) -> Option<VerifiedBlob> {
-        self.known().get(digest).filter(|known| known.looked.elapsed() < RECENT).map(|known| known.blob.clone())
+    pub(super) fn recent(&self, place: &BlobPlace) -> Option<VerifiedBlob> {
+        self.known().get(place).filter(|known| known.looked.elapsed() < RECENT).map(|known| known.blob.clone())
     }
 
     /// A blob of an earlier request, if its files have not changed since. Only their attributes are read.
-    pub(super) fn get(&self, digest: &Sha512Digest) -> Option<VerifiedBlob> {
-        let path: PathBuf = self.known().get(digest)?.blob.path().to_owned();
+    pub(super) fn get(&self, place: &BlobPlace) -> Option<VerifiedBlob> {
+        let path: PathBuf = self.known().get(place)?.blob.path().to_owned();
         // The volume may hang, so the lock is not held meanwhile.
         let stamp = BlobStamp::of(&path)?;
         let mut known = self.known();
-        let known = known.get_mut(digest).filter(|known| known.stamp == stamp)?;
+        let known = known.get_mut(place).filter(|known| known.stamp == stamp)?;
         known.looked = Instant::now();
         Some(known.blob.clone())
     }
 
-    /// Reads the record of a blob on a volume. `None` if there is no blob.
-    pub(super) fn look(&self, volume: &Volume, digest: &Sha512Digest) -> Result<Option<VerifiedBlob>, CacheError> {
+    /// Reads the record of a blob on the volume of that place. `None` if there is no blob.
+    pub(super) fn look(&self, volume: &Volume, place: &BlobPlace) -> Result<Option<VerifiedBlob>, CacheError> {
         // The stamp is taken first: if the files change meanwhile, it does not fit.
+        let (_, digest) = place;
         let stamp = BlobStamp::of(&volume.path_of(digest));
         let blob = volume.blob(digest)?;
         if let (Some(stamp), Some(blob)) = (stamp, &blob) {
@@ -52,12 +56,12 @@ impl KnownBlobs {
             if known.len() >= MOST {
                 known.clear();
             }
-            known.insert(*digest, Known { blob: blob.clone(), stamp, looked: Instant::now() });
+            known.insert(*place, Known { blob: blob.clone(), stamp, looked: Instant::now() });
         }
         Ok(blob)
     }
 
-    fn known(&self) -> MutexGuard<'_, HashMap<Sha512Digest, Known>> {
+    fn known(&self) -> MutexGuard<'_, HashMap<BlobPlace, Known>> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
@@ -79,16 +83,17 @@ mod tests {
         fs::create_dir_all(path.parent().unwrap()).unwrap();
         fs::write(&path, "an image").unwrap();
         volume.verify_blob(&digest, Timestamp::UNIX_EPOCH).unwrap();
-        let known = KnownBlobs::default();
-        assert_eq!(known.get(&digest), None);
-        let blob = known.look(&volume, &digest).unwrap();
-        assert!(blob.is_some() && known.get(&digest) == blob && known.recent(&digest) == blob);
+        let (known, place) = (KnownBlobs::default(), (None, digest));
+        assert_eq!(known.get(&place), None);
+        let blob = known.look(&volume, &place).unwrap();
+        assert!(blob.is_some() && known.get(&place) == blob && known.recent(&place) == blob);
+        assert_eq!(known.recent(&(ShardFolder::new(0), digest)), None, "another volume may not have it");
         volume.verify_blob(&digest, Timestamp::now()).unwrap();
-        assert_eq!(known.get(&digest), None, "it has another record");
-        let again = known.look(&volume, &digest).unwrap();
-        assert!(again.is_some() && again != blob && known.get(&digest) == again);
+        assert_eq!(known.get(&place), None, "it has another record");
+        let again = known.look(&volume, &place).unwrap();
+        assert!(again.is_some() && again != blob && known.get(&place) == again);
         fs::remove_file(path.with_extension("json")).unwrap();
-        assert_eq!(known.get(&digest), None);
-        assert_eq!(known.look(&volume, &digest).unwrap(), None);
+        assert_eq!(known.get(&place), None);
+        assert_eq!(known.look(&volume, &place).unwrap(), None);
     }
 }

@@ -12,6 +12,7 @@ mod pages;
 mod peer;
 mod process;
 mod progress;
+mod served_volume;
 mod ticket;
 
 use axum::body::Body;

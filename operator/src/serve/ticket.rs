@@ -1,5 +1,6 @@
 //! Tickets: the right to download one image for some hours, as part of the URL path.
 
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use jiff::{SignedDuration, Timestamp};
@@ -10,7 +11,7 @@ use openssl::pkey::{PKey, Private};
 use openssl::sign::Signer;
 use serde::{Deserialize, Serialize};
 
-use crate::cache::{CacheError, NameError, StatePath, Volume};
+use crate::cache::{CacheError, NameError, ShardFolder, StatePath, Volume};
 use crate::imagelist::Sha512Digest;
 
 /// A source of the current time.
@@ -27,6 +28,8 @@ const KEY_BYTES: usize = 32;
 /// restart of the operator. It is in `state/serve/tickets.json`, which only the operator's user can read.
 pub struct Tickets {
     key: PKey<Private>,
+    /// The shard that the addresses name.
+    shard: Option<ShardFolder>,
 }
 
 /// The stored form of the key.
@@ -80,7 +83,14 @@ impl Tickets {
         let mut key = [0; KEY_BYTES];
         openssl::rand::rand_bytes(&mut key)?;
         volume.write_secret_state(&path()?, &Kept { key: hex::encode(key) })?;
-        Ok(Self { key: PKey::hmac(&key)? })
+        Ok(Self { key: PKey::hmac(&key)?, shard: None })
+    }
+
+    /// The same key, for a volume that is the folder of a shard: the addresses then name the shard, so that a server of all
+    /// shards finds the key.
+    #[must_use]
+    pub fn of_shard(self, shard: ShardFolder) -> Self {
+        Self { shard: Some(shard), ..self }
     }
 
     /// Reads the key of this volume; `None` if the owner of the volume has not made one yet.
@@ -91,16 +101,23 @@ impl Tickets {
             let message = format!("expected a key of {KEY_BYTES} bytes in hexadecimal, found something else");
             return Err(CacheError::StateCorrupt { path: path()?.relative().to_owned(), message }.into());
         }
-        Ok(Some(Self { key: PKey::hmac(&key)? }))
+        Ok(Some(Self { key: PKey::hmac(&key)?, shard: None }))
     }
 
-    /// `images/<time>-<signature>/<sha512>.<extension>`: the path of an image, valid for 6 to 12 hours from now.
+    /// The file of the key on this volume, whether or not it exists.
+    pub(super) fn file(volume: &Volume) -> Result<PathBuf, KeyError> {
+        Ok(volume.state_path(&path()?))
+    }
+
+    /// `images/<time>-<signature>/<sha512>.<extension>`: the path of an image, valid for 6 to 12 hours from now. For a shard
+    /// it is `images/shard-<index>/<time>-<signature>/<sha512>.<extension>`.
     pub fn path(&self, digest: &Sha512Digest, extension: &str, now: Timestamp) -> Result<String, ErrorStack> {
         let window = WINDOW.as_secs();
         let until = (now.as_second().div_euclid(window) + 2) * window;
         let file = format!("{digest}.{extension}");
         let signature = hex::encode(self.sign(until, &file)?);
-        Ok(format!("images/{until}-{signature}/{file}"))
+        let shard = self.shard.map(|shard| format!("{shard}/")).unwrap_or_default();
+        Ok(format!("images/{shard}{until}-{signature}/{file}"))
     }
 
     /// Checks the ticket and the file name of a path. Returns the digest of the image.
@@ -206,5 +223,15 @@ mod tests {
         let path = |time| tickets.path(&digest, "raw", at(time)).unwrap();
         assert_eq!(path("2026-11-22T06:00:00Z"), path("2026-11-22T11:59:59Z"));
         assert_ne!(path("2026-11-22T06:00:00Z"), path("2026-11-22T12:00:00Z"));
+    }
+
+    #[test]
+    fn the_address_of_a_shard_names_it() {
+        let (_folder, volume) = volume();
+        let (digest, now) = (Sha512Digest::from_bytes([7; 64]), at("2026-11-22T07:00:00Z"));
+        let whole = Tickets::kept(&volume).unwrap().path(&digest, "raw", now).unwrap();
+        let tickets = Tickets::kept(&volume).unwrap().of_shard(ShardFolder::new(7).unwrap());
+        let path = tickets.path(&digest, "raw", now).unwrap();
+        assert_eq!(path, whole.replacen("images/", "images/shard-7/", 1));
     }
 }

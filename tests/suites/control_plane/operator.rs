@@ -13,7 +13,7 @@ use harness::site::Site;
 use kube::runtime::wait::await_condition;
 use kube::{Api, Client};
 use rustix::process::{Pid, Signal};
-use serde_json::json;
+use serde_json::{Value, json};
 use vmcatcher_operator::api::{CachedImage, HasConditions, ImageListSubscription, REQUESTED_AT};
 
 /// A running program. Dropped, it is killed.
@@ -59,14 +59,22 @@ impl Operator {
 
     /// Where it answers /healthz, /readyz and /metrics, once it does.
     pub(crate) async fn listens(&self) -> String {
-        const TOLD: &str = "health and metrics are served address=";
+        self.told_address("health and metrics are served address=").await
+    }
+
+    /// Where it serves images, once it does.
+    pub(crate) async fn serves_images(&self) -> String {
+        self.told_address("images are served address=").await
+    }
+
+    async fn told_address(&self, before: &str) -> String {
         let address = found(async || {
             let told = self.told();
             // The line may not be all there yet.
-            let (address, _) = told.split_once(TOLD).and_then(|(_, rest)| rest.split_once('\n'))?;
+            let (address, _) = told.split_once(before).and_then(|(_, rest)| rest.split_once('\n'))?;
             Some(format!("http://{}", address.trim()))
         });
-        address.await.unwrap_or_else(|| panic!("expected {TOLD:?}, found {}", self.told()))
+        address.await.unwrap_or_else(|| panic!("expected {before:?}, found {}", self.told()))
     }
 
     /// Waits until it ends by itself.
@@ -143,13 +151,18 @@ impl<'p> Tenant<'p> {
     /// Makes the Secret with the log-in of a stand-in, and writes the manifest of the CloudTarget `one`, which has the
     /// site's volume.
     pub(crate) fn publishes_to(&self, cloud: &Cloud) {
+        self.hands_over(cloud, &json!({"type": "Path", "path": {"prefix": self.site.path("volume")}}));
+    }
+
+    /// The same, with this way to hand over images.
+    pub(crate) fn hands_over(&self, cloud: &Cloud, hand_over: &Value) {
         let login = ["--from-literal=username=oneadmin", "--from-literal=password=opennebula-test"];
         self.kubectl(&[&["create", "secret", "generic", "one-auth"][..], &login].concat());
         let target = json!({
             "apiVersion": "vmcatcher.io/v1alpha1", "kind": "CloudTarget", "metadata": {"name": "one"},
             "spec": {"type": "OpenNebula", "openNebula": {
                 "endpoint": cloud.endpoint(), "secretRef": {"name": "one-auth"}, "datastore": "default",
-                "handOver": {"type": "Path", "path": {"prefix": self.site.path("volume")}},
+                "handOver": hand_over,
             }}
         });
         self.site.manifest("target", &target.to_string());

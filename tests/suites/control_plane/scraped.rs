@@ -67,16 +67,6 @@ fn faults(tenant: &Tenant<'_>, cloud: &Cloud) -> Operator {
     Operator::start_with(tenant.plane.kubeconfig(), &tenant.site, &arguments)
 }
 
-/// Where the image server answers.
-async fn image_server(operator: &Operator) -> String {
-    let address = found(async || {
-        let told = operator.told();
-        let (address, _) = told.split_once("images are served address=")?.1.split_once('\n')?;
-        Some(format!("http://{}", address.trim()))
-    });
-    address.await.expect("images are served")
-}
-
 /// Waits until an expression has data.
 async fn has_data(prometheus: &Prometheus, expression: &str) {
     let mut last = None;
@@ -98,7 +88,7 @@ async fn prometheus_has_data_for_the_dashboard_and_for_each_alert() {
     let operator = faults(&tenant, &cloud);
     tenant.apply();
     let base = operator.listens().await;
-    let images = image_server(&operator).await;
+    let images = operator.serves_images().await;
     let refused = reqwest::get(format!("{images}/images/no-ticket/a.img")).await.unwrap();
     assert_eq!(refused.status().as_u16(), 403);
     let prometheus = Prometheus::start(JOB, &[base.strip_prefix("http://").unwrap()], &rules());

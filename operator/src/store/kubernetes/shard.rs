@@ -5,34 +5,42 @@ use std::num::NonZeroU16;
 
 use sha2::{Digest as _, Sha256};
 
+use crate::cache::{MOST_SHARDS, ShardFolder};
+
 /// One of several parts of all namespaces. Every namespace is in exactly one of them, by rendezvous hashing (highest
 /// random weight): if one more shard is added, only the namespaces that it gets change their shard.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Shard {
-    index: u16,
+    folder: ShardFolder,
     of: NonZeroU16,
 }
 
 impl Shard {
-    /// The shard with this index of so many; `None` if there is none.
+    /// The shard with this index of so many, at most [`MOST_SHARDS`]; `None` if there is none.
     pub fn new(index: u16, of: NonZeroU16) -> Option<Self> {
-        (index < of.get()).then_some(Self { index, of })
+        let folder = ShardFolder::new(index).filter(|_| index < of.get() && of.get() <= MOST_SHARDS)?;
+        Some(Self { folder, of })
     }
 
-    /// All shards.
+    /// All shards. None if there are more than [`MOST_SHARDS`].
     pub fn all(of: NonZeroU16) -> impl Iterator<Item = Self> {
-        (0..of.get()).map(move |index| Self { index, of })
+        (0..of.get()).filter_map(move |index| Self::new(index, of))
     }
 
     /// The index, counted from 0.
     pub fn index(self) -> u16 {
-        self.index
+        self.folder.index()
+    }
+
+    /// Its folder on a volume that all shards share.
+    pub fn folder(self) -> ShardFolder {
+        self.folder
     }
 
     /// Whether a namespace is in this shard.
     pub fn has(self, namespace: &str) -> bool {
         // Of equal weights, which do not occur in practice, the last counts.
-        (0..self.of.get()).max_by_key(|index| weight(*index, namespace)) == Some(self.index)
+        (0..self.of.get()).max_by_key(|index| weight(*index, namespace)) == Some(self.index())
     }
 }
 
@@ -46,7 +54,7 @@ fn weight(index: u16, namespace: &str) -> [u8; 8] {
 
 impl fmt::Display for Shard {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "shard {} of {}", self.index, self.of)
+        write!(f, "shard {} of {}", self.index(), self.of)
     }
 }
 
@@ -80,6 +88,7 @@ mod tests {
         let at: Vec<u16> = ["default", "egi", "vmcatcher", "vo.example.org"].map(|name| shard_of(name, 4)).into();
         assert_eq!(at, EXPECTED);
         assert_eq!(Shard::new(4, 4.try_into().unwrap()), None);
+        assert_eq!(Shard::new(0, (MOST_SHARDS + 1).try_into().unwrap()), None);
     }
 
     const EXPECTED: [u16; 4] = [0, 0, 1, 2];
