@@ -1,5 +1,7 @@
 //! Images served to clouds that pull them: a real socket, a real volume.
 
+mod shards;
+
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
 use std::time::Duration;

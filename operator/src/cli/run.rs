@@ -200,8 +200,7 @@ async fn keep(
         context.events.end(Timestamp::now());
     }
     deliveries.end().await;
-    kept?;
-    Ok(lost)
+    Ok(kept.map(|()| lost)?)
 }
 
 /// Waits until `stopping` is cancelled or leadership is lost. Returns the loss of leadership.

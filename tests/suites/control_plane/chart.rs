@@ -191,10 +191,6 @@ async fn values_that_cannot_work_are_refused() {
             "image.repository=x,shards=2,shard=2,leaderElection.enabled=true,volume.existingClaim=v",
             "a number below shards",
         ),
-        (
-            "image.repository=x,shards=2,replicas=2,leaderElection.enabled=true,volume.existingClaim=v,imageServer.enabled=true",
-            "expected shard with shards",
-        ),
         ("image.repository=x,trust.configMap=a,trust.secret=b", "expected at most one of configMap"),
         ("image.repository=x,trust.configMap=a,trust.refreshCRLs=6", "cannot be written"),
         ("image.repository=x,metrics.serviceMonitor.enabled=true", "expected metrics.service.enabled"),
