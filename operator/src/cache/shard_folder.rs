@@ -44,9 +44,11 @@ impl FromStr for ShardFolder {
 
     /// Only the one spelling that [`fmt::Display`] has: no sign, no further zeros, no blanks.
     fn from_str(text: &str) -> Result<Self, NameError> {
-        let index = text.strip_prefix(PREFIX).and_then(|index| index.parse().ok()).and_then(Self::new);
-        let own = index.filter(|folder| folder.to_string() == text);
-        own.ok_or_else(|| NameError::new("shard-0 to shard-63", text))
+        let is_canonical = |index: &&str| {
+            index.bytes().all(|byte| byte.is_ascii_digit()) && (*index == "0" || !index.starts_with('0'))
+        };
+        let index = text.strip_prefix(PREFIX).filter(is_canonical).and_then(|index| index.parse().ok());
+        index.and_then(Self::new).ok_or_else(|| NameError::new("shard-0 to shard-63", text))
     }
 }
 
