@@ -87,10 +87,12 @@ impl ServedVolume {
         if stamp.is_none() || stamp == known.stamp {
             return Ok(known.tickets.clone());
         }
-        Ok(self.keep(self.read_key().unwrap_or_else(|_unserved| {
-            tracing::warn!(path = %known.file.display(), "the key of the images' addresses cannot be read; the last one is used");
-            KnownKey { tickets: known.tickets.clone(), file: known.file.clone(), stamp }
-        })))
+        if let Ok(key) = self.read_key() {
+            return Ok(self.keep(key));
+        }
+        // It is read again at the next request.
+        tracing::warn!(path = %known.file.display(), "the key of the images' addresses cannot be read; the last one is used");
+        Ok(known.tickets.clone())
     }
 
     fn read_key(&self) -> Result<KnownKey, Unserved> {

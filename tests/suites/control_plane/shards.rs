@@ -179,7 +179,8 @@ async fn clouds_pull_images_of_each_shard_from_whichever_program_answers() {
         assert!(address.starts_with(&format!("{base}/images/{}/", shard.folder())), "{address}");
         addresses.push(address);
     }
-    let client = reqwest::Client::new();
+    // Each request has a connection of its own, so the next program answers it.
+    let client = reqwest::Client::builder().pool_max_idle_per_host(0).build().unwrap();
     let status = async |url: String| client.get(url).send().await.map(|response| response.status().as_u16()).ok();
     for address in &addresses {
         for server in &servers {
