@@ -162,11 +162,11 @@ async fn no_name_of_a_shard_leads_elsewhere() {
     let (_, ticketed) = good.split_once("shard-1/").unwrap();
     assert_eq!(shared.raw(&format!("/images/shard-1/{ticketed}")).await, 200);
     // A copy of the folder, key and all, at other names: beside the shard, and outside of the volume.
-    let copies = ["shard-01", "shard-64", "other", "../other"].map(|name| shared.root(1).with_file_name(name));
-    for copy in copies {
-        let copied = std::process::Command::new("cp").arg("-r").arg(shared.root(1)).arg(&copy).status().unwrap();
-        assert!(copied.success());
-        Volume::read_only(&copy).unwrap();
+    let places = ["shard-01", "shard-64", "other", "../other"].map(|name| shared.root(1).with_file_name(name));
+    for place in places {
+        let ended = std::process::Command::new("cp").arg("-r").arg(shared.root(1)).arg(&place).status().unwrap();
+        assert!(ended.success());
+        Volume::read_only(&place).unwrap();
     }
     let names = [
         "shard-01",
