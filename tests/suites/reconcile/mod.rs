@@ -1,7 +1,7 @@
 //! The reconcilers on a folder of manifests: real files, real sockets, real signatures.
 
 mod auto_endorse;
-mod checksums;
+pub(crate) mod checksums;
 mod clock;
 mod conversion_cuts;
 mod conversions;
@@ -26,7 +26,8 @@ mod removals;
 mod retirement;
 mod retries;
 mod settled;
-mod simple_streams;
+pub(crate) mod simple_streams;
+pub(crate) mod sources;
 mod space;
 mod statements;
 pub(crate) mod targets;
