@@ -25,6 +25,7 @@ mod refusals;
 mod removals;
 mod retirement;
 mod retries;
+mod retry_after;
 mod settled;
 pub(crate) mod simple_streams;
 pub(crate) mod sources;
