@@ -4,6 +4,7 @@ use std::fs;
 
 use harness::image_server::{ImageServer, Resource, ServerCertificate};
 use harness::oci::{Registry as _, ScriptedRegistry, SigningKey};
+use harness::signer::{Form, detached, encrypted, sign};
 use harness::site::Site;
 use serde_json::Value;
 
@@ -255,8 +256,7 @@ fn what_the_subscription_names_and_what_is_wrong_in_it_is_told() {
     assert!(ran.code == Some(0) && last_line(&ran).starts_with("Good: "), "the first signer: {ran:?}");
     let ran = with("", "verify: {endorserRefs: [{name: endorser}], identifier: another-list}");
     assert_eq!((ran.code, last_line(&ran)), (Some(1), "Refused: IdentifierMismatch"), "{ran:?}");
-    let ran = with("", trusted);
-    assert_eq!(ran.code, Some(0), "{ran:?}");
+    assert_eq!(with("", trusted).code, Some(0));
     let early = list(&site, "verify", &["--at", "2001-01-01T00:00:00Z"]);
     assert_eq!((early.code, last_line(&early)), (Some(1), "Refused: CertificateNotYetValid"), "{early:?}");
 }
@@ -327,4 +327,44 @@ fn the_secrets_of_the_subscription_open_its_source() {
             assert!(!ran.shown.contains(WORD) && !ran.told.contains(WORD), "{ran:?}");
         }
     }
+}
+
+/// An image list may be encrypted to the site, have its signature beside it, or be a file of this machine.
+#[test]
+fn an_image_list_is_verified_in_each_form_that_the_operator_takes() {
+    let Source { site, text, .. } = sources::list();
+    let (certificate, key) = site.pki.host.pem();
+    let of_pem = |bytes: Vec<u8>| String::from_utf8(bytes).unwrap();
+    let data = serde_json::json!({"tls.crt": of_pem(certificate), "tls.key": of_pem(key)});
+    let metadata = serde_json::json!({"name": "site-key"});
+    let secret = serde_json::json!({"apiVersion": "v1", "kind": "Secret", "metadata": metadata, "stringData": data});
+    let signed = sign(&text, &site.pki.endorser, Form::Detached);
+    site.publish_message(&encrypted(&signed, &site.pki.host, &["-outform", "SMIME", "-aes256"]));
+    let subscribe = |url: &str, more: &str| {
+        site.manifest("subscription-vo", &format!(
+            "apiVersion: vmcatcher.io/v1alpha1\nkind: ImageListSubscription\nmetadata: {{name: vo}}\nspec:\n  source: {{url: \
+             {url:?}}}\n  verify: {{endorserRefs: [{{name: endorser}}]{more}}}\n"
+        ));
+    };
+    let good = |what: &str| {
+        let (verified, shown) = (list(&site, "verify", &[]), list(&site, "show", &[]));
+        assert!(verified.code == Some(0) && last_line(&verified).starts_with("Good: "), "{what}: {verified:?}");
+        assert!(shown.shown.ends_with("1 image, 0 refused\n"), "{what}: {shown:?}");
+    };
+    let url = site.server.url("/image.list");
+    let closed = list(&site, "verify", &[]);
+    assert_eq!((closed.code, last_line(&closed)), (Some(1), "Refused: DecryptionFailed"), "{closed:?}");
+    subscribe(&url, ", decryptionSecretRef: {name: site-key}");
+    let without = list(&site, "verify", &[]);
+    assert!(without.code == Some(3) && without.told.contains("expected the Secret default/site-key"), "{without:?}");
+    site.manifest("site-key", &secret.to_string());
+    good("encrypted");
+    subscribe(&url, "");
+    site.publish_message(&text);
+    let signature = detached(&text, &site.pki.endorser, &["-binary", "-outform", "DER"]);
+    site.server.put("/image.list.p7s", Resource::bytes(signature));
+    good("with a signature beside it");
+    fs::write(site.path("file.list"), &signed).unwrap();
+    subscribe(&format!("file://{}", site.path("file.list").display()), "");
+    good("a file");
 }
