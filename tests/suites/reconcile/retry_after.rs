@@ -43,7 +43,7 @@ async fn the_next_fetch_waits_as_long_as_the_server_asks() {
     }
 }
 
-/// The wait is bounded: nobody can stop a subscription for ever. A date is a wait too.
+/// The wait is bounded: a server cannot stop a subscription for ever. A date is a wait too.
 #[tokio::test]
 async fn a_server_gets_an_interval_and_no_more() {
     let in_ten_minutes = jiff::Timestamp::now() + SignedDuration::from_mins(10);
