@@ -15,16 +15,17 @@ use tokio::task::JoinHandle;
 
 use super::algorithms::Algorithms;
 use super::config;
+use super::servers::{MakeImageServer, Servers, image_paths};
 use crate::anchors::{CrlRefresher, TrustDirectory};
+use crate::api::ImageListSubscription;
 use crate::cache::{CacheError, ConversionLimits, Inspected, JobLimits, Scrub, ScrubSettings, ShardFolder, Volume};
 use crate::duration::parse_duration;
 use crate::events::config::Config;
 use crate::events::{self, Deliveries, RunKind};
 use crate::fetch::{Client, ClientSettings, LIST_LIMIT};
 use crate::imagelist::MAXIMUM_BYTES;
-use crate::metrics::Metrics;
-use crate::reconcile::{Context, ImagePaths, Settings};
-use crate::serve::{self, Clock, Guard, GuardError, ImageServer, Listening, Monitor, Pages, Tickets};
+use crate::reconcile::{Context, Settings};
+use crate::serve::{self, Guard, GuardError, Listening, Monitor, Pages, Tickets};
 use crate::store::ResourceStore;
 
 /// The arguments of both commands.
@@ -113,28 +114,11 @@ pub(super) struct Operation {
     pages_shown: Pages,
 }
 
-/// The HTTP servers of the program.
-pub(super) struct Servers {
-    images: Option<Listening>,
-    monitor: Option<Listening>,
-    pages: Option<(Pages, Listening)>,
+/// Whether the list of a subscription comes by https.
+fn wants_tls(subscription: &ImageListSubscription) -> bool {
+    let url = subscription.spec.source.url.as_deref().unwrap_or("https:");
+    !url.starts_with("http:") && !url.starts_with("file:")
 }
-
-impl Servers {
-    /// Stops the servers. Running responses get some time to finish.
-    pub(super) async fn shutdown(self) {
-        let pages = self.pages.map(|(pages, listening)| {
-            pages.end_streams();
-            listening
-        });
-        for listening in [self.images, self.monitor, pages].into_iter().flatten() {
-            listening.shutdown().await;
-        }
-    }
-}
-
-/// Makes the image server: [`ImageServer::new`] or [`ImageServer::of_shards`].
-pub(super) type MakeImageServer = fn(PathBuf, Clock, Metrics) -> ImageServer;
 
 /// Whether `file:` URLs are fetched. They are refused if people who do not control this machine may write resources.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -201,6 +185,10 @@ impl Operation {
             ..ClientSettings::default()
         };
         let client = Client::new(&settings)?;
+        let subscriptions = store.all::<ImageListSubscription>();
+        if subscriptions.is_empty() || subscriptions.iter().any(|subscription| wants_tls(subscription)) {
+            client.prepare();
+        }
         let limits = JobLimits {
             downloads: self.max_downloads.into(),
             quota: self.quota,
@@ -311,13 +299,6 @@ impl Operation {
         let refresher = CrlRefresher::new(&self.trust, client.clone());
         Some(tokio::spawn(fetch_crls_again_and_again(refresher, hours)))
     }
-}
-
-/// Makes the paths of images on the image server.
-fn image_paths(tickets: Tickets) -> ImagePaths {
-    Arc::new(move |digest, extension, now| {
-        tickets.path(digest, extension, now).map_err(|error| format!("cannot sign an address: {error}"))
-    })
 }
 
 /// Fetches CRLs periodically. The trust directory is watched, so a new CRL is used at once.

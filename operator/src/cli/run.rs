@@ -12,7 +12,8 @@ use kube::Client;
 use tokio_util::sync::CancellationToken;
 
 use super::WRONG_USE;
-use super::operation::{Files, MakeImageServer, Operation, stop};
+use super::operation::{Files, Operation, stop};
+use super::servers::MakeImageServer;
 use crate::cache::{MOST_SHARDS, ShardFolder, Volume};
 use crate::events::RunKind;
 use crate::events::config::Config;

@@ -8,6 +8,7 @@ use std::time::{Duration, Instant};
 use super::address::AddressPolicy;
 use super::budget::Budget;
 use super::error::FetchError;
+use super::plain::PlainConnections;
 use super::proxy::Proxies;
 use super::registry::Tokens;
 use super::source::{self, Source, TlsSettings};
@@ -67,13 +68,13 @@ pub struct Client {
     budget: Budget,
     pub(super) proxies: Proxies,
     pub(super) tokens: Tokens,
-    /// The connections with the system's certificate authorities. See [`System`].
+    pub(super) plain: PlainConnections,
+    /// The connections with the system's certificate authorities. See [`Client::prepare`].
     system: System,
     own: Arc<Mutex<HashMap<TlsKey, Kept>>>,
 }
 
-/// Connections that are set up on a thread of their own, while the program does other things: reading the system's
-/// certificate authorities takes longer than a run that has nothing to do. The error is the reason why that failed.
+/// Connections that are set up when they are first used. The error is the reason why that failed.
 type System =
     Arc<LazyLock<Result<reqwest::Client, String>, Box<dyn FnOnce() -> Result<reqwest::Client, String> + Send>>>;
 
@@ -95,9 +96,20 @@ impl Client {
     pub fn new(settings: &ClientSettings) -> Result<Self, FetchError> {
         let (proxies, hosts) = Proxies::of_environment().map_err(FetchError::Setup)?;
         let policy = AddressPolicy::new(settings.deny_loopback, hosts);
-        let system = system(settings, &policy);
+        let plain = PlainConnections::new(&policy, settings.connect_timeout);
+        let builder = base(settings, &policy);
+        let set_up: Box<dyn FnOnce() -> _ + Send> = Box::new(|| builder.build().map_err(|error| with_causes(&error)));
+        let system = Arc::new(LazyLock::new(set_up));
         let (settings, budget) = (settings.clone(), Budget::new(settings.memory));
-        Ok(Self { settings, policy, proxies, tokens: Tokens::default(), budget, system, own: Arc::default() })
+        Ok(Self { settings, policy, proxies, tokens: Tokens::default(), plain, budget, system, own: Arc::default() })
+    }
+
+    /// Reads the system's certificate authorities on a thread of its own, while the program does other things: that
+    /// takes longer than a run that has nothing to do. For a program that is about to use `https:`.
+    pub fn prepare(&self) {
+        let system = self.system.clone();
+        // Without a thread they are read when they are used.
+        let _no_thread = std::thread::Builder::new().spawn(move || LazyLock::force(&system).is_ok());
     }
 
     /// The settings.
@@ -146,21 +158,10 @@ impl Client {
     }
 }
 
-fn system(settings: &ClientSettings, policy: &AddressPolicy) -> System {
-    let builder = base(settings, policy);
-    let set_up: Box<dyn FnOnce() -> _ + Send> = Box::new(|| builder.build().map_err(|error| with_causes(&error)));
-    let system = Arc::new(LazyLock::new(set_up));
-    let begun = system.clone();
-    // Without a thread they are set up when they are used.
-    let _no_thread = std::thread::Builder::new().spawn(move || LazyLock::force(&begun).is_ok());
-    system
-}
-
 fn base(settings: &ClientSettings, policy: &AddressPolicy) -> reqwest::ClientBuilder {
     reqwest::Client::builder()
         .tls_backend_native()
         .http1_only()
-        .user_agent(&settings.user_agent)
         .connect_timeout(settings.connect_timeout)
         .redirect(reqwest::redirect::Policy::none())
         .retry(reqwest::retry::never())

@@ -23,6 +23,7 @@ mod encoding;
 mod error;
 mod image;
 mod list;
+mod plain;
 mod proxy;
 mod registry;
 mod request;

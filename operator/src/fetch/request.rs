@@ -1,9 +1,12 @@
 //! Sends a request and follows redirects.
 
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
 use reqwest::header::{
-    ACCEPT_ENCODING, AUTHORIZATION, HeaderMap, HeaderValue, LOCATION, PROXY_AUTHENTICATE, RETRY_AFTER, WWW_AUTHENTICATE,
+    ACCEPT, ACCEPT_ENCODING, AUTHORIZATION, HeaderMap, HeaderValue, LOCATION, PROXY_AUTHENTICATE, RETRY_AFTER,
+    USER_AGENT, WWW_AUTHENTICATE,
 };
-use reqwest::{Method, Response, StatusCode};
+use reqwest::{Method, Request, Response, StatusCode};
 use secrecy::ExposeSecret;
 
 use super::answer::Answer;
@@ -96,20 +99,33 @@ impl Client {
         self.policy
             .check_url(url.url())
             .map_err(|refused| FetchError::UrlInvalid { url: url.clone(), message: refused.to_string() })?;
-        let mut request =
-            self.connections(source, own)?.request(method.clone(), url.url().clone()).headers(headers.clone());
-        request = request.header(ACCEPT_ENCODING, HeaderValue::from_static("identity"));
-        request = match credentials {
-            Some(Credentials::Basic { username, password }) => {
-                request.basic_auth(username.expose_secret(), Some(password.expose_secret()))
-            }
-            Some(Credentials::Bearer(token)) => request.header(AUTHORIZATION, bearer(url, token.expose_secret())?),
-            None => request,
-        };
-        match request.send().await {
+        let mut request = Request::new(method.clone(), url.url().clone());
+        *request.headers_mut() = self.headers(url, credentials, headers)?;
+        if url.url().scheme() == "http" && self.proxies.for_url(url.url()).is_none() {
+            return self.plain.send(url, request).await;
+        }
+        match self.connections(source, own)?.execute(request).await {
             Ok(response) => Ok(response),
             Err(error) => Err(self.not_sent(url, error).await),
         }
+    }
+
+    /// All headers of a request.
+    fn headers(
+        &self,
+        url: &SourceUrl,
+        credentials: Option<&Credentials>,
+        headers: &HeaderMap,
+    ) -> Result<HeaderMap, FetchError> {
+        let mut all = headers.clone();
+        all.entry(ACCEPT).or_insert(HeaderValue::from_static("*/*"));
+        all.insert(ACCEPT_ENCODING, HeaderValue::from_static("identity"));
+        let agent = HeaderValue::from_str(&self.settings.user_agent);
+        all.insert(USER_AGENT, agent.map_err(|error| FetchError::Setup(error.to_string()))?);
+        if let Some(credentials) = credentials {
+            all.insert(AUTHORIZATION, authorization(url, credentials)?);
+        }
+        Ok(all)
     }
 
     /// The error if there is no response. With a proxy it contains the proxy's response.
@@ -175,9 +191,16 @@ impl FetchError {
     }
 }
 
-fn bearer(url: &SourceUrl, token: &str) -> Result<HeaderValue, FetchError> {
-    let value = HeaderValue::from_str(&format!("Bearer {token}"));
-    let mut value = value.map_err(|_| FetchError::CredentialsUnusable(url.clone()))?;
+/// The value of `Authorization`: Basic (RFC 7617) or Bearer (RFC 6750).
+fn authorization(url: &SourceUrl, credentials: &Credentials) -> Result<HeaderValue, FetchError> {
+    let value = match credentials {
+        Credentials::Basic { username, password } => {
+            let pair = format!("{}:{}", username.expose_secret(), password.expose_secret());
+            format!("Basic {}", STANDARD.encode(pair))
+        }
+        Credentials::Bearer(token) => format!("Bearer {}", token.expose_secret()),
+    };
+    let mut value = HeaderValue::from_str(&value).map_err(|_| FetchError::CredentialsUnusable(url.clone()))?;
     value.set_sensitive(true);
     Ok(value)
 }
