@@ -3,13 +3,14 @@
 use reqwest::header::{
     ACCEPT_ENCODING, AUTHORIZATION, HeaderMap, HeaderValue, LOCATION, PROXY_AUTHENTICATE, RETRY_AFTER, WWW_AUTHENTICATE,
 };
-use reqwest::{Method, Response, StatusCode};
+use reqwest::{Method, RequestBuilder, StatusCode};
 use secrecy::ExposeSecret;
 
-use super::answer::Answer;
+use super::answer::{Answer, Arrived};
 use super::challenge::Challenges;
 use super::client::Client;
 use super::error::{FetchError, ProxyChallenge, ProxyRefusal, failure, reason_phrase};
+use super::http2::{Protocol, is_unreachable};
 use super::proxy::{Proxy, TunnelAnswer};
 use super::registry::BearerChallenge;
 use super::source::{Credentials, Source};
@@ -28,26 +29,50 @@ const REDIRECTS: [StatusCode; 5] = [
     StatusCode::PERMANENT_REDIRECT,
 ];
 
+/// A request without a body.
+pub(super) struct Request<'a> {
+    pub(super) method: Method,
+    pub(super) source: &'a Source,
+    pub(super) headers: &'a HeaderMap,
+    pub(super) protocol: Protocol,
+}
+
+/// Where a request goes, and with what: its target is the source's own server or not.
+#[derive(Clone, Copy)]
+struct Target<'a> {
+    url: &'a SourceUrl,
+    own: bool,
+    credentials: Option<&'a Credentials>,
+}
+
 impl Client {
     /// Sends a GET and follows redirects. The response may have any status except redirects and 401, 403 and, with a
     /// proxy, 407.
     pub(super) async fn get(&self, source: &Source, headers: &HeaderMap) -> Result<Answer, FetchError> {
-        Box::pin(self.request(&Method::GET, source, headers)).await
+        self.get_over(Protocol::Negotiated, source, headers).await
     }
 
-    /// Sends a request without a body and follows redirects. A registry that wants a token gets one, asked for once.
-    pub(super) async fn request(
+    /// The same over a protocol.
+    pub(super) async fn get_over(
         &self,
-        method: &Method,
+        protocol: Protocol,
         source: &Source,
         headers: &HeaderMap,
     ) -> Result<Answer, FetchError> {
+        Box::pin(self.request(&Request { method: Method::GET, source, headers, protocol })).await
+    }
+
+    /// Sends a request and follows redirects. A registry that wants a token gets one, asked for once.
+    pub(super) async fn request(&self, request: &Request<'_>) -> Result<Answer, FetchError> {
+        let source = request.source;
         let mut url = source.url.clone();
         let (mut token, mut has_asked) = (self.tokens.of(source), false);
         for _ in 0..=MOST_REDIRECTS {
             let own = url.url().origin() == source.url.url().origin();
             let credentials = token.as_ref().or(source.credentials.as_ref()).filter(|_| own).cloned();
-            let response = self.send(method, source, &url, (own, credentials.as_ref()), headers).await?;
+            let target = Target { url: &url, own, credentials: credentials.as_ref() };
+            let arrived = self.send(request, target).await?;
+            let response = &arrived.response;
             if own && !has_asked && response.status() == StatusCode::UNAUTHORIZED {
                 has_asked = true;
                 token = self.token_after(source, response.headers()).await?;
@@ -59,14 +84,14 @@ impl Client {
             match (response.status(), &proxy) {
                 (StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN, _) => {
                     let proxy = proxy.map(|proxy| proxy.to_string());
-                    return Err(not_authorized(url, response, credentials.is_some(), proxy).await);
+                    return Err(not_authorized(url, arrived, credentials.is_some(), proxy).await);
                 }
                 (StatusCode::PROXY_AUTHENTICATION_REQUIRED, Some(proxy)) => {
                     let challenges = Challenges::of(response.headers(), &PROXY_AUTHENTICATE);
                     return Err(proxy_wants_credentials(url, proxy, challenges));
                 }
                 (status, _) if REDIRECTS.contains(&status) => url = redirect(&url, response.headers())?,
-                _ => return Ok(Answer::new(response, &source.url, &url, proxy.map(|proxy| proxy.to_string()))),
+                _ => return Ok(Answer::new(arrived, &source.url, &url, proxy.map(|proxy| proxy.to_string()))),
             }
         }
         let message = format!("expected at most {MOST_REDIRECTS} redirects, found more");
@@ -81,14 +106,9 @@ impl Client {
         }
     }
 
-    async fn send(
-        &self,
-        method: &Method,
-        source: &Source,
-        url: &SourceUrl,
-        (own, credentials): (bool, Option<&Credentials>),
-        headers: &HeaderMap,
-    ) -> Result<Response, FetchError> {
+    /// Sends a request once, and again over HTTP/1.1 if HTTP/2 failed before the head of the answer.
+    async fn send(&self, request: &Request<'_>, target: Target<'_>) -> Result<Arrived, FetchError> {
+        let url = target.url;
         if !url.is_remote() {
             let message = "expected http or https, found file".to_owned();
             return Err(FetchError::UrlInvalid { url: url.clone(), message });
@@ -96,20 +116,46 @@ impl Client {
         self.policy
             .check_url(url.url())
             .map_err(|refused| FetchError::UrlInvalid { url: url.clone(), message: refused.to_string() })?;
+        let plain = url.url().scheme() == "http";
+        // A proxy is spoken to over HTTP/1.1, and what it makes of HTTP/2 in its tunnel is not known.
+        let direct = request.protocol == Protocol::Negotiated && self.proxies.for_url(url.url()).is_none();
+        if let Some(stream) = self.http2.stream(url.url()).filter(|_| direct) {
+            match self.prepared(request, target, Protocol::Negotiated)?.send().await {
+                Ok(response) => return Ok(Arrived { stream: stream.of(&response), response }),
+                Err(error) if is_unreachable(&error) => return Err(failure(url, error)),
+                Err(error) => {
+                    stream.failed(&error);
+                    let error = failure(url, error);
+                    tracing::debug!(%error, "asked again over HTTP/1.1");
+                }
+            }
+        }
+        // Without TLS nothing is negotiated, and all share the same connections.
+        let protocol = if plain { Protocol::Negotiated } else { Protocol::Http1 };
+        match self.prepared(request, target, protocol)?.send().await {
+            Ok(response) => Ok(Arrived { response, stream: None }),
+            Err(error) => Err(self.not_sent(url, error).await),
+        }
+    }
+
+    fn prepared(
+        &self,
+        request: &Request<'_>,
+        target: Target<'_>,
+        protocol: Protocol,
+    ) -> Result<RequestBuilder, FetchError> {
+        let Target { url, own, credentials } = target;
+        let connections = self.connections(request.source, own, protocol)?;
         let mut request =
-            self.connections(source, own)?.request(method.clone(), url.url().clone()).headers(headers.clone());
+            connections.request(request.method.clone(), url.url().clone()).headers(request.headers.clone());
         request = request.header(ACCEPT_ENCODING, HeaderValue::from_static("identity"));
-        request = match credentials {
+        Ok(match credentials {
             Some(Credentials::Basic { username, password }) => {
                 request.basic_auth(username.expose_secret(), Some(password.expose_secret()))
             }
             Some(Credentials::Bearer(token)) => request.header(AUTHORIZATION, bearer(url, token.expose_secret())?),
             None => request,
-        };
-        match request.send().await {
-            Ok(response) => Ok(response),
-            Err(error) => Err(self.not_sent(url, error).await),
-        }
+        })
     }
 
     /// The error if there is no response. With a proxy it contains the proxy's response.
@@ -131,10 +177,10 @@ impl Client {
 }
 
 /// The error for 401 and 403. `sent` is whether credentials were sent.
-async fn not_authorized(url: SourceUrl, response: Response, sent: bool, proxy: Option<String>) -> FetchError {
-    let status = response.status().as_u16();
-    let challenges = Box::new(Challenges::of(response.headers(), &WWW_AUTHENTICATE));
-    let came = Answer::new(response, &url, &url, proxy).came().await;
+async fn not_authorized(url: SourceUrl, arrived: Arrived, sent: bool, proxy: Option<String>) -> FetchError {
+    let status = arrived.response.status().as_u16();
+    let challenges = Box::new(Challenges::of(arrived.response.headers(), &WWW_AUTHENTICATE));
+    let came = Answer::new(arrived, &url, &url, proxy).came().await;
     FetchError::AuthenticationFailed { url, status, sent, challenges, came }
 }
 
