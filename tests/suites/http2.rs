@@ -72,9 +72,7 @@ async fn what_fails_before_its_head_is_asked_for_again_over_http1() {
         (Act::GoAway(None, Reason::NO_ERROR), ["2", "1.1", "2"]),
         (Act::Die(None), ["2", "1.1", "2"]),
         (Act::Refuse(Reason::HTTP_1_1_REQUIRED), ["2", "1.1", "1.1"]),
-        (Act::GoAway(None, Reason::HTTP_1_1_REQUIRED), ["2", "1.1", "1.1"]),
-        (Act::GoAway(None, Reason::ENHANCE_YOUR_CALM), ["2", "1.1", "1.1"]),
-        (Act::GoAway(None, Reason::INADEQUATE_SECURITY), ["2", "1.1", "1.1"]),
+        (Act::GoAway(None, Reason::ENHANCE_YOUR_CALM), ["2", "1.1", "2"]),
         (Act::Refuse(Reason::PROTOCOL_ERROR), ["2", "1.1", "1.1"]),
         (Act::LargeHead(100_000), ["2", "1.1", "1.1"]),
     ];
@@ -97,7 +95,7 @@ async fn a_list_that_is_cut_is_no_list() {
         (Act::Reset(SIZE / 2, Reason::NO_ERROR), "ended it before its end", "2"),
         (Act::ResetUnmeasured(SIZE / 2, Reason::NO_ERROR), "ended it before its end", "2"),
         (Act::ResetUnmeasured(SIZE / 2, Reason::CANCEL), "CANCEL", "1.1"),
-        (Act::GoAway(Some(SIZE / 2), Reason::ENHANCE_YOUR_CALM), "ENHANCE_YOUR_CALM", "1.1"),
+        (Act::GoAway(Some(SIZE / 2), Reason::ENHANCE_YOUR_CALM), "the connection with HTTP/2 failed", "2"),
         (Act::Die(Some(SIZE / 2)), "", "2"),
     ];
     let certificate = ServerCertificate::generate();

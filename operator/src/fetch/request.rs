@@ -119,7 +119,7 @@ impl Client {
         let plain = url.url().scheme() == "http";
         // A proxy is spoken to over HTTP/1.1, and what it makes of HTTP/2 in its tunnel is not known.
         let direct = request.protocol == Protocol::Negotiated && self.proxies.for_url(url.url()).is_none();
-        if let Some(stream) = self.http2.stream(url.url()).filter(|_| direct) {
+        if let Some(stream) = direct.then(|| self.http2.stream(url.url())).flatten() {
             match self.prepared(request, target, Protocol::Negotiated)?.send().await {
                 Ok(response) => return Ok(Arrived { stream: stream.of(&response), response }),
                 Err(error) if is_unreachable(&error) => return Err(failure(url, error)),

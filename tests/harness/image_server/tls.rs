@@ -54,6 +54,11 @@ impl ServerCertificate {
         self.authority.to_pem().expect("PEM")
     }
 
+    /// The server's certificate and its key, both PEM.
+    pub fn server_pem(&self) -> (Vec<u8>, Vec<u8>) {
+        (self.certificate.to_pem().expect("PEM"), self.key.private_key_to_pem_pkcs8().expect("PEM"))
+    }
+
     /// A client certificate of the authority and its key, both PEM.
     pub fn client_pem(&self) -> (Vec<u8>, String) {
         let key = new_key();
