@@ -5,6 +5,8 @@ use std::path::PathBuf;
 use std::sync::{Arc, LazyLock, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
+use url::Url;
+
 use super::address::AddressPolicy;
 use super::budget::Budget;
 use super::error::FetchError;
@@ -124,6 +126,11 @@ impl Client {
     /// The memory budget for documents.
     pub fn budget(&self) -> &Budget {
         &self.budget
+    }
+
+    /// Waits until the server of a URL is known to have HTTP/2. Never ends if it has not.
+    pub async fn until_http2(&self, url: &Url) {
+        self.http2.until_it_speaks(url.origin()).await;
     }
 
     /// The connections for a source. `own` is whether its client certificate may be sent.

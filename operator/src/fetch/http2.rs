@@ -14,7 +14,6 @@ use reqwest::{ClientBuilder, Response, Version};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
 use url::{Origin, Url};
 
-use super::client::Client;
 use crate::text::{cause, with_causes};
 
 /// The maximum size of an image that is asked for over HTTP/2, in bytes.
@@ -133,19 +132,13 @@ impl Http2 {
         });
     }
 
-    async fn until_it_speaks(&self, origin: Origin) {
+    /// Waits until a server is known to have HTTP/2. Never ends if it has not.
+    pub(super) async fn until_it_speaks(&self, origin: Origin) {
         let mut servers = self.servers.subscribe();
         let known = servers.wait_for(|servers| matches!(servers.get(&origin), Some(Server::Speaks))).await.is_ok();
         if !known {
             std::future::pending::<()>().await;
         }
-    }
-}
-
-impl Client {
-    /// Waits until the server of a URL is known to have HTTP/2. Never ends if it has not.
-    pub async fn until_http2(&self, url: &Url) {
-        self.http2.until_it_speaks(url.origin()).await;
     }
 }
 

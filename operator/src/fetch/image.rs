@@ -63,6 +63,12 @@ pub struct ImageRequest<'a> {
     pub shares: bool,
 }
 
+impl ImageRequest<'_> {
+    fn protocol(&self) -> Protocol {
+        if self.shares { Protocol::Negotiated } else { Protocol::Http1 }
+    }
+}
+
 /// The body of a response.
 #[derive(Debug)]
 pub struct ImageBody {
@@ -159,8 +165,7 @@ impl Client {
         let offset = request.offset;
         let headers = range(offset, request.validator);
         let until = Instant::now() + self.settings.total_timeout;
-        let protocol = if request.shares { Protocol::Negotiated } else { Protocol::Http1 };
-        let answer = floor.wait(self.get_over(protocol, source, &headers), |_| 0).await;
+        let answer = floor.wait(self.get_over(request.protocol(), source, &headers), |_| 0).await;
         let answer = answer.ok_or_else(|| floor.broken(&source.url))??;
         let validator = Validator::of(answer.headers());
         let content_range = answer.headers().get(CONTENT_RANGE).and_then(|value| value.to_str().ok());
