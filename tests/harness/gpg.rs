@@ -6,7 +6,7 @@ use std::process::{Child, Command, Stdio};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Mutex, PoisonError};
 
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 
 /// A keyring of its own, and the clock of whoever uses it.
 pub struct Gpg {
@@ -55,8 +55,11 @@ impl PgpForm {
 }
 
 impl Gpg {
-    /// An empty keyring; what it makes is made at `at`.
+    /// An empty keyring; what it makes is made at `at`. Instead of the present second it is the one before: `gpg` stops its
+    /// clock at every second but that one, and a key that takes a moment to make would be newer than what it signs.
     pub fn at(at: Timestamp) -> Self {
+        let is_present = at.as_second() == Timestamp::now().as_second();
+        let at = if is_present { at - SignedDuration::from_secs(1) } else { at };
         // The agent's socket lies in it: its path must be short.
         let owner = std::os::unix::fs::PermissionsExt::from_mode(0o700);
         let home = tempfile::Builder::new().prefix("gpg").permissions(owner).tempdir_in("/tmp").unwrap().keep();

@@ -97,7 +97,7 @@ fn manifest(
             text += "        purpose: Any # the certificate is not made for signing mail\n";
         }
     }
-    match args.of.crls {
+    match args.of.crls() {
         Crls::Require => {}
         Crls::IfPresent => text += "  crlPolicy: IfPresent\n",
         Crls::Ignore => text += "  crlPolicy: Ignore\n",

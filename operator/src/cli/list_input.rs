@@ -10,15 +10,17 @@ use anyhow::{Context, bail};
 use serde_json::{Value, json};
 
 use crate::imagelist::oci::RepositoryMessage;
-use crate::imagelist::{ImageList, MAXIMUM_BYTES, RefusedImage, is_signed_files};
+use crate::imagelist::{ImageList, ListFormat, MAXIMUM_BYTES, RefusedImage, is_signed_files};
 use crate::text::printable;
-use crate::trust::{PublicKey, SignedMessage};
+use crate::trust::{PublicKey, SignedMessage, read_unverified, unverified_texts};
 
 /// The bytes of a list, and where they were read from.
 pub(super) struct ListInput {
     name: String,
     /// The bytes as they were read, signed or not.
     pub(super) bytes: Vec<u8>,
+    /// How the files of a source that has several become a list.
+    format: Option<ListFormat>,
 }
 
 /// The bytes of any file.
@@ -61,7 +63,27 @@ pub(super) fn read(path: &Path) -> anyhow::Result<ListInput> {
 impl ListInput {
     /// A list from bytes in memory; `name` is its name in messages.
     pub(super) fn of(name: impl Display, bytes: Vec<u8>) -> Self {
-        Self { name: name.to_string(), bytes }
+        Self { name: name.to_string(), bytes, format: None }
+    }
+
+    /// Its name in messages.
+    pub(super) fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// The same, with how the files of its source become a list.
+    pub(super) fn with_format(self, format: ListFormat) -> Self {
+        Self { format: Some(format), ..self }
+    }
+
+    /// Whether the bytes are files of a source that has several, which only the rule of its subscription makes a list of.
+    pub(super) fn is_of_files(&self) -> bool {
+        is_signed_files(&self.bytes)
+    }
+
+    /// Whether the bytes are what was fetched of a repository.
+    pub(super) fn is_of_repository(&self) -> bool {
+        RepositoryMessage::read(&self.bytes).is_ok()
     }
 
     /// Whether the bytes can be a signed message: they are not empty, and do not begin as a JSON object.
@@ -71,11 +93,35 @@ impl ListInput {
 
     /// The list, of any kind of source. No signature is verified.
     pub(super) fn into_list(self) -> anyhow::Result<ImageList> {
-        if let Ok(repository) = RepositoryMessage::read(&self.bytes) {
-            return repository.unverified().with_context(|| format!("{}: expected an image, found none", self.name));
-        }
         let name = self.name.clone();
+        if self.is_of_files() {
+            let expected = || {
+                format!(
+                    "{name}: expected an image list, found the files of another source, which only the manifest of its \
+                     subscription makes a list of (--subscription, or --volume, with --manifests)"
+                )
+            };
+            return read_unverified(&self.bytes, &self.format.with_context(expected)?).with_context(|| name);
+        }
+        if let Ok(repository) = RepositoryMessage::read(&self.bytes) {
+            return repository.unverified().with_context(|| format!("{name}: expected an image, found none"));
+        }
         ImageList::parse(&self.into_text()?).with_context(|| name)
+    }
+
+    /// What was signed: the JSON of an image list, the texts of the files of another source one after the other, or what was
+    /// fetched of a repository. No signature is verified.
+    pub(super) fn into_signed_text(self) -> anyhow::Result<Vec<u8>> {
+        if !self.is_of_files() {
+            return self.into_text();
+        }
+        let mut texts = unverified_texts(&self.bytes).with_context(|| self.name.clone())?;
+        let last = texts.pop().unwrap_or_default();
+        for text in texts.iter_mut().filter(|text| !text.ends_with(b"\n")) {
+            text.push(b'\n');
+        }
+        texts.push(last);
+        Ok(texts.concat())
     }
 
     /// The JSON: the bytes themselves, or the text of a signed message. The signature is not verified.
@@ -83,12 +129,8 @@ impl ListInput {
         if !self.is_signed() {
             return Ok(self.bytes);
         }
-        if is_signed_files(&self.bytes) {
-            bail!(
-                "{}: expected an image list, found the files of another source; `get images --available` shows its images, and \
-                 `list show --format smime` prints the files",
-                self.name
-            );
+        if self.is_of_files() {
+            bail!("{}: expected an image list, found the files of another source", self.name);
         }
         let message = SignedMessage::read(&self.bytes);
         message.and_then(SignedMessage::into_payload).with_context(|| self.name.clone())

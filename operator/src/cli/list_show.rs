@@ -1,7 +1,7 @@
 //! `list show`: prints a list in several formats.
 
 use std::fmt::Write as _;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use anyhow::{Context, bail};
@@ -10,26 +10,44 @@ use jiff::Timestamp;
 
 use super::list_input::{self, ListInput, refused_document, refused_line};
 use super::list_source::Access;
+use super::list_subscription::{self, Asked};
 use super::table::render;
 use super::{print, print_bytes, print_json};
+use crate::api::ObjectKey;
 use crate::cache::{SafeName, Volume};
 use crate::imagelist::{ImageList, ListedImage};
 use crate::size::{Count, Size};
 use crate::text::printable;
+use crate::trust::AlgorithmPolicy;
 
-/// Shows a list: from a file, from a server, or the last accepted list of a subscription. Signatures are not verified:
-/// see `list verify`.
+/// Shows a list: from a file, from a server, of the source of a subscription, or the last accepted list of a subscription.
+/// Signatures are not verified: see `list verify`.
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
     /// A file (- is standard input), an http(s) URL, or with --volume the name of a subscription.
-    #[arg(value_name = "FILE|URL|NAME")]
-    list: String,
+    #[arg(value_name = "FILE|URL|NAME", required_unless_present = "subscription")]
+    list: Option<String>,
     #[command(flatten)]
     access: Access,
+    /// Instead of FILE|URL: the ImageListSubscription in the folder of manifests. Its source, of any kind, is asked as the
+    /// operator does it, with its Secrets.
+    #[arg(
+        long,
+        value_name = "[NAMESPACE/]NAME",
+        requires = "manifests",
+        conflicts_with_all = [
+            "list", "token_file", "user", "password_file", "allow_plain_http", "secret", "volume", "namespace",
+        ]
+    )]
+    subscription: Option<String>,
+    /// With --subscription: the trust directory, for a server of `tls.trust: Grid`.
+    #[arg(long, value_name = "DIR", default_value = "/etc/grid-security/certificates", requires = "subscription")]
+    trust: PathBuf,
     /// Format of the output.
     #[arg(short, long, value_enum, default_value_t = Format::Table)]
     format: Format,
-    /// The volume that holds the accepted lists.
+    /// The volume that holds the accepted lists. The list of a checksum file or a mirror also needs the manifest of its
+    /// subscription: that in the folder of manifests, or the one that a run without a cluster keeps on the volume.
     #[arg(long, value_name = "DIR")]
     volume: Option<PathBuf>,
     /// Namespace of the subscription.
@@ -47,9 +65,11 @@ enum Format {
     Lines,
     /// The parsed list, and the refused images in `refused`.
     Json,
-    /// The signed text, byte for byte. A text with control characters can only go to a file or a pipe.
+    /// The signed text, byte for byte: of a checksum file or a mirror its files one after the other, of a repository what was
+    /// fetched of it. A text with control characters can only go to a file or a pipe.
     Message,
-    /// The signed message, byte for byte. A message with control characters can only go to a file or a pipe.
+    /// The signed message, byte for byte, as the volume keeps it. A message with control characters can only go to a file or a
+    /// pipe.
     Smime,
 }
 
@@ -57,9 +77,9 @@ enum Format {
 pub(crate) fn run(args: &Args) -> anyhow::Result<ExitCode> {
     let input = find(args)?;
     match args.format {
-        Format::Smime if input.is_signed() => print_bytes(&input.bytes)?,
-        Format::Smime => bail!("{}: expected a signed message, found the text of a list alone", args.list),
-        Format::Message => print_bytes(&input.into_text()?)?,
+        Format::Smime if input.is_signed() || input.is_of_repository() => print_bytes(&input.bytes)?,
+        Format::Smime => bail!("{}: expected a signed message, found the text of a list alone", input.name()),
+        Format::Message => print_bytes(&input.into_signed_text()?)?,
         Format::Json => print_json(&document(&input.into_list()?))?,
         Format::Lines => print(&lines(&input.into_list()?, Timestamp::now()))?,
         Format::Table => print(&table(&input.into_list()?))?,
@@ -67,15 +87,51 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<ExitCode> {
     Ok(ExitCode::SUCCESS)
 }
 
-/// Reads the last accepted list of a subscription if a volume is given, otherwise a file or a URL.
+/// Reads what the source of a subscription has, the last accepted list of one if a volume is given, or a file or a URL.
 fn find(args: &Args) -> anyhow::Result<ListInput> {
-    let Some(root) = &args.volume else { return args.access.read(&args.list) };
-    let (namespace, name): (SafeName, SafeName) = (args.namespace.parse()?, args.list.parse()?);
+    if let Some(name) = &args.subscription {
+        return published(args, name);
+    }
+    let list = args.list.as_deref().context("expected a list, found none")?;
+    match &args.volume {
+        Some(volume) => kept(args, list, volume),
+        None => args.access.read(list),
+    }
+}
+
+/// What the source of a subscription has now.
+fn published(args: &Args, name: &str) -> anyhow::Result<ListInput> {
+    let asked = Asked {
+        name,
+        manifests: args.access.manifests().context("expected --manifests, found none")?,
+        trust: &args.trust,
+        // No signature is verified.
+        algorithms: AlgorithmPolicy::default(),
+        list_limit: args.access.list_limit(),
+    };
+    let published = list_subscription::ask(&asked)?.published;
+    let (name, format) = (published.address().to_string(), published.format().clone());
+    Ok(ListInput::of(name, published.into_message()).with_format(format))
+}
+
+/// The last accepted list of a subscription.
+fn kept(args: &Args, subscription: &str, root: &Path) -> anyhow::Result<ListInput> {
+    let key = ObjectKey::new(args.namespace.clone(), subscription);
+    let (namespace, name): (SafeName, SafeName) = (key.namespace.parse()?, key.name.parse()?);
     let kept = Volume::read_only(root)?.list_versions(&namespace, &name)?;
     let last = kept.first().with_context(|| {
-        format!("expected an accepted list of {namespace}/{name} on {}, found none yet", root.display())
+        let hint = list_subscription::hint(&key, args.access.manifests(), root);
+        format!("expected an accepted list of {key} on {}, found none yet{hint}", root.display())
     })?;
-    list_input::read(&last.path)
+    let input = list_input::read(&last.path)?;
+    let needs_rule = match args.format {
+        Format::Table | Format::Lines | Format::Json => input.is_of_files(),
+        Format::Message | Format::Smime => false,
+    };
+    if !needs_rule {
+        return Ok(input);
+    }
+    Ok(input.with_format(list_subscription::known_format(&key, args.access.manifests(), root)?))
 }
 
 fn document(list: &ImageList) -> serde_json::Value {

@@ -38,10 +38,10 @@ pub(super) struct Access {
     /// With a URL: the Secret in the folder of manifests that holds the credentials and allows them for this server
     #[arg(long, value_name = "[NAMESPACE/]NAME", requires = "manifests")]
     secret: Option<String>,
-    /// With a URL: the largest size of the list, in bytes
+    /// The largest size of a list that is fetched, in bytes
     #[arg(long, value_name = "BYTES", default_value_t = LIST_LIMIT, value_parser = list_size())]
     max_list_size: u64,
-    /// With --secret: the folder of manifests
+    /// The folder of manifests, which is only read
     #[arg(long, value_name = "DIR", env = "VMCATCHER_MANIFESTS")]
     manifests: Option<PathBuf>,
 }
@@ -57,6 +57,16 @@ impl Access {
         let (token_file, user, password_file, secret, manifests) = (None, None, None, None, None);
         let (max_list_size, allow_plain_http) = (self.max_list_size, false);
         Self { token_file, user, password_file, allow_plain_http, secret, max_list_size, manifests }
+    }
+
+    /// The folder of manifests.
+    pub(super) fn manifests(&self) -> Option<&Path> {
+        self.manifests.as_deref()
+    }
+
+    /// The largest size of a list that is fetched, in bytes.
+    pub(super) fn list_limit(&self) -> u64 {
+        self.max_list_size
     }
 
     /// Reads the list from a file, from standard input (`-`), or from a server.

@@ -1,33 +1,53 @@
 //! `list verify`: prints every check of a signed list as a row: the check, what was found, and the source of the rule.
 
+mod findings;
+
 use std::num::NonZeroUsize;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
 use anyhow::Context;
 use clap::ValueEnum;
+use clap::builder::ArgPredicate;
 use jiff::Timestamp;
-use serde_json::json;
 
+use self::findings::{Findings, Verdict};
 use super::algorithms::Algorithms;
-use super::list_input::{read_file, read_keys, refused_document, refused_line};
+use super::list_input::{read_file, read_keys};
 use super::list_source::Access;
-use super::table::render;
-use super::{print, print_json};
-use crate::anchors::{self, AnchorProblem};
+use super::list_subscription::{self, Answered, Asked};
+use super::{NOT_GOOD, WRONG_USE, print, print_json};
+use crate::anchors;
 use crate::imagelist::ListFormat;
-use crate::text::printable;
+use crate::reconcile::subscription::{PublishedChecks, RequiredSigners};
 use crate::trust::{
-    AcceptRequest, AcceptedList, Anchors, Check, CheckResult, Credential, CredentialKind, CrlPolicy, DecryptionKey,
+    AcceptRequest, AcceptedList, Anchors, Check, CosignKey, Credential, CredentialKind, CrlPolicy, DecryptionKey,
     DistinguishedName, EndorserPolicy, EndorserRule, OpenPgpCredential, Purpose, Refusal, TrustLevel, VerifyRequest,
     accept, decrypt, is_plain_list, join_detached, verify,
 };
 
 /// Verifies a signed list and explains every check. Exits with 1 when the list is refused.
 #[derive(Debug, clap::Args)]
+#[command(mut_arg("list", not_needed_of_a_subscription))]
 pub(crate) struct Args {
     #[command(flatten)]
     of: Verification,
+    /// Instead of FILE|URL: the ImageListSubscription in the folder of manifests. Its source, of any kind, is asked as the
+    /// operator does it, with its Secrets, and verified with its Endorsers or with the signers that options name. Nothing is
+    /// changed, and it does not matter what was accepted before.
+    #[arg(
+        long,
+        value_name = "[NAMESPACE/]NAME",
+        requires = "manifests",
+        conflicts_with_all = [
+            "list", "token_file", "user", "password_file", "allow_plain_http", "secret", "decrypt_with", "signature",
+        ]
+    )]
+    subscription: Option<String>,
+    /// With --subscription of a repository: required signer: the public key of a file (cosign.pub). Can be given several
+    /// times, and with the other options for signers: any one of them.
+    #[arg(long, value_name = "FILE", requires = "subscription")]
+    cosign_key: Vec<PathBuf>,
     /// Required signer: the certificate's subject, as /DC=org/…/CN=Name or CN=Name,…,DC=org. Can be given several
     /// times: any one of them.
     #[arg(long, value_name = "SUBJECT")]
@@ -54,9 +74,9 @@ pub(super) struct Verification {
     /// Trust anchors and CRLs: a directory in IGTF layout, or a bundle of certificates.
     #[arg(long, value_name = "DIR", default_value = "/etc/grid-security/certificates")]
     pub trust: PathBuf,
-    /// What is required of the CRLs of the CAs on the signer's certification path.
-    #[arg(long, value_enum, default_value_t = Crls::Require)]
-    pub crls: Crls,
+    /// What is required of the CRLs of the CAs on the signer's certification path [default: Require].
+    #[arg(long, value_enum)]
+    crls: Option<Crls>,
     #[command(flatten)]
     algorithms: Algorithms,
     /// Required signer: the OpenPGP public keys of a file (gpg --armor --export). Can be given several times, and with
@@ -109,39 +129,57 @@ enum Output {
 
 /// Runs the command.
 pub(crate) fn run(args: &Args) -> anyhow::Result<ExitCode> {
+    let findings = match &args.subscription {
+        Some(name) => match of_subscription(args, name)? {
+            Ok(findings) => findings,
+            Err(wrong_use) => {
+                tracing::error!("{wrong_use}");
+                return Ok(ExitCode::from(WRONG_USE));
+            }
+        },
+        None => of_list(args)?,
+    };
+    let verdict = findings.verdict(args.strict);
+    match args.output {
+        Output::Table => print(&findings.table(verdict))?,
+        Output::Json => print_json(&findings.document(verdict))?,
+    }
+    Ok(if verdict == Verdict::Good { ExitCode::SUCCESS } else { ExitCode::from(NOT_GOOD) })
+}
+
+/// Verifies the list at FILE or URL.
+fn of_list(args: &Args) -> anyhow::Result<Findings> {
     let message = args.of.read()?;
     let (anchors, problems) = anchors::load(&args.of.trust);
-    let at = args.of.time();
     let (checks, outcome) = args.of.judge(&endorsers(args)?, &message, &anchors);
-    let verdict = Verdict::of(&outcome, args.strict);
-    match args.output {
-        Output::Table => print(&table(&checks, &outcome, &problems, verdict))?,
-        Output::Json => print_json(&document(args, at, &checks, &outcome, &problems, verdict))?,
-    }
-    Ok(if verdict == Verdict::Good { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+    let (source, at) = (args.of.list.clone(), args.of.time());
+    Ok(Findings { source, subscription: None, at, checks, outcome, anchors: problems, endorsers: Vec::new() })
 }
 
-/// The result of all checks.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Verdict {
-    Good,
-    /// Images were refused, and no usable image is left.
-    NoUsableImage,
-    /// Images were refused, which `--strict` does not allow.
-    ImagesRefused,
-    Refused,
-}
-
-impl Verdict {
-    fn of(outcome: &Result<AcceptedList, Refusal>, strict: bool) -> Self {
-        let Ok(list) = outcome else { return Self::Refused };
-        let list = list.list();
-        match (list.images.is_empty(), list.refused.is_empty()) {
-            (true, false) => Self::NoUsableImage,
-            (false, false) if strict => Self::ImagesRefused,
-            (_, true) | (false, false) => Self::Good,
-        }
+/// Verifies what the source of a subscription has now. The inner error is a wrong use of the command.
+fn of_subscription(args: &Args, name: &str) -> anyhow::Result<Result<Findings, &'static str>> {
+    let manifests = args.of.access.manifests().context("expected --manifests, found none")?;
+    let given = endorsers(args)?;
+    if given.is_empty() && args.of.crls.is_some() {
+        return Ok(Err(
+            "expected --crls with --endorser, for a subscription's Endorsers have a crlPolicy of their own",
+        ));
     }
+    let signers = if given.is_empty() { RequiredSigners::OfSubscription } else { RequiredSigners::AnyOf(given) };
+    let asked = Asked {
+        name,
+        manifests,
+        trust: &args.of.trust,
+        algorithms: args.of.algorithms.policy(),
+        list_limit: args.of.access.list_limit(),
+    };
+    let Answered { key, published, anchor_problems } = list_subscription::ask(&asked)?;
+    let (source, at) = (published.address().to_string(), args.of.time());
+    let verified = published.verify(signers, at).with_context(|| format!("ImageListSubscription {key}"))?;
+    let PublishedChecks { checks, outcome, unusable, by_certificate } = verified;
+    // Keys need no trust anchors, so their users have none.
+    let anchors = if by_certificate { anchor_problems } else { Vec::new() };
+    Ok(Ok(Findings { source, subscription: Some(key), at, checks, outcome, anchors, endorsers: unusable }))
 }
 
 /// The checks in order, and their outcome.
@@ -169,7 +207,7 @@ impl Verification {
     pub(super) fn judge(&self, endorsers: &[EndorserRule], message: &[u8], anchors: &Anchors) -> Judged {
         let at = self.time();
         let policy = if endorsers.is_empty() {
-            EndorserPolicy::NotAsked { crl_policy: self.crls.policy() }
+            EndorserPolicy::NotAsked { crl_policy: self.crls().policy() }
         } else {
             EndorserPolicy::Enforce { endorsers, required: NonZeroUsize::MIN }
         };
@@ -208,10 +246,15 @@ impl Verification {
         EndorserRule {
             name: option.to_owned(),
             trust: TrustLevel::Trusted,
-            crl_policy: self.crls.policy(),
+            crl_policy: self.crls().policy(),
             anchors: None,
             credentials: vec![Credential { name, trust: TrustLevel::Trusted, kind }],
         }
+    }
+
+    /// What is required of CRLs.
+    pub(super) fn crls(&self) -> Crls {
+        self.crls.unwrap_or(Crls::Require)
     }
 
     /// The time as of which the list is verified.
@@ -232,7 +275,18 @@ fn endorsers(args: &Args) -> anyhow::Result<Vec<EndorserRule>> {
     };
     let mut endorsers: Vec<EndorserRule> = args.endorser.iter().map(certificate).collect();
     endorsers.extend(args.of.keys()?);
+    for path in &args.cosign_key {
+        let shown = || path.display().to_string();
+        let key = CosignKey::read(&String::from_utf8_lossy(&read_file(path)?)).with_context(shown)?;
+        endorsers.push(args.of.rule("--cosign-key", key.as_name(), CredentialKind::Cosign(key)));
+    }
     Ok(endorsers)
+}
+
+/// FILE|URL is not required with `--subscription`.
+fn not_needed_of_a_subscription(list: clap::Arg) -> clap::Arg {
+    let list = list.required(false).required_unless_present("subscription");
+    list.default_value_if("subscription", ArgPredicate::IsPresent, "")
 }
 
 impl Crls {
@@ -243,107 +297,4 @@ impl Crls {
             Self::Ignore => CrlPolicy::Ignore,
         }
     }
-}
-
-fn table(
-    checks: &[Check],
-    outcome: &Result<AcceptedList, Refusal>,
-    problems: &[AnchorProblem],
-    verdict: Verdict,
-) -> String {
-    let row = |check: &Check| {
-        vec![mark(check.result).to_owned(), check.rule.title().into(), check.rule.source().into(), found(check)]
-    };
-    let table = render(["", "check", "rule", "found"].into_iter(), checks.iter().map(row).collect());
-    let mut lines: Vec<String> = table.lines().map(str::to_owned).collect();
-    lines.extend(problems.iter().map(|problem| format!("! trust anchors: {}", printable(&problem.to_string()))));
-    let refused = outcome.as_ref().map(|list| list.list().refused.as_slice()).unwrap_or_default();
-    lines.extend(refused.iter().map(|image| format!("! {}", refused_line(image))));
-    lines.push(String::new());
-    lines.push(last_line(outcome, verdict));
-    lines.join("\n") + "\n"
-}
-
-fn last_line(outcome: &Result<AcceptedList, Refusal>, verdict: Verdict) -> String {
-    let list = match outcome {
-        Ok(list) => list.list(),
-        Err(refusal) => return format!("Refused: {}", refusal.reason),
-    };
-    let word = match verdict {
-        Verdict::ImagesRefused => "Not good (--strict)",
-        Verdict::NoUsableImage => "Not good",
-        Verdict::Good | Verdict::Refused => "Good",
-    };
-    let refused = if list.refused.is_empty() { String::new() } else { format!(", {} refused", list.refused.len()) };
-    format!("{word}: {} version {}, {} images{refused}", list.identifier, list.version, list.images.len())
-}
-
-fn found(check: &Check) -> String {
-    match check.result {
-        CheckResult::Passed | CheckResult::Failed => check.found.clone(),
-        CheckResult::NotAsked => format!("not asked ({})", check.found),
-    }
-}
-
-fn mark(result: CheckResult) -> &'static str {
-    match result {
-        CheckResult::Passed => "✓",
-        CheckResult::Failed => "✗",
-        CheckResult::NotAsked => "–",
-    }
-}
-
-fn document(
-    args: &Args,
-    at: Timestamp,
-    checks: &[Check],
-    outcome: &Result<AcceptedList, Refusal>,
-    problems: &[AnchorProblem],
-    verdict: Verdict,
-) -> serde_json::Value {
-    let result = |result| match result {
-        CheckResult::Passed => "Passed",
-        CheckResult::Failed => "Failed",
-        CheckResult::NotAsked => "NotAsked",
-    };
-    let check = |check: &Check| {
-        json!({
-            "rule": check.rule.as_str(),
-            "title": check.rule.title(),
-            "result": result(check.result),
-            "found": check.found,
-            "source": check.rule.source(),
-        })
-    };
-    let mut document = json!({
-        "source": args.of.list,
-        "at": at,
-        "good": verdict == Verdict::Good,
-        "checks": checks.iter().map(check).collect::<Vec<_>>(),
-        "anchorProblems": problems.iter().map(ToString::to_string).collect::<Vec<_>>(),
-    });
-    match outcome {
-        Ok(list) => document["list"] = list_document(list),
-        Err(Refusal { reason, message, subject, depth, .. }) => {
-            document["refusal"] =
-                json!({"reason": reason.as_str(), "message": message, "subject": subject, "depth": depth});
-        }
-    }
-    document
-}
-
-fn list_document(list: &AcceptedList) -> serde_json::Value {
-    let read = list.list();
-    json!({
-        "identifier": read.identifier,
-        "version": read.version,
-        "created": read.created,
-        "expires": read.expires,
-        "images": read.images.len(),
-        "refused": read.refused.len(),
-        "refusedImages": read.refused.iter().map(refused_document).collect::<Vec<_>>(),
-        "messageDigest": list.message_digest(),
-        "payloadDigest": list.payload_digest(),
-        "signers": list.signers(),
-    })
 }

@@ -25,6 +25,7 @@ mod list_lint;
 mod list_show;
 mod list_sign;
 mod list_source;
+mod list_subscription;
 mod list_verify;
 mod log;
 mod man;

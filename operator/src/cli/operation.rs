@@ -16,6 +16,7 @@ use tokio::task::JoinHandle;
 use super::algorithms::Algorithms;
 use super::config;
 use crate::anchors::{CrlRefresher, TrustDirectory};
+use crate::api::ImageListSubscription;
 use crate::cache::{CacheError, ConversionLimits, Inspected, JobLimits, Scrub, ScrubSettings, Volume};
 use crate::duration::parse_duration;
 use crate::events::config::Config;
@@ -131,6 +132,12 @@ impl Servers {
     }
 }
 
+/// Whether the list of a subscription comes by https.
+fn wants_tls(subscription: &ImageListSubscription) -> bool {
+    let url = subscription.spec.source.url.as_deref().unwrap_or("https:");
+    !url.starts_with("http:") && !url.starts_with("file:")
+}
+
 /// Whether `file:` URLs are fetched. They are refused if people who do not control this machine may write resources.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Files {
@@ -196,6 +203,10 @@ impl Operation {
             ..ClientSettings::default()
         };
         let client = Client::new(&settings)?;
+        let subscriptions = store.all::<ImageListSubscription>();
+        if subscriptions.is_empty() || subscriptions.iter().any(|subscription| wants_tls(subscription)) {
+            client.prepare();
+        }
         let limits = JobLimits {
             downloads: self.max_downloads.into(),
             quota: self.quota,

@@ -97,6 +97,15 @@ impl AddressPolicy {
         }
     }
 
+    /// Looks up the addresses of a name that may be connected to.
+    pub(super) async fn lookup(
+        &self,
+        host: &str,
+    ) -> Result<std::vec::IntoIter<SocketAddr>, Box<dyn std::error::Error + Send + Sync>> {
+        let found: Vec<SocketAddr> = tokio::net::lookup_host((host, 0)).await?.collect();
+        Ok(self.allowed(host, found)?.into_iter())
+    }
+
     /// The addresses of a name that may be connected to; an error if there is none.
     fn allowed(&self, host: &str, found: Vec<SocketAddr>) -> Result<Vec<SocketAddr>, AddressRefused> {
         if self.proxies.contains(&host.to_ascii_lowercase()) {
@@ -185,12 +194,7 @@ fn embedded(address: Ipv6Addr) -> Vec<Ipv4Addr> {
 impl Resolve for AddressPolicy {
     fn resolve(&self, name: Name) -> Resolving {
         let policy = self.clone();
-        Box::pin(async move {
-            let host = name.as_str().to_owned();
-            let found: Vec<SocketAddr> = tokio::net::lookup_host((host.as_str(), 0)).await?.collect();
-            let allowed = policy.allowed(&host, found)?;
-            Ok(Box::new(allowed.into_iter()) as Addrs)
-        })
+        Box::pin(async move { Ok(Box::new(policy.lookup(name.as_str()).await?) as Addrs) })
     }
 }
 

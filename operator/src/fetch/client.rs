@@ -11,6 +11,7 @@ use super::address::AddressPolicy;
 use super::budget::Budget;
 use super::error::FetchError;
 use super::http2::{Http2, Protocol};
+use super::plain::PlainConnections;
 use super::proxy::Proxies;
 use super::registry::Tokens;
 use super::source::{self, Source, TlsSettings};
@@ -70,16 +71,16 @@ pub struct Client {
     budget: Budget,
     pub(super) proxies: Proxies,
     pub(super) tokens: Tokens,
+    pub(super) plain: PlainConnections,
     pub(super) http2: Http2,
-    /// The connections with the system's certificate authorities. See [`System`].
+    /// The connections with the system's certificate authorities. See [`Client::prepare`].
     system: System,
     /// The same without HTTP/2, which are set up when they are first used.
     system_http1: System,
     own: Arc<Mutex<HashMap<(TlsKey, Protocol), Kept>>>,
 }
 
-/// Connections that are set up on a thread of their own, while the program does other things: reading the system's
-/// certificate authorities takes longer than a run that has nothing to do. The error is the reason why that failed.
+/// Connections that are set up when they are first used. The error is the reason why that failed.
 type System =
     Arc<LazyLock<Result<reqwest::Client, String>, Box<dyn FnOnce() -> Result<reqwest::Client, String> + Send>>>;
 
@@ -101,21 +102,26 @@ impl Client {
     pub fn new(settings: &ClientSettings) -> Result<Self, FetchError> {
         let (proxies, hosts) = Proxies::of_environment().map_err(FetchError::Setup)?;
         let policy = AddressPolicy::new(settings.deny_loopback, hosts);
-        let system = system(settings, &policy, Protocol::Negotiated);
-        let begun = system.clone();
-        // Without a thread they are set up when they are used.
-        let _no_thread = std::thread::Builder::new().spawn(move || LazyLock::force(&begun).is_ok());
         Ok(Self {
-            system_http1: self::system(settings, &policy, Protocol::Http1),
-            budget: Budget::new(settings.memory),
             settings: settings.clone(),
-            policy,
+            budget: Budget::new(settings.memory),
             proxies,
             tokens: Tokens::default(),
+            plain: PlainConnections::new(&policy, settings.connect_timeout),
             http2: Http2::default(),
-            system,
+            system: system(settings, &policy, Protocol::Negotiated),
+            system_http1: system(settings, &policy, Protocol::Http1),
             own: Arc::default(),
+            policy,
         })
+    }
+
+    /// Reads the system's certificate authorities on a thread of its own, while the program does other things: that
+    /// takes longer than a run that has nothing to do. For a program that is about to use `https:`.
+    pub fn prepare(&self) {
+        let system = self.system.clone();
+        // Without a thread they are read when they are used.
+        let _no_thread = std::thread::Builder::new().spawn(move || LazyLock::force(&system).is_ok());
     }
 
     /// The settings.
@@ -188,7 +194,6 @@ fn base(settings: &ClientSettings, policy: &AddressPolicy, protocol: Protocol) -
     protocol
         .set_up(reqwest::Client::builder())
         .tls_backend_native()
-        .user_agent(&settings.user_agent)
         .connect_timeout(settings.connect_timeout)
         .redirect(reqwest::redirect::Policy::none())
         .retry(reqwest::retry::never())

@@ -1,5 +1,6 @@
 //! Errors of fetching.
 
+use std::error::Error;
 use std::time::Duration;
 
 use super::address::AddressRefused;
@@ -247,16 +248,21 @@ impl FetchError {
 /// Converts an error of the HTTP client.
 pub(super) fn failure(url: &SourceUrl, error: reqwest::Error) -> FetchError {
     let error = error.without_url();
+    not_connected(url, &error, error.is_timeout())
+}
+
+/// Converts an error of a connection.
+pub(super) fn not_connected(url: &SourceUrl, error: &(dyn Error + 'static), is_timeout: bool) -> FetchError {
     let url = url.clone();
-    if let Some(refused) = cause::<AddressRefused>(&error) {
+    if let Some(refused) = cause::<AddressRefused>(error) {
         return FetchError::UrlInvalid { url, message: refused.to_string() };
     }
-    let tls = cause::<openssl::ssl::Error>(&error).is_some_and(|error| error.ssl_error().is_some())
-        || cause::<openssl::error::ErrorStack>(&error).is_some();
-    let message = http2::explained(&error).unwrap_or_else(|| with_causes(&error));
+    let tls = cause::<openssl::ssl::Error>(error).is_some_and(|error| error.ssl_error().is_some())
+        || cause::<openssl::error::ErrorStack>(error).is_some();
+    let message = http2::explained(error).unwrap_or_else(|| with_causes(error));
     if tls {
         FetchError::Tls { url, message }
-    } else if error.is_timeout() {
+    } else if is_timeout {
         FetchError::Timeout { url, message }
     } else {
         FetchError::Connection { url, message }

@@ -26,6 +26,7 @@ mod error;
 mod http2;
 mod image;
 mod list;
+mod plain;
 mod proxy;
 mod registry;
 mod request;

@@ -1,9 +1,12 @@
 //! Sends a request and follows redirects.
 
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
 use reqwest::header::{
-    ACCEPT_ENCODING, AUTHORIZATION, HeaderMap, HeaderValue, LOCATION, PROXY_AUTHENTICATE, RETRY_AFTER, WWW_AUTHENTICATE,
+    ACCEPT, ACCEPT_ENCODING, AUTHORIZATION, HeaderMap, HeaderValue, LOCATION, PROXY_AUTHENTICATE, RETRY_AFTER,
+    USER_AGENT, WWW_AUTHENTICATE,
 };
-use reqwest::{Method, RequestBuilder, StatusCode};
+use reqwest::{Method, StatusCode};
 use secrecy::ExposeSecret;
 
 use super::answer::{Answer, Arrived};
@@ -116,46 +119,66 @@ impl Client {
         self.policy
             .check_url(url.url())
             .map_err(|refused| FetchError::UrlInvalid { url: url.clone(), message: refused.to_string() })?;
-        let plain = url.url().scheme() == "http";
+        let headers = self.headers(url, target.credentials, request.headers)?;
+        let prepared = || {
+            let mut prepared = reqwest::Request::new(request.method.clone(), url.url().clone());
+            prepared.headers_mut().clone_from(&headers);
+            prepared
+        };
         // A proxy is spoken to over HTTP/1.1, and what it makes of HTTP/2 in its tunnel is not known.
-        let direct = request.protocol == Protocol::Negotiated && self.proxies.for_url(url.url()).is_none();
-        if let Some(stream) = direct.then(|| self.http2.stream(url.url())).flatten() {
-            match self.prepared(request, target, Protocol::Negotiated)?.send().await {
-                Ok(response) => return Ok(Arrived { stream: stream.of(&response), response }),
-                Err(error) if is_unreachable(&error) => return Err(failure(url, error)),
-                Err(error) => {
-                    stream.failed(&error);
-                    let error = failure(url, error);
-                    tracing::debug!(%error, "asked again over HTTP/1.1");
-                }
-            }
+        let direct = self.proxies.for_url(url.url()).is_none();
+        if direct && url.url().scheme() == "http" {
+            return Ok(Arrived { response: self.plain.send(url, prepared()).await?, stream: None });
         }
-        // Without TLS nothing is negotiated, and all share the same connections.
-        let protocol = if plain { Protocol::Negotiated } else { Protocol::Http1 };
-        match self.prepared(request, target, protocol)?.send().await {
+        if direct
+            && request.protocol == Protocol::Negotiated
+            && let Some(arrived) = self.send_over_http2(request.source, target, prepared()).await?
+        {
+            return Ok(arrived);
+        }
+        match self.connections(request.source, target.own, Protocol::Http1)?.execute(prepared()).await {
             Ok(response) => Ok(Arrived { response, stream: None }),
             Err(error) => Err(self.not_sent(url, error).await),
         }
     }
 
-    fn prepared(
+    /// Sends a request over HTTP/2 if the server has it, else over HTTP/1.1. `None` if HTTP/2 is avoided, or failed.
+    async fn send_over_http2(
         &self,
-        request: &Request<'_>,
+        source: &Source,
         target: Target<'_>,
-        protocol: Protocol,
-    ) -> Result<RequestBuilder, FetchError> {
-        let Target { url, own, credentials } = target;
-        let connections = self.connections(request.source, own, protocol)?;
-        let mut request =
-            connections.request(request.method.clone(), url.url().clone()).headers(request.headers.clone());
-        request = request.header(ACCEPT_ENCODING, HeaderValue::from_static("identity"));
-        Ok(match credentials {
-            Some(Credentials::Basic { username, password }) => {
-                request.basic_auth(username.expose_secret(), Some(password.expose_secret()))
+        request: reqwest::Request,
+    ) -> Result<Option<Arrived>, FetchError> {
+        let url = target.url;
+        let Some(stream) = self.http2.stream(url.url()) else { return Ok(None) };
+        match self.connections(source, target.own, Protocol::Negotiated)?.execute(request).await {
+            Ok(response) => Ok(Some(Arrived { stream: stream.of(&response), response })),
+            Err(error) if is_unreachable(&error) => Err(failure(url, error)),
+            Err(error) => {
+                stream.failed(&error);
+                let error = failure(url, error);
+                tracing::debug!(%error, "asked again over HTTP/1.1");
+                Ok(None)
             }
-            Some(Credentials::Bearer(token)) => request.header(AUTHORIZATION, bearer(url, token.expose_secret())?),
-            None => request,
-        })
+        }
+    }
+
+    /// All headers of a request.
+    fn headers(
+        &self,
+        url: &SourceUrl,
+        credentials: Option<&Credentials>,
+        headers: &HeaderMap,
+    ) -> Result<HeaderMap, FetchError> {
+        let mut all = headers.clone();
+        all.entry(ACCEPT).or_insert(HeaderValue::from_static("*/*"));
+        all.insert(ACCEPT_ENCODING, HeaderValue::from_static("identity"));
+        let agent = HeaderValue::from_str(&self.settings.user_agent);
+        all.insert(USER_AGENT, agent.map_err(|error| FetchError::Setup(error.to_string()))?);
+        if let Some(credentials) = credentials {
+            all.insert(AUTHORIZATION, authorization(url, credentials)?);
+        }
+        Ok(all)
     }
 
     /// The error if there is no response. With a proxy it contains the proxy's response.
@@ -221,9 +244,16 @@ impl FetchError {
     }
 }
 
-fn bearer(url: &SourceUrl, token: &str) -> Result<HeaderValue, FetchError> {
-    let value = HeaderValue::from_str(&format!("Bearer {token}"));
-    let mut value = value.map_err(|_| FetchError::CredentialsUnusable(url.clone()))?;
+/// The value of `Authorization`: Basic (RFC 7617) or Bearer (RFC 6750).
+fn authorization(url: &SourceUrl, credentials: &Credentials) -> Result<HeaderValue, FetchError> {
+    let value = match credentials {
+        Credentials::Basic { username, password } => {
+            let pair = format!("{}:{}", username.expose_secret(), password.expose_secret());
+            format!("Basic {}", STANDARD.encode(pair))
+        }
+        Credentials::Bearer(token) => format!("Bearer {}", token.expose_secret()),
+    };
+    let mut value = HeaderValue::from_str(&value).map_err(|_| FetchError::CredentialsUnusable(url.clone()))?;
     value.set_sensitive(true);
     Ok(value)
 }

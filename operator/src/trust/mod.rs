@@ -57,7 +57,7 @@ pub use name::{DistinguishedName, NameError};
 pub(crate) use openpgp::is_cleartext as is_clear_signed;
 pub use openpgp::sign as sign_openpgp;
 pub use openpgp::{Fingerprint, FingerprintError, KeyError, OpenPgpSignError, PublicKey, SecretKey, SignatureForm};
-pub use parts::{CHECKSUMS, SIMPLE_STREAMS, read_unverified, unverified_text};
+pub use parts::{CHECKSUMS, SIMPLE_STREAMS, read_unverified, unverified_text, unverified_texts};
 pub use policy::{
     AlgorithmPolicy, Credential, CredentialKind, CrlPolicy, EndorserPolicy, EndorserRule, OpenPgpCredential, Purpose,
     SignerName, TrustLevel, VerifyRequest,

@@ -15,6 +15,18 @@ pub fn unverified_text(file: SignedFile<'_>) -> Result<Vec<u8>, Refusal> {
     SignedMessage::unverified_text(file)
 }
 
+/// The texts of the files in a stored message of a source that has several, for tools that show them. No signature is
+/// verified.
+pub fn unverified_texts(message: &[u8]) -> Result<Vec<Vec<u8>>, Refusal> {
+    let malformed = |error: SignedFilesError| Refusal::new(RefusalReason::ListMalformed, error.to_string());
+    let files = match read_signed_files(message, CHECKSUMS) {
+        Ok(files) => files.to_vec(),
+        Err(_) => read_signed_files(message, SIMPLE_STREAMS).map_err(malformed)?.to_vec(),
+    };
+    // Without a products file, its text is empty.
+    files.into_iter().filter(|file| !file.text.is_empty()).map(unverified_text).collect()
+}
+
 /// One signed message.
 pub(super) struct Part<'m> {
     /// The name of its file, if there are several.

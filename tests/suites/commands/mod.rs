@@ -15,6 +15,7 @@ mod pin;
 mod quiet;
 mod refresh;
 mod service;
+mod sources;
 mod twins;
 mod watch;
 

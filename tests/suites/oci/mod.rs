@@ -3,7 +3,7 @@
 mod client;
 mod judge;
 mod real;
-mod registry;
+pub(crate) mod registry;
 mod site;
 mod succession;
 mod tokens;

@@ -6,7 +6,7 @@ use jiff::SignedDuration;
 use vmcatcher_operator::imagelist::oci::{Repository, Tag};
 
 /// The repository of the tests.
-pub(super) const REPOSITORY: &str = "images/ubuntu";
+pub(crate) const REPOSITORY: &str = "images/ubuntu";
 
 /// A text as a block in YAML, so far to the right.
 fn block(text: &str, depth: usize) -> String {
@@ -15,7 +15,7 @@ fn block(text: &str, depth: usize) -> String {
 }
 
 /// Writes the Endorser with a key; `more` are fields of its spec.
-pub(super) fn trust_key(site: &Site, name: &str, key: &SigningKey, more: &str) {
+pub(crate) fn trust_key(site: &Site, name: &str, key: &SigningKey, more: &str) {
     let public = block(&key.public(), 10);
     site.manifest(&format!("endorser-{name}"), &format!(
         "apiVersion: vmcatcher.io/v1alpha1\nkind: Endorser\nmetadata: {{name: {name}}}\nspec:\n  {more}\n  credentials:\n    - \
@@ -24,7 +24,7 @@ pub(super) fn trust_key(site: &Site, name: &str, key: &SigningKey, more: &str) {
 }
 
 /// Writes the subscription `vo` to the repository; `source` are more fields of its source, `more` lines of its spec.
-pub(super) fn subscribe(site: &Site, host: &str, source: &str, more: &str) {
+pub(crate) fn subscribe(site: &Site, host: &str, source: &str, more: &str) {
     site.manifest("subscription-vo", &format!(
         "apiVersion: vmcatcher.io/v1alpha1\nkind: ImageListSubscription\nmetadata: {{name: vo}}\nspec:\n  source:\n    oci: \
          {{repository: \"{host}/{REPOSITORY}\", insecure: true, tags: \"2?.04\"}}\n    {source}\n  verify: {{endorserRefs: \
@@ -33,7 +33,7 @@ pub(super) fn subscribe(site: &Site, host: &str, source: &str, more: &str) {
 }
 
 /// A site that trusts a key and follows the repository of a registry.
-pub(super) fn site_of(key: &SigningKey) -> Site {
+pub(crate) fn site_of(key: &SigningKey) -> Site {
     let site = Site::new();
     trust_key(&site, "endorser", key, "");
     subscribe(&site, &site.server.address().to_string(), "", "");
@@ -41,24 +41,24 @@ pub(super) fn site_of(key: &SigningKey) -> Site {
 }
 
 /// An artefact that was made so many hours before the site's time.
-pub(super) fn made(site: &Site, hours: i64, content: &str) -> Artefact {
+pub(crate) fn made(site: &Site, hours: i64, content: &str) -> Artefact {
     let disk = content.repeat(1 + 20_000 / content.len());
     Artefact::new(disk, site.now() - SignedDuration::from_hours(hours))
 }
 
 /// Stores an artefact and signs it.
-pub(super) fn publish(registry: &impl Registry, tag: &str, artefact: &Artefact, key: &SigningKey) {
+pub(crate) fn publish(registry: &impl Registry, tag: &str, artefact: &Artefact, key: &SigningKey) {
     registry.push(REPOSITORY, tag, artefact);
     registry.sign(REPOSITORY, artefact, key);
 }
 
 /// The identifier of the image of a tag.
-pub(super) fn identifier(host: &str, tag: &str) -> String {
+pub(crate) fn identifier(host: &str, tag: &str) -> String {
     let repository: Repository = format!("{host}/{REPOSITORY}").parse().unwrap();
     repository.image_identifier(Some(&tag.parse::<Tag>().unwrap())).unwrap().to_string()
 }
 
 /// The reasons of the notes about images, in order.
-pub(super) fn notes(run: &Run) -> Vec<String> {
+pub(crate) fn notes(run: &Run) -> Vec<String> {
     run.subscription("vo").notes.iter().map(|note| note.reason.clone()).collect()
 }

@@ -1,7 +1,7 @@
 //! The reconcilers on a folder of manifests: real files, real sockets, real signatures.
 
 mod auto_endorse;
-mod checksums;
+pub(crate) mod checksums;
 mod clock;
 mod conversion_cuts;
 mod conversions;
@@ -25,8 +25,10 @@ mod refusals;
 mod removals;
 mod retirement;
 mod retries;
+mod retry_after;
 mod settled;
-mod simple_streams;
+pub(crate) mod simple_streams;
+pub(crate) mod sources;
 mod space;
 mod statements;
 pub(crate) mod targets;

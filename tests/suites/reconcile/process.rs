@@ -73,6 +73,23 @@ impl Running {
     }
 }
 
+/// The system's certificate authorities are a pipe that has no writer: who opens it waits for ever.
+#[test]
+fn a_list_by_http_does_not_wait_for_the_certificate_authorities() {
+    let site = Site::new();
+    let image = site.serve(A, "1", 1, 50_000);
+    site.publish(&site.list("1.0", &[&image]));
+    let authorities = site.path("authorities");
+    rustix::fs::mkfifoat(rustix::fs::CWD, &authorities, 0o600.into()).unwrap();
+    for _ in 0..2 {
+        let program = operator(&site, &["--once"]);
+        let mut limited = Command::new("timeout");
+        limited.arg("60").arg(program.get_program()).args(program.get_args());
+        let run = limited.env("SSL_CERT_FILE", &authorities).output().unwrap();
+        assert_eq!(run.status.code(), Some(0), "{}", text(&run));
+    }
+}
+
 #[test]
 fn exit_codes_say_how_it_ended() {
     let site = Site::new();

@@ -7,9 +7,10 @@ use vmcatcher_operator::trust::Sha256Digest;
 
 use super::checksums::{Mirror, verified};
 
-const SOURCE: &str = "{simpleStreams: {url: 'ROOT/releases/streams/v1/index.sjson', contentId: download, products: \
+/// A source of one image of a mirror.
+pub(crate) const SOURCE: &str = "{simpleStreams: {url: 'ROOT/releases/streams/v1/index.sjson', contentId: download, products: \
                       ['server:*:amd64'], fileType: disk1.img}}";
-const PRODUCTS: &str = "/releases/streams/v1/download.sjson";
+pub(crate) const PRODUCTS: &str = "/releases/streams/v1/download.sjson";
 const INDEX: &str = "/releases/streams/v1/index.sjson";
 
 /// The bytes of a version.
@@ -23,7 +24,7 @@ fn entry(serial: &str) -> String {
 }
 
 /// A products file with these versions, which are put on the server, too.
-fn products(mirror: &Mirror, serials: &[&str]) -> String {
+pub(crate) fn products(mirror: &Mirror, serials: &[&str]) -> String {
     let versions = serials.iter().map(|serial| {
         let path = format!("server/{serial}.img");
         mirror.put(&format!("/releases/{path}"), &bytes(serial));
@@ -41,7 +42,7 @@ fn products(mirror: &Mirror, serials: &[&str]) -> String {
     .to_string()
 }
 
-fn index(mirror: &Mirror) -> String {
+pub(crate) fn index(mirror: &Mirror) -> String {
     let entry = json!({
         "datatype": "image-downloads", "format": "products:1.0", "path": "streams/v1/download.sjson",
         "updated": now(mirror),
@@ -53,7 +54,7 @@ fn now(mirror: &Mirror) -> String {
     mirror.site.now().strftime("%a, %d %b %Y %H:%M:%S +0000").to_string()
 }
 
-fn publish(mirror: &Mirror, index: &str, products: &str) {
+pub(crate) fn publish(mirror: &Mirror, index: &str, products: &str) {
     let clear = |text: &str| mirror.gpg.sign(text.as_bytes(), &mirror.key, PgpForm::Clear);
     mirror.put(PRODUCTS, &clear(products));
     mirror.put(INDEX, &clear(index));

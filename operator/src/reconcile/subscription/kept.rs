@@ -4,7 +4,7 @@ use jiff::Timestamp;
 
 use super::check::check;
 use super::schedule::FetchTrigger;
-use super::verification::{accept_request, verify_request};
+use super::verification::every_check;
 use super::{judge, observe, plan};
 use crate::api::{ImageListSubscription, ObjectKey};
 use crate::imagelist::ImageId;
@@ -12,7 +12,7 @@ use crate::reconcile::check::SpecError;
 use crate::reconcile::context::Context;
 use crate::reconcile::exchange::ListInForce;
 use crate::store::ResourceStore;
-use crate::trust::{Check, accept, verify};
+use crate::trust::Check;
 
 /// The lists of a subscription, as a pass would hand them to the passes of its images.
 #[derive(Debug)]
@@ -68,13 +68,7 @@ pub async fn kept_checks<S: ResourceStore>(
         .take(&checked.key.namespace, judge::room(&document).saturating_add(judge::BESIDES))
         .await;
     let work = memory.work(move || {
-        let verification = verify(&judge::read(&document)?, &verify_request(&checked, &observed, now));
-        let mut checks = verification.checks;
-        let outcome = verification.outcome.and_then(|list| {
-            let acceptance = accept(list, &accept_request(&checked, None, None, now));
-            checks.extend(acceptance.checks);
-            acceptance.outcome
-        });
+        let (checks, outcome) = every_check(&checked, &observed, &judge::read(&document)?, now);
         Some(KeptChecks { checks, refusal: outcome.err().map(|refusal| refusal.message) })
     });
     Ok(work.await)

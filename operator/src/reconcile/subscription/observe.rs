@@ -320,12 +320,13 @@ impl FetchProblem {
 
 impl From<&FetchError> for FetchProblem {
     fn from(error: &FetchError) -> Self {
-        Self { reason: error.reason(), message: error.to_string(), class: error.class() }
+        let retry_after = error.retry_after();
+        Self { reason: error.reason(), message: error.to_string(), class: error.class(), retry_after }
     }
 }
 
 impl From<&SourceError> for FetchProblem {
     fn from(error: &SourceError) -> Self {
-        Self { reason: error.reason(), message: error.to_string(), class: error.class() }
+        Self { reason: error.reason(), message: error.to_string(), class: error.class(), retry_after: None }
     }
 }

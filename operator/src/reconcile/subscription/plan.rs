@@ -17,7 +17,7 @@ use super::removal::{self, Blocked};
 use super::schedule::expiry;
 use super::step::Step;
 use super::stored::{Before, Stored};
-use super::verification::accept_request;
+use super::verification::{accept_request, explained};
 use crate::api::time;
 use crate::cache::CacheError;
 use crate::imagelist::ListVersion;
@@ -203,10 +203,8 @@ fn judge_newest(
         Verdict::NotJudged => return Outcome::Other(Newest::NotJudged),
         Verdict::Verified(outcome) => match *outcome {
             Ok(verified) => verified,
-            Err(mut refusal) => {
-                if refusal.reason == RefusalReason::Unsigned {
-                    refusal.message.push_str(&message.came);
-                }
+            Err(refusal) => {
+                let refusal = explained(refusal, &message.came);
                 return Outcome::Other(Newest::Refused { digest, refusal, list: None });
             }
         },

@@ -1,5 +1,7 @@
 //! Why a list could not be fetched.
 
+use std::time::Duration;
+
 use crate::api::Class;
 
 /// Why the list could not be fetched.
@@ -11,4 +13,6 @@ pub(super) struct FetchProblem {
     pub message: String,
     /// The class of the error.
     pub class: Class,
+    /// How long the server asks to wait (`Retry-After`).
+    pub retry_after: Option<Duration>,
 }

@@ -11,7 +11,7 @@ use super::fetched::Fetched;
 use super::observe::Observed;
 use super::plan::{Newest, Plan};
 use super::removal::REMOVAL_BLOCKED;
-use super::schedule::next_fetch;
+use super::schedule::{FetchFailure, next_fetch};
 use crate::api::{CandidateStatus, Class, ImageListSubscriptionStatus, ListStatus, SignerStatus, time};
 use crate::reconcile::conditions::{DOUBTED, Finding, merge, message, request_ignored, shorten};
 use crate::reconcile::exchange::{Force, ListInForce};
@@ -54,17 +54,20 @@ fn handled(checked: &Checked, before: &ImageListSubscriptionStatus) -> Option<St
 }
 
 fn fetch_times(status: &mut ImageListSubscriptionStatus, checked: &Checked, observed: &Observed, now: Timestamp) {
-    let failures = match &observed.fetched {
+    let failure = match &observed.fetched {
         Fetched::NotAsked => return,
         Fetched::NotModified | Fetched::Message(_) => {
             status.last_successful_fetch_time = Some(time(now));
-            0
+            None
         }
-        Fetched::Failed(_) => observed.status.fetch_failures.unwrap_or(0).saturating_add(1),
+        Fetched::Failed(problem) => {
+            let count = observed.status.fetch_failures.unwrap_or(0).saturating_add(1);
+            Some(FetchFailure { count, retry_after: problem.retry_after })
+        }
     };
-    status.fetch_failures = (failures > 0).then_some(failures);
+    status.fetch_failures = failure.map(|failure| failure.count);
     status.last_fetch_time = Some(time(now));
-    status.next_fetch_time = Some(time(next_fetch(checked, now, failures)));
+    status.next_fetch_time = Some(time(next_fetch(checked, now, failure)));
 }
 
 fn list_status(list: &ListInForce) -> ListStatus {

@@ -8,6 +8,9 @@ use super::check::Checked;
 use crate::api::ImageListSubscriptionStatus;
 use crate::reconcile::backoff::{after, next_try, spread};
 
+/// The longest wait that a server gets by `Retry-After` if the interval is shorter.
+const LONGEST_ASKED: Duration = Duration::from_hours(1);
+
 /// Whether the list must be fetched in this pass: it never was, it is due, the spec has changed, the list has expired
 /// since the last fetch, or a user requested it.
 pub(super) fn fetch_due(checked: &Checked, status: &ImageListSubscriptionStatus, now: Timestamp) -> bool {
@@ -23,14 +26,25 @@ fn expired_since(status: &ImageListSubscriptionStatus, now: Timestamp) -> bool {
     expires.is_some_and(|expires| status.last_fetch_time.as_ref().is_none_or(|last| last.0 < expires))
 }
 
-/// The time of the next fetch, after a fetch at `asked` with `failures` failures in a row. The interval is extended by
-/// up to 5 %, so that many subscriptions do not fetch at the same time.
-pub(super) fn next_fetch(checked: &Checked, asked: Timestamp, failures: u32) -> Timestamp {
+/// A fetch that failed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct FetchFailure {
+    /// How many fetches in a row have failed, this one included.
+    pub count: u32,
+    /// How long the server asks to wait (`Retry-After`, RFC 9110 section 10.2.3).
+    pub retry_after: Option<Duration>,
+}
+
+/// The time of the next fetch, after a fetch at `asked`. The interval is extended by up to 5 %, so that many subscriptions
+/// do not fetch at the same time. After a failure the wait is that of the back-off, and at least the one that the server
+/// asks for, extended in the same way. A server gets at most one interval, or [`LONGEST_ASKED`] if the interval is shorter.
+pub(super) fn next_fetch(checked: &Checked, asked: Timestamp, failure: Option<FetchFailure>) -> Timestamp {
     let spread = spread(&checked.key.to_string());
-    if failures > 0 {
-        return next_try(failures, asked, checked.interval, spread);
-    }
-    after(asked, checked.interval.mul_f64(0.05f64.mul_add(spread, 1.0)))
+    let spread_out = |wait: Duration| after(asked, wait.mul_f64(0.05f64.mul_add(spread, 1.0)));
+    let Some(FetchFailure { count, retry_after }) = failure else { return spread_out(checked.interval) };
+    let own = next_try(count, asked, checked.interval, spread);
+    let longest = checked.interval.max(LONGEST_ASKED);
+    retry_after.map_or(own, |wait| own.max(spread_out(wait.min(longest))))
 }
 
 /// When a list expires: at its own end, or `maxListAge` after its creation, whichever is first.

@@ -2,6 +2,7 @@
 
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::time::Duration;
 
 use proptest::prelude::*;
 
@@ -11,6 +12,7 @@ use super::judge::{Judged, Newest, Verdict};
 use super::memory::ListMemory;
 use super::observe::{Observed, address};
 use super::plan::{self, Plan, plan};
+use super::schedule::{FetchFailure, next_fetch};
 use super::step::Step;
 use super::stored::{Before, Stored};
 use crate::api::{CachedImage, ImageListSubscription, ImageListSubscriptionStatus};
@@ -18,6 +20,7 @@ use crate::cache::CacheError;
 use crate::events::EventSettings;
 use crate::fetch::Document;
 use crate::imagelist::{ImageList, ListedImage};
+use crate::reconcile::backoff::spread;
 use crate::reconcile::context::Settings;
 use crate::reconcile::exchange::{Force, Message};
 use crate::reconcile::fixtures::{list, listed, now};
@@ -228,6 +231,36 @@ fn a_memory_that_cannot_be_read_is_set_aside_and_kept() {
     let expected =
         "set /volume/state/lists/n/vo.json aside; store list 1 (…); remember list 1 as accepted; make the image A";
     assert_eq!(printed(&plan), expected);
+}
+
+#[test]
+fn a_server_that_asks_for_time_gets_it_within_bounds() {
+    const HOUR: u64 = 3600;
+    let spread = spread("n/vo");
+    let own = |seconds: f64| seconds * 0.2f64.mul_add(spread, 1.0);
+    let spread_out = |seconds: f64| seconds * 0.05f64.mul_add(spread, 1.0);
+    let table = [
+        ("the back-off alone", "6h", Some((1, None)), own(30.0)),
+        ("less than the back-off", "6h", Some((3, Some(5))), own(120.0)),
+        ("no wait", "6h", Some((1, Some(0))), own(30.0)),
+        ("more than the back-off", "6h", Some((1, Some(1000))), spread_out(1000.0)),
+        ("as long as the interval", "6h", Some((1, Some(6 * HOUR))), spread_out(21_600.0)),
+        ("longer than the interval", "6h", Some((1, Some(7 * HOUR))), spread_out(21_600.0)),
+        ("for ever", "6h", Some((1, Some(u64::MAX))), spread_out(21_600.0)),
+        ("an hour, of a short interval", "5m", Some((1, Some(HOUR))), spread_out(3600.0)),
+        ("for ever, of a short interval", "5m", Some((1, Some(u64::MAX))), spread_out(3600.0)),
+        ("after many failures", "5m", Some((40, Some(400))), spread_out(400.0)),
+        ("no failure", "6h", None, spread_out(21_600.0)),
+    ];
+    for (name, interval, failure, expected) in table {
+        let checked = checked(&format!("  interval: {interval}\n"));
+        let failure = failure.map(|(count, wait): (u32, Option<u64>)| FetchFailure {
+            count,
+            retry_after: wait.map(Duration::from_secs),
+        });
+        let waits = next_fetch(&checked, now(), failure).duration_since(now()).as_secs_f64();
+        assert!((waits - expected).abs() < 0.001, "{name}: {waits} instead of {expected}");
+    }
 }
 
 fn any_list(versions: std::ops::Range<u8>) -> impl Strategy<Value = ImageList> {
