@@ -1,6 +1,7 @@
 //! The images whose last pass changed nothing and would change nothing now, as long as what it read stays as it is.
 
 use std::collections::{BTreeMap, HashMap};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 
 use jiff::Timestamp;
@@ -10,7 +11,11 @@ use crate::digest::Sha256Digest;
 
 /// The settled images. An image that is not among them has a full pass, so it is never wrong to forget one.
 #[derive(Debug, Default)]
-pub struct SettledImages(Mutex<HashMap<ObjectKey, Settled>>);
+pub struct SettledImages {
+    held: Mutex<HashMap<ObjectKey, Settled>>,
+    /// Whether anything but [`Self::restore`] changed them.
+    have_changed: AtomicBool,
+}
 
 /// A pass that changed nothing.
 #[derive(Debug)]
@@ -48,12 +53,19 @@ impl SettledImages {
         inputs: Sha256Digest,
         until: Timestamp,
     ) {
+        self.have_changed.store(true, Ordering::Relaxed);
+        self.put(key, object, inputs, until);
+    }
+
+    fn put(&self, key: ObjectKey, object: &Arc<CachedImage>, inputs: Sha256Digest, until: Timestamp) {
         self.held().insert(key, Settled { object: Arc::downgrade(object), inputs, until });
     }
 
     /// Records that the next pass may change something, or that the object is gone.
     pub(in crate::reconcile) fn forget(&self, key: &ObjectKey) {
-        self.held().remove(key);
+        if self.held().remove(key).is_some() {
+            self.have_changed.store(true, Ordering::Relaxed);
+        }
     }
 
     /// A text for each settled image that `object` still returns, for [`Self::restore`] in another run.
@@ -68,13 +80,18 @@ impl SettledImages {
     pub fn restore(&self, key: ObjectKey, object: &Arc<CachedImage>, mark: &str) {
         let parsed = mark.split_once(',').and_then(|(until, inputs)| Some((until.parse().ok()?, inputs.parse().ok()?)));
         if let Some((until, inputs)) = parsed {
-            self.set(key, object, inputs, until);
+            self.put(key, object, inputs, until);
         }
+    }
+
+    /// Whether images were settled or forgotten since they were restored, so that their [`marks`](Self::marks) differ.
+    pub fn have_changed(&self) -> bool {
+        self.have_changed.load(Ordering::Relaxed)
     }
 
     fn held(&self) -> MutexGuard<'_, HashMap<ObjectKey, Settled>> {
         // Entries are replaced as a whole, so a panic in another thread cannot leave them half changed.
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        self.held.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -120,11 +137,15 @@ mod tests {
         let (now, inputs) = (Timestamp::UNIX_EPOCH, Sha256Digest::of(b"one"));
         let until = now + SignedDuration::from_hours(1);
         settled.set(key.clone(), &object, inputs, until);
+        assert!(settled.have_changed());
         assert!(settled.marks(|_| Some(image())).is_empty(), "the object has changed");
         let marks = settled.marks(|_| Some(object.clone()));
         let (again, stored) = (SettledImages::default(), image());
         again.restore(key.clone(), &stored, &marks[&key]);
         assert_eq!(again.until(&key, &stored, &inputs, now), Some(until));
+        assert!(!again.have_changed());
+        again.forget(&key);
+        assert!(again.have_changed());
         for wrong in ["", "1970-01-01T01:00:00Z", "x,y", ","] {
             let again = SettledImages::default();
             again.restore(key.clone(), &stored, wrong);

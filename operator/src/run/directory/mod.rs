@@ -295,8 +295,11 @@ impl Driver {
     }
 
     fn copy_images(&self) {
-        let store = &*self.context.store;
-        let marks = self.context.settled.marks(|key| store.get::<CachedImage>(key));
+        let (store, settled) = (&*self.context.store, &self.context.settled);
+        if !settled.have_changed() && !store.copies_are_old() {
+            return;
+        }
+        let marks = settled.marks(|key| store.get::<CachedImage>(key));
         if let Err(error) = store.copy_images(&marks, Timestamp::now()) {
             tracing::warn!(%error, "the next run reads each stored image again");
         }

@@ -28,7 +28,7 @@ const NO_MARK: &str = "-";
 pub(super) struct Copies {
     text: String,
     /// Each copy, by the path of its file below the folder.
-    places: HashMap<PathBuf, Place>,
+    places: HashMap<String, Place>,
 }
 
 /// Where a copy is in the text.
@@ -67,7 +67,7 @@ impl Copies {
     }
 
     fn place(&self, resources: &Path, path: &Path, stamp: &Stamp) -> Option<&Place> {
-        self.places.get(path.strip_prefix(resources).ok()?).filter(|place| place.stamp == *stamp)
+        self.places.get(below(resources, path)?).filter(|place| place.stamp == *stamp)
     }
 
     fn json(&self, place: &Place) -> &str {
@@ -76,7 +76,7 @@ impl Copies {
 }
 
 /// The places in a text: a line with the stamp, the mark and the path, then a line of JSON. `None` if it is not whole.
-fn places(text: &str) -> Option<HashMap<PathBuf, Place>> {
+fn places(text: &str) -> Option<HashMap<String, Place>> {
     let mut rest = text.strip_prefix(HEAD)?.strip_prefix('\n')?.strip_suffix("end\n")?;
     let mut at = HEAD.len() + 1;
     let mut found = HashMap::new();
@@ -87,7 +87,7 @@ fn places(text: &str) -> Option<HashMap<PathBuf, Place>> {
         let (mark, path) = named.split_once(' ')?;
         let (mark_at, json_at) = (at + head.len() - named.len(), at + head.len() + 1);
         let place = Place { stamp, mark: mark_at..mark_at + mark.len(), json: json_at..json_at + json.len() };
-        found.insert(PathBuf::from(path), place);
+        found.insert(path.to_owned(), place);
         at = json_at + json.len() + 1;
         rest = next;
     }
@@ -110,8 +110,7 @@ pub(super) fn write(
         let Some(stamp) = Stamp::at(path).ok().flatten().filter(|stamp| stamp.is_older(UNSURE, now)) else { continue };
         let known = before.place(resources, path, &stamp).map(|place| before.json(place).to_owned());
         let encoded = known.or_else(|| serde_json::to_string(&read(path).ok()?).ok());
-        let relative = path.strip_prefix(resources).ok().and_then(Path::to_str);
-        if let (Some(encoded), Some(relative)) = (encoded, relative.filter(|path| !path.contains('\n'))) {
+        if let (Some(encoded), Some(relative)) = (encoded, below(resources, path).filter(|path| !path.contains('\n'))) {
             let mark = key_of(path).and_then(|key| marks.get(&key));
             let mark = mark.filter(|_| stamp.is_older(UNSURE, opened)).map_or(NO_MARK, String::as_str);
             let _never = writeln!(text, "{} {mark} {relative}\n{encoded}", stamp.written());
@@ -119,6 +118,11 @@ pub(super) fn write(
     }
     text.push_str("end\n");
     write_atomic(&path_of(resources), text.as_bytes(), 0o644)
+}
+
+/// The path of a file below the folder. As text: comparing paths part by part takes longer.
+fn below<'a>(resources: &Path, path: &'a Path) -> Option<&'a str> {
+    path.to_str()?.strip_prefix(resources.to_str()?)?.strip_prefix('/')
 }
 
 /// The key of the object that a file is for, by its path.

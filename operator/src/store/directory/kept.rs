@@ -126,7 +126,8 @@ fn entries(folder: &Path) -> Result<Vec<PathBuf>, KeptProblem> {
         .filter(|entry| entry.file_type().is_ok_and(|kind| kind.is_file() || kind.is_dir()))
         .map(|entry| entry.path())
         .collect();
-    found.sort();
+    // As text: they differ in their last part only.
+    found.sort_unstable_by(|one, other| one.as_os_str().cmp(other.as_os_str()));
     Ok(found)
 }
 

@@ -176,6 +176,11 @@ impl Directory {
         &self.marks
     }
 
+    /// Whether an image was stored or removed since the images were copied.
+    pub fn copies_are_old(&self) -> bool {
+        self.copies_are_old.load(Ordering::Relaxed)
+    }
+
     /// Copies the stored images into one file, if they or their marks have changed, so that the next run reads them
     /// faster.
     pub fn copy_images(&self, marks: &Marks, now: Timestamp) -> Result<(), FileError> {

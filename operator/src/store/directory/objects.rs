@@ -12,15 +12,16 @@ use uuid::Uuid;
 use super::manifests::{ManifestProblem, Manifests};
 use crate::api::{CachedImage, ImageListSubscription, Kind, MANIFEST, ObjectKey, Resource, for_each_kind, time};
 
-/// Objects of all kinds, by kind and key. A clone is the same map until one of the two changes.
+/// Objects of all kinds. A clone has the same maps until one of the two changes them.
 #[derive(Clone, Default)]
 pub(super) struct Objects {
-    by_key: Arc<ByKey>,
+    by_kind: BTreeMap<Kind, Arc<ByKey>>,
     /// The number of removals so far.
     pub(super) removals: u64,
 }
 
-type ByKey = BTreeMap<(Kind, ObjectKey), Arc<dyn Any + Send + Sync>>;
+/// The objects of one kind, which are all of its type.
+type ByKey = BTreeMap<ObjectKey, Arc<dyn Any + Send + Sync>>;
 
 /// An object that has changed; `None` where it does not exist.
 pub(crate) struct Changed<K> {
@@ -30,45 +31,51 @@ pub(crate) struct Changed<K> {
 
 impl Objects {
     pub(super) fn get<K: Resource>(&self, key: &ObjectKey) -> Option<Arc<K>> {
-        self.by_key.get(&(K::KIND, key.clone())).and_then(|object| object.clone().downcast().ok())
+        self.of(K::KIND)?.get(key).and_then(|object| object.clone().downcast().ok())
     }
 
     /// All objects of a kind, ordered by key.
     pub(super) fn all<K: Resource>(&self) -> impl Iterator<Item = Arc<K>> {
-        self.by_key
-            .iter()
-            .filter(|((kind, _), _)| *kind == K::KIND)
-            .filter_map(|(_, object)| object.clone().downcast::<K>().ok())
+        let objects = self.of(K::KIND).into_iter().flat_map(|objects| objects.values());
+        objects.filter_map(|object| object.clone().downcast::<K>().ok())
     }
 
     pub(super) fn put<K: Resource>(&mut self, object: K) -> Arc<K> {
         let object = Arc::new(object);
-        Arc::make_mut(&mut self.by_key).insert((K::KIND, ObjectKey::of(&*object)), object.clone());
+        self.of_mut(K::KIND).insert(ObjectKey::of(&*object), object.clone());
         object
     }
 
     pub(super) fn remove<K: Resource>(&mut self, key: &ObjectKey) {
         self.removals += 1;
-        Arc::make_mut(&mut self.by_key).remove(&(K::KIND, key.clone()));
+        self.of_mut(K::KIND).remove(key);
     }
 
     pub(super) fn has(&self, kind: Kind, key: &ObjectKey) -> bool {
-        self.by_key.contains_key(&(kind, key.clone()))
+        self.of(kind).is_some_and(|objects| objects.contains_key(key))
     }
 
     /// The objects of a kind that were replaced, added or removed after `before` was copied.
     pub(super) fn changed<K: Resource>(&self, before: &Self) -> Vec<Changed<K>> {
-        if Arc::ptr_eq(&self.by_key, &before.by_key) {
+        let (now, then) = (self.by_kind.get(&K::KIND), before.by_kind.get(&K::KIND));
+        if now.zip(then).is_some_and(|(now, then)| Arc::ptr_eq(now, then)) {
             return Vec::new();
         }
-        let ours = |(kind, _): &&(Kind, ObjectKey)| *kind == K::KIND;
-        let keys: BTreeSet<_> = self.by_key.keys().chain(before.by_key.keys()).filter(ours).collect();
-        let pairs = keys.into_iter().map(|(_, key)| Changed { before: before.get(key), after: self.get(key) });
+        let keys: BTreeSet<&ObjectKey> = now.into_iter().chain(then).flat_map(|objects| objects.keys()).collect();
+        let pairs = keys.into_iter().map(|key| Changed { before: before.get(key), after: self.get(key) });
         let differs = |pair: &Changed<K>| match (&pair.before, &pair.after) {
             (Some(before), Some(after)) => !Arc::ptr_eq(before, after),
             (before, after) => before.is_some() || after.is_some(),
         };
         pairs.filter(differs).collect()
+    }
+
+    fn of(&self, kind: Kind) -> Option<&ByKey> {
+        self.by_kind.get(&kind).map(|objects| &**objects)
+    }
+
+    fn of_mut(&mut self, kind: Kind) -> &mut ByKey {
+        Arc::make_mut(self.by_kind.entry(kind).or_default())
     }
 }
 
