@@ -15,6 +15,7 @@ pub mod disk_headers;
 pub mod disk_image;
 mod gate;
 pub mod gpg;
+pub mod http2_server;
 pub mod image_server;
 pub mod list;
 pub mod lossy_disk;

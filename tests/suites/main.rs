@@ -21,6 +21,7 @@ mod disk_image;
 mod events;
 mod examples;
 mod fetch;
+mod http2;
 mod image;
 mod imagelist;
 mod import;

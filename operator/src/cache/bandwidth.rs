@@ -40,45 +40,100 @@ impl Bandwidth {
 }
 
 /// Slots for downloads. Cheap to clone.
+///
+/// The limit of a host is one of connections. Downloads that share a connection have another limit: all slots but one,
+/// so that a host with many small images leaves a slot to the others.
 #[derive(Clone)]
 pub(super) struct Slots {
     all: Arc<Semaphore>,
     per_host: usize,
-    hosts: Arc<Mutex<HashMap<String, Arc<Semaphore>>>>,
+    shared_per_host: usize,
+    hosts: Arc<Mutex<Hosts>>,
+}
+
+/// The slots of the hosts that are in use.
+type Hosts = HashMap<(String, Connection), Arc<Semaphore>>;
+
+/// The connection of a download.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+enum Connection {
+    Own,
+    Shared,
 }
 
 /// The slot of one download. It is released when dropped.
 pub(super) struct Slot {
+    connection: Connection,
     _host: OwnedSemaphorePermit,
     _all: OwnedSemaphorePermit,
 }
 
 impl Slots {
     pub(super) fn new(all: usize, per_host: usize) -> Self {
-        Self { all: Arc::new(Semaphore::new(all.max(1))), per_host: per_host.max(1), hosts: Arc::default() }
+        let per_host = per_host.max(1);
+        let shared_per_host = all.saturating_sub(1).max(per_host);
+        Self { all: Arc::new(Semaphore::new(all.max(1))), per_host, shared_per_host, hosts: Arc::default() }
     }
 
     /// Waits for a slot. It takes the host's slot first, so that a download that waits for its host does not block
-    /// other hosts.
+    /// other hosts. When `shares` ends first, the download shares a connection.
     /// The result is never `None` in practice, because the semaphores are not closed.
-    pub(super) async fn take(&self, url: &Url) -> Option<Slot> {
-        let host = self.host(url);
-        let host = host.acquire_owned().await.ok()?;
+    pub(super) async fn take(&self, url: &Url, shares: impl Future<Output = ()>) -> Option<Slot> {
+        let (connection, host) = tokio::select! {
+            biased;
+            () = shares => (Connection::Shared, self.host(url, Connection::Shared).acquire_owned().await),
+            host = self.host(url, Connection::Own).acquire_owned() => (Connection::Own, host),
+        };
+        let host = host.ok()?;
         let all = self.all.clone().acquire_owned().await.ok()?;
-        Some(Slot { _host: host, _all: all })
+        Some(Slot { connection, _host: host, _all: all })
     }
 
-    fn host(&self, url: &Url) -> Arc<Semaphore> {
+    fn host(&self, url: &Url, connection: Connection) -> Arc<Semaphore> {
+        let limit = match connection {
+            Connection::Own => self.per_host,
+            Connection::Shared => self.shared_per_host,
+        };
         let mut hosts = self.hosts.lock().unwrap_or_else(PoisonError::into_inner);
         hosts.retain(|_, semaphore| Arc::strong_count(semaphore) > 1);
-        let name = url.origin().ascii_serialization();
-        hosts.entry(name).or_insert_with(|| Arc::new(Semaphore::new(self.per_host))).clone()
+        let name = (url.origin().ascii_serialization(), connection);
+        hosts.entry(name).or_insert_with(|| Arc::new(Semaphore::new(limit))).clone()
+    }
+}
+
+impl Slot {
+    /// Whether the download shares a connection.
+    pub(super) fn is_shared(&self) -> bool {
+        self.connection == Connection::Shared
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[tokio::test(start_paused = true)]
+    async fn a_host_has_two_connections_or_one_for_all_slots_but_one() {
+        let slots = Slots::new(4, 2);
+        let (one, other): (Url, Url) = ("https://one/".parse().unwrap(), "https://other/".parse().unwrap());
+        let pending = std::future::pending::<()>;
+        let now = std::future::ready::<()>;
+        let soon = Duration::from_secs(1);
+        let own = [slots.take(&one, pending()).await.unwrap(), slots.take(&one, pending()).await.unwrap()];
+        assert!(tokio::time::timeout(soon, slots.take(&one, pending())).await.is_err(), "two connections");
+        assert!(!own[0].is_shared());
+        let learned = tokio::time::sleep(soon);
+        assert!(slots.take(&one, learned).await.unwrap().is_shared(), "one that waited for a connection shares one");
+        drop(own);
+        let mut shared = Vec::new();
+        for _ in 0..3 {
+            shared.push(slots.take(&one, now(())).await.unwrap());
+        }
+        assert!(tokio::time::timeout(soon, slots.take(&one, now(()))).await.is_err());
+        assert!(tokio::time::timeout(soon, slots.take(&other, now(()))).await.is_ok(), "another host has the last");
+        drop(shared);
+        assert!(tokio::time::timeout(soon, slots.take(&one, now(()))).await.is_ok());
+    }
 
     #[tokio::test(start_paused = true)]
     async fn the_sum_of_all_is_what_was_agreed() {

@@ -3,22 +3,30 @@
 use std::time::Duration;
 
 use bytes::Bytes;
-use reqwest::header::HeaderMap;
+use reqwest::header::{HeaderMap, TRANSFER_ENCODING};
 use reqwest::{Response, StatusCode};
 use tokio::time::timeout;
 
 use super::came::Came;
 use super::encoding::{Decoded, Decoder, Encoding};
 use super::error::{FetchError, failure};
+use super::http2::{Stream, is_whole};
 use crate::imagelist::SourceUrl;
 
 /// The maximum wait for the first bytes of a refused response, which are shown in the message.
 const PATIENCE: Duration = Duration::from_secs(2);
 
+/// A response, and its place if it came over HTTP/2.
+#[derive(Debug)]
+pub(super) struct Arrived {
+    pub(super) response: Response,
+    pub(super) stream: Option<Stream>,
+}
+
 /// A response whose body has not been read yet.
 #[derive(Debug)]
 pub(super) struct Answer {
-    response: Response,
+    arrived: Arrived,
     asked: SourceUrl,
     encoding: Encoding,
     came: Came,
@@ -27,7 +35,8 @@ pub(super) struct Answer {
 /// The body of a response.
 #[derive(Debug)]
 pub(super) struct Body {
-    response: Response,
+    /// `None` after its last byte.
+    arrived: Option<Arrived>,
     decoder: Option<Decoder>,
     begun: bool,
     url: SourceUrl,
@@ -35,23 +44,29 @@ pub(super) struct Body {
 
 impl Answer {
     /// The response from `last` to a request that started at `asked`, and the proxy that was used.
-    pub(super) fn new(response: Response, asked: &SourceUrl, last: &SourceUrl, proxy: Option<String>) -> Self {
-        let encoding = Encoding::of(response.headers());
-        let came = Came::of(response.headers(), &encoding, asked, last, proxy);
-        Self { response, asked: asked.clone(), encoding, came }
+    pub(super) fn new(arrived: Arrived, asked: &SourceUrl, last: &SourceUrl, proxy: Option<String>) -> Self {
+        let headers = arrived.response.headers();
+        let encoding = Encoding::of(headers);
+        let came = Came::of(headers, &encoding, asked, last, proxy);
+        Self { arrived, asked: asked.clone(), encoding, came }
     }
 
     pub(super) fn status(&self) -> StatusCode {
-        self.response.status()
+        self.arrived.response.status()
     }
 
     pub(super) fn headers(&self) -> &HeaderMap {
-        self.response.headers()
+        self.arrived.response.headers()
     }
 
     /// `Content-Length`: the length of the transferred, possibly encoded bytes.
     pub(super) fn length(&self) -> Option<u64> {
-        self.response.content_length()
+        self.arrived.response.content_length()
+    }
+
+    /// Whether the server states the end of the body, not only its connection.
+    pub(super) fn ends_surely(&self) -> bool {
+        self.headers().contains_key(TRANSFER_ENCODING) || self.arrived.stream.is_some() && self.length().is_none()
     }
 
     pub(super) fn encoding(&self) -> &Encoding {
@@ -61,12 +76,12 @@ impl Answer {
     /// The body, decoded.
     pub(super) fn decoded(self) -> (Body, Came) {
         let decoder = self.encoding.decoder();
-        (Body { response: self.response, decoder, begun: false, url: self.asked }, self.came)
+        (Body { arrived: Some(self.arrived), decoder, begun: false, url: self.asked }, self.came)
     }
 
     /// The body as it is transferred, not decoded.
     pub(super) fn raw(self) -> (Body, Came) {
-        (Body { response: self.response, decoder: None, begun: false, url: self.asked }, self.came)
+        (Body { arrived: Some(self.arrived), decoder: None, begun: false, url: self.asked }, self.came)
     }
 
     /// The description of the response with its first bytes, for a response that is of no use.
@@ -89,7 +104,7 @@ impl Body {
                     Decoded::Hungry => {}
                 }
             }
-            let came = self.response.chunk().await.map_err(|error| failure(&self.url, error))?;
+            let came = self.chunk().await?;
             if !std::mem::replace(&mut self.begun, true) {
                 self.decoder.take_if(|decoder| came.as_ref().is_some_and(|bytes| !decoder.takes(bytes)));
             }
@@ -99,6 +114,23 @@ impl Body {
                 (Some(decoder), None) => decoder.end(),
             }
         }
+    }
+
+    async fn chunk(&mut self) -> Result<Option<Bytes>, FetchError> {
+        let Some(arrived) = &mut self.arrived else { return Ok(None) };
+        match arrived.response.chunk().await {
+            Ok(Some(bytes)) => return Ok(Some(bytes)),
+            Ok(None) => {}
+            Err(error) => {
+                arrived.stream.iter().for_each(|stream| stream.failed(&error));
+                return Err(failure(&self.url, error));
+            }
+        }
+        if self.arrived.take().is_none_or(|arrived| is_whole(arrived.response)) {
+            return Ok(None);
+        }
+        let message = "expected the whole answer, the server ended it before its end".to_owned();
+        Err(FetchError::Connection { url: self.url.clone(), message })
     }
 
     /// Whether the body is decoded.

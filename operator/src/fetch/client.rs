@@ -5,9 +5,12 @@ use std::path::PathBuf;
 use std::sync::{Arc, LazyLock, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
+use url::Url;
+
 use super::address::AddressPolicy;
 use super::budget::Budget;
 use super::error::FetchError;
+use super::http2::{Http2, Protocol};
 use super::plain::PlainConnections;
 use super::proxy::Proxies;
 use super::registry::Tokens;
@@ -69,9 +72,12 @@ pub struct Client {
     pub(super) proxies: Proxies,
     pub(super) tokens: Tokens,
     pub(super) plain: PlainConnections,
+    pub(super) http2: Http2,
     /// The connections with the system's certificate authorities. See [`Client::prepare`].
     system: System,
-    own: Arc<Mutex<HashMap<TlsKey, Kept>>>,
+    /// The same without HTTP/2, which are set up when they are first used.
+    system_http1: System,
+    own: Arc<Mutex<HashMap<(TlsKey, Protocol), Kept>>>,
 }
 
 /// Connections that are set up when they are first used. The error is the reason why that failed.
@@ -96,12 +102,18 @@ impl Client {
     pub fn new(settings: &ClientSettings) -> Result<Self, FetchError> {
         let (proxies, hosts) = Proxies::of_environment().map_err(FetchError::Setup)?;
         let policy = AddressPolicy::new(settings.deny_loopback, hosts);
-        let plain = PlainConnections::new(&policy, settings.connect_timeout);
-        let builder = base(settings, &policy);
-        let set_up: Box<dyn FnOnce() -> _ + Send> = Box::new(|| builder.build().map_err(|error| with_causes(&error)));
-        let system = Arc::new(LazyLock::new(set_up));
-        let (settings, budget) = (settings.clone(), Budget::new(settings.memory));
-        Ok(Self { settings, policy, proxies, tokens: Tokens::default(), plain, budget, system, own: Arc::default() })
+        Ok(Self {
+            settings: settings.clone(),
+            budget: Budget::new(settings.memory),
+            proxies,
+            tokens: Tokens::default(),
+            plain: PlainConnections::new(&policy, settings.connect_timeout),
+            http2: Http2::default(),
+            system: system(settings, &policy, Protocol::Negotiated),
+            system_http1: system(settings, &policy, Protocol::Http1),
+            own: Arc::default(),
+            policy,
+        })
     }
 
     /// Reads the system's certificate authorities on a thread of its own, while the program does other things: that
@@ -122,15 +134,26 @@ impl Client {
         &self.budget
     }
 
+    /// Waits until the server of a URL is known to have HTTP/2. Never ends if it has not.
+    pub async fn until_http2(&self, url: &Url) {
+        self.http2.until_it_speaks(url.origin()).await;
+    }
+
     /// The connections for a source. `own` is whether its client certificate may be sent.
-    pub(super) fn connections(&self, source: &Source, own: bool) -> Result<reqwest::Client, FetchError> {
-        let Some(key) = source::key(&source.tls, own) else { return self.system() };
+    pub(super) fn connections(
+        &self,
+        source: &Source,
+        own: bool,
+        protocol: Protocol,
+    ) -> Result<reqwest::Client, FetchError> {
+        let Some(key) = source::key(&source.tls, own) else { return self.system(protocol) };
+        let key = (key, protocol);
         let mut kept = self.own.lock().unwrap_or_else(PoisonError::into_inner);
         kept.retain(|_, (since, _)| since.elapsed() < KEPT_FOR);
         if let Some((_, client)) = kept.get(&key) {
             return Ok(client.clone());
         }
-        let client = self.connect_with(source, own)?;
+        let client = self.connect_with(source, own, protocol)?;
         if kept.len() >= MOST_KEPT {
             kept.clear();
         }
@@ -138,19 +161,22 @@ impl Client {
         Ok(client)
     }
 
-    fn system(&self) -> Result<reqwest::Client, FetchError> {
-        LazyLock::force(&self.system).clone().map_err(FetchError::Setup)
+    fn system(&self, protocol: Protocol) -> Result<reqwest::Client, FetchError> {
+        let system = match protocol {
+            Protocol::Negotiated => &self.system,
+            Protocol::Http1 => &self.system_http1,
+        };
+        LazyLock::force(system).clone().map_err(FetchError::Setup)
     }
 
-    fn connect_with(&self, source: &Source, own: bool) -> Result<reqwest::Client, FetchError> {
+    fn connect_with(&self, source: &Source, own: bool, protocol: Protocol) -> Result<reqwest::Client, FetchError> {
+        let base = || base(&self.settings, &self.policy, protocol);
         let builder = match &source.tls {
-            TlsSettings::System => return self.system(),
-            TlsSettings::Grid(directory) => {
-                source::directory(directory).map(|trusted| base(&self.settings, &self.policy).tls_certs_only(trusted))
-            }
+            TlsSettings::System => return self.system(protocol),
+            TlsSettings::Grid(directory) => source::directory(directory).map(|trusted| base().tls_certs_only(trusted)),
             TlsSettings::Own { ca_pem, identity } => {
                 let identity = identity.as_ref().filter(|_| own);
-                source::own(base(&self.settings, &self.policy), ca_pem.as_deref(), identity)
+                source::own(base(), ca_pem.as_deref(), identity)
             }
         };
         let unusable = |message| FetchError::TlsSettings { url: source.url.clone(), message };
@@ -158,10 +184,16 @@ impl Client {
     }
 }
 
-fn base(settings: &ClientSettings, policy: &AddressPolicy) -> reqwest::ClientBuilder {
-    reqwest::Client::builder()
+fn system(settings: &ClientSettings, policy: &AddressPolicy, protocol: Protocol) -> System {
+    let builder = base(settings, policy, protocol);
+    let set_up: Box<dyn FnOnce() -> _ + Send> = Box::new(|| builder.build().map_err(|error| with_causes(&error)));
+    Arc::new(LazyLock::new(set_up))
+}
+
+fn base(settings: &ClientSettings, policy: &AddressPolicy, protocol: Protocol) -> reqwest::ClientBuilder {
+    protocol
+        .set_up(reqwest::Client::builder())
         .tls_backend_native()
-        .http1_only()
         .connect_timeout(settings.connect_timeout)
         .redirect(reqwest::redirect::Policy::none())
         .retry(reqwest::retry::never())

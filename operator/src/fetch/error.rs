@@ -6,6 +6,7 @@ use std::time::Duration;
 use super::address::AddressRefused;
 use super::came::Came;
 use super::challenge::Challenges;
+use super::http2;
 use crate::api::Class;
 use crate::imagelist::SourceUrl;
 use crate::text::{cause, with_causes};
@@ -258,7 +259,7 @@ pub(super) fn not_connected(url: &SourceUrl, error: &(dyn Error + 'static), is_t
     }
     let tls = cause::<openssl::ssl::Error>(error).is_some_and(|error| error.ssl_error().is_some())
         || cause::<openssl::error::ErrorStack>(error).is_some();
-    let message = with_causes(error);
+    let message = http2::explained(error).unwrap_or_else(|| with_causes(error));
     if tls {
         FetchError::Tls { url, message }
     } else if is_timeout {

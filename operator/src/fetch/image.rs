@@ -5,13 +5,14 @@ use std::time::Duration;
 use bytes::Bytes;
 use jiff::Timestamp;
 use reqwest::StatusCode;
-use reqwest::header::{CONTENT_RANGE, HeaderMap, HeaderValue, IF_RANGE, RANGE, TRANSFER_ENCODING};
+use reqwest::header::{CONTENT_RANGE, HeaderMap, HeaderValue, IF_RANGE, RANGE};
 use tokio::time::{Instant, timeout};
 
 use super::answer::{Answer, Body};
 use super::came::Came;
 use super::client::Client;
 use super::error::FetchError;
+use super::http2::Protocol;
 use super::request::refused;
 use super::source::Source;
 use super::validator::Validator;
@@ -58,6 +59,14 @@ pub struct ImageRequest<'a> {
     /// Do not decode the response, even if it has a `Content-Encoding`. Some servers set it for a file that is stored
     /// compressed.
     pub as_it_is: bool,
+    /// The answer may share a connection with others (HTTP/2).
+    pub shares: bool,
+}
+
+impl ImageRequest<'_> {
+    fn protocol(&self) -> Protocol {
+        if self.shares { Protocol::Negotiated } else { Protocol::Http1 }
+    }
 }
 
 /// The body of a response.
@@ -156,7 +165,7 @@ impl Client {
         let offset = request.offset;
         let headers = range(offset, request.validator);
         let until = Instant::now() + self.settings.total_timeout;
-        let answer = floor.wait(self.get(source, &headers), |_| 0).await;
+        let answer = floor.wait(self.get_over(request.protocol(), source, &headers), |_| 0).await;
         let answer = answer.ok_or_else(|| floor.broken(&source.url))??;
         let validator = Validator::of(answer.headers());
         let content_range = answer.headers().get(CONTENT_RANGE).and_then(|value| value.to_str().ok());
@@ -180,7 +189,7 @@ impl Client {
             let found = format!("a part that is encoded with {}", answer.encoding().name().unwrap_or_default());
             return Ok(ImageAnswer::Unclear { found });
         }
-        let chunked = answer.headers().contains_key(TRANSFER_ENCODING);
+        let chunked = answer.ends_surely();
         let (body, came) = if as_it_is { answer.raw() } else { answer.decoded() };
         let total = total.filter(|_| as_it_is);
         let (url, body, total_timeout) = (source.url.clone(), Box::new(body), self.settings.total_timeout);
@@ -239,8 +248,8 @@ fn unsatisfied(text: &str) -> Option<u64> {
 }
 
 impl ImageBody {
-    /// Whether the end of the body is explicit (chunked, or the end of the encoding), not only the end of the
-    /// connection.
+    /// Whether the end of the body is explicit (chunked, HTTP/2 without a length, or the end of the encoding), not only
+    /// the end of the connection.
     pub fn ends_surely(&self) -> bool {
         self.chunked || self.is_decoded()
     }

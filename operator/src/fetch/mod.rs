@@ -4,6 +4,8 @@
 //! * [`Client::fetch_list`] fetches one document of limited size, conditionally.
 //! * [`Client::open_image`] requests an image from an offset on and returns its bytes as a stream; the cache writes
 //!   them.
+//! * [`Client::until_http2`] waits until a server is known to have HTTP/2, over which documents and images of at most
+//!   [`SMALL_IMAGE`] bytes share one connection.
 //! * [`Registry`] asks a registry of OCI artefacts for tags, manifests and signatures.
 //!
 //! These rules apply to every request. TLS certificates are verified. At most ten redirects are followed, never from
@@ -21,6 +23,7 @@ mod client;
 mod document;
 mod encoding;
 mod error;
+mod http2;
 mod image;
 mod list;
 mod plain;
@@ -36,6 +39,7 @@ pub use challenge::Challenges;
 pub use client::{Client, ClientSettings, LIST_LIMIT};
 pub use document::Document;
 pub use error::{FetchError, ProxyChallenge, ProxyRefusal};
+pub use http2::SMALL_IMAGE;
 pub use image::{ImageAnswer, ImageBody, ImageRequest, RateFloor};
 pub use list::ListAnswer;
 pub use registry::{FetchedManifest, RealmRule, Registry, RegistryAccess};

@@ -6,13 +6,14 @@ use reqwest::header::{
     ACCEPT, ACCEPT_ENCODING, AUTHORIZATION, HeaderMap, HeaderValue, LOCATION, PROXY_AUTHENTICATE, RETRY_AFTER,
     USER_AGENT, WWW_AUTHENTICATE,
 };
-use reqwest::{Method, Request, Response, StatusCode};
+use reqwest::{Method, StatusCode};
 use secrecy::ExposeSecret;
 
-use super::answer::Answer;
+use super::answer::{Answer, Arrived};
 use super::challenge::Challenges;
 use super::client::Client;
 use super::error::{FetchError, ProxyChallenge, ProxyRefusal, failure, reason_phrase};
+use super::http2::{Protocol, is_unreachable};
 use super::proxy::{Proxy, TunnelAnswer};
 use super::registry::BearerChallenge;
 use super::source::{Credentials, Source};
@@ -31,26 +32,50 @@ const REDIRECTS: [StatusCode; 5] = [
     StatusCode::PERMANENT_REDIRECT,
 ];
 
+/// A request without a body.
+pub(super) struct Request<'a> {
+    pub(super) method: Method,
+    pub(super) source: &'a Source,
+    pub(super) headers: &'a HeaderMap,
+    pub(super) protocol: Protocol,
+}
+
+/// Where a request goes, and with what: its target is the source's own server or not.
+#[derive(Clone, Copy)]
+struct Target<'a> {
+    url: &'a SourceUrl,
+    own: bool,
+    credentials: Option<&'a Credentials>,
+}
+
 impl Client {
     /// Sends a GET and follows redirects. The response may have any status except redirects and 401, 403 and, with a
     /// proxy, 407.
     pub(super) async fn get(&self, source: &Source, headers: &HeaderMap) -> Result<Answer, FetchError> {
-        Box::pin(self.request(&Method::GET, source, headers)).await
+        self.get_over(Protocol::Negotiated, source, headers).await
     }
 
-    /// Sends a request without a body and follows redirects. A registry that wants a token gets one, asked for once.
-    pub(super) async fn request(
+    /// The same over a protocol.
+    pub(super) async fn get_over(
         &self,
-        method: &Method,
+        protocol: Protocol,
         source: &Source,
         headers: &HeaderMap,
     ) -> Result<Answer, FetchError> {
+        Box::pin(self.request(&Request { method: Method::GET, source, headers, protocol })).await
+    }
+
+    /// Sends a request and follows redirects. A registry that wants a token gets one, asked for once.
+    pub(super) async fn request(&self, request: &Request<'_>) -> Result<Answer, FetchError> {
+        let source = request.source;
         let mut url = source.url.clone();
         let (mut token, mut has_asked) = (self.tokens.of(source), false);
         for _ in 0..=MOST_REDIRECTS {
             let own = url.url().origin() == source.url.url().origin();
             let credentials = token.as_ref().or(source.credentials.as_ref()).filter(|_| own).cloned();
-            let response = self.send(method, source, &url, (own, credentials.as_ref()), headers).await?;
+            let target = Target { url: &url, own, credentials: credentials.as_ref() };
+            let arrived = self.send(request, target).await?;
+            let response = &arrived.response;
             if own && !has_asked && response.status() == StatusCode::UNAUTHORIZED {
                 has_asked = true;
                 token = self.token_after(source, response.headers()).await?;
@@ -62,14 +87,14 @@ impl Client {
             match (response.status(), &proxy) {
                 (StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN, _) => {
                     let proxy = proxy.map(|proxy| proxy.to_string());
-                    return Err(not_authorized(url, response, credentials.is_some(), proxy).await);
+                    return Err(not_authorized(url, arrived, credentials.is_some(), proxy).await);
                 }
                 (StatusCode::PROXY_AUTHENTICATION_REQUIRED, Some(proxy)) => {
                     let challenges = Challenges::of(response.headers(), &PROXY_AUTHENTICATE);
                     return Err(proxy_wants_credentials(url, proxy, challenges));
                 }
                 (status, _) if REDIRECTS.contains(&status) => url = redirect(&url, response.headers())?,
-                _ => return Ok(Answer::new(response, &source.url, &url, proxy.map(|proxy| proxy.to_string()))),
+                _ => return Ok(Answer::new(arrived, &source.url, &url, proxy.map(|proxy| proxy.to_string()))),
             }
         }
         let message = format!("expected at most {MOST_REDIRECTS} redirects, found more");
@@ -84,14 +109,9 @@ impl Client {
         }
     }
 
-    async fn send(
-        &self,
-        method: &Method,
-        source: &Source,
-        url: &SourceUrl,
-        (own, credentials): (bool, Option<&Credentials>),
-        headers: &HeaderMap,
-    ) -> Result<Response, FetchError> {
+    /// Sends a request once, and again over HTTP/1.1 if HTTP/2 failed before the head of the answer.
+    async fn send(&self, request: &Request<'_>, target: Target<'_>) -> Result<Arrived, FetchError> {
+        let url = target.url;
         if !url.is_remote() {
             let message = "expected http or https, found file".to_owned();
             return Err(FetchError::UrlInvalid { url: url.clone(), message });
@@ -99,14 +119,47 @@ impl Client {
         self.policy
             .check_url(url.url())
             .map_err(|refused| FetchError::UrlInvalid { url: url.clone(), message: refused.to_string() })?;
-        let mut request = Request::new(method.clone(), url.url().clone());
-        *request.headers_mut() = self.headers(url, credentials, headers)?;
-        if url.url().scheme() == "http" && self.proxies.for_url(url.url()).is_none() {
-            return self.plain.send(url, request).await;
+        let headers = self.headers(url, target.credentials, request.headers)?;
+        let prepared = || {
+            let mut prepared = reqwest::Request::new(request.method.clone(), url.url().clone());
+            prepared.headers_mut().clone_from(&headers);
+            prepared
+        };
+        // A proxy is spoken to over HTTP/1.1, and what it makes of HTTP/2 in its tunnel is not known.
+        let direct = self.proxies.for_url(url.url()).is_none();
+        if direct && url.url().scheme() == "http" {
+            return Ok(Arrived { response: self.plain.send(url, prepared()).await?, stream: None });
         }
-        match self.connections(source, own)?.execute(request).await {
-            Ok(response) => Ok(response),
+        if direct
+            && request.protocol == Protocol::Negotiated
+            && let Some(arrived) = self.send_over_http2(request.source, target, prepared()).await?
+        {
+            return Ok(arrived);
+        }
+        match self.connections(request.source, target.own, Protocol::Http1)?.execute(prepared()).await {
+            Ok(response) => Ok(Arrived { response, stream: None }),
             Err(error) => Err(self.not_sent(url, error).await),
+        }
+    }
+
+    /// Sends a request over HTTP/2 if the server has it, else over HTTP/1.1. `None` if HTTP/2 is avoided, or failed.
+    async fn send_over_http2(
+        &self,
+        source: &Source,
+        target: Target<'_>,
+        request: reqwest::Request,
+    ) -> Result<Option<Arrived>, FetchError> {
+        let url = target.url;
+        let Some(stream) = self.http2.stream(url.url()) else { return Ok(None) };
+        match self.connections(source, target.own, Protocol::Negotiated)?.execute(request).await {
+            Ok(response) => Ok(Some(Arrived { stream: stream.of(&response), response })),
+            Err(error) if is_unreachable(&error) => Err(failure(url, error)),
+            Err(error) => {
+                stream.failed(&error);
+                let error = failure(url, error);
+                tracing::debug!(%error, "asked again over HTTP/1.1");
+                Ok(None)
+            }
         }
     }
 
@@ -147,10 +200,10 @@ impl Client {
 }
 
 /// The error for 401 and 403. `sent` is whether credentials were sent.
-async fn not_authorized(url: SourceUrl, response: Response, sent: bool, proxy: Option<String>) -> FetchError {
-    let status = response.status().as_u16();
-    let challenges = Box::new(Challenges::of(response.headers(), &WWW_AUTHENTICATE));
-    let came = Answer::new(response, &url, &url, proxy).came().await;
+async fn not_authorized(url: SourceUrl, arrived: Arrived, sent: bool, proxy: Option<String>) -> FetchError {
+    let status = arrived.response.status().as_u16();
+    let challenges = Box::new(Challenges::of(arrived.response.headers(), &WWW_AUTHENTICATE));
+    let came = Answer::new(arrived, &url, &url, proxy).came().await;
     FetchError::AuthenticationFailed { url, status, sent, challenges, came }
 }
 

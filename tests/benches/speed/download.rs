@@ -1,9 +1,10 @@
 //! Downloads: one large image, eight at once, and many small ones.
 
 use std::fs;
+use std::time::Duration;
 
 use super::measured::{RUNS, better, report, run_and_sync, shell};
-use super::publisher::Publisher;
+use super::publisher::{Publisher, Speaks};
 
 /// Large images at the same time, of this many MiB each.
 pub(crate) fn large(count: usize, mebibytes: u64) {
@@ -30,14 +31,18 @@ pub(crate) fn large(count: usize, mebibytes: u64) {
     report(&format!("{count} x {mebibytes} MiB"), ours.unwrap(), ("curl | tee | openssl", theirs.unwrap()));
 }
 
-/// Many images of 1 MiB from one server.
-pub(crate) fn small(count: usize) {
-    let publisher = Publisher::start();
+/// Many images of 1 MiB from one server, whose bytes are on the way for this time.
+pub(crate) fn small(count: usize, speaks: Speaks, delay: Duration) {
+    let mut publisher = Publisher::that(speaks);
+    if !delay.is_zero() {
+        publisher.move_away(delay);
+    }
+    let more: &[&str] = if delay.is_zero() { &[] } else { &["--max-downloads", "8"] };
     let names = publisher.publish(count, 1 << 20, false);
     let (mut ours, mut theirs) = (None, None);
     for _ in 0..RUNS {
         publisher.empty("volume");
-        better(&mut ours, run_and_sync(&mut publisher.once(&[]), &publisher.path("")));
+        better(&mut ours, run_and_sync(&mut publisher.once(more), &publisher.path("")));
 
         let folder = publisher.empty("theirs");
         fs::create_dir(&folder).unwrap();
@@ -46,12 +51,19 @@ pub(crate) fn small(count: usize) {
         };
         let list = publisher.path("curl.conf");
         fs::write(&list, names.iter().map(one).collect::<Vec<_>>().concat()).unwrap();
+        let trust = publisher.authority().map(|file| format!("--cacert {}", file.display())).unwrap_or_default();
         let script = format!(
-            "curl -sSf --no-progress-meter --parallel --config {}; sha512sum {}/*",
+            "curl -sSf {trust} --no-progress-meter --parallel --config {}; sha512sum {}/*",
             list.display(),
             folder.display()
         );
         better(&mut theirs, run_and_sync(&mut shell(&script), &publisher.path("")));
     }
-    report(&format!("{count} x 1 MiB"), ours.unwrap(), ("curl --parallel, sha512sum", theirs.unwrap()));
+    let over = match speaks {
+        Speaks::Plain => "",
+        Speaks::Http1 => " over TLS and HTTP/1.1",
+        Speaks::Http2 => " over TLS and HTTP/2",
+    };
+    let away = if delay.is_zero() { String::new() } else { format!(", a round trip of {} ms", 2 * delay.as_millis()) };
+    report(&format!("{count} x 1 MiB{over}{away}"), ours.unwrap(), ("curl --parallel, sha512sum", theirs.unwrap()));
 }

@@ -2,7 +2,7 @@
 //! `tee`, `openssl` and `sha512sum` for downloads, nginx for serving. Each pair is run three times, one after the other, and
 //! the best of each counts. Where something is written, both end in a `sync` of the file system.
 //!
-//! Run with `cargo bench -p vmcatcher-tests --bench speed`; `-- one eight small serve idle many lists long verify` selects,
+//! Run with `cargo bench -p vmcatcher-tests --bench speed`; `-- one eight small tls serve idle many lists long verify` selects,
 //! and a number is another size of the large images in MiB. It needs nginx, curl, openssl and room for five times the size
 //! of eight large images. With `VMCATCHER_OPERATOR`, that program is measured instead of the one that was just built.
 
@@ -13,13 +13,20 @@ mod growth;
 mod idle;
 mod measured;
 mod publisher;
+mod relay;
 mod serving;
 mod verification;
 
 use std::path::PathBuf;
+use std::time::Duration;
+
+use self::publisher::Speaks;
 
 /// The size of a large image, in MiB.
 const LARGE: u64 = 2048;
+
+/// How long bytes are on the way from or to a server that is far away.
+const FAR: Duration = Duration::from_millis(20);
 
 /// The program that is measured.
 fn program() -> PathBuf {
@@ -39,7 +46,13 @@ fn main() {
         download::large(8, large);
     }
     if wanted("small") {
-        download::small(200);
+        download::small(200, Speaks::Plain, Duration::ZERO);
+    }
+    if wanted("tls") {
+        for delay in [Duration::ZERO, FAR] {
+            download::small(200, Speaks::Http1, delay);
+            download::small(200, Speaks::Http2, delay);
+        }
     }
     if wanted("serve") {
         serving::serve(large.min(1024));

@@ -8,10 +8,13 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
+use harness::image_server::ServerCertificate;
 use harness::list::ListBuilder;
 use harness::signer::{Form, sign};
 use harness::site::Site;
 use openssl::sha::Sha512;
+
+use super::relay::relay;
 
 /// The ports of the server: the program opens two connections to each address.
 const PORTS: usize = 4;
@@ -27,15 +30,45 @@ struct Nginx {
     process: Child,
     ports: Vec<u16>,
     root: PathBuf,
+    /// The file of the authority of its certificate, if it has TLS.
+    authority: Option<PathBuf>,
+}
+
+/// What a server speaks.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Speaks {
+    /// HTTP without TLS.
+    Plain,
+    /// HTTPS with HTTP/1.1.
+    Http1,
+    /// HTTPS with HTTP/2.
+    Http2,
 }
 
 impl Publisher {
     /// A site without images.
     pub(crate) fn start() -> Self {
+        Self::that(Speaks::Plain)
+    }
+
+    /// The same with a server that speaks something else.
+    pub(crate) fn that(speaks: Speaks) -> Self {
         let site = Site::new();
         let root = site.path("served");
         fs::create_dir(&root).unwrap();
-        Self { server: Nginx::start(&site.path("nginx"), root), site }
+        Self { server: Nginx::start(&site.path("nginx"), root, speaks), site }
+    }
+
+    /// Puts the server so far away, in each direction. What is published afterwards has addresses of the relay.
+    pub(crate) fn move_away(&mut self, delay: Duration) {
+        for port in &mut self.server.ports {
+            *port = relay(*port, delay);
+        }
+    }
+
+    /// The file of the authority of the server's certificate, if it has TLS.
+    pub(crate) fn authority(&self) -> Option<&Path> {
+        self.server.authority.as_deref()
     }
 
     /// A folder on the same disk.
@@ -45,7 +78,8 @@ impl Publisher {
 
     /// The address of a file; different numbers have different ports.
     pub(crate) fn url(&self, name: &str, number: usize) -> String {
-        format!("http://127.0.0.1:{}/{name}", self.server.ports[number % PORTS])
+        let scheme = if self.server.authority.is_some() { "https" } else { "http" };
+        format!("{scheme}://127.0.0.1:{}/{name}", self.server.ports[number % PORTS])
     }
 
     /// Makes files of random bytes, and publishes a list of them. Returns their names.
@@ -84,6 +118,9 @@ impl Publisher {
     /// One run of the program over a volume that has nothing.
     pub(crate) fn once(&self, more: &[&str]) -> Command {
         let mut command = Command::new(super::program());
+        if let Some(authority) = self.authority() {
+            command.env("SSL_CERT_FILE", authority);
+        }
         command.args(["reconcile", "--once", "--quiet"]).args(more).stderr(Stdio::null());
         for (option, folder) in [("--manifests", "manifests"), ("--volume", "volume"), ("--trust", "trust")] {
             command.arg(option).arg(self.path(folder));
@@ -110,16 +147,21 @@ pub(crate) fn identifier(number: usize) -> String {
 }
 
 impl Nginx {
-    fn start(folder: &Path, root: PathBuf) -> Self {
+    fn start(folder: &Path, root: PathBuf, speaks: Speaks) -> Self {
         fs::create_dir(folder).unwrap();
+        let (word, tls, authority) = match speaks {
+            Speaks::Plain => ("", String::new(), None),
+            Speaks::Http1 => ("ssl", certify(folder), Some(folder.join("ca.pem"))),
+            Speaks::Http2 => ("ssl http2", certify(folder), Some(folder.join("ca.pem"))),
+        };
         let ports: Vec<u16> = (0..PORTS).map(|_| free_port()).collect();
-        let listen: Vec<String> = ports.iter().map(|port| format!("listen 127.0.0.1:{port}; ")).collect();
+        let listen: Vec<String> = ports.iter().map(|port| format!("listen 127.0.0.1:{port} {word}; ")).collect();
         let listen = listen.concat();
         let text = format!(
             "daemon off; worker_processes 1; user root; pid {0}/pid; error_log {0}/error.log;\nevents {{}}\nhttp {{\n  \
              access_log off; sendfile on; tcp_nopush on; keepalive_requests 100000; client_body_temp_path {0}/body; \
              proxy_temp_path {0}/proxy; fastcgi_temp_path {0}/fastcgi; uwsgi_temp_path {0}/uwsgi; scgi_temp_path \
-             {0}/scgi;\n  server {{ {listen} root {1}; }}\n}}\n",
+             {0}/scgi;\n  server {{ {listen} {tls} root {1}; }}\n}}\n",
             folder.display(),
             root.display()
         );
@@ -129,7 +171,7 @@ impl Nginx {
         for port in &ports {
             wait_for(*port);
         }
-        Self { process, ports, root }
+        Self { process, ports, root, authority }
     }
 }
 
@@ -140,6 +182,16 @@ impl Drop for Nginx {
         let _ended = rustix::process::kill_process(pid, rustix::process::Signal::TERM);
         let _ended = self.process.wait();
     }
+}
+
+/// Makes the files of a certificate. Returns the settings that name them.
+fn certify(folder: &Path) -> String {
+    let certificate = ServerCertificate::generate();
+    let (chain, key) = certificate.server_pem();
+    for (name, pem) in [("ca.pem", certificate.authority_pem()), ("server.pem", chain), ("key.pem", key)] {
+        fs::write(folder.join(name), pem).unwrap();
+    }
+    format!("ssl_certificate {0}/server.pem; ssl_certificate_key {0}/key.pem;", folder.display())
 }
 
 /// A port that no one listens on.

@@ -6,7 +6,7 @@ use openssl::ec::{EcGroup, EcKey};
 use openssl::hash::MessageDigest;
 use openssl::nid::Nid;
 use openssl::pkey::{PKey, Private};
-use openssl::ssl::{SslAcceptor, SslMethod, SslVerifyMode};
+use openssl::ssl::{AlpnError, SslAcceptor, SslAcceptorBuilder, SslMethod, SslVerifyMode, select_next_proto};
 use openssl::x509::extension::{BasicConstraints, SubjectAlternativeName};
 use openssl::x509::store::X509StoreBuilder;
 use openssl::x509::{X509, X509Name};
@@ -54,6 +54,11 @@ impl ServerCertificate {
         self.authority.to_pem().expect("PEM")
     }
 
+    /// The server's certificate and its key, both PEM.
+    pub fn server_pem(&self) -> (Vec<u8>, Vec<u8>) {
+        (self.certificate.to_pem().expect("PEM"), self.key.private_key_to_pem_pkcs8().expect("PEM"))
+    }
+
     /// A client certificate of the authority and its key, both PEM.
     pub fn client_pem(&self) -> (Vec<u8>, String) {
         let key = new_key();
@@ -66,6 +71,19 @@ impl ServerCertificate {
 
     /// What a server of one's own accepts connections with.
     pub fn acceptor(&self) -> SslAcceptor {
+        self.builder().build()
+    }
+
+    /// The same for a server that has HTTP/2 too, and prefers it.
+    pub fn http2_acceptor(&self) -> SslAcceptor {
+        let mut builder = self.builder();
+        builder.set_alpn_select_callback(|_, client| {
+            select_next_proto(b"\x02h2\x08http/1.1", client).ok_or(AlpnError::NOACK)
+        });
+        builder.build()
+    }
+
+    fn builder(&self) -> SslAcceptorBuilder {
         let mut acceptor = SslAcceptor::mozilla_intermediate_v5(SslMethod::tls_server()).expect("TLS");
         acceptor.set_private_key(&self.key).expect("the key");
         acceptor.set_certificate(&self.certificate).expect("the certificate");
@@ -75,7 +93,7 @@ impl ServerCertificate {
             acceptor.set_verify_cert_store(store.build()).expect("the store");
             acceptor.set_verify(SslVerifyMode::PEER | SslVerifyMode::FAIL_IF_NO_PEER_CERT);
         }
-        acceptor.build()
+        acceptor
     }
 }
 

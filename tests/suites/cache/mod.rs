@@ -4,6 +4,7 @@ mod attack;
 mod cut;
 mod download;
 mod hostile_server;
+mod http2;
 mod limits;
 mod power_failure;
 mod scrub;

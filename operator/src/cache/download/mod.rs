@@ -7,6 +7,7 @@
 
 mod failure;
 mod size;
+mod slot;
 mod stream;
 
 use std::sync::Arc;
@@ -24,7 +25,7 @@ use super::partial::{Partial, partial_path, remove_partial};
 use super::progress::Progress;
 use super::quota::{Claim, Exceeded, Quota};
 use super::volume::Volume;
-use crate::fetch::{Came, Client, FetchError, ImageAnswer, ImageBody, ImageRequest, RateFloor, Validator};
+use crate::fetch::{Came, Client, FetchError, ImageAnswer, ImageBody, ImageRequest, RateFloor, SMALL_IMAGE, Validator};
 use crate::imagelist::ContentDigest;
 use crate::metrics::Work;
 
@@ -49,6 +50,8 @@ struct Attempts {
     /// `None` before the first try, and while the writing thread owns it.
     partial: Option<Partial>,
     floor: RateFloor,
+    /// Whether the next try may share a connection: the first one of a small image.
+    shares: bool,
     /// Its part of the quota, from the first slot on.
     claim: Option<Claim>,
     /// The highest number of bytes so far. Only more than that is progress.
@@ -66,10 +69,11 @@ struct Attempts {
 }
 
 impl Attempts {
-    fn new(floor: RateFloor) -> Self {
+    fn new(floor: RateFloor, size: u64) -> Self {
+        let shares = size <= SMALL_IMAGE;
         let (resumed, started_clean, decoded, as_it_is) = (false, false, false, false);
         let came = Box::default();
-        Self { partial: None, floor, claim: None, best: 0, resumed, started_clean, decoded, as_it_is, came }
+        Self { partial: None, floor, shares, claim: None, best: 0, resumed, started_clean, decoded, as_it_is, came }
     }
 
     /// Whether the wrong bytes had been decoded. If so, switches once to storing the response without decoding.
@@ -110,7 +114,7 @@ impl Download {
             self.request.size = Some(learned?);
             self.progress.set_total(self.size());
         }
-        let mut attempts = Attempts::new(self.client.rate_floor());
+        let mut attempts = Attempts::new(self.client.rate_floor(), self.size());
         let outcome = self.until_complete(&mut attempts).await.map_err(|error| self.no_space(error));
         self.count(&outcome);
         if let Some(partial) = attempts.partial.take() {
@@ -156,7 +160,7 @@ impl Download {
     async fn until_complete(&self, attempts: &mut Attempts) -> Result<VerifiedBlob, DownloadError> {
         let mut tries = 0;
         loop {
-            let mut slot = self.or_cancelled(self.slots.take(self.request.source.url.url())).await?;
+            let mut slot = self.slot(attempts).await?;
             self.progress.set_running(true);
             self.claim(attempts).await?;
             let best = attempts.best;
@@ -168,12 +172,13 @@ impl Download {
                         if let Some(blob) = self.take_in(attempts).await? {
                             return Ok(blob);
                         }
-                        slot = self.or_cancelled(self.slots.take(self.request.source.url.url())).await?;
+                        slot = self.slot(attempts).await?;
                     }
                     Tried::Anew => {}
                     Tried::Broken(error) if attempts.made_progress() && !is_stall(&error) => {
                         self.client.settings().metrics.retried(Work::Image, error.reason());
                         tracing::debug!(url = %self.request.source.url, size = attempts.best, %error, "goes on");
+                        slot = self.kept(slot.take(), attempts).await?;
                     }
                     Tried::Broken(error) => break error,
                 }
@@ -196,8 +201,8 @@ impl Download {
         }
         let min_free = self.limits.min_free;
         self.with_partial(attempts, move |partial| partial.check_room(min_free)).await?;
-        let (size, as_it_is) = (self.size(), attempts.as_it_is);
-        let request = ImageRequest { offset, size, validator: validator.as_ref(), as_it_is };
+        let (size, as_it_is, shares) = (self.size(), attempts.as_it_is, std::mem::take(&mut attempts.shares));
+        let request = ImageRequest { offset, size, validator: validator.as_ref(), as_it_is, shares };
         let answer = self.client.open_image(&self.request.source, &request, &mut attempts.floor);
         match self.or_cancelled(answer).await? {
             Err(error) if may_pass_soon(&error) => Ok(Tried::Broken(error)),

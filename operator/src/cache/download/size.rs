@@ -12,7 +12,7 @@ impl Download {
         let source = &self.request.source;
         let mut tries = 0;
         loop {
-            let slot = self.or_cancelled(self.slots.take(source.url.url())).await?;
+            let slot = self.or_cancelled(self.slots.take(source.url.url(), std::future::pending())).await?;
             let error = match self.or_cancelled(self.client.image_size(source)).await? {
                 Ok(size) => return size.ok_or_else(|| DownloadError::SizeUnknown(source.url.clone())),
                 Err(error) if may_pass_soon(&error) => error,

@@ -76,7 +76,7 @@ impl Client {
     /// A client for the operator at an address.
     pub(super) fn new(address: &Url) -> Result<Self, ClientError> {
         // The operator is on this machine, or reached by a port that is forwarded: proxies are not for it.
-        let builder = reqwest::Client::builder().timeout(PATIENCE).no_proxy().redirect(Policy::none());
+        let builder = reqwest::Client::builder().http1_only().timeout(PATIENCE).no_proxy().redirect(Policy::none());
         let client = builder.build().map_err(|error| ClientError::Client(error.to_string()))?;
         let mut address = address.clone();
         let path = format!("{}/progress", address.path().trim_end_matches('/'));

@@ -9,7 +9,8 @@ use serde::Deserialize;
 use super::pages;
 use crate::digest::Sha256Digest;
 use crate::fetch::answer::Answer;
-use crate::fetch::request::refused;
+use crate::fetch::http2::Protocol;
+use crate::fetch::request::{Request, refused};
 use crate::fetch::{Client, FetchError, Source, validator};
 use crate::imagelist::SourceUrl;
 use crate::imagelist::oci::{ACCEPTED, MAXIMUM_MANIFEST, Repository, Tag};
@@ -134,7 +135,9 @@ impl<'a> Registry<'a> {
         if let Ok(accept) = HeaderValue::from_str(accept) {
             headers.insert(ACCEPT, accept);
         }
-        Box::pin(self.client.request(&method, &source, &headers)).await
+        let protocol = Protocol::Negotiated;
+        let request = Request { method, source: &source, headers: &headers, protocol };
+        Box::pin(self.client.request(&request)).await
     }
 
     async fn found(&self, url: &SourceUrl, answer: Answer) -> Result<Answer, FetchError> {
