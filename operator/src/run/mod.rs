@@ -6,5 +6,6 @@ pub mod directory;
 pub mod kubernetes;
 mod pass;
 mod progress;
+mod work;
 
 pub use progress::ProgressReports;

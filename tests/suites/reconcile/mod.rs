@@ -19,6 +19,7 @@ mod manifests;
 mod openpgp;
 mod original_bugs;
 mod over_directory;
+mod passes;
 mod pins;
 pub(crate) mod process;
 mod refusals;

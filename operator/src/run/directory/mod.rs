@@ -19,6 +19,7 @@ use self::watch::{quiet, watch};
 use super::damage::damage;
 use super::dependents::Dependent;
 use super::pass::Passes;
+use super::work::WorkStages;
 use crate::api::{CachedImage, CloudTarget, Endorser, ImageListSubscription, Kind, ObjectKey, Resource};
 use crate::cache::{CacheError, JobState, Keep, Scrub};
 use crate::parallel;
@@ -88,15 +89,17 @@ impl Driver {
         }
         self.restore_settled();
         let problems = self.reload()?;
-        let mut ask = FetchTrigger::Now;
+        let (mut results, mut stages) = (Results::default(), WorkStages::default());
+        let (mut due, mut ask) = (None, FetchTrigger::Now);
         loop {
             let mut jobs = self.context.jobs.changed();
             jobs.mark_unchanged();
-            let results = self.settle(ask).await;
+            let is_of_all = due.is_none();
+            self.settle(due.take(), ask, &mut results).await;
             ask = FetchTrigger::WhenDue;
             let imports = self.context.publications.importing_until();
             // A download can end between the pass that saw it running and this check. Then another pass is needed.
-            let all_was_seen = !self.downloads_run() && !jobs.has_changed().unwrap_or(false);
+            let all_was_seen = is_of_all && !self.downloads_run() && !jobs.has_changed().unwrap_or(false);
             if all_was_seen && imports.is_none() {
                 let mut errors = results.errors();
                 errors.extend(self.tidy());
@@ -105,10 +108,18 @@ impl Driver {
             }
             // The sender is part of the context, so this wait ends only when a job changes.
             tokio::select! {
-                _ = jobs.changed() => {}
+                _ = jobs.changed() => due = self.concerned(&mut stages, &results),
                 () = tokio::time::sleep(sleep_until(imports, self.now())) => {}
             }
         }
+    }
+
+    /// The objects that need a pass after a job has started or ended, and those that are due; `None` means all objects,
+    /// when no download runs any more. So a change of one of many downloads does not cost a pass over each image.
+    fn concerned(&self, stages: &mut WorkStages, results: &Results) -> Option<Due> {
+        let moved = stages.moved(&self.context);
+        let moved = moved.into_iter().map(|Dependent { kind, key, together: _ }| (kind, key));
+        self.downloads_run().then(|| moved.chain(results.due(self.now())).collect())
     }
 
     /// One round of passes that make their plans and do not apply them: for a context that is a dry run. Returns the
@@ -138,16 +149,17 @@ impl Driver {
             let mut problems = Vec::new();
             self.restore_settled();
             self.reload_and_tell(&mut problems);
+            let (mut results, mut stages, mut due) = (Results::default(), WorkStages::default(), None);
             loop {
                 let mut jobs = self.context.jobs.changed();
                 jobs.mark_unchanged();
-                let results = self.settle(FetchTrigger::WhenDue).await;
+                self.settle(due.take(), FetchTrigger::WhenDue, &mut results).await;
                 self.began.cancel();
                 self.tidy();
                 let sleep = sleep_until(results.requeue_at(), self.now());
                 tokio::select! {
                     () = tokio::time::sleep(sleep) => {}
-                    _ = jobs.changed() => {}
+                    _ = jobs.changed() => due = self.concerned(&mut stages, &results),
                     _ = damage(scrub) => {}
                     Some(()) = changes.recv() => {
                         quiet(&mut changes).await;
@@ -198,20 +210,23 @@ impl Driver {
         }
     }
 
-    /// Reconciles all objects, then those that depend on what changed, until nothing changes any more.
-    async fn settle(&self, first: FetchTrigger) -> Results {
+    /// Reconciles the objects that are due (`None` means all, with new results), then those that depend on what changed,
+    /// until nothing changes any more.
+    async fn settle(&self, due: Option<Due>, first: FetchTrigger, results: &mut Results) {
         self.refresh_anchors();
-        let (mut results, mut ask) = (Results::default(), first);
-        let mut due = self.all();
+        let mut due = due.unwrap_or_else(|| {
+            *results = Results::default();
+            self.all()
+        });
+        let mut ask = first;
         for _ in 0..MOST_ROUNDS {
-            due = self.round(due, ask, &mut results).await;
+            due = self.round(due, ask, results).await;
             if due.is_empty() {
-                return results;
+                return;
             }
             ask = FetchTrigger::WhenDue;
         }
         tracing::error!("{MOST_ROUNDS} rounds in a row have changed something; going on when something happens");
-        results
     }
 
     fn all(&self) -> Due {

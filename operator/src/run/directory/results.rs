@@ -51,6 +51,12 @@ impl Results {
         self.by_object.values().filter_map(|ended| ended.as_ref().ok().copied().flatten()).min()
     }
 
+    /// The objects that are due.
+    pub(super) fn due(&self, now: Timestamp) -> impl Iterator<Item = (Kind, ObjectKey)> {
+        let is_due = move |ended: &&Result<Option<Timestamp>, String>| matches!(ended, Ok(Some(at)) if *at <= now);
+        self.by_object.iter().filter(move |(_, ended)| is_due(ended)).map(|(object, _)| object.clone())
+    }
+
     /// The errors of passes.
     pub(super) fn errors(&self) -> Vec<String> {
         self.by_object.values().filter_map(|ended| ended.as_ref().err().cloned()).collect()
