@@ -8,6 +8,7 @@ use std::collections::BTreeSet;
 use std::future::Future;
 use std::path::Path;
 use std::sync::Arc;
+use std::time::Duration;
 
 use futures::StreamExt;
 use jiff::Timestamp;
@@ -35,6 +36,8 @@ const SUBSCRIPTIONS_AT_ONCE: usize = 32;
 const IMAGES_AT_ONCE: usize = 8;
 /// Simultaneous passes over targets.
 const TARGETS_AT_ONCE: usize = 32;
+/// Jobs that start and end within this time have one pass, which stores one status.
+const TOGETHER: Duration = Duration::from_millis(20);
 /// The most rounds in a row that change something. More than this is a bug in this program.
 const MOST_ROUNDS: usize = 64;
 
@@ -108,15 +111,17 @@ impl Driver {
             }
             // The sender is part of the context, so this wait ends only when a job changes.
             tokio::select! {
-                _ = jobs.changed() => due = self.concerned(&mut stages, &results),
+                _ = jobs.changed() => due = self.concerned(&mut stages, &results).await,
                 () = tokio::time::sleep(sleep_until(imports, self.now())) => {}
             }
         }
     }
 
     /// The objects that need a pass after a job has started or ended, and those that are due; `None` means all objects,
-    /// when no download runs any more. So a change of one of many downloads does not cost a pass over each image.
-    fn concerned(&self, stages: &mut WorkStages, results: &Results) -> Option<Due> {
+    /// when no download runs any more. So a change of one of many downloads does not cost a pass over each image. Waits for
+    /// what comes at the same time.
+    async fn concerned(&self, stages: &mut WorkStages, results: &Results) -> Option<Due> {
+        tokio::time::sleep(TOGETHER).await;
         let moved = stages.moved(&self.context);
         let moved = moved.into_iter().map(|Dependent { kind, key, together: _ }| (kind, key));
         self.downloads_run().then(|| moved.chain(results.due(self.now())).collect())
@@ -159,7 +164,7 @@ impl Driver {
                 let sleep = sleep_until(results.requeue_at(), self.now());
                 tokio::select! {
                     () = tokio::time::sleep(sleep) => {}
-                    _ = jobs.changed() => due = self.concerned(&mut stages, &results),
+                    _ = jobs.changed() => due = self.concerned(&mut stages, &results).await,
                     _ = damage(scrub) => {}
                     Some(()) = changes.recv() => {
                         quiet(&mut changes).await;
