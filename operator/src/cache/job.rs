@@ -151,7 +151,8 @@ impl Jobs {
             }
             download.progress.tell_changes(&inner.changed);
             // A separate task, so that a panic ends as a failed job, not as a job that never ends.
-            let ended = tokio::spawn(traced(span, async move { download.run().await })).await;
+            // Boxed, because a span keeps its work twice, and thousands of downloads may wait.
+            let ended = tokio::spawn(traced(span, Box::pin(download.run()))).await;
             let broken = |error| CacheError::io("download to", inner.volume.root())(std::io::Error::other(error));
             inner.ended(&name, number, ended.unwrap_or_else(|error| Err(broken(error).into())));
         });

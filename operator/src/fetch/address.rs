@@ -63,6 +63,11 @@ impl AddressPolicy {
         Self { deny_loopback, proxies: Arc::new(proxies) }
     }
 
+    /// Whether the environment has proxies.
+    pub(super) fn has_proxies(&self) -> bool {
+        !self.proxies.is_empty()
+    }
+
     /// Checks a URL by its literal address, or by names that always mean this machine or a metadata service. With a
     /// proxy this is the only check, because the proxy resolves names itself.
     pub(super) fn check_url(&self, url: &Url) -> Result<(), AddressRefused> {

@@ -119,7 +119,8 @@ impl Client {
     /// Reads the system's certificate authorities on a thread of its own, while the program does other things: that
     /// takes longer than a run that has nothing to do. For a program that is about to use `https:`.
     pub fn prepare(&self) {
-        let system = self.system.clone();
+        // Through a proxy everything is asked over HTTP/1.1.
+        let system = if self.policy.has_proxies() { self.system_http1.clone() } else { self.system.clone() };
         // Without a thread they are read when they are used.
         let _no_thread = std::thread::Builder::new().spawn(move || LazyLock::force(&system).is_ok());
     }
@@ -136,7 +137,7 @@ impl Client {
 
     /// Waits until the server of a URL is known to have HTTP/2. Never ends if it has not.
     pub async fn until_http2(&self, url: &Url) {
-        self.http2.until_it_speaks(url.origin()).await;
+        self.http2.until_known(url.origin()).await;
     }
 
     /// The connections for a source. `own` is whether its client certificate may be sent.

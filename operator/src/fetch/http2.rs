@@ -81,7 +81,7 @@ pub(super) struct Http2 {
 #[derive(Debug, Clone, Copy)]
 enum Server {
     /// It answered over HTTP/2.
-    Speaks,
+    HasHttp2,
     /// Its HTTP/2 failed at this time.
     Failed(Instant),
 }
@@ -114,14 +114,14 @@ impl Http2 {
     fn is_avoided(&self, origin: &Origin) -> bool {
         match self.servers.borrow().get(origin) {
             Some(Server::Failed(since)) => since.elapsed() < AVOIDED_FOR,
-            Some(Server::Speaks) | None => false,
+            Some(Server::HasHttp2) | None => false,
         }
     }
 
     fn learn(&self, origin: &Origin, server: Server) {
         self.servers.send_if_modified(|servers| {
             let known = servers.get(origin);
-            if matches!((known, server), (Some(Server::Speaks), Server::Speaks)) {
+            if matches!((known, server), (Some(Server::HasHttp2), Server::HasHttp2)) {
                 return false;
             }
             if servers.len() >= MOST_KNOWN {
@@ -133,9 +133,9 @@ impl Http2 {
     }
 
     /// Waits until a server is known to have HTTP/2. Never ends if it has not.
-    pub(super) async fn until_it_speaks(&self, origin: Origin) {
+    pub(super) async fn until_known(&self, origin: Origin) {
         let mut servers = self.servers.subscribe();
-        let known = servers.wait_for(|servers| matches!(servers.get(&origin), Some(Server::Speaks))).await.is_ok();
+        let known = servers.wait_for(|servers| matches!(servers.get(&origin), Some(Server::HasHttp2))).await.is_ok();
         if !known {
             std::future::pending::<()>().await;
         }
@@ -148,7 +148,7 @@ impl Stream {
         if response.version() != Version::HTTP_2 {
             return None;
         }
-        self.http2.learn(&self.origin, Server::Speaks);
+        self.http2.learn(&self.origin, Server::HasHttp2);
         Some(self)
     }
 
@@ -200,13 +200,13 @@ mod tests {
         assert!(http2.stream(&url("http://a/x")).is_none(), "without TLS");
         let places: Vec<Stream> = (0..STREAMS).map(|_| http2.stream(&one).unwrap()).collect();
         assert!(http2.stream(&other).is_none(), "all places are taken");
-        http2.learn(&one.origin(), Server::Speaks);
-        http2.until_it_speaks(one.origin()).await;
+        http2.learn(&one.origin(), Server::HasHttp2);
+        http2.until_known(one.origin()).await;
         drop(places);
         assert!(http2.stream(&other).is_some());
         http2.learn(&one.origin(), Server::Failed(Instant::now()));
         assert!(http2.stream(&one).is_none() && http2.stream(&other).is_some());
-        (0..2 * MOST_KNOWN).for_each(|n| http2.learn(&url(&format!("https://h{n}/")).origin(), Server::Speaks));
+        (0..2 * MOST_KNOWN).for_each(|n| http2.learn(&url(&format!("https://h{n}/")).origin(), Server::HasHttp2));
         assert!(http2.servers.borrow().len() <= MOST_KNOWN);
     }
 

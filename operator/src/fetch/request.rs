@@ -125,7 +125,7 @@ impl Client {
             prepared.headers_mut().clone_from(&headers);
             prepared
         };
-        // A proxy is spoken to over HTTP/1.1, and what it makes of HTTP/2 in its tunnel is not known.
+        // Not through a proxy: what it makes of HTTP/2 in its tunnel is not known.
         let direct = self.proxies.for_url(url.url()).is_none();
         if direct && url.url().scheme() == "http" {
             return Ok(Arrived { response: self.plain.send(url, prepared()).await?, stream: None });

@@ -4,7 +4,7 @@ use std::fs;
 use std::time::Duration;
 
 use super::measured::{RUNS, better, report, run_and_sync, shell};
-use super::publisher::{Publisher, Speaks};
+use super::publisher::{Publisher, Transport};
 
 /// Large images at the same time, of this many MiB each.
 pub(crate) fn large(count: usize, mebibytes: u64) {
@@ -32,8 +32,8 @@ pub(crate) fn large(count: usize, mebibytes: u64) {
 }
 
 /// Many images of 1 MiB from one server, whose bytes are on the way for this time.
-pub(crate) fn small(count: usize, speaks: Speaks, delay: Duration) {
-    let mut publisher = Publisher::that(speaks);
+pub(crate) fn small(count: usize, transport: Transport, delay: Duration) {
+    let mut publisher = Publisher::over(transport);
     if !delay.is_zero() {
         publisher.move_away(delay);
     }
@@ -59,10 +59,10 @@ pub(crate) fn small(count: usize, speaks: Speaks, delay: Duration) {
         );
         better(&mut theirs, run_and_sync(&mut shell(&script), &publisher.path("")));
     }
-    let over = match speaks {
-        Speaks::Plain => "",
-        Speaks::Http1 => " over TLS and HTTP/1.1",
-        Speaks::Http2 => " over TLS and HTTP/2",
+    let over = match transport {
+        Transport::Plain => "",
+        Transport::Http1 => " over TLS and HTTP/1.1",
+        Transport::Http2 => " over TLS and HTTP/2",
     };
     let away = if delay.is_zero() { String::new() } else { format!(", a round trip of {} ms", 2 * delay.as_millis()) };
     report(&format!("{count} x 1 MiB{over}{away}"), ours.unwrap(), ("curl --parallel, sha512sum", theirs.unwrap()));

@@ -20,7 +20,7 @@ mod verification;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use self::publisher::Speaks;
+use self::publisher::Transport;
 
 /// The size of a large image, in MiB.
 const LARGE: u64 = 2048;
@@ -46,12 +46,12 @@ fn main() {
         download::large(8, large);
     }
     if wanted("small") {
-        download::small(200, Speaks::Plain, Duration::ZERO);
+        download::small(200, Transport::Plain, Duration::ZERO);
     }
     if wanted("tls") {
         for delay in [Duration::ZERO, FAR] {
-            download::small(200, Speaks::Http1, delay);
-            download::small(200, Speaks::Http2, delay);
+            download::small(200, Transport::Http1, delay);
+            download::small(200, Transport::Http2, delay);
         }
     }
     if wanted("serve") {

@@ -34,9 +34,9 @@ struct Nginx {
     authority: Option<PathBuf>,
 }
 
-/// What a server speaks.
+/// How a server is reached.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Speaks {
+pub(crate) enum Transport {
     /// HTTP without TLS.
     Plain,
     /// HTTPS with HTTP/1.1.
@@ -48,15 +48,15 @@ pub(crate) enum Speaks {
 impl Publisher {
     /// A site without images.
     pub(crate) fn start() -> Self {
-        Self::that(Speaks::Plain)
+        Self::over(Transport::Plain)
     }
 
-    /// The same with a server that speaks something else.
-    pub(crate) fn that(speaks: Speaks) -> Self {
+    /// The same with a server that is reached in another way.
+    pub(crate) fn over(transport: Transport) -> Self {
         let site = Site::new();
         let root = site.path("served");
         fs::create_dir(&root).unwrap();
-        Self { server: Nginx::start(&site.path("nginx"), root, speaks), site }
+        Self { server: Nginx::start(&site.path("nginx"), root, transport), site }
     }
 
     /// Puts the server so far away, in each direction. What is published afterwards has addresses of the relay.
@@ -147,12 +147,12 @@ pub(crate) fn identifier(number: usize) -> String {
 }
 
 impl Nginx {
-    fn start(folder: &Path, root: PathBuf, speaks: Speaks) -> Self {
+    fn start(folder: &Path, root: PathBuf, transport: Transport) -> Self {
         fs::create_dir(folder).unwrap();
-        let (word, tls, authority) = match speaks {
-            Speaks::Plain => ("", String::new(), None),
-            Speaks::Http1 => ("ssl", certify(folder), Some(folder.join("ca.pem"))),
-            Speaks::Http2 => ("ssl http2", certify(folder), Some(folder.join("ca.pem"))),
+        let (word, tls, authority) = match transport {
+            Transport::Plain => ("", String::new(), None),
+            Transport::Http1 => ("ssl", certify(folder), Some(folder.join("ca.pem"))),
+            Transport::Http2 => ("ssl http2", certify(folder), Some(folder.join("ca.pem"))),
         };
         let ports: Vec<u16> = (0..PORTS).map(|_| free_port()).collect();
         let listen: Vec<String> = ports.iter().map(|port| format!("listen 127.0.0.1:{port} {word}; ")).collect();

@@ -1,4 +1,4 @@
-//! A relay that makes a server as far away as it is told.
+//! A relay that delays each byte, as the way to a distant server does.
 
 use std::io::{Read, Write};
 use std::net::{Shutdown, TcpListener, TcpStream};

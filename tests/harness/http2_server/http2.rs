@@ -1,4 +1,4 @@
-//! HTTP/2, as each path is told.
+//! HTTP/2, as each path is set up.
 
 use std::future::poll_fn;
 use std::sync::Arc;
@@ -105,7 +105,7 @@ fn answer_head(act: &Act, size: usize, first: usize) -> Response<()> {
     answer.body(()).unwrap()
 }
 
-/// Sends the body as the path is told.
+/// Sends the body as the path is set up.
 async fn send(
     act: &Act,
     stream: &mut SendStream<Bytes>,

@@ -1,4 +1,4 @@
-//! A server with TLS that has HTTP/2 and HTTP/1.1, and behaves, or misbehaves, over HTTP/2 as each path is told. Over
+//! A server with TLS that has HTTP/2 and HTTP/1.1, and behaves, or misbehaves, over HTTP/2 as each path is set up. Over
 //! HTTP/1.1 it always behaves. Real sockets.
 //!
 //! It runs on the runtime of the test, and ends when it is dropped.

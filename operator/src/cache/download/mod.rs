@@ -103,13 +103,14 @@ enum Tried {
 }
 
 impl Download {
-    /// Runs until the image is in the cache or the download has failed.
+    /// Runs until the image is in the cache or the download has failed. Thousands may wait for their slot, so what needs
+    /// much memory is boxed until then.
     pub(super) async fn run(mut self) -> Result<VerifiedBlob, DownloadError> {
         if let Some(blob) = self.present().await? {
             return Ok(blob);
         }
         if self.request.size.is_none() {
-            let learned = self.learn_size().await;
+            let learned = Box::pin(self.learn_size()).await;
             self.count(&learned);
             self.request.size = Some(learned?);
             self.progress.set_total(self.size());
@@ -165,7 +166,7 @@ impl Download {
             self.claim(attempts).await?;
             let best = attempts.best;
             let error = loop {
-                match self.try_once(attempts).await? {
+                match Box::pin(self.try_once(attempts)).await? {
                     Tried::Complete => {
                         // While the disk syncs these bytes, the next download has the connection.
                         drop(slot.take());
