@@ -144,11 +144,16 @@ impl Access {
 /// The credentials of a Secret in a folder of manifests. The rules are the same as for the Secret of a subscription.
 async fn of_secret(manifests: &Path, secret: &str, url: &SourceUrl) -> anyhow::Result<Credentials> {
     let (namespace, name) = secret.split_once('/').unwrap_or(("default", secret));
-    let directory = Directory::read(manifests, Timestamp::now())?;
+    Ok(credentials_for(&read_manifests(manifests)?, namespace, name, url).await?)
+}
+
+/// Reads a folder of manifests. What is wrong in it is logged.
+pub(super) fn read_manifests(folder: &Path) -> anyhow::Result<Directory> {
+    let directory = Directory::read(folder, Timestamp::now())?;
     for problem in directory.problems() {
         tracing::warn!("{problem}");
     }
-    Ok(credentials_for(&directory, namespace, name, url).await?)
+    Ok(directory)
 }
 
 /// The content of a small file, without the line end that editors add.

@@ -7,6 +7,7 @@ use anyhow::{Context as _, bail};
 use jiff::Timestamp;
 
 use super::dry_run::empty_volume;
+use super::list_source::read_manifests;
 use crate::anchors::{AnchorProblem, TrustDirectory};
 use crate::api::{ImageListSubscription, Kind, ObjectKey};
 use crate::cache::JobLimits;
@@ -59,7 +60,7 @@ fn key(text: &str) -> anyhow::Result<ObjectKey> {
 /// Asks the source of a subscription, as the operator does. Nothing is written, except in a temporary folder.
 pub(super) fn ask(asked: &Asked<'_>) -> anyhow::Result<Answered> {
     let key = key(asked.name)?;
-    let directory = read(asked.manifests)?;
+    let directory = read_manifests(asked.manifests)?;
     let object = find(&directory, &key, asked.manifests)?;
     let (volume, _empty) = empty_volume()?;
     let (anchors, anchor_problems) = TrustDirectory::open(asked.trust);
@@ -85,7 +86,8 @@ pub(super) fn ask(asked: &Asked<'_>) -> anyhow::Result<Answered> {
 /// How the source of a subscription is read: as its manifest says, or else the state that a run without a cluster keeps on
 /// the volume.
 pub(super) fn known_format(key: &ObjectKey, manifests: Option<&Path>, volume: &Path) -> anyhow::Result<ListFormat> {
-    let manifest = manifests.map(read).transpose()?.and_then(|directory| directory.get::<ImageListSubscription>(key));
+    let manifest =
+        manifests.map(read_manifests).transpose()?.and_then(|directory| directory.get::<ImageListSubscription>(key));
     let object = match manifest {
         Some(object) => Some(object),
         None => kept(volume).get::<ImageListSubscription>(key),
@@ -105,7 +107,7 @@ pub(super) fn known_format(key: &ObjectKey, manifests: Option<&Path>, volume: &P
 
 /// A hint for a name that no list on a volume has: the nearest one that is known.
 pub(super) fn hint(key: &ObjectKey, manifests: Option<&Path>, volume: &Path) -> String {
-    let directory = manifests.and_then(|folder| read(folder).ok()).unwrap_or_else(|| kept(volume));
+    let directory = manifests.and_then(|folder| read_manifests(folder).ok()).unwrap_or_else(|| kept(volume));
     similar(&directory, key)
 }
 
@@ -113,15 +115,6 @@ pub(super) fn hint(key: &ObjectKey, manifests: Option<&Path>, volume: &Path) -> 
 fn kept(volume: &Path) -> Directory {
     let state = volume.join("state");
     Directory::open(&state, &state).0
-}
-
-/// Reads a folder of manifests. What is wrong in it is logged.
-fn read(manifests: &Path) -> anyhow::Result<Directory> {
-    let directory = Directory::read(manifests, Timestamp::now())?;
-    for problem in directory.problems() {
-        tracing::warn!("{problem}");
-    }
-    Ok(directory)
 }
 
 /// The subscription. The error names an object of another kind, or similar names.

@@ -114,8 +114,7 @@ pub fn running<S: ResourceStore>(context: &Context<S>) -> Vec<(Work, State)> {
 }
 
 fn downloads<S: ResourceStore>(context: &Context<S>) -> Vec<(Work, State)> {
-    let each = context.downloads.objects().into_iter().filter_map(|image| {
-        let job = context.downloads.get(&image)?;
+    let each = context.downloads.wanted().into_iter().filter_map(|(image, job)| {
         let Some(JobState::Running { bytes, total, bytes_per_second }) = context.jobs.look(&job) else { return None };
         let figures = Some(Figures { bytes, total, bytes_per_second });
         let work = Work { image, target: None, task: Task::Download(job) };

@@ -36,14 +36,13 @@ impl WorkStages {
 /// Each download that an image waits for: `Some(true)` while it runs, `Some(false)` while it is queued, `None` after it
 /// has ended.
 fn download_stages<S: ResourceStore>(context: &Context<S>) -> Vec<((ObjectKey, JobKey), Option<bool>)> {
-    let wanted = context.downloads.objects().into_iter();
-    let wanted = wanted.filter_map(|key| Some((context.downloads.get(&key)?, key)));
     let stage = |job: &JobKey| match context.jobs.look(job) {
         Some(JobState::Queued) => Some(false),
         Some(JobState::Running { .. }) => Some(true),
         Some(JobState::Done(_) | JobState::Failed(_)) | None => None,
     };
-    wanted.map(|(job, key)| (stage(&job), (key, job))).map(|(stage, work)| (work, stage)).collect()
+    let wanted = context.downloads.wanted().into_iter();
+    wanted.map(|(key, job)| (stage(&job), (key, job))).map(|(stage, work)| (work, stage)).collect()
 }
 
 /// Each conversion that a target wants.

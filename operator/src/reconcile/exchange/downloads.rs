@@ -44,9 +44,15 @@ impl Downloads {
         all
     }
 
-    /// The objects that want a download.
-    pub fn objects(&self) -> Vec<ObjectKey> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).keys().cloned().collect()
+    /// The objects that want a download, each with it.
+    pub fn wanted(&self) -> Vec<(ObjectKey, JobKey)> {
+        let downloads = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        downloads.iter().map(|(object, job)| (object.clone(), job.clone())).collect()
+    }
+
+    /// Whether this holds for any download that is wanted. `holds` must not use these downloads.
+    pub fn any(&self, holds: impl Fn(&JobKey) -> bool) -> bool {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).values().any(holds)
     }
 
     /// Sets the download that an object wants.

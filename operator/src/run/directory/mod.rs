@@ -22,7 +22,7 @@ use super::dependents::Dependent;
 use super::pass::Passes;
 use super::work::WorkStages;
 use crate::api::{CachedImage, CloudTarget, Endorser, ImageListSubscription, Kind, ObjectKey, Resource};
-use crate::cache::{CacheError, JobState, Keep, Scrub};
+use crate::cache::{CacheError, JobKey, JobState, Keep, Scrub};
 use crate::parallel;
 use crate::reconcile::subscription::FetchTrigger;
 use crate::reconcile::{Context, DryRun, Planned, image};
@@ -346,11 +346,9 @@ impl Driver {
     }
 
     fn downloads_run(&self) -> bool {
-        self.context
-            .downloads
-            .all()
-            .iter()
-            .any(|key| matches!(self.context.jobs.look(key), Some(JobState::Queued | JobState::Running { .. })))
+        let jobs = &self.context.jobs;
+        let runs = |key: &JobKey| matches!(jobs.look(key), Some(JobState::Queued | JobState::Running { .. }));
+        self.context.downloads.any(runs)
     }
 
     /// Removes files of deleted objects and garbage on the volume. Returns what failed.

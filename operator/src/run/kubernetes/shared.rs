@@ -131,7 +131,7 @@ impl Shared {
         let store = self.store();
         self.context.lists.retain(|key| store.get::<ImageListSubscription>(key).is_some());
         self.passes.forget_gone(store).iter().for_each(|key| self.forget_subscription(key));
-        let images = self.context.downloads.objects().into_iter();
+        let images = self.context.downloads.wanted().into_iter().map(|(image, _)| image);
         images.filter(|key| store.get::<CachedImage>(key).is_none()).for_each(|key| self.forget_image(&key));
         self.forget_publications();
     }
