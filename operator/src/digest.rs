@@ -3,6 +3,7 @@
 use std::fmt;
 use std::str::FromStr;
 
+use data_encoding::{HEXLOWER, HEXLOWER_PERMISSIVE};
 use serde_with::{DeserializeFromStr, SerializeDisplay};
 use sha2::{Digest as _, Sha256};
 
@@ -12,18 +13,6 @@ use sha2::{Digest as _, Sha256};
 pub struct DigestError {
     expected: &'static str,
     found: String,
-}
-
-/// Hexadecimal digits in lower case. A pass writes thousands of digests, and `hex` writes them character by character.
-fn digits(bytes: &[u8]) -> String {
-    const DIGITS: &[u8; 16] = b"0123456789abcdef";
-    let digit = |half: u8| char::from(DIGITS[usize::from(half)]);
-    let mut text = String::with_capacity(2 * bytes.len());
-    for byte in bytes {
-        text.push(digit(byte >> 4));
-        text.push(digit(byte & 15));
-    }
-    text
 }
 
 /// A type for digests of so many bytes. Its text is a prefix and lower-case hexadecimal digits. Parsing accepts both
@@ -47,12 +36,12 @@ macro_rules! digest {
 
             /// All hexadecimal digits, in lower case, without a prefix.
             pub fn digits(&self) -> String {
-                digits(&self.0)
+                HEXLOWER.encode(&self.0)
             }
 
             /// The first 12 hexadecimal digits, for display.
             pub fn short(&self) -> String {
-                digits(&self.0[..6])
+                HEXLOWER.encode(&self.0[..6])
             }
         }
 
@@ -62,15 +51,15 @@ macro_rules! digest {
             fn from_str(text: &str) -> Result<Self, DigestError> {
                 let refused = || DigestError { expected: $expected, found: describe(text) };
                 let mut bytes = [0; $bytes];
-                let digits = text.strip_prefix($prefix).ok_or_else(refused)?;
-                hex::decode_to_slice(digits, &mut bytes).map_err(|_| refused())?;
+                let digits = text.strip_prefix($prefix).filter(|digits| digits.len() == 2 * $bytes).ok_or_else(refused)?;
+                HEXLOWER_PERMISSIVE.decode_mut(digits.as_bytes(), &mut bytes).map_err(|_| refused())?;
                 Ok(Self(bytes))
             }
         }
 
         impl fmt::Display for $name {
             fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                write!(f, "{}{}", $prefix, digits(&self.0))
+                write!(f, "{}{}", $prefix, HEXLOWER.encode(&self.0))
             }
         }
 

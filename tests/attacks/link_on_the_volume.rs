@@ -6,6 +6,7 @@ use std::fs;
 use std::os::unix::fs::{MetadataExt, PermissionsExt, symlink};
 use std::path::{Path, PathBuf};
 
+use data_encoding::HEXLOWER;
 use harness::image_server::Resource;
 use harness::site::{Served, Site};
 use jiff::SignedDuration;
@@ -34,7 +35,7 @@ type Name = fn(&Served, &Served) -> String;
 
 /// Where a download of the image begins.
 fn partial(served: &Served) -> String {
-    let origin = hex::encode(openssl::sha::sha256(format!("default\n{}", served.uri).as_bytes()));
+    let origin = HEXLOWER.encode(&openssl::sha::sha256(format!("default\n{}", served.uri).as_bytes()));
     format!("partial/{}-{}", served.sha512, &origin[..16])
 }
 

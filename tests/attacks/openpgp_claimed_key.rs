@@ -1,5 +1,6 @@
 //! A signature says itself by which key it is. A stranger writes an endorser's key into it.
 
+use data_encoding::HEXLOWER_PERMISSIVE;
 use harness::gpg::{Gpg, PgpForm};
 
 use crate::trust::now;
@@ -12,7 +13,8 @@ fn what_a_signature_claims_proves_nothing() {
     let endorsers = [endorser("ann", &key, &gpg.export(&key))];
     let message = gpg.sign_as(&list(), &[&stranger], &["--sign", "--compress-algo", "none"]);
     assert_eq!(told(verdict(&message, &endorsers)), "EndorserNotTrusted Some(0) false");
-    let (ours, theirs) = (hex::decode(&key).unwrap(), hex::decode(&stranger).unwrap());
+    let (ours, theirs) =
+        (HEXLOWER_PERMISSIVE.decode(key.as_bytes()).unwrap(), HEXLOWER_PERMISSIVE.decode(stranger.as_bytes()).unwrap());
     // Its fingerprint stands in the signature, and its last 8 bytes as the key's short name.
     for (from, to) in [(&theirs[..], &ours[..]), (&theirs[12..], &ours[12..])] {
         let mut forged = message.clone();

@@ -6,6 +6,7 @@ use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
 
+use data_encoding::HEXLOWER;
 use harness::image_server::{ImageServer, Resource};
 use vmcatcher_operator::cache::{ImageKey, Volume};
 
@@ -43,7 +44,7 @@ fn state_of(volume: &Path) -> BTreeMap<PathBuf, (u32, String)> {
                 }
                 value.to_string()
             } else {
-                hex::encode(openssl::sha::sha256(&bytes))
+                HEXLOWER.encode(&openssl::sha::sha256(&bytes))
             };
             if name != Path::new("lock") {
                 found.insert(name, (path.metadata().unwrap().permissions().mode(), text));

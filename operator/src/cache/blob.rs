@@ -4,6 +4,7 @@ use std::fs;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 
+use data_encoding::HEXLOWER;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
@@ -41,7 +42,7 @@ struct BlobRecord {
 
 impl BlobRecord {
     fn of(seen: &ScanResult, now: Timestamp) -> Self {
-        let (sha1, sniffed) = (seen.digests.sha1.map(hex::encode), seen.sniffed.clone());
+        let (sha1, sniffed) = (seen.digests.sha1.map(|digest| HEXLOWER.encode(&digest)), seen.sniffed.clone());
         Self { size: seen.size, sha1, sniffed, revision: sniff::REVISION, last_verified_time: now }
     }
 

@@ -5,6 +5,7 @@ use std::fmt;
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
 
+use data_encoding::HEXLOWER;
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, percent_decode_str, utf8_percent_encode};
 use serde_with::{DeserializeFromStr, SerializeDisplay};
 use sha2::{Digest, Sha256};
@@ -66,14 +67,19 @@ impl StatePath {
     /// Makes it from components. Each has 1 to 200 letters, digits and `. _ @ + = -`, and begins with a letter or
     /// digit.
     pub fn new<'a>(components: impl IntoIterator<Item = &'a str>) -> Result<Self, NameError> {
-        let mut path = PathBuf::new();
+        // As text: a path is taken apart at each step.
+        let mut path = String::new();
         for component in components {
-            path.push(checked_component(component)?);
+            if !path.is_empty() {
+                path.push('/');
+            }
+            path.push_str(checked_component(component)?);
         }
-        match path.file_name().map(|name| name.to_string_lossy().into_owned()) {
-            Some(name) => Ok(Self(path.with_file_name(format!("{name}.json")))),
-            None => Err(NameError::new("at least one component of a state path", "")),
+        if path.is_empty() {
+            return Err(NameError::new("at least one component of a state path", ""));
         }
+        path.push_str(".json");
+        Ok(Self(path.into()))
     }
 
     /// The path relative to `state/`.
@@ -111,7 +117,7 @@ pub(crate) fn encode_version(version: &ListVersion) -> String {
         Some(_) | None => {}
     }
     if text.len() > LONGEST_VERSION {
-        let digest = hex::encode(Sha256::digest(version.as_str().as_bytes()));
+        let digest = HEXLOWER.encode(&Sha256::digest(version.as_str().as_bytes()));
         text.truncate(LONGEST_VERSION - 13);
         text = format!("{text}~{}", &digest[..12]);
     }

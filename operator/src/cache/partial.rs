@@ -5,6 +5,7 @@ use std::io::{ErrorKind, Read};
 use std::os::unix::fs::{MetadataExt, OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 
+use data_encoding::{HEXLOWER, HEXLOWER_PERMISSIVE};
 use jiff::Timestamp;
 use rustix::fs::FallocateFlags;
 use rustix::io::Errno;
@@ -66,7 +67,7 @@ impl PartialPlace {
 /// The path of a job's partial download.
 pub(super) fn partial_path(volume: &Volume, key: &JobKey) -> PathBuf {
     let origin = format!("{}\n{}", key.namespace, key.url.url());
-    let origin = hex::encode(Sha256::digest(origin.as_bytes()));
+    let origin = HEXLOWER.encode(&Sha256::digest(origin.as_bytes()));
     let digest = match &key.digest {
         ContentDigest::Sha512(digest) => digest.to_string(),
         ContentDigest::Sha256(digest) => digest.digits(),
@@ -80,10 +81,10 @@ pub(super) fn digest_in(name: &str) -> Option<ContentDigest> {
     if hash.len() != 16 || !hash.bytes().all(|c| c.is_ascii_hexdigit()) {
         return None;
     }
-    let mut sha256 = [0; 32];
-    match hex::decode_to_slice(digest, &mut sha256) {
-        Ok(()) => Some(Sha256Digest::from_bytes(sha256).into()),
-        Err(_) => digest.parse().ok().map(ContentDigest::Sha512),
+    let sha256 = HEXLOWER_PERMISSIVE.decode(digest.as_bytes()).ok().and_then(|bytes| bytes.try_into().ok());
+    match sha256 {
+        Some(sha256) => Some(Sha256Digest::from_bytes(sha256).into()),
+        None => digest.parse().ok().map(ContentDigest::Sha512),
     }
 }
 

@@ -1,11 +1,13 @@
 //! What shows that a file or directory was changed or replaced, without reading it.
 
-use std::fs::{self, Metadata};
+use std::fs::{self, File, Metadata};
 use std::io::{self, ErrorKind};
 use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 
 use jiff::{SignedDuration, Timestamp};
+use rustix::fs::{AtFlags, Stat};
+use rustix::io::Errno;
 
 /// The attributes that a file or directory keeps as long as it is not changed or replaced: its device and inode, its
 /// size in bytes, and the times of its content and of its inode in nanoseconds since 1970.
@@ -40,6 +42,26 @@ impl Stamp {
             Ok(about) => Ok(Some(Self::of(&about))),
             Err(error) if matches!(error.kind(), ErrorKind::NotFound | ErrorKind::NotADirectory) => Ok(None),
             Err(error) => Err(error),
+        }
+    }
+
+    /// The same by a path below an open directory. That is faster for many paths, because the directory is found once.
+    pub fn below(directory: &File, path: &Path) -> io::Result<Option<Self>> {
+        match rustix::fs::statat(directory, path, AtFlags::SYMLINK_NOFOLLOW) {
+            Ok(about) => Ok(Some(Self::of_stat(&about))),
+            Err(Errno::NOENT | Errno::NOTDIR) => Ok(None),
+            Err(error) => Err(error.into()),
+        }
+    }
+
+    fn of_stat(about: &Stat) -> Self {
+        let nanoseconds = |seconds, rest| i128::from(seconds) * 1_000_000_000 + i128::from(rest);
+        Self {
+            device: about.st_dev,
+            inode: about.st_ino,
+            size: about.st_size.unsigned_abs(),
+            modified: nanoseconds(about.st_mtime, about.st_mtime_nsec),
+            changed: nanoseconds(about.st_ctime, about.st_ctime_nsec),
         }
     }
 
@@ -96,6 +118,20 @@ mod tests {
         assert_ne!(first, second);
         fs::write(&path, "three").unwrap();
         assert_ne!(Stamp::at(&path).unwrap(), Some(second));
+    }
+
+    #[test]
+    fn it_is_the_same_below_an_open_directory() {
+        let directory = tempfile::tempdir().unwrap();
+        let open = File::open(directory.path()).unwrap();
+        fs::write(directory.path().join("file"), "one").unwrap();
+        std::os::unix::fs::symlink("file", directory.path().join("link")).unwrap();
+        std::os::unix::fs::symlink("nothing", directory.path().join("broken")).unwrap();
+        for name in ["file", "link", "broken", "missing", "file/below", "."] {
+            let path = directory.path().join(name);
+            assert_eq!(Stamp::below(&open, Path::new(name)).unwrap(), Stamp::at(&path).unwrap(), "{name}");
+        }
+        assert!(Stamp::below(&open, Path::new(&"x".repeat(300))).is_err());
     }
 
     #[test]

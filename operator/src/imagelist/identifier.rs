@@ -2,6 +2,7 @@
 
 use std::str::FromStr;
 
+use data_encoding::HEXLOWER;
 use serde_with::{DeserializeFromStr, SerializeDisplay};
 use sha2::{Digest, Sha256};
 
@@ -32,7 +33,7 @@ impl ImageId {
         if is_object_name(&self.0) {
             return self.0.clone();
         }
-        let digest = hex::encode(Sha256::digest(self.0.as_bytes()));
+        let digest = HEXLOWER.encode(&Sha256::digest(self.0.as_bytes()));
         format!("sha256-{}", &digest[..40])
     }
 }

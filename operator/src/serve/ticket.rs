@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 use std::sync::Arc;
 
+use data_encoding::{HEXLOWER, HEXLOWER_PERMISSIVE};
 use jiff::{SignedDuration, Timestamp};
 use openssl::error::ErrorStack;
 use openssl::hash::MessageDigest;
@@ -82,7 +83,7 @@ impl Tickets {
         }
         let mut key = [0; KEY_BYTES];
         openssl::rand::rand_bytes(&mut key)?;
-        volume.write_secret_state(&path()?, &Kept { key: hex::encode(key) })?;
+        volume.write_secret_state(&path()?, &Kept { key: HEXLOWER.encode(&key) })?;
         Ok(Self { key: PKey::hmac(&key)?, shard: None })
     }
 
@@ -96,11 +97,11 @@ impl Tickets {
     /// Reads the key of this volume; `None` if the owner of the volume has not made one yet.
     pub fn read(volume: &Volume) -> Result<Option<Self>, KeyError> {
         let Some(kept) = volume.read_state::<Kept>(&path()?)? else { return Ok(None) };
-        let mut key = [0; KEY_BYTES];
-        if hex::decode_to_slice(&kept.key, &mut key).is_err() {
+        let key = HEXLOWER_PERMISSIVE.decode(kept.key.as_bytes()).ok().filter(|key| key.len() == KEY_BYTES);
+        let Some(key) = key else {
             let message = format!("expected a key of {KEY_BYTES} bytes in hexadecimal, found something else");
             return Err(CacheError::StateCorrupt { path: path()?.relative().to_owned(), message }.into());
-        }
+        };
         Ok(Some(Self { key: PKey::hmac(&key)?, shard: None }))
     }
 
@@ -115,7 +116,7 @@ impl Tickets {
         let window = WINDOW.as_secs();
         let until = (now.as_second().div_euclid(window) + 2) * window;
         let file = format!("{digest}.{extension}");
-        let signature = hex::encode(self.sign(until, &file)?);
+        let signature = HEXLOWER.encode(&self.sign(until, &file)?);
         let shard = self.shard.map(|shard| format!("{shard}/")).unwrap_or_default();
         Ok(format!("images/{shard}{until}-{signature}/{file}"))
     }
@@ -124,7 +125,7 @@ impl Tickets {
     pub fn check(&self, ticket: &str, file: &str, now: Timestamp) -> Result<Sha512Digest, TicketError> {
         let (until, signature) = ticket.split_once('-').ok_or(TicketError::Malformed)?;
         let until: i64 = until.parse().map_err(|_| TicketError::Malformed)?;
-        let signature = hex::decode(signature).map_err(|_| TicketError::Malformed)?;
+        let signature = HEXLOWER_PERMISSIVE.decode(signature.as_bytes()).map_err(|_| TicketError::Malformed)?;
         let expected = self.sign(until, file).map_err(|_| TicketError::Malformed)?;
         // A comparison in constant time.
         if signature.len() != expected.len() || !memcmp::eq(&signature, &expected) {

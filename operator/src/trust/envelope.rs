@@ -3,6 +3,7 @@
 use std::borrow::Cow;
 
 use base64::Engine as _;
+use data_encoding::HEXUPPER;
 use openssl::cms::CmsContentInfo;
 use openssl::pkey::{PKey, Private};
 use openssl::x509::X509;
@@ -85,7 +86,7 @@ fn kind(entity: &Entity<'_>) -> String {
 /// than one is an extension that only this operator writes and reads.
 pub fn join_detached(list: &[u8], signatures: &[Vec<u8>]) -> Vec<u8> {
     let whole = signatures.iter().fold(list.to_vec(), |whole, signature| [whole, signature.clone()].concat());
-    let boundary = format!("----{}", hex::encode_upper(&Sha256Digest::of(&whole).as_bytes()[..16]));
+    let boundary = format!("----{}", HEXUPPER.encode(&Sha256Digest::of(&whole).as_bytes()[..16]));
     let head = format!("MIME-Version: 1.0\nContent-Type: multipart/signed; boundary=\"{boundary}\"\n\n--{boundary}\n");
     let mut message = [head.as_bytes(), list].concat();
     for signature in signatures {

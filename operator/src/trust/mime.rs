@@ -6,6 +6,7 @@ use std::borrow::Cow;
 use base64::Engine as _;
 use base64::alphabet;
 use base64::engine::{DecodePaddingMode, GeneralPurpose, GeneralPurposeConfig};
+use data_encoding::HEXLOWER_PERMISSIVE;
 
 /// Headers and a body.
 #[derive(Debug, Clone)]
@@ -215,7 +216,8 @@ fn decode_quoted_printable(text: &[u8]) -> Result<Vec<u8>, String> {
         let (content, joined) = content.strip_suffix(b"=").map_or((content, false), |content| (content, true));
         let mut rest = content;
         while let Some((first, tail)) = rest.split_first() {
-            let octet = (*first == b'=').then(|| tail.get(..2).and_then(|digits| hex::decode(digits).ok()));
+            let octet =
+                (*first == b'=').then(|| tail.get(..2).and_then(|digits| HEXLOWER_PERMISSIVE.decode(digits).ok()));
             match octet {
                 None => {
                     bytes.push(*first);

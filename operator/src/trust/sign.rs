@@ -1,6 +1,7 @@
 //! Signing a list: S/MIME `multipart/signed` (RFC 8551 section 3.5.3), for small publishers and for tests.
 
 use base64::Engine as _;
+use data_encoding::HEXUPPER;
 use openssl::cms::{CMSOptions, CmsContentInfo};
 use openssl::error::ErrorStack;
 use openssl::pkey::{PKey, Private};
@@ -91,7 +92,7 @@ pub fn sign(text: &[u8], signing: &SigningKey) -> Result<Vec<u8>, SignError> {
 
 /// Builds the message of RFC 1847 section 2.1: the text, then its signature.
 fn envelope(text: &[u8], signature: &[u8]) -> Vec<u8> {
-    let boundary = format!("----{}", hex::encode_upper(&Sha256Digest::of(text).as_bytes()[..16]));
+    let boundary = format!("----{}", HEXUPPER.encode(&Sha256Digest::of(text).as_bytes()[..16]));
     let encoded = base64::engine::general_purpose::STANDARD.encode(signature);
     let mut message = format!(
         "MIME-Version: 1.0\n\

@@ -4,6 +4,7 @@
 //! 5.4). Otherwise the signature is over the text itself. OpenSSL does the cryptography and gets the text piece by
 //! piece. OpenSSL's own CMS functions would copy the whole text, which may be large.
 
+use data_encoding::HEXLOWER;
 use openssl::error::ErrorStack;
 use openssl::hash::MessageDigest;
 use openssl::nid::Nid;
@@ -103,7 +104,7 @@ impl SignerInfo {
         };
         match (signed, self.digest_of(text)) {
             (Some(signed), Some(found)) if signed != found => {
-                let (signed, found) = (hex::encode(signed), hex::encode(found));
+                let (signed, found) = (HEXLOWER.encode(&signed), HEXLOWER.encode(&found));
                 let message =
                     format!("expected the text of the digest {signed:.32}…, which was signed, found {found:.32}…");
                 Refusal::new(RefusalReason::MessageDigestMismatch, message)
@@ -150,9 +151,9 @@ impl SignerInfo {
         match &self.identifier {
             SignerIdentifier::IssuerAndSerial { issuer, serial } => {
                 let name = DistinguishedName::from_der(issuer).map_or_else(|| "?".to_owned(), |n| n.to_string());
-                format!("serial {} of {name}", hex::encode(serial))
+                format!("serial {} of {name}", HEXLOWER.encode(serial))
             }
-            SignerIdentifier::KeyId(id) => format!("key {}", hex::encode(id)),
+            SignerIdentifier::KeyId(id) => format!("key {}", HEXLOWER.encode(id)),
         }
     }
 }

@@ -8,6 +8,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
+use data_encoding::HEXLOWER;
 use harness::image_server::ServerCertificate;
 use harness::list::ListBuilder;
 use harness::signer::{Form, sign};
@@ -223,5 +224,5 @@ fn random_file(path: &Path, size: u64, seed: u64) -> String {
         digest.update(part);
         missing -= part.len() as u64;
     }
-    hex::encode(digest.finish())
+    HEXLOWER.encode(&digest.finish())
 }

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use data_encoding::HEXLOWER;
 use openssl::hash::{Hasher, MessageDigest};
 
 /// What a resource consists of.
@@ -69,7 +70,7 @@ impl Body {
         loop {
             let count = self.read_at(offset, &mut buffer);
             if count == 0 {
-                return hex::encode(hasher.finish().expect("a digest"));
+                return HEXLOWER.encode(&hasher.finish().expect("a digest"));
             }
             hasher.update(&buffer[..count]).expect("hashing");
             offset += count as u64;

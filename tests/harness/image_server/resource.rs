@@ -1,6 +1,7 @@
 //! How one path answers.
 
 use super::body::Body;
+use data_encoding::HEXLOWER;
 
 /// An answer: what it consists of, and what is wrong with it. By default nothing is.
 #[derive(Debug, Clone)]
@@ -197,7 +198,7 @@ impl Resource {
 
     /// SHA-256 of its body, in hexadecimal digits.
     pub fn sha256(&self) -> String {
-        hex::encode(openssl::sha::sha256(&self.body.to_vec()))
+        HEXLOWER.encode(&openssl::sha::sha256(&self.body.to_vec()))
     }
 
     /// SHA-512 of the body, as hexadecimal digits.

@@ -6,6 +6,7 @@ mod cosign;
 mod real;
 mod scripted;
 
+use data_encoding::HEXLOWER;
 use sha2::{Digest as _, Sha256};
 
 pub use artefact::Artefact;
@@ -64,7 +65,7 @@ pub trait Registry {
 
 /// `sha256:` and the digits.
 pub fn digest(bytes: &[u8]) -> String {
-    format!("sha256:{}", hex::encode(Sha256::digest(bytes)))
+    format!("sha256:{}", HEXLOWER.encode(&Sha256::digest(bytes)))
 }
 
 pub use cosign::payload;

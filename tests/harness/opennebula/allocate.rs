@@ -1,5 +1,6 @@
 //! `one.image.allocate`, in the order of checks that recorded servers show.
 
+use data_encoding::HEXLOWER;
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::acl::Asked;
@@ -239,7 +240,7 @@ fn on_disk(path: &str) -> Option<File> {
     let hash = openssl::hash::hash(openssl::hash::MessageDigest::sha1(), &bytes).ok()?;
     let size_mb = u64::try_from(bytes.len()).ok()?.div_ceil(1 << 20);
     let format = if bytes.starts_with(b"QFI\xfb") { "qcow2" } else { "raw" };
-    Some(File { size_mb, format: format.to_owned(), sha1: Some(hex::encode(hash)), ..File::default() })
+    Some(File { size_mb, format: format.to_owned(), sha1: Some(HEXLOWER.encode(&hash)), ..File::default() })
 }
 
 /// The number of an image type.

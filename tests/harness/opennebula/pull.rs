@@ -1,6 +1,7 @@
 //! Images that the cloud pulls by HTTP, as its downloader does: the head for the size, the first bytes for the format,
 //! and when it copies the whole, whose length and SHA-1 are looked at.
 
+use data_encoding::HEXLOWER;
 use std::io::{self, Read as _, Write as _};
 use std::net::TcpStream;
 use std::time::Duration;
@@ -35,7 +36,7 @@ pub(super) fn copy(url: &str, sha1: Option<&String>) -> Result<(), String> {
         return Err(format!("expected {:?} bytes, found {}", whole.length, whole.body.len()));
     }
     let found = openssl::hash::hash(openssl::hash::MessageDigest::sha1(), &whole.body).expect("a digest");
-    let found = hex::encode(found);
+    let found = HEXLOWER.encode(&found);
     if sha1.is_some_and(|sha1| *sha1 != found) {
         return Err(format!("expected {sha1:?}, found {found}"));
     }

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use data_encoding::HEXLOWER;
 use openssl::hash::{Hasher, MessageDigest};
 use uuid::Uuid;
 
@@ -212,7 +213,7 @@ impl World {
     pub(super) fn store(&mut self, id: Uuid, mut bytes: Bytes) -> Result<(), String> {
         let clock = self.clock;
         let image = self.image(id);
-        let digest = |hasher: &mut Hasher| Some(hex::encode(hasher.finish().expect("a digest")));
+        let digest = |hasher: &mut Hasher| Some(HEXLOWER.encode(&hasher.finish().expect("a digest")));
         image.checksum = digest(&mut bytes.md5);
         image.os_hash_value = digest(&mut bytes.sha512);
         image.stored = true;

@@ -2,6 +2,7 @@
 
 use std::os::unix::fs::PermissionsExt;
 
+use data_encoding::HEXLOWER;
 use harness::image_server::{ImageServer, Resource};
 use vmcatcher_operator::cache::{JobLimits, JobState};
 use vmcatcher_operator::convert::Format;
@@ -24,7 +25,7 @@ async fn an_image_becomes_a_blob_with_all_that_is_known_of_it() {
     let blob = site.download(request(&server, "/a.qcow2", &resource)).await.unwrap();
     assert_eq!(blob.digest().to_string(), resource.sha512());
     assert_eq!((blob.size(), blob.format(), blob.virtual_size()), (300_000, Format::Qcow2, Some(5 << 30)));
-    assert_eq!(blob.sha1(), Some(hex::encode(openssl::sha::sha1(&bytes)).as_str()));
+    assert_eq!(blob.sha1(), Some(HEXLOWER.encode(&openssl::sha::sha1(&bytes)).as_str()));
     assert_eq!(std::fs::read(blob.path()).unwrap(), bytes);
     assert_eq!(std::fs::metadata(blob.path()).unwrap().permissions().mode() & 0o777, 0o444);
     assert!(site.partials().is_empty());
@@ -44,7 +45,7 @@ async fn sha1_is_computed_for_those_who_ask_and_once() {
     let without = DownloadRequest { sha1: false, ..request(&server, "/a.img", &resource) };
     let blob = site.download(without).await.unwrap();
     assert_eq!(blob.sha1(), None);
-    let expected = hex::encode(openssl::sha::sha1(&std::fs::read(blob.path()).unwrap()));
+    let expected = HEXLOWER.encode(&openssl::sha::sha1(&std::fs::read(blob.path()).unwrap()));
     let now = jiff::Timestamp::now();
     let known = site.volume.with_sha1(&blob, now).unwrap().unwrap();
     assert_eq!((known.digest(), known.size(), known.sha1()), (blob.digest(), blob.size(), Some(expected.as_str())));

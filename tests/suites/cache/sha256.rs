@@ -1,5 +1,6 @@
 //! Downloads of what its source identifies by SHA-256, and whose length it may not state.
 
+use data_encoding::HEXLOWER;
 use harness::image_server::{ImageServer, Resource};
 use vmcatcher_operator::cache::Keep;
 use vmcatcher_operator::digest::Sha256Digest;
@@ -36,7 +37,7 @@ async fn the_blob_is_named_by_its_sha512_and_what_was_learned_is_remembered() {
     let other = DownloadRequest { namespace: "other".parse().unwrap(), ..by_sha256(&server, "/c.img", &resource) };
     assert_eq!(site.download(other).await.unwrap_err().reason(), "FetchFailed");
     // A record that is lost or broken costs a download.
-    let record = site.path().join(format!("state/sha256/{}.json", hex::encode(digest(&resource).as_bytes())));
+    let record = site.path().join(format!("state/sha256/{}.json", HEXLOWER.encode(digest(&resource).as_bytes())));
     std::fs::write(&record, "{").unwrap();
     assert_eq!(site.volume.learned(&digest(&resource)).unwrap(), None);
     site.jobs.forget(&by_sha256(&server, "/a.img", &resource).key());

@@ -5,6 +5,7 @@ use std::fs;
 use std::path::PathBuf;
 use std::process::{Command, Stdio};
 
+use data_encoding::HEXLOWER;
 use harness::image_server::Resource;
 use harness::site::{Served, Site};
 use jiff::SignedDuration;
@@ -60,7 +61,7 @@ fn files(site: &Site) -> BTreeMap<String, String> {
 }
 
 fn sha512(bytes: &[u8]) -> String {
-    hex::encode(openssl::sha::sha512(bytes))
+    HEXLOWER.encode(&openssl::sha::sha512(bytes))
 }
 
 fn path_of(served: &Served) -> String {

@@ -1,5 +1,6 @@
 //! A site that follows a repository, from the registry to the shelf of endorsed images.
 
+use data_encoding::HEXLOWER;
 use harness::image_server::{ImageServer, Resource};
 use harness::oci::{Artefact, MANIFEST, Registry, ScriptedRegistry, SigningKey, digest, statement};
 use harness::site::{Run, Site};
@@ -12,7 +13,7 @@ use super::registry::{REPOSITORY, identifier, made, notes, publish, site_of, tru
 fn entry(site: &Site, tag: &str, artefact: &Artefact) -> String {
     let version = artefact.annotations["org.opencontainers.image.created"].as_str().unwrap();
     let version: jiff::Timestamp = version.parse().unwrap();
-    let sha512 = hex::encode(Sha512::digest(&artefact.layer));
+    let sha512 = HEXLOWER.encode(&Sha512::digest(&artefact.layer));
     let host = site.server.address().to_string();
     format!("{}/{}-{}", identifier(&host, tag), version.strftime("%Y%m%d%H%M%S"), &sha512[..12])
 }
@@ -270,7 +271,7 @@ async fn a_manifest_is_followed_by_its_digest() {
             pin(artefact);
             let run = site.run().await;
             assert_eq!(condition(&run, "SourceVerified"), "True Verified", "{:?}", run.subscription("vo"));
-            let sha512 = hex::encode(Sha512::digest(&artefact.layer));
+            let sha512 = HEXLOWER.encode(&Sha512::digest(&artefact.layer));
             let shelf = site.shelf("endorsed");
             assert!(shelf.len() == 1 && shelf[0].ends_with(&sha512[..12]), "{shelf:?}");
         }

@@ -1,5 +1,6 @@
 //! Whether a tag is endorsed.
 
+use data_encoding::HEXLOWER;
 use harness::oci::{SigningKey, payload, statement};
 use jiff::SignedDuration;
 use serde_json::json;
@@ -34,7 +35,7 @@ fn a_tag_is_endorsed_by_each_form_of_signature_and_each_kind_of_key() {
             let list = judge.accepts(&message(vec![tagged("22.04", &artefact, vec![candidate.clone()])]), None);
             let list = list.unwrap_or_else(|refusal| panic!("{kind:?} {:?}: {refusal}", candidate.form));
             assert_eq!(shown(list.list()), "EGI Ubuntu 22.04: listed");
-            let name = format!("cosign:{}", hex::encode(key.digest()));
+            let name = format!("cosign:{}", HEXLOWER.encode(&key.digest()));
             let signers: Vec<_> = list.signers().iter().map(|one| (one.endorser.as_deref(), &*one.subject)).collect();
             assert_eq!(signers, [(Some("ann"), name.as_str())]);
             assert_eq!(list.list().version.as_str(), "20261129110000");

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 
+use data_encoding::HEXLOWER;
 use harness::pki::{CertificateSpec, Identity};
 use harness::signer::{Form, sign, sign_as};
 use openssl::base64::{decode_block, encode_block};
@@ -100,7 +101,7 @@ fn each_defect_tells_itself_from_the_others_in_every_form() {
 #[test]
 fn a_changed_text_tells_both_digests() {
     let text = list_of(&PKI.endorser);
-    let digest = |text: &[u8]| hex::encode(openssl::sha::sha256(text));
+    let digest = |text: &[u8]| HEXLOWER.encode(&openssl::sha::sha256(text));
     let good = sign(&text, &PKI.endorser, Form::DetachedBinary);
     let changed = change(&good, b"Images for tests").unwrap();
     let refusal = verdict(&changed, &[endorser("erin", &PKI.endorser)]).unwrap_err();

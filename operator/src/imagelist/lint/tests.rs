@@ -1,3 +1,4 @@
+use data_encoding::HEXLOWER;
 use proptest::prelude::*;
 use serde_json::{Value, json};
 
@@ -103,7 +104,7 @@ const EMPTY: &str = "cf83e1357eefb8bdf1542850d66d8007d620e4050b5715dc83f4a921d36
 #[test]
 fn the_empty_digest_is_the_one_of_no_bytes() {
     use sha2::{Digest, Sha512};
-    assert_eq!(hex::encode(Sha512::digest([])), EMPTY);
+    assert_eq!(HEXLOWER.encode(&Sha512::digest([])), EMPTY);
 }
 
 #[test]

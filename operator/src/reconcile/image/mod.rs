@@ -19,6 +19,7 @@ mod tests;
 mod version_status;
 mod want;
 
+use std::fs::File;
 use std::sync::Arc;
 
 use jiff::Timestamp;
@@ -31,17 +32,41 @@ use super::exchange::Desired;
 use super::finish::{finish, stalled};
 use super::learned::with_learned;
 use crate::api::{CachedImage, Kind, ObjectKey};
+use crate::cache::ImageStamps;
 use crate::digest::Sha256Digest;
 use crate::store::{ResourceStore, StoreError};
 
-/// The time of the next pass, if a pass now would change nothing: its object is the one that the last pass left, and all
-/// that it reads besides is as it was. Then the pass need not be made.
-pub fn settled_until<S: ResourceStore>(context: &Context<S>, key: &ObjectKey, now: Timestamp) -> Option<Timestamp> {
+/// An image that was settled, with the attributes of its files at some moment.
+pub struct Seen {
+    object: Arc<CachedImage>,
+    checked: Checked,
+    stamps: ImageStamps,
+}
+
+/// Looks at the files of an image, with the open directory of the volume. `None` if it needs a pass in any case. Nothing of
+/// its list is needed for this.
+pub fn see<S: ResourceStore>(context: &Context<S>, root: &File, key: &ObjectKey) -> Option<Box<Seen>> {
     let object = context.store.get::<CachedImage>(key).filter(|object| context.settled.knows(key, object))?;
     let checked = check(&object).ok()?;
-    let list = context.lists.get(&checked.subscription);
-    let inputs = inputs::inputs(context, &object, &checked, list.as_deref())?;
-    take_as_settled(context, &object, &checked, &inputs, now)
+    let stamps = inputs::look(context, root, &object, &checked)?;
+    Some(Box::new(Seen { object, checked, stamps }))
+}
+
+impl Seen {
+    /// The key of the image.
+    pub const fn key(&self) -> &ObjectKey {
+        &self.checked.key
+    }
+
+    /// The time of the next pass, if a pass at the moment at which the image was seen would have changed nothing: its object
+    /// is the one that the last pass left, and all that it reads besides is as it was. Then the pass need not be made.
+    pub fn settled_until<S: ResourceStore>(&self, context: &Context<S>, now: Timestamp) -> Option<Timestamp> {
+        let Self { object, checked, stamps } = self;
+        context.store.get::<CachedImage>(&checked.key).filter(|current| Arc::ptr_eq(current, object))?;
+        let list = context.lists.get(&checked.subscription);
+        let inputs = inputs::inputs(context, object, checked, list.as_deref(), Some(stamps))?;
+        take_as_settled(context, object, checked, &inputs, now)
+    }
 }
 
 fn take_as_settled<S: ResourceStore>(
@@ -74,7 +99,7 @@ pub async fn reconcile<S: ResourceStore>(
     };
     let list = context.lists.get(&checked.subscription);
     // Before anything is observed: what changes later makes another digest.
-    let inputs = inputs::inputs(context, &object, &checked, list.as_deref());
+    let inputs = inputs::inputs(context, &object, &checked, list.as_deref(), None);
     if let Some(inputs) = &inputs
         && let Some(until) = take_as_settled(context, &object, &checked, inputs, now)
     {

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use data_encoding::HEXLOWER;
 use jiff::SignedDuration;
 use proptest::prelude::*;
 
@@ -222,8 +223,8 @@ const RETIRED: &str = "hold the object until the image is archived; publish 2 (0
 fn shortened(plan: &Plan) -> String {
     (1..=9_u8).fold(plan.to_string(), |text, version| {
         let short = digest(version).short();
-        assert!(short.starts_with(&hex::encode([version; 2])) && short.len() <= BYTES.len(), "{short}");
-        text.replace(&format!("{short}…"), &format!("{}…", hex::encode([version; 2])))
+        assert!(short.starts_with(&HEXLOWER.encode(&[version; 2])) && short.len() <= BYTES.len(), "{short}");
+        text.replace(&format!("{short}…"), &format!("{}…", HEXLOWER.encode(&[version; 2])))
     })
 }
 

@@ -2,6 +2,7 @@
 
 mod changes;
 mod results;
+mod settled;
 mod watch;
 
 use std::collections::BTreeSet;
@@ -23,9 +24,8 @@ use super::pass::Passes;
 use super::work::WorkStages;
 use crate::api::{CachedImage, CloudTarget, Endorser, ImageListSubscription, Kind, ObjectKey, Resource};
 use crate::cache::{CacheError, JobKey, JobState, Keep, Scrub};
-use crate::parallel;
 use crate::reconcile::subscription::FetchTrigger;
-use crate::reconcile::{Context, DryRun, Planned, image};
+use crate::reconcile::{Context, DryRun, Planned};
 use crate::store::ResourceStore;
 use crate::store::directory::{Directory, DirectoryError, ManifestProblem, requests};
 
@@ -107,7 +107,7 @@ impl Driver {
                 let mut errors = results.errors();
                 errors.extend(self.tidy());
                 self.copy_images();
-                return Ok(Settled { problems, errors, left_out: results.left_out });
+                return Ok(Settled { problems, errors, left_out: results.left_out() });
             }
             // The sender is part of the context, so this wait ends only when a job changes.
             tokio::select! {
@@ -253,6 +253,7 @@ impl Driver {
             .publications
             .retain(|key| store.get::<CachedImage>(key).is_some(), |key| store.get::<CloudTarget>(key).is_some());
         let mut next = Due::new();
+        let mut sight = self.see_images(&due);
         for (kind, at_once) in [
             (Kind::Endorser, 1),
             (Kind::Subscription, SUBSCRIPTIONS_AT_ONCE),
@@ -260,16 +261,17 @@ impl Driver {
             (Kind::Target, TARGETS_AT_ONCE),
         ] {
             let snapshot = store.snapshot();
-            let objects: Vec<ObjectKey> = due.extract_if(.., |(of, _)| *of == kind).map(|(_, key)| key).collect();
+            let mut objects: Vec<ObjectKey> = due.extract_if(.., |(of, _)| *of == kind).map(|(_, key)| key).collect();
+            if kind == Kind::Image {
+                objects = self.not_settled(objects, &mut sight, results).await;
+            }
             let mut dependents = self.passes(kind, objects, at_once, ask, results).await;
             dependents.extend(changes(&self.context, &snapshot));
-            for Dependent { kind: of, key, together: _ } in dependents {
-                if of > kind {
-                    due.insert((of, key))
-                } else {
-                    next.insert((of, key))
-                };
-            }
+            let dependents = dependents.into_iter().map(|Dependent { kind, key, together: _ }| (kind, key));
+            let (later, again): (Vec<_>, Vec<_>) = dependents.partition(|(of, _)| *of > kind);
+            // All at once: one after the other takes several times as long.
+            due.append(&mut later.into_iter().collect());
+            next.append(&mut again.into_iter().collect());
         }
         next.retain(|(kind, key)| store.has(*kind, key));
         next
@@ -286,10 +288,7 @@ impl Driver {
         results: &mut Results,
     ) -> Vec<Dependent> {
         let (context, mut dependents) = (&*self.context, Vec::new());
-        let mut there: Vec<ObjectKey> = objects.into_iter().filter(|key| context.store.has(kind, key)).collect();
-        if kind == Kind::Image {
-            there = self.not_settled(there, results);
-        }
+        let there: Vec<ObjectKey> = objects.into_iter().filter(|key| context.store.has(kind, key)).collect();
         let mut passes = futures::stream::iter(there)
             .map(|key| async {
                 let ended = self.passes.pass(context, (kind, &key), ask, self.now()).await;
@@ -301,42 +300,6 @@ impl Driver {
             results.take(&context.metrics, kind, key, ended.result);
         }
         dependents
-    }
-
-    /// Takes over from the run before which images are settled. The marks are of the stored objects, so this comes before
-    /// the manifests are read, which may change them.
-    fn restore_settled(&self) {
-        let store = &*self.context.store;
-        for (key, mark) in store.marks() {
-            if let Some(image) = store.get::<CachedImage>(key) {
-                self.context.settled.restore(key.clone(), &image, mark);
-            }
-        }
-    }
-
-    fn copy_images(&self) {
-        let (store, settled) = (&*self.context.store, &self.context.settled);
-        if !settled.have_changed() && !store.copies_are_old() {
-            return;
-        }
-        let marks = settled.marks(|key| store.get::<CachedImage>(key));
-        if let Err(error) = store.copy_images(&marks, Timestamp::now()) {
-            tracing::warn!(%error, "the next run reads each stored image again");
-        }
-    }
-
-    /// The images that need a pass.
-    fn not_settled(&self, images: Vec<ObjectKey>, results: &mut Results) -> Vec<ObjectKey> {
-        let now = self.now();
-        let settled = parallel::map(&images, |key| image::settled_until(&self.context, key, now));
-        let mut left = Vec::new();
-        for (key, until) in images.into_iter().zip(settled) {
-            match until {
-                Some(until) => results.leave_out(key, until),
-                None => left.push(key),
-            }
-        }
-        left
     }
 
     fn refresh_anchors(&self) {

@@ -15,10 +15,12 @@ const LONGEST_SLEEP: Duration = Duration::from_mins(10);
 
 /// The result of the last pass over each object.
 #[derive(Default)]
-pub(super) struct Results {
-    by_object: BTreeMap<(Kind, ObjectKey), Result<Option<Timestamp>, String>>,
-    /// The images that had no pass, because it would have changed nothing.
-    pub(super) left_out: BTreeSet<ObjectKey>,
+pub(super) struct Results(BTreeMap<(Kind, ObjectKey), Last>);
+
+struct Last {
+    ended: Result<Option<Timestamp>, String>,
+    /// Whether the object has had no pass, because it would have changed nothing.
+    is_left_out: bool,
 }
 
 impl Results {
@@ -35,31 +37,40 @@ impl Results {
             tracing::error!(%kind, object = %key, %error, "the pass could not be finished");
             format!("{kind} {key}: {error}")
         });
-        self.left_out.remove(&key);
-        self.by_object.insert((kind, key), ended);
+        self.0.insert((kind, key), Last { ended, is_left_out: false });
     }
 
-    /// Records that the pass over an image is left out until a time.
-    pub(super) fn leave_out(&mut self, key: ObjectKey, until: Timestamp) {
-        if self.by_object.insert((Kind::Image, key.clone()), Ok(Some(until))).is_none() {
-            self.left_out.insert(key);
-        }
+    /// Records until when passes over images are left out. The images are ordered by key.
+    pub(super) fn leave_out(&mut self, images: Vec<(ObjectKey, Timestamp)>) {
+        let images = images.into_iter().map(|(key, until)| {
+            let image = (Kind::Image, key);
+            let is_left_out = self.0.get(&image).is_none_or(|last| last.is_left_out);
+            (image, Last { ended: Ok(Some(until)), is_left_out })
+        });
+        // All at once: one after the other takes several times as long.
+        let mut images: BTreeMap<_, _> = images.collect();
+        self.0.append(&mut images);
+    }
+
+    /// The images that had no pass, because it would have changed nothing.
+    pub(super) fn left_out(&self) -> BTreeSet<ObjectKey> {
+        self.0.iter().filter(|(_, last)| last.is_left_out).map(|((_, key), _)| key.clone()).collect()
     }
 
     /// When the next object is due.
     pub(super) fn requeue_at(&self) -> Option<Timestamp> {
-        self.by_object.values().filter_map(|ended| ended.as_ref().ok().copied().flatten()).min()
+        self.0.values().filter_map(|last| last.ended.as_ref().ok().copied().flatten()).min()
     }
 
     /// The objects that are due.
     pub(super) fn due(&self, now: Timestamp) -> impl Iterator<Item = (Kind, ObjectKey)> {
-        let is_due = move |ended: &&Result<Option<Timestamp>, String>| matches!(ended, Ok(Some(at)) if *at <= now);
-        self.by_object.iter().filter(move |(_, ended)| is_due(ended)).map(|(object, _)| object.clone())
+        let is_due = move |last: &Last| matches!(last.ended, Ok(Some(at)) if at <= now);
+        self.0.iter().filter(move |(_, last)| is_due(last)).map(|(object, _)| object.clone())
     }
 
     /// The errors of passes.
     pub(super) fn errors(&self) -> Vec<String> {
-        self.by_object.values().filter_map(|ended| ended.as_ref().err().cloned()).collect()
+        self.0.values().filter_map(|last| last.ended.as_ref().err().cloned()).collect()
     }
 }
 

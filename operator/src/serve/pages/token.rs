@@ -1,5 +1,6 @@
 //! The token that guards the pages, and the sessions of those who gave it. Pure.
 
+use data_encoding::{HEXLOWER, HEXLOWER_PERMISSIVE};
 use jiff::{SignedDuration, Timestamp};
 use openssl::error::ErrorStack;
 use openssl::hash::MessageDigest;
@@ -64,7 +65,7 @@ impl Token {
     /// The value of `Set-Cookie` for a new session. It holds no part of the token.
     pub(super) fn session(&self, now: Timestamp, secure: bool) -> Result<String, ErrorStack> {
         let until = now.as_second().saturating_add(SESSION.as_secs());
-        let signature = hex::encode(self.sign("session", &until.to_string())?);
+        let signature = HEXLOWER.encode(&self.sign("session", &until.to_string())?);
         Ok(cookie(&format!("{until}-{signature}"), SESSION.as_secs(), secure))
     }
 
@@ -77,7 +78,9 @@ impl Token {
 
     fn is_session(&self, value: &str, now: Timestamp) -> bool {
         let Some((until, signature)) = value.split_once('-') else { return false };
-        let (Ok(end), Ok(signature)) = (until.parse::<i64>(), hex::decode(signature)) else { return false };
+        let (Ok(end), Ok(signature)) = (until.parse::<i64>(), HEXLOWER_PERMISSIVE.decode(signature.as_bytes())) else {
+            return false;
+        };
         let Ok(expected) = self.sign("session", until) else { return false };
         signature.len() == expected.len() && memcmp::eq(&signature, &expected) && end > now.as_second()
     }

@@ -2,9 +2,12 @@
 
 use std::fs;
 use std::io::{self, Read as _};
+use std::panic::resume_unwind;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::thread;
 
-use super::copies::{Copies, Marks, key_of};
+use super::copies::{self, Copy, Marks, below, key_of};
 use super::manifests::ManifestProblem;
 use super::objects::Objects;
 use crate::api::{CachedImage, Kind, ObjectKey, Resource, for_each_kind};
@@ -56,23 +59,78 @@ fn read_kind<K: Resource>(namespace: &Path, stored: &mut Stored) {
     }
 }
 
-/// Reads all images, on all processors.
-fn read_images(resources: &Path, stored: &mut Stored) {
-    let copies = Copies::read(resources);
-    let files = image_files(resources, &mut stored.problems);
-    let images = parallel::map(&files, |path| match copies.image(resources, path) {
-        Some((image, mark)) => (Ok(image), true, mark),
-        None => (read_object::<CachedImage>(path), false, None),
-    });
-    let mut unchanged = 0;
-    for (path, (image, is_copy, mark)) in files.into_iter().zip(images) {
-        unchanged += usize::from(is_copy);
-        if let (Ok(image), Some(mark)) = (&image, mark) {
-            stored.marks.insert(ObjectKey::of(image), mark.to_owned());
-        }
-        stored.take(path, image);
+/// A stored image that was read.
+struct ReadImage {
+    key: ObjectKey,
+    image: Arc<CachedImage>,
+    /// Its mark, if it was taken from the copies.
+    mark: Option<String>,
+    /// Whether its file has the name of another object.
+    is_stray: bool,
+}
+
+impl ReadImage {
+    fn of(path: &Path, image: CachedImage, mark: Option<String>) -> Self {
+        let key = ObjectKey::of(&image);
+        let is_stray = key_of(path).as_ref() != Some(&key);
+        Self { key, image: Arc::new(image), mark, is_stray }
     }
-    stored.copies_are_old = copies.len() != unchanged || stored.objects.all::<CachedImage>().count() != unchanged;
+}
+
+/// Reads all images, on all processors. Images that did not change since they were copied are taken from the copies.
+fn read_images(resources: &Path, stored: &mut Stored) {
+    let take = |copy: Copy<'_>| {
+        (copy.path.to_owned(), ReadImage::of(&resources.join(copy.path), copy.image, copy.mark.map(str::to_owned)))
+    };
+    let (files, copies) = thread::scope(|scope| {
+        let files = scope.spawn(|| image_files(resources, &mut stored.problems));
+        let copies = copies::read(resources, take);
+        (files.join().unwrap_or_else(|panic| resume_unwind(panic)), copies)
+    });
+    let count = copies.len();
+    let files = of_files(resources, files, copies.into_iter().flatten().collect());
+    let changed: Vec<&PathBuf> = files.iter().filter(|(_, copy)| copy.is_none()).map(|(path, _)| path).collect();
+    let are_same = changed.is_empty() && count == files.len();
+    let changed = parallel::map(&changed, |path| Ok(ReadImage::of(path, read_object(path)?, None)));
+    let mut changed = changed.into_iter();
+    let (mut images, mut marks) = (Vec::with_capacity(files.len()), Vec::with_capacity(files.len()));
+    for (path, copy) in files {
+        match copy.map(Ok).or_else(|| changed.next()) {
+            Some(Ok(ReadImage { key, image, mark, is_stray })) => {
+                stored.has_stray_files |= is_stray;
+                marks.extend(mark.map(|mark| (key.clone(), mark)));
+                images.push((key, image));
+            }
+            Some(Err(message)) => stored.refuse(path, message),
+            // There is one for each file without a copy.
+            None => {}
+        }
+    }
+    stored.marks = marks.into_iter().collect();
+    let stored_count = stored.objects.put_all(images);
+    stored.copies_are_old = !are_same || stored_count != count;
+}
+
+/// Each file with its copy, in order.
+fn of_files(
+    resources: &Path,
+    mut files: Vec<PathBuf>,
+    mut copies: Vec<(String, ReadImage)>,
+) -> Vec<(PathBuf, Option<ReadImage>)> {
+    // Both are sorted already, unless one namespace has a name with which that of another begins.
+    files.sort_by(|one, other| one.as_os_str().cmp(other.as_os_str()));
+    copies.sort_by(|(one, _), (other, _)| one.cmp(other));
+    let mut copies = copies.into_iter().peekable();
+    let mut copy_of = |path: &Path| {
+        let path = below(resources, path)?;
+        while copies.next_if(|(copied, _)| copied.as_str() < path).is_some() {}
+        copies.next_if(|(copied, _)| copied == path).map(|(_, image)| image)
+    };
+    let with_copy = files.into_iter().map(|path| {
+        let copy = copy_of(&path);
+        (path, copy)
+    });
+    with_copy.collect()
 }
 
 impl Stored {
@@ -82,11 +140,13 @@ impl Stored {
                 self.has_stray_files |= key_of(&path) != Some(ObjectKey::of(&object));
                 self.objects.put(object);
             }
-            Err(message) => {
-                self.has_stray_files = true;
-                self.problems.push(KeptProblem { path, message });
-            }
+            Err(message) => self.refuse(path, message),
         }
+    }
+
+    fn refuse(&mut self, path: PathBuf, message: String) {
+        self.has_stray_files = true;
+        self.problems.push(KeptProblem { path, message });
     }
 }
 

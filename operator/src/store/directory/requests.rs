@@ -6,6 +6,7 @@ use std::fs::{self, File};
 use std::io::{ErrorKind, Read};
 use std::path::{Path, PathBuf};
 
+use data_encoding::HEXLOWER;
 use jiff::Timestamp;
 use kube::ResourceExt;
 use serde::{Deserialize, Serialize};
@@ -64,7 +65,7 @@ pub(crate) fn make(folder: &Path) -> Result<(), FileError> {
 /// One file name for each object, safe for any name.
 fn file_name(request: &Request) -> String {
     let Request { resource, namespace, name, requested_at: _ } = request;
-    format!("{}.json", hex::encode(Sha256::digest(format!("{resource}/{namespace}/{name}"))))
+    format!("{}.json", HEXLOWER.encode(&Sha256::digest(format!("{resource}/{namespace}/{name}"))))
 }
 
 /// Adds each request to its object as an annotation. Returns the files that could not be read, which are skipped.

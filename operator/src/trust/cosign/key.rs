@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
+use data_encoding::HEXLOWER;
 use openssl::ecdsa::EcdsaSig;
 use openssl::hash::MessageDigest;
 use openssl::nid::Nid;
@@ -89,7 +90,7 @@ impl CosignKey {
 
     /// The digits of the digest.
     pub fn fingerprint(&self) -> String {
-        hex::encode(self.0.digest.as_bytes())
+        HEXLOWER.encode(self.0.digest.as_bytes())
     }
 
     /// The form for fields that otherwise contain a certificate's name: `cosign:` and the digits.

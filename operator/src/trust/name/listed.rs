@@ -1,6 +1,7 @@
 //! Names as texts with commas: RFC 4514 with the additions of RFC 2253, and the output of OpenSSL 3.
 
 use const_oid::ObjectIdentifier;
+use data_encoding::HEXLOWER_PERMISSIVE;
 
 use super::attribute::{Keyword, Names, hex_pair, keyword};
 use super::value::Value;
@@ -112,7 +113,7 @@ fn attribute_value(text: &str) -> Result<Pair<'_>, String> {
 fn hexadecimal(rest: &str) -> Result<(Vec<u8>, Option<char>, &str), String> {
     let end = rest.find([',', ';', '+']).unwrap_or(rest.len());
     let digits = rest[1..end].trim_end();
-    let der = hex::decode(digits).map_err(|_| format!("{digits:?} is no hexadecimal DER"))?;
+    let der = HEXLOWER_PERMISSIVE.decode(digits.as_bytes()).map_err(|_| format!("{digits:?} is no hexadecimal DER"))?;
     let value = tlv_value(&der).ok_or_else(|| format!("{digits:?} is no DER value"))?;
     let (separator, tail) = split_separator(&rest[end..]);
     Ok((value, separator, tail))

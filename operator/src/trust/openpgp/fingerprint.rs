@@ -1,5 +1,6 @@
 //! Fingerprints of OpenPGP keys.
 
+use data_encoding::{HEXLOWER_PERMISSIVE, HEXUPPER};
 use std::fmt;
 use std::str::FromStr;
 
@@ -50,13 +51,13 @@ impl FromStr for Fingerprint {
         if !matches!(digits.len(), 40 | 64) {
             return Err(refused());
         }
-        hex::decode(&digits).map(Self).map_err(|_| refused())
+        HEXLOWER_PERMISSIVE.decode(digits.as_bytes()).map(Self).map_err(|_| refused())
     }
 }
 
 impl fmt::Display for Fingerprint {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&hex::encode_upper(&self.0))
+        f.write_str(&HEXUPPER.encode(&self.0))
     }
 }
 

@@ -73,6 +73,7 @@ fn edwards(kind: Id, bytes: &[u8]) -> Result<Vec<u8>, ErrorStack> {
 
 #[cfg(test)]
 mod tests {
+    use data_encoding::HEXLOWER_PERMISSIVE;
     use openssl::pkey::Private;
     use pgp::crypto::public_key::PublicKeyAlgorithm;
 
@@ -99,13 +100,13 @@ mod tests {
         let key = EcKey::generate(&group).unwrap();
         let form = openssl::ec::PointConversionForm::UNCOMPRESSED;
         let point = key.public_key().to_bytes(&group, form, &mut BigNumContext::new().unwrap()).unwrap();
-        let curve = hex::decode("082a8648ce3d030107").unwrap();
+        let curve = HEXLOWER_PERMISSIVE.decode("082a8648ce3d030107".as_bytes()).unwrap();
         same(&PKey::from_ec_key(key).unwrap(), PublicKeyAlgorithm::ECDSA, &[curve, number(&point)].concat());
 
         let key = PKey::generate_ed25519().unwrap();
         let raw = key.raw_public_key().unwrap();
         same(&key, PublicKeyAlgorithm::Ed25519, &raw);
-        let curve = hex::decode("092b06010401da470f01").unwrap();
+        let curve = HEXLOWER_PERMISSIVE.decode("092b06010401da470f01".as_bytes()).unwrap();
         let point = [&[0x40][..], &raw].concat();
         same(&key, PublicKeyAlgorithm::EdDSALegacy, &[curve, number(&point)].concat());
     }

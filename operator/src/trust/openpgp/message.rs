@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use data_encoding::HEXUPPER;
 use jiff::Timestamp;
 use pgp::packet::{PublicKey as PrimaryKey, PublicSubkey, Signature, SignatureType};
 
@@ -227,9 +228,8 @@ impl DataSignature {
     /// The key that the signature names, for display.
     fn claimed(&self) -> String {
         let fingerprint = self.signature.issuer_fingerprint().first().map(|found| Fingerprint::of(found).as_name());
-        let id = || {
-            self.signature.issuer_key_id().first().map(|id| format!("OpenPGP key {}", hex::encode_upper(id.as_ref())))
-        };
+        let id =
+            || self.signature.issuer_key_id().first().map(|id| format!("OpenPGP key {}", HEXUPPER.encode(id.as_ref())));
         fingerprint.or_else(id).unwrap_or_else(|| "an OpenPGP key that is not named".to_owned())
     }
 }
