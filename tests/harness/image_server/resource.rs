@@ -1,7 +1,8 @@
 //! How one path answers.
 
-use super::body::Body;
 use data_encoding::HEXLOWER;
+
+use super::body::Body;
 
 /// An answer: what it consists of, and what is wrong with it. By default nothing is.
 #[derive(Debug, Clone)]

@@ -1,7 +1,8 @@
 //! `one.image.allocate`, in the order of checks that recorded servers show.
 
-use data_encoding::HEXLOWER;
 use std::collections::{BTreeMap, BTreeSet};
+
+use data_encoding::HEXLOWER;
 
 use super::acl::Asked;
 use super::authorise::Right;

@@ -1,10 +1,11 @@
 //! Images that the cloud pulls by HTTP, as its downloader does: the head for the size, the first bytes for the format,
 //! and when it copies the whole, whose length and SHA-1 are looked at.
 
-use data_encoding::HEXLOWER;
 use std::io::{self, Read as _, Write as _};
 use std::net::TcpStream;
 use std::time::Duration;
+
+use data_encoding::HEXLOWER;
 
 use super::world::File;
 

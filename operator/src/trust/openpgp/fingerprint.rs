@@ -1,8 +1,9 @@
 //! Fingerprints of OpenPGP keys.
 
-use data_encoding::{HEXLOWER_PERMISSIVE, HEXUPPER};
 use std::fmt;
 use std::str::FromStr;
+
+use data_encoding::{HEXLOWER_PERMISSIVE, HEXUPPER};
 
 /// The prefix of a fingerprint in fields that otherwise contain a certificate's name: `openpgp4fpr:8F1C…`.
 const SCHEME: &str = "openpgp4fpr:";
