@@ -48,7 +48,8 @@ pub(super) fn inputs<S: ResourceStore>(
     Some(Sha256Digest::of_parts(parts))
 }
 
-/// The attributes of an image's files, with the open directory of the volume. What cannot be looked at is reported by the pass.
+/// The attributes of an image's files, with the open directory of the volume. What cannot be looked at is reported by the
+/// pass.
 pub(super) fn look<S: ResourceStore>(
     context: &Context<S>,
     root: &File,
