@@ -32,13 +32,13 @@ pub(super) fn inputs<S: ResourceStore>(
         return None;
     }
     let published = &status.artifact.as_ref()?.sha512;
-    let stamps = match stamps {
-        Some(stamps) => *stamps,
-        None => look(context, &context.volume.open_root().ok()?, object, checked)?,
-    };
     let learned = match list.entry(&checked.image.identifier)?.digest.sha256() {
         Some(stated) => Some(context.volume.learned_stamp(&stated).ok()??),
         None => None,
+    };
+    let stamps = match stamps {
+        Some(stamps) => *stamps,
+        None => look(context, &context.volume.open_root().ok()?, object, checked)?,
     };
     let of = &subscription.metadata;
     let of = format!("{:?} {:?} {:?}", of.uid, of.generation, of.deletion_timestamp);

@@ -40,7 +40,7 @@ impl Results {
         self.0.insert((kind, key), Last { ended, is_left_out: false });
     }
 
-    /// Records until when passes over images are left out. The images are ordered by key.
+    /// Records until when passes over images are left out.
     pub(super) fn leave_out(&mut self, images: Vec<(ObjectKey, Timestamp)>) {
         let images = images.into_iter().map(|(key, until)| {
             let image = (Kind::Image, key);

@@ -72,12 +72,12 @@ struct ReadImage {
 impl ReadImage {
     fn of(path: &Path, image: CachedImage, mark: Option<String>) -> Self {
         let key = ObjectKey::of(&image);
-        let is_stray = key_of(path).as_ref() != Some(&key);
+        let is_stray = is_stray(path, &key);
         Self { key, image: Arc::new(image), mark, is_stray }
     }
 }
 
-/// Reads all images, on all processors. Images that did not change since they were copied are taken from the copies.
+/// Reads all images, on all processors.
 fn read_images(resources: &Path, stored: &mut Stored) {
     let take = |copy: Copy<'_>| {
         (copy.path.to_owned(), ReadImage::of(&resources.join(copy.path), copy.image, copy.mark.map(str::to_owned)))
@@ -137,7 +137,7 @@ impl Stored {
     fn take<K: Resource>(&mut self, path: PathBuf, read: Result<K, String>) {
         match read {
             Ok(object) => {
-                self.has_stray_files |= key_of(&path) != Some(ObjectKey::of(&object));
+                self.has_stray_files |= is_stray(&path, &ObjectKey::of(&object));
                 self.objects.put(object);
             }
             Err(message) => self.refuse(path, message),
@@ -148,6 +148,11 @@ impl Stored {
         self.has_stray_files = true;
         self.problems.push(KeptProblem { path, message });
     }
+}
+
+/// Whether a file has the name of another object, or of none.
+fn is_stray(path: &Path, key: &ObjectKey) -> bool {
+    key_of(path).as_ref() != Some(key)
 }
 
 /// Reads a stored object.
