@@ -64,7 +64,8 @@ enum Connection {
 /// The slot of one download. It is released when dropped.
 pub(super) struct Slot {
     connection: Connection,
-    _host: OwnedSemaphorePermit,
+    /// `None` after the last byte.
+    host: Option<OwnedSemaphorePermit>,
     _all: OwnedSemaphorePermit,
 }
 
@@ -86,7 +87,7 @@ impl Slots {
         };
         let host = host.ok()?;
         let all = self.all.clone().acquire_owned().await.ok()?;
-        Some(Slot { connection, _host: host, _all: all })
+        Some(Slot { connection, host: Some(host), _all: all })
     }
 
     fn host(&self, url: &Url, connection: Connection) -> Arc<Semaphore> {
@@ -105,6 +106,12 @@ impl Slot {
     /// Whether the download shares a connection.
     pub(super) fn is_shared(&self) -> bool {
         self.connection == Connection::Shared
+    }
+
+    /// Leaves the host to another download, because all bytes were received. They still have to be written, so the slot is
+    /// held: there are never more blocks in memory than for all slots.
+    pub(super) fn leave_host(&mut self) {
+        self.host = None;
     }
 }
 

@@ -201,7 +201,7 @@ impl Volume {
         let path = self.blob_path(digest);
         self.writable(&path)?;
         let check = self.judge(digest, &look.finish()?, now);
-        let _adding = self.adding();
+        let _adding = self.adding.one(digest);
         if !look.is_still_at(&path) {
             return Ok(None);
         }
@@ -262,7 +262,7 @@ impl Volume {
         // The bytes and the mode. This is done before the lock is taken, because it takes as long as the disk needs.
         self.step("blob: sync");
         file.sync_all().map_err(CacheError::io("sync", from))?;
-        let _adding = self.adding();
+        let _adding = self.adding.one(&digest);
         let record = BlobRecord::of(seen, now);
         if let Some(mut there) = self.blob(&digest)? {
             if there.record.sha1.is_none() && record.sha1.is_some() {

@@ -1,7 +1,41 @@
 //! A buffer for large writes, in memory that direct writes accept. Pure.
 
+use std::sync::{Arc, Mutex, PoisonError};
+
 /// Direct writes begin and end at a multiple of this, in the file and in memory. Disks have blocks of 512 or 4096 bytes.
 pub(super) const ALIGNMENT: usize = 4096;
+
+/// The bytes per write.
+pub(super) const BLOCK: usize = 512 << 10;
+
+/// The spare blocks that are kept.
+const MOST_SPARE: usize = 8;
+
+/// Blocks that no transfer has, for the next one: new memory takes as long as copying into it. Cheap to clone.
+#[derive(Clone, Default)]
+pub(super) struct SpareBlocks(Arc<Mutex<Vec<Block>>>);
+
+impl SpareBlocks {
+    /// An empty block for so many bytes, at most [`BLOCK`].
+    pub(super) fn take(&self, capacity: usize) -> Block {
+        let spare = self.0.lock().unwrap_or_else(PoisonError::into_inner).pop();
+        match spare {
+            Some(mut block) => {
+                block.reset(capacity);
+                block
+            }
+            None => Block::new(capacity),
+        }
+    }
+
+    /// Keeps a block, if it is one of [`BLOCK`] bytes and there are not enough.
+    pub(super) fn put(&self, block: Block) {
+        let mut spare = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if block.memory.len() >= BLOCK + ALIGNMENT && spare.len() < MOST_SPARE {
+            spare.push(block);
+        }
+    }
+}
 
 /// Bytes on their way to the disk. They begin at a multiple of [`ALIGNMENT`] in memory.
 pub(super) struct Block {

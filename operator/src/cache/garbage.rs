@@ -106,7 +106,7 @@ impl Volume {
     /// the operator did not make are kept, and so is a blob with another hard link, no matter who made it.
     pub fn collect_garbage(&self, keep: &Keep, now: Timestamp) -> Result<Collected, CacheError> {
         self.writable(self.root())?;
-        let _adding = self.adding();
+        let _alone = self.adding.none();
         self.remove_partial_records(keep)?;
         self.remove_orphans(now)?;
         let (blobs, partials) = self.garbage(keep, now)?;

@@ -13,6 +13,7 @@ use tracing::field::Empty;
 
 use super::bandwidth::{Bandwidth, Slots};
 use super::blob::VerifiedBlob;
+use super::block::SpareBlocks;
 use super::conversion::Conversions;
 use super::download::Download;
 use super::error::{CacheError, DownloadError};
@@ -56,6 +57,7 @@ struct Inner {
     slots: Slots,
     quota: Quota,
     bandwidth: Bandwidth,
+    blocks: SpareBlocks,
     conversions: Conversions,
     runtime: Handle,
     table: Mutex<Table>,
@@ -91,7 +93,9 @@ impl Jobs {
         let runtime = Handle::current();
         let (told, of_conversions) = (changed.clone(), limits.conversion.clone());
         let conversions = Conversions::new(volume.clone(), quota.clone(), limits.min_free, of_conversions, told);
-        let inner = Inner { volume, client, limits, slots, quota, bandwidth, conversions, runtime, table, changed };
+        let blocks = SpareBlocks::default();
+        let inner =
+            Inner { volume, client, limits, slots, quota, bandwidth, blocks, conversions, runtime, table, changed };
         Self { inner: Arc::new(inner) }
     }
 
@@ -137,6 +141,7 @@ impl Jobs {
             slots: self.inner.slots.clone(),
             quota: self.inner.quota.clone(),
             bandwidth: self.inner.bandwidth.clone(),
+            blocks: self.inner.blocks.clone(),
             request,
             progress: progress.clone(),
             cancelled: cancelled.clone(),

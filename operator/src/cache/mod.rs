@@ -14,6 +14,7 @@
 //! Files that the operator did not make are never deleted or overwritten. Calls on [`Volume`] block for a few file
 //! operations each, some with `fsync`. Only downloads and conversions take long, and these are jobs.
 
+mod adding;
 mod adopt;
 mod append_file;
 mod bandwidth;

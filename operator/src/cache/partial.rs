@@ -24,7 +24,7 @@ use super::record;
 use super::usage::allocated;
 use super::volume::Volume;
 use crate::digest::{ContentDigest, Sha256Digest};
-use crate::fetch::Validator;
+use crate::fetch::{SMALL_IMAGE, Validator};
 use crate::fs::{Durability, NO_LINK, open_no_link, parent, sync_directory};
 
 /// The bytes per read when the bytes of an earlier run are hashed again.
@@ -123,11 +123,14 @@ impl Partial {
     }
 
     /// Stores the validator of the file that the next bytes belong to. It is not synced: without it the rest is requested
-    /// without a condition, and the digest decides.
+    /// without a condition, and the digest decides. So a small image needs no record.
     pub(super) fn remember(&mut self, validator: Option<Validator>) -> Result<(), CacheError> {
         let beside = record_path(&self.place.path);
-        if self.place.record.validator != validator || !beside.exists() {
-            self.place.record.validator = validator;
+        let has_record = beside.exists();
+        let is_other = self.place.record.validator != validator;
+        self.place.record.validator = validator;
+        let needs_record = has_record || self.place.record.size > SMALL_IMAGE;
+        if needs_record && (is_other || !has_record) {
             self.place.volume.step("partial: record");
             let as_it_is = (0o644, Durability::Unsynced);
             record::write_as(&self.place.volume, &beside, &self.place.record, as_it_is)?;

@@ -34,6 +34,11 @@ impl Quota {
         Self { limit, claims: Arc::default() }
     }
 
+    /// Whether a claim waits for the disk, because what is stored is counted.
+    pub(super) fn is_limited(&self) -> bool {
+        self.limit.is_some()
+    }
+
     /// Claims `size` bytes for a partial download or for a conversion's directory, including the bytes that already
     /// exist.
     pub(super) fn claim(&self, volume: &Volume, path: &Path, size: u64) -> Result<Result<Claim, Exceeded>, CacheError> {

@@ -8,6 +8,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
+use super::adding::Adding;
 use super::error::CacheError;
 use super::known_shelves::KnownShelves;
 use crate::fs::{
@@ -31,8 +32,8 @@ pub struct Volume {
     lock: Option<Arc<Lock>>,
     steps: StepHook,
     changed: Arc<AtomicBool>,
-    /// Held while a blob is added, so that two downloads of one digest make one file.
-    adding: Arc<Mutex<()>>,
+    /// Asked before the file of a blob is changed.
+    pub(super) adding: Arc<Adding>,
     /// Held while a download reserves space, so that two downloads do not take the same space.
     reserving: Arc<Mutex<()>>,
     /// The directories of entries that were read.
@@ -154,10 +155,6 @@ impl Volume {
 
     pub(super) fn forget_changes(&self) {
         self.changed.store(false, Ordering::Relaxed);
-    }
-
-    pub(super) fn adding(&self) -> MutexGuard<'_, ()> {
-        self.adding.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     pub(super) fn reserving(&self) -> MutexGuard<'_, ()> {

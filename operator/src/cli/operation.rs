@@ -185,8 +185,7 @@ impl Operation {
             ..ClientSettings::default()
         };
         let client = Client::new(&settings)?;
-        let subscriptions = store.all::<ImageListSubscription>();
-        if subscriptions.is_empty() || subscriptions.iter().any(|subscription| wants_tls(subscription)) {
+        if store.all::<ImageListSubscription>().iter().any(|subscription| wants_tls(subscription)) {
             client.prepare();
         }
         let limits = JobLimits {

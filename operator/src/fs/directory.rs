@@ -6,11 +6,7 @@ use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 
 use super::error::FileError;
-
-/// Syncs a directory, so that renames, links and removals in it survive a power failure.
-pub(crate) fn sync_directory(directory: &Path) -> Result<(), FileError> {
-    File::open(directory).and_then(|file| file.sync_all()).map_err(FileError::of("sync", directory))
-}
+use super::sync::sync_directory;
 
 /// Makes a directory and its missing parents. Each is synced into its parent.
 pub(crate) fn ensure_directory(directory: &Path) -> Result<(), FileError> {

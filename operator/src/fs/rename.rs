@@ -6,8 +6,9 @@ use std::path::Path;
 use rustix::fs::{CWD, RenameFlags, renameat_with};
 use rustix::io::Errno;
 
-use super::directory::{parent, sync_directory};
+use super::directory::parent;
 use super::error::FileError;
+use super::sync::sync_directory;
 
 /// What becomes of a file that has the new name already.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -5,9 +5,10 @@ use std::io::Write;
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 
-use super::directory::{parent, sync_directory};
+use super::directory::parent;
 use super::error::FileError;
 use super::step::StepHook;
+use super::sync::sync_directory;
 use super::temporary;
 
 /// Writes a file that is not on a volume. It is written under a temporary name in the same directory, synced and

@@ -27,8 +27,11 @@ impl WorkStages {
         // Ended downloads wake their image until it no longer wants the download.
         let ended: Vec<ObjectKey> =
             now.iter().filter(|(_, runs)| runs.is_none()).map(|((key, _), _)| key.clone()).collect();
-        let images = self.downloads.moved(now).into_iter().chain(ended).map(|key| (Kind::Image, key));
-        let targets = self.conversions.moved(conversion_stages(context)).into_iter().map(|key| (Kind::Target, key));
+        // The pass that starts a download sees it queued.
+        let images = self.downloads.moved(now, |stage| *stage == Some(false));
+        let images = images.into_iter().chain(ended).map(|key| (Kind::Image, key));
+        let targets = self.conversions.moved(conversion_stages(context), |_| false);
+        let targets = targets.into_iter().map(|key| (Kind::Target, key));
         images.chain(targets).map(|(kind, key)| Dependent { kind, key, together: false }).collect()
     }
 }
@@ -63,10 +66,11 @@ impl<W, S> Default for Stages<W, S> {
 }
 
 impl<W: Eq + Hash, S: PartialEq> Stages<W, S> {
-    /// The objects whose work has changed its stage since the last check.
-    fn moved(&mut self, now: Vec<((ObjectKey, W), S)>) -> Vec<ObjectKey> {
+    /// The objects whose work has changed its stage since the last check. New work has not if its stage is `first`.
+    fn moved(&mut self, now: Vec<((ObjectKey, W), S)>, first: impl Fn(&S) -> bool) -> Vec<ObjectKey> {
         let now: HashMap<(ObjectKey, W), S> = now.into_iter().collect();
-        let moved = now.iter().filter(|(work, stage)| self.0.get(*work) != Some(stage));
+        let is_same = |work: &_, stage: &S| self.0.get(work).map_or_else(|| first(stage), |before| before == stage);
+        let moved = now.iter().filter(|(work, stage)| !is_same(*work, stage));
         let moved = moved.map(|((key, _), _)| key.clone()).collect();
         self.0 = now;
         moved
@@ -83,14 +87,17 @@ mod tests {
         let mut stages = Stages::<u8, Option<bool>>::default();
         let mut moved = |now: &[(&str, u8, Option<bool>)]| {
             let now = now.iter().map(|(name, work, stage)| ((key(name), *work), *stage)).collect();
-            let mut moved: Vec<String> = stages.moved(now).into_iter().map(|key| key.name).collect();
+            let moved = stages.moved(now, |stage| *stage == Some(false));
+            let mut moved: Vec<String> = moved.into_iter().map(|key| key.name).collect();
             moved.sort();
             moved
         };
-        assert_eq!(moved(&[("a", 1, Some(false)), ("b", 1, Some(false)), ("c", 2, None)]), ["a", "b", "c"]);
+        assert_eq!(moved(&[("a", 1, Some(false)), ("b", 1, Some(false)), ("c", 2, None)]), ["c"]);
         assert_eq!(moved(&[("a", 1, Some(false)), ("b", 1, Some(false)), ("c", 2, None)]), [""; 0]);
         assert_eq!(moved(&[("a", 1, Some(true)), ("b", 1, Some(true)), ("c", 2, None)]), ["a", "b"]);
-        assert_eq!(moved(&[("a", 1, None), ("b", 1, None), ("c", 3, Some(false))]), ["a", "b", "c"]);
+        assert_eq!(moved(&[("a", 1, None), ("b", 1, None), ("c", 3, Some(false))]), ["a", "b"]);
         assert_eq!(moved(&[("a", 1, None)]), [""; 0]);
+        // Started again, and running before anybody looked.
+        assert_eq!(moved(&[("a", 1, Some(false)), ("d", 1, Some(true))]), ["a", "d"]);
     }
 }

@@ -41,10 +41,10 @@ pub(crate) fn small(count: usize, transport: Transport, delay: Duration) {
     let names = publisher.publish(count, 1 << 20, false);
     let (mut ours, mut theirs) = (None, None);
     for _ in 0..RUNS {
-        publisher.empty("volume");
+        publisher.put_aside("volume");
         better(&mut ours, run_and_sync(&mut publisher.once(more), &publisher.path("")));
 
-        let folder = publisher.empty("theirs");
+        let folder = publisher.put_aside("theirs");
         fs::create_dir(&folder).unwrap();
         let one = |name: &String| {
             format!("url = \"{}\"\noutput = \"{}\"\n", publisher.url(name, 0), folder.join(name).display())

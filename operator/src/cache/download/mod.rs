@@ -5,6 +5,7 @@
 //! the rest. Only tries without progress count, and the download releases its slot while it waits
 //! between them.
 
+mod attempts;
 mod failure;
 mod size;
 mod slot;
@@ -16,16 +17,18 @@ use std::time::Duration;
 use jiff::Timestamp;
 use tokio_util::sync::CancellationToken;
 
+use self::attempts::{Attempts, Tried};
 use self::failure::{is_stall, may_pass_soon};
-use super::bandwidth::{Bandwidth, Slots};
+use super::bandwidth::{Bandwidth, Slot, Slots};
 use super::blob::VerifiedBlob;
+use super::block::SpareBlocks;
 use super::error::{CacheError, DownloadError};
 use super::job_request::{DownloadRequest, JobLimits};
 use super::partial::{Partial, partial_path, remove_partial};
 use super::progress::Progress;
-use super::quota::{Claim, Exceeded, Quota};
+use super::quota::{Exceeded, Quota};
 use super::volume::Volume;
-use crate::fetch::{Came, Client, FetchError, ImageAnswer, ImageBody, ImageRequest, RateFloor, SMALL_IMAGE, Validator};
+use crate::fetch::{Came, Client, FetchError, ImageAnswer, ImageBody, ImageRequest, Validator};
 use crate::imagelist::ContentDigest;
 use crate::metrics::Work;
 
@@ -40,66 +43,10 @@ pub(super) struct Download {
     pub(super) slots: Slots,
     pub(super) quota: Quota,
     pub(super) bandwidth: Bandwidth,
+    pub(super) blocks: SpareBlocks,
     pub(super) request: DownloadRequest,
     pub(super) progress: Arc<Progress>,
     pub(super) cancelled: CancellationToken,
-}
-
-/// The state between two tries.
-struct Attempts {
-    /// `None` before the first try, and while the writing thread owns it.
-    partial: Option<Partial>,
-    floor: RateFloor,
-    /// Whether the next try may share a connection: the first one of a small image.
-    shares: bool,
-    /// Its part of the quota, from the first slot on.
-    claim: Option<Claim>,
-    /// The highest number of bytes so far. Only more than that is progress.
-    best: u64,
-    /// Whether the bytes are of more than one connection or run. They may be of two versions of the file.
-    resumed: bool,
-    /// Whether the download has already started from zero once after a mismatch.
-    started_clean: bool,
-    /// Whether the last response was decoded.
-    decoded: bool,
-    /// Whether encoded responses are stored without decoding, because the decoded bytes were wrong.
-    as_it_is: bool,
-    /// The description of the last response.
-    came: Box<Came>,
-}
-
-impl Attempts {
-    fn new(floor: RateFloor, size: u64) -> Self {
-        let shares = size <= SMALL_IMAGE;
-        let (resumed, started_clean, decoded, as_it_is) = (false, false, false, false);
-        let came = Box::default();
-        Self { partial: None, floor, shares, claim: None, best: 0, resumed, started_clean, decoded, as_it_is, came }
-    }
-
-    /// Whether the wrong bytes had been decoded. If so, switches once to storing the response without decoding.
-    fn turns_to_what_came(&mut self) -> bool {
-        let turns = self.decoded && !self.as_it_is;
-        self.as_it_is |= turns;
-        turns
-    }
-
-    /// Whether there are more bytes than before, and updates `best`.
-    fn made_progress(&mut self) -> bool {
-        let length = self.partial.as_ref().map_or(0, Partial::length);
-        let more = length > self.best;
-        self.best = self.best.max(length);
-        more
-    }
-}
-
-/// The result of a try that did not end the download.
-enum Tried {
-    /// All bytes were received.
-    Complete,
-    /// The connection failed. The received bytes are kept.
-    Broken(FetchError),
-    /// The received bytes are of no use. The next try is made without decoding.
-    Anew,
 }
 
 impl Download {
@@ -166,9 +113,9 @@ impl Download {
             self.claim(attempts).await?;
             let best = attempts.best;
             let error = loop {
-                match Box::pin(self.try_once(attempts)).await? {
+                match Box::pin(self.try_once(attempts, &mut slot)).await? {
                     Tried::Complete => {
-                        // While the disk syncs these bytes, the next download has the connection.
+                        // While the disk syncs these bytes, the next download has the slot.
                         drop(slot.take());
                         if let Some(blob) = self.take_in(attempts).await? {
                             return Ok(blob);
@@ -195,13 +142,11 @@ impl Download {
     }
 
     /// Makes one connection, if bytes are missing.
-    async fn try_once(&self, attempts: &mut Attempts) -> Result<Tried, DownloadError> {
+    async fn try_once(&self, attempts: &mut Attempts, slot: &mut Option<Slot>) -> Result<Tried, DownloadError> {
         let (offset, validator) = self.opened(attempts).await?;
         if offset == self.size() {
             return Ok(Tried::Complete);
         }
-        let min_free = self.limits.min_free;
-        self.with_partial(attempts, move |partial| partial.check_room(min_free)).await?;
         let (size, as_it_is, shares) = (self.size(), attempts.as_it_is, std::mem::take(&mut attempts.shares));
         let request = ImageRequest { offset, size, validator: validator.as_ref(), as_it_is, shares };
         let answer = self.client.open_image(&self.request.source, &request, &mut attempts.floor);
@@ -228,22 +173,31 @@ impl Download {
                     attempts.came = came;
                 }
                 self.settle(attempts, start, named).await?;
-                self.stream(attempts, body).await
+                self.stream(attempts, body, slot).await
             }
         }
     }
 
-    /// The length and the validator of the partial download. Opens it first if necessary.
+    /// The length and the validator of the partial download, for whose missing bytes there is room. Opens it first if
+    /// necessary.
     async fn opened(&self, attempts: &mut Attempts) -> Result<(u64, Option<Validator>), DownloadError> {
-        if attempts.partial.is_none() {
+        let min_free = self.limits.min_free;
+        if attempts.partial.is_some() {
+            self.with_partial(attempts, move |partial| partial.check_room(min_free)).await?;
+        } else {
             let (volume, request, size) = (self.volume.clone(), self.request.clone(), self.size());
             let (cancelled, progress) = (self.cancelled.clone(), self.progress.clone());
-            let open = move || Partial::open(&volume, &request, size, &cancelled, |bytes| progress.set_bytes(bytes));
-            let partial = self.blocking(open).await?.ok_or_else(|| self.was_cancelled())?;
+            let open = move || {
+                let partial = Partial::open(&volume, &request, size, &cancelled, |bytes| progress.set_bytes(bytes))?;
+                let room = partial.as_ref().map_or(Ok(()), |partial| partial.check_room(min_free));
+                Ok(partial.map(|partial| (partial, room)))
+            };
+            let (partial, room) = self.blocking(open).await?.ok_or_else(|| self.was_cancelled())?;
             attempts.best = partial.length();
             attempts.resumed = partial.length() > 0;
             self.progress.set_bytes(partial.length());
             attempts.partial = Some(partial);
+            room?;
         }
         let partial = attempts.partial.as_ref();
         Ok(partial.map_or((0, None), |partial| (partial.length(), partial.validator().cloned())))
@@ -254,7 +208,9 @@ impl Download {
         if attempts.claim.is_none() {
             let (quota, volume, size) = (self.quota.clone(), self.volume.clone(), self.size());
             let partial = partial_path(&volume, &self.request.key());
-            let claimed = self.blocking(move || quota.claim(&volume, &partial, size)).await?;
+            let is_limited = quota.is_limited();
+            let claim = move || quota.claim(&volume, &partial, size);
+            let claimed = if is_limited { self.blocking(claim).await? } else { claim()? };
             let url = &self.request.source.url;
             let refused = |over: Exceeded| DownloadError::QuotaExceeded {
                 url: url.clone(),
@@ -312,13 +268,21 @@ impl Download {
     /// All bytes were received. If the digest is right, they are added to the cache; if not, they are removed. `None`
     /// means that the download starts again from zero.
     async fn take_in(&self, attempts: &mut Attempts) -> Result<Option<VerifiedBlob>, DownloadError> {
-        let seen = self.with_partial(attempts, Partial::finish).await?;
-        let found = seen.digests.sha256.map_or(seen.digests.sha512.into(), ContentDigest::Sha256);
-        if found == self.request.digest {
-            let Some(partial) = attempts.partial.take() else { return Err(self.was_cancelled()) };
-            let namespace = self.request.namespace.clone();
-            return self.blocking(move || partial.into_blob(&namespace, &seen, Timestamp::now())).await.map(Some);
-        }
+        let Some(mut partial) = attempts.partial.take() else { return Err(self.was_cancelled()) };
+        let (namespace, expected) = (self.request.namespace.clone(), self.request.digest);
+        let taken_in = self.blocking(move || {
+            let seen = partial.finish()?;
+            let found = seen.digests.sha256.map_or(seen.digests.sha512.into(), ContentDigest::Sha256);
+            if found != expected {
+                return Ok(Err((partial, found)));
+            }
+            partial.into_blob(&namespace, &seen, Timestamp::now()).map(Ok)
+        });
+        let (partial, found) = match taken_in.await? {
+            Ok(blob) => return Ok(Some(blob)),
+            Err(wrong) => wrong,
+        };
+        attempts.partial = Some(partial);
         let clean = attempts.resumed && !std::mem::replace(&mut attempts.started_clean, true);
         if clean || attempts.turns_to_what_came() {
             attempts.best = 0;

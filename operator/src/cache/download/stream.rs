@@ -2,26 +2,27 @@
 //!
 //! Three threads work at the same time, each on a block of its own: one fills it from the socket, one writes it, and one
 //! hashes it. Then the block is filled again. So a download has at most [`BLOCKS`] blocks of memory, however slow the disk
-//! is, and takes as long as the slowest of the three.
+//! is, and takes as long as the slowest of the three. A small image has only few blocks, so one thread writes and hashes
+//! them; other downloads use the other processors.
 
+use std::path::PathBuf;
 use std::sync::mpsc as threads;
 use std::time::Duration;
 
 use bytes::Bytes;
 use tokio::sync::mpsc;
+use tokio::task::{JoinError, JoinHandle, spawn_blocking};
 use tokio::time::{Instant, sleep_until};
 
 use super::{Attempts, Download, Tried};
 use crate::cache::append_file::AppendFile;
-use crate::cache::block::{ALIGNMENT, Block};
+use crate::cache::bandwidth::Slot;
+use crate::cache::block::{ALIGNMENT, BLOCK, Block, SpareBlocks};
 use crate::cache::error::{CacheError, DownloadError};
 use crate::cache::file_scan::ByteScan;
 use crate::cache::partial::Partial;
-use crate::fetch::{FetchError, ImageBody};
+use crate::fetch::{FetchError, ImageBody, SMALL_IMAGE};
 use crate::metrics::Work;
-
-/// The bytes per write.
-const BLOCK: usize = 512 << 10;
 
 /// The blocks of one download: one is filled, one written, one hashed, and one waits.
 const BLOCKS: usize = 4;
@@ -41,33 +42,64 @@ enum Ended {
 
 impl Download {
     /// Transfers bytes from the socket to the disk, and hashes them.
-    pub(super) async fn stream(&self, attempts: &mut Attempts, body: ImageBody) -> Result<Tried, DownloadError> {
+    pub(super) async fn stream(
+        &self,
+        attempts: &mut Attempts,
+        body: ImageBody,
+        slot: &mut Option<Slot>,
+    ) -> Result<Tried, DownloadError> {
         let Some(Partial { place, file, scan }) = attempts.partial.take() else { return Ok(Tried::Complete) };
         let ends_surely = body.ends_surely();
         let begins = file.length() == 0;
-        let (full, to_write) = mpsc::channel(BLOCKS);
-        let (written, to_hash) = threads::channel();
-        let (hashed, free) = mpsc::channel(BLOCKS);
-        let mut filler = Filler::new(file.length(), self.size(), full, free);
-        let (volume, progress) = (self.volume.clone(), self.progress.clone());
-        let told = move |length| progress.set_bytes(length);
-        let write = move || write_all(file, to_write, &written, || volume.step("partial: write"), told);
-        let write_thread = tokio::task::spawn_blocking(write);
-        let path = place.path().to_owned();
-        let hash_thread = tokio::task::spawn_blocking(move || {
-            let mut scan = scan;
-            let done = hash_all(&mut scan, &to_hash, &hashed, &path);
-            (scan, done)
-        });
+        let (full, to_store) = mpsc::channel(BLOCKS);
+        let (stored, free) = mpsc::channel(BLOCKS);
+        let mut filler = Filler::new(file.length(), self.size(), full, free, self.blocks.clone());
+        let storing = self.store((place.path().to_owned(), file, scan), to_store, stored);
         let ended = self.pump(body, attempts, begins, &mut filler).await;
         filler.hand_over();
-        drop(filler);
-        let (file, written) = write_thread.await.map_err(|error| self.thread_ended(error))?;
-        let (scan, hashed) = hash_thread.await.map_err(|error| self.thread_ended(error))?;
+        if let (Ok(Ended::All), 0, Some(slot)) = (&ended, filler.missing(), slot) {
+            slot.leave_host();
+        }
+        let mut free = filler.end();
+        let (file, scan, done) = storing.ended().await.map_err(|error| self.thread_ended(error))?;
+        while let Ok(block) = free.try_recv() {
+            self.blocks.put(block);
+        }
         attempts.partial = Some(Partial { place, file, scan });
-        written?;
-        hashed?;
+        done?;
         self.conclude(attempts, ended?, ends_surely).await
+    }
+
+    /// Starts the threads that write and hash blocks, and give them back to be filled again.
+    fn store(
+        &self,
+        (path, file, scan): (PathBuf, AppendFile, ByteScan),
+        to_store: mpsc::Receiver<Block>,
+        stored: mpsc::Sender<Block>,
+    ) -> Storing {
+        let (volume, progress, mut scan) = (self.volume.clone(), self.progress.clone(), scan);
+        let told = move |length| progress.set_bytes(length);
+        let step = move || volume.step("partial: write");
+        if self.size() <= SMALL_IMAGE {
+            return Storing::One(spawn_blocking(move || {
+                let hash = |block: Block| {
+                    scan.take(block.bytes(), &path)?;
+                    // It is not filled again after the end of the transfer.
+                    let _ended = stored.try_send(block);
+                    Ok(true)
+                };
+                let (file, done) = write_all(file, to_store, hash, step, told);
+                (file, scan, done)
+            }));
+        }
+        let (written, to_hash) = threads::channel();
+        let write = move || write_all(file, to_store, |block| Ok(written.send(block).is_ok()), step, told);
+        let write_thread = spawn_blocking(write);
+        let hash_thread = spawn_blocking(move || {
+            let done = hash_all(&mut scan, &to_hash, &stored, &path);
+            (scan, done)
+        });
+        Storing::Two(write_thread, hash_thread)
     }
 
     /// What the end of a connection means for the download.
@@ -121,6 +153,28 @@ impl Download {
     }
 }
 
+/// The threads that write and hash.
+enum Storing {
+    One(JoinHandle<Stored>),
+    Two(JoinHandle<(AppendFile, Result<(), CacheError>)>, JoinHandle<(ByteScan, Result<(), CacheError>)>),
+}
+
+/// The end of the threads that write and hash.
+type Stored = (AppendFile, ByteScan, Result<(), CacheError>);
+
+impl Storing {
+    async fn ended(self) -> Result<Stored, JoinError> {
+        match self {
+            Self::One(thread) => thread.await,
+            Self::Two(write_thread, hash_thread) => {
+                let (file, written) = write_thread.await?;
+                let (scan, hashed) = hash_thread.await?;
+                Ok((file, scan, written.and(hashed)))
+            }
+        }
+    }
+}
+
 /// Puts chunks into blocks, and hands the blocks to the writer.
 struct Filler {
     /// The offset of the next byte in the file.
@@ -132,11 +186,17 @@ struct Filler {
     made: usize,
     full: mpsc::Sender<Block>,
     free: mpsc::Receiver<Block>,
+    spare: SpareBlocks,
 }
 
 impl Filler {
-    fn new(offset: u64, size: u64, full: mpsc::Sender<Block>, free: mpsc::Receiver<Block>) -> Self {
-        Self { offset, size, block: None, until: Instant::now(), made: 0, full, free }
+    fn new(offset: u64, size: u64, full: mpsc::Sender<Block>, free: mpsc::Receiver<Block>, spare: SpareBlocks) -> Self {
+        Self { offset, size, block: None, until: Instant::now(), made: 0, full, free, spare }
+    }
+
+    /// Ends the transfer. Returns where the blocks come to that are stored.
+    fn end(self) -> mpsc::Receiver<Block> {
+        self.free
     }
 
     fn missing(&self) -> u64 {
@@ -189,7 +249,7 @@ impl Filler {
             Ok(block) => block,
             Err(_) if self.made < BLOCKS => {
                 self.made += 1;
-                Block::new(largest)
+                self.spare.take(largest)
             }
             Err(_) => self.free.recv().await?,
         };
@@ -205,11 +265,11 @@ impl Filler {
     }
 }
 
-/// Writes until the queue is closed, and passes the blocks on. Always returns the file.
+/// Writes until the queue is closed or a block is not taken, and passes the blocks on. Always returns the file.
 fn write_all(
     mut file: AppendFile,
     mut full: mpsc::Receiver<Block>,
-    written: &threads::Sender<Block>,
+    mut pass_on: impl FnMut(Block) -> Result<bool, CacheError>,
     step: impl Fn(),
     told: impl Fn(u64),
 ) -> (AppendFile, Result<(), CacheError>) {
@@ -219,8 +279,10 @@ fn write_all(
             return (file, Err(error));
         }
         told(file.length());
-        if written.send(block).is_err() {
-            break;
+        match pass_on(block) {
+            Ok(true) => {}
+            Ok(false) => break,
+            Err(error) => return (file, Err(error)),
         }
     }
     (file, Ok(()))

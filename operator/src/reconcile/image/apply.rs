@@ -1,16 +1,20 @@
 //! Carries out the plan. Decides nothing.
 
+use std::panic::resume_unwind;
 use std::path::PathBuf;
 
 use jiff::Timestamp;
+use tokio::task::spawn_blocking;
 
 use super::announce;
 use super::check::Checked;
 use super::observed::Observed;
 use super::plan::{Plan, Step};
 use crate::api::{CachedImage, CloudTarget};
-use crate::cache::DownloadRequest;
+use crate::cache::{CacheError, DownloadRequest, ImageKey, Volume};
+use crate::digest::ContentDigest;
 use crate::events::Veto;
+use crate::imagelist::SourceUrl;
 use crate::reconcile::context::Context;
 use crate::reconcile::source::image_source;
 use crate::reconcile::step::{StepError, StepProblem};
@@ -116,25 +120,58 @@ async fn apply_step<S: ResourceStore>(
             }
         }
         Step::StartDownload { digest, size, url } => {
-            let (list, trust) = (observed.list.as_deref(), &context.settings.trust_directory);
-            let source = image_source(&*context.store, &checked.key.namespace, list, url, trust).await?;
-            let namespace = checked.image.namespace.clone();
-            let sha1 = is_sha1_compared(context, checked, observed);
-            let request = DownloadRequest { namespace, digest: *digest, size: *size, source, sha1 };
-            context.downloads.want(&checked.key, request.key());
-            // This download starts now, so it is not tried again in this run.
-            context.tried_anew.take(&checked.key);
-            context.jobs.start(request);
+            start_download(context, checked, observed, (*digest, *size, url)).await?;
         }
         Step::Publish { version, blob, returns: _ } => {
-            let path = context.volume.publish(&checked.image, version, blob)?;
+            let (version, blob) = (version.clone(), blob.clone());
+            let publish = move |volume: &Volume, image: &ImageKey| volume.publish(image, &version, &blob);
+            let path = on_volume(context, checked, publish).await?;
             context.downloads.let_go(&checked.key);
             return Ok(Some(path));
         }
-        Step::Archive(entry) => drop(context.volume.archive(&checked.image, entry, now)?),
-        Step::RemoveArchived(entry) => context.volume.remove_archived(&checked.image, entry)?,
+        Step::Archive(entry) => {
+            let entry = entry.clone();
+            on_volume(context, checked, move |volume, image| volume.archive(image, &entry, now)).await?;
+        }
+        Step::RemoveArchived(entry) => {
+            let entry = entry.clone();
+            on_volume(context, checked, move |volume, image| volume.remove_archived(image, &entry)).await?;
+        }
     }
     Ok(None)
+}
+
+async fn start_download<S: ResourceStore>(
+    context: &Context<S>,
+    checked: &Checked,
+    observed: &Observed,
+    (digest, size, url): (ContentDigest, Option<u64>, &SourceUrl),
+) -> Result<(), StepProblem> {
+    let (list, trust) = (observed.list.as_deref(), &context.settings.trust_directory);
+    let source = image_source(&*context.store, &checked.key.namespace, list, url, trust).await?;
+    let namespace = checked.image.namespace.clone();
+    let sha1 = is_sha1_compared(context, checked, observed);
+    let request = DownloadRequest { namespace, digest, size, source, sha1 };
+    context.downloads.want(&checked.key, request.key());
+    // This download starts now, so it is not tried again in this run.
+    context.tried_anew.take(&checked.key);
+    context.jobs.start(request);
+    Ok(())
+}
+
+/// Changes the files of an image on a thread of its own, because it waits for the disk: passes over other images go on, and
+/// the disk syncs what waits at the same time together. A panic of `change` goes on here.
+async fn on_volume<S: ResourceStore, T: Send + 'static>(
+    context: &Context<S>,
+    checked: &Checked,
+    change: impl FnOnce(&Volume, &ImageKey) -> Result<T, CacheError> + Send + 'static,
+) -> Result<T, CacheError> {
+    let (volume, image) = (context.volume.clone(), checked.image.clone());
+    let changed = spawn_blocking(move || change(&volume, &image)).await;
+    changed.unwrap_or_else(|error| match error.try_into_panic() {
+        Ok(panic) => resume_unwind(panic),
+        Err(error) => Err(CacheError::io("work on", context.volume.root())(std::io::Error::other(error))),
+    })
 }
 
 /// Whether a cloud that the image names compares SHA-1.

@@ -13,6 +13,7 @@ use std::time::Duration;
 
 use futures::StreamExt;
 use jiff::Timestamp;
+use tokio::sync::watch::Receiver;
 use tokio_util::sync::CancellationToken;
 
 use self::changes::changes;
@@ -95,15 +96,10 @@ impl Driver {
         let (mut results, mut stages) = (Results::default(), WorkStages::default());
         let (mut due, mut ask) = (None, FetchTrigger::Now);
         loop {
-            let mut jobs = self.context.jobs.changed();
-            jobs.mark_unchanged();
-            let is_of_all = due.is_none();
-            self.settle(due.take(), ask, &mut results).await;
+            let (mut jobs, is_quiet) = self.reconcile(due.take(), ask, &mut results).await;
             ask = FetchTrigger::WhenDue;
             let imports = self.context.publications.importing_until();
-            // A download can end between the pass that saw it running and this check. Then another pass is needed.
-            let all_was_seen = is_of_all && !self.downloads_run() && !jobs.has_changed().unwrap_or(false);
-            if all_was_seen && imports.is_none() {
+            if is_quiet && imports.is_none() {
                 let mut errors = results.errors();
                 errors.extend(self.tidy());
                 self.copy_images();
@@ -111,20 +107,21 @@ impl Driver {
             }
             // The sender is part of the context, so this wait ends only when a job changes.
             tokio::select! {
-                _ = jobs.changed() => due = self.concerned(&mut stages, &results).await,
+                _ = jobs.changed() => due = Some(self.concerned(&mut stages, &results).await),
                 () = tokio::time::sleep(sleep_until(imports, self.now())) => {}
             }
         }
     }
 
-    /// The objects that need a pass after a job has started or ended, and those that are due; `None` means all objects,
-    /// when no download runs any more. So a change of one of many downloads does not cost a pass over each image. Waits for
-    /// what comes at the same time.
-    async fn concerned(&self, stages: &mut WorkStages, results: &Results) -> Option<Due> {
-        tokio::time::sleep(TOGETHER).await;
+    /// The objects that need a pass after a job has started or ended, and those that are due. So a change of one of many
+    /// downloads does not cost a pass over each image. While downloads run, waits for what comes at the same time.
+    async fn concerned(&self, stages: &mut WorkStages, results: &Results) -> Due {
+        if self.downloads_run() {
+            tokio::time::sleep(TOGETHER).await;
+        }
         let moved = stages.moved(&self.context);
         let moved = moved.into_iter().map(|Dependent { kind, key, together: _ }| (kind, key));
-        self.downloads_run().then(|| moved.chain(results.due(self.now())).collect())
+        moved.chain(results.due(self.now())).collect()
     }
 
     /// One round of passes that make their plans and do not apply them: for a context that is a dry run. Returns the
@@ -156,15 +153,13 @@ impl Driver {
             self.reload_and_tell(&mut problems);
             let (mut results, mut stages, mut due) = (Results::default(), WorkStages::default(), None);
             loop {
-                let mut jobs = self.context.jobs.changed();
-                jobs.mark_unchanged();
-                self.settle(due.take(), FetchTrigger::WhenDue, &mut results).await;
+                let (mut jobs, _) = self.reconcile(due.take(), FetchTrigger::WhenDue, &mut results).await;
                 self.began.cancel();
                 self.tidy();
                 let sleep = sleep_until(results.requeue_at(), self.now());
                 tokio::select! {
                     () = tokio::time::sleep(sleep) => {}
-                    _ = jobs.changed() => due = self.concerned(&mut stages, &results).await,
+                    _ = jobs.changed() => due = Some(self.concerned(&mut stages, &results).await),
                     _ = damage(scrub) => {}
                     Some(()) = changes.recv() => {
                         quiet(&mut changes).await;
@@ -212,6 +207,28 @@ impl Driver {
                 self.tell_passed_over();
             }
             Err(error) => tracing::error!(%error, "what the manifests said before stays in force"),
+        }
+    }
+
+    /// Reconciles the objects that are due, and all objects once no download runs any more. Returns the changes of jobs
+    /// since then, and whether it is so.
+    async fn reconcile(
+        &self,
+        mut due: Option<Due>,
+        mut ask: FetchTrigger,
+        results: &mut Results,
+    ) -> (Receiver<u64>, bool) {
+        loop {
+            let mut jobs = self.context.jobs.changed();
+            jobs.mark_unchanged();
+            let is_of_all = due.is_none();
+            self.settle(due.take(), ask, results).await;
+            ask = FetchTrigger::WhenDue;
+            // A download can end between the pass that saw it running and this check. Then another pass is needed.
+            let is_quiet = !self.downloads_run() && !jobs.has_changed().unwrap_or(false);
+            if is_of_all || !is_quiet {
+                return (jobs, is_quiet);
+            }
         }
     }
 
@@ -266,6 +283,11 @@ impl Driver {
                 objects = self.not_settled(objects, &mut sight, results).await;
             }
             let mut dependents = self.passes(kind, objects, at_once, ask, results).await;
+            if kind == Kind::Image {
+                for (key, error) in store.save_new().await {
+                    results.take(&self.context.metrics, kind, key, Err(error));
+                }
+            }
             dependents.extend(changes(&self.context, &snapshot));
             let dependents = dependents.into_iter().map(|Dependent { kind, key, together: _ }| (kind, key));
             let (later, again): (Vec<_>, Vec<_>) = dependents.partition(|(of, _)| *of > kind);

@@ -4,7 +4,6 @@
 //! is missing or cannot be read costs time and nothing else.
 
 use std::collections::{BTreeMap, HashMap};
-use std::fmt::Write as _;
 use std::fs::{self, File};
 use std::io::{self, BufRead, BufReader, ErrorKind, Read as _, Seek as _, SeekFrom};
 use std::ops::Range;
@@ -136,24 +135,23 @@ fn line(reader: &mut impl BufRead, line: &mut Vec<u8>) -> io::Result<usize> {
 pub(super) fn write(
     resources: &Path,
     files: &[PathBuf],
-    read: impl Fn(&Path) -> Result<CachedImage, String>,
+    read: impl Fn(&Path) -> Result<CachedImage, String> + Sync,
     (marks, opened): (&Marks, Timestamp),
     now: Timestamp,
 ) -> Result<(), FileError> {
     let same = |record: Record<'_>| Some((record.path.to_owned(), (record.stamp, record.json.to_owned())));
     let before: HashMap<_, _> = each(resources, same).unwrap_or_default().into_iter().flatten().collect();
-    let mut copies = format!("{HEAD}\n");
-    for path in files {
-        let Some(stamp) = Stamp::at(path).ok().flatten().filter(|stamp| stamp.is_older(UNSURE, now)) else { continue };
-        let Some(relative) = below(resources, path).filter(|path| !path.contains('\n')) else { continue };
+    let copy = |path: &PathBuf| {
+        let stamp = Stamp::at(path).ok().flatten().filter(|stamp| stamp.is_older(UNSURE, now))?;
+        let relative = below(resources, path).filter(|path| !path.contains('\n'))?;
         let known = before.get(relative).filter(|(copied, _)| *copied == stamp).map(|(_, json)| json.clone());
-        let Some(json) = known.or_else(|| serde_json::to_string(&read(path).ok()?).ok()) else { continue };
+        let json = known.or_else(|| serde_json::to_string(&read(path).ok()?).ok())?;
         let mark = key_of(path).and_then(|key| marks.get(&key));
         let mark = mark.filter(|_| stamp.is_older(UNSURE, opened)).map_or(NO_MARK, String::as_str);
-        let _never = writeln!(copies, "{} {mark} {relative}\n{json}", stamp.written());
-    }
-    copies.push_str(END);
-    write_atomic(&path_of(resources), copies.as_bytes(), 0o644)
+        Some(format!("{} {mark} {relative}\n{json}\n", stamp.written()))
+    };
+    let copies: String = parallel::map(files, copy).into_iter().flatten().collect();
+    write_atomic(&path_of(resources), format!("{HEAD}\n{copies}{END}").as_bytes(), 0o644)
 }
 
 /// The path of a file below the folder. As text: comparing paths part by part takes longer.

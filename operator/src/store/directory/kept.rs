@@ -230,8 +230,13 @@ pub(super) fn remove_leftovers(resources: &Path) -> Result<(), FileError> {
 /// Makes a folder in an existing folder. If the volume is not mounted, nothing is made in its place: such files would
 /// be hidden when it is mounted again.
 fn make(folder: &Path) -> io::Result<()> {
+    let is_there = || fs::symlink_metadata(folder).is_ok_and(|about| about.is_dir());
+    // Nearly always it is there, and looking at it locks nothing.
+    if is_there() {
+        return Ok(());
+    }
     match fs::create_dir(folder) {
-        Err(error) if error.kind() == io::ErrorKind::AlreadyExists && !folder.is_symlink() => Ok(()),
+        Err(error) if error.kind() == io::ErrorKind::AlreadyExists && is_there() => Ok(()),
         done => done,
     }
 }

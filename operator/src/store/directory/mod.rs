@@ -14,11 +14,12 @@ mod resource_store;
 #[cfg(test)]
 mod tests;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
+use futures::StreamExt as _;
 use jiff::Timestamp;
 use kube::ResourceExt as _;
 use tokio::sync::RwLock;
@@ -37,6 +38,9 @@ use crate::fs::FileError;
 
 /// The log target of events of objects. On an API server they are Events.
 pub const EVENTS: &str = "vmcatcher_operator::events";
+
+/// Simultaneous writes of new objects: the disk syncs what waits at the same time together.
+const WRITES_AT_ONCE: usize = 32;
 
 /// The manifest files of a folder, sorted.
 pub fn manifest_files(folder: &Path) -> std::io::Result<Vec<PathBuf>> {
@@ -59,6 +63,8 @@ pub struct Directory {
     swept: Mutex<Option<u64>>,
     /// Locked for reading by each write that has begun.
     writes: Arc<RwLock<()>>,
+    /// The images that subscriptions made and that are not stored yet.
+    unsaved: Mutex<BTreeSet<ObjectKey>>,
 }
 
 /// The objects in memory.
@@ -95,16 +101,19 @@ impl Directory {
         let held = Mutex::new(Held { objects, problems: kept::read_problems(&resources), ..Held::default() });
         let (manifests, requests) = (manifests.to_owned(), requests::folder(state));
         let copies_are_old = AtomicBool::new(copies_are_old);
-        let writes = Arc::default();
-        (Self { manifests, resources, requests, held, opened, marks, copies_are_old, swept, writes }, problems)
+        let (writes, unsaved) = (Arc::default(), Mutex::default());
+        let directory =
+            Self { manifests, resources, requests, held, opened, marks, copies_are_old, swept, writes, unsaved };
+        (directory, problems)
     }
 
     /// Reads a folder of manifests without stored state. Nothing is written.
     pub fn read(manifests: &Path, now: Timestamp) -> Result<Self, DirectoryError> {
         let (manifests, resources, requests) = (manifests.to_owned(), PathBuf::new(), PathBuf::new());
         let (held, copies_are_old, writes) = (Mutex::default(), AtomicBool::default(), Arc::default());
-        let (opened, marks, swept) = (now, Marks::default(), Mutex::default());
-        let directory = Self { manifests, resources, requests, held, opened, marks, copies_are_old, swept, writes };
+        let (opened, marks, swept, unsaved) = (now, Marks::default(), Mutex::default(), Mutex::default());
+        let directory =
+            Self { manifests, resources, requests, held, opened, marks, copies_are_old, swept, writes, unsaved };
         directory.read_manifests(now)?;
         Ok(directory)
     }
@@ -247,6 +256,26 @@ impl Directory {
         self.keep(changed).await
     }
 
+    /// Stores the images that subscriptions made and that nothing has changed since. The others were stored with their
+    /// change: one write less for each image. If a run is cut off before, the next one makes the image again. Returns those
+    /// that could not be stored.
+    pub async fn save_new(&self) -> Vec<(ObjectKey, StoreError)> {
+        let unsaved: Vec<ObjectKey> = {
+            let mut unsaved = self.unsaved();
+            unsaved.retain(|key| self.get::<CachedImage>(key).is_some());
+            unsaved.iter().cloned().collect()
+        };
+        let saved = futures::stream::iter(unsaved).map(|key| async move {
+            let image = self.get::<CachedImage>(&key)?;
+            Some((key, self.keep(image).await.err()?))
+        });
+        saved.buffer_unordered(WRITES_AT_ONCE).filter_map(std::future::ready).collect().await
+    }
+
+    fn unsaved(&self) -> MutexGuard<'_, BTreeSet<ObjectKey>> {
+        self.unsaved.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
     /// Stores an object on a thread of its own, because it waits for the disk: passes over other objects go on, and the
     /// disk syncs what waits at the same time together.
     async fn keep<K: Resource>(&self, object: Arc<K>) -> Result<(), StoreError> {
@@ -260,10 +289,16 @@ impl Directory {
             kept::write(&resources, &*object)
         };
         let written = tokio::task::spawn_blocking(write).await;
-        written.unwrap_or_else(|error| {
-            let source = FileError::of("write", &self.resources)(std::io::Error::other(error));
-            Err(StoreError::Keep { kind: K::KIND, key, source })
-        })
+        let failed = |error| StoreError::Keep {
+            kind: K::KIND,
+            key: key.clone(),
+            source: FileError::of("write", &self.resources)(std::io::Error::other(error)),
+        };
+        written.map_err(failed)??;
+        if K::KIND == Kind::Image {
+            self.unsaved().remove(&key);
+        }
+        Ok(())
     }
 }
 

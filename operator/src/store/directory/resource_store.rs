@@ -41,15 +41,16 @@ impl ResourceStore for Directory {
     }
 
     async fn apply_image(&self, owner: &ImageListSubscription, identifier: &ImageId) -> Result<(), StoreError> {
-        let made = {
+        let key = ObjectKey::of(owner).sibling(&identifier.object_name());
+        {
             let mut held = self.held();
-            let key = ObjectKey::of(owner).sibling(&identifier.object_name());
             if held.objects.get::<CachedImage>(&key).is_some() {
                 return Ok(()); // `subscriptionRef` and `identifier` cannot change, so it says what it must
             }
-            held.objects.put(objects::newborn(generated_image(owner, &key, identifier), Timestamp::now()))
-        };
-        self.keep(made).await
+            held.objects.put(objects::newborn(generated_image(owner, &key, identifier), Timestamp::now()));
+        }
+        self.unsaved().insert(key);
+        Ok(())
     }
 
     async fn delete_image(&self, key: &ObjectKey) -> Result<(), StoreError> {

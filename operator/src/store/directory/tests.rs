@@ -151,6 +151,8 @@ async fn generated_images_are_kept_and_go_with_their_subscription() {
     let owner = site.subscription().unwrap();
     site.directory.apply_image(&owner, &identifier()).await.unwrap();
     site.directory.apply_image(&owner, &identifier()).await.unwrap();
+    assert_eq!(site.kept(), Vec::<String>::new(), "it is stored with its first change");
+    assert!(site.directory.save_new().await.is_empty(), "or else then");
     site.restart();
     assert_eq!(site.directory.list::<CachedImage>("default").len(), 1);
     assert_eq!(site.kept(), ["858a817e-0ca2-473f-89d3-d5bdfc51968e.yaml"]);
@@ -158,6 +160,28 @@ async fn generated_images_are_kept_and_go_with_their_subscription() {
     site.reload();
     assert_eq!(site.directory.list::<CachedImage>("default").len(), 0);
     assert_eq!(site.kept(), Vec::<String>::new());
+}
+
+#[tokio::test]
+async fn a_new_image_that_could_not_be_stored_is_stored_later() {
+    let site = Site::new();
+    site.write("a.yaml", SUBSCRIPTION);
+    site.reload();
+    let owner = site.subscription().unwrap();
+    site.directory.apply_image(&owner, &identifier()).await.unwrap();
+    let key = ObjectKey::of(&*site.directory.all::<CachedImage>().remove(0));
+    let folder = site.folder.path().join("state/resources/default/cachedimages");
+    fs::create_dir_all(folder.parent().unwrap()).unwrap();
+    fs::write(&folder, "in its place").unwrap();
+    let failed = site.directory.save_new().await;
+    assert!(matches!(&failed[..], [(of, StoreError::Keep { .. })] if *of == key), "{failed:?}");
+    fs::remove_file(&folder).unwrap();
+    assert!(site.directory.save_new().await.is_empty());
+    let stored = site.kept();
+    assert_eq!(stored.len(), 1);
+    fs::remove_file(folder.join(&stored[0])).unwrap();
+    assert!(site.directory.save_new().await.is_empty());
+    assert_eq!(site.kept(), Vec::<String>::new(), "it is stored once");
 }
 
 #[tokio::test]

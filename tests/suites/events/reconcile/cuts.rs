@@ -73,5 +73,5 @@ async fn a_run_cut_at_every_step_loses_no_event_and_invents_none() {
     let failures = failures.into_inner().unwrap();
     assert!(failures.is_empty(), "{} of {cuts}: {}", failures.len(), failures.join("\n"));
     eprintln!("{cuts} cuts");
-    assert!(cuts > 100, "only {cuts} steps were seen");
+    assert!(cuts > 90, "only {cuts} steps were seen");
 }
