@@ -22,7 +22,7 @@ pub(super) struct AddingOne<'a> {
 }
 
 impl Adding {
-    /// Waits until nobody else changes this blob, so that two downloads of one digest make one file.
+    /// Waits until no other thread changes this blob, so that two downloads of one digest make one file.
     pub(super) fn one(&self, digest: &Sha512Digest) -> AddingOne<'_> {
         let no_collection = self.collection.read().unwrap_or_else(PoisonError::into_inner);
         let is_changed = |digests: &mut HashSet<Sha512Digest>| digests.contains(digest);
@@ -31,7 +31,7 @@ impl Adding {
         AddingOne { adding: self, digest: *digest, _no_collection: no_collection }
     }
 
-    /// Waits until nobody changes a blob.
+    /// Waits until no thread changes a blob.
     pub(super) fn none(&self) -> RwLockWriteGuard<'_, ()> {
         self.collection.write().unwrap_or_else(PoisonError::into_inner)
     }
@@ -84,16 +84,16 @@ mod tests {
     #[test]
     fn a_collection_waits_for_those_who_change_blobs() {
         let adding = Adding::default();
-        let (ended, told) = mpsc::channel();
+        let (ended, collected) = mpsc::channel();
         thread::scope(|scope| {
             let held = adding.one(&digest(0));
             scope.spawn(|| {
                 let _alone = adding.none();
                 ended.send(()).unwrap();
             });
-            assert!(told.try_recv().is_err());
+            assert!(collected.try_recv().is_err());
             drop(held);
-            told.recv().unwrap();
+            collected.recv().unwrap();
         });
     }
 }

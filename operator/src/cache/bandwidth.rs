@@ -143,6 +143,22 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
+    async fn a_download_that_left_its_host_holds_its_slot() {
+        let slots = Slots::new(2, 1);
+        let one: Url = "https://one/".parse().unwrap();
+        let pending = std::future::pending::<()>;
+        let soon = Duration::from_secs(1);
+        let mut first = slots.take(&one, pending()).await.unwrap();
+        assert!(tokio::time::timeout(soon, slots.take(&one, pending())).await.is_err());
+        first.leave_host();
+        let mut second = tokio::time::timeout(soon, slots.take(&one, pending())).await.unwrap().unwrap();
+        second.leave_host();
+        assert!(tokio::time::timeout(soon, slots.take(&one, pending())).await.is_err(), "both write");
+        drop(first);
+        assert!(tokio::time::timeout(soon, slots.take(&one, pending())).await.is_ok());
+    }
+
+    #[tokio::test(start_paused = true)]
     async fn the_sum_of_all_is_what_was_agreed() {
         let limit = Bandwidth::new(NonZeroU64::new(1000));
         let began = Instant::now();

@@ -83,3 +83,32 @@ impl Block {
         &self.memory[self.begin..self.begin + self.length]
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_spare_block_is_empty_and_as_large_as_is_asked() {
+        let spare = SpareBlocks::default();
+        let mut block = spare.take(BLOCK);
+        assert_eq!(block.fill(&vec![7; BLOCK + 1]), BLOCK);
+        let memory = block.bytes().as_ptr();
+        spare.put(block);
+        let mut again = spare.take(3);
+        assert!(again.is_empty() && again.bytes().as_ptr() == memory);
+        assert_eq!(again.fill(b"abcd"), 3);
+        assert!(again.is_full() && again.bytes() == b"abc");
+    }
+
+    #[test]
+    fn few_blocks_are_kept_and_none_that_is_too_small() {
+        let spare = SpareBlocks::default();
+        spare.put(Block::new(BLOCK - 1));
+        assert!(spare.0.lock().unwrap().is_empty());
+        for _ in 0..=MOST_SPARE {
+            spare.put(Block::new(BLOCK));
+        }
+        assert_eq!(spare.0.lock().unwrap().len(), MOST_SPARE);
+    }
+}

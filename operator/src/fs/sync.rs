@@ -1,4 +1,4 @@
-//! Syncs of directories. Those that wait for the same directory at the same time have one sync together.
+//! Syncs of directories. Threads that wait for the same directory at the same time have one sync together.
 
 use std::collections::HashMap;
 use std::fs::File;
@@ -10,7 +10,7 @@ use super::error::FileError;
 
 /// Syncs a directory, so that renames, links and removals in it survive a power failure.
 ///
-/// A sync that begins after the call serves it, whoever makes it. So many files that are renamed into one directory at the
+/// A sync that begins after the call serves it, whichever thread makes it. So many files that are renamed into one directory at the
 /// same time do not cost a sync each.
 pub(crate) fn sync_directory(directory: &Path) -> Result<(), FileError> {
     GROUPS.sync(directory, || File::open(directory)?.sync_all()).map_err(FileError::of("sync", directory))
@@ -18,7 +18,7 @@ pub(crate) fn sync_directory(directory: &Path) -> Result<(), FileError> {
 
 static GROUPS: LazyLock<Groups> = LazyLock::new(Groups::default);
 
-/// The directories for which somebody waits.
+/// The directories for which threads wait.
 #[derive(Default)]
 struct Groups(Mutex<HashMap<PathBuf, Arc<Group>>>);
 
@@ -49,7 +49,7 @@ impl Groups {
         let group = lock(&self.0).entry(directory.to_owned()).or_default().clone();
         let done = group.sync(sync);
         let mut groups = lock(&self.0);
-        // The map and this call have it, and nobody else.
+        // Only the map and this call have it.
         if Arc::strong_count(&group) == 2 {
             groups.remove(directory);
         }
@@ -58,7 +58,7 @@ impl Groups {
 }
 
 impl Group {
-    /// Waits for the next sync, and makes it if nobody else does.
+    /// Waits for the next sync, and makes it if no other thread does.
     fn sync(&self, sync: impl FnOnce() -> io::Result<()>) -> io::Result<()> {
         let mut syncs = lock(&self.syncs);
         // One that has begun may have missed what the caller changed.
