@@ -1,7 +1,7 @@
 //! What the program's account may not do is told, and holds nothing else up.
 
 use harness::control_plane::ControlPlane;
-use vmcatcher_operator::api::HasConditions;
+use vmcatcher_operator::api::{HasConditions, ImageListSubscription};
 
 use super::operator::{Operator, Tenant};
 
@@ -130,7 +130,10 @@ async fn credentials_go_only_where_their_secret_says() {
     assert_eq!(tenant.site.server.requests("/image.list").len(), asked, "nothing was sent");
     // The word of whoever may write the Secret is enough, and acts at once.
     allow(&tenant, "deploy", &tenant.site.server.address().to_string());
-    tenant.all_ready("1.0").await;
+    // It was ready all the time.
+    let is_fetched =
+        |object: &ImageListSubscription| object.status.as_ref().is_some_and(|status| !status.is_true("FetchFailed"));
+    tenant.subscription_until("fetched", is_fetched).await;
     let sent = tenant.site.server.requests("/image.list");
     assert!(sent[asked..].iter().any(|request| request.headers.contains_key("authorization")), "{sent:?}");
 }

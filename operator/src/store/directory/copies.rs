@@ -150,8 +150,10 @@ pub(super) fn write(
         let mark = mark.filter(|_| stamp.is_older(UNSURE, opened)).map_or(NO_MARK, String::as_str);
         Some(format!("{} {mark} {relative}\n{json}\n", stamp.written()))
     };
-    let copies: String = parallel::map(files, copy).into_iter().flatten().collect();
-    write_atomic(&path_of(resources), format!("{HEAD}\n{copies}{END}").as_bytes(), 0o644)
+    let mut copies = format!("{HEAD}\n");
+    copies.extend(parallel::map(files, copy).into_iter().flatten());
+    copies.push_str(END);
+    write_atomic(&path_of(resources), copies.as_bytes(), 0o644)
 }
 
 /// The path of a file below the folder. As text: comparing paths part by part takes longer.
