@@ -42,7 +42,8 @@ async fn scenario() -> Scenario {
     site.publish(&site.list("1.0", &[&old, &kept]));
     site.run().await;
     site.pass_time(SignedDuration::from_mins(5));
-    let new = site.serve(A, "2", 3, 50_000);
+    // Its download has a record, and threads of its own that write and hash.
+    let new = site.serve(A, "2", 3, 5_000_000);
     site.publish(&site.list("1.1", &[&new, &kept]));
     Scenario { site, old, kept, new }
 }

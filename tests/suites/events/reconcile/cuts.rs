@@ -24,7 +24,8 @@ async fn scenario() -> (Site, [Served; 3]) {
     site.publish(&site.list("1.0", &[&old, &gone]));
     site.run().await;
     site.pass_time(SignedDuration::from_mins(5));
-    let (new, added) = (site.serve(A, "2", 3, 50_000), site.serve(C, "1", 4, 20_000));
+    // One of them is large: its download has a record, and threads of its own that write and hash.
+    let (new, added) = (site.serve(A, "2", 3, 50_000), site.serve(C, "1", 4, 5_000_000));
     site.publish(&site.list("1.1", &[&new, &added]));
     (site, [gone, new, added])
 }
@@ -73,5 +74,5 @@ async fn a_run_cut_at_every_step_loses_no_event_and_invents_none() {
     let failures = failures.into_inner().unwrap();
     assert!(failures.is_empty(), "{} of {cuts}: {}", failures.len(), failures.join("\n"));
     eprintln!("{cuts} cuts");
-    assert!(cuts > 90, "only {cuts} steps were seen");
+    assert!(cuts > 100, "only {cuts} steps were seen");
 }
