@@ -126,11 +126,10 @@ impl Partial {
     /// without a condition, and the digest decides. So a small image needs no record.
     pub(super) fn remember(&mut self, validator: Option<Validator>) -> Result<(), CacheError> {
         let beside = record_path(&self.place.path);
-        let has_record = beside.exists();
         let is_other = self.place.record.validator != validator;
         self.place.record.validator = validator;
-        let needs_record = has_record || self.place.record.size > SMALL_IMAGE;
-        if needs_record && (is_other || !has_record) {
+        let is_due = if beside.exists() { is_other } else { self.place.record.size > SMALL_IMAGE };
+        if is_due {
             self.place.volume.step("partial: record");
             let as_it_is = (0o644, Durability::Unsynced);
             record::write_as(&self.place.volume, &beside, &self.place.record, as_it_is)?;

@@ -10,8 +10,8 @@ use super::error::FileError;
 
 /// Syncs a directory, so that renames, links and removals in it survive a power failure.
 ///
-/// A sync that begins after the call serves it, whichever thread makes it. So many files that are renamed into one directory at the
-/// same time do not cost a sync each.
+/// A sync that begins after the call serves it, whichever thread makes it. So many files that are renamed into one
+/// directory at the same time do not cost a sync each.
 pub(crate) fn sync_directory(directory: &Path) -> Result<(), FileError> {
     GROUPS.sync(directory, || File::open(directory)?.sync_all()).map_err(FileError::of("sync", directory))
 }

@@ -28,9 +28,9 @@ impl WorkStages {
         let ended: Vec<ObjectKey> =
             now.iter().filter(|(_, runs)| runs.is_none()).map(|((key, _), _)| key.clone()).collect();
         // The pass that starts a download sees it queued.
-        let images = self.downloads.moved(now, |stage| *stage == Some(false));
+        let images = self.downloads.moved(now, Some(&Some(false)));
         let images = images.into_iter().chain(ended).map(|key| (Kind::Image, key));
-        let targets = self.conversions.moved(conversion_stages(context), |_| false);
+        let targets = self.conversions.moved(conversion_stages(context), None);
         let targets = targets.into_iter().map(|key| (Kind::Target, key));
         images.chain(targets).map(|(kind, key)| Dependent { kind, key, together: false }).collect()
     }
@@ -66,11 +66,10 @@ impl<W, S> Default for Stages<W, S> {
 }
 
 impl<W: Eq + Hash, S: PartialEq> Stages<W, S> {
-    /// The objects whose work has changed its stage since the last check. New work has not if its stage is `first`.
-    fn moved(&mut self, now: Vec<((ObjectKey, W), S)>, first: impl Fn(&S) -> bool) -> Vec<ObjectKey> {
+    /// The objects whose work has changed its stage since the last check. `first` is the stage that new work had before.
+    fn moved(&mut self, now: Vec<((ObjectKey, W), S)>, first: Option<&S>) -> Vec<ObjectKey> {
         let now: HashMap<(ObjectKey, W), S> = now.into_iter().collect();
-        let is_same = |work: &_, stage: &S| self.0.get(work).map_or_else(|| first(stage), |before| before == stage);
-        let moved = now.iter().filter(|(work, stage)| !is_same(*work, stage));
+        let moved = now.iter().filter(|(work, stage)| self.0.get(*work).or(first) != Some(stage));
         let moved = moved.map(|((key, _), _)| key.clone()).collect();
         self.0 = now;
         moved
@@ -87,7 +86,7 @@ mod tests {
         let mut stages = Stages::<u8, Option<bool>>::default();
         let mut moved = |now: &[(&str, u8, Option<bool>)]| {
             let now = now.iter().map(|(name, work, stage)| ((key(name), *work), *stage)).collect();
-            let moved = stages.moved(now, |stage| *stage == Some(false));
+            let moved = stages.moved(now, Some(&Some(false)));
             let mut moved: Vec<String> = moved.into_iter().map(|key| key.name).collect();
             moved.sort();
             moved
