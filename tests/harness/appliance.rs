@@ -4,6 +4,8 @@ use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
+use crate::program;
+
 /// A tar archive of regular files.
 pub fn tar(members: &[(&str, &[u8])]) -> Vec<u8> {
     let mut archive: Vec<u8> = members.iter().flat_map(|(name, bytes)| member(name, b'0', bytes)).collect();
@@ -106,9 +108,7 @@ pub fn raw(mebibytes: usize, seed: u8) -> Vec<u8> {
 
 /// A program in a folder: a shell script of this text, under the name of qemu-img.
 pub fn fake_qemu_img(folder: &Path, script: &str) -> PathBuf {
-    use std::os::unix::fs::PermissionsExt;
     let path = folder.join("qemu-img");
-    std::fs::write(&path, format!("#!/bin/sh\n{script}\n")).unwrap();
-    std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o755)).unwrap();
+    program::script(&path, script);
     path
 }

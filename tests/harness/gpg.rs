@@ -64,6 +64,11 @@ impl Gpg {
         let owner = std::os::unix::fs::PermissionsExt::from_mode(0o700);
         let home = tempfile::Builder::new().prefix("gpg").permissions(owner).tempdir_in("/tmp").unwrap().keep();
         let keeper = Command::new("sh").args(["-c", KEEPER]).arg(&home).stdin(Stdio::piped()).spawn().unwrap();
+        // It returns when the agent listens. `gpg` starts one too, but waits for it for five seconds only.
+        let mut agent = Command::new("gpg-agent");
+        let agent =
+            agent.arg("--homedir").arg(&home).arg("--daemon").stdout(Stdio::null()).stderr(Stdio::null()).status();
+        assert!(agent.expect("gpg-agent is installed (Debian: gpg-agent)").success());
         Self { home, at, files: AtomicUsize::new(0), turn: Mutex::default(), keeper }
     }
 

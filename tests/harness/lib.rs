@@ -27,6 +27,7 @@ pub mod openstack;
 pub mod orders;
 pub mod patience;
 pub mod pki;
+pub mod program;
 pub mod rabbitmq;
 pub mod recording;
 mod served;

@@ -1,7 +1,6 @@
 //! `config check`, and the configuration file of `run` and `reconcile`.
 
 use std::fs;
-use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
@@ -36,8 +35,7 @@ impl Machine {
     }
 
     fn executable(&self, name: &str) {
-        self.file(name, "#!/bin/sh\n");
-        fs::set_permissions(self.path(name), fs::Permissions::from_mode(0o755)).unwrap();
+        harness::program::script(&self.path(name), "");
     }
 
     /// Checks a configuration, in which `~` is the folder. The folder is `~` in what the command says too.

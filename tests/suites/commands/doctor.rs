@@ -271,7 +271,7 @@ fn missing_programs_and_a_volume_in_use_are_found() {
 fn an_account_without_rights_has_findings_and_no_failure() {
     let patient = Patient::new();
     let program = patient.site.path("operator");
-    fs::copy(env!("CARGO_BIN_EXE_operator"), &program).unwrap();
+    harness::program::copy(env!("CARGO_BIN_EXE_operator").as_ref(), &program);
     for open in ["", "manifests"] {
         mode(&patient.site.path(open), 0o755);
     }

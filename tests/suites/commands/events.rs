@@ -5,7 +5,6 @@ mod tail;
 mod test;
 
 use std::fs;
-use std::os::unix::fs::PermissionsExt;
 use std::path::PathBuf;
 
 use harness::site::{Served, Site};
@@ -57,8 +56,7 @@ impl Logged {
 
     fn executable(&self, name: &str, script: &str) -> String {
         let path = self.0.path(name);
-        fs::write(&path, format!("#!/bin/sh\n{script}\n")).unwrap();
-        fs::set_permissions(&path, fs::Permissions::from_mode(0o755)).unwrap();
+        harness::program::script(&path, script);
         path.display().to_string()
     }
 }

@@ -6,6 +6,7 @@ use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
+use harness::program;
 use harness::site::Site;
 
 use super::{ONE, Ran, once};
@@ -21,7 +22,7 @@ fn open_to_all() -> (Site, PathBuf) {
     once(&site, &["-o", "none"]);
     mode(&site.path(""), 0o755);
     let program = site.path("operator");
-    fs::copy(env!("CARGO_BIN_EXE_operator"), &program).unwrap();
+    program::copy(env!("CARGO_BIN_EXE_operator").as_ref(), &program);
     (site, program)
 }
 

@@ -1,7 +1,6 @@
 //! A handler that refuses a version holds that image and nothing else, and the sinks have every event.
 
 use std::collections::BTreeSet;
-use std::os::unix::fs::PermissionsExt;
 
 use harness::control_plane::ControlPlane;
 use harness::patience::found;
@@ -24,12 +23,10 @@ fn configure(tenant: &Tenant<'_>) -> String {
     let (hooks, reviewed) = (path("hooks"), path("reviewed"));
     std::fs::create_dir(&hooks).unwrap();
     let handler = format!(
-        "#!/bin/sh\n[ \"$3 $4 $VMCATCHER_EVENT_DC_IDENTIFIER\" = 'Available before {HELD}' ] || exit 0\n[ -e {reviewed} ] || \
-         {{ echo 'it waits for a review'; exit 1; }}\n"
+        "[ \"$3 $4 $VMCATCHER_EVENT_DC_IDENTIFIER\" = 'Available before {HELD}' ] || exit 0\n[ -e {reviewed} ] || \
+         {{ echo 'it waits for a review'; exit 1; }}"
     );
-    let file = tenant.site.path("hooks/gate");
-    std::fs::write(&file, handler).unwrap();
-    std::fs::set_permissions(&file, std::fs::Permissions::from_mode(0o755)).unwrap();
+    harness::program::script(&tenant.site.path("hooks/gate"), &handler);
     let configuration = format!(
         "events:\n  sinks:\n  - {{name: gate, exec: {{directory: {hooks}}}}}\n  - {{name: log, file: {{path: {}}}}}\n",
         path("events.jsonl")

@@ -8,10 +8,10 @@ mod examples;
 mod recorded;
 
 use std::collections::BTreeMap;
-use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use harness::program;
 use rustix::process::{Pid, test_kill_process_group};
 use serde_json::{Value, json};
 use vmcatcher_operator::events::{CacheDirectories, Event, ExecSettings, ExecSink, Handlers, Verdict};
@@ -49,13 +49,15 @@ impl Site {
 
     /// Adds a handler in the language of the shell.
     fn add(&self, name: &str, script: &str) -> PathBuf {
-        self.add_file(name, &format!("#!/bin/sh\n{script}\n"), 0o755)
+        let path = self.handlers().join(name);
+        program::script(&path, script);
+        path
     }
 
-    fn add_file(&self, name: &str, text: &str, mode: u32) -> PathBuf {
+    /// Adds a file that is not executable.
+    fn add_text(&self, name: &str) -> PathBuf {
         let path = self.handlers().join(name);
-        std::fs::write(&path, text).unwrap();
-        std::fs::set_permissions(&path, std::fs::Permissions::from_mode(mode)).unwrap();
+        std::fs::write(&path, "#!/bin/sh\n").unwrap();
         path
     }
 

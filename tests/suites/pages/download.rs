@@ -1,7 +1,6 @@
 //! Downloads of versions, and the script for them.
 
 use std::fs;
-use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;
 use std::process::{Command, Output};
 
@@ -69,8 +68,7 @@ fn fakes(folder: &Path) -> String {
     fs::create_dir(&bin).unwrap();
     for name in ["qemu-system-x86_64", "virt-install"] {
         let path = bin.join(name);
-        fs::write(&path, format!("#!/bin/sh\necho {name} \"$@\" >called\n")).unwrap();
-        fs::set_permissions(&path, fs::Permissions::from_mode(0o755)).unwrap();
+        harness::program::script(&path, &format!("echo {name} \"$@\" >called"));
     }
     format!("{}:{}", bin.display(), std::env::var("PATH").unwrap())
 }

@@ -44,7 +44,7 @@ async fn handlers_run_in_byte_order_and_what_is_skipped_is_logged_once() {
     for name in ["b", "a", "B", "10", "9", "_", "-", "x.sh", "x~", ".x", "x y"] {
         site.add(name, &format!("echo '{name}' >> \"$OUT/order\""));
     }
-    site.add_file("text", "#!/bin/sh\n", 0o644);
+    site.add_text("text");
     std::os::unix::fs::symlink("a", site.handlers().join("link")).unwrap();
     let mut sink = site.sink(LONG);
     assert_eq!(sink.ask(&before()).await, Verdict::Passed);
@@ -56,7 +56,7 @@ async fn handlers_run_in_byte_order_and_what_is_skipped_is_logged_once() {
     }
     std::fs::remove_file(site.handlers().join("text")).unwrap();
     assert_eq!(sink.ask(&before()).await, Verdict::Passed);
-    site.add_file("text", "#!/bin/sh\n", 0o644);
+    site.add_text("text");
     assert_eq!(sink.ask(&before()).await, Verdict::Passed);
     assert_eq!(log.text().matches(": text is skipped").count(), 2, "it came again");
 }

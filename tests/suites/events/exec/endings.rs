@@ -1,6 +1,7 @@
 //! How handlers end, or do not: each is survived, has a clear line, and leaves no process in its group.
 
-use std::fs::OpenOptions;
+use std::io::{Read as _, Write as _};
+use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
 use harness::patience::{found, until};
@@ -109,21 +110,27 @@ async fn one_that_ends_with_a_status_vetoes_with_its_last_line() {
 async fn one_that_cannot_be_started_vetoes_and_says_why() {
     let site = Site::new();
     let asked = async |path: &PathBuf| veto(site.command(&[path.to_str().unwrap()], LONG).ask(&before()).await);
-    let text = site.add_file("text", "#!/bin/sh\n", 0o644);
+    let text = site.add_text("text");
     assert!(asked(&text).await.starts_with("it cannot be started: Permission denied"));
     let line = asked(&site.handlers().join("none")).await;
     assert!(line.starts_with("it cannot be started: No such file"), "{line}");
-    let script = site.add_file("script", "#!/nothing/here\n", 0o755);
+    let script = site.handlers().join("script");
+    program::write(&script, "#!/nothing/here\n");
     let line = asked(&script).await;
     assert!(line.starts_with("it cannot be started: its interpreter or loader is missing: No such file"), "{line}");
-    let noise = site.add_file("noise", "\u{1}\u{2}", 0o755);
+    let noise = site.handlers().join("noise");
+    program::write(&noise, "\u{1}\u{2}");
     assert!(asked(&noise).await.starts_with("it cannot be started: Exec format error"));
 
     let busy = site.add("busy", "exit 0");
-    let writer = OpenOptions::new().write(true).open(&busy).unwrap();
+    let mut writer =
+        Command::new("tee").arg("-a").arg(&busy).stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().unwrap();
+    writer.stdin.as_mut().unwrap().write_all(b"\n").unwrap();
+    writer.stdout.as_mut().unwrap().read_exact(&mut [0]).unwrap();
     let line = asked(&busy).await;
     assert!(line.starts_with("it cannot be started: Text file busy"), "{line}");
-    drop(writer);
+    writer.stdin.take();
+    assert!(writer.wait().unwrap().success());
     assert_eq!(site.command(&[busy.to_str().unwrap()], LONG).ask(&before()).await, Verdict::Passed);
 }
 

@@ -2,7 +2,6 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
-use std::os::unix::fs::PermissionsExt;
 use std::process::{Command, Output};
 
 use harness::site::Site;
@@ -51,8 +50,7 @@ impl Place {
         let place = Self { site };
         fs::create_dir(place.site.path("refuse")).unwrap();
         let handler = place.site.path("handler");
-        fs::write(&handler, HANDLER).unwrap();
-        fs::set_permissions(&handler, fs::Permissions::from_mode(0o755)).unwrap();
+        harness::program::write(&handler, HANDLER);
         place.configure(&[&place.handler_sink(), &place.file_sink()]);
         place
     }
