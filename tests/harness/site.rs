@@ -298,8 +298,8 @@ impl Site {
         found
     }
 
-    /// Every file of the volume that is not the state of resources, with its content's length: what two runs are
-    /// compared by.
+    /// Every file of the volume with its content's length: what two runs are compared by. The state of resources and the
+    /// time of the last collection of garbage are not among them.
     pub fn volume_files(&self) -> BTreeMap<String, u64> {
         let root = self.path("volume");
         let mut found = BTreeMap::new();
@@ -314,7 +314,9 @@ impl Site {
                 }
             }
         }
-        found.retain(|name, _| name != "lock" && !name.starts_with("state/resources"));
+        let is_compared =
+            |name: &str| !["lock", "state/collected.json"].contains(&name) && !name.starts_with("state/resources");
+        found.retain(|name, _| is_compared(name));
         found
     }
 }
