@@ -20,6 +20,7 @@ mod append_file;
 mod bandwidth;
 mod blob;
 mod block;
+mod blocking;
 mod conversion;
 mod download;
 mod entry;

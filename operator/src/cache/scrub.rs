@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use jiff::{SignedDuration, Timestamp};
 use tokio::sync::watch;
-use tokio::task::{JoinHandle, spawn_blocking};
+use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
 use super::bandwidth::Bandwidth;
@@ -21,6 +21,9 @@ const LONGEST_SLEEP: SignedDuration = SignedDuration::from_hours(1);
 
 /// The wait after an error of the volume.
 const AFTER_TROUBLE: Duration = Duration::from_mins(1);
+
+/// The operation, in errors of the volume.
+const SCRUB: &str = "scrub";
 
 /// Settings of scrubbing.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -141,8 +144,7 @@ impl Scrubber {
     /// Verifies all blobs that are due, and returns the time until more are due. An error of one blob does not stop the
     /// others.
     async fn round(&self) -> Result<SignedDuration, CacheError> {
-        let volume = self.volume.clone();
-        let verified = blocking(&self.volume, move || volume.verified_times()).await?;
+        let verified = self.volume.blocking(SCRUB, Volume::verified_times).await?;
         let (digests, next) = due(&verified, self.interval, Timestamp::now());
         let mut trouble = None;
         for digest in digests {
@@ -158,37 +160,30 @@ impl Scrubber {
 
     async fn look_at(&self, digest: Sha512Digest) -> Result<Option<BlobCheck>, CacheError> {
         let path = self.volume.blob_path(&digest);
-        let Some(mut look) = blocking(&self.volume, move || FileScan::begin(&path)).await? else { return Ok(None) };
+        let begun = self.volume.blocking(SCRUB, move |_| FileScan::begin(&path)).await?;
+        let Some(mut look) = begun else { return Ok(None) };
         loop {
-            let (read, count) = blocking(&self.volume, move || {
+            let read = move |_: &_| {
                 let count = look.next_chunk()?;
                 Ok((look, count))
-            })
-            .await?;
+            };
+            let (read, count) = self.volume.blocking(SCRUB, read).await?;
             look = read;
             if count == 0 {
                 break;
             }
             self.pace.pay(count).await;
         }
-        let volume = self.volume.clone();
-        blocking(&self.volume, move || volume.settle_check(&digest, &mut look, Timestamp::now())).await
+        let settle = move |volume: &Volume| volume.settle_check(&digest, &mut look, Timestamp::now());
+        self.volume.blocking(SCRUB, settle).await
     }
 
     fn tell(&self, expected: Sha512Digest, found: Sha512Digest, size: u64) {
-        tracing::error!(%expected, %found, size, "the bytes of an image changed on the volume; it is in quarantine");
+        let reason = "BlobDamaged";
+        tracing::error!(%expected, %found, size, reason, "the bytes of an image changed on the volume; it is in quarantine");
         let spoiled = Spoiled { expected, found, size, time: Timestamp::now() };
         self.spoiled.lock().unwrap_or_else(PoisonError::into_inner).push(spoiled);
     }
-}
-
-async fn blocking<T: Send + 'static>(
-    volume: &Volume,
-    work: impl FnOnce() -> Result<T, CacheError> + Send + 'static,
-) -> Result<T, CacheError> {
-    let ended = spawn_blocking(work).await;
-    let stopped = |error| CacheError::io("scrub", volume.root())(std::io::Error::other(error));
-    ended.map_err(stopped)?
 }
 
 #[cfg(test)]

@@ -2,15 +2,12 @@
 
 use crate::cache::{Scrub, Spoiled};
 
-/// Waits until damaged blobs are found, logs them and returns them. They are already in quarantine, and the next pass
+/// Waits until damaged blobs are found, and returns them. They are already in quarantine, and the next pass
 /// of their images downloads them again.
 pub(super) async fn damage(scrub: &Scrub) -> Vec<Spoiled> {
     let mut changed = scrub.changed();
     loop {
         let spoiled = scrub.take_spoiled();
-        for Spoiled { expected, found, size, time: _ } in &spoiled {
-            tracing::error!(%expected, %found, size, reason = "BlobDamaged", "a blob has changed on the volume");
-        }
         if !spoiled.is_empty() {
             return spoiled;
         }

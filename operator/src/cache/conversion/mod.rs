@@ -15,7 +15,7 @@ use std::time::Instant;
 use jiff::{SignedDuration, Timestamp};
 use tokio::runtime::Handle;
 use tokio::sync::{Semaphore, watch};
-use tokio::task::{JoinHandle, spawn_blocking};
+use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 use tracing::Instrument as _;
 
@@ -290,9 +290,8 @@ async fn follow(inner: Arc<Inner>, key: ConversionKey, work: Work) {
     tracing::info!(conversion = %key, from = %work.source.format(), "converting an image");
     let runtime = inner.runtime.clone();
     // A thread that panics must end as a failed job, not as a job that never ends.
-    let ended = spawn_blocking(move || work.run(&runtime)).await;
-    let broken = |error| CacheError::io("convert to", inner.volume.root())(std::io::Error::other(error));
-    let outcome = ended.unwrap_or_else(|error| Err(WorkError::Volume(broken(error))));
+    let ended = inner.volume.blocking("convert to", move |_| Ok(work.run(&runtime))).await;
+    let outcome = ended.unwrap_or_else(|error| Err(WorkError::Volume(error)));
     drop(turn);
     inner.ended(&key, outcome, clock.now());
 }

@@ -35,6 +35,9 @@ use crate::metrics::Work;
 /// The longest wait between two tries, as a multiple of the first wait.
 const LONGEST_WAIT: u32 = 30;
 
+/// The operation, in errors of the volume.
+const DOWNLOAD: &str = "download to";
+
 /// A download and everything that it needs.
 pub(super) struct Download {
     pub(super) volume: Volume,
@@ -67,7 +70,8 @@ impl Download {
         self.count(&outcome);
         if let Some(partial) = attempts.partial.take() {
             // Releases the space that was reserved for bytes that will not be received now.
-            self.blocking(move || if partial.length() == 0 { partial.remove() } else { partial.release() }).await?;
+            let end = move |_: &_| if partial.length() == 0 { partial.remove() } else { partial.release() };
+            self.volume.blocking(DOWNLOAD, end).await?;
         }
         outcome
     }
@@ -90,19 +94,19 @@ impl Download {
     /// The blob, if it is already in the cache and the namespace has a right to it. A file without a valid record is
     /// verified first, before anything is fetched.
     async fn present(&self) -> Result<Option<VerifiedBlob>, DownloadError> {
-        let (volume, key) = (self.volume.clone(), self.request.key());
-        let found = self.blocking(move || {
+        let key = self.request.key();
+        let present = move |volume: &Volume| {
             let Some(digest) = volume.sha512_of(&key.digest)? else { return Ok(None) };
             if volume.blob(&digest)?.is_none() && volume.holds_bytes(&digest)? {
                 volume.verify_blob(&digest, Timestamp::now())?;
             }
             let blob = volume.blob_for(&key.namespace, &digest)?;
             if blob.is_some() {
-                remove_partial(&volume, &partial_path(&volume, &key))?;
+                remove_partial(volume, &partial_path(volume, &key))?;
             }
             Ok(blob)
-        });
-        found.await
+        };
+        Ok(self.volume.blocking(DOWNLOAD, present).await?)
     }
 
     async fn until_complete(&self, attempts: &mut Attempts) -> Result<VerifiedBlob, DownloadError> {
@@ -185,14 +189,15 @@ impl Download {
         if attempts.partial.is_some() {
             self.with_partial(attempts, move |partial| partial.check_room(min_free)).await?;
         } else {
-            let (volume, request, size) = (self.volume.clone(), self.request.clone(), self.size());
+            let (request, size) = (self.request.clone(), self.size());
             let (cancelled, progress) = (self.cancelled.clone(), self.progress.clone());
-            let open = move || {
-                let partial = Partial::open(&volume, &request, size, &cancelled, |bytes| progress.set_bytes(bytes))?;
+            let open = move |volume: &Volume| {
+                let partial = Partial::open(volume, &request, size, &cancelled, |bytes| progress.set_bytes(bytes))?;
                 let room = partial.as_ref().map_or(Ok(()), |partial| partial.check_room(min_free));
                 Ok(partial.map(|partial| (partial, room)))
             };
-            let (partial, room) = self.blocking(open).await?.ok_or_else(|| self.was_cancelled())?;
+            let opened = self.volume.blocking(DOWNLOAD, open).await?;
+            let (partial, room) = opened.ok_or_else(|| self.was_cancelled())?;
             attempts.best = partial.length();
             attempts.resumed = partial.length() > 0;
             self.progress.set_bytes(partial.length());
@@ -206,11 +211,11 @@ impl Download {
     /// Claims its part of the quota, once. So two downloads that start at the same time cannot both get the last of it.
     async fn claim(&self, attempts: &mut Attempts) -> Result<(), DownloadError> {
         if attempts.claim.is_none() {
-            let (quota, volume, size) = (self.quota.clone(), self.volume.clone(), self.size());
-            let partial = partial_path(&volume, &self.request.key());
+            let (quota, size) = (self.quota.clone(), self.size());
+            let partial = partial_path(&self.volume, &self.request.key());
             let is_limited = quota.is_limited();
-            let claim = move || quota.claim(&volume, &partial, size);
-            let claimed = if is_limited { self.blocking(claim).await? } else { claim()? };
+            let claim = move |volume: &Volume| quota.claim(volume, &partial, size);
+            let claimed = if is_limited { self.volume.blocking(DOWNLOAD, claim).await? } else { claim(&self.volume)? };
             let url = &self.request.source.url;
             let refused = |over: Exceeded| DownloadError::QuotaExceeded {
                 url: url.clone(),
@@ -237,7 +242,7 @@ impl Download {
             return Ok(Tried::Anew);
         }
         if let Some(partial) = attempts.partial.take() {
-            self.blocking(move || partial.remove()).await?;
+            self.volume.blocking(DOWNLOAD, move |_| partial.remove()).await?;
         }
         let (url, came) = (self.request.source.url.clone(), std::mem::take(&mut attempts.came));
         Err(DownloadError::SizeMismatch { url, expected: self.size(), found: found.into(), came })
@@ -270,15 +275,15 @@ impl Download {
     async fn take_in(&self, attempts: &mut Attempts) -> Result<Option<VerifiedBlob>, DownloadError> {
         let Some(mut partial) = attempts.partial.take() else { return Err(self.was_cancelled()) };
         let (namespace, expected) = (self.request.namespace.clone(), self.request.digest);
-        let taken_in = self.blocking(move || {
+        let take_in = move |_: &_| {
             let seen = partial.finish()?;
             let found = seen.digests.sha256.map_or(seen.digests.sha512.into(), ContentDigest::Sha256);
             if found != expected {
                 return Ok(Err((partial, found)));
             }
             partial.into_blob(&namespace, &seen, Timestamp::now()).map(Ok)
-        });
-        let (partial, found) = match taken_in.await? {
+        };
+        let (partial, found) = match self.volume.blocking(DOWNLOAD, take_in).await? {
             Ok(blob) => return Ok(Some(blob)),
             Err(wrong) => wrong,
         };
@@ -290,7 +295,7 @@ impl Download {
             return Ok(None);
         }
         if let Some(partial) = attempts.partial.take() {
-            self.blocking(move || partial.remove()).await?;
+            self.volume.blocking(DOWNLOAD, move |_| partial.remove()).await?;
         }
         let (expected, found) = (Box::new(self.request.digest), Box::new(found));
         let (url, came) = (self.request.source.url.clone(), std::mem::take(&mut attempts.came));
@@ -322,34 +327,19 @@ impl Download {
         DownloadError::Cancelled(self.request.source.url.clone())
     }
 
-    /// Runs file operations on a blocking thread. They are never abandoned half-way.
-    async fn blocking<T: Send + 'static>(
-        &self,
-        work: impl FnOnce() -> Result<T, CacheError> + Send + 'static,
-    ) -> Result<T, DownloadError> {
-        let done = tokio::task::spawn_blocking(work).await;
-        Ok(done.map_err(|error| self.thread_ended(error))??)
-    }
-
     async fn with_partial<T: Send + 'static>(
         &self,
         attempts: &mut Attempts,
         work: impl FnOnce(&mut Partial) -> Result<T, CacheError> + Send + 'static,
     ) -> Result<T, DownloadError> {
         let Some(mut partial) = attempts.partial.take() else { return Err(self.was_cancelled()) };
-        let (partial, done) = self
-            .blocking(move || {
-                let done = work(&mut partial);
-                Ok((partial, done))
-            })
-            .await?;
+        let work = move |_: &_| {
+            let done = work(&mut partial);
+            Ok((partial, done))
+        };
+        let (partial, done) = self.volume.blocking(DOWNLOAD, work).await?;
         attempts.partial = Some(partial);
         Ok(done?)
-    }
-
-    fn thread_ended(&self, error: tokio::task::JoinError) -> DownloadError {
-        let path = partial_path(&self.volume, &self.request.key());
-        CacheError::io("finish writing", &path)(std::io::Error::other(error)).into()
     }
 }
 

@@ -14,7 +14,7 @@ use tokio::sync::mpsc;
 use tokio::task::{JoinError, JoinHandle, spawn_blocking};
 use tokio::time::{Instant, sleep_until};
 
-use super::{Attempts, Download, Tried};
+use super::{Attempts, DOWNLOAD, Download, Tried};
 use crate::cache::append_file::AppendFile;
 use crate::cache::bandwidth::Slot;
 use crate::cache::block::{ALIGNMENT, BLOCK, Block, SpareBlocks};
@@ -61,7 +61,8 @@ impl Download {
             slot.leave_host();
         }
         let mut free = filler.end();
-        let (file, scan, done) = storing.ended().await.map_err(|error| self.thread_ended(error))?;
+        let broken = |error| CacheError::io(DOWNLOAD, self.volume.root())(std::io::Error::other(error));
+        let (file, scan, done) = storing.ended().await.map_err(broken)?;
         while let Ok(block) = free.try_recv() {
             self.blocks.put(block);
         }

@@ -109,12 +109,9 @@ async fn know_sha1<S: ResourceStore>(context: &Context<S>, target: &ObjectKey, d
     }
     let offer = Arc::make_mut(offer);
     let Some(blob) = offer.blob.take() else { return };
-    let volume = context.volume.clone();
     // It reads the whole image, so it must not block the other passes.
-    let known = tokio::task::spawn_blocking(move || volume.with_sha1(&blob, now)).await;
-    match known {
-        Ok(Ok(blob)) => offer.blob = blob,
-        Ok(Err(error)) => tracing::warn!(%target, identifier = %desired.identifier, %error, "SHA-1 is not known"),
+    match context.volume.blocking("compute a SHA-1 on", move |volume| volume.with_sha1(&blob, now)).await {
+        Ok(blob) => offer.blob = blob,
         Err(error) => tracing::warn!(%target, identifier = %desired.identifier, %error, "SHA-1 is not known"),
     }
 }

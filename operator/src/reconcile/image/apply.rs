@@ -1,17 +1,15 @@
 //! Carries out the plan. Decides nothing.
 
-use std::panic::resume_unwind;
 use std::path::PathBuf;
 
 use jiff::Timestamp;
-use tokio::task::spawn_blocking;
 
 use super::announce;
 use super::check::Checked;
 use super::observed::Observed;
 use super::plan::{Plan, Step};
 use crate::api::{CachedImage, CloudTarget};
-use crate::cache::{CacheError, DownloadRequest, ImageKey, Volume};
+use crate::cache::{DownloadRequest, Volume};
 use crate::digest::ContentDigest;
 use crate::events::Veto;
 use crate::imagelist::SourceUrl;
@@ -123,19 +121,21 @@ async fn apply_step<S: ResourceStore>(
             start_download(context, checked, observed, (*digest, *size, url)).await?;
         }
         Step::Publish { version, blob, returns: _ } => {
-            let (version, blob) = (version.clone(), blob.clone());
-            let publish = move |volume: &Volume, image: &ImageKey| volume.publish(image, &version, &blob);
-            let path = on_volume(context, checked, publish).await?;
+            let (image, version, blob) = (checked.image.clone(), version.clone(), blob.clone());
+            let publish = move |volume: &Volume| volume.publish(&image, &version, &blob);
+            let path = context.volume.blocking("publish an image on", publish).await?;
             context.downloads.let_go(&checked.key);
             return Ok(Some(path));
         }
         Step::Archive(entry) => {
-            let entry = entry.clone();
-            on_volume(context, checked, move |volume, image| volume.archive(image, &entry, now)).await?;
+            let (image, entry) = (checked.image.clone(), entry.clone());
+            let archive = move |volume: &Volume| volume.archive(&image, &entry, now);
+            context.volume.blocking("archive an image on", archive).await?;
         }
         Step::RemoveArchived(entry) => {
-            let entry = entry.clone();
-            on_volume(context, checked, move |volume, image| volume.remove_archived(image, &entry)).await?;
+            let (image, entry) = (checked.image.clone(), entry.clone());
+            let remove = move |volume: &Volume| volume.remove_archived(&image, &entry);
+            context.volume.blocking("remove an archived image on", remove).await?;
         }
     }
     Ok(None)
@@ -157,21 +157,6 @@ async fn start_download<S: ResourceStore>(
     context.tried_anew.take(&checked.key);
     context.jobs.start(request);
     Ok(())
-}
-
-/// Changes the files of an image on a thread of its own, because it waits for the disk: passes over other images go on, and
-/// the disk syncs what waits at the same time together. A panic of `change` goes on here.
-async fn on_volume<S: ResourceStore, T: Send + 'static>(
-    context: &Context<S>,
-    checked: &Checked,
-    change: impl FnOnce(&Volume, &ImageKey) -> Result<T, CacheError> + Send + 'static,
-) -> Result<T, CacheError> {
-    let (volume, image) = (context.volume.clone(), checked.image.clone());
-    let changed = spawn_blocking(move || change(&volume, &image)).await;
-    changed.unwrap_or_else(|error| match error.try_into_panic() {
-        Ok(panic) => resume_unwind(panic),
-        Err(error) => Err(CacheError::io("work on", context.volume.root())(std::io::Error::other(error))),
-    })
 }
 
 /// Whether a cloud that the image names compares SHA-1.

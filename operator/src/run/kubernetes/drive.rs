@@ -17,7 +17,7 @@ use super::work::follow_work;
 use super::work_queues::{Requests, WorkQueues};
 use super::{queue, referenced};
 use crate::api::{CachedImage, CloudTarget, Endorser, ImageListSubscription, Kind, ObjectKey, Resource};
-use crate::cache::{Keep, Scrub};
+use crate::cache::{Keep, Scrub, Volume};
 use crate::reconcile::Context;
 use crate::reconcile::subscription::FetchTrigger;
 use crate::run::damage::damage;
@@ -180,17 +180,16 @@ async fn collect_garbage(shared: Arc<Shared>) {
     loop {
         tokio::time::sleep(COLLECT_EVERY).await;
         let context = shared.context.clone();
-        let collected = tokio::task::spawn_blocking(move || {
+        let collect = move |volume: &Volume| {
             let digests = context.downloads.all().into_iter().map(|key| key.digest).collect();
-            context.volume.collect_garbage(&Keep { digests, ..Keep::default() }, Timestamp::now())
-        });
-        match collected.await {
-            Ok(Ok(collected)) if collected.bytes > 0 => {
+            volume.collect_garbage(&Keep { digests, ..Keep::default() }, Timestamp::now())
+        };
+        match shared.context.volume.blocking("collect garbage on", collect).await {
+            Ok(collected) if collected.bytes > 0 => {
                 tracing::info!(size = collected.bytes, "removed what nothing refers to");
             }
-            Ok(Ok(_)) => {}
-            Ok(Err(error)) => tracing::error!(%error, "what nothing refers to could not be removed"),
-            Err(error) => tracing::error!(%error, "the collection was cut off"),
+            Ok(_) => {}
+            Err(error) => tracing::error!(%error, "what nothing refers to could not be removed"),
         }
     }
 }

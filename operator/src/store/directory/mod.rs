@@ -97,25 +97,39 @@ impl Directory {
         let resources = state.join("resources");
         let opened = Timestamp::now();
         let Stored { objects, problems, copies_are_old, marks, has_stray_files } = kept::read_all(&resources);
-        let swept = Mutex::new((!has_stray_files).then_some(0));
-        let held = Mutex::new(Held { objects, problems: kept::read_problems(&resources), ..Held::default() });
-        let (manifests, requests) = (manifests.to_owned(), requests::folder(state));
-        let copies_are_old = AtomicBool::new(copies_are_old);
-        let (writes, unsaved) = (Arc::default(), Mutex::default());
-        let directory =
-            Self { manifests, resources, requests, held, opened, marks, copies_are_old, swept, writes, unsaved };
+        let directory = Self {
+            requests: requests::folder(state),
+            held: Mutex::new(Held { objects, problems: kept::read_problems(&resources), ..Held::default() }),
+            resources,
+            marks,
+            copies_are_old: AtomicBool::new(copies_are_old),
+            swept: Mutex::new((!has_stray_files).then_some(0)),
+            ..Self::stateless(manifests, opened)
+        };
         (directory, problems)
     }
 
     /// Reads a folder of manifests without stored state. Nothing is written.
     pub fn read(manifests: &Path, now: Timestamp) -> Result<Self, DirectoryError> {
-        let (manifests, resources, requests) = (manifests.to_owned(), PathBuf::new(), PathBuf::new());
-        let (held, copies_are_old, writes) = (Mutex::default(), AtomicBool::default(), Arc::default());
-        let (opened, marks, swept, unsaved) = (now, Marks::default(), Mutex::default(), Mutex::default());
-        let directory =
-            Self { manifests, resources, requests, held, opened, marks, copies_are_old, swept, writes, unsaved };
+        let directory = Self::stateless(manifests, now);
         directory.read_manifests(now)?;
         Ok(directory)
+    }
+
+    /// Without objects and without a state folder.
+    fn stateless(manifests: &Path, opened: Timestamp) -> Self {
+        Self {
+            manifests: manifests.to_owned(),
+            resources: PathBuf::new(),
+            requests: PathBuf::new(),
+            held: Mutex::default(),
+            opened,
+            marks: Marks::default(),
+            copies_are_old: AtomicBool::default(),
+            swept: Mutex::default(),
+            writes: Arc::default(),
+            unsaved: Mutex::default(),
+        }
     }
 
     /// Reads a folder of manifests and the stored state, as [`open`](Self::open) and [`reload`](Self::reload) do. Nothing
