@@ -48,6 +48,10 @@ pub(super) struct Operation {
     /// Number of simultaneous downloads
     #[arg(long, value_name = "N", default_value_t = 4, value_parser = clap::value_parser!(u16).range(1..))]
     max_downloads: u16,
+    /// Number of simultaneous downloads, each with a connection of its own, from one server (scheme, host and port). More
+    /// are faster from a server that is far away; some servers refuse more than a few
+    #[arg(long, value_name = "N", default_value_t = 2, value_parser = clap::value_parser!(u16).range(1..))]
+    max_downloads_per_host: u16,
     /// Bytes that blobs and partial downloads may take on the volume [default: the size of the volume]
     #[arg(long, value_name = "BYTES")]
     quota: Option<u64>,
@@ -190,6 +194,7 @@ impl Operation {
         }
         let limits = JobLimits {
             downloads: self.max_downloads.into(),
+            per_host: self.max_downloads_per_host.into(),
             quota: self.quota,
             min_free: self.min_free,
             bytes_per_second: self.bandwidth,

@@ -37,7 +37,8 @@ pub(crate) fn small(count: usize, transport: Transport, delay: Duration) {
     if !delay.is_zero() {
         publisher.move_away(delay);
     }
-    let more: &[&str] = if delay.is_zero() { &[] } else { &["--max-downloads", "8"] };
+    let more: &[&str] =
+        if delay.is_zero() { &[] } else { &["--max-downloads", "32", "--max-downloads-per-host", "32"] };
     let names = publisher.publish(count, 1 << 20, false);
     let (mut ours, mut theirs) = (None, None);
     for _ in 0..RUNS {

@@ -2,9 +2,11 @@
 
 use std::io::{BufRead, BufReader, Write};
 use std::os::unix::fs::PermissionsExt;
-use std::process::{Child, ChildStderr, Command, Output, Stdio};
+use std::process::{Child, Command, Output, Stdio};
+use std::sync::mpsc::{self, Receiver};
 
 use harness::image_server::Resource;
+use harness::patience::{PATIENCE, until};
 use harness::site::{Served, Site};
 use rustix::process::{Pid, Signal, kill_process};
 
@@ -31,7 +33,8 @@ pub(crate) fn text(output: &Output) -> String {
 /// A process that goes on until it is told to stop.
 pub(crate) struct Running {
     child: Child,
-    lines: BufReader<ChildStderr>,
+    /// What it logs. A thread reads it, so that a test that waits for what never comes ends.
+    lines: Receiver<String>,
 }
 
 impl Running {
@@ -41,22 +44,23 @@ impl Running {
 
     pub(crate) fn start_with(site: &Site, more: &[&str]) -> Self {
         let mut child = operator(site, more).stderr(Stdio::piped()).stdout(Stdio::null()).spawn().unwrap();
-        let lines = BufReader::new(child.stderr.take().unwrap());
+        let log = BufReader::new(child.stderr.take().unwrap());
+        let (sender, lines) = mpsc::channel();
+        std::thread::spawn(move || log.lines().map_while(Result::ok).try_for_each(|line| sender.send(line)));
         Self { child, lines }
     }
 
     /// Waits until a line with this text is told; all lines up to it.
     pub(crate) fn wait_for(&mut self, expected: &str) -> String {
         let mut told = String::new();
-        loop {
-            let mut line = String::new();
-            let read = self.lines.read_line(&mut line).unwrap();
+        while let Ok(line) = self.lines.recv_timeout(PATIENCE) {
             told.push_str(&line);
-            assert!(read > 0, "expected {expected:?}, found only:\n{told}");
+            told.push('\n');
             if line.contains(expected) {
                 return told;
             }
         }
+        panic!("expected {expected:?}, found only:\n{told}");
     }
 
     /// A field of `/proc/<pid>/<file>`.
@@ -70,6 +74,14 @@ impl Running {
         let pid = Pid::from_child(&self.child);
         kill_process(pid, Signal::TERM).unwrap();
         self.child.wait().unwrap()
+    }
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        // After a test that failed. It has ended otherwise.
+        let _ended = self.child.kill();
+        let _status = self.child.wait();
     }
 }
 
@@ -300,6 +312,26 @@ fn partial_length(site: &Site, image: &Served) -> u64 {
     let mut ours = files.filter(|path| path.extension().is_none());
     let name = |path: &std::path::PathBuf| path.file_name().unwrap().to_string_lossy().starts_with(&image.sha512);
     ours.find(name).map_or(0, |path| path.metadata().unwrap().len())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn one_server_has_as_many_downloads_at_once_as_it_may() {
+    for (downloads, per_host, expected) in [("6", "2", 2), ("6", "5", 5), ("3", "5", 3)] {
+        let site = Site::new();
+        let image = |number: u8| {
+            let resource = Resource::pattern(number.into(), 100_000).stall_after(1000);
+            site.serve_as(&A.replace('1', &number.to_string()), "1", resource)
+        };
+        let images: Vec<Served> = (2..8).map(image).collect();
+        site.publish(&site.list("1.0", &images.iter().collect::<Vec<_>>()));
+        let limits = ["--max-downloads", downloads, "--max-downloads-per-host", per_host];
+        let running = Running::start_with(&site, &limits);
+        let of = |image: &Served| site.server.requests(&format!("/{}-1.img", image.identifier)).len();
+        let asked = || images.iter().map(of).sum::<usize>();
+        until(&format!("{expected} requests"), async || asked() >= expected).await;
+        assert!(running.terminate().success());
+        assert_eq!(asked(), expected, "{limits:?}");
+    }
 }
 
 #[test]

@@ -129,8 +129,7 @@ async fn apply_step<S: ResourceStore>(
         }
         Step::Archive(entry) => {
             let (image, entry) = (checked.image.clone(), entry.clone());
-            let archive = move |volume: &Volume| volume.archive(&image, &entry, now);
-            context.volume.blocking("archive an image on", archive).await?;
+            context.volume.blocking("archive an image on", move |volume| volume.archive(&image, &entry, now)).await?;
         }
         Step::RemoveArchived(entry) => {
             let (image, entry) = (checked.image.clone(), entry.clone());
