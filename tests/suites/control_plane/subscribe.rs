@@ -102,7 +102,7 @@ async fn an_image_that_rots_on_the_volume_is_fetched_again() {
     file.write_all(b"rot").unwrap();
     let arguments = Operator::arguments(&tenant.site, &tenant.namespace, &["--scrub-interval=1s"]);
     let operator = Operator::start_with(tenant.plane.kubeconfig(), &tenant.site, &arguments);
-    operator.tells("a blob has changed on the volume").await;
+    operator.tells("BlobDamaged").await;
     tenant.site.server.wait_for(&format!("/{ONE}-1.0.img"), 2, 60_000);
     operator.tells("ImageDownloaded").await;
     assert_eq!(tenant.shelf("endorsed"), [image.entry()]);
